@@ -140,7 +140,7 @@ export const doors = {
       'node:',
     ],
   },
-  // Of the executors, the two files that hold the rules of going out: private addresses, references, redaction.
+  // Of the executors, what holds the rules of going out: which addresses may be called, and what a reference stands for.
   notify: {
     holds: 'delivers what the store’s outbox of notifications holds: webhooks, e-mail, Slack',
     uses: ['model', 'store', 'audit', 'db', 'executors/connections'],

@@ -1,6 +1,6 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { isUnavailable } from '../db/index.js';
-import { getNamespace } from '../store/runs.js';
+import { getListedRun } from '../store/runs.js';
 import type { ActivityDeps } from './deps.js';
 import { execute } from './execute/execute.js';
 import { beatWhileAllowed } from './execute/heartbeats.js';
@@ -102,11 +102,11 @@ const namespaces = new Map<string, string>();
 const rememberedRuns = 10_000;
 
 async function readNamespace(pool: ActivityDeps['pool'], run: string): Promise<string | null> {
-  const namespace = await getNamespace(pool, run);
-  if (namespace === null) return null;
+  const row = await getListedRun(pool, run);
+  if (row === null) return null;
   if (namespaces.size >= rememberedRuns) namespaces.clear();
-  namespaces.set(run, namespace);
-  return namespace;
+  namespaces.set(run, row.namespace);
+  return row.namespace;
 }
 
 function countFailure(failures: Map<string, number>, action: string, error: unknown): unknown {

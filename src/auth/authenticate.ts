@@ -19,8 +19,13 @@ export interface AuthenticatorDeps {
 
 export type Authentication =
   | { readonly status: 'ok'; readonly principal: Principal; readonly keyId: string | null }
-  /** `reason` and `detail` are for the record; the caller learns only that the credential is not valid. */
-  | { readonly status: 'refused'; readonly reason: string; readonly detail?: string };
+  /** All of it is for the record; the caller learns only that the credential is not valid. `issuer`: as in `JwtResult`. */
+  | {
+      readonly status: 'refused';
+      readonly reason: string;
+      readonly detail?: string;
+      readonly issuer?: string;
+    };
 
 export type Authenticator = (authorization: string | undefined) => Promise<Authentication>;
 

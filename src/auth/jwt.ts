@@ -10,8 +10,8 @@ import {
 } from 'jose';
 import { z } from 'zod';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
-import { principalKinds, type PrincipalKind } from '../model/principal.js';
-import { nameTrouble } from '../model/text.js';
+import { longestPrincipalId, principalKinds, type PrincipalKind } from '../model/principal.js';
+import { nameTrouble, truncate } from '../model/text.js';
 
 const loopback = new Set(['localhost', '127.0.0.1', '[::1]']);
 const jwksUri = z.url().refine((text) => {
@@ -24,7 +24,8 @@ const claim = z.string().min(1);
 /** One entry of COUNTERSIGN_JWT_ISSUERS. Exactly one of `kind` and `kindClaim`: who is human is the operator's to say. */
 const issuerSchema = z
   .strictObject({
-    issuer: z.url(),
+    /** Several are the names of one identity provider: its people are the same under each. */
+    issuer: z.preprocess((given) => [given].flat(), z.array(z.url()).min(1)),
     audience: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]),
     jwksUri,
     kind: z.enum(principalKinds).optional(),
@@ -35,7 +36,7 @@ const issuerSchema = z
     rolesClaim: claim.optional(),
     permissionsClaim: claim.optional(),
     /** Services that may act for this issuer's humans, by their `act.sub` (RFC 8693); without it no token may carry `act`. */
-    actors: z.array(claim).optional(),
+    actors: z.array(claim.max(longestPrincipalId)).optional(),
     /** Put before the subject: keeps the people of two issuers apart. */
     prefix: z.string().max(100).default(''),
   })
@@ -46,11 +47,14 @@ const issuerSchema = z
   .refine((one) => one.kinds === undefined || one.kindClaim !== undefined, '`kinds` needs `kindClaim`');
 export type JwtIssuer = z.infer<typeof issuerSchema>;
 
-const issuersSchema = z.array(issuerSchema).superRefine((issuers, context) => {
-  for (const [index, one] of issuers.entries()) {
-    const twin = issuers.find((other) => other.issuer !== one.issuer && other.prefix === one.prefix);
-    if (twin === undefined) continue;
-    const message = `issuers \`${one.issuer}\` and \`${twin.issuer}\` need a \`prefix\` each, or one's subjects could pass for the other's`;
+/** Who share a prefix share their people, so one entry has to say of all their issuers that they are one. */
+const issuersSchema = z.array(issuerSchema).superRefine((entries, context) => {
+  for (const [index, { issuer, prefix }] of entries.entries()) {
+    const sharing = entries.filter((one) => one.prefix === prefix).map((one) => one.issuer);
+    const all = sharing.flat();
+    if (sharing.some((names) => all.every((name) => names.includes(name)))) continue;
+    const other = all.find((name) => !issuer.includes(name)) ?? '';
+    const message = `issuers \`${issuer[0] ?? ''}\` and \`${other}\` need a \`prefix\` each, or one's subjects could pass for the other's; where both name the same people, list both as the \`issuer\` of one entry`;
     context.addIssue({ code: 'custom', path: [index, 'prefix'], message });
     return;
   }
@@ -74,7 +78,8 @@ export interface JwtIdentity {
 
 export type JwtResult =
   | { readonly status: 'ok'; readonly identity: JwtIdentity }
-  | { readonly status: 'refused'; readonly reason: string };
+  /** `issuer`: what a token of none that is known names as its own; nothing has verified it. */
+  | { readonly status: 'refused'; readonly reason: string; readonly issuer?: string };
 
 export type JwtVerifier = (token: string) => Promise<JwtResult>;
 
@@ -89,8 +94,10 @@ export function makeJwtVerifier(
   const known = issuers.map((issuer) => ({ issuer, keys: keysOf(issuer.jwksUri) }));
   return async (token) => {
     const named = issuerOf(token);
-    const candidates = known.filter(({ issuer }) => issuer.issuer === named);
-    if (candidates.length === 0) return { status: 'refused', reason: 'unknown_issuer' };
+    if (named === null) return { status: 'refused', reason: 'unknown_issuer' };
+    const candidates = known.filter(({ issuer }) => issuer.issuer.includes(named));
+    if (candidates.length === 0)
+      return { status: 'refused', reason: 'unknown_issuer', issuer: truncate(named, longestIssuer) };
     let reason = 'invalid_token';
     for (const { issuer, keys } of candidates) {
       const result = await verifyWith(token, issuer, keys, now());
@@ -105,9 +112,13 @@ function remoteKeys(uri: string): JWTVerifyGetKey {
   return createRemoteJWKSet(new URL(uri), { timeoutDuration: 5_000, cooldownDuration: 5_000 });
 }
 
+/** Of a name that anybody can make up, as much as a record shows. */
+const longestIssuer = 300;
+
 function issuerOf(token: string): string | null {
   try {
-    return decodeJwt(token).iss ?? null;
+    const named: unknown = decodeJwt(token).iss;
+    return typeof named === 'string' ? named : null;
   } catch {
     return null;
   }
@@ -173,16 +184,16 @@ async function verifiedBy(
 function identityOf(issuer: JwtIssuer, payload: JWTPayload): JwtResult {
   const claims = payload as JsonObject;
   const subject = claimAt(claims, issuer.subjectClaim);
-  if (typeof subject !== 'string' || subject === '' || subject.length + issuer.prefix.length > 200) {
-    return { status: 'refused', reason: 'no_subject' };
-  }
+  if (typeof subject !== 'string' || subject === '') return { status: 'refused', reason: 'no_subject' };
+  if (issuer.prefix.length + subject.length > longestPrincipalId)
+    return { status: 'refused', reason: 'subject_too_long' };
   if (nameTrouble(subject) !== null) return { status: 'refused', reason: 'unclear_subject' };
   const kind = kindOf(issuer, claims);
   if (kind === null) return { status: 'refused', reason: 'no_kind' };
-  const roles = names(issuer.rolesClaim === undefined ? undefined : claimAt(claims, issuer.rolesClaim));
-  const permissions = names(
-    issuer.permissionsClaim === undefined ? undefined : claimAt(claims, issuer.permissionsClaim),
-  );
+  const roles = names(claimAt(claims, issuer.rolesClaim));
+  const scopes = claimAt(claims, issuer.permissionsClaim);
+  // As OAuth writes them; a role is a name of others' making, and may hold a space.
+  const permissions = names(typeof scopes === 'string' ? scopes.split(' ') : scopes);
   const identity = { id: `${issuer.prefix}${subject}`, kind, roles, permissions };
   if (!Object.hasOwn(claims, 'act')) return { status: 'ok', identity };
   const actor = actorOf(issuer, claims['act']);
@@ -200,25 +211,23 @@ function actorOf(issuer: JwtIssuer, act: Json | undefined): string | null {
 
 function kindOf(issuer: JwtIssuer, claims: JsonObject): PrincipalKind | null {
   if (issuer.kind !== undefined) return issuer.kind;
-  const said = issuer.kindClaim === undefined ? undefined : claimAt(claims, issuer.kindClaim);
+  const said = claimAt(claims, issuer.kindClaim);
   if (typeof said !== 'string') return null;
   if (issuer.kinds === undefined) return principalKinds.find((one) => one === said) ?? null;
   return Object.hasOwn(issuer.kinds, said) ? (issuer.kinds[said] ?? null) : null;
 }
 
-/** The claim of exactly this name, else the place that the dots lead to (`realm_access.roles`). */
-function claimAt(claims: JsonObject, name: string): Json | undefined {
-  if (Object.hasOwn(claims, name)) return claims[name];
-  let at: Json | undefined = claims;
-  for (const segment of name.split('.')) {
-    if (!isObject(at) || !Object.hasOwn(at, segment)) return undefined;
-    at = at[segment];
-  }
-  return at;
+/** The claim of exactly this name, else the way that its dots lead: at each step by the longest name that is there. */
+function claimAt(at: Json | undefined, name: string | undefined): Json | undefined {
+  if (name === undefined || !isObject(at)) return undefined;
+  if (Object.hasOwn(at, name)) return at[name];
+  const ends = [...name.matchAll(/\./g)].map(({ index }) => index).reverse();
+  const end = ends.find((one) => Object.hasOwn(at, name.slice(0, one)));
+  return end === undefined ? undefined : claimAt(at[name.slice(0, end)], name.slice(end + 1));
 }
 
-/** A list of names, or names in one string with spaces between, as OAuth scopes are. */
+/** Of a list, or of one text, which is one name. */
 function names(value: Json | undefined): readonly string[] {
-  if (typeof value === 'string') return value.split(' ').filter((one) => one !== '');
-  return Array.isArray(value) ? value.filter((one): one is string => typeof one === 'string') : [];
+  const all = Array.isArray(value) ? value : [value];
+  return all.filter((one): one is string => typeof one === 'string' && one !== '');
 }

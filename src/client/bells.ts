@@ -13,7 +13,8 @@ import * as temporal from './temporal.js';
 
 /** Rings for a message of the store. A run that has taken no step may not be started yet: its bell starts it too. */
 export async function ringFor(deps: ClientDeps, row: RunRow, message: SealedMessage): Promise<temporal.Rung> {
-  const unrung = row.problem?.code === forked ? await whyUnrung(deps, row) : null;
+  const mayBeOthers = row.leftTo !== null || row.problem?.code === forked;
+  const unrung = mayBeOthers ? await whyUnrung(deps, row) : null;
   if (unrung !== null) return unrung;
   const bell = bellOf(message);
   if (message.kind === 'start') {
@@ -43,7 +44,7 @@ export async function lookAfter(
   const found = await temporal.whyUnserved(deps, run);
   if (found === null) return 'served';
   if (found.why === 'elsewhere') {
-    await leaveToOther(deps, run.id, found);
+    await leaveToOther(deps, run.id, found.taskQueue);
     return 'elsewhere';
   }
   if (found.why !== 'gone')
@@ -60,36 +61,36 @@ export async function lookAfter(
 const forked = 'HISTORY_FORKED';
 
 /**
- * Why nothing is rung for a run whose workflow may be another deployment's: it is, or Temporal does not say (`unavailable`).
- * Null: it is not.
+ * Why nothing is rung for a run that may be another deployment's: it is, and is shown so, or Temporal does not say
+ * (`unavailable`). Null: it is not.
  */
 async function whyUnrung(deps: ClientDeps, run: temporal.Place): Promise<'elsewhere' | 'unavailable' | null> {
-  try {
-    return (await temporal.whyUnserved(deps, run))?.why === 'elsewhere' ? 'elsewhere' : null;
-  } catch (error) {
+  const found = await temporal.whyUnserved(deps, run).catch((error: unknown) => {
     if (!temporal.isUnavailable(error))
       deps.onInternalError(`whose the workflow of run \`${run.id}\` is`, error);
-    return 'unavailable';
-  }
+    return 'unavailable' as const;
+  });
+  if (found === 'unavailable') return found;
+  if (found?.why !== 'elsewhere') return null;
+  await leaveToOther(deps, run.id, found.taskQueue);
+  return found.why;
 }
 
-/** The workflow is another deployment's, of whose store this one is a copy: the run is shown as stuck and takes no step here. */
-async function leaveToOther(
-  deps: ClientDeps,
-  id: string,
-  { taskQueue, execution }: Extract<temporal.FoundUnserved, { why: 'elsewhere' }>,
-): Promise<void> {
-  const message = `its workflow in Temporal is on the task queue \`${taskQueue}\`, which is worked for another deployment, of whose store this one may be a copy: that one goes on with it, and nothing of it is done here`;
+/** The run is another deployment's, of whose store this one is a copy: it is shown as stuck and takes no step here. */
+async function leaveToOther(deps: ClientDeps, id: string, taskQueue: string): Promise<void> {
+  const message = `the run is another deployment's, on the task queue \`${taskQueue}\`, of whose store this one may be a copy: that one goes on with it, and nothing of it is done here`;
   const next = `ask the other deployment for it; where there is none any more, stop this one, run \`countersign migrate --forget-temporal\` with COUNTERSIGN_TASK_QUEUE=${taskQueue} and start it again`;
   const left = await withTransaction(deps.pool, async (tx) => {
     const row = await lockRun(tx, id);
     const shown = { status: 'stuck', problem: { code: forked, message, next } } as const;
     if (row === null || !(await showUnstepped(tx, id, shown))) return null;
+    const time = await storeTime(tx);
     await deps.chain.appendIn(tx, [
       {
-        key: `${id}:elsewhere:${row.rev}:${execution}`,
+        // Each time that it is left: between two of them this deployment may have been where the run is.
+        key: `${id}:elsewhere:${time}`,
         type: 'run.stuck',
-        time: await storeTime(tx),
+        time,
         actor: { kind: 'runtime', id: 'countersign' },
         data: { code: forked, message, state: row.state },
         about: id,

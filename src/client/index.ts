@@ -1,3 +1,4 @@
+import { isOpen, settledCode } from '../model/approval-status.js';
 import type { SealedMessage, SignedBody, SignedMessage } from '../model/message.js';
 import type { Refusal } from '../engine/state.js';
 import { isUnavailable, type Tx } from '../db/index.js';
@@ -106,17 +107,8 @@ async function refuseSettled(tx: Tx, run: string, id: string): Promise<Refusal |
   const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
   if (approval === null || approval.run !== run)
     return no('NOT_FOUND', `run \`${run}\` has no approval \`${id}\``);
-  switch (approval.status) {
-    case 'open':
-    case 'escalated':
-      return null;
-    case 'expired':
-      return no('APPROVAL_EXPIRED', 'the approval is expired');
-    case 'revoked':
-      return no('APPROVAL_REVOKED', 'the approval is revoked');
-    default:
-      return no('ALREADY_DECIDED', `the approval is ${approval.status}`);
-  }
+  const { status } = approval;
+  return isOpen(status) ? null : no(settledCode(status), `the approval is ${status}`);
 }
 
 function timeOfMessage({ text }: SealedMessage): string {

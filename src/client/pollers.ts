@@ -11,20 +11,14 @@ export interface TaskQueue {
 const workflowTasks = 1;
 /** One that lives asks again each minute. */
 const livesForMs = 70_000;
-/** By a clock that may differ from Temporal's. */
-const livesForAtMostMs = 180_000;
 
-/** Whether a worker has asked lately. `now`: by a clock that is looked after, as the store's is; without it, by this host's. */
-export async function isPolled(connection: ConnectionLike, queue: TaskQueue, now?: Date): Promise<boolean> {
-  const since = now === undefined ? Date.now() - livesForAtMostMs : now.getTime() - livesForMs;
-  return ((await lastPoll(connection, queue)) ?? 0) > since;
+/** Whether a worker has asked lately, by a clock that is looked after, as the store's is. */
+export async function isPolled(connection: ConnectionLike, queue: TaskQueue, now: Date): Promise<boolean> {
+  return (await lastPoll(connection, queue)) > now.getTime() - livesForMs;
 }
 
-/** Epoch milliseconds, of Temporal's clock; null: it remembers none. */
-async function lastPoll(
-  connection: ConnectionLike,
-  { namespace, taskQueue }: TaskQueue,
-): Promise<number | null> {
+/** Epoch milliseconds, of Temporal's clock; 0: it remembers none, as right after it was started. */
+async function lastPoll(connection: ConnectionLike, { namespace, taskQueue }: TaskQueue): Promise<number> {
   const { pollers } = await connection.workflowService.describeTaskQueue({
     namespace,
     taskQueue: { name: taskQueue },
@@ -33,7 +27,7 @@ async function lastPoll(
   const times = (pollers ?? []).map(
     ({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1_000 + (lastAccessTime?.nanos ?? 0) / 1e6,
   );
-  return times.length === 0 ? null : Math.max(...times);
+  return Math.max(0, ...times);
 }
 
 /** How long a poll lasts in which there is nothing to do, and some more. */
@@ -50,10 +44,9 @@ export async function isStillPolled(
   withinMs = pollsAgainWithinMs,
 ): Promise<boolean> {
   const first = await lastPoll(connection, queue);
-  if (first === null) return false;
   for (const until = performance.now() + withinMs; performance.now() < until;) {
     await new Promise((resolve) => setTimeout(resolve, lookMs));
-    if (((await lastPoll(connection, queue)) ?? 0) > first) return true;
+    if ((await lastPoll(connection, queue)) > first) return true;
   }
   return false;
 }

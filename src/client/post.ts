@@ -104,7 +104,7 @@ async function withdrawUntaken(
 
 /** This store is a copy: the deployment of the original goes on with the run, and it does not move here. */
 function answerLeftElsewhere({ id }: RunRow): MessageOutcome {
-  const message = `run \`${id}\` is left to the deployment on whose task queue its workflow in Temporal is, and nothing of this request is kept: ask that deployment for it; where there is none any more, what the run is stuck on says what to do`;
+  const message = `run \`${id}\` is left to another deployment, and nothing of this request is kept: ask that one for it; where there is none any more, what the run is stuck on says what to do`;
   return { status: 'answered', answer: { status: 'refused', code: 'RUN_STUCK', message }, by: 'door' };
 }
 

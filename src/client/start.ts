@@ -4,7 +4,7 @@ import type { SealedMessage, SignedBody } from '../model/message.js';
 import { namespaceOf } from '../model/temporal-names.js';
 import { bellOf } from '../auth/index.js';
 import { isUnavailable, together, withTransaction, type Tx } from '../db/index.js';
-import { closeUnstarted, getRun, insertRun } from '../store/runs.js';
+import { closeUnstarted, getListedRun, insertRun } from '../store/runs.js';
 import {
   currentId,
   jsonValue,
@@ -65,7 +65,7 @@ export async function startWithSubmit(
 }
 
 function placeOf({ run, environment, flow, mode }: StartRequest): temporal.Place {
-  return { id: run, namespace: namespaceOf(environment), flow, mode };
+  return { id: run, namespace: namespaceOf(environment), flow, mode, leftTo: null };
 }
 
 function startValues({ input, trace }: StartRequest): Value[] {
@@ -91,7 +91,7 @@ async function keepStart(
 ): Promise<readonly SealedMessage[] | null> {
   const { run, flow, flowVersion, planHash, environment, mode, principal } = request;
   const [known, seal, current] = await together([
-    getRun(tx, run),
+    getListedRun(tx, run),
     readSeal(deps, tx),
     // An attempt that was answered with 503 has left its message withdrawn, and its run closed.
     first === null ? null : currentId(tx, first.id),

@@ -31,7 +31,7 @@ export function isUnavailable(error: unknown): boolean {
 }
 
 /** Where a run's workflow is: what of its row Temporal is told. */
-export type Place = Pick<RunRow, 'id' | 'namespace' | 'flow' | 'mode'>;
+export type Place = Pick<RunRow, 'id' | 'namespace' | 'flow' | 'mode' | 'leftTo'>;
 
 /** How a run's workflow is started, once: its id is the run's. */
 export function startOptions(taskQueue: string, { id, flow, mode }: Place, start: Bell) {
@@ -122,11 +122,16 @@ export type FoundUnserved =
   | { readonly why: 'gone' }
   /** `execution`: which one is open all the same. */
   | { readonly why: Exclude<Unserved, 'gone'>; readonly execution: string }
-  /** It is, or was until it ended, on a task queue that is worked for another deployment, whose run it may be. */
-  | { readonly why: 'elsewhere'; readonly execution: string; readonly taskQueue: string };
+  /** The run is another deployment's, or may be: its workflow is, or was until it ended, on a queue that is worked for one. */
+  | { readonly why: 'elsewhere'; readonly taskQueue: string };
 
 /** Null: they take it. Rejects where Temporal does not say. */
-export async function whyUnserved(deps: ClientDeps, { id, namespace }: Place): Promise<FoundUnserved | null> {
+export async function whyUnserved(
+  deps: ClientDeps,
+  { id, namespace, leftTo }: Place,
+): Promise<FoundUnserved | null> {
+  // Whatever has become of its workflow: that deployment may have gone on to another queue, and Temporal forgets what has ended.
+  if (leftTo !== null) return { why: 'elsewhere', taskQueue: leftTo };
   const client = deps.forNamespace(namespace);
   try {
     const found = await client.withDeadline(Date.now() + deadlineMs, () =>
@@ -134,8 +139,7 @@ export async function whyUnserved(deps: ClientDeps, { id, namespace }: Place): P
     );
     const { type, taskQueue, runId: execution } = found;
     const isAnothers = type === 'run' && taskQueue !== deps.taskQueue;
-    if (isAnothers && (await deps.isWorkedFor(namespace, taskQueue)))
-      return { why: 'elsewhere', execution, taskQueue };
+    if (isAnothers && (await deps.isWorkedFor(namespace, taskQueue))) return { why: 'elsewhere', taskQueue };
     if (found.closeTime !== undefined) return { why: 'gone' };
     const why = whyHeld(deps, found);
     return why === null ? null : { why, execution };

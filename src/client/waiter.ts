@@ -1,5 +1,5 @@
 import { listen, type Pool } from '../db/index.js';
-import { getProgress, type RunRow } from '../store/runs.js';
+import { getListedRun, type ListedRun } from '../store/runs.js';
 
 export interface Waiter {
   /** Waits until the run waits for a caller, a decision or an operator, or is closed. */
@@ -36,7 +36,7 @@ export async function makeWaiter(databaseUrl: string): Promise<Waiter> {
       const until = Date.now() + waitMs;
       for (;;) {
         const changed = nextChange(waiting, run, Math.min(until, Date.now() + pollMs));
-        const row = await getProgress(pool, run);
+        const row = await getListedRun(pool, run);
         const status = row === null ? 'accepted' : statusOf(row);
         if (status === 'settled' || Date.now() >= until) {
           changed.cancel();
@@ -69,7 +69,7 @@ export async function makeWaiter(databaseUrl: string): Promise<Waiter> {
   };
 }
 
-function statusOf(row: Pick<RunRow, 'rev' | 'status' | 'executing'>): 'settled' | 'executing' | 'accepted' {
+function statusOf(row: ListedRun): 'settled' | 'executing' | 'accepted' {
   if (row.rev === 0) return row.status === 'failed' ? 'settled' : 'accepted';
   return row.executing === null ? 'settled' : 'executing';
 }

@@ -1,7 +1,7 @@
 import type { ConnectionKind, Kind } from './kind.js';
 import * as table from './table.js';
 
-/** In the order in which schemas and messages name them. */
+/** In the order in which schemas and messages name them: from the end of the alphabet. */
 export const kinds: readonly Kind[] = Object.values<Kind>(table).sort((a, b) => (a.name < b.name ? 1 : -1));
 
 const byName = new Map(kinds.map((kind) => [kind.name, kind]));

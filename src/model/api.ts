@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { approvalStatuses } from './approval-status.js';
 import { isObject, type Json, type JsonObject } from './json.js';
-import { principalKinds } from './principal.js';
+import { longestPrincipalId, principalKinds } from './principal.js';
 import { recordTypes } from './records.js';
 import { isBlank, nameTrouble } from './text.js';
 
@@ -34,15 +34,21 @@ export const json = describedAs(
 );
 
 const printable = /^[^\u0000-\u001f\u007f]*$/;
-export const shortText = z.string().min(1).max(200).regex(printable, 'must not contain control characters');
+const printableText = (longest: number) =>
+  z.string().min(1).max(longest).regex(printable, 'must not contain control characters');
+export const shortText = printableText(200);
 /** Of a decision, by whatever door it comes. */
 export const mostReasonLength = 4_000;
 export const longText = z.string().max(mostReasonLength);
 const name = shortText;
 /** One that is given here first: others are compared with it, by eye and by character. */
-const newName = shortText.refine((given) => nameTrouble(given) === null, {
-  error: ({ input }) => nameTrouble(String(input)) ?? 'is no name',
-});
+const asNewName = (text: z.ZodString) =>
+  text.refine((given) => nameTrouble(given) === null, {
+    error: ({ input }) => nameTrouble(String(input)) ?? 'is no name',
+  });
+const newName = asNewName(shortText);
+/** Of a principal: as long as a token's subject may be. */
+const principalId = printableText(longestPrincipalId);
 
 const whole = (text: string): boolean => /^\d{1,15}$/.test(text);
 const wholeNumber = z.string().refine(whole, 'must be a whole number').transform(Number);
@@ -146,7 +152,7 @@ export const runsQuery = z.strictObject({
   state: name.optional(),
   status: z.enum(['running', 'waiting', 'stuck', 'completed', 'cancelled', 'failed', 'timed_out']).optional(),
   environment: name.optional(),
-  startedBy: name.optional(),
+  startedBy: principalId.optional(),
   limit,
   cursor,
 });
@@ -177,7 +183,7 @@ const inboxFields = {
   tool: name.optional(),
   tier: z.enum(['read_only', 'reversible', 'irreversible', 'none']).optional(),
   transition: name.optional(),
-  requestedBy: name.optional(),
+  requestedBy: principalId.optional(),
   expiringBefore: instant.optional(),
   text: shortText.optional(),
   order: z.enum(['risk', 'age']).optional(),
@@ -220,10 +226,10 @@ export const claimBody = named(
     }),
   }),
 );
-export const delegateBody = named('Delegate', z.strictObject({ to: name, note: longText.optional() }));
+export const delegateBody = named('Delegate', z.strictObject({ to: principalId, note: longText.optional() }));
 export const absenceBody = named(
   'SetAbsence',
-  z.strictObject({ from: instant, until: instant, delegate: name }),
+  z.strictObject({ from: instant, until: instant, delegate: principalId }),
 );
 
 export const batchBody = named(
@@ -270,7 +276,7 @@ export const linkBody = named('MakeLink', z.strictObject({ minutes: z.int().min(
 // --- audit -------------------------------------------------------------------------------------
 
 const auditFields = {
-  actor: name.optional(),
+  actor: principalId.optional(),
   type: types.optional(),
   verdict: name.optional(),
   from: instant.optional(),
@@ -288,7 +294,7 @@ export const eventsQuery = z.strictObject({ run: name.optional(), type: types.op
 export const keyBody = named(
   'CreateKey',
   z.strictObject({
-    id: newName,
+    id: asNewName(principalId),
     kind: z.enum(principalKinds),
     roles: z.array(newName).max(100).optional(),
     permissions: z.array(newName).max(100).optional(),

@@ -16,3 +16,19 @@ export type OpenStatus = (typeof openStatuses)[number];
 export function isOpen(status: unknown): status is OpenStatus {
   return openStatuses.includes(status as OpenStatus);
 }
+
+/** Why an approval that has ended so takes no decision any more. */
+export function settledCode(
+  status: Exclude<ApprovalStatus, OpenStatus>,
+): 'ALREADY_DECIDED' | 'APPROVAL_EXPIRED' | 'APPROVAL_REVOKED' {
+  switch (status) {
+    case 'approved':
+    case 'denied':
+    case 'consumed':
+      return 'ALREADY_DECIDED';
+    case 'expired':
+      return 'APPROVAL_EXPIRED';
+    case 'revoked':
+      return 'APPROVAL_REVOKED';
+  }
+}

@@ -50,6 +50,13 @@ export interface WebhookChannel {
   readonly allowPrivate: boolean;
 }
 
+/** What a webhook may be sent to, written in the file or held by a reference: nothing of it would be left out. */
+export function isWebhookAddress(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  return /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.hash === '';
+}
+
 export interface SlackChannel {
   readonly kind: 'slack';
   readonly name: string;

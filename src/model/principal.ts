@@ -4,14 +4,17 @@ import type { PolicySet } from './policy-set.js';
 export const principalKinds = ['human', 'agent', 'system'] as const;
 export type PrincipalKind = (typeof principalKinds)[number];
 
+/** A subject of 255 characters, the most that OpenID Connect has, and a prefix of 100. */
+export const longestPrincipalId = 355;
+
 /** Who asks. It comes from authentication, never from a payload. `permissions` include those of the roles. */
 export const principalSchema = z.strictObject({
-  id: z.string().min(1).max(200),
+  id: z.string().min(1).max(longestPrincipalId),
   kind: z.enum(principalKinds),
   roles: z.array(z.string()),
   permissions: z.array(z.string()),
   /** The service whose credential acted for this human (RFC 8693 `act`); absent when the human came itself. */
-  actedBy: z.string().min(1).max(200).optional(),
+  actedBy: z.string().min(1).max(longestPrincipalId).optional(),
 });
 export type Principal = z.infer<typeof principalSchema>;
 

@@ -52,7 +52,7 @@ export interface WebhookKey {
 /** `detail` is kept and shown: a short sentence without secrets and without addresses. */
 export type Delivered =
   | { readonly status: 'delivered'; readonly detail: string; readonly memo?: string }
-  /** Not now: it is tried again by the schedule, not before `afterMs`. */
+  /** Not now, whether it passes or somebody mends it: it is tried again by the schedule, not before `afterMs`. */
   | { readonly status: 'retry'; readonly detail: string; readonly afterMs?: number }
   /** Never: trying again would not help. `gone`: nor would anything else to that address. */
   | { readonly status: 'failed'; readonly detail: string; readonly gone?: string };

@@ -1,5 +1,6 @@
 // What fails in our own code, outside of anybody's request: logged, counted, and survived. A rejected promise of one run
-// is not the end of the process that serves the others.
+// is not the end of the process that serves the others. An exception that nobody caught is: what it has left half done, nobody
+// knows. So who emits `error` has a listener where it is made, as each answer of the API has.
 
 export interface InternalErrors {
   /** Logs it and counts it. */

@@ -9,7 +9,7 @@ const happened = {
   foreign: 'its open workflow in Temporal was not ours, and was ended',
   paused: 'its workflow was paused in Temporal, and was ended',
   pinned: 'its workflow was pinned to other workers in Temporal, and was ended',
-  elsewhere: 'its workflow in Temporal is on the task queue of another deployment, and is left to that',
+  elsewhere: "it is another deployment's, or may be, and is left to that",
 } as const;
 
 export interface LostWorkflows {

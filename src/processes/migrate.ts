@@ -1,13 +1,14 @@
 import { Connection } from '@temporalio/client';
-import { isPolled, isStillPolled } from '../client/pollers.js';
+import { isStillPolled, type TaskQueue } from '../client/pollers.js';
 import { loadKeys } from '../auth/index.js';
-import { makePool, migrate, type Pool } from '../db/index.js';
+import { makePool, migrate, withTransaction, type Pool } from '../db/index.js';
 import { namespaceOf } from '../model/temporal-names.js';
 import { prepareTemporal } from '../embedded/temporal/prepare.js';
 import { loadFolder } from '../policy/index.js';
 import {
   connectedProcesses,
   forgetTemporal,
+  leaveRuns,
   storeIdentity,
   temporalHomes,
   type TemporalHome,
@@ -40,9 +41,9 @@ const namespaces = policies.policySet.environments.map(({ name }) => namespaceOf
 await prepareTemporal({ connection, namespaces, signal: AbortSignal.timeout(300_000), say });
 say(`temporal: ${namespaces.join(', ')} ready`);
 if (former !== null) {
-  await forgetQueues(former);
+  const left = await forgetQueues(former);
   // Last: until all is done, it is still known which queues the runs are on, and this can be run again.
-  await askStore((pool) => forgetHomes(pool, former));
+  await askStore((pool) => forgetHomes(pool, former, left));
 }
 process.exit(0);
 
@@ -89,10 +90,17 @@ async function exitIfActive(pool: Pool): Promise<void> {
     );
 }
 
-/** Moves the deployment: the next one that starts has the store. */
-async function forgetHomes(pool: Pool, homes: readonly TemporalHome[]): Promise<void> {
+/** Moves the deployment: the next one that starts has the store. `left`: those whose runs are another one's. */
+async function forgetHomes(
+  pool: Pool,
+  homes: readonly TemporalHome[],
+  left: readonly TemporalHome[],
+): Promise<void> {
   await exitIfActive(pool);
-  const [since] = await forgetTemporal(pool, homes);
+  const [since] = await withTransaction(pool, async (tx) => {
+    await leaveRuns(tx, left, config.taskQueue);
+    return forgetTemporal(tx, homes);
+  });
   if (since !== undefined)
     exitRefusing(
       `the store has just been taken by a deployment on the task queue \`${since.taskQueue}\`, which keeps it; where that is not the one that is to have it, stop its processes and try again`,
@@ -100,55 +108,70 @@ async function forgetHomes(pool: Pool, homes: readonly TemporalHome[]): Promise<
   say('the store belongs to no Temporal now: the deployment that starts next has it');
 }
 
+function nameOf({ namespace, taskQueue }: TaskQueue): string {
+  return `the task queue \`${taskQueue}\` of \`${namespace}\``;
+}
+
+async function looksPolled(temporal: Connection, queue: TaskQueue): Promise<boolean> {
+  say(`looking whether workers still poll ${nameOf(queue)}, which may take more than a minute`);
+  return isStillPolled(temporal, queue);
+}
+
 /**
  * The queues on which the store's runs were, in this Temporal: nobody's any more, so that the runs come to the new queue.
- * But where this store is a copy, the deployment that goes on with the other one keeps its queue and its runs.
+ * But where this store is a copy, the deployment that goes on with the other one keeps its queue and its runs: those are given.
  */
 async function leaveFormerQueues(
   temporal: Connection,
   own: string,
   former: readonly TemporalHome[],
-): Promise<void> {
-  const leave = async ({ namespace, namespaceId, taskQueue }: TemporalHome): Promise<void> => {
-    if (taskQueue === config.taskQueue || (await namespaceIdOf(temporal, namespace)) !== namespaceId) return;
+): Promise<readonly TemporalHome[]> {
+  const isLeft = async ({ namespace, namespaceId, taskQueue }: TemporalHome): Promise<boolean> => {
+    if (taskQueue === config.taskQueue || (await namespaceIdOf(temporal, namespace)) !== namespaceId)
+      return false;
     const queue = { namespace, taskQueue };
-    const name = `the task queue \`${taskQueue}\` of \`${namespace}\``;
     const seen = await readHolder(temporal, queue);
-    if (seen?.store !== own) return;
-    say(`looking whether workers still poll ${name}, which may take more than a minute`);
-    if (await isStillPolled(temporal, queue))
-      return say(
-        `workers poll ${name}: it and the runs there are left to them, since this store may be a copy of theirs; where they are this deployment's own, stop them and run this with COUNTERSIGN_TASK_QUEUE=${taskQueue}`,
+    if (seen?.store !== own) return false;
+    if (await looksPolled(temporal, queue)) {
+      say(
+        `workers poll ${nameOf(queue)}: it and the runs there are left to them, since this store may be a copy of theirs; where they are this deployment's own, stop them and run this with COUNTERSIGN_TASK_QUEUE=${taskQueue}`,
       );
+      return true;
+    }
     await forgetHolder(temporal, queue, seen);
-    say(`${name} belongs to no store now`);
+    say(`${nameOf(queue)} belongs to no store now`);
+    return false;
   };
-  await Promise.all(former.map(leave));
+  const areLeft = await Promise.all(former.map(isLeft));
+  return former.filter((_home, index) => areLeft[index] === true);
 }
 
-/** The queue that this one is to work on, where a deployment that is gone had it. */
-async function forgetQueues(former: readonly TemporalHome[]): Promise<void> {
+/** And the queue that this one is to work on, where a deployment that is gone had it. Gives the homes that are left to another. */
+async function forgetQueues(former: readonly TemporalHome[]): Promise<readonly TemporalHome[]> {
   const temporal = await Connection.connect(connection);
   const own = await askStore(storeIdentity);
-  await leaveFormerQueues(temporal, own, former);
-  const { taskQueue } = config;
-  for (const namespace of namespaces) {
-    const queue = { namespace, taskQueue };
-    const name = `the task queue \`${taskQueue}\` of \`${namespace}\``;
-    const seen = await readHolder(temporal, queue);
-    if (seen === null) continue;
-    const who = seen.store === own ? await askStore(describeActiveProcesses) : null;
-    if (who !== null) exitRefusing(`${name} is not given away: this store is worked with again (${who})`);
-    if (seen.store !== own && (await isPolled(temporal, queue)))
-      exitRefusing(
-        `${name} is not given to another store: workers poll it, or did a moment ago; stop them and try again in five minutes`,
-      );
-    const since = await forgetHolder(temporal, queue, seen);
-    if (since !== null)
-      exitRefusing(
-        `${name} has just been taken for the store \`${since.store}\`, which keeps it; where that is not the one that is to have it, stop its processes and try again`,
-      );
-    say(`${name} belongs to no store now`);
-  }
+  const left = await leaveFormerQueues(temporal, own, former);
+  await Promise.all(namespaces.map((namespace) => takeFromHolder(temporal, own, namespace)));
   await temporal.close();
+  return left;
+}
+
+async function takeFromHolder(temporal: Connection, own: string, namespace: string): Promise<void> {
+  const { taskQueue } = config;
+  const queue = { namespace, taskQueue };
+  const seen = await readHolder(temporal, queue);
+  if (seen === null) return;
+  const who = seen.store === own ? await askStore(describeActiveProcesses) : null;
+  if (who !== null)
+    exitRefusing(`${nameOf(queue)} is not given away: this store is worked with again (${who})`);
+  if (await looksPolled(temporal, queue))
+    exitRefusing(
+      `${nameOf(queue)} is not given to another deployment: workers poll it; stop them and try again, or choose another queue where they are to go on, as those of the store of which this one is a copy`,
+    );
+  const since = await forgetHolder(temporal, queue, seen);
+  if (since !== null)
+    exitRefusing(
+      `${nameOf(queue)} has just been taken for the store \`${since.store}\`, which keeps it; where that is not the one that is to have it, stop its processes and try again`,
+    );
+  say(`${nameOf(queue)} belongs to no store now`);
 }

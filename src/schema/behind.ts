@@ -33,14 +33,14 @@ export function behindReferences(
 export function unfitting(
   all: readonly Behind[],
   fillerWithout: (left: ReadonlySet<JsonObject>) => Filler,
-  fits: (path: SchemaPath, value: Json) => boolean,
+  fits: (one: Behind, value: Json) => boolean,
 ): readonly Behind[] {
   const unfitWithout = (left: readonly Behind[], asked: readonly Behind[]): readonly Behind[] => {
     const filler = fillerWithout(new Set(left.map(({ own }) => own)));
     spend(100 * all.length);
-    return asked.filter(({ own, path, said }) => {
-      const { value } = filledIn([filler({ properties: { value: own } })], { value: said });
-      return value !== undefined && !fits(path, value);
+    return asked.filter((one) => {
+      const { value } = filledIn([filler({ properties: { value: one.own } })], { value: one.said });
+      return value !== undefined && !fits(one, value);
     });
   };
   let left: readonly Behind[] = [];

@@ -1,14 +1,14 @@
 import Ajv2020, { type ErrorObject, type Options, type ValidateFunction } from 'ajv/dist/2020.js';
 import { canonical } from '../model/canonical.js';
-import { escapePointer, pointerTo, type Json, type JsonObject } from '../model/json.js';
+import { pointerTo, type Json, type JsonObject } from '../model/json.js';
 import { toldOf, unfitting, type Behind } from './behind.js';
+import { wholeName } from './compiled.js';
 import { filledIn, type Filling } from './defaults.js';
 import { formats } from './formats.js';
 import { keywords } from './keywords.js';
 import { plain } from './messages.js';
 import type { Pattern } from './pattern.js';
 import { mostPatternCost, prepare, type Prepared } from './prepare.js';
-import type { SchemaPath } from './subschemas.js';
 import { track } from './tracking.js';
 import type { Unfilled } from './unfilled.js';
 import { withWork } from './work.js';
@@ -130,15 +130,17 @@ function compile(schema: JsonObject): CompiledSchema {
     const { $schema: _dialect, ...rest } = schema;
     const misfit = misfitOfDialect(rest);
     if (misfit !== null) return { status: 'invalid', message: `the schema is invalid: ${misfit}` };
-    const check = compiled(prepared, false);
+    const ajv = instance(prepared, false);
+    const check = ajv.compile(prepared.schema);
     // A schema that refers to itself without end is found by its first use.
     if (withWork(mostWork, () => check({})) === null)
       return { status: 'invalid', message: 'its references multiply without reading the value: say it once' };
     let telling: ValidateFunction | undefined;
     const explain = (): ValidateFunction =>
-      (telling ??= prepared.subschemas > mostExplained ? check : compiled(prepared, true));
+      (telling ??=
+        prepared.subschemas > mostExplained ? check : instance(prepared, true).compile(prepared.schema));
     const { patternCost, unfilled, fillerWithout, source } = prepared;
-    const left = unfittingOf(prepared);
+    const left = unfittingOf(prepared, ajv);
     const filling = fillerWithout(new Set(left.map(({ own }) => own)))(source);
     const misfitting = misfitOfDefaults(filling, prepared.hasBranches, explain);
     if (misfitting !== null) return { status: 'invalid', message: misfitting };
@@ -156,26 +158,20 @@ function compile(schema: JsonObject): CompiledSchema {
   }
 }
 
-/** Where what is filled in is endless, or takes long, nothing is left out of it. */
-function unfittingOf(prepared: Usable): readonly Behind[] {
-  const { behind, fillerWithout } = prepared;
+/** Where what is filled in is endless, or takes long, nothing is left out of it: a call without it is refused. */
+function unfittingOf(prepared: Usable, ajv: Ajv2020.default): readonly Behind[] {
+  const { schema, behind, askingBehind, fillerWithout } = prepared;
   if (behind.length === 0) return [];
-  const ajv = instance(prepared, false).addSchema(prepared.schema, 'whole');
-  const fits = (path: SchemaPath, value: Json): boolean => {
-    const at = path.map((step) => encodeURIComponent(escapePointer(String(step))));
-    return ajv.getSchema(`whole#/${at.join('/')}`)?.(value) !== false;
-  };
+  const asks = ajv.addSchema(schema, wholeName).compile(askingBehind.schema);
+  const names = new Map(behind.map((one, index) => [one, String(askingBehind.names[index])]));
+  const fits = (one: Behind, value: Json): boolean => asks({ [String(names.get(one))]: value });
   return withWork(mostWork / 5, () => unfitting(behind, fillerWithout, fits))?.value ?? [];
 }
 
 type Usable = Extract<Prepared, { status: 'prepared' }>;
 
-function compiled(prepared: Usable, allErrors: boolean): ValidateFunction {
-  return instance(prepared, allErrors).compile(prepared.schema);
-}
-
 /** One each: two schemas with one `$id` are not each other's business. */
-function instance({ patterns, tracked }: Usable, allErrors: boolean): Ajv2020.default {
+function instance({ patterns, tracked, inlines }: Usable, allErrors: boolean): Ajv2020.default {
   const pattern = (text: string): Pattern => patterns.get(text) ?? unknownPattern(text);
   const regExp = Object.assign(pattern, { code: 'pattern' });
   const options = {
@@ -184,6 +180,7 @@ function instance({ patterns, tracked }: Usable, allErrors: boolean): Ajv2020.de
     allErrors,
     meta: false,
     validateSchema: false,
+    inlineRefs: inlines,
     code: { regExp, optimize: false },
   };
   const ajv = new Ajv2020.default(options);

@@ -1,6 +1,7 @@
 import { isObject, pointerTo, unescapePointer, type Json, type JsonObject } from '../model/json.js';
 import { countValues, workKeyword, type WorkOf } from './keywords.js';
 import { behindReferences, type Behind } from './behind.js';
+import { askingEach, countCompiled, type Asking } from './compiled.js';
 import { makeFiller, together, type Filler } from './defaults.js';
 import { compilePattern, type Pattern } from './pattern.js';
 import { mapSubschemas, type SchemaPath } from './subschemas.js';
@@ -18,12 +19,15 @@ export type Prepared =
       readonly source: JsonObject;
       readonly patterns: ReadonlyMap<string, Pattern>;
       readonly subschemas: number;
+      /** What a reference leads to is compiled in its place. */
+      readonly inlines: boolean;
       /** Somewhere in it is asked what other keywords have looked at. */
       readonly tracked: boolean;
       /** In microseconds, as counted. */
       readonly patternCost: number;
       /** Names whose defaults stand behind references, and what is filled in without these. */
       readonly behind: readonly Behind[];
+      readonly askingBehind: Asking;
       readonly fillerWithout: (left: ReadonlySet<JsonObject>) => Filler;
       readonly unfilled: readonly Unfilled[];
       /** Of the whole value is asked something that not every value fits. */
@@ -33,6 +37,8 @@ export type Prepared =
 
 /** Compiling one takes ajv up to a millisecond. */
 const mostSubschemas = 300;
+/** With what references lead to; where it is no part of `$defs`, it is compiled where it stands as well. */
+const mostCompiled = 600;
 /** Microseconds that compiling its patterns may take: what first uses a schema waits for it, and so does everybody else. */
 export const mostPatternCost = 80_000;
 /** Names, allowed values and the like, all together. */
@@ -87,15 +93,25 @@ export function prepare(schema: JsonObject): Prepared {
     for (const reference of to.references) checkReference(to, schema, reference);
     const { found, patterns, patternCost, tracked } = to;
     const reading = { resolve: (reference: string) => referred(to, schema, reference), patterns };
+    if (countCompiled(schema, reading, false) > mostCompiled)
+      throw new Unfit(
+        `its references lead into one another, which makes more than ${mostCompiled} subschemas of it: write each that is referred to under \`$defs\``,
+      );
+    const behind = behindReferences(reading, found);
     return {
       status: 'prepared',
       schema: prepared,
       source: schema,
       patterns,
       subschemas: found.size,
+      inlines: countCompiled(schema, reading, true) <= mostSubschemas,
       tracked,
       patternCost,
-      behind: behindReferences(reading, found),
+      behind,
+      askingBehind: askingEach(
+        { schema: prepared, reading, paths: found },
+        behind.map(({ path }) => path),
+      ),
       fillerWithout: (left) => makeFiller(reading, left),
       unfilled: unfilledIn(schema, reading, found),
       hasBranches: [...together(schema, reading)].some((one) =>

@@ -2,7 +2,7 @@ import type { ServiceFact } from '../audit/index.js';
 import type { Principal } from '../model/principal.js';
 import type { RecordActor } from '../model/records.js';
 import type { HeldKey } from '../store/idempotency.js';
-import type { RunRow } from '../store/runs.js';
+import type { ListedRun } from '../store/runs.js';
 import { viewerOf, type Viewer } from '../store/visibility.js';
 import type { ServiceDeps } from './deps.js';
 
@@ -51,7 +51,7 @@ export function note({ trail }: Pick<Caller, 'trail'>, fact: CallFact): void {
 }
 
 /** `visible`: to the caller. What is refused is about its run all the same. */
-export function noteRun({ trail }: Pick<Caller, 'trail'>, row: RunRow, visible: boolean): void {
+export function noteRun({ trail }: Pick<Caller, 'trail'>, row: ListedRun, visible: boolean): void {
   trail.about = { run: row.id, flow: row.flow, environment: row.environment, traceId: row.traceId };
   trail.visible = visible;
 }

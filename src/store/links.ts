@@ -1,5 +1,5 @@
 import type { PrincipalKind } from '../model/principal.js';
-import type { Queryable } from '../db/index.js';
+import { write, type Queryable, type Tx } from '../db/index.js';
 import { findable } from './text.js';
 
 export interface LinkRow {
@@ -39,6 +39,12 @@ export async function linksOf(q: Queryable, approval: string, recipient: string)
     [findable(approval), findable(recipient)],
   );
   return rows;
+}
+
+/** One at a time makes a link of this person to this approval. */
+export async function lockLinks(tx: Tx, approval: string, recipient: string): Promise<void> {
+  const key = `links:${findable(approval)}:${findable(recipient)}`;
+  await write(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [key]);
 }
 
 /** How many of a person's links to an approval could be used now. */

@@ -3,7 +3,7 @@ import type { RunRow } from './runs.js';
 
 // Runs of which something was due a while ago and has not happened: is their workflow there at all?
 
-export type OverdueRun = Pick<RunRow, 'id' | 'namespace' | 'flow' | 'mode'>;
+export type OverdueRun = Pick<RunRow, 'id' | 'namespace' | 'flow' | 'mode' | 'leftTo'>;
 
 /**
  * Takes open runs that time should have moved `graceMs` ago, each once over all processes; what is still due of them after
@@ -18,7 +18,7 @@ export async function takeOverdueRuns(
      update run set check_at = (select ms from now) + $2
       where id in (select id from run where check_at <= (select ms from now) - $1 and status in ('running', 'waiting', 'stuck')
                     order by check_at limit $3 for update skip locked)
-      returning id, namespace, flow, mode`,
+      returning id, namespace, flow, mode, left_to as "leftTo"`,
     [graceMs, againMs, limit],
   );
   return rows;

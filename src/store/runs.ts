@@ -33,22 +33,33 @@ export interface RunRow {
   readonly openApprovals: number;
   /** Canonical bytes of the arguments that its open approvals hold. */
   readonly openBytes: number;
+  /** The task queue of the deployment whose run it is, where that is another one; null: it is this one's. */
+  readonly leftTo: string | null;
 }
 
-/** A run as a list has it: its document may be megabytes, and no list shows it. */
+/** A run without its document, which may be megabytes: for all that do not read it. */
 export type ListedRun = Omit<RunRow, 'doc'>;
 
 const listed = `r.id, r.flow, r.flow_version as "flowVersion", r.plan_hash as "planHash", r.environment, r.mode, r.namespace, r.state, r.status,
   r.version, r.rev, r.trace_id as "traceId", r.started_by as "startedBy", r.started_by_kind as "startedByKind", r.started_at as "startedAt",
   r.updated_at as "updatedAt", r.problem, r.executing, r.doc_digest as "docDigest",
-  r.open_approvals as "openApprovals", r.open_bytes as "openBytes"`;
+  r.open_approvals as "openApprovals", r.open_bytes as "openBytes", r.left_to as "leftTo"`;
 
 const columns = `${listed}, r.doc`;
 
 /** A run that has taken no step. */
 export type NewRun = Omit<
   RunRow,
-  'problem' | 'executing' | 'doc' | 'docDigest' | 'openApprovals' | 'openBytes' | 'rev' | 'version' | 'status'
+  | 'problem'
+  | 'executing'
+  | 'doc'
+  | 'docDigest'
+  | 'openApprovals'
+  | 'openBytes'
+  | 'leftTo'
+  | 'rev'
+  | 'version'
+  | 'status'
 >;
 
 export async function insertRun(q: Queryable, run: NewRun): Promise<void> {
@@ -79,39 +90,24 @@ export async function getRun(q: Queryable, id: string): Promise<RunRow | null> {
   return firstOf(rows);
 }
 
-/** How far it is; null: unknown. */
-export async function getProgress(
-  q: Queryable,
-  id: string,
-): Promise<Pick<RunRow, 'rev' | 'status' | 'executing'> | null> {
-  const { rows } = await q.query<Pick<RunRow, 'rev' | 'status' | 'executing'>>(
-    'select rev, status, executing from run where id = $1',
-    [findable(id)],
-  );
-  return rows[0] ?? null;
-}
-
-/** The Temporal namespace that it is in; null: unknown. */
-export async function getNamespace(q: Queryable, id: string): Promise<string | null> {
-  const { rows } = await q.query<Pick<RunRow, 'namespace'>>('select namespace from run where id = $1', [
-    findable(id),
-  ]);
-  return rows[0]?.namespace ?? null;
-}
-
 /** Gives way before a long document is read. */
 async function firstOf([row]: readonly RunRow[]): Promise<RunRow | null> {
   await giveWayBefore(row?.doc?.length ?? 0);
   return row ?? null;
 }
 
+export async function getListedRun(q: Queryable, id: string): Promise<ListedRun | null> {
+  const { rows } = await q.query<ListedRun>(`select ${listed} from run r where r.id = $1`, [findable(id)]);
+  return rows[0] ?? null;
+}
+
 /** Null: unknown, or not for this viewer to see. */
-export async function getVisibleRun(q: Queryable, id: string, viewer: Viewer): Promise<RunRow | null> {
-  const { rows } = await q.query<RunRow>(
-    `select ${columns} from run r where r.id = $1 and ${visibleRun(2)}`,
+export async function getVisibleRun(q: Queryable, id: string, viewer: Viewer): Promise<ListedRun | null> {
+  const { rows } = await q.query<ListedRun>(
+    `select ${listed} from run r where r.id = $1 and ${visibleRun(2)}`,
     [findable(id), ...viewerValues(viewer)],
   );
-  return firstOf(rows);
+  return rows[0] ?? null;
 }
 
 export async function lockRun(tx: Tx, id: string): Promise<RunRow | null> {

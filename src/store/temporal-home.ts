@@ -97,6 +97,21 @@ export async function temporalHomes(q: Queryable): Promise<readonly TemporalHome
   }));
 }
 
+/**
+ * The store is a copy, and of these homes the first deployment keeps the queue: the open runs there are its. Those of the queue
+ * `own`, to which this deployment comes, are its own from here on.
+ */
+export async function leaveRuns(tx: Tx, left: readonly TemporalHome[], own: string): Promise<void> {
+  for (const { namespace, taskQueue } of left)
+    await write(
+      tx,
+      `update run set left_to = $2
+        where namespace = $1 and left_to is null and status in ('running', 'waiting', 'stuck')`,
+      [namespace, taskQueue],
+    );
+  await write(tx, 'update run set left_to = null where left_to = $1', [own]);
+}
+
 /** Of the homes that were seen the store has none any more. Those that others have given it since stay, and are the answer. */
 export async function forgetTemporal(
   q: Queryable,

@@ -5,8 +5,6 @@ import type { Bell } from '../model/message.js';
 // What reaches a run by Temporal. A signal is a bell: it names a message of the store, which alone says what was asked
 // and what it is answered (docs/spec/temporal.md). There are no updates.
 
-export const signalNames = ['submit', 'decide', 'cancel', 'retry'] as const;
-
 export interface RunInput {
   readonly kernel: number;
   readonly start: Bell;

@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import net, { type AddressInfo } from 'node:net';
+import { setImmediate as later } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
+import { makeServer, type ApiDeps } from '../../src/api/index.js';
+import type { AuditItem } from '../../src/audit/index.js';
+import { until } from '../../testing/until.js';
 import { codes, startApi, type Harness } from './harness.js';
 
 interface Event {
@@ -124,4 +131,123 @@ describe('GET /v1/events', () => {
       'REQUEST_INVALID',
     ]);
   });
+});
+
+describe('a reader of events that takes nothing', () => {
+  /** More than lies in the buffers between the two ends. */
+  const large = {
+    index: 1,
+    type: 'api.called',
+    data: { text: 'x'.repeat(32_000_000) },
+  } as unknown as AuditItem;
+  /** Held back from the stream: its heartbeat, and the end of its patience. */
+  const held = new Map<number, () => void>();
+  let judge: 'as it is' | 'refuse' | 'fail' = 'as it is';
+  let told = (): void => undefined;
+  let left = (): void => undefined;
+  const real = { setInterval: globalThis.setInterval, setTimeout: globalThis.setTimeout };
+  let api: Harness;
+  const changed = (deps: ApiDeps): ApiDeps => ({
+    ...deps,
+    authenticate: (header) => {
+      if (judge === 'fail') return Promise.reject(new Error('the store is away'));
+      return judge === 'refuse'
+        ? Promise.resolve({ status: 'refused', reason: 'revoked' })
+        : deps.authenticate(header);
+    },
+    feed: {
+      ...deps.feed,
+      streams: {
+        ...deps.feed.streams,
+        take: (principal) => {
+          const seat = deps.feed.streams.take(principal);
+          return seat && { leave: () => (seat.leave(), left()) };
+        },
+      },
+      sights: { ...deps.feed.sights, visible: (_principal, items) => (told(), Promise.resolve(items)) },
+      follow: () => {
+        held.clear();
+        const items = [[large]];
+        return {
+          leave: () => undefined,
+          next: async (signal) => {
+            const next = items.pop();
+            if (next === undefined && !signal.aborted) await once(signal, 'abort');
+            return next ?? [];
+          },
+        };
+      },
+    },
+  });
+  before(async () => {
+    api = await startApi(changed);
+    const hold = (name: 'setInterval' | 'setTimeout', ms: number): void => {
+      const set = real[name] as (act: () => void, after?: number) => NodeJS.Timeout;
+      const holding = (act: () => void, after?: number): NodeJS.Timeout => {
+        if (after !== ms) return set(act, after);
+        held.set(ms, act);
+        return set(() => undefined, ms).unref();
+      };
+      Object.assign(globalThis, { [name]: holding });
+    };
+    hold('setInterval', 15_000);
+    hold('setTimeout', 30_000);
+  });
+  after(async () => {
+    Object.assign(globalThis, real);
+    await api.stop();
+  });
+
+  for (const [why, said] of [
+    ['the store is away at one heartbeat', 'fail'],
+    ['its key is revoked', 'refuse'],
+  ] as const)
+    it(`is cut off, gives up its seat, and ends nobody else’s answer, where ${why}`, async () => {
+      judge = 'as it is';
+      const isTold = new Promise<void>((resolve) => (told = resolve));
+      const isLeft = new Promise<void>((resolve) => (left = resolve));
+      const { hostname, port } = new URL(api.url);
+      const socket = net.connect(Number(port), hostname).pause();
+      socket.on('error', () => undefined);
+      const head = ['GET /v1/events?type=api.called HTTP/1.1', 'host: x', 'last-event-id: 0'];
+      socket.write([...head, `authorization: Bearer ${api.keys['auditor']}`, '', ''].join('\r\n'));
+      await isTold;
+      await later();
+      judge = said;
+      held.get(15_000)?.();
+      await later();
+      // What lies there has gone to nobody, so that its connection is open still.
+      judge = 'as it is';
+      held.get(15_000)?.();
+      await api.ask('auditor', 'GET', '/v1/whoami');
+      const cut = held.get(30_000);
+      assert.ok(cut, 'nobody cuts it off');
+      cut();
+      await isLeft;
+      socket.destroy();
+      assert.deepEqual(api.logged, []);
+      assert.equal((await api.ask('auditor', 'GET', '/v1/whoami')).status, 200);
+    });
+});
+
+it('an answer that is written to once it has ended is cut off and counted, and the others are served', async () => {
+  const api = await startApi();
+  const server = makeServer(api.deps);
+  server.on('request', (_request, response: ServerResponse) => {
+    response.end('x');
+    response.write('y');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await fetch(`http://127.0.0.1:${port}/livez`).then(
+    (response) => response.text(),
+    () => null,
+  );
+  await until('the error', () =>
+    api.logged.some((line) => /the answer to GET \/livez: .*write after end/.test(line)),
+  );
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  await api.stop();
 });

@@ -7,7 +7,7 @@ import type { AuditItem } from '../../src/audit/index.js';
 import type { DecideRequest } from '../../src/client/types.js';
 import type { Follower } from '../../src/service/audit/feed.js';
 import { until } from '../../testing/until.js';
-import { startApi, type Harness } from './harness.js';
+import { startApi, type Answer, type Harness } from './harness.js';
 
 /** As one reads the log who is always there before the next record comes. */
 function oneByOne({ next, leave }: Follower): Follower {
@@ -25,6 +25,7 @@ function oneByOne({ next, leave }: Follower): Follower {
 describe('a key that is revoked while its request is under way', () => {
   let api: Harness;
   const authenticated = new EventEmitter();
+  let beforeReplay: () => Promise<void> = () => Promise.resolve();
   let beforeDeciding: (request: DecideRequest) => Promise<void> = () => Promise.resolve();
   before(async () => {
     api = await startApi((deps) => ({
@@ -36,6 +37,10 @@ describe('a key that is revoked while its request is under way', () => {
       },
       client: {
         ...deps.client,
+        replay: async () => {
+          await beforeReplay();
+          return 'busy';
+        },
         decide: async (request) => {
           await beforeDeciding(request);
           return deps.client.decide(request);
@@ -132,6 +137,64 @@ describe('a key that is revoked while its request is under way', () => {
     assert.equal((await waiting).status, 401);
   });
 
+  it('is shown nothing of what it has asked of a run and waited for, though that is done, once', async () => {
+    const rights = [['finance.controller'], ['run.start', 'run.operate', 'run.read']] as const;
+    const key = await keyOf([...rights[0]], [...rights[1]]);
+    const start = async (): Promise<string> =>
+      (await api.ask('agent', 'POST', '/v1/flows/pay/runs', {})).body.run.id as string;
+    const [{ id, digest }, submitted, cancelled] = [await approval(), await start(), await start()];
+    const asked: readonly (readonly [string, object])[] = [
+      ['/v1/flows/pay/runs?wait=1', {}],
+      [`/v1/runs/${submitted}/transitions/bank.balance?wait=1`, {}],
+      [`/v1/runs/${cancelled}/cancel?wait=1`, { reason: 'no longer wanted' }],
+      [`/v1/approvals/${id}/decision`, { decision: 'approve', digest }],
+    ];
+    const sendAll = (as: string): Promise<Answer[]> =>
+      Promise.all(
+        asked.map(([path, body]) => api.ask(as, 'POST', path, body, { 'idempotency-key': `waited:${path}` })),
+      );
+    api.kernel.idle = true;
+    const waiting = sendAll(key.key);
+    await until('all of them to be kept', async () => {
+      const { rows } = await api.database.pool.query<{ count: number }>(
+        'select count(*)::int as count from message where rev is null and withdrawn_at is null',
+      );
+      return rows[0]?.count === asked.length;
+    });
+    await revoke(key);
+    for (const [index, { status, text }] of (await waiting).entries()) {
+      assert.equal(status, 401, `${asked[index]?.[0]}: ${text}`);
+      assert.match(text, /repeat the request under the same Idempotency-Key/);
+      assert.doesNotMatch(text, /run_|dec_/);
+    }
+    api.kernel.idle = false;
+    await api.kernel.settled();
+    const body = { id: key.id, kind: 'human', roles: rights[0], permissions: rights[1] };
+    const next = (await api.ask('admin', 'POST', '/v1/keys', body)).body.key as string;
+    for (const { status, headers, text } of await sendAll(next)) {
+      assert.ok(status < 300, text);
+      assert.equal(headers.get('idempotency-replayed'), 'true', text);
+    }
+    assert.equal((await api.ask('finance', 'GET', `/v1/approvals/${id}`)).body.status, 'consumed');
+    assert.equal((await api.ask('auditor', 'GET', `/v1/runs/${cancelled}`)).body.run.status, 'cancelled');
+    // Its effect names whoever asked, and so does the request.
+    const called = await api.ask('auditor', 'GET', `/v1/audit?type=api.called&actor=${key.id}&limit=100`);
+    const told = called.body.data.filter(({ data }: any) => data.status === 401);
+    assert.equal(told.length, asked.length, called.text);
+  });
+
+  it('is shown nothing of a replay that took its time', async () => {
+    const key = await keyOf([], ['audit.read', 'run.read']);
+    const run = (await api.ask('agent', 'POST', '/v1/flows/pay/runs', {})).body.run.id as string;
+    beforeReplay = async () => {
+      await revoke(key);
+      const begun = performance.now();
+      await until('some time', () => performance.now() - begun > 600);
+    };
+    const { status, text } = await api.ask(key.key, 'POST', `/v1/runs/${run}/replay`);
+    assert.equal(status, 401, text);
+  });
+
   it('is shown nothing more on an event stream, which ends', async () => {
     const key = await keyOf([], ['audit.read', 'run.read']);
     const headers = { authorization: `Bearer ${key.key}` };
@@ -145,7 +208,7 @@ describe('a key that is revoked while its request is under way', () => {
 
   it('makes no more of the decisions of its batch', async () => {
     const key = await keyOf(['finance.controller'], []);
-    const decisions: object[] = [];
+    const decisions: { approval: string; decision: string; digest: string }[] = [];
     const run = (await api.ask('agent', 'POST', '/v1/flows/pay/runs', {})).body.run.id as string;
     for (const amount of [500, 501]) {
       const path = `/v1/runs/${run}/transitions/bank.pay`;
@@ -160,13 +223,12 @@ describe('a key that is revoked while its request is under way', () => {
       await revoke(key);
     };
     const real = { ...batch, dryRun: false, token: tried.body.token };
-    const results: { status: string; code?: string }[] = (
-      await api.ask(key.key, 'POST', '/v1/approvals/batch', real)
-    ).body.results;
-    assert.deepEqual(
-      results.map(({ status, code }) => code ?? status),
-      ['applied', 'UNAUTHENTICATED'],
-    );
+    await api.ask(key.key, 'POST', '/v1/approvals/batch', real);
+    await api.kernel.settled();
+    const standing: string[] = [];
+    for (const { approval: one } of decisions)
+      standing.push((await api.ask('finance', 'GET', `/v1/approvals/${one}`)).body.status as string);
+    assert.deepEqual(standing, ['consumed', 'open']);
   });
 
   it('has so long for its request and no longer: 408, nothing is done, and that is on record', async () => {

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import type { ApiDeps } from '../../src/api/index.js';
 import { linksOf } from '../../src/service/runs/body.js';
 import type { RunStatus } from '../../src/engine/state.js';
+import { documentOf } from '../../src/store/document.js';
 import { sha256Text } from '../../src/store/text.js';
 import { begin, plan, principal, state, transition } from '../engine/build.js';
 import { runRow } from '../store/rows.js';
@@ -19,7 +20,7 @@ const offered = async (status: RunStatus): Promise<string[]> => {
     onInternalError: (_what: string, error: unknown) => assert.fail(String(error)),
   } as unknown as ApiDeps;
   const row = runRow('run_1', { doc, status, planHash: sha256Text(body) });
-  return (await linksOf(deps, row, agent)).map(({ rel }) => rel);
+  return (await linksOf(deps, row, documentOf(row), agent)).map(({ rel }) => rel);
 };
 
 describe('a run whose row says more than its document', () => {

@@ -6,7 +6,8 @@ import { json, jsonObject, noQuery } from '../../src/model/api.js';
 import type { AnswerOf } from '../../src/model/answer-types.js';
 import type { Json, JsonObject } from '../../src/model/json.js';
 
-// What the compiler refuses is the test here: an expected error that is none does not compile.
+// What the compiler refuses is the test here: an expected error that is none does not compile. `npm run types` is what fails then,
+// since this file runs without its types.
 
 const fields = {
   id: 'read',

@@ -12,6 +12,7 @@ import { newId } from '../../src/model/ids.js';
 import type { Bell, SealedMessage } from '../../src/model/message.js';
 import { getMessage, insertMessage, markTaken } from '../../src/store/messages.js';
 import { getRun } from '../../src/store/runs.js';
+import { leaveRuns } from '../../src/store/temporal-home.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { putRun } from '../store/rows.js';
 
@@ -325,10 +326,7 @@ test('an open workflow on the task queue of another deployment is left alone and
   const row = await getRun(database.pool, run);
   assert.ok(row !== null);
   assert.deepEqual([row.status, row.problem?.code, row.rev], ['stuck', 'HISTORY_FORKED', 1]);
-  assert.match(
-    row.problem?.message ?? '',
-    /on the task queue `theirs`, which is worked for another deployment/,
-  );
+  assert.match(row.problem?.message ?? '', /another deployment's, on the task queue `theirs`/);
   assert.match(row.problem?.next ?? '', /COUNTERSIGN_TASK_QUEUE=theirs/);
   // What it is asked from here on is not rung for; whether it is another's, only Temporal says.
   assert.equal(await ringFor(deps, row, message), 'elsewhere');
@@ -352,13 +350,55 @@ test('an open workflow on the task queue of another deployment is left alone and
   } as unknown as Client;
   const after = { ...deps, forNamespace: () => ended };
   assert.equal(await lookAfter(after, row), 'elsewhere');
-  assert.equal(await ringFor(after, { ...row, problem: null }, message), 'elsewhere');
   assert.deepEqual(told, [`${run} elsewhere`]);
-  const { rows } = await database.pool.query(
-    "select 1 from audit_record where about = $1 and type = 'run.stuck'",
-    [run],
-  );
-  assert.equal(rows.length, 1);
+  const records = async (): Promise<number> => {
+    const text = "select 1 from audit_record where about = $1 and type = 'run.stuck'";
+    return (await database.pool.query(text, [run])).rows.length;
+  };
+  assert.equal(await records(), 1);
+  // It went on here meanwhile, and comes to be another's once more. Whoever is told to look at what it is stuck on finds it.
+  await database.pool.query("update run set status = 'running', problem = null where id = $1", [run]);
+  assert.equal(await ringFor(after, { ...row, problem: null }, message), 'elsewhere');
+  assert.equal((await getRun(database.pool, run))?.problem?.code, 'HISTORY_FORKED');
+  assert.deepEqual(told, [`${run} elsewhere`, `${run} elsewhere`]);
+  assert.equal(await records(), 2);
+});
+
+test('a run that a copy has brought along is done by the first deployment only, whatever Temporal has of it, until the copy comes to that queue', async () => {
+  await forgetEarlier();
+  const runs = [newId('run'), newId('run'), newId('run')] as const;
+  const [open, unbegun, ended] = runs;
+  for (const run of runs) {
+    await putRun(database.pool, run);
+    const message: SealedMessage = {
+      ...{ id: startMessageId(run), run, kind: 'start', text: '{}', digest: 'sha256:d', keyId: 'k' },
+      signature: 's',
+    };
+    await withTransaction(database.pool, (tx) => insertMessage(tx, { message, bytes: 0 }));
+  }
+  await database.pool.query('update run set rev = 4 where id = $1', [open]);
+  await database.pool.query("update run set status = 'completed' where id = $1", [ended]);
+  const home = { namespace: 'countersign-dev', namespaceId: 'n', taskQueue: 'theirs', address: null };
+  const leftTo = async (run: string): Promise<unknown> => (await getRun(database.pool, run))?.leftTo;
+  await withTransaction(database.pool, (tx) => leaveRuns(tx, [home], 'q'));
+  assert.deepEqual(await Promise.all(runs.map(leftTo)), ['theirs', 'theirs', null]);
+  const deps = {
+    ...{ pool: database.pool, taskQueue: 'q', onInternalError: assert.fail, onLostWorkflow: () => undefined },
+    forNamespace: () => assert.fail('Temporal was asked'),
+    chain: makeServiceChain({ pool: database.pool, kind: 'api' }),
+    isOurs: () => Promise.resolve(true),
+  } as unknown as ClientDeps;
+  for (const run of [open, unbegun]) {
+    const row = await getRun(database.pool, run);
+    const start = await getMessage(database.pool, startMessageId(run));
+    assert.ok(row !== null && start !== null);
+    assert.equal(await ringFor(deps, row, start), 'elsewhere');
+    assert.equal(await lookAfter(deps, row), 'elsewhere');
+    const { problem } = (await getRun(database.pool, run)) ?? {};
+    assert.match(problem?.next ?? '', /COUNTERSIGN_TASK_QUEUE=theirs/);
+  }
+  await withTransaction(database.pool, (tx) => leaveRuns(tx, [], 'theirs'));
+  assert.deepEqual(await Promise.all(runs.map(leftTo)), [null, null, null]);
 });
 
 for (const [what, isOurs] of [

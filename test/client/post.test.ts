@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { ServiceError, WorkflowNotFoundError, type Client } from '@temporalio/client';
-import { makePayloads } from '../../src/audit/index.js';
+import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
 import { loadKeys } from '../../src/auth/index.js';
 import type { ClientDeps } from '../../src/client/index.js';
 import { post } from '../../src/client/post.js';
@@ -22,6 +22,7 @@ import {
 } from '../../src/model/limits.js';
 import type { Principal } from '../../src/model/principal.js';
 import { getMessage } from '../../src/store/messages.js';
+import { getRun } from '../../src/store/runs.js';
 import { putSigningKey } from '../../src/store/signing-keys.js';
 import { holdRun } from '../../testing/locks.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
@@ -258,14 +259,17 @@ describe('a run whose workflow is another deployment’s', () => {
       ...temporal(() => assert.fail()),
       workflow: { getHandle: () => handle },
     } as unknown as Client;
-    const outcome = await ask(
-      run,
-      {},
-      { ...deps, forNamespace: () => client, taskQueue: 'ours', isWorkedFor: () => Promise.resolve(true) },
-      id,
-    );
+    const copied = {
+      ...{ ...deps, forNamespace: () => client, taskQueue: 'ours', isWorkedFor: () => Promise.resolve(true) },
+      chain: makeServiceChain({ pool: database.pool, kind: 'api' }),
+      onLostWorkflow: () => undefined,
+    };
+    const outcome = await ask(run, {}, copied, id);
     assert.equal(codeOf(outcome), 'RUN_STUCK');
-    assert.match(JSON.stringify(outcome), /is left to the deployment on whose task queue/);
+    assert.match(JSON.stringify(outcome), /is left to another deployment.+what the run is stuck on says/);
+    const row = await getRun(database.pool, run);
+    assert.equal(row?.status, 'stuck');
+    assert.match(row.problem?.next ?? '', /COUNTERSIGN_TASK_QUEUE=theirs/);
     assert.equal((await getMessage(database.pool, id))?.isWithdrawn, true);
   });
 });

@@ -343,6 +343,22 @@ describe('a run that is stuck', () => {
       assert.equal(`${walk.run.state} ${walk.run.status}`, 'b timed_out');
     });
 
+    it('is ended by a retry after its time by a human only, where something of it is in doubt', () => {
+      const walk = inState(timed(null), 'b');
+      walk.submit(agent, 'pay');
+      after(walk, lost);
+      given(walk, 'HISTORY_FORKED');
+      const system = principal('timer', 'system', { permissions: ['run.operate'] });
+      for (const by of [agent, system]) {
+        const asked = message(by, { kind: 'retry' });
+        const refused = walk.send({ kind: 'message', message: asked, time: at });
+        assert.equal(answerOf(refused)?.code, 'HUMANS_ONLY');
+        assert.equal(walk.run.status, 'stuck');
+      }
+      walk.send({ kind: 'message', message: message(operator, { kind: 'retry' }), time: at });
+      assert.equal(walk.run.status, 'timed_out');
+    });
+
     it('is told nothing of it where time changes nothing: what is in doubt waits', () => {
       const of = timed('gone');
       const walk = inState(of, 'b');

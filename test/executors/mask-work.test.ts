@@ -133,6 +133,25 @@ describe('of one secret of 64 KB, which is taken apart, others have a turn every
     });
 });
 
+test('brackets around a secret are looked at once each: with the square of them this does not end', () => {
+  const brackets = ')'.repeat(2_000_000);
+  assert.ok(drained(partsOf(`key ${brackets}x`)).includes(`${brackets}x`));
+  assert.ok(drained(partsOf(`key [{(Zq7kxLm9${brackets}`)).includes('Zq7kxLm9'));
+});
+
+test('JSON in a line of settings in JSON takes as many turns more at each level', () => {
+  const turnsOf = (levels: number): number => {
+    let secret = 'Zq7kxLm9';
+    for (let level = 0; level < levels; level += 1)
+      secret = `host=x\nK=${JSON.stringify({ a: secret })}\nZ=y`;
+    const steps = partsOf(secret);
+    let turns = 0;
+    for (let step = steps.next(); step.done !== true; step = steps.next()) turns += 1;
+    return turns;
+  };
+  assert.ok(turnsOf(7) - turnsOf(6) < 2 * (turnsOf(2) - turnsOf(1)), `${turnsOf(1)} ${turnsOf(7)}`);
+});
+
 test('a setting with a long name is no longer to look at than a secret without one', () => {
   const isKnown = mock.method(Set.prototype, 'has');
   try {

@@ -579,4 +579,14 @@ describe("a failure's body in which nobody finds a secret is not told", () => {
     assert.ok(result.status === 'failed', JSON.stringify(result));
     assert.equal((result.response as { body: Json }).body, 'café [redacted]');
   });
+
+  for (const charset of ['', '; charset=windows-1252'])
+    test(`and one in Windows-1252 is, \`text/plain${charset}\``, async () => {
+      const result = await ask({
+        ...{ status: 500, headers: { 'content-type': `${text}${charset}` } },
+        body: Buffer.from(`caf\xe9 \x96 5 \x80 ${token}`, 'latin1'),
+      });
+      assert.ok(result.status === 'failed', JSON.stringify(result));
+      assert.equal((result.response as { body: Json }).body, 'café – 5 € [redacted]');
+    });
 });

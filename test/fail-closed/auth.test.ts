@@ -112,10 +112,17 @@ describe('a credential', () => {
     missing: async () => {
       await withJwks('good', {}, 'another key');
       for (const claim of ['exp', 'sub', 'iss', 'aud']) await withJwks('good', { [claim]: undefined });
+      await withJwks('good', { iss: 'https://people.example/' });
+      const { data } = (await api.ask('auditor', 'GET', '/v1/audit?type=authn.failed&limit=500')).body;
+      assert.deepEqual(
+        [data.at(-1).data.reason, data.at(-1).data.issuer],
+        ['unknown_issuer', 'https://people.example/'],
+      );
     },
     malformed: async () => {
       await withJwks('garbage');
       await withJwks('good', { aud: 'another service' });
+      await withJwks('good', { sub: 's'.repeat(354) });
       const [, payload] = (await sign({ sub: 'carol', what: 'human' })).split('.');
       const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
       await unauthenticated(`Bearer ${part({ alg: 'none' })}.${String(payload)}.`);

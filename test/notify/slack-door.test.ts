@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import net from 'node:net';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { startApi, type Harness } from '../api/harness.js';
@@ -328,6 +330,35 @@ describe('deciding from Slack', () => {
     assert.equal(await executions(parked), 0);
     assert.deepEqual(slack.calls, []);
   });
+
+  it('reads nothing of a request whose head says that it is not from Slack, and no more than 64 KiB', async () => {
+    const form = { 'content-type': 'application/x-www-form-urlencoded' };
+    const { headers } = signed({ type: 'view_closed' });
+    const heads = {
+      no_signature: form,
+      stale: signed({ type: 'view_closed' }, { late: 301 }).headers,
+      no_slack: headers,
+    };
+    for (const [reason, head] of Object.entries(heads)) {
+      if (reason === 'no_slack') await declare(JSON.stringify({ channels: {} }));
+      assert.match(await headAlone({ ...head, 'content-length': '60000' }), /^HTTP\/1\.1 401 /, reason);
+      assert.equal((await lastRecord('authn.failed')).data.reason, reason);
+    }
+    await declare(slackPolicy(slack.api, users));
+    assert.match(await headAlone({ ...headers, 'content-length': '65537' }), /^HTTP\/1\.1 413 /);
+  });
+
+  /** What is answered before any of the body was sent. */
+  const headAlone = async (headers: Readonly<Record<string, string>>): Promise<string> => {
+    await api.deps.anonymous.flush();
+    const { hostname, port } = new URL(api.url);
+    const socket = net.connect(Number(port), hostname);
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.write(`POST /slack/interactions HTTP/1.1\r\nhost: x\r\n${lines.join('')}\r\n`);
+    const [said] = (await once(socket, 'data')) as [Buffer];
+    socket.destroy();
+    return said.toString();
+  };
 
   it('says so when the window does not open, and says its token nowhere', async () => {
     const parked = await park();

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startApi, type Harness } from '../api/harness.js';
+import { newId } from '../../src/model/ids.js';
+import { signIn, visit } from '../../testing/browser-forms.js';
 import { until } from '../../testing/flows.js';
 
 describe('a click on a link that is used, by which nothing is decided yet', () => {
@@ -22,17 +24,30 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
 
   /** The address of a link that somebody has just used. */
   async function usedLink(): Promise<string> {
+    const { path } = await linkOf('finance');
+    behindMs = 3_600_000;
+    return `${api.url}${path}`;
+  }
+
+  interface Used {
+    readonly id: string;
+    readonly path: string;
+    readonly approval: string;
+    readonly digest: string;
+  }
+
+  /** A link of whoever has this key, as if it had been used just now. */
+  async function linkOf(key: string): Promise<Used> {
     behindMs = 0;
     const run: string = (await api.ask('agent', 'POST', '/v1/flows/pay/runs', {})).body.run.id;
     const path = `/v1/runs/${run}/transitions/bank.pay`;
     const asked = await api.ask('agent', 'POST', path, { arguments: { amount: 150 } });
-    const approval: string = asked.body.result.approval.id;
-    const made = await api.ask('finance', 'POST', `/v1/approvals/${approval}/links`, { minutes: 5 });
+    const { id: approval, digest } = asked.body.result.approval;
+    const made = await api.ask(key, 'POST', `/v1/approvals/${approval}/links`, { minutes: 5 });
     assert.equal(made.status, 201, made.text);
     await api.database.pool.query('update approval_link set used_at = now() where id = $1', [made.body.id]);
-    behindMs = 3_600_000;
     looks = 0;
-    return `${api.url}${String(made.body.path)}`;
+    return { id: made.body.id, path: made.body.path, approval, digest };
   }
 
   it('is answered after so many looks, though the clock of the API is behind', async () => {
@@ -41,6 +56,24 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
     assert.match(await answer.text(), /this link was used/);
     assert.ok(looks > 2 && looks <= 60, `${looks}`);
   });
+
+  for (const way of ['by the link alone', 'signed in'])
+    it(`decides nothing ${way} where the key of its person is revoked meanwhile`, async () => {
+      const person = { id: newId('key'), kind: 'human', roles: ['finance.controller'] };
+      const { key, keyId } = (await api.ask('admin', 'POST', '/v1/keys', person)).body;
+      const { id, path, approval, digest } = await linkOf(key);
+      const cookie = way === 'signed in' ? await signIn(api.url, key, path) : '';
+      const session = api.deps.sessions.open(cookie.slice(cookie.indexOf('=') + 1));
+      const token = session === null ? '' : api.deps.sessions.formToken(session, `${approval}:${digest}`);
+      const fields = { decision: 'approve', digest, token, reason: '' };
+      const clicked = visit(`${api.url}${path}`, cookie, fields);
+      await until('it to look', () => Promise.resolve(looks > 2));
+      assert.equal((await api.ask('admin', 'DELETE', `/v1/keys/${String(keyId)}`)).status, 204);
+      await api.database.pool.query('update approval_link set used_at = null where id = $1', [id]);
+      const { status, text } = await clicked;
+      assert.equal(status, 401, text);
+      assert.equal((await api.ask('finance', 'GET', `/v1/approvals/${approval}`)).body.status, 'open');
+    });
 
   it('looks no more where whoever clicked has gone', async () => {
     const leaving = new AbortController();

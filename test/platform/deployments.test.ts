@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
 import { Client, Connection } from '@temporalio/client';
-import { isPolled, isStillPolled, type TaskQueue } from '../../src/client/pollers.js';
+import { isStillPolled, type TaskQueue } from '../../src/client/pollers.js';
 import { makePool, type Pool } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';
 import { forgetHolder, isWorkedFor, queueHolder, readHolder } from '../../src/processes/queue-holder.js';
@@ -80,7 +80,7 @@ function run(
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 60_000,
+    timeout: 150_000,
     killSignal: 'SIGKILL',
   });
   let output = '';
@@ -153,9 +153,10 @@ describe('a store that belongs to one deployment', () => {
     assert.deepEqual(await kept(), before);
   });
 
-  it('is not given away while a process works with it, and is once none does', async () => {
+  it('is not given away while a process works with it; once none does, workers that poll its queue are looked for', async () => {
     const waiting = await parked(stack);
-    const forget = (): Promise<Ended> => run(stack, 'migrate', {}, ['--forget-temporal']);
+    const forget = (until: RegExp | null = null): Promise<Ended> =>
+      run(stack, 'migrate', {}, ['--forget-temporal'], until);
     for (const [stop, who] of [
       [null, /it is still worked with \(1 worker processes, countersign api/],
       [stack.worker, /it is still worked with \(countersign api/],
@@ -166,8 +167,8 @@ describe('a store that belongs to one deployment', () => {
       assert.match(output, who);
     }
     await stack.api.kill('SIGTERM');
-    const { code, output } = await forget();
-    assert.equal(code, 0, output);
+    const looks = /looking whether workers still poll the task queue/;
+    assert.match((await forget(looks)).output, looks);
     await Promise.all([stack.api.restart(), stack.worker.restart()]);
     await isDone(stack, waiting);
   });
@@ -261,11 +262,22 @@ describe('a task queue of a Temporal that is worked for a store', () => {
   });
 
   it('is not given to another store while it is polled', async () => {
-    const { code, output } = await run(stack, 'migrate', elsewhere(), ['--forget-temporal']);
+    const { code, output } = await whileWorking(
+      stack,
+      run(stack, 'migrate', elsewhere(), ['--forget-temporal']),
+    );
     assert.equal(code, 1, output);
-    assert.match(output, /is not given to another store: workers poll it/);
+    assert.match(output, /is not given to another deployment: workers poll it/);
   });
 });
+
+/** Whoever works asks for more work. */
+async function whileWorking<T>(stack: Stack, doing: Promise<T>): Promise<T> {
+  let isDone = false;
+  const done = doing.finally(() => (isDone = true));
+  while (!isDone) await parked(stack);
+  return done;
+}
 
 describe('a copy of a store, on the same Temporal with a task queue of its own', () => {
   let stack: Stack;
@@ -286,19 +298,20 @@ describe('a copy of a store, on the same Temporal with a task queue of its own',
     const copied = await copyOf(stack);
     const env = { DATABASE_URL: copied.url, COUNTERSIGN_TASK_QUEUE: `${stack.taskQueue}-copy` };
     try {
-      let isMoved = false;
-      const moving = run(stack, 'migrate', env, ['--forget-temporal']).finally(() => (isMoved = true));
-      // Whoever works asks for more work.
-      while (!isMoved) await parked(stack);
-      const moved = await moving;
+      const moved = await whileWorking(stack, run(stack, 'migrate', env, ['--forget-temporal']));
       assert.equal(moved.code, 0, moved.output);
       assert.match(
         moved.output,
         /workers poll the task queue `queue-.+`: it and the runs there are left to them/,
       );
+      // The first deployment gives its queue up, for it moves: its runs stay its own.
+      const queue = { namespace: 'countersign-dev', taskQueue: stack.taskQueue };
+      const holder = await readHolder(connection, queue);
+      assert.ok(holder !== null);
+      await forgetHolder(connection, queue, holder);
       await asSuperuser(copied.url, 'update run set check_at = 0 where id = $1', [waiting.run]);
       const { output } = await run(stack, 'api', env, [], /is left to that/);
-      assert.match(output, /on the task queue of another deployment, and is left to that: it is stuck here/);
+      assert.match(output, /it is another deployment's, or may be, and is left to that: it is stuck here/);
       const { rows } = await asSuperuser(
         copied.url,
         `select r.status, r.rev, r.problem ->> 'message' as message, (select count(*)::int from audit_record where about = r.id and type = 'run.stuck') as records
@@ -312,6 +325,12 @@ describe('a copy of a store, on the same Temporal with a task queue of its own',
       const { status: open, taskQueue } = await handle.describe();
       assert.deepEqual([open.name, taskQueue], ['RUNNING', stack.taskQueue]);
       await isDone(stack, waiting);
+      // It does not come to the first one's queue while that one works, though both stores have one name.
+      await queueHolder(connection, queue, holder.store, 'where free');
+      const back = { ...env, COUNTERSIGN_TASK_QUEUE: stack.taskQueue };
+      const kept = await whileWorking(stack, run(stack, 'migrate', back, ['--forget-temporal']));
+      assert.equal(kept.code, 1, kept.output);
+      assert.match(kept.output, /is not given to another deployment: workers poll it/);
     } finally {
       await copied.drop();
     }
@@ -429,7 +448,6 @@ describe('whose a task queue is', () => {
     assert.ok(typeof holder === 'string');
     assert.equal(await queueHolder(connection, at, 'e', 'where free'), holder);
     assert.equal(await queueHolder(connection, at, 'e', 'never'), holder);
-    assert.equal(await isPolled(connection, at), false);
     const seen = await readHolder(connection, at);
     assert.ok(seen !== null);
     assert.equal(await forgetHolder(connection, at, seen), null);
@@ -449,7 +467,7 @@ describe('whose a task queue is', () => {
 
   it('is still polled only where a worker asks for work again', async () => {
     const at = queue();
-    assert.equal(await isStillPolled(connection, at), false);
+    assert.equal(await isStillPolled(connection, at, 1_500), false);
     const poll = (): Promise<unknown> =>
       connection
         .withDeadline(Date.now() + 3_000, () =>
@@ -464,6 +482,13 @@ describe('whose a task queue is', () => {
     assert.equal(await isStillPolled(connection, at, 1_500), false);
     const [isPolledAgain] = await Promise.all([isStillPolled(connection, at, 30_000), delay(500).then(poll)]);
     assert.equal(isPolledAgain, true);
+  });
+
+  it('is still polled where Temporal has forgotten who polled it, and a worker asks for work again', async () => {
+    const polls: object[][] = [[], [], [{ lastAccessTime: { seconds: 7, nanos: 0 } }]];
+    const describeTaskQueue = () => Promise.resolve({ pollers: polls.shift() });
+    const restarted = { workflowService: { describeTaskQueue } } as unknown as Connection;
+    assert.equal(await isStillPolled(restarted, queue(), 30_000), true);
   });
 
   it('is nobody else’s where a stranger has taken the workflow of that name, which is named and can be forgotten', async () => {

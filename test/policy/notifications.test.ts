@@ -182,6 +182,14 @@ describe('notifications.yaml', () => {
       /write `C0123456789`/,
     ],
     ['a public address with a query', 'publicUrl: https://c.example.com/?a=1', /:1:12 WRONG_VALUE/],
+    ...['/team-a', '/team-a/', '//team-a', '/a/b', '/%20'].map(
+      (path) =>
+        [
+          `a public address with the path ${path}`,
+          `publicUrl: https://c.example.com:8443${path}`,
+          /:1:12 WRONG_VALUE .* has a path, .*: write `https:\/\/c\.example\.com:8443`, or give the service a host or a port/,
+        ] as const,
+    ),
   ];
   for (const [what, text, said] of refused)
     test(`${what} is a finding with its place`, async () => {
@@ -191,6 +199,14 @@ describe('notifications.yaml', () => {
         found.join('\n'),
       );
     });
+
+  test('a public address may end with slashes, and carries none into messages', async () => {
+    for (const end of ['', '/', '//']) {
+      const result = await load(`publicUrl: https://c.example.com${end}\n`);
+      assert.equal(result.status, 'loaded', JSON.stringify(result));
+      assert.equal(result.policySet.notifications?.publicUrl, 'https://c.example.com');
+    }
+  });
 
   test('a flow that no file declares is a warning: it may be published later', async () => {
     const result = await load(`${hook}routes: [{ flow: later, to: [hook] }]`);

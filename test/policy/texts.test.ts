@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { checkFlowText, loadFolder, type FolderResult } from '../../src/policy/index.js';
 import { compilePublished } from '../../src/policy/folder/published.js';
+import { withoutCredentials, writtenCredential } from '../../src/policy/check/credentials.js';
 import { shipped, withTransition } from './documents.js';
 
 // A text that no call could carry, or that ends with a line break that nobody meant, and a credential that is written where a
@@ -214,6 +215,28 @@ describe('a credential that is written as it is does not load, and no message re
     refused(await connection(`${cli}\nargs: ["--db=${address}"]`), '/connections/one/args/0');
   });
 
+  test('of several hosts none is one, nor is what stands behind a port', async () => {
+    for (const address of [
+      'jdbc:postgresql://h1:5432,h2:5432/db?user=app@tenant',
+      'mongodb://h1:27017,h2:27017/db?appName=me@x',
+      'jdbc:sqlserver://h:1433;user=me@srv',
+      'postgres://app:%s@db/x',
+    ]) {
+      assert.deepEqual(await connection(`${cli}\nenv: { JDBC_URL: "${address}" }`), [], address);
+      const both = `${address} mongodb://app:${secret}@h1:27017,h2:27017/db`;
+      refused(await connection(`${cli}\nargs: ["${both}"]`), '/connections/one/args/0');
+    }
+  });
+
+  test('in time that the length of a text bounds: with the square of it this does not end', () => {
+    const many = '://a:'.repeat(1_000_000);
+    assert.equal(writtenCredential('X-A', many), 'none');
+    assert.equal(withoutCredentials(many), many);
+    assert.equal(withoutCredentials('see https://bot:a@b@h.example/x'), 'see https://…@h.example/x');
+    for (const text of ['me@h.example', '://me', 'me@x://y', ''])
+      assert.equal(withoutCredentials(text), text);
+  });
+
   test("in a connection's own address, and in one that messages go to", async () => {
     const errors = [
       ...(await connection(`kind: rest\nbaseUrl: https://bot:${secret}@bank.example`)),
@@ -283,16 +306,27 @@ describe('a credential that is written as it is does not load, and no message re
     const loaded = await load({ 'connections.yaml': connections, 'environments.yaml': strict });
     assert.ok(loaded.status === 'loaded', JSON.stringify(loaded));
     const { catalog } = loaded;
-    const text = withTransition(
-      'tier: reversible\nexecutor: { kind: rest, connection: bank, method: PUT, path: /x, headers: { X-Api-Key: a7f4c2e9d1b8 } }',
-    );
-    const checked = checkFlowText(text, { catalog });
-    assert.ok(checked.status === 'invalid');
-    assert.deepEqual(
-      checked.errors.map((one) => one.code),
-      ['SECRET_SUSPECTED'],
-    );
-    assert.equal(compilePublished(text, catalog).status, 'valid');
+    const executor = 'tier: reversible\nexecutor: { kind: rest, connection: bank, method: PUT, path: /x';
+    const schema = (o: string): string => `inputSchema: { type: object, properties: { o: ${o} }`;
+    const unfit =
+      '$defs: { o: { type: object, default: {}, required: [x], properties: { x: { type: string } } } } }';
+    for (const [code, transition] of [
+      ['SECRET_SUSPECTED', `${executor}, headers: { X-Api-Key: a7f4c2e9d1b8 } }`],
+      ['DEFAULT_NOT_FILLED', `${executor} }\n${schema("{ $ref: '#/$defs/o' }")}, ${unfit}`],
+      [
+        'DEFAULT_NOT_FILLED',
+        `${executor} }\n${schema('{ type: array, items: { type: string, default: a } }')} }`,
+      ],
+    ] as const) {
+      const text = withTransition(transition);
+      const checked = checkFlowText(text, { catalog });
+      assert.ok(checked.status === 'invalid', transition);
+      assert.deepEqual(
+        checked.errors.map((one) => one.code),
+        [code],
+      );
+      assert.equal(compilePublished(text, catalog).status, 'valid', transition);
+    }
   });
 
   test('nor what says something else under such a name', async () => {

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import type { Json, JsonObject } from '../../src/model/json.js';
 import { filledIn, type Filling } from '../../src/schema/defaults.js';
 import { compileSchema, tooMuchTogether } from '../../src/schema/index.js';
+import { keywords, workKeyword } from '../../src/schema/keywords.js';
 import { compilePattern } from '../../src/schema/pattern.js';
 
 // Whatever a schema or a value is made of, compiling and validating end soon: by construction, so nothing here is timed.
@@ -47,6 +48,24 @@ function counted(filling: Filling): { readonly filling: Filling; readonly asked:
     return made;
   };
   return { filling: { ...filling, parts: filling.parts.map(counting) }, asked: () => asked };
+}
+
+/** For how many subschemas that count their work is code made? */
+function timesCounted(schema: JsonObject): number {
+  const [work] = keywords;
+  assert.ok(work?.keyword === workKeyword && work.compile !== undefined);
+  const { compile } = work;
+  let count = 0;
+  work.compile = (...given) => {
+    count += 1;
+    return compile(...given);
+  };
+  try {
+    assert.equal(compileSchema(schema).status, 'ok');
+  } finally {
+    work.compile = compile;
+  }
+  return count;
 }
 
 describe('patterns', () => {
@@ -299,6 +318,19 @@ describe('a validation', () => {
     assert.match(JSON.stringify(below.validate({ l: [{}] })), tooMuch);
   });
 
+  it('fills three million characters at most into what is not kept, whatever they hold', () => {
+    for (const said of [times(19_000, () => []), times(19_000, () => ({})), 'x'.repeat(57_000)]) {
+      const items = { type: 'object', properties: { q: { default: said as Json } } };
+      const compiled = compileSchema(property({ type: 'array', items }));
+      assert.ok(compiled.status === 'ok');
+      const filled = (count: number): string =>
+        JSON.stringify(compiled.validate({ a: times(count, () => ({})) }, undefined, false));
+      assert.match(filled(200), tooMuch);
+      const { length } = filled(40);
+      assert.ok(length > 2_000_000 && length < 3_000_000);
+    }
+  });
+
   it('fills in a quarter of a mebibyte at most, however its definitions multiply it', () => {
     const doubling = (levels: number): JsonObject => {
       const next = (level: number): JsonObject => ({ $ref: `#/$defs/a${level + 1}`, default: {} });
@@ -397,6 +429,76 @@ describe('a schema', () => {
     let deep: Json = { type: 'string' };
     for (let index = 0; index < 70; index += 1) deep = { not: deep };
     assert.match(refusal(deep), /nested deeper/);
+  });
+
+  it('makes code for each subschema a few times, however many references lead to it and however deep they stand in one another', () => {
+    const named = (count: number): JsonObject => ({
+      type: 'object',
+      properties: Object.fromEntries(
+        times(count, (index) => [`x${index}`, { type: 'string', minLength: 1 }]),
+      ),
+    });
+    const referring = Object.fromEntries(times(140, (index) => [`c${index}`, { $ref: '#/$defs/d' }]));
+    const often: JsonObject = { type: 'object', $defs: { d: named(140) }, properties: referring };
+    const chain = (): JsonObject =>
+      times(60, () => 0).reduce<JsonObject>(
+        (inner) => ({ type: 'object', $ref: '#/$defs/d', properties: { p: inner } }),
+        { $ref: '#/$defs/d' },
+      );
+    const d = { ...named(6), default: {}, required: ['x'] };
+    const deep: JsonObject = { type: 'object', $defs: { d }, properties: { one: chain(), two: chain() } };
+    for (const schema of [often, deep]) assert.ok(timesCounted(schema) < 1_000);
+    // The default of the inner ones fits without those within it, and not with them.
+    const compiled = compileSchema(deep);
+    assert.ok(compiled.status === 'ok');
+    assert.equal(compiled.unfilled.length, 122);
+  });
+
+  it('whose references lead from one part of it into the other does not compile where that makes too much of it', () => {
+    const step = '/properties/p';
+    const inner = times(60, () => 0).reduce<JsonObject>(
+      (one) => ({ type: 'object', properties: { p: one } }),
+      {},
+    );
+    const into = times(60, (index) => [
+      `r${index}`,
+      { $ref: `#/properties/a/properties/in${step.repeat(index)}` },
+    ]);
+    const most = refusal({ type: 'object', properties: { in: inner, ...Object.fromEntries(into) } });
+    assert.match(most, /lead into one another, which makes more than 600 subschemas of it: .*`\$defs`/);
+  });
+
+  it('asks of a default behind a reference what it asks of a value there', () => {
+    const node = { type: 'object', default: {}, required: ['x'], properties: { x: { type: 'string' } } };
+    const compiled = compileSchema({
+      type: 'object',
+      $defs: {
+        fits: {
+          $anchor: 'f',
+          type: 'object',
+          default: { x: 'a' },
+          properties: { x: { $ref: '#/$defs/a~1%25b' } },
+        },
+        'a/%b': { type: 'string', maxLength: 1 },
+      },
+      properties: {
+        outer: {
+          type: 'object',
+          allOf: [{ default: {} }],
+          properties: {
+            none: { allOf: [node] },
+            one: { $ref: '#f' },
+            two: { type: 'object', $ref: '#f', properties: { x: { type: 'string', minLength: 2 } } },
+          },
+        },
+        again: { $ref: '#/properties/outer/properties/two' },
+      },
+    });
+    assert.ok(compiled.status === 'ok', JSON.stringify(compiled));
+    assert.deepEqual(
+      compiled.unfilled.map(({ message }) => / at (\S+):/.exec(message)?.[1]),
+      ['`/properties/outer/properties/none`', '`/properties/outer/properties/two`', '`/properties/again`'],
+    );
   });
 
   it('reaches no subschema whose work is not counted', () => {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { absenceBody } from '../../src/model/api.js';
+import type { Caller } from '../../src/service/caller.js';
 import { listInbox } from '../../src/service/inbox/inbox.js';
 import { readAbsence, setAbsence } from '../../src/service/inbox/absences.js';
 import { forgetView, readView, saveView } from '../../src/service/inbox/views.js';
@@ -29,8 +31,34 @@ describe('people and what waits for them, asked by no door', () => {
     assert.equal(await forgetView(await as('finance'), 'mine'), null);
   });
 
+  it('whoever may decide, and asked for it, does not find it in their own inbox', async () => {
+    const submit = { transition: 'bank.pay', arguments: { amount: 160 } };
+    const started = taken(await startRun(await as('finance'), 'pay', { submit }, 5));
+    assert.ok(started.kind === 'pending');
+    const listed = async (caller: Caller, isMine: boolean): Promise<boolean> => {
+      const page = taken(await listInbox(caller, { ...mine, mine: isMine }));
+      return page.data.some(({ id }) => id === started.approval.id);
+    };
+    const own = await as('finance');
+    const colleague = { ...own, principal: { ...own.principal, id: 'colleague' } };
+    assert.deepEqual(
+      [await listed(own, true), await listed(own, false), await listed(colleague, true)],
+      [false, true, true],
+    );
+  });
+
   it('nobody is away without end, nor leaves it to a program', async () => {
     const away = { from: '2020-01-01T00:00:00Z', until: '2999-01-01T00:00:00Z' };
+    const endless = absenceBody.safeParse({ from: away.from, delegate: 'manager' });
+    assert.deepEqual(
+      endless.error?.issues.map(({ path }) => path),
+      [['until']],
+    );
+    for (const until of ['2019-12-31T00:00:00Z', '2020-01-02T00:00:00Z']) {
+      const over = await setAbsence(await as('finance'), { ...away, until, delegate: 'manager' });
+      assert.equal(refusedWith(over).code, 'REQUEST_INVALID', until);
+    }
+    assert.equal(refusedWith(await readAbsence(await as('finance'))).code, 'NOT_FOUND');
     const refused = await setAbsence(await as('finance'), { ...away, delegate: 'agent' });
     assert.deepEqual(
       [refusedWith(refused).code, refusedWith(refused).extra['why']],

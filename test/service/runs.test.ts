@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { reconstructRun } from '../../src/service/audit/history.js';
-import { listRecords } from '../../src/service/audit/records.js';
+import { listRecords, recordsOfRun } from '../../src/service/audit/records.js';
 import { readAction } from '../../src/service/runs/action.js';
 import { cancelRun } from '../../src/service/runs/operate.js';
 import { listRuns, readRun } from '../../src/service/runs/read.js';
@@ -63,6 +63,9 @@ describe('a run, asked for by no door', () => {
     assert.equal(refusedWith(await readRun(stranger, run)).code, 'NOT_FOUND');
     assert.equal(refusedWith(await reconstructRun(stranger, run)).code, 'NOT_FOUND');
     assert.deepEqual(taken(await listRuns(stranger, { limit: 10 })).data, []);
+    assert.equal(refusedWith(await recordsOfRun(stranger, run, { limit: 100 })).code, 'NOT_FOUND');
+    const records = taken(await recordsOfRun(await as('agent'), run, { limit: 100 }));
+    assert.ok(records.data.some(({ type }) => type === 'run.started'));
     taken(await readRun(await as('auditor'), run));
     const page = taken(await listRecords(await as('auditor'), { run, limit: 100 }));
     assert.ok(page.data.some(({ type }) => type === 'run.started'));

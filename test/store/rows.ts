@@ -26,6 +26,7 @@ export function runRow(id: string, change: Partial<RunRow> = {}): RunRow {
     startedAt: at,
     updatedAt: at,
     ...{ problem: null, executing: null, doc: null, docDigest: null, openApprovals: 0, openBytes: 0 },
+    leftTo: null,
     ...change,
   };
 }

@@ -31,10 +31,13 @@ export function jsonOf(raw: RawBody): JsonText {
 /** A page's form, and the text of one flow: what they are read with is slower than JSON. */
 const maxFormBytes = 131_072;
 const maxFlowBytes = 262_144;
+/** What anybody may send and only its sender's signature vouches for. */
+const maxSignedBytes = 65_536;
 
 /** What a body of that kind may hold at most. */
 export function maxBytesOf({ kind }: BodySpec): number {
   if (kind === 'form') return maxFormBytes;
+  if (kind === 'signed') return maxSignedBytes;
   return kind === 'flow' ? maxFlowBytes : maxBytes;
 }
 

@@ -23,6 +23,8 @@ export interface Answer<Status extends number = number, Body = unknown> {
 /** What is read in a browser; what pages refuse is one too. */
 export interface Page extends Answer<number, string> {
   readonly media: 'text/html; charset=utf-8';
+  /** What it refuses with, in words of its own. */
+  readonly code?: ErrorCode;
 }
 
 /** An answer that goes on: sent after its record is durable. */
@@ -32,7 +34,7 @@ export interface Stream {
   readonly run: (response: ServerResponse) => void;
 }
 
-export type Reply = Answer | Stream | Problem;
+export type Reply = Answer | Page | Stream | Problem;
 
 export function answer<Status extends number>(status: Status): Answer<Status, undefined>;
 export function answer<Status extends number, const Body>(
@@ -144,6 +146,8 @@ export interface Route {
   readonly answers: Answers;
   /** Beyond those that every route may give. */
   readonly errors: readonly ErrorCode[];
+  /** Of a public route: why the body of a request is not even read, told by its head; null: it is read. */
+  readonly refuseUnread?: (call: Call) => Promise<Problem | null>;
   /** Approvals that a body names, where the path names none, without those of which a kept answer to it tells nothing. */
   readonly approvalsIn?: (body: unknown, kept: unknown) => readonly string[];
   readonly handle: (call: Call, input: Input<never, never, never>) => Promise<Reply | Refusal>;

@@ -35,9 +35,9 @@ export async function authenticate(call: Call): Promise<Problem | null> {
 /** For the record alone: what it says of a credential is nothing for whoever sent it. */
 export function noteRefused(
   call: Call,
-  { reason, detail }: Extract<Authentication, { status: 'refused' }>,
+  { reason, detail, issuer }: Extract<Authentication, { status: 'refused' }>,
 ): void {
-  const said = detail === undefined ? {} : { detail };
+  const said = { ...(detail === undefined ? {} : { detail }), ...(issuer === undefined ? {} : { issuer }) };
   const remote = call.request.socket.remoteAddress ?? '';
   note(call, { type: 'authn.failed', data: { reason, ...said, remote } });
 }

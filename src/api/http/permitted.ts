@@ -1,4 +1,4 @@
-import { visibleApproval } from '../../service/approvals/look.js';
+import { seenApproval } from '../../service/approvals/look.js';
 import { newTrail } from '../../service/caller.js';
 import { parseBody, type RawBody } from './body.js';
 import { actorOf, callerOf, type Call, type Reply, type Route } from './call.js';
@@ -50,7 +50,7 @@ async function hidden(call: Call, { path }: Route, id: string | undefined): Prom
   const look = path.startsWith('/v1/runs/')
     ? visibleRun
     : path.startsWith('/v1/approvals/')
-      ? visibleApproval
+      ? seenApproval
       : null;
   const found = look === null ? null : await look(callerOf(call), id);
   return found?.kind === 'refusal' ? problemOf(found) : null;
@@ -69,14 +69,15 @@ async function hiddenIn(
   if (approvalsIn === undefined || read?.kind !== 'body') return null;
   // Each leaves a trail of its own: the answer is about none of them.
   const found = await inLanes(approvalsIn(read.body, keptJson(kept)), lookedAtOnce, (id) =>
-    visibleApproval({ ...callerOf(call), trail: newTrail() }, id),
+    seenApproval({ ...callerOf(call), trail: newTrail() }, id),
   );
   const refused = found.find((one) => one.kind === 'refusal');
   return refused === undefined ? null : problemOf(refused);
 }
 
-/** As it was written here; null where it is no JSON. */
+/** As it was written here, or is to be; null where it is no JSON. */
 function keptJson(kept: Reply): unknown {
+  if (kept.kind === 'problem') return kept.extra;
   if (kept.kind !== 'answer' || typeof kept.body !== 'string') return null;
   try {
     return JSON.parse(kept.body);

@@ -3,6 +3,7 @@ import type { AnonymousCall } from './anonymous.js';
 import { traceIdOf, type CallFact } from '../../service/caller.js';
 import { actorOf, type Call, type Reply, type Route } from './call.js';
 import { statusOf } from '../contract/problem.js';
+import type { ErrorCode } from '../../model/errors.js';
 
 /** What came of the call, and what it was refused for, before anything else is known of it. */
 export async function recordFacts(call: Call, route: Route, reply: Reply): Promise<void> {
@@ -17,7 +18,7 @@ export async function recordFacts(call: Call, route: Route, reply: Reply): Promi
 export async function recordCall(call: Call, route: Route, reply: Reply, startedAt: number): Promise<void> {
   const answered = reply.kind === 'problem' ? statusOf(reply) : reply.kind === 'answer' ? reply.status : 200;
   const isGone = hasGone(call);
-  const code = reply.kind === 'problem' ? { code: reply.code } : {};
+  const code = codeOf(reply);
   const called: CallFact = {
     type: 'api.called',
     ...(route.permission === null ? {} : { permission: route.permission }),
@@ -27,7 +28,7 @@ export async function recordCall(call: Call, route: Route, reply: Reply, started
       status: isGone ? clientGone : answered,
       // What was done is done, although nobody was there to hear of it.
       ...(isGone ? { answer: answered } : {}),
-      ...code,
+      ...(code === null ? {} : { code }),
       requestId: call.requestId,
       durationMs: Math.round(performance.now() - startedAt),
       ...(call.replayed ? { replayed: 'true' } : {}),
@@ -88,7 +89,7 @@ function anonymousCall(call: Call, facts: readonly CallFact[]): AnonymousCall | 
     first.type === 'authn.failed'
       ? { reason: reason ?? '', ...(detail === undefined ? {} : { detail }) }
       : first.type === 'request.refused'
-        ? { code: code ?? why ?? '' }
+        ? { code: code ?? why ?? '', route: route ?? '' }
         : { route: route ?? '', status: status ?? 0 };
   return {
     remote: call.request.socket.remoteAddress ?? '',
@@ -99,19 +100,25 @@ function anonymousCall(call: Call, facts: readonly CallFact[]): AnonymousCall | 
 
 /** A refusal that nobody has recorded more exactly. */
 function refusals(call: Call, route: Route, reply: Reply): CallFact[] {
+  const code = codeOf(reply);
   if (
-    reply.kind !== 'problem' ||
+    code === null ||
     call.trail.recordedByRun ||
-    call.trail.facts.some(({ type, data }) => refusing.includes(type) || data.code === reply.code)
+    call.trail.facts.some(({ type, data }) => refusing.includes(type) || data.code === code)
   )
     return [];
-  const data = { code: reply.code, route: route.path };
-  if (reply.code === 'FORBIDDEN' && route.permission !== null) {
+  const data = { code, route: route.path };
+  if (code === 'FORBIDDEN' && route.permission !== null) {
     return [
       { type: 'authz.denied', permission: route.permission, data: { ...data, permission: route.permission } },
     ];
   }
   return [{ type: 'request.refused', data }];
+}
+
+/** Null: nothing is refused by it. */
+function codeOf(reply: Reply): ErrorCode | null {
+  return 'code' in reply ? (reply.code ?? null) : null;
 }
 
 const refusing: readonly CallFact['type'][] = ['authn.failed', 'approval.refused', 'authz.denied'];

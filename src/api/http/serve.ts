@@ -8,7 +8,7 @@ import { uncertain } from '../../service/refusal.js';
 import { ClientGone, parseBody, readBody, type RawBody } from './body.js';
 import { isPage, type Call, type Input, type Reply, type Route } from './call.js';
 import type { ApiDeps } from '../deps.js';
-import { hold, settle, takenOver } from './idempotency.js';
+import { hold, settle, takenOver, type Held } from './idempotency.js';
 import { authenticate } from './identify.js';
 import { problemPage } from '../pages/html.js';
 import { notPermitted, withheld } from './permitted.js';
@@ -83,14 +83,48 @@ async function through(call: Call, route: Route, arrived: Arrived, startedAt: nu
     const reply = await respond(call, route, arrived, raw)
       .then(written)
       .catch((error: unknown) => explain(call, route, error));
-    if (held === null) return await recorded(call, route, reply, startedAt);
-    // A repeat is told the kept answer and does nothing more: what came of the request is on record before it is kept.
-    await recordFacts(call, route, reply);
-    const final = await settle(call, held, reply).catch((error: unknown) => explain(call, route, error));
-    return await recorded(call, route, final, startedAt);
+    const final = held === null ? reply : await kept(call, route, held, reply);
+    const told = await toldNow(call, route, arrived, { raw, reply: final, startedAt }).catch(
+      (error: unknown) => explain(call, route, error),
+    );
+    return await recorded(call, route, told, startedAt);
   } finally {
     held?.end();
   }
+}
+
+/** A repeat is told the kept answer and does nothing more: what came of the request is on record before it is kept. */
+async function kept(call: Call, route: Route, held: Held, reply: Reply): Promise<Reply> {
+  await recordFacts(call, route, reply);
+  return settle(call, held, reply).catch((error: unknown) => explain(call, route, error));
+}
+
+/** Who a request has said that it is, is taken for so long. */
+const goodForMs = 500;
+
+interface Made {
+  readonly raw: RawBody;
+  readonly reply: Reply;
+  readonly startedAt: number;
+}
+
+/**
+ * What has taken a while is told to whoever may be told it by now, as a kept answer is. What it has done is done, and on record
+ * as done by who asked. An empty answer shows nothing, and a stream asks by itself.
+ */
+async function toldNow(
+  call: Call,
+  route: Route,
+  arrived: Arrived,
+  { raw, reply, startedAt }: Made,
+): Promise<Reply> {
+  if (route.access === 'public' || performance.now() - startedAt < goodForMs) return reply;
+  if (reply.kind === 'stream' || (reply.kind === 'answer' && reply.body === undefined)) return reply;
+  const now = { ...call };
+  const denied = await authenticate(now);
+  if (denied !== null)
+    return { ...denied, detail: endOf(call, 'your credential is not valid any more', route.idempotent) };
+  return route.idempotent ? withheld(now, route, arrived, raw, reply) : (notPermitted(now, route) ?? reply);
 }
 
 const json = 'application/json; charset=utf-8';
@@ -107,7 +141,7 @@ async function written(reply: Reply): Promise<Reply> {
  */
 async function received(call: Call, route: Route): Promise<RawBody | Problem> {
   const isPublic = route.access === 'public';
-  const denied = isPublic ? null : await authenticate(call);
+  const denied = isPublic ? ((await route.refuseUnread?.(call)) ?? null) : await authenticate(call);
   if (denied !== null) return denied;
   const hadCome = call.request.complete;
   const raw = await readBody(call.request, route.body);

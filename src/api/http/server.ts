@@ -101,6 +101,11 @@ function handler(deps: ApiDeps, one: Route): (request: Request, response: Respon
     const found = isOpen ? { ...one, access: 'public' as const } : one;
     const params = { ...request.params } as Record<string, string>;
     const arrived = { path: calledPath(one.path, params), params, search: queryOf(request.originalUrl) };
+    // Written to in a wrong way. Nobody listening, the process that serves all others would end.
+    response.on('error', (error) => {
+      deps.onInternalError(`the answer to ${one.method} ${one.path}`, error);
+      response.destroy();
+    });
     void serve(deps, found, arrived, request, response);
   };
 }

@@ -2,7 +2,8 @@ import { mostReasonLength } from '../../model/api.js';
 import { giveWay } from '../../model/give-way.js';
 import { isObject, type Json, type JsonObject } from '../../model/json.js';
 import type { ReasonsAsked } from '../../service/approvals/judge.js';
-import { html, jsonHtml, type Html } from './html.js';
+import type { Page } from '../http/call.js';
+import { html, jsonHtml, page, type Html } from './html.js';
 
 // The exact action, as a person decides it. The same body as `GET /v1/approvals/{id}`.
 
@@ -122,6 +123,11 @@ export function signInForm(next: string, why: string): Html {
       </p>
       <button>Sign in</button>
     </form>`;
+}
+
+/** To whoever has to sign in first. */
+export function signInFirst(next: string, why: string): Page {
+  return { ...page(401, 'Sign in', signInForm(next, why)), code: 'UNAUTHENTICATED' };
 }
 
 function text(value: Json | undefined): string {

@@ -7,11 +7,12 @@ import { courseOf, ownDecisionOn } from '../../service/approvals/course.js';
 import { decide, type Decided } from '../../service/approvals/decide.js';
 import { queuesNow, reasonsAsked, type ReasonsAsked } from '../../service/approvals/judge.js';
 import { visibleApproval, waits, type FoundApproval } from '../../service/approvals/look.js';
-import { callerOf, principalOf, type Answer, type Call, type Reply } from '../http/call.js';
+import { callerOf, principalOf, type Call, type Page } from '../http/call.js';
+import type { Refusal } from '../../service/refusal.js';
 import { approvalHtml, decisionForm } from './approval.js';
 import { endingPage } from './ending.js';
 import { endingText } from './ending-text.js';
-import { html, page, problemPage, signOutForm, type Html } from './html.js';
+import { html, page, signOutForm, type Html } from './html.js';
 import type { SignedIn } from './session.js';
 
 // What the pages that decide have in common: the form, the page around it, and what it says afterwards.
@@ -34,7 +35,7 @@ export async function approvalPage(
   found: FoundApproval,
   who: SignedIn,
   action: string,
-): Promise<Reply> {
+): Promise<Page> {
   const { row } = found;
   const token = call.deps.sessions.formToken(who.session, `${row.id}:${row.digest}`);
   const shown = await shownTo(call, found, who.principal, (asked) =>
@@ -78,10 +79,10 @@ export async function decideByForm(
   found: FoundApproval,
   body: DecisionFields,
   via: DecisionDoor,
-): Promise<{ readonly page: Answer; readonly refused: boolean }> {
+): Promise<{ readonly reply: Page | Refusal; readonly refused: boolean }> {
   const made = await decide(callerOf(call), found, body, { via });
-  if (made.kind !== 'refusal') return { page: decidedPage(made, body), refused: false };
-  return { page: (await decidedBefore(call, found.row.id, body)) ?? problemPage(call, made), refused: true };
+  if (made.kind !== 'refusal') return { reply: decidedPage(made, body), refused: false };
+  return { reply: (await decidedBefore(call, found.row.id, body)) ?? made, refused: true };
 }
 
 /** Null: its person has decided nothing here. */
@@ -89,14 +90,14 @@ async function decidedBefore(
   call: Call,
   approval: string,
   { decision }: DecisionFields,
-): Promise<Answer | null> {
+): Promise<Page | null> {
   const found = await visibleApproval(callerOf(call), approval);
   if (found.kind === 'refusal') return null;
   const own = await ownDecisionOn(call.deps, found.row.id, principalOf(call));
   return own === null ? null : endingPage(call, found, own, decision);
 }
 
-function decidedPage({ kind }: Decided, { decision }: DecisionFields): Answer {
+function decidedPage({ kind }: Decided, { decision }: DecisionFields): Page {
   const now = kind === 'applied';
   const word = decision === 'approve' ? 'approved' : 'denied';
   return page(

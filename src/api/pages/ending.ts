@@ -2,7 +2,7 @@ import { courseOf } from '../../service/approvals/course.js';
 import { verdict } from '../../service/approvals/judge.js';
 import type { Approval } from '../../service/approvals/look.js';
 import type { DecisionRow } from '../../store/decisions.js';
-import type { Answer, Call } from '../http/call.js';
+import type { Call, Page } from '../http/call.js';
 import { endingText } from './ending-text.js';
 import { html, page } from './html.js';
 
@@ -15,7 +15,7 @@ export async function endingPage(
   found: Approval,
   own: DecisionRow,
   wanted: DecisionRow['decision'] | null,
-): Promise<Answer> {
+): Promise<Page> {
   const isOther = wanted !== null && wanted !== own.decision;
   const isKept = own.status === 'accepted';
   const ending = isKept
@@ -23,11 +23,12 @@ export async function endingPage(
     : endingText((await courseOf(call.deps, found)).course);
   const title = `You have ${verdict[own.decision]} this${isOther ? ' before' : ''}.`;
   const refused = isOther ? ' A decision is made once: this one was not taken.' : '';
-  return page(
+  const ended = page(
     isOther ? 409 : isKept ? 202 : 200,
     'Decided',
     html`<h1>${title}</h1>
       <p>It was at ${own.at}.${refused}</p>
       <p>${ending}</p>`,
   );
+  return isOther ? { ...ended, code: 'ALREADY_DECIDED' } : ended;
 }

@@ -3,8 +3,7 @@ import { errorTable } from '../../model/errors.js';
 import type { Json } from '../../model/json.js';
 import { visible, visibleJson } from '../../model/visible.js';
 import { answer, type Call, type Page } from '../http/call.js';
-import type { Refusal } from '../../service/refusal.js';
-import { problemOf, type Problem } from '../contract/problem.js';
+import type { Problem } from '../contract/problem.js';
 
 /** Markup that may go into a page as it is. Everything else is escaped on its way in. */
 export interface Html {
@@ -76,9 +75,8 @@ export function signOutForm(who: string): Html {
 /** With the ways on: back to what the form was about, or out of a session that is not the right one. */
 export function problemPage(
   { request, signedInAs }: Pick<Call, 'request' | 'signedInAs'>,
-  given: Problem | Refusal,
+  { code, detail, extra, headers }: Problem,
 ): Page {
-  const { code, detail, extra, headers } = given.kind === 'refusal' ? problemOf(given) : given;
   const { status, title } = errorTable[code];
   const heading = code === 'FORBIDDEN' && extra['permission'] === undefined ? 'this is not taken' : title;
   const said =

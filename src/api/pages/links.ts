@@ -14,11 +14,12 @@ import {
 import { noteView } from '../../service/approvals/seen.js';
 import type { Refusal } from '../../service/refusal.js';
 import type { DecisionRow } from '../../store/decisions.js';
-import { callerOf, formBody, route, type Call, type Reply, type Route } from '../http/call.js';
-import { problem } from '../contract/problem.js';
-import { decisionForm, signInForm } from './approval.js';
+import type { LinkRow } from '../../store/links.js';
+import { callerOf, formBody, route, type Call, type Page, type Route } from '../http/call.js';
+import { problem, type Problem } from '../contract/problem.js';
+import { decisionForm, signInFirst, signInForm } from './approval.js';
 import { endingPage } from './ending.js';
-import { html, page, problemPage } from './html.js';
+import { html, page } from './html.js';
 import { hasGone } from '../http/record.js';
 import {
   approvalPage,
@@ -97,32 +98,54 @@ async function decidedByLink(
   }
 }
 
-/** Nothing but that decision and its ending; null where there is none. */
+/** A link as it is at this moment, with its reader and what it is about. */
+interface Opened {
+  readonly kind: 'opened';
+  readonly link: LinkRow;
+  readonly reader: Reader;
+  readonly found: FoundApproval;
+}
+
+async function openNow(call: Call, token: string): Promise<Opened | Page | Refusal> {
+  const opened = await openLink(call.deps, token);
+  if (opened.kind === 'refusal') return opened;
+  const { link } = opened;
+  const reader = await readerOf(call, opened);
+  if (reader === null)
+    return signInFirst(
+      `/links/${token}`,
+      call.request.method === 'POST' ? nothingDecided : `This link was made for ${link.recipient}.`,
+    );
+  // Seen with the rights of the link's person; the record of a mere reading names nobody, for a scanner reads too.
+  const found = await visibleApproval(callerOf(call, personOf(reader)), link.approval);
+  return found.kind === 'refusal' ? found : { kind: 'opened', link, reader, found };
+}
+
+const nothingDecided = 'Nothing was decided: sign in first.';
+
+/** Nothing but what its person has decided, and its ending; null: nothing is decided by it, and it may be good again. */
 async function usedPage(
   call: Call,
   token: string,
-  { found, reader }: { readonly found: FoundApproval; readonly reader: Reader },
+  { found, reader }: Opened,
   wanted: DecisionFields['decision'] | null,
-): Promise<Reply | null> {
+): Promise<Page | Refusal | null> {
   const own = await decidedByLink(call, token, found, personOf(reader));
   if (own === null) return null;
-  const now = await approvalFor(call, found.row.id, reader);
+  // That may have taken a while.
+  const now = await openNow(call, token);
+  if (now.kind !== 'opened') return now;
   // A form is its person's; whoever reads a link may be a scanner.
-  call.principal = wanted === null && reader.kind === 'link' ? null : personOf(reader);
-  return now.kind === 'refusal' ? problemPage(call, now) : endingPage(call, now, own, wanted);
+  call.principal = wanted === null && now.reader.kind === 'link' ? null : personOf(now.reader);
+  return endingPage(call, now.found, own, wanted);
 }
 
-async function show(call: Call, token: string): Promise<Reply> {
-  const opened = await openLink(call.deps, token);
-  if (opened.kind === 'refusal') return problemPage(call, opened);
-  const reader = await readerOf(call, opened);
+async function show(call: Call, token: string): Promise<Page | Problem | Refusal> {
+  const opened = await openNow(call, token);
+  if (opened.kind !== 'opened') return opened;
+  const { link, reader, found } = opened;
+  if (link.usedAt !== null) return (await usedPage(call, token, opened, null)) ?? usedBefore;
   const again = `/links/${token}`;
-  if (reader === null)
-    return page(401, 'Sign in', signInForm(again, `This link was made for ${opened.link.recipient}.`));
-  const found = await approvalFor(call, opened.link.approval, reader);
-  if (found.kind === 'refusal') return problemPage(call, found);
-  if (opened.link.usedAt !== null)
-    return (await usedPage(call, token, { found, reader }, null)) ?? problemPage(call, usedBefore);
   if (reader.kind === 'signed-in') {
     call.principal = reader.who.principal;
     await noteView(callerOf(call), found);
@@ -131,49 +154,36 @@ async function show(call: Call, token: string): Promise<Reply> {
   const shown = await shownTo(call, found, reader.person, (asked) =>
     needsSignIn(found)
       ? signInForm(again, 'What would run cannot be undone: sign in before you decide.')
-      : html`<p>Whoever decides here decides as ${opened.link.recipient}, for whom this link was made.</p>
+      : html`<p>Whoever decides here decides as ${link.recipient}, for whom this link was made.</p>
           ${decisionForm(again, found.row.digest, '', asked)}`,
   );
   return page(200, 'Approval', shown);
 }
 
-/** Seen with the rights of the link's person; the record of a mere reading names nobody, for a scanner reads too. */
-function approvalFor(call: Call, approval: string, reader: Reader): Promise<FoundApproval | Refusal> {
-  return visibleApproval(callerOf(call, personOf(reader)), approval);
-}
-
-async function decideByLink(call: Call, token: string, body: DecisionFields): Promise<Reply> {
-  const opened = await openLink(call.deps, token);
-  if (opened.kind === 'refusal') return problemPage(call, opened);
-  const { link } = opened;
-  const reader = await readerOf(call, opened);
-  if (reader === null) return signInFirst(token);
-  let found = await approvalFor(call, link.approval, reader);
-  if (found.kind === 'refusal') return problemPage(call, found);
-  if (link.usedAt !== null) {
-    const told = await usedPage(call, token, { found, reader }, body.decision);
+async function decideByLink(
+  call: Call,
+  token: string,
+  body: DecisionFields,
+): Promise<Page | Problem | Refusal> {
+  let opened = await openNow(call, token);
+  if (opened.kind === 'opened' && opened.link.usedAt !== null) {
+    const told = await usedPage(call, token, opened, body.decision);
     if (told !== null) return told;
     // That has taken a while.
-    found = await approvalFor(call, link.approval, reader);
-    if (found.kind === 'refusal') return problemPage(call, found);
+    opened = await openNow(call, token);
   }
-  if (reader.kind === 'link' && needsSignIn(found)) return signInFirst(token);
+  if (opened.kind !== 'opened') return opened;
+  const { link, reader, found } = opened;
+  if (reader.kind === 'link' && needsSignIn(found)) return signInFirst(`/links/${token}`, nothingDecided);
   call.principal = personOf(reader);
   if (reader.kind === 'signed-in' && !isFormOf(call, reader.who, link.approval, body))
-    return problemPage(
-      call,
-      problem(
-        'FORBIDDEN',
-        'nothing was decided: this form is not from a page of this session, or shows another action; open the link again',
-      ),
+    return problem(
+      'FORBIDDEN',
+      'nothing was decided: this form is not from a page of this session, or shows another action; open the link again',
     );
   if (!(await useLink(call.deps, link)))
-    return (await usedPage(call, token, { found, reader }, body.decision)) ?? problemPage(call, usedBefore);
+    return (await usedPage(call, token, opened, body.decision)) ?? usedBefore;
   const decided = await decideByForm(call, found, body, 'link');
   if (decided.refused) await releaseLink(call.deps, link);
-  return decided.page;
-}
-
-function signInFirst(token: string): Reply {
-  return page(401, 'Sign in', signInForm(`/links/${token}`, 'Nothing was decided: sign in first.'));
+  return decided.reply;
 }

@@ -10,13 +10,13 @@ import {
   type Answer,
   type Call,
   type Page,
-  type Reply,
   type Route,
 } from '../http/call.js';
 import { noteRefused } from '../http/identify.js';
-import { problem } from '../contract/problem.js';
-import { signInForm } from './approval.js';
-import { page, problemPage } from './html.js';
+import { problem, type Problem } from '../contract/problem.js';
+import type { Refusal } from '../../service/refusal.js';
+import { signInFirst, signInForm } from './approval.js';
+import { page } from './html.js';
 import { approvalPage, decideByForm, decisionFields, isFormOf, type DecisionFields } from './deciding.js';
 import { linkRoutes } from './links.js';
 import { waitingPage } from './waiting.js';
@@ -94,7 +94,7 @@ export const pageRoutes: readonly Route[] = [
   ...linkRoutes,
 ];
 
-async function showSignIn(call: Call): Promise<Reply> {
+async function showSignIn(call: Call): Promise<Page | Refusal> {
   const who = await signedIn(call);
   if (who === null) return page(200, 'Sign in', signInForm('/sign-in', ''));
   call.principal = who.principal;
@@ -104,20 +104,17 @@ async function showSignIn(call: Call): Promise<Reply> {
 async function startSession(
   call: Call,
   { credential, next }: { readonly credential: string; readonly next: string },
-): Promise<Page | Answer<303, undefined>> {
+): Promise<Page | Answer<303, undefined> | Problem> {
   const found = await call.deps.authenticate(`Bearer ${credential.trim()}`);
   if (found.status !== 'ok') {
     noteRefused(call, found);
-    return page(401, 'Sign in', signInForm(next, 'That is not a key or token that is valid now.'));
+    return signInFirst(next, 'That is not a key or token that is valid now.');
   }
   call.principal = found.principal;
   if (!mayUsePages(found.principal))
-    return problemPage(
-      call,
-      problem(
-        'FORBIDDEN',
-        'these pages are for people: this credential is of a program, or acts for somebody; nobody is signed in by it',
-      ),
+    return problem(
+      'FORBIDDEN',
+      'these pages are for people: this credential is of a program, or acts for somebody; nobody is signed in by it',
     );
   return answer(303, undefined, {
     Location: ownPath(next),
@@ -130,30 +127,26 @@ function ownPath(next: string): string {
   return /^\/(approvals|links)\/[\w-]+$/.test(next) ? next : '/sign-in';
 }
 
-async function showApproval(call: Call, id: string): Promise<Reply> {
+async function showApproval(call: Call, id: string): Promise<Page | Refusal> {
   const who = await signedIn(call);
-  if (who === null) return page(401, 'Sign in', signInForm(`/approvals/${id}`, ''));
+  if (who === null) return signInFirst(`/approvals/${id}`, '');
   call.principal = who.principal;
   const found = await visibleApproval(callerOf(call), id);
-  if (found.kind === 'refusal') return problemPage(call, found);
+  if (found.kind === 'refusal') return found;
   await noteView(callerOf(call), found);
   return approvalPage(call, found, who, `/approvals/${id}`);
 }
 
-async function decideHere(call: Call, id: string, body: DecisionFields): Promise<Reply> {
+async function decideHere(call: Call, id: string, body: DecisionFields): Promise<Page | Problem | Refusal> {
   const who = await signedIn(call);
-  if (who === null)
-    return page(401, 'Sign in', signInForm(`/approvals/${id}`, 'Your session is over: nothing was decided.'));
+  if (who === null) return signInFirst(`/approvals/${id}`, 'Your session is over: nothing was decided.');
   call.principal = who.principal;
   if (!isFormOf(call, who, id, body))
-    return problemPage(
-      call,
-      problem(
-        'FORBIDDEN',
-        'nothing was decided: this form is not from a page of this session, or shows another action; open the page again',
-      ),
+    return problem(
+      'FORBIDDEN',
+      'nothing was decided: this form is not from a page of this session, or shows another action; open the page again',
     );
   const found = await visibleApproval(callerOf(call), id);
-  if (found.kind === 'refusal') return problemPage(call, found);
-  return (await decideByForm(call, found, body, 'page')).page;
+  if (found.kind === 'refusal') return found;
+  return (await decideByForm(call, found, body, 'page')).reply;
 }

@@ -1,17 +1,18 @@
 import * as api from '../../model/api.js';
 import type { Principal } from '../../model/principal.js';
 import { listInbox } from '../../service/inbox/inbox.js';
-import { callerOf, type Call, type Reply } from '../http/call.js';
-import { html, page, problemPage, signOutForm } from './html.js';
+import type { Refusal } from '../../service/refusal.js';
+import { callerOf, type Call, type Page } from '../http/call.js';
+import { html, page, signOutForm } from './html.js';
 
 // Whoever signs in without a page that asked for it reads who they are, and where their approvals stand.
 
 const mostShown = 20;
 
-export async function waitingPage(call: Call, { id }: Principal): Promise<Reply> {
+export async function waitingPage(call: Call, { id }: Principal): Promise<Page | Refusal> {
   const query = api.approvalsQuery.parse({ status: 'open', mine: 'true', limit: String(mostShown) });
   const inbox = await listInbox(callerOf(call), query);
-  if (inbox.kind === 'refusal') return problemPage(call, inbox);
+  if (inbox.kind === 'refusal') return inbox;
   const hasMore = inbox.nextCursor !== null;
   const rows = inbox.data.map(
     (one) => html`<li><a href="/approvals/${String(one['id'])}">${String(one['summary'])}</a></li>`,

@@ -92,9 +92,16 @@ function stream(call: Call, query: Query, from: number, response: ServerResponse
   const gone = new AbortController();
   const reader = { principal: principalOf(call), at: call.deps.now().getTime() };
   const follower = feed.follow(from, principalOf(call).id);
-  const end = (): void => void response.end();
+  // Nothing is written after it. What the reader does not take in time it does not get, so that it gives up its seat.
+  const end = (): void => {
+    if (gone.signal.aborted) return;
+    gone.abort();
+    response.end();
+    setTimeout(() => response.destroy(), stalledMs).unref();
+  };
   feed.closing.addEventListener('abort', end);
-  const beat = setInterval(() => void heartbeat(call, reader, response), heartbeatMs);
+  const telling = { reader, follower, response, gone: gone.signal, end };
+  const beat = setInterval(() => void heartbeat(call, telling), heartbeatMs);
   const leave = (): void => {
     feed.closing.removeEventListener('abort', end);
     clearInterval(beat);
@@ -107,7 +114,7 @@ function stream(call: Call, query: Query, from: number, response: ServerResponse
   if (feed.closing.aborted) return end();
   response.setHeader('X-Accel-Buffering', 'no');
   response.write(': open\n\n');
-  void tell(call, query, { reader, follower, response, gone: gone.signal });
+  void tell(call, query, telling);
 }
 
 interface Telling {
@@ -115,11 +122,17 @@ interface Telling {
   readonly reader: { principal: Principal; at: number };
   readonly follower: Follower;
   readonly response: ServerResponse;
+  /** Nobody reads any more, or the stream was ended: nothing is written from here on. */
   readonly gone: AbortSignal;
+  readonly end: () => void;
 }
 
 /** One piece after another: the next is not read before the reader has taken this one. */
-async function tell(call: Call, query: Query, { reader, follower, response, gone }: Telling): Promise<void> {
+async function tell(
+  call: Call,
+  query: Query,
+  { reader, follower, response, gone, end }: Telling,
+): Promise<void> {
   const wanted = (item: AuditItem): boolean =>
     (query.run === undefined || runOf(item) === query.run) &&
     (query.type === undefined
@@ -134,11 +147,11 @@ async function tell(call: Call, query: Query, { reader, follower, response, gone
     if (items.length === 0) continue;
     const isOld = call.deps.now().getTime() - reader.at > trustedMs;
     if (isOld || isChanged) {
-      if (!(await patiently(() => readsStill(call, reader), gone))) return void response.end();
+      if (!(await patiently(() => readsStill(call, reader), gone))) return end();
       isChanged = false;
     }
     const visible = await patiently(() => call.deps.feed.sights.visible(reader.principal, items), gone);
-    for (const item of visible ?? []) if (!gone.aborted) await write(response, item, gone);
+    for (const item of visible ?? []) await write(response, item, gone);
   }
 }
 
@@ -156,20 +169,16 @@ async function patiently<T>(ask: () => Promise<T>, gone: AbortSignal): Promise<T
 
 async function write(response: ServerResponse, item: AuditItem, gone: AbortSignal): Promise<void> {
   const text = `id: ${item.index}\nevent: ${item.type}\ndata: ${JSON.stringify(item)}\n\n`;
-  if (response.destroyed || response.write(text)) return;
+  if (gone.aborted || response.write(text)) return;
   const stalled = AbortSignal.timeout(stalledMs);
   await once(response, 'drain', { signal: AbortSignal.any([gone, stalled]) }).catch(() => undefined);
   if (stalled.aborted && response.writableNeedDrain) response.destroy();
 }
 
-/** A credential that was revoked ends the stream; rights that changed hold from here on. */
-async function heartbeat(call: Call, reader: Telling['reader'], response: ServerResponse): Promise<void> {
-  try {
-    if (!(await readsStill(call, reader))) return void response.end();
-    if (!response.writableNeedDrain) response.write(': heartbeat\n\n');
-  } catch {
-    response.end();
-  }
+/** A credential that was revoked, or that nobody can judge now, ends the stream; rights that changed hold from here on. */
+async function heartbeat(call: Call, { reader, response, gone, end }: Telling): Promise<void> {
+  if (!(await readsStill(call, reader).catch(() => false))) return end();
+  if (!gone.aborted && !response.writableNeedDrain) response.write(': heartbeat\n\n');
 }
 
 async function readsStill(call: Call, reader: Telling['reader']): Promise<boolean> {

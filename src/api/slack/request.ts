@@ -8,16 +8,25 @@ import type { Call } from '../http/call.js';
 
 export type Signed =
   /** The channels whose signing secret it was signed with: never none. */
-  | { readonly status: 'signed'; readonly channels: readonly SlackChannel[] }
-  /** `reason` is for the record; the caller learns only that it is not believed. */
-  | {
-      readonly status: 'refused';
-      readonly reason: 'no_signature' | 'stale' | 'no_slack' | 'no_secret' | 'bad_signature' | 'replayed';
-    };
+  { readonly status: 'signed'; readonly channels: readonly SlackChannel[] } | Refused;
+
+/** `reason` is for the record; the caller learns only that it is not believed. */
+interface Refused {
+  readonly status: 'refused';
+  readonly reason: 'no_signature' | 'stale' | 'no_slack' | 'no_secret' | 'bad_signature' | 'replayed';
+}
+
+interface Head {
+  readonly status: 'head';
+  readonly timestamp: string;
+  readonly given: Buffer;
+  readonly channels: readonly SlackChannel[];
+}
 
 const goodForMs = 300_000;
 
-export async function verifySlack(call: Call, bytes: Buffer): Promise<Signed> {
+/** What can be told before any of the body is read. */
+export async function readHead(call: Call): Promise<Head | Refused> {
   const { headers } = call.request;
   const [timestamp, signature] = [headers['x-slack-request-timestamp'], headers['x-slack-signature']];
   if (typeof timestamp !== 'string' || !/^\d{1,12}$/.test(timestamp)) return refused('no_signature');
@@ -26,7 +35,13 @@ export async function verifySlack(call: Call, bytes: Buffer): Promise<Signed> {
   if (Math.abs(age) > goodForMs) return refused('stale');
   const channels = await slackChannels(call);
   if (channels.length === 0) return refused('no_slack');
-  const given = Buffer.from(signature.slice('v0='.length), 'hex');
+  return { status: 'head', timestamp, given: Buffer.from(signature.slice('v0='.length), 'hex'), channels };
+}
+
+export async function verifySlack(call: Call, bytes: Buffer): Promise<Signed> {
+  const head = await readHead(call);
+  if (head.status === 'refused') return head;
+  const { timestamp, given, channels } = head;
   const judged = await Promise.all(channels.map((one) => signedBy(call, one, { timestamp, bytes, given })));
   if (judged.every((one) => one === 'no_secret')) return refused('no_secret');
   const matching = channels.filter((_, index) => judged[index] === 'yes');
@@ -36,7 +51,7 @@ export async function verifySlack(call: Call, bytes: Buffer): Promise<Signed> {
     : refused('replayed');
 }
 
-function refused(reason: Extract<Signed, { status: 'refused' }>['reason']): Signed {
+function refused(reason: Refused['reason']): Refused {
   return { status: 'refused', reason };
 }
 

@@ -30,7 +30,7 @@ import {
   type Reply,
   type Route,
 } from '../http/call.js';
-import { problem } from '../contract/problem.js';
+import { problem, type Problem } from '../contract/problem.js';
 import {
   buttonValue,
   decisionOf,
@@ -43,7 +43,7 @@ import {
   type WindowMetadata,
 } from './payload.js';
 import { slackPerson } from './person.js';
-import { verifySlack } from './request.js';
+import { readHead, verifySlack } from './request.js';
 
 // Deciding from Slack: a button opens a window, the window asks for a reason, and what it sends is a decision like any
 // other. Slack waits three seconds for each answer.
@@ -64,22 +64,17 @@ export const slackRoutes: readonly Route[] = [
     body: signedForm,
     answers: { 200: { description: 'taken; for a window, what it shows next', media: 'application/json' } },
     errors: ['UNAUTHENTICATED'],
+    refuseUnread: async (call) => {
+      const head = await readHead(call);
+      return head.status === 'refused' ? refuseStranger(call, head.reason) : null;
+    },
     handle: (call, { body }) => interact(call, body),
   }),
 ];
 
 async function interact(call: Call, bytes: Buffer): Promise<Reply> {
   const signed = await verifySlack(call, bytes);
-  if (signed.status === 'refused') {
-    note(call, {
-      type: 'authn.failed',
-      data: { reason: signed.reason, route: path, remote: call.request.socket.remoteAddress ?? '' },
-    });
-    return problem(
-      'UNAUTHENTICATED',
-      'this is for Slack: its signature is not one of now, or not one of ours',
-    );
-  }
+  if (signed.status === 'refused') return refuseStranger(call, signed.reason);
   const read = readPayload(bytes);
   if (read.kind === 'problem') return read;
   switch (read.value.type) {
@@ -90,6 +85,12 @@ async function interact(call: Call, bytes: Buffer): Promise<Reply> {
     default:
       return answer(200);
   }
+}
+
+function refuseStranger(call: Call, reason: string): Problem {
+  const remote = call.request.socket.remoteAddress ?? '';
+  note(call, { type: 'authn.failed', data: { reason, route: path, remote } });
+  return problem('UNAUTHENTICATED', 'this is for Slack: its signature is not one of now, or not one of ours');
 }
 
 /** Of those that Slack may mean, the channel that the message stands in. */

@@ -6,7 +6,7 @@ import type { ServerSpec } from './guarded-server.js';
 import { signalIfAlive } from './system.js';
 
 const spec = JSON.parse(process.argv[2] ?? '') as ServerSpec;
-process.title = `countersign leash ${spec.name}`;
+process.title = `countersign server-guard ${spec.name}`;
 
 const log = openSync(spec.log, 'a', 0o600);
 const child = spawn(spec.command, [...spec.args], {

@@ -24,10 +24,9 @@ export function retryRefusal(draft: Draft, message: Message): Omit<Refusal, 'sta
   const other = aboutAnother(draft, message);
   if (other !== null) return other;
   // Its time, which a halted run has not heard, ends it: nothing is done again.
-  if (isHalted(draft.run) && isOver(draft.run, draft.time) && (draft.plan.onTimeout?.target ?? null) === null)
-    return null;
+  const isEnded = isHalted(draft.run) && isOver(draft.run, draft.time) && !hasTimeoutTarget(draft.plan);
   // Earlier engines said `chain` of it: the problem tells. Of a run whose time is up it is a person's word, and does nothing again.
-  if ((stuckOn?.kind === 'done' || problem?.code === 'STATE_TOO_LARGE') && overdue !== true)
+  if ((stuckOn?.kind === 'done' || problem?.code === 'STATE_TOO_LARGE') && overdue !== true && !isEnded)
     return {
       code: 'RUN_STUCK',
       message: `the step has happened, and a retry would do it a second time (${problem?.message ?? 'no problem is kept'}): cancel the run`,
@@ -39,7 +38,7 @@ export function retryRefusal(draft: Draft, message: Message): Omit<Refusal, 'sta
       code: 'HUMANS_ONLY',
       message: `${stuckOn?.kind === 'done' ? 'the effect has happened, and is not written' : 'the outcome of the effect is unknown'}, and \`${principal.id}\` (${principal.kind}) is no human: look whether it happened, and let a human retry or cancel`,
     };
-  if (stuckOn?.kind !== 'action') return null;
+  if (isEnded || stuckOn?.kind !== 'action') return null;
   const { action } = stuckOn;
   const transition = transitionOf(draft, action);
   if (transition === undefined) return null;
@@ -48,6 +47,10 @@ export function retryRefusal(draft: Draft, message: Message): Omit<Refusal, 'sta
     policyRefusal(draft, asker, transition, action.arguments) ??
     askingRefusal(draft, message, transition, action);
   return refused === null ? null : { ...refused, message: forOperator(draft, message, action, refused) };
+}
+
+function hasTimeoutTarget({ onTimeout }: Draft['plan']): boolean {
+  return (onTimeout?.target ?? null) !== null;
 }
 
 /** It is judged for who asked for it at first, whoever retries; and whoever retries is told whether another retry can help. */

@@ -1,4 +1,4 @@
-import { isOpen, type OpenStatus } from '../../model/approval-status.js';
+import { isOpen, settledCode } from '../../model/approval-status.js';
 import type { JsonObject } from '../../model/json.js';
 import type { Message } from '../../model/message.js';
 import {
@@ -22,15 +22,7 @@ import { moveTo, remain } from '../run/flow.js';
 
 type Decide = Extract<Message['body'], { kind: 'decide' }>;
 
-const settled: Readonly<Record<Exclude<ApprovalStatus, OpenStatus>, Refusal['code']>> = {
-  approved: 'ALREADY_DECIDED',
-  denied: 'ALREADY_DECIDED',
-  consumed: 'ALREADY_DECIDED',
-  expired: 'APPROVAL_EXPIRED',
-  revoked: 'APPROVAL_REVOKED',
-};
-
-/** Still open, approver, digest, reason: in this order (docs/spec/api.md). Null: the decision counts. */
+/** Still open, approver, digest, in time, reason: in this order (docs/spec/api.md). Null: the decision counts. */
 function refusalOf(
   { kit }: Draft,
   approval: ApprovalState,
@@ -38,7 +30,7 @@ function refusalOf(
   message: Message,
 ): Omit<Refusal, 'status'> | null {
   if (!isOpen(approval.status)) {
-    return { code: settled[approval.status], message: `the approval is ${approval.status}` };
+    return { code: settledCode(approval.status), message: `the approval is ${approval.status}` };
   }
   const may = mayDecide(approval, message.principal, kit);
   if (may.status === 'no') {
@@ -75,7 +67,7 @@ export function decideApproval(
 ): void {
   const approval = draft.run.approvals.find((one) => one.id === body.approval);
   if (approval === undefined && settledAs !== null && !isOpen(settledAs)) {
-    const code = settled[settledAs];
+    const code = settledCode(settledAs);
     return refuseDecision(draft, message, body, { code, message: `the approval is ${settledAs}` });
   }
   if (approval === undefined) {

@@ -10,6 +10,7 @@ import {
   inflateRaw,
 } from 'node:zlib';
 import type { Transform } from 'node:stream';
+import { asWindows1252 } from '../masking/decode.js';
 import type { Told } from '../masking/mask.js';
 import { codeOf } from '../connections/network.js';
 
@@ -95,7 +96,10 @@ export function decodeBody(bytes: Buffer, contentType: string | undefined, told:
   const named = /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(contentType ?? '')?.[1];
   const charset = markedCharset(bytes) ?? named ?? 'utf-8';
   try {
-    return { status: 'text', text: new TextDecoder(charset, { fatal: true }).decode(bytes) };
+    const decoder = new TextDecoder(charset, { fatal: true });
+    const text = decoder.decode(bytes);
+    // Node reads that as Latin-1.
+    return { status: 'text', text: decoder.encoding === 'windows-1252' ? asWindows1252(text) : text };
   } catch (error) {
     const shown = told.start(charset, longestName);
     if (!(error instanceof RangeError))

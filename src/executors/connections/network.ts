@@ -30,7 +30,7 @@ export interface Outgoing {
 export type Exchange =
   | { readonly status: 'answered'; readonly response: IncomingMessage }
   /** Not permitted: nothing was sent, and asking again will not help. */
-  | { readonly status: 'refused'; readonly message: string }
+  | { readonly status: 'refused'; readonly message: string; readonly isPrivate?: true }
   | { readonly status: 'failed'; readonly sent: boolean; readonly message: string };
 
 const blockedV4: readonly (readonly [string, number])[] = [
@@ -89,7 +89,7 @@ export function isPrivateAddress(address: string): boolean {
 
 export type Addresses =
   | { readonly status: 'resolved'; readonly addresses: readonly LookupAddress[] }
-  | { readonly status: 'refused'; readonly message: string }
+  | { readonly status: 'refused'; readonly message: string; readonly isPrivate: true }
   | { readonly status: 'failed'; readonly message: string };
 
 /** Its addresses, judged all together: whoever connects goes to exactly these. */
@@ -107,6 +107,7 @@ export async function resolveAddresses(
     return {
       status: 'refused',
       message: 'its host has a loopback or private address; set `allowPrivate: true` where that is meant',
+      isPrivate: true,
     };
   }
   return { status: 'resolved', addresses: answer.value };

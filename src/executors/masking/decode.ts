@@ -190,6 +190,13 @@ export function readableText(bytes: Buffer): string {
   return Buffer.from(units.buffer, 0, 2 * length).toString('utf16le');
 }
 
+const windows = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
+
+/** What was read as Latin-1, as Windows-1252: it has characters where Latin-1 has controls, which no text has. */
+export function asWindows1252(latin: string): string {
+  return latin.replace(/[\x80-\x9f]/g, (one) => windows.charAt(one.charCodeAt(0) - 0x80));
+}
+
 /** How many bytes stand for one character there. */
 function sizeAt(units: Uint16Array, at: number, end: number): number {
   const first = units[at] ?? 0;

@@ -99,10 +99,18 @@ function* wordsIn(text: string): Steps<string[]> {
   const items = [...(yield* itemsOf(text)).flat(), ...text.split(/\r?\n/)].map((item) => item.trim());
   const values = [...own, ...items].flatMap((word) => [
     ...[word, word.replace(nameBefore, '').trim()],
-    word.replace(/^[[{(]+|[\]})]+$/g, ''),
+    bracketless(word),
   ]);
   const found = yield* ofEach([...new Set([...values, ...(yield* quotedIn(text))])], valuesOf);
   return found.concat(addressSecrets(text));
+}
+
+/** In one look at each character. */
+function bracketless(word: string): string {
+  let [start, end] = [0, word.length];
+  while (start < end && '[{('.includes(word.charAt(start))) start += 1;
+  while (start < end && ')}]'.includes(word.charAt(end - 1))) end -= 1;
+  return word.slice(start, end);
 }
 
 function valuesOf(written: string): string[] {
@@ -144,7 +152,8 @@ function* settingsIn(text: string): Steps<string[] | null> {
       !list.every(({ name, value }) => value === '' || name === '#' || isSetting(name)),
   );
   if (found.length === 0) return null;
-  const all = found.flat();
+  // Most ways to read it find the same.
+  const all = [...new Map(found.flat().map((one) => [JSON.stringify(one), one])).values()];
   // What has no name is one word.
   const hidden = all.filter(({ name, value }) => name !== '' && !isTold(name, value));
   return [...(yield* ofEach(all, (one) => namedParts(one))), ...(yield* ofEach(hidden, innerParts))];
@@ -158,7 +167,12 @@ function* innerParts({ value }: Leaf): Steps<string[]> {
   }
   const bare = withoutLabels(value);
   const words = [...bare.split(/[\s,]+/), ...bare.split(/[\s,;|()[\]{}]+/), ...(yield* quotedIn(bare))];
-  return yield* ofEach([...new Set(words)], valuesOf);
+  return yield* ofEach([...new Set([...words, ...words.flatMap(tokensIn)])], valuesOf);
+}
+
+/** Of `X:Y:Z`, `X/Y`, `a=X&b=Y` and `${NAME:-X}`. What is no token may be a part of a path or of a name. */
+function tokensIn(word: string): string[] {
+  return word.includes('://') ? [] : word.split(/(?::-|[:/&=])+/).filter(isToken);
 }
 
 /** `inner`: what the value says that is a credential of its own. */

@@ -60,9 +60,10 @@ export function* quotedIn(text: string): Steps<string[]> {
   return (yield* inEach(words, (word) => text.match(word) ?? [])).flat();
 }
 
-/** The text itself, and what it is without its quotes or braces. */
+/** The text itself, and what it is without its quotes or braces: a shell writes `$'x'` too, and TOML three of them. */
 export function unquotedOf(text: string): string[] {
-  const found = [text, text.replace(/^["']|["']$/g, ''), text.replace(/^["']{1,2}|["']{1,2}$/g, '')];
+  const unquoted = [/^["']|["']$/g, /^["']{1,2}|["']{1,2}$/g, /^\$?["'`]{1,3}|["'`]{1,3}$/g];
+  const found = [text, ...unquoted.map((quotes) => text.replace(quotes, ''))];
   const within = /^["'{](.*)["'}]$/s.exec(text)?.[1];
   if (within !== undefined)
     found.push(within, within.replace(/(["'}])\1/g, '$1'), within.replace(/\\(.)/gs, '$1'));

@@ -75,8 +75,8 @@ const secretLength = 16;
  */
 export function isTold(name: string, value: string): boolean {
   if (!isSetting(name)) return false;
-  if (/^https?:\/\//i.test(value)) return true;
-  if (value.length >= secretLength || /[=#]/.test(value)) return false;
+  if (/^https?:\/\/\S*$/i.test(value)) return true;
+  if (value.length >= secretLength || /[=#;]|\s\/\/|^\[|^\{.*:/s.test(value)) return false;
   return isKnown(name) || !(value.includes(':') || (/\d/.test(value) && /\p{L}/u.test(value)));
 }
 

@@ -24,15 +24,17 @@ const saysMore = /[^=\s]/;
 /** Of a file of variables, of INI, of plain YAML. Null: it is one line. */
 function linesOf(text: string): (Leaf | null)[] | null {
   const lines = text.split(/\r?\n/).map((line) => line.trim());
-  return lines.length < 2
-    ? null
-    : lines.filter((line) => !/^(?:|\[[A-Za-z _.-]*\]|-{3})$/.test(line)).map(lineSetting);
+  const written = lines.filter((line) => line !== '' && line !== '---');
+  // Below a name that ends with a `:`, what looks like a section is a list in YAML.
+  const isSection = (line: string, at: number): boolean =>
+    /^\[[A-Za-z _.-]*\]$/.test(line) && written[at - 1]?.endsWith(':') !== true;
+  return lines.length < 2 ? null : written.filter((line, at) => !isSection(line, at)).map(lineSetting);
 }
 
-/** What a comment says may be a secret, too, as what a list in YAML does. */
+/** What a comment says may be a secret, too, as what a list in YAML does, whatever they begin with. */
 function lineSetting(line: string): Leaf | null {
   const [, name, mark, value = ''] =
-    /^(?:(?:#|-\s|export\s)\s*)*["']?([A-Za-z][\w.-]*)["']?\s*(=|:(?=\s|$))(.*)$/s.exec(line) ?? [];
+    /^(?:(?:-\s|export\s)\s*)*["']?([A-Za-z][\w.-]*)["']?\s*(=|:(?=\s|$))(.*)$/s.exec(line) ?? [];
   if (name === undefined)
     return /^(?:#|\[.*\]$)/.test(line) ? { name: '#', value: line.replace(/^[#[]|\]$/g, '').trim() } : null;
   if (saysMore.test(value)) return { name, value: value.trim() };

@@ -5,7 +5,7 @@ import type { Json, JsonObject } from '../../model/json.js';
 import { dataUrl, decodeBody, unpackBody, type Unpacked } from '../answer/body.js';
 import { parseExactly } from '../answer/exact-json.js';
 import type { Place } from '../answer/places.js';
-import { readableText } from '../masking/decode.js';
+import { asWindows1252, readableText } from '../masking/decode.js';
 import type { Told } from '../masking/mask.js';
 import { exchange, readCapped, retryAfterMs, type Exchange, type Outgoing } from '../connections/network.js';
 import {
@@ -262,7 +262,7 @@ async function failedBody(bytes: Buffer, response: IncomingMessage, told: Told):
   const unpacked = await unpackAnswer(bytes, response, told, isJsonType(type));
   if (unpacked.status !== 'unpacked') return null;
   const read = decodeBody(unpacked.bytes, type, told);
-  const text = read.status === 'text' ? read.text : readableText(unpacked.bytes);
+  const text = read.status === 'text' ? read.text : asWindows1252(readableText(unpacked.bytes));
   if (!isUtf8(unpacked.bytes) && binary.test(text)) return null;
   const parsed = await parseBody(bytes, response, told, 'unreadable');
   const isShort = parsed.status === 'parsed' && JSON.stringify(parsed.value).length <= maxFailedBodyText;

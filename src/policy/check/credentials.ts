@@ -28,10 +28,16 @@ export function writtenCredential(name: string | null, text: string): Written {
   return looksLikeOne(text) ? 'perhaps' : 'none';
 }
 
-/** Of `scheme://user:password@host`. Some write a `/`, `?` or `#` in the password as it is; behind digits it is a path. */
+/**
+ * Of `scheme://user:password@host`. Some write a `/`, `?` or `#` in the password as it is; behind digits it is a path, and
+ * another host or setting behind a `,` or `;`. What ends at an `@` is looked through once.
+ */
 function passwordIn(text: string): boolean {
-  const [, password] = /:\/\/[^\s/?#@:[]*:(?!\d*[/?#])([^\s@]+)@/.exec(text) ?? [];
-  return password !== undefined && !placeholder.test(password);
+  return text.split(/(?<=@)|\s/).some((piece) => {
+    if (!piece.endsWith('@')) return false;
+    const [, password] = /:\/\/[^/?#:[]*:(?!\d*[/?#,;])(.+)@/s.exec(piece) ?? [];
+    return password !== undefined && !placeholder.test(password);
+  });
 }
 
 function followsScheme(name: string, text: string): boolean {
@@ -50,5 +56,6 @@ function looksLikeOne(text: string): boolean {
 
 /** An address as a message may tell it. Some write a `/`, `?` or `#` in a password as it is. */
 export function withoutCredentials(address: string): string {
-  return address.replace(/:\/\/.*@/s, '://…@');
+  const [start, end] = [address.indexOf('://') + '://'.length, address.lastIndexOf('@')];
+  return start < '://'.length || end < start ? address : `${address.slice(0, start)}…${address.slice(end)}`;
 }

@@ -192,7 +192,11 @@ function made(to: Compiling, plan: Plan, { version: _version, ...definition }: J
   };
 }
 
-const saidLater: ReadonlySet<FindingCode> = new Set(['NUMBER_REWRITTEN', 'SECRET_SUSPECTED']);
+const saidLater: ReadonlySet<FindingCode> = new Set([
+  'DEFAULT_NOT_FILLED',
+  'NUMBER_REWRITTEN',
+  'SECRET_SUSPECTED',
+]);
 
 /**
  * What the environment does not take, and what is only said. What the author has accepted is not refused; a missing

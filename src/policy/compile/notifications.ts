@@ -1,4 +1,9 @@
-import type { Channel, NotificationPolicy, NotificationRoute } from '../../model/notifications.js';
+import {
+  isWebhookAddress,
+  type Channel,
+  type NotificationPolicy,
+  type NotificationRoute,
+} from '../../model/notifications.js';
 import { asksPeople, type Gate, type GateTimeout } from '../../engine/plan.js';
 import { withoutCredentials } from '../check/credentials.js';
 import type { CompiledFlow } from '../checker/check-text.js';
@@ -24,13 +29,8 @@ export function compileNotifications(
   flows: readonly CompiledFlow[],
 ): NotificationPolicy {
   const { publicUrl = null, channels = {}, routes = [] } = shape;
-  if (publicUrl !== null && !plainAddress(publicUrl))
-    error(
-      to,
-      'WRONG_VALUE',
-      ['publicUrl'],
-      `\`${withoutCredentials(publicUrl)}\` is no http address without query, fragment and credentials`,
-    );
+  const trouble = publicUrl === null ? null : publicUrlTrouble(publicUrl);
+  if (trouble !== null) error(to, 'WRONG_VALUE', ['publicUrl'], trouble);
   const names = namesOf(to, flows, Object.keys(channels));
   return {
     publicUrl: publicUrl?.replace(/\/+$/, '') ?? null,
@@ -166,7 +166,7 @@ function webhook(
   path: Path,
 ): Channel {
   const { url, signing = 'hmac', secret, content = 'thin', allowPrivate = false } = shape;
-  if (!referencePattern.test(url) && !hookAddress(url))
+  if (!referencePattern.test(url) && !isWebhookAddress(url))
     error(
       to,
       'WRONG_VALUE',
@@ -192,12 +192,15 @@ function webhook(
   return { kind: 'webhook', name, url, signing, secrets, content, allowPrivate };
 }
 
-function hookAddress(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const url = new URL(text);
-  return /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.hash === '';
+/** Its pages name each other from the root of their host. */
+function publicUrlTrouble(text: string): string | null {
+  const shown = withoutCredentials(text);
+  if (!plainAddress(text)) return `\`${shown}\` is no http address without query, fragment and credentials`;
+  const { origin, pathname } = new URL(text);
+  if (/^\/+$/.test(pathname)) return null;
+  return `\`${shown}\` has a path, and the pages stand at the root of their host: write \`${origin}\`, or give the service a host or a port of its own`;
 }
 
 function plainAddress(text: string): boolean {
-  return hookAddress(text) && new URL(text).search === '';
+  return isWebhookAddress(text) && new URL(text).search === '';
 }

@@ -11,7 +11,7 @@ import { invalid, isUnavailable, refusal, type Refusal } from '../refusal.js';
 import { issueToken, tokenHolds } from './batch-token.js';
 import { decide, earlierDecision, type Decided } from './decide.js';
 import { refuseDecision, toJudge } from './judge.js';
-import { visibleApproval, type Approval, type FoundApproval } from './look.js';
+import { asTheyStand, seenApproval, visibleApproval, type Approval } from './look.js';
 
 type Batch = z.output<typeof api.batchBody>;
 type Item = Batch['decisions'][number];
@@ -46,7 +46,7 @@ export async function decideBatch(
       'DRY_RUN_REQUIRED',
       'send `token`: the one that a dry run over exactly these decisions, in this mode, gave you within the last 15 minutes',
     );
-  const checked = await inLanes(batch.decisions, lanes, (item) => check(caller, item));
+  const checked = await checkAll(caller, batch);
   const ok = checked.every((one) => one.refused === null);
   if (batch.dryRun) return { kind: 'batch', body: dryRun(caller, batch, checked, ok) };
   if (batch.mode === 'all' && !ok && !isBegun) return refuseAll(caller, checked);
@@ -73,17 +73,27 @@ interface Checked {
   readonly refused: Refusal | null;
 }
 
-async function check(caller: Caller, item: Item): Promise<Checked> {
-  const own: Caller = { ...caller, effect: effectOf(caller, item), trail: newTrail() };
-  const found = await visibleApproval(own, item.approval);
-  if (found.kind === 'refusal') return { item, caller: own, found: null, refused: found };
-  const judged = await toJudge(own.deps, found);
+async function checkAll(caller: Caller, { decisions }: Batch): Promise<Checked[]> {
+  const seen = await inLanes(decisions, lanes, async (item) => {
+    const own: Caller = { ...caller, effect: effectOf(caller, item), trail: newTrail() };
+    return { item, caller: own, seen: await seenApproval(own, item.approval) };
+  });
+  const rows = seen.flatMap((one) => (one.seen.kind === 'refusal' ? [] : [one.seen.row]));
+  const found = new Map((await asTheyStand(caller.deps, rows)).map((one) => [one.row.id, one]));
+  return inLanes(seen, lanes, (one) =>
+    one.seen.kind === 'refusal'
+      ? Promise.resolve({ ...one, found: null, refused: one.seen })
+      : check(one, found.get(one.seen.row.id) ?? { row: one.seen.row, state: null }),
+  );
+}
+
+async function check({ item, caller }: Pick<Checked, 'item' | 'caller'>, found: Approval): Promise<Checked> {
+  const judged = await toJudge(caller.deps, found);
   const refused =
-    earlierDecision(own, judged) === null
-      ? ((await refuseIrreversible(own, found)) ?? (await refuseDecision(own, judged, item)))
+    earlierDecision(caller, judged) === null
+      ? ((await refuseIrreversible(caller, found)) ?? (await refuseDecision(caller, judged, item)))
       : null;
-  // Without its run, whose document may be large: a batch has many.
-  return { item, caller: own, found: { row: found.row, state: found.state }, refused };
+  return { item, caller, found, refused };
 }
 
 /** The same in a repeated request, another for each approval. */
@@ -91,7 +101,7 @@ function effectOf({ effect }: Caller, { approval }: Item): string {
   return createHash('sha256').update(`${effect}:${approval}`).digest('hex').slice(0, 32);
 }
 
-async function refuseIrreversible({ deps }: Caller, { row }: FoundApproval): Promise<Refusal | null> {
+async function refuseIrreversible({ deps }: Caller, { row }: Approval): Promise<Refusal | null> {
   const { tier } = row.doc;
   if (tier === 'read_only' || tier === 'reversible') return null;
   const set = await deps.policies.policySet();

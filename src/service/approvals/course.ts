@@ -3,7 +3,7 @@ import type { ActionStatus, ApprovalStatus } from '../../engine/state.js';
 import type { Principal } from '../../model/principal.js';
 import { getAction, listAttempts, type AttemptRow } from '../../store/actions.js';
 import { decisionsOf, type DecisionRow } from '../../store/decisions.js';
-import { getRun } from '../../store/runs.js';
+import { getListedRun } from '../../store/runs.js';
 import type { ServiceDeps } from '../deps.js';
 import { ownDecision } from './judge.js';
 import type { Approval } from './look.js';
@@ -29,7 +29,7 @@ export async function courseOf(
   const [action, attempts, run] = await Promise.all([
     getAction(pool, actionId),
     listAttempts(pool, actionId),
-    getRun(pool, runId),
+    getListedRun(pool, runId),
   ]);
   const course = {
     approval: status,

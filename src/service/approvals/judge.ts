@@ -1,5 +1,6 @@
-import { isOpen, mayDecide, wantsReason } from '../../engine/index.js';
-import type { ApprovalState, ApprovalStatus, Kit } from '../../engine/state.js';
+import { mayDecide, wantsReason } from '../../engine/index.js';
+import type { ApprovalState, Kit } from '../../engine/state.js';
+import { isOpen, settledCode } from '../../model/approval-status.js';
 import { canonical } from '../../model/canonical.js';
 import type { ErrorCode } from '../../model/errors.js';
 import type { Json, JsonObject } from '../../model/json.js';
@@ -72,11 +73,6 @@ export function judge({ row: { status }, state, kit, decisions }: Judged, princi
     return { status: 'no', code: 'ALREADY_DECIDED', why: 'already_decided', message: ownDecisionText(own) };
   if (may.status === 'yes') return may;
   return { ...may, code: may.why === 'already_decided' ? 'ALREADY_DECIDED' : 'NOT_AN_APPROVER' };
-}
-
-function settledCode(status: ApprovalStatus): ErrorCode {
-  if (status === 'expired') return 'APPROVAL_EXPIRED';
-  return status === 'revoked' ? 'APPROVAL_REVOKED' : 'ALREADY_DECIDED';
 }
 
 /** It is still open, and this person is one of those who may decide it; null: so it is. */

@@ -4,7 +4,7 @@ import type { Queryable } from '../../db/index.js';
 import { newId } from '../../model/ids.js';
 import type { ApprovalLinkJson } from '../../model/answer-types.js';
 import { getApproval } from '../../store/approvals.js';
-import { insertLink, linksOf, openLinks, revokeLink, type LinkRow } from '../../store/links.js';
+import { insertLink, linksOf, lockLinks, openLinks, revokeLink, type LinkRow } from '../../store/links.js';
 import { note, type Caller } from '../caller.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 import { visibleRun } from '../runs/body.js';
@@ -33,24 +33,26 @@ export async function makeOwnLink(caller: Caller, id: string, minutes: number): 
   if (found.kind === 'refusal') return found;
   const refused = refuseDecider(await toJudge(deps, found), person);
   if (refused !== null) return refused;
-  const open = await openLinks(deps.pool, id, person.id);
-  if (open >= mostOpenLinks)
-    return refusal(
-      'RATE_LIMITED',
-      `you have ${open} links to this approval that are good still, which is the most: use one, or revoke some`,
-      { limit: mostOpenLinks },
-      60,
-    );
-  const link = await makeLink(deps.pool, deps.pepper, {
-    approval: id,
-    recipient: person.id,
-    createdBy: person.id,
-    expiresAt: new Date(
-      Math.min(deps.now().getTime() + minutes * 60_000, found.state?.expiresAt ?? 0),
-    ).toISOString(),
+  const until = Math.min(deps.now().getTime() + minutes * 60_000, found.state?.expiresAt ?? 0);
+  const link = await deps.transaction(async (tx) => {
+    await lockLinks(tx, id, person.id);
+    const open = await openLinks(tx, id, person.id);
+    if (open >= mostOpenLinks) return tooManyLinks(open);
+    const expiresAt = new Date(until).toISOString();
+    return makeLink(tx, deps.pepper, { approval: id, recipient: person.id, createdBy: person.id, expiresAt });
   });
+  if (link.kind === 'refusal') return link;
   note(caller, { type: 'credential.issued', approval: id, data: { link: link.id, recipient: person.id } });
   return link;
+}
+
+function tooManyLinks(open: number): Refusal {
+  return refusal(
+    'RATE_LIMITED',
+    `you have ${open} links to this approval that are good still, which is the most: use one, or revoke some`,
+    { limit: mostOpenLinks },
+    60,
+  );
 }
 
 /** The caller's own, without their secrets. */

@@ -1,11 +1,13 @@
 import { isOpen } from '../../engine/index.js';
 import type { ApprovalState } from '../../engine/state.js';
 import { getApproval, type ApprovalRow } from '../../store/approvals.js';
-import type { RunRow } from '../../store/runs.js';
+import { stateWithoutValues } from '../../store/document.js';
+import type { ListedRun } from '../../store/runs.js';
 import type { Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
+import { inLanes } from '../lanes.js';
 import { notFound, type Refusal } from '../refusal.js';
-import { stateOf, visibleRun } from '../runs/body.js';
+import { visibleRun, withDocument } from '../runs/body.js';
 
 /** As its run has it; `state`: null where the run has it no more. */
 export interface Approval {
@@ -13,32 +15,64 @@ export interface Approval {
   readonly state: ApprovalState | null;
 }
 
-export interface FoundApproval extends Approval {
+interface SeenApproval {
   readonly kind: 'approval';
-  readonly run: RunRow;
+  readonly row: ApprovalRow;
+  readonly run: ListedRun;
 }
 
-/** For those who may see its run. */
-export async function visibleApproval(caller: Caller, id: string): Promise<FoundApproval | Refusal> {
+export interface FoundApproval extends SeenApproval, Approval {}
+
+/** As its row has it, for those who may see its run. */
+export async function seenApproval(caller: Caller, id: string): Promise<SeenApproval | Refusal> {
   const row = await getApproval(caller.deps.pool, id);
   if (row === null) return notFound('approval', id);
   const found = await visibleRun(caller, row.run);
   if (found.kind === 'refusal') return notFound('approval', id);
-  return { kind: 'approval', run: found.row, ...(await asItStands(caller.deps, row, found.row)) };
+  return { kind: 'approval', row, run: found.row };
+}
+
+/** For those who may see its run. */
+export async function visibleApproval(caller: Caller, id: string): Promise<FoundApproval | Refusal> {
+  const seen = await seenApproval(caller, id);
+  return seen.kind === 'refusal' ? seen : { ...seen, ...(await asItStands(caller.deps, seen.row)) };
+}
+
+type Looking = Pick<ServiceDeps, 'pool'>;
+
+export async function asItStands(deps: Looking, row: ApprovalRow): Promise<Approval> {
+  const [found] = await asTheyStand(deps, [row]);
+  if (found === undefined) throw new Error('one approval stands in one way');
+  return found;
 }
 
 /**
- * As its run has it, which is read after its row. What the run's document no longer has has ended, perhaps since the row was
- * read: the row says how by now.
+ * As their runs have them, which are read after their rows. What a run's document no longer has has ended, perhaps since the
+ * row was read: the row says how by now.
  */
-export async function asItStands(
-  { pool }: Pick<ServiceDeps, 'pool'>,
-  row: ApprovalRow,
-  run: RunRow,
-): Promise<Approval> {
-  const state = stateOf(run)?.approvals.find((one) => one.id === row.id) ?? null;
-  if (state !== null) return { row: { ...row, status: state.status, roles: state.roles }, state };
-  return { row: isOpen(row.status) ? ((await getApproval(pool, row.id)) ?? row) : row, state };
+export async function asTheyStand(deps: Looking, rows: readonly ApprovalRow[]): Promise<Approval[]> {
+  const states = new Map<string, ApprovalState>();
+  for (const run of new Set(rows.map((row) => row.run))) {
+    const ids = new Set(rows.filter((row) => row.run === run).map(({ id }) => id));
+    for (const state of await statesIn(deps, run, ids)) states.set(state.id, state);
+  }
+  return inLanes(rows, 1, async (row) => {
+    const state = states.get(row.id) ?? null;
+    if (state !== null) return { row: { ...row, status: state.status, roles: state.roles }, state };
+    return { row: isOpen(row.status) ? ((await getApproval(deps.pool, row.id)) ?? row) : row, state };
+  });
+}
+
+/** These approvals alone of all that the run has. */
+async function statesIn(
+  deps: Looking,
+  run: string,
+  ids: ReadonlySet<string>,
+): Promise<readonly ApprovalState[]> {
+  const states = await withDocument(deps, run, (_row, document) =>
+    document === null ? [] : stateWithoutValues(document).approvals.filter(({ id }) => ids.has(id)),
+  );
+  return states ?? [];
 }
 
 /** It is neither approved nor ended. */

@@ -1,6 +1,5 @@
 import type { JsonObject } from '../../model/json.js';
 import { getApproval } from '../../store/approvals.js';
-import { getRun } from '../../store/runs.js';
 import type { ServiceDeps } from '../deps.js';
 import { bodyOf } from './body.js';
 import { judge, toJudge } from './judge.js';
@@ -21,8 +20,7 @@ const linkMs = 8 * 3_600_000;
 export function makeNotices(deps: ServiceDeps): Notices {
   const find = async (id: string): Promise<Approval | null> => {
     const row = await getApproval(deps.pool, id);
-    const run = row === null ? null : await getRun(deps.pool, row.run);
-    return row === null || run === null ? null : asItStands(deps, row, run);
+    return row === null ? null : asItStands(deps, row);
   };
   return {
     body: async (approval) => {

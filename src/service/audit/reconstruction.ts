@@ -3,7 +3,7 @@ import type { ReconstructionJson } from '../../model/answer-types.js';
 import type { Json, JsonObject } from '../../model/json.js';
 import { mostAnswerBytes } from '../../model/limits.js';
 import type { PayloadRef } from '../../model/records.js';
-import type { RunRow } from '../../store/runs.js';
+import type { ListedRun } from '../../store/runs.js';
 import type { ServiceDeps } from '../deps.js';
 import { showAll } from './reconstruction-values.js';
 import { makeTurns } from '../seats.js';
@@ -40,7 +40,7 @@ const pageSize = 500;
 const readers = makeTurns(4);
 
 /** Rebuilt from the record alone, in its own order (docs/spec/evidence.md, "Reading"). */
-export function reconstruct(deps: ServiceDeps, row: RunRow): Promise<ReconstructionJson> {
+export function reconstruct(deps: ServiceDeps, row: ListedRun): Promise<ReconstructionJson> {
   return readers(async () => {
     const telling = beginTelling();
     for (let afterIndex = -1; ;) {

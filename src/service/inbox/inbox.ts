@@ -1,22 +1,22 @@
 import type { z } from 'zod';
 import type { ApprovalJson } from '../../model/answer-types.js';
 import * as api from '../../model/api.js';
+import { makeTurns as makePieces } from '../../model/give-way.js';
 import { mostAnswerBytes } from '../../model/limits.js';
 import type { Principal } from '../../model/principal.js';
-import type { ApprovalRow } from '../../store/approvals.js';
 import { decisionsOf } from '../../store/decisions.js';
 import { cursorAfter, listApprovals, type ApprovalFilter } from '../../store/inbox.js';
 import { storable } from '../../store/instant.js';
-import { getRun, type RunRow } from '../../store/runs.js';
 import { getView } from '../../store/views.js';
 import { askedBytes, bodiesOf } from '../approvals/body.js';
-import { judge, queuesNow, type Judged } from '../approvals/judge.js';
-import { asItStands, type Approval } from '../approvals/look.js';
+import { judge, queuesNow, type Judged, type QueueKit } from '../approvals/judge.js';
+import { asTheyStand, type Approval } from '../approvals/look.js';
 import { standingIn, type StandIn } from '../approvals/people.js';
 import { viewer, type Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 import { badCursor, type Page } from '../page.js';
 import { notFound, type Refusal } from '../refusal.js';
+import { makeTurns } from '../seats.js';
 
 type Query = z.output<typeof api.approvalsQuery>;
 
@@ -30,43 +30,74 @@ export async function listInbox(caller: Caller, query: Query): Promise<Page<Appr
   const { limit, cursor = null, ...asked } = query;
   const filter = await filterOf(caller, asked);
   if (filter.kind === 'refusal') return filter;
-  const { mine = false } = filter.value;
+  const { mine = false, order } = filter.value;
   const [absent, kit] = await Promise.all([mine ? standingIn(caller) : [], queuesNow(deps)]);
+  const judging = { kit, principal, absent: mine ? absent : null };
   const found: Found[] = [];
+  const turn = makePieces();
   let next = cursor;
   let bytes = 0;
   // Roles alone do not make an approver: who asked, or has decided, is left out, so a page may take several reads.
   do {
-    const page = await listApprovals(deps.pool, {
-      ...filter.value,
-      viewer: viewer(caller),
-      limit: Math.min(limit - found.length, rowsAtOnce),
-      cursor: next,
-    });
-    if (page === null) return badCursor();
-    const items = await standing(deps, page.items);
-    const decisions = mine
-      ? await decisionsOf(
-          deps.pool,
-          page.items.map(({ id }) => id),
-        )
-      : [];
-    for (const { row, state } of items) {
-      const judged = { row, state, kit, decisions: decisions.filter(({ approval }) => approval === row.id) };
-      if (!mine || isMine(judged, principal))
-        found.push({ row, state, onBehalfOf: mine ? behalf(absent, judged) : null });
+    const asking = { ...filter.value, viewer: viewer(caller), cursor: next };
+    const read = await reads(() =>
+      readSome(deps, judging, { ...asking, limit: Math.min(limit - found.length, mostRows) }),
+    );
+    if (read === null) return badCursor();
+    next = read.nextCursor;
+    for (const one of read.items) {
+      await turn();
+      found.push(one);
+      bytes += askedBytes(one.row);
+      if (bytes < mostAnswerBytes) continue;
+      // What is behind it is let go, and read again for the next page.
+      if (one !== read.items.at(-1)) next = cursorAfter(one.row, order);
+      break;
     }
-    next = page.nextCursor;
-    bytes = found.reduce((sum, { row }) => sum + askedBytes(row), 0);
   } while (next !== null && found.length < limit && bytes < mostAnswerBytes);
   const data = await bodiesOf(deps, found, principal);
   const last = data.length < found.length ? found[data.length - 1] : undefined;
-  const nextCursor = last === undefined ? next : cursorAfter(last.row, filter.value.order);
+  const nextCursor = last === undefined ? next : cursorAfter(last.row, order);
   return { kind: 'page', data, nextCursor };
 }
 
-/** Their documents may be large, and a page may end before all of them. */
-const rowsAtOnce = 100;
+/** What one approval asks for may be megabytes: so many are read at a time, and for so many lists in one process. */
+const mostRows = 25;
+const mostReads = 2;
+const reads = makeTurns(mostReads);
+
+interface Judging {
+  readonly kit: QueueKit;
+  readonly principal: Principal;
+  /** For whom the caller stands in; null: what is not the caller's to decide is listed too. */
+  readonly absent: readonly StandIn[] | null;
+}
+
+/** A part of a page. Null: the cursor is not one of this list. */
+async function readSome(
+  deps: ServiceDeps,
+  { kit, principal, absent }: Judging,
+  filter: ApprovalFilter,
+): Promise<{ readonly items: readonly Found[]; readonly nextCursor: string | null } | null> {
+  const page = await listApprovals(deps.pool, filter);
+  if (page === null) return null;
+  const approvals = await asTheyStand(deps, page.items);
+  if (absent === null)
+    return { ...page, items: approvals.map((approval) => ({ ...approval, onBehalfOf: null })) };
+  const decisions = await decisionsOf(
+    deps.pool,
+    page.items.map(({ id }) => id),
+  );
+  const items = approvals
+    .map((approval) => ({
+      ...approval,
+      kit,
+      decisions: decisions.filter((one) => one.approval === approval.row.id),
+    }))
+    .filter((judged) => isMine(judged, principal))
+    .map((judged) => ({ row: judged.row, state: judged.state, onBehalfOf: behalf(absent, judged) }));
+  return { ...page, items };
+}
 
 type Filter = Omit<ApprovalFilter, 'viewer' | 'limit' | 'cursor'>;
 
@@ -96,15 +127,4 @@ function behalf(absent: readonly StandIn[], judged: Judged): readonly string[] {
   return absent
     .filter((one) => one.credentials.some((principal) => isMine(judged, principal)))
     .map((one) => one.id);
-}
-
-async function standing(deps: ServiceDeps, rows: readonly ApprovalRow[]): Promise<Approval[]> {
-  const runs = new Map<string, RunRow | null>();
-  for (const id of new Set(rows.map((row) => row.run))) runs.set(id, await getRun(deps.pool, id));
-  const items: Approval[] = [];
-  for (const row of rows) {
-    const run = runs.get(row.run) ?? null;
-    items.push(run === null ? { row, state: null } : await asItStands(deps, row, run));
-  }
-  return items;
 }

@@ -1,4 +1,4 @@
-import { closedStatuses, endingOf, endingText, type Link, type RunState } from '../../engine/state.js';
+import { closedStatuses, endingOf, endingText, type Link } from '../../engine/state.js';
 import { links } from '../../engine/index.js';
 import type { Floor, Plan } from '../../engine/plan.js';
 import type { RunJson, RunStandingJson } from '../../model/answer-types.js';
@@ -9,13 +9,14 @@ import { approvalsOfRun } from '../../store/approvals.js';
 import { cachePlans, requirePlan } from '../../store/cached.js';
 import { documentOf, stateWithoutValues, type HeldValue, type RunDocument } from '../../store/document.js';
 import { evidenceOf } from '../../store/evidence.js';
-import { getRun, getVisibleRun, type ListedRun, type RunRow } from '../../store/runs.js';
+import { getListedRun, getRun, getVisibleRun, type ListedRun } from '../../store/runs.js';
 import { noteRun, viewer, type Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 import { notFound, type Refusal } from '../refusal.js';
+import { makeTurns } from '../seats.js';
 import { readJson } from '../values.js';
 
-export type Found = { readonly kind: 'run'; readonly row: RunRow };
+export type Found = { readonly kind: 'run'; readonly row: ListedRun };
 
 /** The run when the caller may see it. What is refused is noted as being about it all the same. */
 export async function visibleRun(caller: Caller, id: string): Promise<Found | Refusal> {
@@ -24,15 +25,30 @@ export async function visibleRun(caller: Caller, id: string): Promise<Found | Re
     noteRun(caller, row, true);
     return { kind: 'run', row };
   }
-  const hidden = await getRun(caller.deps.pool, id);
+  const hidden = await getListedRun(caller.deps.pool, id);
   if (hidden !== null) noteRun(caller, hidden, false);
   return notFound('run', id);
 }
 
-/** What the run's document says, without the values of callers. Null: it has taken no step. */
-export function stateOf(row: RunRow): RunState | null {
-  const document = documentOf(row);
-  return document === null ? null : stateWithoutValues(document);
+/** Documents of runs that are read at a time by one process: each may be megabytes. */
+const mostDocuments = 8;
+const documents = makeTurns(mostDocuments);
+
+/**
+ * What `read` makes of a run and its document, which is parsed once and let go then; `document`: null where the run has taken
+ * no step. Null: there is no such run.
+ */
+export function withDocument<T>(
+  { pool }: Pick<ServiceDeps, 'pool'>,
+  id: string,
+  read: (row: ListedRun, document: RunDocument | null) => T | Promise<T>,
+): Promise<T | null> {
+  return documents(async () => {
+    const found = await getRun(pool, id);
+    if (found === null) return null;
+    const { doc, ...row } = found;
+    return read(row, documentOf({ doc }));
+  });
 }
 
 const findPlan = cachePlans();
@@ -80,17 +96,17 @@ export function runObject(row: ListedRun): RunJson {
 const mostListed = 500;
 
 /** The run as this caller sees it: its links are the caller's own. */
-export async function runBody(
+async function runBody(
   deps: ServiceDeps,
-  row: RunRow,
+  row: ListedRun,
+  document: RunDocument | null,
   principal: Principal,
 ): Promise<RunStandingJson> {
   const [approvals, evidence, legal] = await Promise.all([
     approvalsOfRun(deps.pool, row.id, mostListed),
     evidenceOf(deps.pool, row.id, mostListed),
-    linksOf(deps, row, principal),
+    linksOf(deps, row, document, principal),
   ]);
-  const document = documentOf(row);
   return {
     run: { ...runObject(row), ...endingFields(document) },
     context: document?.context ?? {},
@@ -115,8 +131,12 @@ function endingFields(document: RunDocument | null): Pick<RunJson, 'ending'> {
   return { ending: { why, ...who, waitsFor, message: endingText(ending) } };
 }
 
-export async function linksOf(deps: ServiceDeps, row: RunRow, principal: Principal): Promise<Link[]> {
-  const document = documentOf(row);
+export async function linksOf(
+  deps: ServiceDeps,
+  row: ListedRun,
+  document: RunDocument | null,
+  principal: Principal,
+): Promise<Link[]> {
   // Its row knows of more than its document where it was left to another deployment: then it is stuck without a step.
   if (document === null || row.status === 'stuck' || closedStatuses.includes(row.status)) return [];
   const [plan, floors, input] = await Promise.all([
@@ -137,13 +157,16 @@ export async function floorsIn({ policies }: ServiceDeps, environment: string): 
   return policySet === null ? null : floorsOf(policySet, environment);
 }
 
-/** The run as it stands after the call. */
+/** The run as it stands now, for who may see it. */
 export async function currentBody(
   caller: Caller,
   id: string,
-): Promise<{ readonly row: RunRow; readonly body: RunStandingJson }> {
-  const row = await getRun(caller.deps.pool, id);
-  if (row === null) throw new Error(`run ${id} is gone from the store`);
-  noteRun(caller, row, true);
-  return { row, body: await runBody(caller.deps, row, caller.principal) };
+): Promise<{ readonly row: ListedRun; readonly body: RunStandingJson }> {
+  const found = await withDocument(caller.deps, id, async (row, document) => ({
+    row,
+    body: await runBody(caller.deps, row, document, caller.principal),
+  }));
+  if (found === null) throw new Error(`run ${id} is gone from the store`);
+  noteRun(caller, found.row, true);
+  return found;
 }

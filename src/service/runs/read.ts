@@ -5,7 +5,7 @@ import * as runs from '../../store/runs.js';
 import { viewer, type Caller } from '../caller.js';
 import { badCursor, type Page } from '../page.js';
 import type { Refusal } from '../refusal.js';
-import { runBody, runObject, visibleRun } from './body.js';
+import { currentBody, runObject, visibleRun } from './body.js';
 
 /** The runs that the caller may see, the newest first. */
 export async function listRuns(
@@ -28,5 +28,5 @@ export async function readRun(
 ): Promise<{ readonly kind: 'run'; readonly body: RunStandingJson } | Refusal> {
   const found = await visibleRun(caller, id);
   if (found.kind === 'refusal') return found;
-  return { kind: 'run', body: await runBody(caller.deps, found.row, caller.principal) };
+  return { kind: 'run', body: (await currentBody(caller, id)).body };
 }

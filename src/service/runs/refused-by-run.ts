@@ -1,9 +1,8 @@
 import type { MessageOutcome } from '../../client/types.js';
 import type { Refusal as RunRefusal } from '../../engine/state.js';
-import { getRun } from '../../store/runs.js';
 import { noteRun, type Caller } from '../caller.js';
 import { notFound, refusal, uncertain, type Refusal } from '../refusal.js';
-import { linksOf } from './body.js';
+import { linksOf, withDocument } from './body.js';
 
 /** What a run said no to, with the legal links and the version as they are now. Null: it did not refuse. */
 export async function refusedByRun(
@@ -18,10 +17,13 @@ export async function refusedByRun(
   // A closed run's own chain takes no more records: then the service's has to.
   caller.trail.recordedByRun =
     outcome.by === 'run' && answer.code !== 'RUN_CLOSED' && answer.code !== 'INTERNAL';
-  const row = await getRun(caller.deps.pool, run);
-  if (row === null) return notFound('run', run);
+  const found = await withDocument(caller.deps, run, async (row, document) => ({
+    row,
+    links: await linksOf(caller.deps, row, document, caller.principal),
+  }));
+  if (found === null) return notFound('run', run);
+  const { row, links } = found;
   noteRun(caller, row, true);
-  const links = await linksOf(caller.deps, row, caller.principal);
   const extra = { ...fields(answer), links, version: row.version, state: row.state, runStatus: row.status };
   // What is asked too often now may be asked again soon.
   return refusal(answer.code, answer.message, extra, answer.code === 'RATE_LIMITED' ? 2 : null);

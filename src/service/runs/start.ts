@@ -8,7 +8,7 @@ import type { Plan } from '../../engine/plan.js';
 import type { StartRequest } from '../../client/types.js';
 import { compileSchema } from '../../schema/index.js';
 import { resolveVersion, standingOf, type FlowVersionRow } from '../../store/flows.js';
-import { getRun, type RunRow } from '../../store/runs.js';
+import { getListedRun, type ListedRun } from '../../store/runs.js';
 import { effectId, type Caller } from '../caller.js';
 import { askingOf, whileOurs } from '../effect.js';
 import { refusal, type Refusal } from '../refusal.js';
@@ -42,7 +42,7 @@ export async function startRun(
   const request = begunRequest(caller, asked, row) ?? (await newRequest(caller, asked));
   if ('kind' in request) {
     // Another attempt of this request may have begun it while this one looked.
-    const begun = begunRequest(caller, asked, await getRun(caller.deps.pool, id));
+    const begun = begunRequest(caller, asked, await getListedRun(caller.deps.pool, id));
     return begun === null ? request : send(caller, begun, body);
   }
   return send(caller, request, body);
@@ -63,7 +63,7 @@ function commonOf(
 }
 
 /** Begun by an earlier attempt of this request: whatever has come into force since, it goes on under what it began with. */
-function begunRequest(caller: Caller, asked: Asked, row: RunRow | null): StartRequest | null {
+function begunRequest(caller: Caller, asked: Asked, row: ListedRun | null): StartRequest | null {
   if (row === null) return null;
   const { flow, flowVersion, planHash, environment, mode, state } = row;
   const input = asked.body.input ?? {};
@@ -119,7 +119,7 @@ async function startAndSubmit(
   if (outcome.status === 'unavailable') return unavailable(caller, outcome.code, outcome.message);
   if (outcome.status === 'answered' && outcome.answer.status === 'refused' && outcome.by === 'door') {
     const { code, message: why } = outcome.answer;
-    if ((await getRun(caller.deps.pool, run)) === null) return refusal(code, why);
+    if ((await getListedRun(caller.deps.pool, run)) === null) return refusal(code, why);
   }
   const submitted = await outcomeOfSubmit(caller, first, outcome);
   return submitted.kind === 'refusal' ? { ...submitted, extra: { ...submitted.extra, run } } : submitted;
@@ -172,10 +172,10 @@ function unknownFlow(name: string, { version, environment }: StartBody): Refusal
  * The same in every attempt of one request. A start that was answered with 503 never runs (ADR 4),
  * so an attempt after that gets the next id of the same sequence.
  */
-async function runOf(caller: Caller): Promise<{ readonly id: string; readonly row: RunRow | null }> {
+async function runOf(caller: Caller): Promise<{ readonly id: string; readonly row: ListedRun | null }> {
   for (let attempt = 0; ; attempt += 1) {
     const id = attempt === 0 ? effectId(caller, 'run') : derivedId(caller, 'run', String(attempt));
-    const row = await getRun(caller.deps.pool, id);
+    const row = await getListedRun(caller.deps.pool, id);
     if (row === null || row.rev > 0 || row.status !== 'failed') return { id, row };
   }
 }

@@ -25,8 +25,9 @@ export async function deliverEmail(
   const relay = relayOf(resolved.texts[0] ?? '');
   if (relay === null)
     return {
-      status: 'failed',
-      detail: 'its `smtp` is no `smtp://` or `smtps://` URL of host, port and credentials',
+      status: 'retry',
+      detail:
+        'its `smtp` is no `smtp://` or `smtps://` URL of host, port and credentials: percent-encode user and password (`#` is `%23`), it is tried again',
     };
   const found = await resolveAddresses(relay.base, channel.allowPrivate, around.signal);
   if (found.status === 'refused') return { status: 'failed', detail: found.message };
@@ -34,6 +35,7 @@ export async function deliverEmail(
   return sendMail(channel, notification, relay, found.addresses, around);
 }
 
+/** Null where a part of it would be left out or taken for another: a raw `/` in a password ends the host before it. */
 function relayOf(text: string): Relay | null {
   if (!URL.canParse(text)) return null;
   const base = new URL(text);
@@ -41,6 +43,7 @@ function relayOf(text: string): Relay | null {
   if (
     (!secure && base.protocol !== 'smtp:') ||
     base.hostname === '' ||
+    !['', '/'].includes(base.pathname) ||
     base.hash !== '' ||
     base.search !== ''
   )

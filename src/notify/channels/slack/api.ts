@@ -73,7 +73,11 @@ export async function callSlack(
 }
 
 async function judgeExchange(exchanged: Exchange, signal: AbortSignal, now: number): Promise<SlackAnswer> {
-  if (exchanged.status === 'refused') return { status: 'failed', detail: `Slack: ${exchanged.message}` };
+  if (exchanged.status === 'refused')
+    return {
+      status: exchanged.isPrivate === true ? 'failed' : 'retry',
+      detail: `Slack: ${exchanged.message}`,
+    };
   if (exchanged.status === 'failed')
     return {
       status: 'retry',

@@ -1,7 +1,7 @@
 import { createHash, createHmac } from 'node:crypto';
 import { exchange, retryAfterMs, type Exchange } from '../../../executors/connections/network.js';
 import { resolveTexts } from '../../../executors/connections/references.js';
-import type { WebhookChannel } from '../../../model/notifications.js';
+import { isWebhookAddress, type WebhookChannel } from '../../../model/notifications.js';
 import type { JsonObject } from '../../../model/json.js';
 import type { Around, Delivered, Notification } from '../../types.js';
 
@@ -48,7 +48,12 @@ export async function deliverWebhook(
   const resolved = await resolveTexts([channel.url, ...channel.secrets], around.references);
   if (resolved.status === 'missing') return { status: 'retry', detail: resolved.message };
   const [url = '', ...secrets] = resolved.texts;
-  if (!URL.canParse(url)) return { status: 'failed', detail: 'its address is no URL' };
+  if (!isWebhookAddress(url))
+    return {
+      status: 'retry',
+      detail:
+        'its `url` is no http address without fragment and credentials: write `https://…`, it is tried again',
+    };
   const base = new URL(url);
   const address = hashAddress(base);
   if ((await around.gone()).includes(address)) return { status: 'failed', detail: off };
@@ -56,7 +61,10 @@ export async function deliverWebhook(
   const timestamp = String(Math.floor(around.now().getTime() / 1_000));
   const signature = sign(channel, secrets, `${notification.id}.${timestamp}.${body}`, around);
   if (signature === null)
-    return { status: 'failed', detail: 'its secret is none: `whsec_` and 24 to 64 bytes in base64' };
+    return {
+      status: 'retry',
+      detail: 'its secret is none: write `whsec_` and 24 to 64 bytes in base64, it is tried again',
+    };
   const exchanged = await exchange({
     base,
     path: `${base.pathname}${base.search}`,
@@ -109,7 +117,8 @@ const gone = 410;
 const longestWaitMs = 86_400_000;
 
 function judgeExchange(exchanged: Exchange, { signal, now }: Around): Delivered | 'gone' {
-  if (exchanged.status === 'refused') return { status: 'failed', detail: exchanged.message };
+  if (exchanged.status === 'refused')
+    return { status: exchanged.isPrivate === true ? 'failed' : 'retry', detail: exchanged.message };
   if (exchanged.status === 'failed')
     return { status: 'retry', detail: signal.aborted ? 'no answer in time' : exchanged.message };
   const { response } = exchanged;

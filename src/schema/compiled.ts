@@ -1,0 +1,114 @@
+import { escapePointer, isObject, type Json, type JsonObject } from '../model/json.js';
+import type { Reading } from './defaults.js';
+import { mapSubschemas, type SchemaPath } from './subschemas.js';
+
+// ajv makes code for a subschema wherever it meets it: where it stands, where it stands within what a reference leads to, and
+// in place of a reference to it. What all of that comes to is counted before.
+
+const notCompiled = new Set(['$defs', 'definitions']);
+
+/** For how many subschemas ajv makes code. `inlines`: a reference is replaced by what it leads to, if nothing in that refers on. */
+export function countCompiled(schema: JsonObject, { resolve }: Reading, inlines: boolean): number {
+  const functions = new Set([schema]);
+  const sizes = new Map<JsonObject, number>();
+  const sizeOf = (one: JsonObject): number => {
+    const known = sizes.get(one);
+    if (known !== undefined) return known;
+    let size = 1;
+    for (const [key, value] of Object.entries(one)) {
+      const target = isReference(key) ? resolve(String(value)) : undefined;
+      if (isObject(target) && inlines && !refersOn(target)) size += sizeOf(target);
+      else if (isObject(target)) functions.add(target);
+      if (!notCompiled.has(key)) for (const inner of subschemasOf(key, value)) size += sizeOf(inner);
+    }
+    sizes.set(one, size);
+    return size;
+  };
+  let count = 0;
+  for (const one of functions) count += sizeOf(one);
+  return count;
+}
+
+function isReference(key: string): boolean {
+  return key === '$ref' || key === '$dynamicRef';
+}
+
+function refersOn(schema: JsonObject): boolean {
+  return Object.entries(schema).some(
+    ([key, value]) => isReference(key) || subschemasOf(key, value).some(refersOn),
+  );
+}
+
+function subschemasOf(key: string, value: Json): readonly JsonObject[] {
+  const found: JsonObject[] = [];
+  mapSubschemas(key, value, (one) => {
+    if (isObject(one)) found.push(one);
+    return one;
+  });
+  return found;
+}
+
+/** What `askingEach` calls the schema that it is made of. */
+export const wholeName = 'whole';
+
+interface Asked {
+  /** As ajv compiles it. */
+  readonly schema: JsonObject;
+  readonly reading: Reading;
+  readonly paths: ReadonlyMap<JsonObject, SchemaPath>;
+}
+
+export interface Asking {
+  /** Asks of an object with one of the names whether its value fits what stands at the path of that name. */
+  readonly schema: JsonObject;
+  /** One for each path, in their order. */
+  readonly names: readonly string[];
+}
+
+/**
+ * One that stands within another is a reference there, and those that are alike are one, so that code is made for each once,
+ * however deep they stand in one another.
+ */
+export function askingEach({ schema, reading, paths }: Asked, all: readonly SchemaPath[]): Asking {
+  const owns = all.map((path) => at(schema, path));
+  const [asked, names, alike] = [new Set(owns), new Map<Json, string>(), new Map<string, string>()];
+  const properties: Record<string, Json> = {};
+  const referred = (reference: string): string => {
+    const target = reading.resolve(reference);
+    const path = isObject(target) ? paths.get(target) : undefined;
+    return `${wholeName}${path === undefined ? reference : `#${fragmentOf(path)}`}`;
+  };
+  const opened = (one: Json): Json => {
+    if (!isObject(one)) return one;
+    const entries = Object.entries(one).map(
+      ([key, value]) =>
+        [key, isReference(key) ? referred(String(value)) : mapSubschemas(key, value, inner)] as const,
+    );
+    return Object.fromEntries(entries);
+  };
+  const inner = (one: Json): Json => (asked.has(one) ? { $ref: `#/properties/${nameOf(one)}` } : opened(one));
+  const nameOf = (one: Json): string => {
+    const known = names.get(one);
+    if (known !== undefined) return known;
+    const form = opened(one);
+    const text = JSON.stringify(form);
+    const name = alike.get(text) ?? String(alike.size);
+    properties[name] = form;
+    alike.set(text, name);
+    names.set(one, name);
+    return name;
+  };
+  const found = owns.map(nameOf);
+  return { schema: { type: 'object', properties }, names: found };
+}
+
+function at(schema: Json, path: SchemaPath): Json {
+  return path.reduce<Json>(
+    (one, step) => (one as Readonly<Record<string | number, Json>>)[step] ?? null,
+    schema,
+  );
+}
+
+function fragmentOf(path: SchemaPath): string {
+  return path.map((step) => `/${encodeURIComponent(escapePointer(String(step)))}`).join('');
+}
