@@ -39,14 +39,25 @@ export function renderReport(sides: Sides, events: Events): string {
     '',
     '',
   ];
+  // What the other takes for one of ours: on processors that are all used, the ratio of the rates.
+  const costs = (name: string, of: (side: SideReport) => Amounts): string[] => {
+    const sums = sideNames.map((side) => sumOf(timesOf(of(sides[side]), side)));
+    const [governed = 0, byHand = 0, bare = 0] = sums;
+    return [
+      name,
+      ...sideNames.map((side) => showTimes(timesOf(of(sides[side]), side))),
+      `${rounded(byHand / governed)}`,
+      `${rounded(bare / governed)}`,
+    ];
+  };
   const rows = [
     rate('whole flows a second', (side) => side.flowsPerSecond, flows, '0.7'),
     rate('parked starts a second', (side) => side.parkedPerSecond, parkedStarts, '0.75'),
     line('start to parked, one by one, p50 / p99, ms', ({ single }) => both(single.startToParkedMs)),
     line('decide → next step, one by one, p50 / p99, ms', ({ single }) => both(single.decideToNextStepMs)),
     line('events in the history', (_, of) => `${events[of]}`),
-    line('processor time a flow, ms', ({ perFlow }, of) => times(perFlow, of)),
-    line('processor time a parked start, ms', ({ perParkedStart }, of) => times(perParkedStart, of)),
+    costs('processor time a flow, ms', ({ perFlow }) => perFlow),
+    costs('processor time a parked start, ms', ({ perParkedStart }) => perParkedStart),
   ];
   const head = ['', 'governed', 'by hand', 'bare', 'governed ÷ by hand', 'governed ÷ bare'];
   return renderTable(head, rows).join('\n');
@@ -59,14 +70,22 @@ function both({ p50, p99 }: Spread): string {
 /** Name in the report of the processor time of a side's worker. */
 export const workerCpu = { governed: 'workerCpuMs', byHand: 'byHandWorkerCpuMs', bare: 'bareWorkerCpuMs' };
 
-function times(amounts: Amounts, side: SideName): string {
+type Times = readonly (readonly [process: string, ms: number])[];
+
+function timesOf(amounts: Amounts, side: SideName): Times {
   const of = {
     worker: workerCpu[side],
     Temporal: 'temporalCpuMs',
     Postgres: 'postgresCpuMs',
     client: 'clientCpuMs',
   };
-  const found = Object.entries(of).map(([name, key]) => [name, amounts[key] ?? 0] as const);
-  const sum = found.reduce((total, [, ms]) => total + ms, 0);
-  return `${Math.round(sum)}: ${found.map(([name, ms]) => `${name} ${Math.round(ms)}`).join(', ')}`;
+  return Object.entries(of).map(([name, key]) => [name, amounts[key] ?? 0]);
+}
+
+function sumOf(times: Times): number {
+  return times.reduce((total, [, ms]) => total + ms, 0);
+}
+
+function showTimes(times: Times): string {
+  return `${Math.round(sumOf(times))}: ${times.map(([name, ms]) => `${name} ${Math.round(ms)}`).join(', ')}`;
 }
