@@ -8,14 +8,18 @@ import {
   ensureBuilt,
   ensureInstalled,
   Failed,
+  isStale,
   root,
+  say,
   stopSignal,
   Stopped,
+  tellOnStderr,
 } from '../scripts/lib.mjs';
 
 const processes = { api: 'api', worker: 'worker', migrate: 'migrate' };
 
 assertNodeVersion();
+tellOnStderr();
 const [command, ...rest] = process.argv.slice(2);
 const dist = join(root, 'dist');
 const load = (path) => import(pathToFileURL(join(dist, path)).href);
@@ -34,6 +38,11 @@ try {
   } else if (Object.hasOwn(processes, command ?? '')) {
     await load(`processes/${processes[command]}.js`);
   } else {
+    // It does not build by itself: what runs from dist/ meanwhile would go on with two builds.
+    if (isStale())
+      say(
+        'the sources have changed since `dist/` was built, and this command is of that build: `npm run build` or the next `npm start` builds it again',
+      );
     await load('cli/main.js');
   }
 } catch (error) {

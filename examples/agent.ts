@@ -16,32 +16,37 @@ const trace = {
 };
 const pollMs = 2_000;
 const shortestPollMs = 250;
+/** Of an action that is not settled. */
+const underWay = ['pending', 'approved', 'executing'];
 
 stopWithParent(() => process.exit(0));
 
 const api = makeApi(required('COUNTERSIGN_URL'), required('COUNTERSIGN_KEY'));
 
-interface Found {
+/** Its payment, asked for in a run. */
+interface Asked {
   readonly run: string;
-  /** The payment is drafted: only `complete` is missing. */
-  readonly drafted: boolean;
+  /** Where its action tells how it stands; null: it ran at once. */
+  readonly poll: string | null;
+  /** Null: no human is waited for. */
+  readonly approval: string | null;
 }
 
 await demonstrate();
 process.exit(0);
 
 async function demonstrate(): Promise<void> {
-  const { run, drafted } = (await earlierRun()) ?? { run: await startRun(), drafted: false };
-  const parked = drafted ? null : await draftPayment(run);
-  const outcome = parked === null ? 'executed' : await untilSettled(parked);
+  const { run, poll, approval } = (await earlierDemonstration()) ?? (await draftPayment(await startRun()));
+  if (approval !== null) sayWhoIsAwaited(approval);
+  const outcome = poll === null ? 'executed' : await untilSettled(poll);
   if (outcome !== 'executed') return say(`run ${run}: the payment was not drafted (${outcome})`);
   const answer = await api.post(`/v1/runs/${run}/transitions/complete`, {}, `demonstration-complete-${run}`);
   const status = field(answer.body, 'run', 'status') ?? field(answer.body, 'code') ?? String(answer.status);
   say(`run ${run}: the payment is approved and drafted; the run is ${status}`);
 }
 
-/** Its own earlier run that still waits, or was approved meanwhile: a second start makes no second demonstration. */
-async function earlierRun(): Promise<Found | null> {
+/** One of an earlier start that is under way still, or was drafted meanwhile: a second start makes no second demonstration. */
+async function earlierDemonstration(): Promise<Asked | null> {
   const me = field(expectOk(await api.get('/v1/whoami'), 'ask who it is').body, 'id') ?? '';
   for (const status of ['waiting', 'running']) {
     const query = new URLSearchParams({ flow, status, startedBy: me, limit: '500' });
@@ -55,14 +60,16 @@ async function earlierRun(): Promise<Found | null> {
 }
 
 /** The key may have other runs, of somebody who tries things: those are not the demonstration's to end. */
-async function demonstrationAt(run: string): Promise<Found | null> {
-  const { status, body } = await api.get(`/v1/runs/${run}`);
-  if (status !== 200) return null;
-  for (const approval of asList(body['approvals'])) {
-    const state = field(approval, 'status') ?? '';
-    if (!['open', 'escalated', 'approved', 'consumed'].includes(state)) continue;
-    const detail = await api.get(`/v1/approvals/${field(approval, 'id') ?? ''}`);
-    if (field(detail.body, 'trace', 'model') === trace.model) return { run, drafted: state === 'consumed' };
+async function demonstrationAt(run: string): Promise<Asked | null> {
+  const { body } = await api.get(`/v1/runs/${run}`);
+  for (const one of asList(body['approvals'])) {
+    const approval = field(one, 'id') ?? '';
+    const detail = (await api.get(`/v1/approvals/${approval}`)).body;
+    if (field(detail, 'trace', 'model') !== trace.model) continue;
+    const poll = `/v1/actions/${field(detail, 'action') ?? ''}`;
+    const status = field((await api.get(poll)).body, 'status') ?? '';
+    if (status === 'pending') return { run, poll, approval };
+    if (underWay.includes(status) || status === 'executed') return { run, poll, approval: null };
   }
   return null;
 }
@@ -78,22 +85,19 @@ async function startRun(): Promise<string> {
   return run;
 }
 
-/** Gives the URL to poll, or null when it ran at once. However often it is asked for one run, there is one approval. */
-async function draftPayment(run: string): Promise<string | null> {
+async function draftPayment(run: string): Promise<Asked> {
   const path = `/v1/runs/${run}/transitions/${encodeURIComponent(tool)}`;
-  const answer = expectOk(
+  const { body } = expectOk(
     await api.post(path, { arguments: payment, trace }, `demonstration-draft-${run}`),
     tool,
   );
-  const poll = field(answer.body, 'result', 'poll');
-  if (answer.status === 200 || poll === null) return null;
-  const approval = field(answer.body, 'result', 'approval', 'id');
-  if (approval !== null) {
-    say(`${tool} of ${payment.amount} to ${payment.vendor} waits for a human`);
-    const template = process.env['APPROVE_COMMAND'] ?? 'npx countersign approve {approval} --as finance';
-    console.log(`approve with: ${template.replaceAll('{approval}', approval)}`);
-  }
-  return poll;
+  return { run, poll: field(body, 'result', 'poll'), approval: field(body, 'result', 'approval', 'id') };
+}
+
+function sayWhoIsAwaited(approval: string): void {
+  say(`${tool} of ${payment.amount} to ${payment.vendor} waits for a human`);
+  const template = process.env['APPROVE_COMMAND'] ?? 'npx countersign approve {approval} --as finance';
+  console.log(`approve with: ${template.replaceAll('{approval}', approval)}`);
 }
 
 async function untilSettled(poll: string): Promise<string> {
@@ -101,8 +105,7 @@ async function untilSettled(poll: string): Promise<string> {
     const { status, body, retryAfterMs } = await api.get(poll);
     const action =
       status === 200 ? field(body, 'status') : `problem ${field(body, 'code') ?? String(status)}`;
-    if (action === null || !['pending', 'approved', 'executing'].includes(action))
-      return action ?? 'no status';
+    if (action === null || !underWay.includes(action)) return action ?? 'no status';
     await sleep(Math.max(retryAfterMs ?? pollMs, shortestPollMs));
   }
 }

@@ -11,7 +11,12 @@ import { fileURLToPath } from 'node:url';
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const heartbeatMs = 8_000;
 
-export const say = (line) => process.stdout.write(`${line}\n`);
+let told = 'stdout';
+
+/** For a command whose standard output is its answer: what is done before it is told beside that. */
+export const tellOnStderr = () => (told = 'stderr');
+
+export const say = (line) => process[told].write(`${line}\n`);
 
 export function assertNodeVersion() {
   const [major, minor] = process.versions.node.split('.').map(Number);
@@ -57,7 +62,7 @@ export function runStep(
   for (const name of ['stdout', 'stderr']) {
     child[name].on('data', (chunk) => {
       lastOutput = Date.now();
-      process[name].write(chunk);
+      process[name === 'stdout' ? told : name].write(chunk);
     });
   }
   const beat = setInterval(() => {
@@ -201,6 +206,9 @@ export function buildHash() {
 
 export const buildStamp = join(root, 'dist', '.stamp');
 export const isBuilt = (hash) => existsSync(buildStamp) && readFileSync(buildStamp, 'utf8') === hash;
+
+/** A server image carries dist/ and no sources: then there is nothing that it could be older than. */
+export const isStale = () => existsSync(join(root, 'src')) && !isBuilt(buildHash());
 
 /** Builds dist/ when its sources changed; in a process of its own, so that webpack's memory goes with it. */
 export async function ensureBuilt(signal) {

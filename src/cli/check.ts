@@ -1,10 +1,12 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { addressVariable, exampleServices } from '../model/example-services.js';
 import { defaultGateTimeoutMs } from '../model/policy-set.js';
 import { whyUnset } from '../executors/connections/references.js';
 import { checkFlowText, loadFolder, unsetWarnings, type Catalog, type Finding } from '../policy/index.js';
 import type { Command } from './options.js';
-import { CliError } from './rest.js';
+import { CliError, policiesOf } from './rest.js';
 import { sarif } from './sarif.js';
 
 export interface Checked {
@@ -39,7 +41,7 @@ export const checkCommand: Command = {
 
 /** Single flows are checked against the tools of the policies folder. */
 export async function check(paths: readonly string[], env: NodeJS.ProcessEnv): Promise<Checked[]> {
-  const folder = env['COUNTERSIGN_POLICIES'] ?? 'policies';
+  const folder = policiesOf(env);
   const wanted = paths.length === 0 ? [folder] : paths;
   return Promise.all(wanted.map((path) => checkPath(path, folder, env)));
 }
@@ -65,6 +67,16 @@ async function checkPath(path: string, folder: string, env: NodeJS.ProcessEnv): 
   };
 }
 
+const shippedPolicies = fileURLToPath(new URL('../../policies', import.meta.url));
+/** `npm start` gives the shipped policies the addresses of the example services. */
+const exampleAddresses = Object.fromEntries(
+  exampleServices.map((name) => [addressVariable(name), 'http://127.0.0.1']),
+);
+
+function isSame(folder: string, other: string): boolean {
+  return existsSync(folder) && existsSync(other) && realpathSync(folder) === realpathSync(other);
+}
+
 async function folderResult(
   path: string,
   folder: string,
@@ -72,7 +84,8 @@ async function folderResult(
   about: (one: Finding) => boolean,
 ): Promise<Checked> {
   const loaded = await loadFolder(folder);
-  const values = { env, secretsDirectory: env['COUNTERSIGN_SECRETS'] || null };
+  const given = isSame(folder, shippedPolicies) ? { ...exampleAddresses, ...env } : env;
+  const values = { env: given, secretsDirectory: env['COUNTERSIGN_SECRETS'] || null };
   const unset =
     loaded.status === 'loaded'
       ? await unsetWarnings(loaded.references, (reference) => whyUnset(reference, values))

@@ -183,7 +183,7 @@ export function decisionLines(decision: ToldDecision): string[] {
   switch (decision.status) {
     case 'accepted':
       return [
-        `${who} is durable, and not applied yet: its run takes it as soon as a worker answers`,
+        `${who} is durable, and not applied yet: its run takes it as soon as a worker of its task queue answers`,
         `look with \`countersign decision ${text(decision.id)}\``,
       ];
     case 'applied':

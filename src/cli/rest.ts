@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Json, JsonObject } from '../model/json.js';
+import { showLink } from './show.js';
 
 /** Expected to fail: its message is for the user, its code for the shell. */
 export class CliError extends Error {
@@ -185,12 +186,15 @@ function isHandshake(code: unknown, why: string): boolean {
 }
 
 function explain(status: number, body: JsonObject): string {
+  if (status === 401)
+    return `${String(body['code'] ?? status)}: the service does not take this key (any more): give another one with --key, COUNTERSIGN_KEY or --as`;
   const detail = typeof body['detail'] === 'string' ? body['detail'] : 'no detail';
   const errors = Array.isArray(body['errors']) ? (body['errors'] as JsonObject[]) : [];
   const lines = errors.map(
     (one) => `  ${String(one['pointer'] ?? one['path'] ?? '')} ${String(one['message'] ?? '')}`,
   );
-  return [`${String(body['code'] ?? status)}: ${detail}`, ...lines].join('\n');
+  const links = Array.isArray(body['links']) ? (body['links'] as JsonObject[]) : [];
+  return [`${String(body['code'] ?? status)}: ${detail}`, ...lines, ...links.map(showLink)].join('\n');
 }
 
 function value(text: string | undefined): string | undefined {
@@ -199,6 +203,11 @@ function value(text: string | undefined): string | undefined {
 
 export function homeOf(env: NodeJS.ProcessEnv): string {
   return value(env['COUNTERSIGN_HOME']) ?? '.countersign';
+}
+
+/** As the service reads it: an empty variable is none. */
+export function policiesOf(env: NodeJS.ProcessEnv): string {
+  return value(env['COUNTERSIGN_POLICIES']) ?? 'policies';
 }
 
 const processes = z.looseObject({ api: z.looseObject({ port: z.int() }) });

@@ -1,4 +1,5 @@
 import type { ApprovalJson, AuditItemJson, RunBodyJson, SubmittedJson } from '../model/answer-types.js';
+import { isOpen } from '../model/approval-status.js';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
 import { unseenCharacters } from '../model/text.js';
 import { visible } from '../model/visible.js';
@@ -22,11 +23,18 @@ export function showRun(body: ToldRun): string[] {
     ...list(body.approvals).map(
       (one) => `approval ${text(one.id)} of ${text(one.transition)}: ${text(one.status)}${roles(one)}`,
     ),
-    ...list(body.links).map(
-      (one) =>
-        `can ${text(one.rel)}${one.gated === true ? ' (may wait for an approval)' : ''}: ${text(one.title)}`,
-    ),
+    ...list(body.links).map(showLink),
   ];
+}
+
+export function showLink({ rel, title, actor, gated }: Readonly<Record<string, Json | undefined>>): string {
+  return `can ${text(rel)}${takers(actor)}${gated === true ? ' (may wait for an approval)' : ''}: ${text(title)}`;
+}
+
+/** Whom alone a transition is for: to others it is shown, and refused. */
+function takers(actor: Json | undefined): string {
+  if (actor === 'human') return ' (people only)';
+  return actor === 'system' ? ' (systems only)' : '';
 }
 
 function showResult(result: NonNullable<ToldRun['result']>): string[] {
@@ -51,6 +59,7 @@ function showResult(result: NonNullable<ToldRun['result']>): string[] {
 export function showApproval(one: Told<ApprovalJson>): string[] {
   const by = object(one.requestedBy);
   const reason = text(one.reason);
+  const waits = isOpen(one.status);
   return [
     `approval ${text(one.id)} (${text(one.status)})${roles(one)}`,
     `  ${visible(text(one.summary))}`,
@@ -63,7 +72,11 @@ export function showApproval(one: Told<ApprovalJson>): string[] {
     ...list(one.gates).map(
       (gate) => `  decides     ${visible(text(gate.text))} (${visible(text(gate.rule))})`,
     ),
-    `  expires     ${visible(text(one.onExpiry)) || `${text(one.expiresAt)}, then: ${text(one.onTimeout)}`}`,
+    ...(waits
+      ? [
+          `  expires     ${visible(text(one.onExpiry)) || `${text(one.expiresAt)}, then: ${text(one.onTimeout)}`}`,
+        ]
+      : []),
     ...list(object(one.delivery).channels)
       .filter((each) => each.status === 'failed' || each.status === 'retrying')
       .map((each) => `  not told    ${text(each.channel)} (${text(each.event)}): ${text(each.detail)}`),
@@ -71,7 +84,7 @@ export function showApproval(one: Told<ApprovalJson>): string[] {
     ...list(one.delegations).map(
       (each) => `  handed      to ${text(each.to)} by ${text(each.from)} ${text(each.note)}`,
     ),
-    `  ${visible(text(one.consequence))}`,
+    ...(waits ? [`  ${visible(text(one.consequence))}`] : []),
     `  digest      ${text(one.digest)}`,
   ];
 }

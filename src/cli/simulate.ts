@@ -9,7 +9,7 @@ import { principalsShape, testsShape, type PrincipalShape } from '../policy/shap
 import { parseText, type Source } from '../policy/text/source.js';
 import { plainPrincipals, principalsOf, readPrincipal, simulate, stopLines } from '../simulation/index.js';
 import type { Command } from './options.js';
-import { CliError } from './rest.js';
+import { CliError, policiesOf } from './rest.js';
 import { casesIn } from './test.js';
 
 /** `npx countersign simulate`: a flow walked on paper, and what everybody could do after each step. */
@@ -18,7 +18,7 @@ export const simulateCommand: Command = {
   options: ['input', 'as', 'do'],
   what: 'walk a flow on paper: what could --as A, --as B … do after each --do?',
   run: async ({ args: [name = ''], values, terminal }) => {
-    const folder = terminal.env['COUNTERSIGN_POLICIES'] ?? 'policies';
+    const folder = policiesOf(terminal.env);
     const loaded = await load(folder);
     const flow = loaded.flows.find((one) => one.name === name);
     if (flow === undefined)

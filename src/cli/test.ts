@@ -11,7 +11,7 @@ import {
   type CaseResult,
 } from '../simulation/index.js';
 import type { Command } from './options.js';
-import { CliError } from './rest.js';
+import { CliError, policiesOf } from './rest.js';
 
 /** `npx countersign test`: the cases beside the policies, played on paper. No server is asked, nothing is executed. */
 export const testCommand: Command = {
@@ -40,7 +40,7 @@ interface Tested {
 const caseFile = /\.test\.(ya?ml|json)$/i;
 
 export async function testPaths(paths: readonly string[], env: NodeJS.ProcessEnv): Promise<Tested> {
-  const folder = env['COUNTERSIGN_POLICIES'] ?? 'policies';
+  const folder = policiesOf(env);
   const groups = byFolder(paths.length === 0 ? [folder] : paths, folder);
   const tested: Tested[] = [];
   for (const [root, files] of groups) tested.push(await testFolder(root, files));

@@ -28,12 +28,12 @@ export function unusable(path: string, where: string, why: string): Unresolved {
   return { status: 'unresolved', path, message: `\`${path}\` in ${where} ${why}` };
 }
 
-/** Of a call that is said to change nothing: what a server may take for another method. */
-export function noRead(name: string, method: string): Unresolved {
+/** Of a call that is said to change nothing: what a server may take for another method or operation. */
+export function noRead(name: string): Unresolved {
   return unusable(
     name,
     'the call',
-    `may make it another method than \`${method}\`, and the call is said to change nothing: leave \`${name}\` out, or ask for it as an action of its own`,
+    `may make it another than the one that is looked at, and it is said to change nothing: leave \`${name}\` out, or ask for it as an action of its own`,
   );
 }
 

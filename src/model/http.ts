@@ -22,12 +22,16 @@ export function mediaType(contentType: string | undefined): string {
   return (contentType ?? '').split(/[;,]/)[0]?.trim().toLowerCase() ?? '';
 }
 
+/** Names that say a line of JSON for each value: `application/x-ndjson`, `application/jsonl`, `application/json-lines`. */
+const jsonLines = /ndjson|jsonl|json-?(?:lines|stream)/;
+
 /**
  * How a body that is no text is written under its content type: as JSON, also where the type is of somebody's own
- * (`application/x-amz-json-1.1`), or as a form. Under any other, the author alone knows.
+ * (`application/x-amz-json-1.1`), as lines of JSON, or as a form. Under any other, the author alone knows.
  */
-export function writingOf(contentType: string): 'json' | 'form' | 'text' {
+export function writingOf(contentType: string): 'json' | 'lines' | 'form' | 'text' {
   const type = mediaType(contentType);
-  if (type.includes('json')) return 'json';
+  if (jsonLines.test(type)) return 'lines';
+  if (/json(?!-seq)/.test(type)) return 'json';
   return type === 'application/x-www-form-urlencoded' ? 'form' : 'text';
 }

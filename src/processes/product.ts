@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { addressVariable, exampleServices } from '../model/example-services.js';
 import { tailOf } from '../embedded/process/system.js';
 import { forOperators, startChild } from './child.js';
 import type { Part } from './supervisor.js';
@@ -73,14 +74,14 @@ function isSameFolder(folder: string, other: string): boolean {
 /** Gives the variables under which the shipped connections find the services. */
 async function startExamples(boot: Boot): Promise<Record<string, string>> {
   const urls: Record<string, string> = {};
-  for (const name of ['payroll', 'erp']) {
+  for (const name of exampleServices) {
     const port = await boot.ports.obtain(name);
     const env = { ...process.env, PORT: String(port), HOST: '127.0.0.1', COUNTERSIGN_HOME: boot.config.home };
     boot.processGroup.add('examples', {
       ...makeChildPart(boot, name, `examples/${name}.js`, env, 2_000),
       port,
     });
-    urls[`${name.toUpperCase()}_URL`] = `http://127.0.0.1:${port}`;
+    urls[addressVariable(name)] = `http://127.0.0.1:${port}`;
   }
   return urls;
 }
@@ -130,6 +131,8 @@ function announce({ config, say }: Boot, url: string): void {
   say(`API            ${url}/v1`);
   say(`documentation  ${url}/docs`);
   say(`data folder    ${config.home}`);
+  // Elsewhere npx would ask the public registry for the name.
+  say(`commands       npx countersign --help, in the folder ${projectRoot}`);
   say(`keys           ${join(config.home, 'dev-keys.json')} (development only)`);
   say(`ready ${url}`);
 }

@@ -1,5 +1,5 @@
 import { mkdirSync, realpathSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { tryLock } from '../embedded/process/lock.js';
 import { isPortFree, nextFreePort, openPortBook, type PortBook } from '../embedded/process/ports.js';
 import type { Say } from '../embedded/process/system.js';
@@ -35,7 +35,15 @@ export async function up({ args, signal }: UpOptions): Promise<number> {
   }
   process.title = 'countersign up';
   const { config } = read;
-  mkdirSync(config.home, { recursive: true });
+  try {
+    mkdirSync(config.home, { recursive: true });
+  } catch (error) {
+    const why = error instanceof Error && 'code' in error ? String(error.code) : errorText(error);
+    complain(
+      `\`${config.home}\` cannot be the data folder (${why}): set COUNTERSIGN_HOME to a folder, or to where one can be made`,
+    );
+    return exitCodes.failed;
+  }
   const home = realpathSync(config.home);
   const result = await tryLock(`home:${home}`);
   if (result.status === 'taken') {
@@ -132,9 +140,8 @@ async function checkPolicies(folder: string): Promise<readonly string[]> {
     const place =
       error.file === undefined
         ? folder
-        : `${relative(process.cwd(), error.file)}:${error.line}:${error.column}`;
-    const hint = error.suggestion === undefined ? '' : `; did you mean \`${error.suggestion}\`?`;
-    return `${place} ${error.message}${hint} (${error.code}${error.path === '' ? '' : ` at ${error.path}`})`;
+        : `${relative(process.cwd(), resolve(folder, error.file))}:${error.line}:${error.column}`;
+    return `${place} ${error.message} (${error.code}${error.path === '' ? '' : ` at ${error.path}`})`;
   });
   throw new BootFailure([`the policies in \`${folder}\` have errors:`, ...lines].join('\n'));
 }

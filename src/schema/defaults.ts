@@ -71,7 +71,7 @@ export function makeFiller(reading: Reading, left: ReadonlySet<JsonObject>): Fil
   };
 }
 
-function remembered<V>(make: (schema: JsonObject) => V): (schema: JsonObject) => V {
+export function remembered<V>(make: (schema: JsonObject) => V): (schema: JsonObject) => V {
   const known = new Map<JsonObject, V>();
   return (schema) => {
     const found = known.get(schema);

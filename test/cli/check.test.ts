@@ -133,6 +133,12 @@ async function sarifBeside(policies: string, paths: readonly string[]) {
 const flow = (name: string): string => join(root, 'policies/flows', name);
 
 describe('countersign check', () => {
+  it('reads the shipped folder where the variable is empty, as the service does, and misses no address that npm start gives it', async () => {
+    const ran = await checkBeside('', []);
+    assert.match(ran.out, /^policies: valid$/m);
+    assert.doesNotMatch(ran.out, /REFERENCE_UNSET/);
+  });
+
   it('gives 0 where nothing is wrong, warnings or not, 1 where something is, 2 where it is not asked rightly', async () => {
     assert.equal((await check(flow('good one.yaml'))).code, 0);
     assert.equal((await check(flow('warned.yaml'))).code, 0);

@@ -73,6 +73,10 @@ describe('npx countersign, beside a running service', () => {
     assert.deepEqual([again.code, JSON.parse(again.out).code], [1, 'ALREADY_DECIDED']);
     const invalid = await as('agent', 'submit', started.id, 'bank.pay', '--arguments', '{"amount": "x"}');
     assert.match(invalid.err, /INPUT_INVALID[^]*\/arguments\/amount/);
+    const none = await as('agent', 'submit', started.id, 'bank.py');
+    assert.match(none.err, /^BLOCKED: .*\n(?:can .*\n)*can bank\.pay \(may wait for an approval\): /);
+    const stranger = await countersign(env, 'get', started.id, '--key', 'wrong');
+    assert.match(stranger.err, /^UNAUTHENTICATED: the service does not take this key.*--key.*--as$/);
   });
 
   it('asks for exactly what was written, and leaves it to the service to refuse it', async () => {

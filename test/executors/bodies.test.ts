@@ -173,3 +173,30 @@ test('JSON is sent under no content type, and under every one that says JSON', a
   for (const type of ['application/json', 'application/merge-patch+json', 'application/x-amz-json-1.1'])
     assert.equal(await arrived(call({ a: 'x' }), type), '{"a":"x"}');
 });
+
+describe('under a content type of lines of JSON', () => {
+  const bulk: Template = {
+    kind: 'array',
+    items: [
+      literal({ index: { _index: 'a' } }),
+      { kind: 'object', entries: [{ key: 'title', value: value('q') }] },
+    ],
+  };
+  for (const type of [
+    ...['application/x-ndjson', 'application/jsonl; charset=utf-8', 'Application/Json-Lines'],
+    'application/vnd.elasticsearch+x-ndjson;compatible-with=8',
+  ])
+    test(`\`${type}\`: each value of a list is a line, whatever is in it`, async () => {
+      const built = build(bulk, type, { q: 'two\nlines"}' });
+      assert.ok(built.status === 'built', JSON.stringify(built));
+      const lines = '{"index":{"_index":"a"}}\n{"title":"two\\nlines\\"}"}\n';
+      assert.equal(await arrived(built.call), lines);
+      assert.equal(await arrived(call([{ a: 1 }, ['b'], 'c', null]), type), '{"a":1}\n["b"]\n"c"\nnull\n');
+      assert.equal(await arrived(call([]), type), '');
+    });
+
+  test('what is no list is one line, and a text is as its author writes it', async () => {
+    assert.equal(await arrived(call({ a: [1] }), 'application/x-ndjson'), '{"a":[1]}\n');
+    assert.equal(await arrived(call('{"a":1}\n{"b":2}\n'), 'application/x-ndjson'), '{"a":1}\n{"b":2}\n');
+  });
+});

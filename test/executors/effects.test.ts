@@ -69,6 +69,10 @@ describe('a call without a tier', () => {
       { headers: [{ key: 'X_HTTP_Method', value: literal('DELETE') }] },
     ],
     ['a GET whose connection says another method', { overriddenBy: 'X-Method-Override' }],
+    [
+      'a GET whose query says it as Alfresco reads it',
+      { query: [{ key: 'alf_method', value: literal('delete') }] },
+    ],
     ['a GET whose path says it after another question mark', path('/payments?x=?&%24httpmethod=DELETE')],
   ] as const)
     it(`may change something where it is ${what}, and is not made again by itself`, () => {
@@ -120,6 +124,7 @@ describe('a word that servers take for the method', () => {
       'q=1&+.method=DELETE',
       'q=1&%E9_method=DELETE',
     ],
+    ...['q=1&alf_method=DELETE', { 'atg-rest-http-method': 'DELETE' }, 'q=1&atg.rest.http.method=DELETE'],
     ...['q=1&%26_method=DELETE', 'q=1&%c3_method=DELETE', '.method=DELETE', 'q=%C3%A9%ff_method=DELETE'],
     ...['%ed%a0%80', '%e0%80%80', '%f4%90%80%80', '%f0%8f%bf%bf', '%c1%81'].map((no) => `q=1&${no}_method=1`),
     ...[
@@ -144,7 +149,11 @@ describe('a word that servers take for the method', () => {
 
   for (const body of [
     ...[null, 5, true, 'DELETE', '', '[1]', '{"a": ', '["method"]', 'method=DELETE&q=method'],
-    ...['payment_method=card&filter[method]=card&__method=1', '_methods=1&a_method_b=1', '100%&%zz=1&%u00zz'],
+    ...[
+      'payment_method=card&filter[method]=card&__method=1',
+      '_methods=1&a_method_b=1&calf_method=1',
+      '100%&%zz=1&%u00zz',
+    ],
     ...[['shipping_method'], {}, { method: 'DELETE' }, { q: 'a.method()', filter: { http_method: 'x' } }],
     ...[{ '100%': 1 }, '$.items[0].method', 'the x method'],
     ...['%E4%BB%98_method=1', '%F0%90%90%80_method=1', '%ED%9E%A3_method=1', '%F4%80%80%80q_method=1'],

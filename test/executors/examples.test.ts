@@ -123,21 +123,24 @@ interface FakeApi {
   approve(): void;
 }
 
-/** As much of Countersign as the agent sees. `parked`: a demonstration of an earlier start waits already. */
-async function fakeApi(parked: boolean): Promise<FakeApi> {
+/** As much of Countersign as the agent sees. `earlier`: how the payment of an earlier start's demonstration stands. */
+async function fakeApi(earlier: string | null): Promise<FakeApi> {
   const log: string[] = [];
   let status = 'pending';
+  const count = (pattern: RegExp): number => log.filter((line) => pattern.test(line)).length;
+  const demonstration = { trace: { model: 'countersign-demonstration-1' } };
   let firstAnswer = true;
   const answers: readonly (readonly [RegExp, () => readonly [number, unknown]])[] = [
     [/^GET \/v1\/whoami/, () => [200, { id: 'agent' }]],
     [
       /^GET \/v1\/runs\?.*status=waiting/,
-      () => [200, { data: parked ? [{ id: 'run_other' }, { id: 'run_1' }] : [] }],
+      () => [200, { data: earlier === null ? [] : [{ id: 'run_other' }, { id: 'run_0' }] }],
     ],
     [/^GET \/v1\/runs\?/, () => [200, { data: [] }]],
     [/^GET \/v1\/runs\/run_other$/, () => [200, { approvals: [{ id: 'apr_other', status: 'open' }] }]],
-    [/^GET \/v1\/runs\/run_1$/, () => [200, { approvals: [{ id: 'apr_1', status: 'open' }] }]],
-    [/^GET \/v1\/approvals\/apr_1$/, () => [200, { trace: { model: 'countersign-demonstration-1' } }]],
+    [/^GET \/v1\/runs\/run_0$/, () => [200, { approvals: [{ id: 'apr_0', status: 'approved' }] }]],
+    [/^GET \/v1\/approvals\/apr_0$/, () => [200, { ...demonstration, action: 'act_0' }]],
+    [/^GET \/v1\/actions\/act_0$/, () => [200, { status: count(/act_0$/) === 1 ? earlier : status }]],
     [/^GET \/v1\/approvals\/apr_other$/, () => [200, { trace: null }]],
     [/^POST \/v1\/flows\//, () => [201, { run: { id: 'run_1' } }]],
     [
@@ -166,24 +169,49 @@ async function fakeApi(parked: boolean): Promise<FakeApi> {
   return { server, url, log, approve: () => (status = 'executed') };
 }
 
-for (const parked of [false, true]) {
-  test(`the agent ${parked ? 'takes its parked run up again' : 'starts a run'}, is parked, and completes it once approved`, async () => {
-    const api = await fakeApi(parked);
-    const agent = start('agent', {
-      COUNTERSIGN_URL: api.url,
-      COUNTERSIGN_KEY: 'k',
-      APPROVE_COMMAND: 'do {approval} now',
-    });
-    const ended = once(agent.child, 'exit');
+async function demonstrate(
+  earlier: string | null,
+): Promise<{ api: FakeApi; agent: ReturnType<typeof start>; ended: Promise<unknown> }> {
+  const api = await fakeApi(earlier);
+  const agent = start('agent', {
+    COUNTERSIGN_URL: api.url,
+    COUNTERSIGN_KEY: 'k',
+    APPROVE_COMMAND: 'do {approval} now',
+  });
+  const ended = once(agent.child, 'exit').finally(() => {
+    api.server.closeAllConnections();
+    api.server.close();
+  });
+  return { api, agent, ended };
+}
+
+for (const [earlier, takenUp] of [
+  [null, false],
+  ['pending', true],
+  // Approved, and its run refused to execute it: there is nothing left that a human could decide.
+  ['failed', false],
+  ['denied', false],
+  ['expired', false],
+] as const) {
+  test(`the agent ${takenUp ? 'takes up' : 'starts a run beside'} an earlier demonstration that is ${earlier ?? 'not there'}, is parked, and completes it once approved`, async () => {
+    const { api, agent, ended } = await demonstrate(earlier);
+    const [run, approval] = takenUp ? ['run_0', 'apr_0'] : ['run_1', 'apr_1'];
     const done = agent.line(/completed/);
-    assert.equal(await agent.line(/approve with/), 'approve with: do apr_1 now');
+    assert.equal(await agent.line(/approve with/), `approve with: do ${approval} now`);
     assert.ok(!api.log.some((line) => line.endsWith('/complete')), 'completed before anybody approved');
     api.approve();
     await done;
     assert.deepEqual(await ended, [0, null]);
-    assert.equal(api.log.filter((line) => line.startsWith('POST /v1/flows')).length, parked ? 0 : 1);
-    assert.ok(api.log.includes('POST /v1/runs/run_1/transitions/complete'));
-    api.server.closeAllConnections();
-    api.server.close();
+    assert.equal(api.log.filter((line) => line.startsWith('POST /v1/flows')).length, takenUp ? 0 : 1);
+    assert.ok(api.log.includes(`POST /v1/runs/${run}/transitions/complete`));
+  });
+}
+
+for (const earlier of ['approved', 'executing', 'executed']) {
+  test(`the agent asks nobody to approve an earlier demonstration that is ${earlier}, and completes it`, async () => {
+    const { api, agent, ended } = await demonstrate(earlier);
+    api.approve();
+    assert.match(await agent.line(/./), /run run_0: .* is completed/);
+    assert.deepEqual(await ended, [0, null]);
   });
 }

@@ -242,6 +242,87 @@ describe('in a file of variables, each secret of a list or of JSON is hidden', (
   ]);
 });
 
+describe('of names and values between `&`, each secret is hidden, as it is written and as a target reads it', () => {
+  const sig = 'NZX%2FZH7GFSPgmb7j62GldqDEW%2BINoFKlAC4euoxM1Xc%3D';
+  const signature = [sig, decodeURIComponent(sig)];
+  const place = 'sr=https%3A%2F%2Facme.servicebus.windows.net%2Fq';
+  const query = `${place}&sig=${sig}&se=1799999999&skn=send`;
+  const told = 'send to https://acme.servicebus.windows.net/q until 1799999999';
+  holds([
+    ['a signature of Azure', `SharedAccessSignature ${query}`, signature, told],
+    ['its names and values alone', `sv=2024-08-04&${query}`, signature, told],
+    ['as the portal shows it', `?sv=2024-08-04&sp=rl&${query}`, signature, told],
+    ['in base64', base64(query), signature, told],
+    ['in JSON', JSON.stringify({ sas: query }), signature, told],
+    [
+      'in a setting',
+      `BlobEndpoint=https://a.example;SharedAccessSignature=sv=1&sig=${sig}`,
+      signature,
+      'a.example',
+    ],
+    [
+      'two of a webhook',
+      'key=AIzaZq7kxLm9&token=Yq7kxLm9%3D',
+      ['AIzaZq7kxLm9', 'Yq7kxLm9%3D', 'Yq7kxLm9='],
+      'token',
+    ],
+    [
+      'what a client sends for a token',
+      'grant_type=client_credentials&client_secret=Zq7k+kxLm%219&scope=invoices',
+      ['Zq7k+kxLm%219', 'Zq7k kxLm!9'],
+      'the scope invoices',
+    ],
+    [
+      'a password in an escaped address',
+      'url=https%3A%2F%2Fann%3AZq7kxLm9%40h&a=b',
+      ['https://ann:Zq7kxLm9@h'],
+      'https',
+    ],
+  ]);
+});
+
+describe('in a file of credentials the words that every such file has are told', () => {
+  const aws =
+    '[default]\naws_access_key_id = AKIAZq7kxLm9\naws_secret_access_key = Zq7k/kxLm9Zq7kxLm9+x\nregion = eu-central-1\n';
+  const netrc = 'machine api.example.com\n  login finance\n  password Zq7kxLm9\n';
+  const words = 'aws_access_key_id of default in eu-central-1';
+  holds([
+    ['of AWS', aws, ['AKIAZq7kxLm9', 'Zq7k/kxLm9Zq7kxLm9+x'], words],
+    [
+      'of AWS, with a profile',
+      `${aws}[prod]\r\nsource_profile = default\naws_session_token=Yq7kxLm9==`,
+      ['Yq7kxLm9=='],
+      words,
+    ],
+    [
+      'of a service, in YAML',
+      'api_key: Zq7kxLm9\nregion: eu-central-1\n',
+      ['Zq7kxLm9'],
+      'the api_key for eu-central-1',
+    ],
+    ['a netrc', netrc, ['Zq7kxLm9'], 'the password of finance at api.example.com'],
+    [
+      'a netrc in one line',
+      netrc.replace(/\s+/g, ' '),
+      ['Zq7kxLm9'],
+      'the password of finance at api.example.com',
+    ],
+    [
+      'a netrc of two',
+      `${netrc}default login anonymous account Yq7kxLm9`,
+      ['Zq7kxLm9', 'Yq7kxLm9'],
+      'login anonymous',
+    ],
+    [
+      'and of what is none, each word',
+      'machine api.example.com secretly Zq7kxLm9',
+      ['Zq7kxLm9', 'secretly'],
+      'says',
+    ],
+    ['nor of a header', 'session=Zq7kxLm9; region=eu-central-1', ['Zq7kxLm9', 'eu-central-1'], 'region'],
+  ]);
+});
+
 describe('a secret is hidden in place where a program has quoted it', () => {
   const cases: readonly (readonly [string, string, string])[] = [
     ['in a shell', "it's-Zq7kxLm9", "it'\\''s-Zq7kxLm9"],

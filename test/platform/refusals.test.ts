@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { after, test } from 'node:test';
 import { sharedRoot } from '../../src/embedded/postgres/binaries.js';
 import { projectRoot } from '../../testing/paths.js';
@@ -104,6 +104,24 @@ test('a start says on the terminal which floor its policies take away, and begin
   await second.ready();
   assert.match(second.output(), /policies.* take away what was there before: floor prod: /);
   assert.deepEqual(await second.stop(), { code: 0, signal: null });
+});
+
+test('a data folder that is a file, and policies with an error, are told with where they are', async () => {
+  const home = newHome();
+  const file = join(home, 'file');
+  writeFileSync(file, '');
+  const first = await startProduct({ home: file });
+  assert.deepEqual(await first.exited, { code: 1, signal: null });
+  assert.match(first.output(), /file` cannot be the data folder \(EEXIST\): set COUNTERSIGN_HOME/);
+  assert.doesNotMatch(first.output(), /\n +at /);
+  const policies = join(home, 'policies');
+  mkdirSync(policies);
+  writeFileSync(join(policies, 'roles.yaml'), 'rols: {}\n');
+  const second = await startProduct({ home: join(home, 'home'), env: { COUNTERSIGN_POLICIES: policies } });
+  assert.deepEqual(await second.exited, { code: 1, signal: null });
+  const place = relative(projectRoot, join(policies, 'roles.yaml'));
+  const said = `${place}:1:1 unknown key \`rols\`: did you mean \`roles\`? (UNKNOWN_KEY at /rols)`;
+  assert.ok(second.output().includes(`\n${said}\n`), second.output());
 });
 
 const closed = process.getuid?.() === 0 ? {} : { skip: 'only root needs another user for postgres' };

@@ -61,7 +61,7 @@ describe('a form', () => {
 });
 
 describe('a content type of another kind', () => {
-  const types = ['multipart/form-data', 'text/xml', 'text/plain; charset=utf-8', 'application/octet-stream'];
+  const types = ['multipart/form-data', 'text/xml', 'text/plain; charset=utf-8', 'application/json-seq'];
   for (const type of types)
     test(`\`${type}\` carries a text, and neither an object nor a list`, () => {
       const said = (what: string): readonly string[] => [
@@ -79,6 +79,8 @@ test('JSON is carried under no content type, and under every one that says JSON'
   assert.deepEqual(found('{ a: [1] }'), []);
   for (const type of ['application/json', 'application/vnd.api+json', 'application/x-amz-json-1.1'])
     assert.deepEqual(found('{ a: [1] }', `{ Content-Type: ${type} }`), []);
+  for (const body of ['[{ a: 1 }]', '{ a: 1 }'])
+    assert.deepEqual(found(body, '{ Content-Type: application/x-ndjson }'), []);
 });
 
 test('what a reference holds is not known here, and is told when the call is made', () => {

@@ -304,6 +304,31 @@ describe('refused', () => {
     });
   }
 
+  test('what is no YAML is told in words of what was meant', async () => {
+    const said = {
+      'description: deploy: with approval': /^what stands behind `:` .*put a text in quotes/,
+      'a: 1\n<<<<<<< HEAD\nb: 2\n=======\nb: 3\n>>>>>>> theirs\n': /^a merge left a conflict here/,
+      'a: 1\nb c\nd: 2': /^a line without `:` stands/,
+    };
+    for (const [text, message] of Object.entries(said)) {
+      const [error] = await refused({ 'flows/f.yaml': text });
+      assert.equal(error?.code, 'MALFORMED');
+      assert.match(error.message, message);
+    }
+    const block = await refused({ 'flows/f.yaml': 'a: |\n <<<<<<< x\nb: c: d' });
+    assert.match(block[0]?.message ?? '', /^what stands behind/);
+  });
+
+  test('an address with a query is refused for that, and the message repeats nothing of it', async () => {
+    const [error] = await refused({
+      'connections.yaml': `connections: { x: ${rest('https://a.example?api_key=k1')} }`,
+    });
+    assert.match(
+      error?.message ?? '',
+      /^`https:\/\/a\.example\?…` is no http address without query, credentials/,
+    );
+  });
+
   test('a folder that is not there, and one that is a file', async () => {
     const root = await folderOf({ 'roles.yaml': 'roles: { x: }' });
     for (const path of [join(root, 'none'), join(root, 'roles.yaml')]) {
@@ -354,6 +379,29 @@ describe('connections per environment', () => {
   test('a flow where a connection leads nowhere is refused', async () => {
     const errors = await refused({ 'connections.yaml': connections, 'flows/f.yaml': flowIn('staging') });
     assert.match(JSON.stringify(errors), /UNKNOWN_CONNECTION.*serves no `staging`/);
+  });
+
+  test('one with a mistake is refused for that alone, and nothing that uses it', async () => {
+    const wrong: Readonly<Record<string, string>> = {
+      CONNECTION_INVALID: rest('erp.example'),
+      UNKNOWN_KEY: rest('https://erp.example').replace('}', ', header: {} }'),
+    };
+    for (const [code, dev] of Object.entries(wrong))
+      for (const text of [
+        `connections: { erp: ${dev} }`,
+        connections.replace(rest('http://127.0.0.1:9'), dev),
+      ]) {
+        const errors = await refused({
+          'connections.yaml': text,
+          'tools/a.yaml': draft,
+          'flows/f.yaml': flowIn('dev'),
+        });
+        assert.deepEqual(
+          errors.map((one) => `${one.code} ${one.file ?? ''}`),
+          [`${code} connections.yaml`],
+          text,
+        );
+      }
   });
 
   test('one name is of one kind everywhere', async () => {

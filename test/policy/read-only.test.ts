@@ -151,6 +151,8 @@ for (const [place, files] of Object.entries(places))
           '"a=1&_method={$.context.m}"',
           '{ q: { _method: 1 } }',
           '[{ _method: 1 }]',
+          '{ query: "mutation { pay(id: {$.context.id}) }" }',
+          '[{ query: "{ me }" }, { query: "subscription { me }" }]',
         ],
         '"q={$.context.q}", headers: { content-type: multipart/form-data; boundary=b }',
         '"q={$.context.q}", headers: { content-type: application/x-www-form-urlencoded; charset=utf-16 }',
@@ -160,6 +162,7 @@ for (const [place, files] of Object.entries(places))
         '{ method: $.context.m, q: { payment_method: 1 } }',
         '$.context.filter',
         '"q={$.context.q}"',
+        '{ query: "query mutation { subscription(id: {$.context.id}) { id } }" }',
       ])
         assert.ok(!(await withBody(body)).includes('READ_ONLY_WRITES'), body);
     });

@@ -275,6 +275,32 @@ describe('a credential that is written as it is does not load, and no message re
       refused(await connection(`${cli}\nenv: { ${name}: "${text}" }`), `/connections/one/env/${name}`);
   });
 
+  test('nor does a reference that is none, where a credential belongs, nor a short one under Authorization', async () => {
+    const texts = ['env:TOKEN', 'env:/X', 'secret:deploy', '$TOKEN', 'Bearer $TOKEN', '${{ secrets.X }}'];
+    for (const name of ['Authorization', 'X-Api-Key'])
+      for (const text of texts) {
+        const [error, ...others] = await connection(`${rest}\nheaders: { ${name}: "${text}" }`);
+        assert.deepEqual(others, []);
+        const said = `SECRET_REFERENCE /connections/one/headers/${name} \`${name}\` holds a reference that is not whole`;
+        assert.ok(error?.startsWith(said), `${text}: ${error}`);
+        if (!text.includes('{{'))
+          refused(
+            await tool(`${ofBank}\nheaders: { ${name}: "${text}" }`),
+            `/tools/0/executor/headers/${name}`,
+          );
+      }
+    const [error] = await connection(`${cli}\nenv: { API_TOKEN: "env:TOKEN" }`);
+    assert.match(error ?? '', /^SECRET_REFERENCE \/connections\/one\/env\/API_TOKEN /);
+    for (const text of ['hunter2', 'Bearer x', 'Token x', '<token>'])
+      refused(
+        await connection(`${rest}\nheaders: { Authorization: "${text}" }`),
+        '/connections/one/headers/Authorization',
+      );
+    assert.deepEqual(await connection(`${cli}\nenv: { LOG_FORMAT: "$remote_addr env:dev" }`), []);
+    // Some programs fill that in.
+    assert.deepEqual(await connection(`${cli}\nargs: ["--token", "\${TOKEN}"]`), []);
+  });
+
   test('what may be one is told, and can be acknowledged', async () => {
     const told = async (target: string, more = ''): Promise<readonly string[]> => {
       const text = `${more}connections:\n  one:\n    ${target.replaceAll('\n', '\n    ')}\n`;

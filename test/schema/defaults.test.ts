@@ -97,6 +97,50 @@ describe('a default in a branch', () => {
     assert.deepEqual(places(object({ list }, { default: {} })), ['default', 'properties/list/items/default']);
   });
 
+  test('is told of what stands in an object that may be left out, and with it the default', () => {
+    const dryRun = { type: 'boolean', default: true };
+    const options = object({ dryRun });
+    const at = (schema: JsonObject): readonly string[] =>
+      places(schema).map((one) => one.replace(/\/default$/, ''));
+    assert.deepEqual(at(object({ options })), ['properties/options/properties/dryRun']);
+    assert.deepEqual(taken(object({ options }), {}), {});
+    const [told] = usable(object({ options })).unfilled;
+    assert.match(
+      told?.message ?? '',
+      /`\/properties\/options\/properties\/dryRun` .* where `options` is left out.*require/,
+    );
+    // Also at the bottom of several, through references, and where another place is as it should be.
+    const deep = object({ a: object({ b: object({ c: dryRun }, has('c')) }, has('b')) });
+    assert.deepEqual(at(deep), ['properties/a/properties/b/properties/c']);
+    const both = { own: { $ref: '#/$defs/O' }, other: { allOf: [{ $ref: '#/$defs/O' }] } };
+    const $defs = { O: options };
+    assert.deepEqual(at(object(both, { $defs, required: ['own'] })), ['$defs/O/properties/dryRun']);
+    assert.deepEqual(at(object(both, { $defs, required: ['own', 'other'] })), []);
+    assert.deepEqual(at(object({ list: { type: 'array', items: object({ options }) } })), [
+      'properties/list/items/properties/options/properties/dryRun',
+    ]);
+  });
+
+  test('is nothing to tell of in an object that is always there, or in one that a list or a map has', () => {
+    const options = object({ dryRun: { type: 'boolean', default: true } });
+    for (const schema of [
+      object({ options }, has('options')),
+      object({ options }, { allOf: [has('options')] }),
+      { type: 'object', allOf: [object({ options })], required: ['options'] },
+      object({ options: { ...options, default: {} } }),
+      object({ options }, { allOf: [object({ options: { default: {} } })] }),
+      object({ options: { allOf: [options], default: {} } }),
+      object({
+        a: { type: 'array', items: options },
+        b: { type: 'array', prefixItems: [options], minItems: 1, items: false },
+      }),
+      object({
+        map: { type: 'object', additionalProperties: options, patternProperties: { '^a': options } },
+      }),
+    ])
+      assert.deepEqual(places(schema), [], JSON.stringify(schema));
+  });
+
   test('is told of what stands behind a reference and does not fit where it is referred to', () => {
     const street = { type: 'string' };
     const Address = { type: 'object', default: {}, required: ['street'], properties: { street } };

@@ -160,7 +160,7 @@ export async function fork(
 
 /** A workflow that builds on nothing after the first step was started by the outbox, for a run that had lost its own. */
 function describeLostWorkflow({ rev }: RunRow): string {
-  return `Temporal had no open workflow of this run, which has taken ${rev} steps: it was terminated or deleted there, or ended because it was paused, pinned to other workers or not ours, or Temporal was restored. Look what it was about to do, then retry the run, which goes on from what the store has, or cancel it`;
+  return `Temporal had no open workflow of this run, which has taken ${rev} steps: it was terminated or deleted there, or ended because it was paused, pinned to other workers, on another task queue than this deployment's (was COUNTERSIGN_TASK_QUEUE changed?) or not ours, or Temporal was restored. Look what it was about to do, then retry the run, which goes on from what the store has, or cancel it`;
 }
 
 const eventKeyOf = ({ rev, builtOn }: StepInput): string => `forked:${rev}:${builtOn ?? ''}`;

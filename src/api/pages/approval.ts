@@ -32,7 +32,7 @@ export async function approvalHtml(body: JsonObject, waits: boolean): Promise<Ht
     ['digest', html`<code>${text(body['digest'])}</code>`],
   ];
   return html`<h1>${text(body['summary'])}</h1>
-    <p class="warn">${text(body['consequence'])}</p>
+    ${waits ? html`<p class="warn">${text(body['consequence'])}</p>` : ''}
     <table>
       ${rows.map(
         ([name, value]) =>

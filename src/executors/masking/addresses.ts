@@ -1,5 +1,5 @@
 import { readableText } from './decode.js';
-import { isTold, isToken, userSecrets } from './setting-names.js';
+import { isSetting, isTold, isToken, userSecrets } from './setting-names.js';
 
 // What stands in an address as a secret: `scheme://user:password@host/token?sig=signature`, as it is written there and as a
 // target reads it.
@@ -17,6 +17,16 @@ function secretsOf(address: string, isPublic: boolean): string[] {
   if (rest === undefined) return [];
   const [, authority = '', path = '', query = ''] = /^([^/?#]*)([^?#]*)(.*)$/s.exec(rest) ?? [];
   const written = [...loginOf(authority, rest), ...(isPublic ? [] : segmentsOf(path)), ...valuesOf(query)];
+  return asRead(written);
+}
+
+/** Of `sr=…&sig=…&se=…`, as signatures and forms have it: what stands behind the `?` of an address, without that. */
+export function querySecrets(text: string): string[] {
+  return text.includes('&') && /^\??[\w.%-]+=\S*$/.test(text) ? asRead(valuesOf(text)) : [];
+}
+
+/** As it is written, and as a target reads it. */
+function asRead(written: readonly string[]): string[] {
   return written.flatMap((one) =>
     /[%+]/.test(one) ? [one, percentDecoded(one), percentDecoded(one.replaceAll('+', ' '))] : [one],
   );
@@ -52,8 +62,13 @@ function segmentsOf(path: string): string[] {
 function valuesOf(query: string): string[] {
   return query.split(/[?#&;]/).flatMap((pair) => {
     const [, name = '', value = ''] = /^(?:([^=]*)=)?(.*)$/s.exec(pair) ?? [];
-    return isTold(name, value) ? [] : [value];
+    return isTold(name, value) || isPlainAddress(name, value) ? [] : [value];
   });
+}
+
+/** Of a setting, and nothing else in it, escaped as it has to be there. */
+function isPlainAddress(name: string, value: string): boolean {
+  return isSetting(name) && /^https?:\/\/[^\s?#@]*$/i.test(percentDecoded(value));
 }
 
 function percentDecoded(text: string): string {

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { asciiHeader } from '../values.js';
-import { addressSecrets } from './addresses.js';
+import { addressSecrets, querySecrets } from './addresses.js';
 import { readableText } from './decode.js';
 import type { Steps } from './find.js';
 import { isJson, leavesOf, type Leaf } from './json-leaves.js';
@@ -119,7 +119,7 @@ function valuesOf(written: string): string[] {
 
 /** Whatever else a text is, what stands in it as a password is one. */
 function passwordsIn(text: string): string[] {
-  return [...addressSecrets(text), ...passwordBehindUser(text)];
+  return [...addressSecrets(text), ...querySecrets(text), ...passwordBehindUser(text)];
 }
 
 /** How a password stands behind a user, and behind what may be before that: a host, a port, a database. */
@@ -142,13 +142,15 @@ function passwordBehindUser(word: string): string[] {
 }
 
 /**
- * Of `Server=erp;User ID=finance;Password=x`, and of other lists of settings. Null: it is something else, or all of its names are
- * settings', so that no value may be told.
+ * Of `Server=erp;User ID=finance;Password=x`, and of other lists of settings: where it is no header, a name says so, or a name
+ * of a secret does in one of several lines. Null: it is something else, or all of its names are settings', so that no value may be
+ * told.
  */
 function* settingsIn(text: string): Steps<string[] | null> {
+  const isFile = text.trim().includes('\n');
   const found = (yield* settingLists(text)).filter(
     (list) =>
-      list.some(({ name }) => isPlace(name)) &&
+      list.some(({ name }) => isPlace(name) || (isFile && isSecretName(name))) &&
       !list.every(({ name, value }) => value === '' || name === '#' || isSetting(name)),
   );
   if (found.length === 0) return null;

@@ -13,7 +13,7 @@ function namesOf(text: string): ReadonlySet<string> {
 /** One of these says that a list is how to reach a database or a queue, and no header. */
 const places = namesOf(`
   server host hostname hostaddr datasource address addr networkaddress endpoint driver provider database initialcatalog dsn
-  accountname realm
+  accountname realm machine
 `);
 
 /** Their values are known to all, the path too. */
@@ -29,7 +29,7 @@ const settings = namesOf(`
   timeout connecttimeout connectiontimeout commandtimeout logintimeout sockettimeout querytimeout keepalive keepalives heartbeat
   pooling poolsize maxpoolsize minpoolsize connectionlifetime enlist packetsize retrywrites readpreference transporttype
   multipleactiveresultsets marsconnection multisubnetfailover applicationintent targetsessionattrs authsource authmechanism
-  applicationname appname workstationid charset characterset encoding timezone language version compression dialect
+  applicationname appname workstationid charset characterset encoding timezone language version compression dialect profile output
   type projectid clientid tokentype granttype universedomain tenantid tenant subscriptionid region environment scope scopes
   audience url uri baseurl baseuri kind format alg kty crv use expires expiresin expiresat expiry exp iat nbf created createdat
   name displayname title label description note comment

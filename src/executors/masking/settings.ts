@@ -7,7 +7,12 @@ import { itemsOf, pairsOf, type Pairs } from './quoted.js';
 /** The settings of the text in each way to read it in which it is a list of them and nothing else. */
 export function* settingLists(text: string): Steps<Leaf[][]> {
   const items = (yield* itemsOf(text)).map((one) => one.map(itemSetting));
-  const readings = [...items, linesOf(text), ...(yield* pairsOf(text)).map((one) => wordsOf(text, one))];
+  const readings = [
+    ...items,
+    linesOf(text),
+    netrcOf(text),
+    ...(yield* pairsOf(text)).map((one) => wordsOf(text, one)),
+  ];
   return readings.filter((list) => list !== null).filter((list) => list.every((one) => one !== null));
 }
 
@@ -40,6 +45,18 @@ function lineSetting(line: string): Leaf | null {
   if (saysMore.test(value)) return { name, value: value.trim() };
   // A line of base64 may end with one, too.
   return mark === '=' ? { name: '', value: line } : { name, value: '' };
+}
+
+/** Of a `.netrc`, whose words are names and values by turns, in one line or many. Null: it is none. */
+function netrcOf(text: string): Leaf[] | null {
+  const named = /(?:^|\s+)(?:(machine|login|account|password|port)\s+(\S+)|default)(?!\S)/y;
+  const found: Leaf[] = [];
+  for (let at = 0; at < text.trimEnd().length; at = named.lastIndex) {
+    const [whole, name, value = ''] = named.exec(text) ?? [];
+    if (whole === undefined) return null;
+    if (name !== undefined) found.push({ name, value });
+  }
+  return found;
 }
 
 /** Of libpq, and of headers, which begin with a word of their own. */

@@ -55,7 +55,7 @@ function compile(shape: McpConnectionShape): Made<McpConnection> {
     const transport = { kind: 'stdio', command, args, env, workingDirectory } as const;
     return { status: 'made', connection: { kind: 'mcp', transport } };
   }
-  if (url === undefined || !isAddress(url, 'query')) return invalidAddress('url', url ?? '');
+  if (url === undefined || !isAddress(url, 'query')) return invalidAddress('url', url ?? '', 'query');
   const { allowPrivate = false, headers = {} } = shape;
   return {
     status: 'made',

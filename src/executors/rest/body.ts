@@ -14,6 +14,7 @@ export function writeBody(body: Json, contentType: string): Written {
   if (typeof body === 'string' && !isJsonType(contentType)) return { status: 'written', text: body };
   const writing = writingOf(contentType);
   if (writing === 'json') return { status: 'written', text: JSON.stringify(body) };
+  if (writing === 'lines') return writeLines(Array.isArray(body) ? (body as readonly Json[]) : [body]);
   if (writing === 'form' && isObject(body)) return writeForm(body);
   if (typeof body !== 'object') return { status: 'written', text: String(body) };
   if (body === null) return { status: 'written', text: '' };
@@ -23,6 +24,11 @@ export function writeBody(body: Json, contentType: string): Written {
     name: null,
     why: `is a list, which \`${contentType}\` cannot carry: name its values`,
   };
+}
+
+/** The last line ends too: targets read a value when its line has ended. */
+function writeLines(values: readonly Json[]): Written {
+  return { status: 'written', text: values.map((value) => `${JSON.stringify(value)}\n`).join('') };
 }
 
 /** Names and plain values. What is null is left out, as a parameter is. */

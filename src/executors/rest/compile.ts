@@ -64,7 +64,7 @@ function checkBody(to: Compiling, { body, headers = {}, connection }: RestShape,
   const isForm = isObject(body) && types.some((one) => writingOf(one) === 'form');
   if (isForm) checkForm(to, body, path);
   else warnRewritten(to, body ?? null, path);
-  const other = types.find((one) => (isForm ? writingOf(one) === 'text' : writingOf(one) !== 'json'));
+  const other = types.find((one) => ['text', isForm ? 'text' : 'form'].includes(writingOf(one)));
   if (other === undefined || typeof body !== 'object' || body === null) return;
   const message = `\`${other}\` cannot carry ${isObject(body) ? 'an object' : 'a list'}: write the body as one text, or as an object under \`application/json\` or \`application/x-www-form-urlencoded\``;
   newError(to, 'WRONG_VALUE', path, message, 'key');
@@ -118,10 +118,17 @@ function checkHeaders(to: Compiling, shape: RestShape, path: Path): void {
 
 function checkWritten(to: Compiling, name: string, text: string, at: Path): void {
   const written = writtenCredential(name, text);
-  const way =
-    "for everybody to read, approvers too: put it into the connection's `headers`, as `secret://name` or `env://NAME`";
+  const instead = "put it into the connection's `headers`, as `secret://name` or `env://NAME`";
+  const way = `for everybody to read, approvers too: ${instead}`;
   if (written === 'credential')
     newError(to, 'SECRET_REFERENCE', at, `\`${name}\` holds a credential as it is, ${way}`);
+  if (written === 'no reference')
+    newError(
+      to,
+      'SECRET_REFERENCE',
+      at,
+      `\`${name}\` looks like a reference, and is sent as it stands: ${instead}`,
+    );
   if (written === 'perhaps')
     warn(to, 'SECRET_SUSPECTED', at, `\`${name}\` may be a credential as it is, ${way}`, 'value');
 }

@@ -14,9 +14,9 @@ export const restConnection: ConnectionKind<z.infer<z.ZodObject<typeof shape>>, 
   shape,
   address: 'baseUrl',
   compile: ({ baseUrl, allowPrivate = false, headers = {} }) =>
-    isAddress(baseUrl)
+    isAddress(baseUrl, 'no query')
       ? { status: 'made', connection: { kind: 'rest', baseUrl, allowPrivate, headers } }
-      : invalidAddress('baseUrl', baseUrl),
+      : invalidAddress('baseUrl', baseUrl, 'no query'),
   texts: ({ baseUrl, headers }) => ({ address: baseUrl, headers, env: {} }),
   withTexts: (connection, { address, headers }) => ({
     ...connection,

@@ -7,7 +7,7 @@ import { noRead } from '../values.js';
 import { buildRestCall, unfitBody } from './call.js';
 import { compileRest } from './compile.js';
 import { restConnection } from './connection.js';
-import { asText, overrideIn, overrideOf } from './overrides.js';
+import { changeIn, overrideOf } from './overrides.js';
 import type { RestCall, RestExecutor } from './types.js';
 
 const shape = {
@@ -61,7 +61,7 @@ function reading(executor: RestExecutor): Reading {
   const override = overrideOf(executor);
   if (override !== null)
     return {
-      writes: `\`${override}\` may make the call another method than the one that is looked at: leave it out, or write that as its \`method\` and with the tier that it has`,
+      writes: `\`${override}\` may make the call another than the one that is looked at: leave it out, or give the call the method and the tier that it has`,
       unproven,
     };
   const writes = `\`${method}\` is no read: the tier is \`reversible\` or \`irreversible\``;
@@ -69,11 +69,7 @@ function reading(executor: RestExecutor): Reading {
 }
 
 /** Arguments fill it, so what passed the checks of its policy may be no read as it is sent. */
-function refusedRead(
-  executor: RestExecutor,
-  { path, query, headers, body = null, method }: RestCall,
-): Unresolved | null {
-  const text = [path, ...query.flat(), asText(body)].join('\n');
-  const name = overrideIn(headers, text) ?? overrideOf(executor);
-  return name === null ? null : noRead(name, method);
+function refusedRead(executor: RestExecutor, call: RestCall): Unresolved | null {
+  const name = changeIn(call) ?? overrideOf(executor);
+  return name === null ? null : noRead(name);
 }

@@ -1,9 +1,10 @@
 import type { Template } from '../../engine/plan.js';
 import type { Json } from '../../model/json.js';
 import type { Headers } from '../kind.js';
-import type { RestExecutor } from './types.js';
+import { operationIn } from './graphql.js';
+import type { RestCall, RestExecutor } from './types.js';
 
-// What in a request may make it another method than its own.
+// What in a request may make it another method than its own, or another operation than a read.
 
 /** What frameworks take for the method of a call, whatever its request line says; they read `-`, `.` and their like as `_`. */
 const overrides = [
@@ -14,6 +15,8 @@ const overrides = [
   'x_original_method',
   '_httpmethod',
   '\\$httpmethod',
+  'atg_rest_http_method',
+  'alf_method',
   '_method',
 ].map((name) => name.replaceAll(/(?<=[a-z])_/g, '[-_. +[]'));
 
@@ -30,10 +33,21 @@ const override = new RegExp(
 const unsearched = /multipart|charset(?!\s*=\s*["']?(?:utf-?8|us-ascii|iso-8859|windows-125))/i;
 
 /** Stands for what a template is filled with. */
-const filled = '{…}';
+const filled = '…';
 
 /** Whoever fills it says which parameter it is. */
-const filledName = /[?&;][^a-z0-9?=&;]*\{…\}/i;
+const filledName = /[?&;][^a-z0-9?=&;]*…/i;
+
+/** What in a call that is said to be a read may make it none. */
+export function changeIn({ headers, path, query, body = null }: Sent): string | null {
+  const values = query.map(([, value]) => value);
+  const text = [path, ...query.flat(), asText(body)].join('\n');
+  return (
+    overrideIn(headers, text) ?? operationIn([path.slice(path.indexOf('?') + 1), ...values, asText(body)])
+  );
+}
+
+type Sent = Pick<RestCall, 'headers' | 'path' | 'query' | 'body'>;
 
 /** What in a call, as it is sent or as far as it is known, may make it another method; `text`: all but its headers. */
 export function overrideIn(headers: Headers, text: string): string | null {
@@ -60,24 +74,27 @@ function asUtf8(escapes: string): string {
 
 /** The same in what its author has written, and in its connection's headers. What fills it is looked at when the call is built. */
 export function overrideOf({ headers, query, path, body, overriddenBy }: RestExecutor): string | null {
-  const head: Headers = headers.map(({ key, value }) => [key, written(value)]);
-  const text = [path, { kind: 'object', entries: query } as const, ...(body === null ? [] : [body])];
-  const own = overrideIn(head, text.map(written).join('\n'));
-  return own ?? filledName.exec(decoded(written(path)))?.[0] ?? overriddenBy ?? null;
+  const pairs = (each: RestExecutor['query']): RestCall['query'] =>
+    each.map(({ key, value }) => [key, asText(written(value))]);
+  const way = asText(written(path));
+  const call = { headers: pairs(headers), query: pairs(query), path: way, body: written(body) };
+  return changeIn(call) ?? filledName.exec(decoded(way))?.[0] ?? overriddenBy ?? null;
 }
 
-function written(template: Template): string {
-  switch (template.kind) {
+function written(template: Template | null): Json {
+  switch (template?.kind) {
+    case undefined:
+      return null;
     case 'literal':
-      return asText(template.value);
+      return template.value;
     case 'path':
       return filled;
     case 'text':
       return template.parts.map((part) => (typeof part === 'string' ? part : filled)).join('');
     case 'object':
-      return template.entries.map(({ key, value }) => `${key}: ${written(value)}`).join('\n');
+      return Object.fromEntries(template.entries.map(({ key, value }) => [key, written(value)]));
     case 'array':
-      return template.items.map(written).join('\n');
+      return template.items.map(written);
   }
 }
 

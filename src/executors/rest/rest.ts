@@ -42,7 +42,7 @@ async function runRest(call: RestCall, context: DriverContext<RestConnection>): 
     const request = outgoing(call, context.connection, base, context.idempotencyKey, deadline.signal);
     if ('status' in request) return request;
     const override = context.hasEffect ? null : overrideSent(request);
-    if (override !== null) return failure('permanent', noRead(override, call.method).message);
+    if (override !== null) return failure('permanent', noRead(override).message);
     const sent = await exchange(request);
     return sent.status === 'answered'
       ? await readAnswer(call, sent.response, context, deadline)

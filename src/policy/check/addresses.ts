@@ -14,16 +14,16 @@ export interface Misfit {
   readonly message: string;
 }
 
-export function invalidAddress(key: string, text: string): Misfit {
+export function invalidAddress(key: string, text: string, query: 'query' | 'no query'): Misfit {
   return {
     status: 'invalid',
     key,
-    message: `\`${withoutCredentials(text)}\` is no http address without credentials and fragment, and no reference`,
+    message: `\`${withoutCredentials(text)}\` is no http address without ${query === 'query' ? '' : 'query, '}credentials and fragment, and no reference`,
   };
 }
 
 /** An address that a connection may name, or a reference to one. Credentials belong into headers, where they are references. */
-export function isAddress(text: string, query: 'query' | 'no query' = 'no query'): boolean {
+export function isAddress(text: string, query: 'query' | 'no query'): boolean {
   if (referencePattern.test(text)) return true;
   if (!URL.canParse(text)) return false;
   const url = new URL(text);

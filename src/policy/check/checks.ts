@@ -150,7 +150,7 @@ function checkConnections(to: Compiling, plan: Plan, path: Path): void {
     for (const executor of executorsOf(step)) {
       if (!('connection' in executor)) continue;
       const entry = to.catalog.policySet.connections.find((one) => one.name === executor.connection);
-      if (entry === undefined) continue;
+      if (entry === undefined || entry.targets.length === 0) continue;
       if (entry.targets.some((one) => one.environment === null || one.environment === environment)) continue;
       error(
         to,

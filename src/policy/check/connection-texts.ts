@@ -11,7 +11,7 @@ import { breakTrouble, lineTrouble } from '../../model/text.js';
 import { referencePattern } from '../shape/notifications.js';
 import type { TargetShape } from '../shape/shapes.js';
 import type { Misfit } from './addresses.js';
-import { writtenCredential, type Written } from './credentials.js';
+import { isSuspectAddress, writtenCredential, type Written } from './credentials.js';
 import { holeTrouble } from './holes.js';
 
 // What the texts of a connection may be: a call over it can be made, and no secret stands in them.
@@ -39,23 +39,44 @@ function brokenLine(shape: TargetShape): Misfit | null {
 function heldCredential(shape: TargetShape): Misfit | null {
   const [key] = keysOfWritten(shape, 'credential');
   if (key === undefined) return null;
-  const way = key.startsWith('args/') ? 'hand it over in `env`, and ' : '';
   return {
     status: 'invalid',
     code: 'SECRET_REFERENCE',
     key,
-    message: `\`${key}\` holds a credential as it is, for everybody to read, and what a target says of it is not masked: ${way}write \`secret://name\` or \`env://NAME\``,
+    message: `\`${key}\` holds a credential as it is, for everybody to read, and what a target says of it is not masked: ${wayOut(key)}`,
   };
 }
 
+/** Where else the credential belongs that stands there. */
+export function wayOut(key: string): string {
+  const write = 'write `secret://name` or `env://NAME`';
+  if (/^(?:headers|env)\//.test(key)) return write;
+  if (key.startsWith('args/')) return `hand it over in \`env\`, and ${write}`;
+  return `approvers see it too: have it in \`headers\`, if its server takes it there, and ${write}`;
+}
+
 export function keysOfWritten(shape: TargetShape, written: Written): readonly string[] {
+  const { address } = connectionKind(shape.kind);
   const isSo = ([key, text]: readonly [string, string]): boolean => {
+    if (key === address) return written === 'perhaps' && isSuspectAddress(text);
     const [, part, name = ''] = /^(headers|env|args)\/(.*)$/s.exec(key) ?? [];
-    return part !== undefined && writtenCredential(part === 'args' ? null : name, text) === written;
+    if (part === undefined) return false;
+    if (part !== 'args') return writtenCredential(name, text) === written;
+    // Some programs fill in `${NAME}` in their arguments themselves.
+    return (
+      written !== 'no reference' &&
+      writtenCredential(optionOf(shape.args ?? [], Number(name)), text) === written
+    );
   };
   return textsOf(shape)
     .filter(isSo)
     .map(([key]) => key);
+}
+
+/** `token` of `--token`, whose value this argument is. Null: it is an option itself, or none stands before it. */
+function optionOf(args: readonly string[], index: number): string | null {
+  const option = /^--?(\w[\w-]*)$/.exec(args[index - 1] ?? '')?.[1];
+  return option === undefined || args[index]?.startsWith('-') === true ? null : option;
 }
 
 function unsendableName(shape: TargetShape): Misfit | null {
@@ -93,6 +114,8 @@ function wrongReference(shape: TargetShape): Misfit | null {
     ['env', shape.env],
   ] as const)
     for (const [name, text] of Object.entries(held ?? {})) if (bad(text)) return wrong(key, name);
+  const [meant] = keysOfWritten(shape, 'no reference');
+  if (meant !== undefined) return wrong(meant, meant.replace(/^(?:headers|env)\//, ''));
   if (/^secret:\/\//i.test(shape.env?.['PATH'] ?? ''))
     return {
       ...wrong('env/PATH', 'PATH'),

@@ -1,49 +1,73 @@
 import { referencePattern } from '../shape/notifications.js';
 
 // A credential that is written into a policy is read by everybody who reads the folder, and is not masked where a target sends
-// it back, as what a reference holds is. What certainly is one does not load; what may be a public name as well is told.
+// it back, as what a reference holds is. What certainly is one does not load; what may be a public name as well is told. Nor
+// does what was to be a reference and is none: it would be sent as if it were the credential.
 
-export type Written = 'credential' | 'perhaps' | 'none';
+export type Written = 'credential' | 'no reference' | 'perhaps' | 'none';
 
-/** Of a header or a variable: what is so named holds a credential. */
+/** Of a header, a variable, an option, a setting: what is so named holds a credential. */
 const credentialName =
-  /(?:authorization|cookie|token|secret|password|passwd|passphrase|credentials?|[-_]pass|[-_]pwd|(?:api|access|account|auth|private|secret|signing|subscription|functions)[-_.]?key)$/i;
+  /(?:authorization|cookie|token|secret|password|passwd|passphrase|credentials?|signature|(?:^|[-_])(?:pass|pwd|pat|sig)|(?:api|access|account|application|auth|private|secret|signing|subscription|functions)[-_.]?key)$/i;
+
+/** `Name: value`, `NAME=value`, `--name=value`, wherever in a text: in a list of settings, a query, JSON. A scheme is no value. */
+const named =
+  /(?<![\w.-])-{0,2}([a-z_][\w.-]{0,99})["']?\s?(?:=\s?|:\s?(?:[\w-]{1,20}\s)?)["']?(?=([^\s;&,"']{1,100}))/gi;
 
 /** As those who hand them out begin them, so that they are recognized. */
 const known =
-  /(?<![a-z0-9])(?:[sr]k_(?:live|test)_\w{8}|gh[oprsu]_\w{8}|github_pat_\w{8}|glpat-[\w-]{8}|xox[abeoprs]-[\w-]{8}|hvs\.\w{8}|-----BEGIN [A-Z ]*PRIVATE KEY-----)/;
+  /(?<![a-z0-9])(?:[sr]k_(?:live|test)_\w{8}|gh[oprsu]_\w{8}|github_pat_\w{8}|glpat-[\w-]{8}|xox[abeoprs]-[\w-]{8}|hooks\.slack\.com\/services\/\w{8}|sk-(?:ant|proj)-[\w-]{8}|hvs\.\w{8}|-----BEGIN [A-Z ]*PRIVATE KEY-----)/;
 
 /** Half of one: `AWS_ACCESS_KEY_ID` is public. */
 const accessKey = /^A[KS]IA[A-Z0-9]{16}$/;
 
+/** Where a credential belongs: `env:NAME`, `secret:name`, `$NAME`, `${NAME}`, `${{ secrets.NAME }}`. */
+const meantAsReference = /(?:^|\s)(?:env|secret)s?:|\$\{{0,2}\s*[a-z_]/i;
+
 /** `%s`, `%PASSWORD%`, `<password>`, `{password}` and what has a `$` in it are filled in. */
 const placeholder = /\$|^%(?:\w|\w+%|\(\w+\)\w)$|^[<{]/;
 
-/** Of this text, under the name of a header or a variable; null: it is an argument. */
+/** Of this text, under the name of a header, a variable or an option; null: it has none. */
 export function writtenCredential(name: string | null, text: string): Written {
   if (text.trim() === '' || referencePattern.test(text)) return 'none';
   if (known.test(text) || passwordIn(text)) return 'credential';
-  if (name === null || !credentialName.test(name)) return 'none';
-  if (accessKey.test(text) || followsScheme(name, text)) return 'credential';
-  return looksLikeOne(text) ? 'perhaps' : 'none';
+  if (name !== null && credentialName.test(name)) {
+    if (meantAsReference.test(text)) return 'no reference';
+    if (accessKey.test(text) || followsScheme(name, text)) return 'credential';
+    if (looksLikeOne(text)) return 'perhaps';
+  }
+  return hasNamedOne(text) ? 'perhaps' : 'none';
+}
+
+function hasNamedOne(text: string): boolean {
+  return [...text.matchAll(named)].some(
+    ([, name = '', value = '']) => credentialName.test(name) && looksLikeOne(value),
+  );
+}
+
+/** In an address, which has to stand somewhere as it is: what its author says of it is taken. */
+export function isSuspectAddress(address: string): boolean {
+  return writtenCredential(null, address) !== 'none';
 }
 
 /**
  * Of `scheme://user:password@host`. Some write a `/`, `?` or `#` in the password as it is; behind digits it is a path, and
- * another host or setting behind a `,` or `;`. What ends at an `@` is looked through once.
+ * another host or setting behind a `,` or `;`. What ends at an `@` is looked through once. An image that is pinned by its digest
+ * has none.
  */
 function passwordIn(text: string): boolean {
-  return text.split(/(?<=@)|\s/).some((piece) => {
+  return text.split(/(?<=@)(?!sha\d{3}:[0-9a-f]{4})|\s/).some((piece) => {
     if (!piece.endsWith('@')) return false;
     const [, password] = /:\/\/[^/?#:[]*:(?!\d*[/?#,;])(.+)@/s.exec(piece) ?? [];
     return password !== undefined && !placeholder.test(password);
   });
 }
 
+/** `Authorization` carries nothing else, with a scheme and without. */
 function followsScheme(name: string, text: string): boolean {
+  if (/authorization$/i.test(name)) return true;
   const [, scheme = '', credential = ''] = /^\s*([a-z][a-z0-9-]*)\s+(\S+)/i.exec(text) ?? [];
-  if (credential === '' || placeholder.test(credential)) return false;
-  return /^(?:bearer|basic)$/i.test(scheme) || (/authorization$/i.test(name) && credential.length >= 8);
+  return credential !== '' && !placeholder.test(credential) && /^(?:bearer|basic)$/i.test(scheme);
 }
 
 /** `no-check`, `lang=en`, a path, an ARN and `prod/app1/database-2024` are none. */
@@ -54,8 +78,10 @@ function looksLikeOne(text: string): boolean {
   return text.split(/[\s,;:=]+/).some(isLong);
 }
 
-/** An address as a message may tell it. Some write a `/`, `?` or `#` in a password as it is. */
+/** An address as a message may tell it: keys stand in queries too. Some write a `/`, `?` or `#` in a password as it is. */
 export function withoutCredentials(address: string): string {
   const [start, end] = [address.indexOf('://') + '://'.length, address.lastIndexOf('@')];
-  return start < '://'.length || end < start ? address : `${address.slice(0, start)}…${address.slice(end)}`;
+  const told =
+    start < '://'.length || end < start ? address : `${address.slice(0, start)}…${address.slice(end)}`;
+  return told.replace(/[?#].+/s, (rest) => `${rest.slice(0, 1)}…`);
 }

@@ -1,12 +1,13 @@
 import type { Connection, ConnectionEntry } from '../../model/policy-set.js';
 import { connectionKind } from '../../executors/kinds.js';
-import { keysOfWritten, misfitOf } from '../check/connection-texts.js';
+import { keysOfWritten, misfitOf, wayOut } from '../check/connection-texts.js';
 import { nearest, type PathSegment } from '../text/problems.js';
 import { unique, type Reading } from '../folder/reading.js';
 import { fit } from '../shape/check.js';
 import { connectionShape, type FileShape, type TargetShape } from '../shape/shapes.js';
 import { problemAt, type Source } from '../text/source.js';
 
+/** One with a mistake is known by its name, and leads nowhere: whoever uses it is told nothing more of it. */
 export function connectionsOf(
   reading: Reading,
   source: Source,
@@ -19,7 +20,7 @@ export function connectionsOf(
     const shaped = fit(source, value, connectionShape, path);
     if (shaped.status === 'invalid') {
       reading.errors.push(...shaped.problems);
-      return [];
+      return [{ name, targets: [] }];
     }
     const one = shaped.value;
     if ('kind' in one) return [{ name, targets: target(reading, source, null, one, path) }];
@@ -34,25 +35,23 @@ export function connectionsOf(
           'key',
         ),
       );
-    return [
-      {
-        name,
-        targets: Object.entries(one.environments).flatMap(([key, each]) => {
-          if (!environments.includes(key))
-            reading.errors.push(
-              problemAt(
-                source,
-                'UNKNOWN_ENVIRONMENT',
-                [...path, 'environments', key],
-                `unknown environment \`${key}\``,
-                'key',
-                nearest(key, environments),
-              ),
-            );
-          return target(reading, source, key, each, [...path, 'environments', key]);
-        }),
-      },
-    ];
+    const all = Object.entries(one.environments);
+    const targets = all.flatMap(([key, each]) => {
+      const at = [...path, 'environments', key];
+      if (!environments.includes(key))
+        reading.errors.push(
+          problemAt(
+            source,
+            'UNKNOWN_ENVIRONMENT',
+            at,
+            `unknown environment \`${key}\``,
+            'key',
+            nearest(key, environments),
+          ),
+        );
+      return target(reading, source, key, each, at);
+    });
+    return [{ name, targets: targets.length < all.length ? [] : targets }];
   });
 }
 
@@ -66,7 +65,7 @@ function target(
   const made = misfitOf(shape) ?? connectionKind(shape.kind).compile(shape);
   if (made.status === 'made') {
     for (const key of keysOfWritten(shape, 'perhaps')) {
-      const message = `\`${key}\` may be a credential as it is, for everybody to read: write \`secret://name\` or \`env://NAME\`, or acknowledge at the top of the file that it is none`;
+      const message = `\`${key}\` may be a credential as it is, for everybody to read: ${wayOut(key)}; or acknowledge at the top of the file that it is none`;
       reading.together.push(problemAt(source, 'SECRET_SUSPECTED', [...path, ...key.split('/')], message));
     }
     return [{ environment, connection: made.connection }];

@@ -5,7 +5,7 @@ import {
   type NotificationRoute,
 } from '../../model/notifications.js';
 import { asksPeople, type Gate, type GateTimeout } from '../../engine/plan.js';
-import { withoutCredentials } from '../check/credentials.js';
+import { isSuspectAddress, withoutCredentials } from '../check/credentials.js';
 import type { CompiledFlow } from '../checker/check-text.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 import type { ErrorFinding } from '../text/findings.js';
@@ -172,6 +172,14 @@ function webhook(
       'WRONG_VALUE',
       [...path, 'url'],
       `\`${withoutCredentials(url)}\` is no http address without fragment and credentials, and no reference`,
+    );
+  else if (isSuspectAddress(url))
+    warn(
+      to,
+      'SECRET_SUSPECTED',
+      [...path, 'url'],
+      'whoever reads `url` may have a credential with it: write `secret://name` or `env://NAME`, or acknowledge at the top of the file that it is none',
+      'value',
     );
   if (signing === 'hmac' && secret === undefined)
     error(

@@ -48,7 +48,13 @@ export function composeText(text: string): Composed {
   if (document === undefined) return fail({ code: 'MALFORMED', offset: 0, message: 'there is no document' });
   const issue = document.errors[0] ?? document.warnings[0];
   if (issue !== undefined)
-    return fail({ code: 'MALFORMED', offset: issue.pos[0], message: plain(issue.code, issue.message) });
+    return fail(
+      conflictIn(text) ?? {
+        code: 'MALFORMED',
+        offset: issue.pos[0],
+        message: plain(issue.code, issue.message),
+      },
+    );
   return { status: 'composed', document, lines };
 }
 
@@ -98,8 +104,25 @@ function refusedToken(token: CST.Token, before: readonly CST.Token[]): Trouble |
     : null;
 }
 
+/** What a merge leaves where two sides changed the same lines. */
+function conflictIn(text: string): Trouble | null {
+  const found = /^(?:<{7}|>{7})(?: .*)?$/m.exec(text);
+  return found === null
+    ? null
+    : {
+        code: 'MALFORMED',
+        offset: found.index,
+        message:
+          'a merge left a conflict here: keep one side, and take out the lines of `<<<<<<<`, `=======` and `>>>>>>>`',
+      };
+}
+
 function plain(code: ErrorCode, message: string): string {
   if (code === 'TAG_RESOLVE_FAILED') return `${lower(message)}: tags are not taken`;
+  if (code === 'BLOCK_AS_IMPLICIT_KEY')
+    return 'what stands behind `:` holds another `: `, and reads as a mapping: put a text in quotes, or the mapping on lines of its own';
+  if (message.startsWith('Implicit '))
+    return 'a line without `:` stands where a `name: value` belongs: give it one, or put the text that it is of in quotes';
   return lower(message);
 }
 

@@ -67,7 +67,7 @@ export function approvalMessage(approval: SlackApproval): SlackMessage {
       { type: 'header', text: makePlainText(cut(`${header}: ${nameAction(approval)}`, longestHeader)) },
       makeSection(line(approval.summary, longestLine)),
       ...shown.blocks,
-      makeSection(line(`What follows: ${approval.consequence}`, longestLine)),
+      ...(open ? [makeSection(line(`What follows: ${approval.consequence}`, longestLine))] : []),
       ...makeFactBlocks(approval),
       ...(open ? [makeButtons(approval, shown.whole)] : makeOutcomeBlocks(approval)),
     ],

@@ -1,0 +1,73 @@
+// What asks a GraphQL server for more than a read, under the address and method of one.
+
+/** `mutation` or `subscription` where a text is a document with such an operation, or has one in quotes or as a form's value. */
+export function operationIn(texts: readonly string[]): string | null {
+  for (const text of texts)
+    for (const document of [text, ...quotedIn(text), ...new URLSearchParams(text).values()]) {
+      const found = operationOf(document);
+      if (found !== null) return found;
+    }
+  return null;
+}
+
+const word = /\w*/y;
+const comment = /[^\n\r]*/y;
+
+/** A definition begins where the document does and where the one before it ends; its first word says what it is. */
+function operationOf(document: string): string | null {
+  if (!/mutation|subscription/.test(document)) return null;
+  let depth = 0;
+  let first = '';
+  for (let at = 0; at < document.length; at += 1) {
+    const char = document.charAt(at);
+    if (char === '#') at += runOf(comment, document, at).length - 1;
+    else if (char === '"') at = endOf(document, at, document.startsWith('"""', at) ? '"""' : '"') - 1;
+    else if ('({['.includes(char)) {
+      if (depth === 0 && char === '{' && (first === 'mutation' || first === 'subscription')) return first;
+      depth += 1;
+    } else if (')}]'.includes(char)) {
+      depth -= 1;
+      if (depth === 0 && char === '}') first = '';
+    } else if (depth === 0 && first === '') {
+      first = runOf(word, document, at);
+      at += Math.max(first.length - 1, 0);
+    }
+  }
+  return null;
+}
+
+function runOf(pattern: RegExp, text: string, at: number): string {
+  pattern.lastIndex = at;
+  return pattern.exec(text)?.[0] ?? '';
+}
+
+/** Where a string ends that begins here, or the text does. */
+function endOf(text: string, at: number, mark: '"' | '"""'): number {
+  let end = at + mark.length;
+  while (end < text.length && !text.startsWith(mark, end)) {
+    if (text[end] !== '\\') end += 1;
+    else if (mark === '"') end += 2;
+    else end += text.startsWith(mark, end + 1) ? 4 : 1;
+  }
+  return end + mark.length;
+}
+
+/** What stands in quotes in JSON and its kin, where it may be of this. */
+function quotedIn(text: string): readonly string[] {
+  const found: string[] = [];
+  for (let at = text.indexOf('"'), end = 0; at >= 0; at = text.indexOf('"', end)) {
+    end = endOf(text, at, '"');
+    const one = text.slice(at + 1, end - 1);
+    if (/mutation|subscription|\\u/i.test(one)) found.push(unescaped(one));
+  }
+  return found;
+}
+
+const escapes: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', b: ' ', f: ' ' };
+
+function unescaped(text: string): string {
+  return text.replaceAll(/\\(?:u([\da-f]{4})|([^]))/gi, (_all, code?: string, one = '') => {
+    if (code !== undefined) return String.fromCharCode(parseInt(code, 16));
+    return escapes[String(one)] ?? String(one);
+  });
+}
