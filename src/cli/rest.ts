@@ -185,10 +185,16 @@ function isHandshake(code: unknown, why: string): boolean {
   return handshake.test(code) || (code === 'EPROTO' && why.includes('wrong version number'));
 }
 
+/** As the API says of a credential that was valid before (`endOf`). */
+const endedMeanwhile = /any more/;
+
 function explain(status: number, body: JsonObject): string {
-  if (status === 401)
-    return `${String(body['code'] ?? status)}: the service does not take this key (any more): give another one with --key, COUNTERSIGN_KEY or --as`;
   const detail = typeof body['detail'] === 'string' ? body['detail'] : 'no detail';
+  if (status === 401) {
+    const words = `${String(body['code'] ?? status)}: the service does not take this key (any more): give another one with --key, COUNTERSIGN_KEY or --as`;
+    // The key was good when it came: what it asked for may have been done.
+    return endedMeanwhile.test(detail) ? `${words}; ${detail}` : words;
+  }
   const errors = Array.isArray(body['errors']) ? (body['errors'] as JsonObject[]) : [];
   const lines = errors.map(
     (one) => `  ${String(one['pointer'] ?? one['path'] ?? '')} ${String(one['message'] ?? '')}`,

@@ -48,8 +48,8 @@ function subschemasOf(key: string, value: Json): readonly JsonObject[] {
   return found;
 }
 
-/** What `askingEach` calls the schema that it is made of. */
-export const wholeName = 'whole';
+/** What `askingEach` calls the schema that it is made of: no `$id` of an author. */
+export const wholeName = 'countersign-whole-schema';
 
 interface Asked {
   /** As ajv compiles it. */

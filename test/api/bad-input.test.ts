@@ -307,7 +307,7 @@ describe('a body', () => {
     assert.equal(many.kind === 'problem' && many.code, 'TOO_LARGE');
     assert.equal(maxBytesOf({ kind: 'form', schema: z.any() }), 131_072);
     assert.equal(maxBytesOf({ kind: 'flow' }), 262_144);
-    assert.equal(maxBytesOf({ kind: 'signed' }), 65_536);
+    assert.equal(maxBytesOf({ kind: 'signed' }), 131_072);
     const query = (count: number) =>
       validateQuery(
         z.any(),

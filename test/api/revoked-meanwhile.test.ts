@@ -131,10 +131,23 @@ describe('a key that is revoked while its request is under way', () => {
       () => Promise.resolve(api.deps.feed.longPolls.taken() > 0 || null),
       5_000,
     );
+    const path = '/v1/audit?type=authn.failed&limit=500';
+    const noted = async (): Promise<number> => {
+      // Those of a minute are told as one, with their count.
+      await api.deps.anonymous.flush();
+      const { body } = await api.ask('admin', 'GET', path);
+      return (body.data as { data: { count?: number } }[]).reduce(
+        (sum, { data }) => sum + (data.count ?? 1),
+        0,
+      );
+    };
+    const before = await noted();
     await revoke(key);
     const decision = { decision: 'approve', digest, reason: 'seen' };
     await api.ask('finance', 'POST', `/v1/approvals/${id}/decision`, decision);
     assert.equal((await waiting).status, 401);
+    // One refusal, one record.
+    assert.equal((await noted()) - before, 1);
   });
 
   it('is shown nothing of what it has asked of a run and waited for, though that is done, once', async () => {

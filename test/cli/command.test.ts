@@ -171,6 +171,11 @@ describe('npx countersign, beside a running service', () => {
       fine: [200, 'ok', {}],
       list: [200, '[]', { 'content-type': 'application/json' }],
       own: [502, '{"code":"EXECUTOR_FAILED","detail":"it said no"}', { 'content-type': 'application/json' }],
+      ended: [
+        401,
+        '{"code":"UNAUTHENTICATED","detail":"your credential is not valid any more, and it is not certain whether this was done"}',
+        { 'content-type': 'application/json' },
+      ],
     };
     const asked: string[] = [];
     const between = createServer((request, response) => {
@@ -202,6 +207,8 @@ describe('npx countersign, beside a running service', () => {
     assert.ok(!asked.includes('/elsewhere'), 'a redirect is not followed');
     const own = await ask(url, 'x', 'start', 'own');
     assert.match(own.err, /^EXECUTOR_FAILED: it said no$/);
+    const ended = await ask(url, 'x', 'start', 'ended');
+    assert.match(ended.err, /give another one .*not certain whether this was done/);
     const { length } = asked;
     for (const [address, key, why] of [
       [url.replace('http:', 'https:'), 'x', /cannot reach .* over TLS, so nothing was sent/],

@@ -331,7 +331,7 @@ describe('deciding from Slack', () => {
     assert.deepEqual(slack.calls, []);
   });
 
-  it('reads nothing of a request whose head says that it is not from Slack, and no more than 64 KiB', async () => {
+  it('reads nothing of a request whose head says that it is not from Slack, and no more than 128 KiB', async () => {
     const form = { 'content-type': 'application/x-www-form-urlencoded' };
     const { headers } = signed({ type: 'view_closed' });
     const heads = {
@@ -345,7 +345,7 @@ describe('deciding from Slack', () => {
       assert.equal((await lastRecord('authn.failed')).data.reason, reason);
     }
     await declare(slackPolicy(slack.api, users));
-    assert.match(await headAlone({ ...headers, 'content-length': '65537' }), /^HTTP\/1\.1 413 /);
+    assert.match(await headAlone({ ...headers, 'content-length': '131073' }), /^HTTP\/1\.1 413 /);
   });
 
   /** What is answered before any of the body was sent. */

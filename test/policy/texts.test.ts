@@ -297,6 +297,10 @@ describe('a credential that is written as it is does not load, and no message re
         '/connections/one/headers/Authorization',
       );
     assert.deepEqual(await connection(`${cli}\nenv: { LOG_FORMAT: "$remote_addr env:dev" }`), []);
+    for (const header of ['X-Require-Authorization: "1"', 'X-Authorization-Mode: none'])
+      assert.deepEqual(await connection(`${rest}\nheaders: { ${header} }`), []);
+    assert.deepEqual(await connection(`${cli}\nenv: { DISABLE_AUTHORIZATION: "true" }`), []);
+    assert.deepEqual(await connection(`${cli}\nargs: ["--authorization", "none"]`), []);
     // Some programs fill that in.
     assert.deepEqual(await connection(`${cli}\nargs: ["--token", "\${TOKEN}"]`), []);
   });

@@ -408,6 +408,13 @@ describe('a validation', () => {
 });
 
 describe('a schema', () => {
+  it('may have any name of its own', () => {
+    const $defs = { o: { type: 'object', default: {}, required: ['x'] } };
+    const properties = { o: { $ref: '#/$defs/o' } };
+    for (const $id of ['whole', 'schema', 'https://example.org/whole'])
+      assert.equal(compileSchema({ $id, type: 'object', properties, $defs }).status, 'ok', $id);
+  });
+
   it('that multiplies its own references does not compile', () => {
     const twice = (index: number): Json =>
       index === 40 ? { type: 'object' } : { allOf: times(2, () => ({ $ref: `#/$defs/d${index + 1}` })) };

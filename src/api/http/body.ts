@@ -32,7 +32,7 @@ export function jsonOf(raw: RawBody): JsonText {
 const maxFormBytes = 131_072;
 const maxFlowBytes = 262_144;
 /** What anybody may send and only its sender's signature vouches for. */
-const maxSignedBytes = 65_536;
+const maxSignedBytes = 131_072;
 
 /** What a body of that kind may hold at most. */
 export function maxBytesOf({ kind }: BodySpec): number {

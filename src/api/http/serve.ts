@@ -120,6 +120,8 @@ async function toldNow(
 ): Promise<Reply> {
   if (route.access === 'public' || performance.now() - startedAt < goodForMs) return reply;
   if (reply.kind === 'stream' || (reply.kind === 'answer' && reply.body === undefined)) return reply;
+  // Whoever waited was asked again already, which is on record.
+  if (reply.kind === 'problem' && reply.code === 'UNAUTHENTICATED') return reply;
   const now = { ...call };
   const denied = await authenticate(now);
   if (denied !== null)

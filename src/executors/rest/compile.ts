@@ -117,7 +117,7 @@ function checkHeaders(to: Compiling, shape: RestShape, path: Path): void {
 }
 
 function checkWritten(to: Compiling, name: string, text: string, at: Path): void {
-  const written = writtenCredential(name, text);
+  const written = writtenCredential(name, text, true);
   const instead = "put it into the connection's `headers`, as `secret://name` or `env://NAME`";
   const way = `for everybody to read, approvers too: ${instead}`;
   if (written === 'credential')

@@ -65,9 +65,19 @@ function quotedIn(text: string): readonly string[] {
 
 const escapes: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', b: ' ', f: ' ' };
 
+const hex = /^[\da-f]{4}$/i;
+
+/** By a loop: a megabyte may be escapes throughout. */
 function unescaped(text: string): string {
-  return text.replaceAll(/\\(?:u([\da-f]{4})|([^]))/gi, (_all, code?: string, one = '') => {
-    if (code !== undefined) return String.fromCharCode(parseInt(code, 16));
-    return escapes[String(one)] ?? String(one);
-  });
+  let read = '';
+  let from = 0;
+  for (let at = text.indexOf('\\'); at >= 0; at = text.indexOf('\\', from)) {
+    const code = text[at + 1] === 'u' ? text.slice(at + 2, at + 6) : '';
+    const isCode = hex.test(code);
+    const char = text.charAt(at + 1);
+    read +=
+      text.slice(from, at) + (isCode ? String.fromCharCode(parseInt(code, 16)) : (escapes[char] ?? char));
+    from = at + (isCode ? 6 : 2);
+  }
+  return read + text.slice(from);
 }

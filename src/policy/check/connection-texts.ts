@@ -61,7 +61,7 @@ export function keysOfWritten(shape: TargetShape, written: Written): readonly st
     if (key === address) return written === 'perhaps' && isSuspectAddress(text);
     const [, part, name = ''] = /^(headers|env|args)\/(.*)$/s.exec(key) ?? [];
     if (part === undefined) return false;
-    if (part !== 'args') return writtenCredential(name, text) === written;
+    if (part !== 'args') return writtenCredential(name, text, part === 'headers') === written;
     // Some programs fill in `${NAME}` in their arguments themselves.
     return (
       written !== 'no reference' &&

@@ -28,12 +28,13 @@ const meantAsReference = /(?:^|\s)(?:env|secret)s?:|\$\{{0,2}\s*[a-z_]/i;
 const placeholder = /\$|^%(?:\w|\w+%|\(\w+\)\w)$|^[<{]/;
 
 /** Of this text, under the name of a header, a variable or an option; null: it has none. */
-export function writtenCredential(name: string | null, text: string): Written {
+export function writtenCredential(name: string | null, text: string, isHeader = false): Written {
   if (text.trim() === '' || referencePattern.test(text)) return 'none';
   if (known.test(text) || passwordIn(text)) return 'credential';
   if (name !== null && credentialName.test(name)) {
     if (meantAsReference.test(text)) return 'no reference';
-    if (accessKey.test(text) || followsScheme(name, text)) return 'credential';
+    if (accessKey.test(text) || (isHeader && onlyCredential.test(name)) || followsScheme(name, text))
+      return 'credential';
     if (looksLikeOne(text)) return 'perhaps';
   }
   return hasNamedOne(text) ? 'perhaps' : 'none';
@@ -63,11 +64,13 @@ function passwordIn(text: string): boolean {
   });
 }
 
-/** `Authorization` carries nothing else, with a scheme and without. */
+/** These headers carry nothing else, with a scheme and without. */
+const onlyCredential = /^(?:proxy-)?authorization$/i;
+
 function followsScheme(name: string, text: string): boolean {
-  if (/authorization$/i.test(name)) return true;
   const [, scheme = '', credential = ''] = /^\s*([a-z][a-z0-9-]*)\s+(\S+)/i.exec(text) ?? [];
-  return credential !== '' && !placeholder.test(credential) && /^(?:bearer|basic)$/i.test(scheme);
+  if (credential === '' || placeholder.test(credential)) return false;
+  return /^(?:bearer|basic)$/i.test(scheme) || (/authorization$/i.test(name) && credential.length >= 8);
 }
 
 /** `no-check`, `lang=en`, a path, an ARN and `prod/app1/database-2024` are none. */
