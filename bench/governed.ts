@@ -13,8 +13,8 @@ import { resolveVersion } from '../src/store/flows.js';
 import { projectRoot } from '../testing/paths.js';
 import type { Stack } from '../testing/stack.js';
 
-// The governed flow, driven by the product's own client as the API drives it: start, a submit that
-// parks at its gate, a decision, the effect, the end. Worker and store are the product's.
+// The governed flow, driven by the product's own client as the API drives it: start with the submit
+// that parks at its gate, a decision, the effect, the end. Worker and store are the product's.
 
 /** One flow: a gate with a role, an effect that does nothing, and the end. */
 export const benchPolicies = join(projectRoot, 'bench', 'policies');
@@ -40,7 +40,7 @@ export interface Governed {
   readonly client: RunClient;
   startRequest(): StartRequest;
   submitRequest(run: string): SubmitRequest;
-  /** Starts a run and submits until its gate is open. */
+  /** Starts a run with its submit in one request; resolves when its gate is open. */
   park(): Promise<Parked>;
   /** Gives the decision's id once it is taken. */
   approve(parked: Parked): Promise<string>;
@@ -88,9 +88,7 @@ export async function connectGoverned(stack: Stack): Promise<Governed> {
     submitRequest,
     async park() {
       const request = startRequest();
-      const started = await client.start(request);
-      assert.equal(started.status, 'settled');
-      const sent = await client.submit(submitRequest(request.run));
+      const sent = await client.startWithSubmit(request, submitRequest(request.run));
       assert.ok(sent.status === 'answered' && sent.answer.status === 'pending', JSON.stringify(sent));
       const row = await getApproval(pool, sent.answer.approval);
       assert.ok(row, 'the approval is in the store with its answer');

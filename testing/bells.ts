@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { makePayloads } from '../src/audit/index.js';
 import { bellOf, loadKeys } from '../src/auth/index.js';
-import { storeMessage, type Value } from '../src/client/attest.js';
+import type { Value } from '../src/client/attest.js';
 import { withTransaction, type Pool } from '../src/db/index.js';
 import { newId } from '../src/model/ids.js';
 import type { Bell, SealedMessage, SignedBody, SignedMessage } from '../src/model/message.js';
@@ -10,6 +10,7 @@ import { namespaceOf } from '../src/model/temporal-names.js';
 import { insertDecision } from '../src/store/decisions.js';
 import { getRun } from '../src/store/runs.js';
 import { asSuperuser } from './database.js';
+import { storeMessage } from './messages.js';
 import type { Stack } from './stack.js';
 
 // Past the API: signals straight to Temporal, and messages of the store that nobody has rung for.

@@ -9,7 +9,7 @@ import { cachePlans, cachePolicies, type FindPlan } from '../store/cached.js';
 import { publisherOf } from '../store/flows.js';
 import type { HeldValue } from '../store/document.js';
 import type { RunRow } from '../store/runs.js';
-import { standingOf, type Standing } from '../auth/index.js';
+import { standingOf, type Keyed, type Standing } from '../auth/index.js';
 import { sha256 } from './step/kit.js';
 
 /**
@@ -25,8 +25,8 @@ export interface ActivityDeps {
   readonly policySet: (q: Queryable) => Promise<PolicySet>;
   /** Who wrote the version that the run is bound to, and who brought it here. */
   readonly people: (q: Queryable, of: Pick<RunRow, 'flow' | 'flowVersion'>) => Promise<FlowPeople>;
-  /** Asked of the store for each message: what is signed with a key that was retired is not taken. */
-  readonly publicKey: (q: Queryable, keyId: string, storedAt: string) => Promise<Standing>;
+  /** What is signed with a key that was retired is not taken. */
+  readonly publicKey: (message: Keyed) => Standing;
   /** A value of a caller, compared with its digest. Rejects where it was erased or changed. */
   readonly readValue: (q: Queryable, held: HeldValue) => Promise<JsonObject>;
   readonly onInternalError: OnInternalError;

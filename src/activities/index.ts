@@ -1,6 +1,6 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { isUnavailable } from '../db/index.js';
-import { getRun } from '../store/runs.js';
+import { getListedRun } from '../store/runs.js';
 import type { ActivityDeps } from './deps.js';
 import { execute } from './execute/execute.js';
 import { beatWhileAllowed } from './execute/heartbeats.js';
@@ -102,7 +102,7 @@ const namespaces = new Map<string, string>();
 const rememberedRuns = 10_000;
 
 async function readNamespace(pool: ActivityDeps['pool'], run: string): Promise<string | null> {
-  const row = await getRun(pool, run);
+  const row = await getListedRun(pool, run);
   if (row === null) return null;
   if (namespaces.size >= rememberedRuns) namespaces.clear();
   namespaces.set(run, row.namespace);

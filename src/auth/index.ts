@@ -9,6 +9,6 @@ export { makeJwtVerifier, parseJwtIssuers, type JwtIssuer, type JwtVerifier } fr
 export { importPublicKey, loadKeys, type ServiceKeys, type SigningKey } from './keys.js';
 export { bellOf, openMessage, sealMessage, type Opened, type Opening } from './sealed.js';
 export { makeSessions, sessionSeconds, type Session, type Sessions } from './session.js';
-export { currentSigningKey, makeSigningKey, standingOf, type Standing } from './signing.js';
+export { currentSigningKey, makeSigningKey, standingOf, type Keyed, type Standing } from './signing.js';
 export { makeWebhookKey, type WebhookKey } from './webhook-key.js';
 export { withRolePermissions } from './permissions.js';

@@ -38,8 +38,8 @@ export interface Opening {
   /** The run that takes it, and its environment. */
   readonly run: string;
   readonly environment: string;
-  /** What the key was when the message was stored: null where it is unknown. Rejects when the store does not answer. */
-  readonly publicKey: (keyId: string) => Promise<Standing>;
+  /** What the key that it names was when it was stored: null where it is unknown. */
+  readonly publicKey: (keyId: string) => Standing;
 }
 
 export type Opened =
@@ -47,10 +47,10 @@ export type Opened =
   | { readonly status: 'refused'; readonly reason: MessageRefusal };
 
 /** Total: either the message that this service signed for this run, or the reason why it is not taken. */
-export async function openMessage(sealed: SealedMessage, opening: Opening): Promise<Opened> {
+export function openMessage(sealed: SealedMessage, opening: Opening): Opened {
   if (sealed.run !== opening.run) return refused('wrong_run');
   if (digestOf(sealed.text) !== sealed.digest) return refused('bad_signature');
-  const key = await opening.publicKey(sealed.keyId);
+  const key = opening.publicKey(sealed.keyId);
   if (key === 'retired') return refused('retired_key');
   if (key === null || !signatureHolds(key, sealed)) return refused('bad_signature');
   const message = parseSigned(sealed.text);

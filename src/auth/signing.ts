@@ -7,7 +7,7 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import type { Queryable } from '../db/index.js';
-import { getSigningKey, unretiredSigningKeys, type NewSigningKey } from '../store/signing-keys.js';
+import { unretiredSigningKeys, type NewSigningKey } from '../store/signing-keys.js';
 import { importPublicKey, importSigningKey, type ServiceKeys, type SigningKey } from './keys.js';
 
 // Which key the service signs with, and which it takes. Both are asked of the store each time: a key that was rotated in
@@ -38,15 +38,34 @@ export function makeSigningKey(kek: Buffer): NewSigningKey {
 /** What a key is to a message that the store has had since a certain time. */
 export type Standing = KeyObject | 'retired' | null;
 
+/** A message as the store has it, and the key that it names; null: the store has none of that name. */
+export interface Keyed {
+  readonly keyId: string;
+  readonly createdAt: string;
+  readonly key: { readonly publicKey: string; readonly retiredAt: string | null } | null;
+}
+
 /**
  * Null: unknown, or not the key that its row is named after. What was stored before its key was retired is taken
  * after it too, however long no worker takes it.
  */
-export async function standingOf(q: Queryable, keyId: string, storedAt: string): Promise<Standing> {
-  const row = await getSigningKey(q, keyId);
-  if (row === null) return null;
-  const isRetired = row.retiredAt !== null && Date.parse(row.retiredAt) <= Date.parse(storedAt);
-  return isRetired ? 'retired' : importPublicKey(row);
+export function standingOf({ keyId, createdAt, key }: Keyed): Standing {
+  if (key === null) return null;
+  const isRetired = key.retiredAt !== null && Date.parse(key.retiredAt) <= Date.parse(createdAt);
+  return isRetired ? 'retired' : importOnce(keyId, key.publicKey);
+}
+
+/** Of the key that was imported last: mostly all messages are signed with one. */
+let imported: { readonly keyId: string; readonly publicKey: string; readonly object: KeyObject | null } = {
+  keyId: '',
+  publicKey: '',
+  object: null,
+};
+
+function importOnce(keyId: string, publicKey: string): KeyObject | null {
+  if (imported.keyId !== keyId || imported.publicKey !== publicKey)
+    imported = { keyId, publicKey, object: importPublicKey({ keyId, publicKey }) };
+  return imported.object;
 }
 
 const nonceBytes = 12;

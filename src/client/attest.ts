@@ -6,8 +6,8 @@ import type { SealedMessage, SignedBody } from '../model/message.js';
 import type { Principal } from '../model/principal.js';
 import type { PayloadRef } from '../model/records.js';
 import type { Refusal } from '../engine/state.js';
-import { currentSigningKey, sealMessage } from '../auth/index.js';
-import { storeTime, type Queryable, type Tx } from '../db/index.js';
+import { currentSigningKey, sealMessage, type SigningKey } from '../auth/index.js';
+import { storeTime, together, type Queryable, type Tx } from '../db/index.js';
 import { getMessage, insertMessage } from '../store/messages.js';
 import type { Trace } from './types.js';
 import type { ClientDeps } from './deps.js';
@@ -76,21 +76,44 @@ export function refuseTooLarge(values: readonly Value[]): Refusal | null {
   return null;
 }
 
-/** Signs it and keeps it with its values: from here on it is durable. */
-export async function storeMessage(
-  deps: Pick<ClientDeps, 'keys' | 'payloads'>,
+/** What messages are signed with, and when: read in the transaction that keeps them. */
+export interface Seal {
+  readonly signing: SigningKey;
+  readonly time: string;
+}
+
+export async function readSeal(deps: Pick<ClientDeps, 'keys'>, tx: Tx): Promise<Seal> {
+  const [signing, time] = await together([currentSigningKey(tx, deps.keys), storeTime(tx)]);
+  return { signing, time };
+}
+
+export interface Stored {
+  readonly message: SealedMessage;
+  readonly refs: readonly PayloadRef[];
+}
+
+/** Signs them, which are of one run, and keeps them with their values, in order: from here on they are durable. */
+export async function storeMessages(
+  deps: Pick<ClientDeps, 'payloads'>,
   tx: Tx,
-  { values, ...asked }: MessageDraft,
-): Promise<{ readonly message: SealedMessage; readonly refs: readonly PayloadRef[] }> {
-  const refs: PayloadRef[] = [];
-  for (const { role, media, text } of values)
-    refs.push(await deps.payloads.put(tx, asked.run, role, media, text));
-  const signing = await currentSigningKey(tx, deps.keys);
-  const time = await storeTime(tx);
-  const message = sealMessage({ signing }, { v: 1, ...asked, time, refs });
-  if (!(await insertMessage(tx, { message, bytes: bytesOf(values) })))
-    throw new Error(`message \`${message.id}\` was stored by another request meanwhile`);
-  return { message, refs };
+  { signing, time }: Seal,
+  drafts: readonly [MessageDraft, ...MessageDraft[]],
+): Promise<Stored[]> {
+  const values = drafts.flatMap((draft) => draft.values);
+  const left = await deps.payloads.putAll(
+    tx,
+    drafts[0].run,
+    values.map(({ role, media, text: bytes }) => ({ role, media, bytes })),
+  );
+  return together(
+    drafts.map(async ({ values: own, ...asked }) => {
+      const refs = left.splice(0, own.length);
+      const message = sealMessage({ signing }, { v: 1, ...asked, time, refs });
+      if (!(await insertMessage(tx, { message, bytes: bytesOf(own) })))
+        throw new Error(`message \`${message.id}\` was stored by another request meanwhile`);
+      return { message, refs };
+    }),
+  );
 }
 
 /**

@@ -2,7 +2,7 @@ import { isOpen, settledCode } from '../model/approval-status.js';
 import type { SealedMessage, SignedBody, SignedMessage } from '../model/message.js';
 import type { Refusal } from '../engine/state.js';
 import { isUnavailable, type Tx } from '../db/index.js';
-import { getApproval } from '../store/approvals.js';
+import { getApprovalStatus } from '../store/approvals.js';
 import { insertDecision } from '../store/decisions.js';
 import { documentOf } from '../store/document.js';
 import type { RunRow } from '../store/runs.js';
@@ -84,7 +84,7 @@ async function decide(deps: ClientDeps, waiter: Waiter, request: DecideRequest):
     whileOurs: request.whileOurs,
     refuse: (tx) => refuseSettled(tx, run, approval),
     make: () => ({ principal, body, values }),
-    beside: (tx, message, refs) =>
+    beside: (tx, { message, refs }) =>
       insertDecision(tx, {
         id: message.id,
         approval,
@@ -103,7 +103,7 @@ async function decide(deps: ClientDeps, waiter: Waiter, request: DecideRequest):
 
 /** Refuses a decision about an approval that has ended: no step would take it. */
 async function refuseSettled(tx: Tx, run: string, id: string): Promise<Refusal | null> {
-  const approval = await getApproval(tx, id);
+  const approval = await getApprovalStatus(tx, id);
   const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
   if (approval === null || approval.run !== run)
     return no('NOT_FOUND', `run \`${run}\` has no approval \`${id}\``);

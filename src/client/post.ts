@@ -1,11 +1,25 @@
 import type { MessageKind, SealedMessage } from '../model/message.js';
 import { mostDocumentBytes, mostOpenApprovals, mostOpenBytes, mostUnanswered } from '../model/limits.js';
 import { busyText, closedStatuses, type Answer, type Refusal } from '../engine/state.js';
-import { isUnavailable, withTransaction, type Pool, type Tx } from '../db/index.js';
+import { isUnavailable, together, withTransaction, type Pool, type Tx } from '../db/index.js';
 import { documentOf } from '../store/document.js';
-import { countUnanswered, getMessage, withdrawMessage } from '../store/messages.js';
+import {
+  countUnanswered,
+  getAnswer,
+  getMessage,
+  withdrawMessage,
+  type Unanswered,
+} from '../store/messages.js';
 import { getRun, lockForAsking, lockRunForShare, type RunRow } from '../store/runs.js';
-import { bytesOf, currentId, storeMessage, refuseTooLarge, type MessageDraft } from './attest.js';
+import {
+  bytesOf,
+  currentId,
+  readSeal,
+  refuseTooLarge,
+  storeMessages,
+  type MessageDraft,
+  type Stored,
+} from './attest.js';
 import { ringFor } from './bells.js';
 import type { Asking, MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';
@@ -21,11 +35,7 @@ export interface Posting {
   readonly waitMs: number;
   readonly make: (row: RunRow, id: string) => Omit<MessageDraft, 'id' | 'run' | 'environment'>;
   /** What else is durable with it. */
-  readonly beside?: (
-    tx: Tx,
-    message: SealedMessage,
-    refs: Awaited<ReturnType<typeof storeMessage>>['refs'],
-  ) => Promise<void>;
+  readonly beside?: (tx: Tx, { message, refs }: Stored) => Promise<void>;
   /** The version that the caller has seen, for a submit. */
   readonly expectedVersion?: number | null;
   /** As the request has it. */
@@ -124,9 +134,15 @@ async function findKept(pool: Pool, { run, id: asked }: Posting): Promise<Kept |
 
 async function keepMessage(deps: ClientDeps, tx: Tx, posting: Posting): Promise<Kept> {
   await lockForAsking(tx, posting.run);
-  const row = await lockRunForShare(tx, posting.run);
+  // Asked together, and answered in order: what follows the run is read behind the locks on it.
+  const [row, { id, isKept }, waiting, seal, settled] = await together([
+    lockRunForShare(tx, posting.run),
+    currentId(tx, posting.id),
+    countUnanswered(tx, posting.run),
+    readSeal(deps, tx),
+    posting.refuse?.(tx) ?? null,
+  ]);
   if (row === null) return refuse('NOT_FOUND', `no run \`${posting.run}\``);
-  const { id, isKept } = await currentId(tx, posting.id);
   if (isKept) {
     const message = await getMessage(tx, id);
     if (message === null) throw new Error(`message \`${id}\` is gone from the store`);
@@ -135,20 +151,16 @@ async function keepMessage(deps: ClientDeps, tx: Tx, posting: Posting): Promise<
   const asked = posting.make(row, id);
   const { kind } = asked.body;
   const refusal =
-    (await posting.refuse?.(tx)) ??
+    settled ??
     refuseByRow(row, kind, posting.expectedVersion ?? null) ??
     refuseTooLarge(asked.values) ??
-    (await refuseWithoutRoom(tx, row, kind, bytesOf(asked.values)));
+    refuseWithoutRoom(row, waiting, kind, bytesOf(asked.values));
   if (refusal !== null) return { kind: 'refused', refusal };
-  await posting.whileOurs?.(tx);
-  const { message, refs } = await storeMessage(deps, tx, {
-    ...asked,
-    id,
-    run: row.id,
-    environment: row.environment,
-  });
-  await posting.beside?.(tx, message, refs);
-  return { kind: 'kept', row, message, isNew: true };
+  const draft = { ...asked, id, run: row.id, environment: row.environment };
+  const [, [stored]] = await together([posting.whileOurs?.(tx), storeMessages(deps, tx, seal, [draft])]);
+  if (stored === undefined) throw new Error(`message \`${id}\` was not stored`);
+  await posting.beside?.(tx, stored);
+  return { kind: 'kept', row, message: stored.message, isNew: true };
 }
 
 function refuse(code: Refusal['code'], message: string): Extract<Kept, { kind: 'refused' }> {
@@ -188,14 +200,13 @@ function describeBusy(row: RunRow): string {
 }
 
 /** Refuses what the run has no room for; null: it has. Decisions, cancels and retries are small: only their number counts. */
-async function refuseWithoutRoom(
-  tx: Tx,
+function refuseWithoutRoom(
   row: RunRow,
+  waiting: Unanswered,
   kind: MessageKind,
   bytes: number,
-): Promise<Refusal | null> {
+): Refusal | null {
   const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
-  const waiting = await countUnanswered(tx, row.id);
   // Submits of programs take no room from decisions of people, nor from cancels and retries.
   if ((kind === 'submit' ? waiting.submits : waiting.others) >= mostUnanswered)
     return no(
@@ -276,7 +287,7 @@ export function waitForAnswer(
 /** Null: no answer yet, or the store does not answer. The message stays kept. */
 async function readAnswer({ pool }: Pick<ClientDeps, 'pool'>, id: string): Promise<Answer | null> {
   try {
-    return (await getMessage(pool, id))?.answer ?? null;
+    return await getAnswer(pool, id);
   } catch (error) {
     if (isUnavailable(error)) return null;
     throw error;

@@ -3,9 +3,18 @@ import { newId } from '../model/ids.js';
 import type { SealedMessage, SignedBody } from '../model/message.js';
 import { namespaceOf } from '../model/temporal-names.js';
 import { bellOf } from '../auth/index.js';
-import { isUnavailable, storeTime, withTransaction, type Tx } from '../db/index.js';
-import { closeUnstarted, getRun, insertRun } from '../store/runs.js';
-import { currentId, jsonValue, storeMessage, refuseTooLarge, traceValues, type Value } from './attest.js';
+import { isUnavailable, together, withTransaction, type Tx } from '../db/index.js';
+import { closeUnstarted, getListedRun, insertRun } from '../store/runs.js';
+import {
+  currentId,
+  jsonValue,
+  readSeal,
+  refuseTooLarge,
+  storeMessages,
+  traceValues,
+  type MessageDraft,
+  type Value,
+} from './attest.js';
 import { waitForAnswer } from './post.js';
 import { makeSubmission, submit } from './submit.js';
 import type { MessageOutcome, StartOutcome, StartRequest, SubmitRequest } from './types.js';
@@ -40,18 +49,13 @@ export async function startWithSubmit(
   const asked = makeSubmission(first);
   const refusal = refuseTooLarge(startValues(request)) ?? refuseTooLarge(asked.values);
   if (refusal !== null) return { status: 'answered', answer: refusal, by: 'door' };
-  const made = await withTransaction(deps.pool, async (tx) => {
-    const started = await recordStart(deps, tx, request);
-    if (started === null) return null;
-    const { run, environment } = request;
-    // An attempt that was answered with 503 has left its message withdrawn, and its run closed.
-    const { id } = await currentId(tx, first.messageId);
-    const { message } = await storeMessage(deps, tx, { ...asked, id, run, environment });
-    return { started, message };
-  });
-  if (made === null) return submit(deps, waiter, first);
-  const answered = waitForAnswer(deps, waiter, made.message, first.waitMs);
-  const rung = await temporal.startRun(deps, placeOf(request), bellOf(made.started), bellOf(made.message));
+  const kept = await withTransaction(deps.pool, (tx) =>
+    keepStart(deps, tx, request, { ...asked, id: first.messageId }),
+  );
+  const [started, message] = kept ?? [];
+  if (started === undefined || message === undefined) return submit(deps, waiter, first);
+  const answered = waitForAnswer(deps, waiter, message, first.waitMs);
+  const rung = await temporal.startRun(deps, placeOf(request), bellOf(started), bellOf(message));
   if (rung !== 'rung' && (await closeIfUnstarted(deps, request.run))) {
     answered.stop();
     await answered.outcome;
@@ -74,11 +78,27 @@ export async function recordStart(
   tx: Tx,
   request: StartRequest,
 ): Promise<SealedMessage | null> {
+  const [message = null] = (await keepStart(deps, tx, request, null)) ?? [];
+  return message;
+}
+
+/** The messages that it has kept: of the start, and of what is asked of the run first. */
+async function keepStart(
+  deps: RecordingDeps,
+  tx: Tx,
+  request: StartRequest,
+  first: Omit<MessageDraft, 'run' | 'environment'> | null,
+): Promise<readonly SealedMessage[] | null> {
   const { run, flow, flowVersion, planHash, environment, mode, principal } = request;
-  if ((await getRun(tx, run)) !== null) return null;
-  await request.whileOurs?.(tx);
+  const [known, seal, current] = await together([
+    getListedRun(tx, run),
+    readSeal(deps, tx),
+    // An attempt that was answered with 503 has left its message withdrawn, and its run closed.
+    first === null ? null : currentId(tx, first.id),
+  ]);
+  if (known !== null) return null;
   const traceId = newId('trc');
-  const time = await storeTime(tx);
+  const { time } = seal;
   await insertRun(tx, {
     id: run,
     flow,
@@ -95,8 +115,13 @@ export async function recordStart(
     updatedAt: time,
   });
   const body: SignedBody = { kind: 'start', flow, flowVersion, planHash, mode, traceId };
-  const asked = { id: startMessageId(run), run, environment, principal, body, values: startValues(request) };
-  return (await storeMessage(deps, tx, asked)).message;
+  const start = { id: startMessageId(run), run, environment, principal, body, values: startValues(request) };
+  const next = first === null || current === null ? [] : [{ ...first, id: current.id, run, environment }];
+  const [, stored] = await together([
+    request.whileOurs?.(tx),
+    storeMessages(deps, tx, seal, [start, ...next]),
+  ]);
+  return stored.map(({ message }) => message);
 }
 
 /** Closes the run in the store, so that it never runs. False where the store does not answer: the start is kept and may be taken. */

@@ -8,6 +8,8 @@ export interface PoolOptions {
   /** Shown in pg_stat_activity. */
   readonly applicationName: string;
   readonly max: number;
+  /** For who finds rows by keys that are indexed: a statement is planned once a connection, whatever its values are. */
+  readonly byKeys?: boolean;
 }
 
 /** Short, so that "Postgres is away" is an answer soon and never a hanging caller. */
@@ -20,7 +22,7 @@ const answerTimeoutMs = 20_000;
  * Connections work as `countersign_app`, which may add to the record and not change it, wherever the
  * login is allowed to take that role.
  */
-export function makePool({ url, applicationName, max }: PoolOptions): Pool {
+export function makePool({ url, applicationName, max, byKeys = false }: PoolOptions): Pool {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: applicationName,
@@ -34,6 +36,7 @@ export function makePool({ url, applicationName, max }: PoolOptions): Pool {
     keepAliveInitialDelayMillis: 10_000,
     onConnect: async (client) => {
       await takeApplicationRole(client);
+      if (byKeys) await client.query(planOnce);
       pipelineStatements(client);
     },
   });
@@ -42,11 +45,27 @@ export function makePool({ url, applicationName, max }: PoolOptions): Pool {
   return pool;
 }
 
+/** A plan that was made while a table was empty is kept when it has grown: it must not read all of it. */
+const planOnce = `set plan_cache_mode = 'force_generic_plan'; set enable_seqscan = off; set jit = off`;
+
 async function takeApplicationRole(client: pg.ClientBase): Promise<void> {
   await client.query(
     `select set_config('role', rolname, false) from pg_roles where rolname = $1 and ${canTake}`,
     [applicationRole],
   );
+}
+
+/** For reads without a transaction: what they ask at once goes to the store in one round trip. */
+export async function onOneConnection<T>(pool: Pool, read: (q: Tx) => Promise<T>): Promise<T> {
+  const q = await pool.connect();
+  let broken = true;
+  try {
+    const found = await read(q);
+    broken = false;
+    return found;
+  } finally {
+    q.release(broken);
+  }
 }
 
 /**

@@ -41,7 +41,7 @@ async function main(config: Config): Promise<void> {
   // Temporal's native core does not keep Node's event loop alive while it connects.
   const alive = setInterval(() => undefined, 60_000);
   Runtime.install({ logger: new DefaultLogger('WARN'), shutdownSignals: [] });
-  const pool = makePool({ url: databaseUrl, applicationName: 'countersign worker', max: 12 });
+  const pool = makePool({ url: databaseUrl, applicationName: 'countersign worker', max: 12, byKeys: true });
   pool.on('error', () => undefined);
   const keys = await loadKeys(config.home, process.env);
   const log = (line: string): void => void process.stderr.write(`${line}\n`);

@@ -64,17 +64,28 @@ export async function putGrant(
   );
 }
 
+export interface Grant {
+  readonly digest: string;
+  readonly consumed: boolean;
+}
+
+/** Held until the transaction ends; null: the action has none. */
+export async function lockGrant(tx: Tx, action: string): Promise<Grant | null> {
+  const { rows } = await tx.query<Grant>(
+    'select digest, consumed_at is not null as consumed from execution_grant where action = $1 for update',
+    [action],
+  );
+  return rows[0] ?? null;
+}
+
+/** `grant`: as `lockGrant` gave it in this transaction. */
 export async function consumeGrant(
   tx: Tx,
   action: string,
   digest: string,
+  grant: Grant | null,
 ): Promise<'consumed' | 'already' | 'missing' | 'mismatch'> {
-  const { rows } = await tx.query<{ digest: string; consumed: boolean }>(
-    'select digest, consumed_at is not null as consumed from execution_grant where action = $1 for update',
-    [action],
-  );
-  const grant = rows[0];
-  if (grant === undefined) return 'missing';
+  if (grant === null) return 'missing';
   if (grant.digest !== digest) return 'mismatch';
   if (grant.consumed) return 'already';
   await write(tx, 'update execution_grant set consumed_at = now() where action = $1', [action]);

@@ -112,6 +112,18 @@ export async function getApproval(q: Queryable, id: string): Promise<ApprovalRow
   return rows[0] ?? null;
 }
 
+/** What says how it stands, without what it asks for. */
+export async function getApprovalStatus(
+  q: Queryable,
+  id: string,
+): Promise<Pick<ApprovalRow, 'run' | 'status'> | null> {
+  const { rows } = await q.query<Pick<ApprovalRow, 'run' | 'status'>>(
+    'select run, status from approval where id = $1',
+    [findable(id)],
+  );
+  return rows[0] ?? null;
+}
+
 export type ListedApproval = Pick<ApprovalRow, 'id' | 'transition' | 'status' | 'roles'>;
 
 /** Of the run's, all that are open and besides the newest `most`, in order of asking; without what they ask for, which may be large. */

@@ -52,13 +52,10 @@ const ownValues = (key: HeldKey): string[] => [...values(key), key.holder];
 
 /** One holder at a time. One that has not renewed its hold for `holdMs` is taken for dead, and followed. */
 export async function claimKey(q: Queryable, key: HeldKey, ask: Ask): Promise<Claim> {
-  await q.query(
-    `delete from idempotency where ${where} and created_at < now() - interval '24 hours'`,
-    values(key),
-  );
   const { mayAdd = true } = ask;
-  const isNew = mayAdd && (await insertRow(q, key, ask));
-  if (isNew) return { kind: 'claimed', effectId: ask.effectId };
+  const add = async (): Promise<boolean> => mayAdd && (await insertRow(q, key, ask));
+  if ((await add()) || ((await forgetOld(q, key)) && (await add())))
+    return { kind: 'claimed', effectId: ask.effectId };
   const row = await findRow(q, key);
   if (row === undefined) return { kind: mayAdd ? 'in_progress' : 'full' };
   if (row.bodyHash !== ask.bodyHash) return { kind: 'reused' };
@@ -70,6 +67,15 @@ export async function claimKey(q: Queryable, key: HeldKey, ask: Ask): Promise<Cl
     [...values(key), ask.holdMs, key.holder],
   );
   return taken.rowCount === 1 ? { kind: 'claimed', effectId: row.effectId } : { kind: 'in_progress' };
+}
+
+/** False: there is none, or it still counts. */
+async function forgetOld(q: Queryable, key: ClaimKey): Promise<boolean> {
+  const { rowCount } = await q.query(
+    `delete from idempotency where ${where} and created_at < now() - interval '24 hours'`,
+    values(key),
+  );
+  return rowCount === 1;
 }
 
 async function findRow(q: Queryable, key: ClaimKey): Promise<Row | undefined> {

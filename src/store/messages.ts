@@ -14,15 +14,33 @@ export interface MessageRow extends SealedMessage {
   readonly isWithdrawn: boolean;
 }
 
+/** A message with the key that it names, as the store has it; null: it has none of that name. */
+export interface LockedMessage extends MessageRow {
+  readonly key: { readonly publicKey: string; readonly retiredAt: string | null } | null;
+}
+
 interface StoredRow extends Omit<MessageRow, 'answer'> {
   readonly answer: string | null;
+}
+
+interface LockedRow extends StoredRow {
+  readonly publicKey: string | null;
+  readonly retiredAt: string | null;
 }
 
 const columns = `id, run, kind, text, digest, key_id as "keyId", signature, created_at as "createdAt", rev, answer,
   withdrawn_at is not null as "isWithdrawn"`;
 
+const withKey = `m.id, m.run, m.kind, m.text, m.digest, m.key_id as "keyId", m.signature, m.created_at as "createdAt", m.rev, m.answer,
+  m.withdrawn_at is not null as "isWithdrawn", k.public_key as "publicKey", k.retired_at as "retiredAt"
+  from message m left join signing_key k on k.key_id = m.key_id`;
+
 function rowOf({ answer, ...row }: StoredRow): MessageRow {
   return { ...row, answer: answer === null ? null : (JSON.parse(answer) as Answer) };
+}
+
+function lockedRowOf({ publicKey, retiredAt, ...row }: LockedRow): LockedMessage {
+  return { ...rowOf(row), key: publicKey === null ? null : { publicKey, retiredAt } };
 }
 
 /** False: there is a message of this id already, and it stays as it is. */
@@ -52,13 +70,23 @@ export async function getMessage(q: Queryable, id: string): Promise<MessageRow |
   return rows[0] === undefined ? null : rowOf(rows[0]);
 }
 
+/** Null: there is none yet, or no such message. */
+export async function getAnswer(q: Queryable, id: string): Promise<Answer | null> {
+  const { rows } = await q.query<Pick<StoredRow, 'answer'>>('select answer from message where id = $1', [
+    findable(id),
+  ]);
+  const answer = rows[0]?.answer ?? null;
+  return answer === null ? null : (JSON.parse(answer) as Answer);
+}
+
 /** The run's own messages of these ids, in the order in which they were stored, held until the transaction ends. */
-export async function lockMessages(tx: Tx, run: string, ids: readonly string[]): Promise<MessageRow[]> {
-  const { rows } = await tx.query<StoredRow>(
-    `select ${columns} from message where run = $1 and id = any($2) order by seq for update`,
+export async function lockMessages(tx: Tx, run: string, ids: readonly string[]): Promise<LockedMessage[]> {
+  if (ids.length === 0) return [];
+  const { rows } = await tx.query<LockedRow>(
+    `select ${withKey} where m.run = $1 and m.id = any($2) order by m.seq for update of m`,
     [run, ids.map(findable)],
   );
-  return rows.map(rowOf);
+  return rows.map(lockedRowOf);
 }
 
 /** Those that no step has taken, oldest first, held until the transaction ends. */
@@ -70,13 +98,13 @@ export async function lockUntaken(
     except,
     limit,
   }: { readonly kind: MessageKind | null; readonly except: readonly string[]; readonly limit: number },
-): Promise<MessageRow[]> {
-  const { rows } = await tx.query<StoredRow>(
-    `select ${columns} from message where run = $1 and rev is null and answer is null and withdrawn_at is null
-        and ($2::text is null or kind = $2) and id <> all ($3) order by seq limit $4 for update`,
+): Promise<LockedMessage[]> {
+  const { rows } = await tx.query<LockedRow>(
+    `select ${withKey} where m.run = $1 and m.rev is null and m.answer is null and m.withdrawn_at is null
+        and ($2::text is null or m.kind = $2) and m.id <> all ($3) order by m.seq limit $4 for update of m`,
     [run, kind, except, limit],
   );
-  return rows.map(rowOf);
+  return rows.map(lockedRowOf);
 }
 
 /** Which of these ids are messages of other runs. */

@@ -12,7 +12,7 @@ import type { Arrival, ExecuteInput, Stepped, StepInput, StepResult } from '../.
 import { makePolicies } from '../../src/service/index.js';
 import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
 import { bellOf, loadKeys, sealMessage, type ServiceKeys } from '../../src/auth/index.js';
-import { jsonValue, storeMessage, textValue, type Value } from '../../src/client/attest.js';
+import { jsonValue, textValue, type Value } from '../../src/client/attest.js';
 import { recordStart } from '../../src/client/index.js';
 import { withTransaction, type Tx } from '../../src/db/index.js';
 import type { Answer, RunState } from '../../src/engine/state.js';
@@ -24,6 +24,7 @@ import { putSigningKey } from '../../src/store/signing-keys.js';
 import { resolveVersion } from '../../src/store/flows.js';
 import { getMessage, insertMessage } from '../../src/store/messages.js';
 import { getRun, type RunRow } from '../../src/store/runs.js';
+import { storeMessage } from '../../testing/messages.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 
 // The hands of a run on a real Postgres, one step at a time: what a test forces lies between two of them.

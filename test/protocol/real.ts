@@ -137,9 +137,9 @@ async function one(actors: Actors, going: Going, event: EventKind): Promise<stri
     case 'escalate': {
       const want = event === 'deadline' ? 'expired' : 'escalated';
       // An approval whose time passed both marks is judged by `isOvertaken`.
-      await until(`${target.approval} to be ${want}`, async () =>
-        [want, 'expired'].includes(await statusOf(actors, target.approval)),
-      );
+      const isSo = async (): Promise<boolean> =>
+        [want, 'expired'].includes(await statusOf(actors, target.approval));
+      await until(`${target.approval} to be ${want}`, isSo, 2_000 * Math.max(...stages));
       if (open !== undefined) open.fired += 1;
       return 'done';
     }

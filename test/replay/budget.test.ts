@@ -47,10 +47,10 @@ describe("a governed run's history", () => {
     return events.map((one) => one.eventType.replace('EVENT_TYPE_', ''));
   };
 
-  /** Start and first submit in one call, as the API sends them. */
-  async function parkInOneCall(): Promise<Parked> {
+  async function parkApart(): Promise<Parked> {
     const request = governed.startRequest();
-    const sent = await governed.client.startWithSubmit(request, governed.submitRequest(request.run));
+    assert.equal((await governed.client.start(request)).status, 'settled');
+    const sent = await governed.client.submit(governed.submitRequest(request.run));
     assert.ok(sent.status === 'answered' && sent.answer.status === 'pending', JSON.stringify(sent));
     const row = await getApproval(governed.deps.pool, sent.answer.approval);
     assert.ok(row);
@@ -58,7 +58,7 @@ describe("a governed run's history", () => {
   }
 
   it('has 20 events with the timer of its gate, in 3 workflow tasks, when start and submit come in one call', async () => {
-    const parked = await parkInOneCall();
+    const parked = await governed.park();
     await governed.approve(parked);
     await governed.ended(parked.run);
     const events = await eventsOf(parked.run);
@@ -70,7 +70,7 @@ describe("a governed run's history", () => {
   });
 
   it('has four more where start and submit come apart', async () => {
-    const parked = await governed.park();
+    const parked = await parkApart();
     await governed.approve(parked);
     await governed.ended(parked.run);
     const events = await eventsOf(parked.run);

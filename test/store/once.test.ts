@@ -4,6 +4,7 @@ import { newId } from '../../src/model/ids.js';
 import { listen, withTransaction } from '../../src/db/index.js';
 import {
   consumeGrant,
+  lockGrant,
   findEarlierEffect,
   finishAttempt,
   listAttempts,
@@ -139,7 +140,9 @@ describe('an execution', () => {
     await putRun(database.pool, 'run_grant');
     await putApproval(database.pool, 'run_grant', 'apr_grant');
     const consume = (digest: string): Promise<string> =>
-      withTransaction(database.pool, (tx) => consumeGrant(tx, 'act_apr_grant', digest));
+      withTransaction(database.pool, async (tx) =>
+        consumeGrant(tx, 'act_apr_grant', digest, await lockGrant(tx, 'act_apr_grant')),
+      );
     assert.equal(await consume('sha256:d'), 'missing');
     await withTransaction(database.pool, (tx) =>
       putGrant(tx, { action: 'act_apr_grant', run: 'run_grant', digest: 'sha256:d' }),

@@ -73,7 +73,14 @@ describe('on a real store', () => {
     ['its plan is gone', { plan: () => Promise.resolve(null) }],
     ['its plan cannot be read', { plan: () => Promise.reject(new Error('half a plan')) }],
     ['a value that it holds is gone', { readValue: () => Promise.reject(new Error('erased')) }],
-    ['a key cannot be read', { publicKey: () => Promise.reject(new Error('half a key')) }],
+    [
+      'a key cannot be read',
+      {
+        publicKey: () => {
+          throw new Error('half a key');
+        },
+      },
+    ],
     ['who published its flow is unknown', { people: () => Promise.reject(new Error('nobody')) }],
   ];
   for (const [name, change] of broken)
@@ -231,7 +238,7 @@ describe('on a real store', () => {
   it('a run whose start is refused has failed, and whoever asked it is told', async () => {
     const run = await ground.start({
       ...ground.deps,
-      publicKey: () => Promise.resolve(null),
+      publicKey: () => null,
     });
     const ended = await run.kernel.ended;
     assert.equal(ended.kind, 'refused');

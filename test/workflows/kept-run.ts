@@ -6,7 +6,7 @@ import { makeDeps, type ActivityDeps } from '../../src/activities/deps.js';
 import { makePolicies } from '../../src/service/index.js';
 import { makePayloads, makeServiceChain, verifyChain } from '../../src/audit/index.js';
 import { bellOf, loadKeys } from '../../src/auth/index.js';
-import { jsonValue, storeMessage, textValue } from '../../src/client/attest.js';
+import { jsonValue, textValue } from '../../src/client/attest.js';
 import { recordStart } from '../../src/client/index.js';
 import { withTransaction, type Tx } from '../../src/db/index.js';
 import type { Answer } from '../../src/engine/state.js';
@@ -18,6 +18,7 @@ import { resolveVersion } from '../../src/store/flows.js';
 import { getMessage } from '../../src/store/messages.js';
 import { getRun, type RunRow } from '../../src/store/runs.js';
 import { putSigningKey } from '../../src/store/signing-keys.js';
+import { storeMessage } from '../../testing/messages.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { runKernel, type LocalKernel } from '../../testing/kernel.js';
 

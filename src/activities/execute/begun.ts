@@ -1,35 +1,101 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import { hasEffect } from '../../executors/index.js';
-import type { Executing, Outcome } from '../../engine/state.js';
+import type { Plan } from '../../engine/plan.js';
+import type { Executing, Kit, Outcome } from '../../engine/state.js';
+import type { PolicySet } from '../../model/policy-set.js';
 import type { ExecutorResult } from '../../executors/types.js';
-import type { Tx } from '../../db/index.js';
-import { findEarlierEffect, type EarlierEffect, type Holder } from '../../store/actions.js';
-import type { RunRow } from '../../store/runs.js';
+import { storeTime, valueOf, type Tx } from '../../db/index.js';
+import {
+  findEarlierEffect,
+  listAttempts,
+  type AttemptRow,
+  type EarlierEffect,
+  type Holder,
+} from '../../store/actions.js';
+import { requirePlan } from '../../store/cached.js';
+import { lockRun, type RunRow } from '../../store/runs.js';
 import type { NextAttempt } from './attempts.js';
 import type { Target } from './call.js';
 import type { ActivityDeps } from '../deps.js';
 import { isAsWritten, loadRun, type LoadedRun } from '../step/document.js';
-import type { Stepped } from '../types.js';
+import { loadKit } from '../step/rights.js';
+import type { ExecuteInput, Stepped } from '../types.js';
 
 // What an attempt's beginning and its end have in common.
 
-export interface Begun {
-  readonly kind: 'begun';
+/** An action that its run executes. */
+interface Executed {
   readonly row: RunRow;
   readonly loaded: LoadedRun;
   readonly executing: Executing;
+}
+
+/** With what a step of the run is decided by. */
+export interface Held extends Executed {
+  readonly plan: Plan;
+  readonly policySet: PolicySet;
+  readonly kit: Kit;
+  /** Of the store, behind the lock on the run. */
+  readonly time: string;
+}
+
+export interface Begun extends Executed {
+  readonly kind: 'begun';
   readonly next: Extract<NextAttempt, { kind: 'attempt' }>;
   readonly target: Target;
   readonly startedAt: string;
   readonly holder: Holder;
 }
 
-export type Held = Pick<Begun, 'row' | 'loaded' | 'executing'>;
-
 export type Settled = { readonly kind: 'settled'; readonly result: Stepped };
 
+export interface LockedExecution {
+  /** Null: the store does not know the run, or it has taken no step. */
+  readonly run: Pick<Executed, 'row' | 'loaded'> | null;
+  readonly attempts: readonly AttemptRow[];
+  readonly time: string;
+  /** Throws where they could not be read: what needs none of them goes on. */
+  readonly policySet: () => PolicySet;
+}
+
+/** The run behind its lock, and what is read with it: asked together, and answered in order. */
+export async function lockExecution(
+  deps: ActivityDeps,
+  tx: Tx,
+  { run, action }: ExecuteInput,
+): Promise<LockedExecution> {
+  const [locked, attempts, time, policies] = await Promise.allSettled([
+    lockRun(tx, run),
+    listAttempts(tx, action),
+    storeTime(tx),
+    deps.policySet(tx),
+  ]);
+  const row = valueOf(locked);
+  const loaded = row === null ? null : await loadUnchanged(deps, tx, row);
+  return {
+    run: row === null || loaded === null ? null : { row, loaded },
+    attempts: valueOf(attempts),
+    time: valueOf(time),
+    policySet: () => valueOf(policies),
+  };
+}
+
+/** Reads what its next step is decided by. */
+export async function loadHeld(
+  deps: ActivityDeps,
+  tx: Tx,
+  executed: Executed,
+  { time, policySet: policies }: Pick<LockedExecution, 'time' | 'policySet'>,
+): Promise<Held> {
+  const { row, loaded } = executed;
+  const plan = await requirePlan(deps.plan, tx, row.planHash);
+  const policySet = policies();
+  const kit = await loadKit(deps, tx, row, plan, policySet, loaded.state);
+  return { ...executed, plan, policySet, kit, time };
+}
+
 /** Nothing is built on a document that somebody has changed: the next step makes its run stuck. */
-export async function loadUnchanged(deps: ActivityDeps, tx: Tx, row: RunRow): Promise<LoadedRun | null> {
+async function loadUnchanged(deps: ActivityDeps, tx: Tx, row: RunRow): Promise<LoadedRun | null> {
   if (isAsWritten(row)) return loadRun(deps, tx, row);
   const message = `the document of run \`${row.id}\` is not the one that its step ${row.rev} wrote`;
   throw ApplicationFailure.nonRetryable(message, 'DOCUMENT_CHANGED');

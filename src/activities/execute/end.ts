@@ -1,13 +1,22 @@
 import { hasEffect } from '../../executors/index.js';
 import type { Outcome, RunState } from '../../engine/state.js';
+import type { PayloadRef } from '../../model/records.js';
 import type { ExecutorResult } from '../../executors/types.js';
 import { appendRun } from '../../audit/index.js';
-import { storeTime, type Tx } from '../../db/index.js';
-import { endLease, finishAttempt, listAttempts, type AttemptRow } from '../../store/actions.js';
-import { findStep, lockRun } from '../../store/runs.js';
+import { together, type Tx } from '../../db/index.js';
+import { endLease, finishAttempt, type AttemptRow, type Holder } from '../../store/actions.js';
+import { findStep } from '../../store/runs.js';
 import { dataOfAnswer, makeAttemptFact, makeRetryFacts, scopeOf } from './attempt-facts.js';
 import { judgeAndFollow, waitMsOf } from './attempts.js';
-import { findEffectBefore, loadUnchanged, outcomeOf, type Begun, type Held, type Settled } from './begun.js';
+import {
+  findEffectBefore,
+  loadHeld,
+  lockExecution,
+  outcomeOf,
+  type Begun,
+  type Held,
+  type Settled,
+} from './begun.js';
 import type { ActivityDeps } from '../deps.js';
 import type { StoredStep } from '../step/persist.js';
 import { settleOutcome } from './settle.js';
@@ -29,11 +38,10 @@ export async function endAttempt(
 ): Promise<Ended> {
   const { executing, next } = begun;
   const action = executing.action.id;
-  const [row, attempts] = await Promise.all([lockRun(tx, begun.row.id), listAttempts(tx, action)]);
-  const loaded = row === null ? null : await loadUnchanged(deps, tx, row);
-  if (row === null || loaded === null) throw new Error(`run ${begun.row.id} is gone from the store`);
-  const finishedAt = await storeTime(tx);
-  const before = await findEarlierEnd(tx, loaded.state, begun, result, attempts, finishedAt);
+  const locked = await lockExecution(deps, tx, { run: begun.row.id, action });
+  const { run, attempts, time: finishedAt } = locked;
+  if (run === null) throw new Error(`run ${begun.row.id} is gone from the store`);
+  const before = await findEarlierEnd(tx, run.loaded.state, begun, result, attempts, finishedAt);
   if (before !== null) {
     // The call is over, whatever the run was told meanwhile.
     await endLease(tx, { action, attempt: next.attempt }, begun.holder);
@@ -41,32 +49,39 @@ export async function endAttempt(
   }
   const timing: Timing = {
     startedAt: begun.startedAt,
-    finishedAt,
     durationMs: Date.parse(finishedAt) - Date.parse(begun.startedAt),
   };
-  const held: Held & Pick<Begun, 'holder'> = { row, loaded, executing, holder: begun.holder };
-  return result.status === 'succeeded'
-    ? endSucceeded(deps, tx, held, next, result, timing)
-    : endFailed(deps, tx, held, next, attempts, result, timing);
+  const loading = loadHeld(deps, tx, { ...run, executing }, locked);
+  const { holder } = begun;
+  if (result.status === 'failed')
+    return endFailed(deps, tx, await loading, holder, next, attempts, result, timing);
+  const text = JSON.stringify(result.output ?? null);
+  const [held, outputRef] = await together([
+    loading,
+    deps.payloads.put(tx, run.row.id, 'output', 'application/json', text),
+  ]);
+  return endSucceeded(deps, tx, held, holder, next, { ...result, outputRef }, timing);
 }
 
 interface Timing {
   readonly startedAt: string;
-  readonly finishedAt: string;
   readonly durationMs: number;
 }
+
+/** Its output is kept already. */
+type Succeeded = Extract<ExecutorResult, { status: 'succeeded' }> & { readonly outputRef: PayloadRef };
 
 async function endSucceeded(
   deps: ActivityDeps,
   tx: Tx,
-  { row, loaded, executing, holder }: Held & Pick<Begun, 'holder'>,
+  held: Held,
+  holder: Holder,
   { attempt, executor }: Begun['next'],
-  result: Extract<ExecutorResult, { status: 'succeeded' }>,
-  { finishedAt, ...timing }: Timing,
+  result: Succeeded,
+  timing: Timing,
 ): Promise<Ended> {
+  const { loaded, executing, time: finishedAt } = held;
   const { id: action } = executing.action;
-  const text = JSON.stringify(result.output ?? null);
-  const outputRef = await deps.payloads.put(tx, row.id, 'output', 'application/json', text);
   const effectPossible = hasEffect(executing, executor);
   const end = { outcome: 'succeeded', errorClass: null, effectPossible, nextAt: null } as const;
   await finishAttempt(tx, { ...end, action, attempt, finishedAt }, holder);
@@ -76,21 +91,22 @@ async function endSucceeded(
     ...(loaded.state.mode === 'shadow' ? { mode: 'shadow' } : {}),
   };
   const fact = makeAttemptFact(executing, attempt, 'executor.succeeded', finishedAt, data);
-  const { output, response, evidence } = result;
+  const { output, response, evidence, outputRef } = result;
   const outcome: Outcome = { status: 'succeeded', output, response, evidence, attempt, outputRef };
-  const facts = [{ ...fact, refs: [outputRef] }];
-  return { kind: 'settled', result: await settleOutcome(deps, tx, row, loaded, executing, outcome, facts) };
+  return settleOutcome(deps, tx, held, outcome, [{ ...fact, refs: [outputRef] }]);
 }
 
 async function endFailed(
   deps: ActivityDeps,
   tx: Tx,
-  { row, loaded, executing, holder }: Held & Pick<Begun, 'holder'>,
+  held: Held,
+  holder: Holder,
   next: Begun['next'],
   attempts: readonly AttemptRow[],
   result: Extract<ExecutorResult, { status: 'failed' }>,
-  { finishedAt, ...timing }: Timing,
+  timing: Timing,
 ): Promise<Ended> {
+  const { row, loaded, executing, time: finishedAt } = held;
   const { attempt } = next;
   const finishedMs = Date.parse(finishedAt);
   const before = await findEffectBefore(tx, executing, next);
@@ -125,7 +141,7 @@ async function endFailed(
     return { kind: 'again', delayMs };
   }
   const outcome = outcomeOf(judged, attempt, before);
-  return { kind: 'settled', result: await settleOutcome(deps, tx, row, loaded, executing, outcome, facts) };
+  return settleOutcome(deps, tx, held, outcome, facts);
 }
 
 /** Another process has taken over the same attempt: a failure of this process's call does not end it. */

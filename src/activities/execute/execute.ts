@@ -1,28 +1,26 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import { hasEffect } from '../../executors/index.js';
-import type { Executing, Kit, Outcome } from '../../engine/state.js';
-import type { PolicySet } from '../../model/policy-set.js';
+import type { Executing, Outcome } from '../../engine/state.js';
 import { appendRun } from '../../audit/index.js';
-import { storeTime, withTransaction, type Tx } from '../../db/index.js';
-import { finishAttempt, listAttempts, type Holder } from '../../store/actions.js';
-import { requirePlan } from '../../store/cached.js';
-import { findStep, lockRun } from '../../store/runs.js';
+import { together, withTransaction, type Tx } from '../../db/index.js';
+import { finishAttempt, type Holder } from '../../store/actions.js';
+import { findStep } from '../../store/runs.js';
 import { isCalledOff, judgeDenial, chooseNextAttempt, waitMsOf, type NextAttempt } from './attempts.js';
 import { abandon, unknownEnd, keyedEffectOf } from './abandoned.js';
 import { makeAttemptFact, makeGuardFact, scopeOf, dataOfStart } from './attempt-facts.js';
 import { performCall, targetOf } from './call.js';
 import type { ActivityDeps } from '../deps.js';
-import { grantProblem, type GrantProblem } from './grants.js';
+import { grantProblem, loadGrantFacts, type GrantProblem } from './grants.js';
 import { toStorableResult } from './storable-result.js';
 import { runAloneHere, leaseAttempt, leaseMs, marginMs, findOtherUnderWay } from './leases.js';
 import type { StoredStep } from '../step/persist.js';
 import { retryWhileUnavailable, type Surroundings } from '../retry-while-unavailable.js';
-import { loadKit } from '../step/rights.js';
 import { settleOutcome } from './settle.js';
 import { makeSlotHold, type SlotHold } from './call-slots.js';
 import {
   findEffectBefore,
-  loadUnchanged,
+  loadHeld,
+  lockExecution,
   makeNotExecutingFailure,
   outcomeOf,
   type Begun,
@@ -110,35 +108,35 @@ async function beginAttempt(
 ): Promise<Begun | Settled> {
   const { owner, process } = around;
   const holder: Holder = { owner, process };
-  const [row, attempts] = await Promise.all([lockRun(tx, input.run), listAttempts(tx, input.action)]);
-  const loaded = row === null ? null : await loadUnchanged(deps, tx, row);
-  if (row === null || loaded === null)
+  const locked = await lockExecution(deps, tx, input);
+  const { run, attempts, time: startedAt } = locked;
+  if (run === null)
     throw ApplicationFailure.nonRetryable(`no run \`${input.run}\` in the store`, 'UNKNOWN_RUN');
+  const { row, loaded } = run;
   const { executing } = loaded.state;
   if (executing === null || executing.action.id !== input.action) {
     const stored = await findStep(tx, input.run, `outcome:${input.action}`);
     if (stored === null) throw makeNotExecutingFailure(input.run, input.action);
     return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
   }
-  const other = await findOtherUnderWay(tx, executing, holder);
+  const [other, held, grantFacts] = await together([
+    findOtherUnderWay(tx, executing, holder),
+    loadHeld(deps, tx, { ...run, executing }, locked),
+    loadGrantFacts(tx, row.id, executing, attempts),
+  ]);
   if (other !== null) throw other;
-  const startedAt = await storeTime(tx);
   const now = Date.parse(startedAt);
-  const held: Held = { row, loaded, executing };
   if (isCalledOff(loaded.state, attempts, now)) {
     const { result, fact } = await abandon(tx, keyedEffectOf(executing), attempts, null, startedAt);
-    const facts = [fact(executing)];
-    return { kind: 'settled', result: await settleOutcome(deps, tx, row, loaded, executing, result, facts) };
+    return settleOutcome(deps, tx, held, result, [fact(executing)]);
   }
   const waitMs = waitMsOf(attempts, now);
   if (waitMs > 0) throw makeRetryFailure(executing, attempts.length, waitMs);
   const next = chooseNextAttempt(executing, attempts);
-  if (next.kind === 'unknown') return settleLost(deps, tx, held, next, startedAt);
+  if (next.kind === 'unknown') return settleLost(deps, tx, held, next);
   slots.take(executing, next.executor, row.environment);
-  const policySet = await deps.policySet(tx);
-  const kit = await kitOf(deps, tx, held, policySet);
-  const refused = await grantProblem(deps, tx, kit, loaded.state, executing, attempts);
-  if (refused !== null) return settleDenied(deps, tx, held, next, refused, startedAt);
+  const refused = await grantProblem(tx, held, attempts, grantFacts);
+  if (refused !== null) return settleDenied(deps, tx, held, next, refused);
   around.allow(marginMs);
   await leaseAttempt(tx, executing, next, holder, startedAt);
   if (!next.resumed) {
@@ -146,38 +144,33 @@ async function beginAttempt(
     const fact = makeAttemptFact(executing, next.attempt, 'executor.started', startedAt, data);
     await appendRun(tx, scopeOf(row), [{ ...fact, refs: executing.action.refs }]);
   }
-  const target = targetOf(policySet, next.executor, row.environment);
-  return { kind: 'begun', ...held, next, target, startedAt, holder };
-}
-
-async function kitOf(deps: ActivityDeps, tx: Tx, { row, loaded }: Held, policySet: PolicySet): Promise<Kit> {
-  const plan = await requirePlan(deps.plan, tx, row.planHash);
-  return loadKit(deps, tx, row, plan, policySet, loaded.state);
+  const target = targetOf(held.policySet, next.executor, row.environment);
+  return { kind: 'begun', ...run, executing, next, target, startedAt, holder };
 }
 
 /** The worker was lost after the intent, and doing it again might do it twice: a person decides. */
 async function settleLost(
   deps: ActivityDeps,
   tx: Tx,
-  { row, loaded, executing }: Held,
+  held: Held,
   { attempt, message }: Extract<NextAttempt, { kind: 'unknown' }>,
-  time: string,
 ): Promise<Settled> {
+  const { executing, time } = held;
   const end = { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time };
   await finishAttempt(tx, end, null);
   const fact = makeAttemptFact(executing, attempt, 'executor.unknown', time, { message });
   const outcome: Outcome = { status: 'unknown', message, attempt };
-  return { kind: 'settled', result: await settleOutcome(deps, tx, row, loaded, executing, outcome, [fact]) };
+  return settleOutcome(deps, tx, held, outcome, [fact]);
 }
 
 async function settleDenied(
   deps: ActivityDeps,
   tx: Tx,
-  { row, loaded, executing }: Held,
+  held: Held,
   next: Begun['next'],
   { code, message, guard }: GrantProblem,
-  time: string,
 ): Promise<Settled> {
+  const { executing, time } = held;
   const { attempt } = next;
   const before = await findEffectBefore(tx, executing, next);
   const judged = judgeDenial(message, before);
@@ -190,5 +183,5 @@ async function settleDenied(
     ...(guard === null ? [] : [makeGuardFact(executing, attempt, time, guard)]),
     makeAttemptFact(executing, attempt, type, time, { code, message: judged.message }),
   ];
-  return { kind: 'settled', result: await settleOutcome(deps, tx, row, loaded, executing, outcome, facts) };
+  return settleOutcome(deps, tx, held, outcome, facts);
 }

@@ -14,17 +14,43 @@ import {
   shownDigest,
 } from '../../engine/index.js';
 import type { OnEnter, Plan, Transition } from '../../engine/plan.js';
-import type { ApprovalState, Executing, GuardReport, Kit, RunState } from '../../engine/state.js';
+import type { Executing, GuardReport, Kit, RunState } from '../../engine/state.js';
 import { approvedDigests } from '../../audit/index.js';
-import type { Tx } from '../../db/index.js';
-import { consumeGrant, type AttemptRow } from '../../store/actions.js';
-import { getApproval } from '../../store/approvals.js';
-import type { ActivityDeps } from '../deps.js';
+import { together, type Tx } from '../../db/index.js';
+import { consumeGrant, lockGrant, type AttemptRow, type Grant } from '../../store/actions.js';
+import { getApproval, type ApprovalRow } from '../../store/approvals.js';
+import type { Held } from './begun.js';
 
 export interface GrantProblem {
   readonly code: 'DIGEST_MISMATCH' | 'GUARD_REJECTED';
   readonly message: string;
   readonly guard: GuardReport | null;
+}
+
+/** What the store says of a grant and of its approval. */
+export interface GrantFacts {
+  /** Digests of the action that the record says were approved. */
+  readonly approved: readonly string[];
+  /** Null: it has none, or the store has no such row. */
+  readonly approval: ApprovalRow | null;
+  /** Null: there is none, or the action was begun before. */
+  readonly grant: Grant | null;
+}
+
+/** Asked together; the grant is held until the transaction ends. */
+export async function loadGrantFacts(
+  tx: Tx,
+  run: string,
+  { action }: Executing,
+  attempts: readonly AttemptRow[],
+): Promise<GrantFacts> {
+  const { approval: id } = action;
+  const [approved, approval, grant] = await together([
+    id === null ? [] : approvedDigests(tx, run, id),
+    id === null ? null : getApproval(tx, id),
+    attempts.length > 0 ? null : lockGrant(tx, action.id),
+  ]);
+  return { approved, approval, grant };
 }
 
 /**
@@ -33,14 +59,12 @@ export interface GrantProblem {
  * long as nothing of it can have happened. `kit` is made of the policies that the call will use.
  */
 export async function grantProblem(
-  deps: ActivityDeps,
   tx: Tx,
-  kit: Kit,
-  run: RunState,
-  executing: Executing,
+  held: Held,
   attempts: readonly AttemptRow[],
+  facts: GrantFacts,
 ): Promise<GrantProblem | null> {
-  const found = await findProblem(deps, tx, kit, run, executing, attempts);
+  const found = await findProblem(tx, held, attempts, facts);
   if (found === null) return null;
   if (typeof found === 'string') return { code: 'DIGEST_MISMATCH', message: found, guard: null };
   const message = `guard ${found.index} (${found.kind}) no longer passes: ${found.reason}`;
@@ -48,12 +72,10 @@ export async function grantProblem(
 }
 
 async function findProblem(
-  deps: ActivityDeps,
   tx: Tx,
-  kit: Kit,
-  run: RunState,
-  executing: Executing,
+  { plan, kit, loaded: { state: run }, executing }: Held,
   attempts: readonly AttemptRow[],
+  facts: GrantFacts,
 ): Promise<string | GuardReport | null> {
   const { action } = executing;
   const approval = run.approvals.find(({ id }) => id === action.approval);
@@ -61,13 +83,12 @@ async function findProblem(
     return 'the approval that this action names does not exist';
   const digest = bindingDigest(kit, run, action, boundRules(approval?.gates ?? []));
   if (digest !== action.digest) return 'what would run is not what was checked and approved';
-  if (approval !== undefined && !(await wasApproved(tx, run, approval.id, digest)))
+  if (approval !== undefined && !wasApproved(facts, digest))
     return 'the record of its decisions names another action than the one that would run';
   // The digest names the plan and the plan names the call: the copy of the call in the run's state is checked against it.
-  const plan = await deps.plan(tx, run.planHash);
-  const planned = plan === null ? null : findPlannedStep(plan, run, executing);
+  const planned = findPlannedStep(plan, run, executing);
   if (planned === null) return "what would run is not what the run's plan says";
-  const changed = approval === undefined ? null : await findChange(tx, kit, run, executing, approval);
+  const changed = approval === undefined ? null : findChange(kit, run, executing, facts);
   if (changed !== null) return changed;
   if (attempts.some(({ outcome, effectPossible }) => outcome === null || effectPossible)) return null;
   const refusing = 'guards' in planned ? guardRefusing(kit, run, planned, action) : null;
@@ -78,32 +99,29 @@ async function findProblem(
     missingUnderFloors({ ...planned, tier: planned.tier ?? null }, approval, kit) ??
     ('guards' in planned ? askedForNow(kit, run, planned, action, approval) : null);
   if (missing !== null || attempts.length > 0) return missing;
-  const grant = await consumeGrant(tx, action.id, digest);
+  const grant = await consumeGrant(tx, action.id, digest, facts.grant);
   return grant === 'consumed' ? null : `this action has no unused grant for its digest (${grant})`;
 }
 
 /** What has changed since it was approved: the call's connections, what it reads of the run, or the stored card; null: nothing. */
-async function findChange(
-  tx: Tx,
+function findChange(
   kit: Kit,
   run: RunState,
   executing: Executing,
-  { id }: ApprovalState,
-): Promise<string | null> {
+  { approval: row }: GrantFacts,
+): string | null {
   const { bound } = executing.action;
   if (connectionsDigest(kit, executing) !== bound.connections) return connectionProblem(kit, executing, run);
   const reads = changedReads(bound.reads, readsOf(kit, executing, run));
   if (reads.length > 0) return readsProblem(reads);
-  const row = await getApproval(tx, id);
   return row !== null && shownDigest(kit, row.doc) === bound.shown
     ? null
     : 'what the store has as shown to the approvers is not what they were shown';
 }
 
 /** Checks the digest in the run's state against those that the approvers named. */
-async function wasApproved(tx: Tx, { run }: RunState, approval: string, digest: string): Promise<boolean> {
-  const named = await approvedDigests(tx, run, approval);
-  return named.length > 0 && named.every((approved) => approved === digest);
+function wasApproved({ approved }: GrantFacts, digest: string): boolean {
+  return approved.length > 0 && approved.every((named) => named === digest);
 }
 
 /** The step of the plan whose call would be made; null: the plan has none, or another call. */

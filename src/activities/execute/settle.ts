@@ -1,29 +1,19 @@
 import type { Decision, Executing, Outcome } from '../../engine/state.js';
 import type { Fact } from '../../model/records.js';
-import { storeTime, type Tx } from '../../db/index.js';
-import { requirePlan } from '../../store/cached.js';
-import type { RunRow } from '../../store/runs.js';
+import type { Tx } from '../../db/index.js';
 import { beginCourse, takeUnrung } from '../step/course.js';
 import type { ActivityDeps } from '../deps.js';
-import type { LoadedRun } from '../step/document.js';
 import { persistStep } from '../step/persist.js';
-import { loadKit } from '../step/rights.js';
-import type { Stepped } from '../types.js';
+import type { Held, Settled } from './begun.js';
 
 /** The outcome's own step: the engine says what it means, and one transaction makes all of it durable. */
 export async function settleOutcome(
   deps: ActivityDeps,
   tx: Tx,
-  row: RunRow,
-  loaded: LoadedRun,
-  executing: Executing,
+  { row, loaded, executing, plan, policySet, kit, time }: Held,
   outcome: Outcome,
   facts: readonly Fact[],
-): Promise<Stepped> {
-  const plan = await requirePlan(deps.plan, tx, row.planHash);
-  const time = await storeTime(tx);
-  const policySet = await deps.policySet(tx);
-  const kit = await loadKit(deps, tx, row, plan, policySet, loaded.state);
+): Promise<Settled> {
   const rev = row.rev + 1;
   const course = beginCourse(
     { plan, kit, time, onInternalError: deps.onInternalError },
@@ -34,7 +24,7 @@ export async function settleOutcome(
   const decision = course.decide({ kind: 'outcome', time, action: executing.action.id, result: outcome });
   while (course.isClosed() && (await takeUnrung(deps, tx, row, course, null)) > 0);
   const { facts: decided, ...rest } = course.done();
-  return persistStep(deps, tx, {
+  const result = await persistStep(deps, tx, {
     row,
     plan,
     policySet,
@@ -47,6 +37,7 @@ export async function settleOutcome(
     isForked: false,
     time,
   });
+  return { kind: 'settled', result };
 }
 
 const refused: ReadonlySet<string> = new Set(['failed', 'unknown']);

@@ -4,11 +4,18 @@ import type { JsonObject } from '../../model/json.js';
 import { isObject } from '../../model/json.js';
 import type { Fact } from '../../model/records.js';
 import { openMessage } from '../../auth/index.js';
-import { isUnavailable, storeTime, type Tx } from '../../db/index.js';
+import { isUnavailable, together, type Tx } from '../../db/index.js';
+import { makeTurns, type Turn } from '../../model/give-way.js';
 import { listAttempts } from '../../store/actions.js';
-import { getApproval } from '../../store/approvals.js';
+import { getApprovalStatus } from '../../store/approvals.js';
 import { documentOf } from '../../store/document.js';
-import { countBell, foreignMessages, lockMessages, type MessageRow } from '../../store/messages.js';
+import {
+  countBell,
+  foreignMessages,
+  lockMessages,
+  type LockedMessage,
+  type MessageRow,
+} from '../../store/messages.js';
 import type { RunRow } from '../../store/runs.js';
 import { abandon } from '../execute/abandoned.js';
 import type { ActivityDeps } from '../deps.js';
@@ -35,44 +42,49 @@ const longestReason = 300;
 
 const nothing: Incoming = { event: () => null, taken: null, answer: null, values: [] };
 
+/** The messages that these arrivals name, held until the transaction ends. */
+export function lockNamed(tx: Tx, run: string, arrivals: readonly Arrival[]): Promise<LockedMessage[]> {
+  return lockMessages(tx, run, [...new Set(bellsIn(arrivals).map(({ id }) => id))]);
+}
+
+function bellsIn(arrivals: readonly Arrival[]): Bell[] {
+  return arrivals.flatMap((arrival) => (arrival.kind === 'message' ? [arrival.bell] : []));
+}
+
+/** `named`: as `lockNamed` gives them. `time`: of the store, behind the lock on the run. */
 export async function readArrivals(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
   arrivals: readonly Arrival[],
+  { named, time }: { readonly named: readonly LockedMessage[]; readonly time: string },
 ): Promise<Incoming[]> {
-  const bells = arrivals.flatMap((arrival) => (arrival.kind === 'message' ? [arrival.bell] : []));
-  const ids = [...new Set(bells.map(({ id }) => id))];
-  const rows = ids.length === 0 ? [] : await lockMessages(tx, row.id, ids);
-  const known = new Map(rows.map((message) => [message.id, message]));
-  const missing = ids.filter((id) => !known.has(id));
+  const known = new Map(named.map((message) => [message.id, message]));
+  const missing = bellsIn(arrivals).flatMap(({ id }) => (known.has(id) ? [] : [id]));
   const foreign = missing.length === 0 ? new Set<string>() : await foreignMessages(tx, row.id, missing);
   const seen = new Set<string>();
-  // In order, since one message may be rung for twice.
-  const read: Incoming[] = [];
-  for (const arrival of arrivals) {
-    if (arrival.kind !== 'message') {
-      read.push(await readOther(tx, row, arrival));
-      continue;
-    }
-    const { bell } = arrival;
+  const turn = makeTurns();
+  const readBell = (bell: Bell): Promise<Incoming> | Incoming => {
     const message = known.get(bell.id);
     if (message === undefined)
-      read.push(refuseBell(bell, foreign.has(bell.id) ? 'wrong_run' : 'unknown_message'));
-    else if (!isNamedBy(message, bell)) read.push(refuseBell(bell, 'bad_signature'));
-    else if (seen.has(bell.id)) read.push(nothing);
-    else read.push(await readNamed(deps, tx, row, message));
-    if (message !== undefined && isNamedBy(message, bell)) seen.add(bell.id);
-  }
-  return read;
+      return refuseBell(bell, foreign.has(bell.id) ? 'wrong_run' : 'unknown_message');
+    if (!isNamedBy(message, bell)) return refuseBell(bell, 'bad_signature');
+    // One message may be rung for twice.
+    if (seen.has(bell.id)) return nothing;
+    seen.add(bell.id);
+    return readNamed(deps, tx, row, message, turn);
+  };
+  return together(
+    arrivals.map((arrival) =>
+      arrival.kind === 'message' ? readBell(arrival.bell) : readOther(tx, row, arrival, time),
+    ),
+  );
 }
 
 /** The messages that these bells name and that no step has taken; none of them is opened. */
 export async function takeUnread(tx: Tx, run: string, arrivals: readonly Arrival[]): Promise<TakenMessage[]> {
-  const bells = arrivals.flatMap((arrival) => (arrival.kind === 'message' ? [arrival.bell] : []));
-  const ids = [...new Set(bells.map(({ id }) => id))];
-  const rows = ids.length === 0 ? [] : await lockMessages(tx, run, ids);
-  return rows
+  const bells = bellsIn(arrivals);
+  return (await lockNamed(tx, run, arrivals))
     .filter((message) => message.rev === null && message.answer === null && !message.isWithdrawn)
     .filter((message) => bells.some((bell) => bell.id === message.id && isNamedBy(message, bell)))
     .map(({ id, kind }) => ({ id, kind, bells: 1 }));
@@ -87,6 +99,7 @@ async function readOther(
   tx: Tx,
   row: RunRow,
   arrival: Exclude<Arrival, { kind: 'message' }>,
+  time: string,
 ): Promise<Incoming> {
   switch (arrival.kind) {
     case 'garbage':
@@ -95,9 +108,7 @@ async function readOther(
     case 'time':
       return nothing;
     case 'abandoned':
-      return row.executing === arrival.action
-        ? readAbandoned(tx, row, arrival.action, arrival.reason)
-        : nothing;
+      return row.executing === arrival.action ? readAbandoned(tx, row, arrival, time) : nothing;
   }
 }
 
@@ -113,9 +124,18 @@ function refuseSignal(
   return { ...nothing, event: (time) => ({ kind: 'refused_message', time, reason, name, message }) };
 }
 
-async function readNamed(deps: ActivityDeps, tx: Tx, row: RunRow, message: MessageRow): Promise<Incoming> {
+async function readNamed(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  message: LockedMessage,
+  turn: Turn,
+): Promise<Incoming> {
   if (message.isWithdrawn) return nothing;
-  if (message.rev === null && message.answer === null) return readStored(deps, tx, row, message, 1);
+  if (message.rev === null && message.answer === null) {
+    await turn();
+    return readStored(deps, tx, row, message, 1);
+  }
   const { id, digest } = message;
   return (await countBell(tx, id)) === 'replayed'
     ? refuseSignal(message.kind, 'replayed', { id, digest })
@@ -127,14 +147,14 @@ export async function readStored(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
-  sealed: MessageRow,
+  sealed: LockedMessage,
   bells: number,
 ): Promise<Incoming> {
   const taken: TakenMessage = { id: sealed.id, kind: sealed.kind, bells };
-  const opened = await openMessage(sealed, {
+  const opened = openMessage(sealed, {
     run: row.id,
     environment: row.environment,
-    publicKey: (keyId) => deps.publicKey(tx, keyId, sealed.createdAt),
+    publicKey: () => deps.publicKey(sealed),
   });
   if (opened.status === 'refused') return refuseMessage(sealed, taken, opened.reason);
   const withValues = await readValues(deps, tx, opened.message);
@@ -152,7 +172,7 @@ export async function readEachOrRefuse(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
-  waiting: readonly MessageRow[],
+  waiting: readonly LockedMessage[],
 ): Promise<Incoming[]> {
   const read: Incoming[] = [];
   // One after the other: a statement that fails would take the whole transaction with it.
@@ -183,7 +203,7 @@ function refuseMessage(sealed: MessageRow, taken: TakenMessage, reason: MessageR
 /** Where the approval has left the run's document: how it ended, for whoever decides it now. */
 async function readApprovalStatus(tx: Tx, row: RunRow, { body }: Message): Promise<ApprovalStatus | null> {
   if (body.kind !== 'decide') return null;
-  const approval = await getApproval(tx, body.approval);
+  const approval = await getApprovalStatus(tx, body.approval);
   return approval === null || approval.run !== row.id ? null : approval.status;
 }
 
@@ -216,14 +236,19 @@ function parseObject(text: string): JsonObject | null {
 }
 
 /** The outcome of an effect of which none will come any more. */
-async function readAbandoned(tx: Tx, row: RunRow, action: string, reason: unknown): Promise<Incoming> {
+async function readAbandoned(
+  tx: Tx,
+  row: RunRow,
+  { action, reason }: Extract<Arrival, { kind: 'abandoned' }>,
+  time: string,
+): Promise<Incoming> {
   const document = documentOf(row);
   const isToEnd = document !== null && (document.cancelRequested !== null || document.timeoutDue);
   const why = isToEnd || reason === undefined ? null : String(reason).slice(0, longestReason).toWellFormed();
   const attempts = await listAttempts(tx, action);
   const under = document?.executing?.action;
   const key = under?.id === action ? under.idempotencyKey : null;
-  const { result, fact } = await abandon(tx, { action, key }, attempts, why, await storeTime(tx));
+  const { result, fact } = await abandon(tx, { action, key }, attempts, why, time);
   return {
     ...nothing,
     event: (time) => ({ kind: 'outcome', time, action, result }),

@@ -3,7 +3,7 @@ import { giveWayBefore } from '../../model/give-way.js';
 import type { JsonObject } from '../../model/json.js';
 import type { PayloadRef } from '../../model/records.js';
 import { closedStatuses, type Action, type RunState } from '../../engine/state.js';
-import type { Tx } from '../../db/index.js';
+import { together, type Tx } from '../../db/index.js';
 import {
   documentOf,
   stateWithoutValues,
@@ -39,17 +39,30 @@ export async function loadRun(
   tx: Tx,
   row: Pick<RunRow, 'doc'>,
 ): Promise<LoadedRun | null> {
+  const bare = await loadBareRun(row);
+  return bare === null ? null : loadValues(deps, tx, bare);
+}
+
+/** The run without its values. Null: it has taken no step. */
+export async function loadBareRun(row: Pick<RunRow, 'doc'>): Promise<LoadedRun | null> {
   await giveWayBefore(row.doc?.length ?? 0);
   const document = documentOf(row);
-  if (document === null) return null;
-  const { state: bare, holdings } = runWithoutValues(document);
+  return document === null ? null : runWithoutValues(document);
+}
+
+/** Gives it its values. */
+export async function loadValues(
+  deps: Pick<ActivityDeps, 'readValue'>,
+  tx: Tx,
+  { state: bare, holdings }: LoadedRun,
+): Promise<LoadedRun> {
   // Nothing reads the values of a run that has ended, and they may have been erased.
-  if (closedStatuses.includes(document.status)) return { state: bare, holdings };
+  if (closedStatuses.includes(bare.status)) return { state: bare, holdings };
   const read = async (held: HeldValue | null): Promise<JsonObject> =>
     held === null ? {} : deps.readValue(tx, held);
-  const [input, ...values] = await Promise.all([
-    read(document.heldInput),
-    ...[...holdings.actions].map(async ([id, held]) => [id, await read(held)] as const),
+  const [input, values] = await together([
+    read(holdings.input),
+    together([...holdings.actions].map(async ([id, held]) => [id, await read(held)] as const)),
   ]);
   return { state: withValues(bare, input, new Map(values)), holdings };
 }

@@ -4,15 +4,14 @@ import { initialRun, unstarted } from '../../engine/index.js';
 import { sameJson } from '../../model/canonical.js';
 import { makeTurns } from '../../model/give-way.js';
 import { startMessageId } from '../../model/derived-ids.js';
-import { isUnavailable, storeTime, withTransaction, type Tx } from '../../db/index.js';
+import { isUnavailable, storeTime, together, valueOf, withTransaction, type Tx } from '../../db/index.js';
 import { requirePlan } from '../../store/cached.js';
-import { documentOf } from '../../store/document.js';
-import { lockUntaken } from '../../store/messages.js';
+import { lockUntaken, type LockedMessage } from '../../store/messages.js';
 import { getStep, lockRun, showUnstepped, type RunRow } from '../../store/runs.js';
-import { readArrivals, readStored, type Incoming } from './arrivals.js';
+import { lockNamed, readArrivals, readStored, type Incoming } from './arrivals.js';
 import { beginCourse, takeUnrung, type Course } from './course.js';
 import type { ActivityDeps } from '../deps.js';
-import { runWithoutValues, isAsWritten, loadRun, type LoadedRun } from './document.js';
+import { isAsWritten, loadBareRun, loadValues, type LoadedRun } from './document.js';
 import {
   closeUnbegun,
   fork,
@@ -59,71 +58,75 @@ export async function step(deps: ActivityDeps, input: StepInput): Promise<StepRe
 
 async function stepIn(deps: ActivityDeps, tx: Tx, input: StepInput): Promise<StepResult> {
   // Asked together, and answered in order: what follows the run is read behind the lock on it.
-  const [locked, policies] = await Promise.allSettled([lockRun(tx, input.run), deps.policySet(tx)]);
+  const [locked, policies, named, time] = await Promise.allSettled([
+    lockRun(tx, input.run),
+    deps.policySet(tx),
+    lockNamed(tx, input.run, input.arrivals),
+    storeTime(tx),
+  ]);
   const row = valueOf(locked);
   if (row === null) return { status: 'refused', reason: 'wrong_run' };
   const stored = row.rev < input.rev ? null : await getStep(tx, input.run, input.rev);
   if (stored !== null && stored.builtOn === input.builtOn)
     return repeatStoredStep(stored.eventKey, stored.result, input);
-  if (row.rev === 0 && input.rev > 1) return forkUnbegun(deps, tx, row, valueOf(policies), input);
+  const policySet = valueOf(policies);
+  const found: Found = { row, policySet, time: valueOf(time) };
+  if (row.rev === 0 && input.rev > 1) return forkUnbegun(deps, tx, found, input);
   const isNext = row.rev === input.rev - 1 && row.docDigest === input.builtOn && isAsWritten(row);
-  if (isNext || row.rev === 0) return takeArrivals(deps, tx, row, valueOf(policies), input);
-  return fork(deps, tx, row, valueOf(policies), input);
+  if (isNext || row.rev === 0) return takeArrivals(deps, tx, found, valueOf(named), input);
+  return fork(deps, tx, row, policySet, input);
 }
 
-function valueOf<T>(settled: PromiseSettledResult<T>): T {
-  if (settled.status === 'rejected') throw settled.reason;
-  return settled.value;
-}
-
-interface StepBasis {
+interface Found {
   readonly row: RunRow;
-  readonly plan: Plan;
   readonly policySet: Awaited<ReturnType<ActivityDeps['policySet']>>;
-  readonly kit: Kit;
   /** Of the store, behind the lock on the run. */
   readonly time: string;
+}
+
+interface StepBasis extends Found {
+  readonly plan: Plan;
+  readonly kit: Kit;
   /** Null: it has taken no step. */
   readonly loaded: LoadedRun | null;
   /** What the step goes on from, or begins with; a text: why the start that it would begin with is refused. */
   readonly first: Beginning | string;
 }
 
+/** What the step decides on, and on what basis. `bare`: the run without its values. */
 async function loadBasis(
   deps: ActivityDeps,
   tx: Tx,
-  row: RunRow,
-  policySet: StepBasis['policySet'],
-  start: Incoming | undefined,
-): Promise<StepBasis> {
+  found: Found,
+  bare: LoadedRun | null,
+  arrived: () => Promise<readonly Incoming[]>,
+): Promise<StepBasis & { readonly incoming: readonly Incoming[] }> {
+  const { row, policySet } = found;
   const plan = await requirePlan(deps.plan, tx, row.planHash);
-  const time = await storeTime(tx);
-  const loaded = await loadRun(deps, tx, row);
-  const kit = await loadKit(deps, tx, row, plan, policySet, loaded?.state ?? null);
-  return {
-    row,
-    plan,
-    policySet,
-    kit,
-    time,
-    loaded,
-    first: loaded ?? makeFirstState({ row, plan, time }, start),
-  };
+  const [incoming, loaded, kit] = await together([
+    arrived(),
+    bare === null ? null : loadValues(deps, tx, bare),
+    loadKit(deps, tx, row, plan, policySet, bare?.state ?? null),
+  ]);
+  const first = loaded ?? makeFirstState({ ...found, plan }, incoming[0]);
+  return { ...found, plan, kit, loaded, incoming, first };
 }
 
 async function takeArrivals(
   deps: ActivityDeps,
   tx: Tx,
-  row: RunRow,
-  policySet: StepBasis['policySet'],
+  found: Found,
+  named: readonly LockedMessage[],
   input: StepInput,
 ): Promise<StepResult> {
-  const document = documentOf(row);
-  if (input.gaveUp !== null && document !== null)
-    return giveUpOn(deps, tx, { row, policySet, before: runWithoutValues(document) }, input, input.gaveUp);
-  const incoming = await readArrivals(deps, tx, row, input.arrivals);
-  const basis = await loadBasis(deps, tx, row, policySet, incoming[0]);
-  const { first } = basis;
+  const { row, policySet, time } = found;
+  const bare = await loadBareRun(row);
+  if (input.gaveUp !== null && bare !== null)
+    return giveUpOn(deps, tx, { row, policySet, before: bare }, input, input.gaveUp);
+  const basis = await loadBasis(deps, tx, found, bare, () =>
+    readArrivals(deps, tx, row, input.arrivals, { named, time }),
+  );
+  const { first, incoming } = basis;
   if (typeof first === 'string') return refuseFirst(tx, row, incoming[0], first);
   const course =
     input.gaveUp === null
@@ -135,7 +138,7 @@ async function takeArrivals(
             arrived: incoming.flatMap((each) => each.values),
           },
           input,
-          { why: input.gaveUp, time: basis.time },
+          { why: input.gaveUp, time },
         );
   // Nothing was decided or recorded: the run is as it was, and is shown so again where it had been left to another deployment.
   const isIdle = course.taken.length + course.facts.length + course.effects.length === 0;
@@ -154,7 +157,7 @@ async function takeArrivals(
     eventKey: 'step',
     fingerprints: input.arrivals.map(fingerprintOf),
     isForked: false,
-    time: basis.time,
+    time,
   });
 }
 
@@ -174,16 +177,14 @@ async function refuseFirst(
 }
 
 /** The store has forgotten that the run began, and the workflow has not: it is for an operator to begin it again. */
-async function forkUnbegun(
-  deps: ActivityDeps,
-  tx: Tx,
-  row: RunRow,
-  policySet: StepBasis['policySet'],
-  input: StepInput,
-): Promise<StepResult> {
+async function forkUnbegun(deps: ActivityDeps, tx: Tx, found: Found, input: StepInput): Promise<StepResult> {
+  const { row, policySet } = found;
   const [sealed] = await lockUntaken(tx, row.id, { kind: 'start', except: [], limit: 1 });
-  const start = sealed === undefined ? undefined : await readStored(deps, tx, row, sealed, 0);
-  const { first } = await loadBasis(deps, tx, row, policySet, start);
+  const basis = await loadBasis(deps, tx, found, null, async () =>
+    sealed === undefined ? [] : [await readStored(deps, tx, row, sealed, 0)],
+  );
+  const { first } = basis;
+  const [start] = basis.incoming;
   if (typeof first === 'string') return refuseFirst(tx, row, start, first);
   const why = `the store has taken no step of this run, and the workflow goes on from ${input.rev - 1} of another past: was one of them restored or reset?`;
   const taken = start?.taken === undefined || start.taken === null ? [] : [start.taken];

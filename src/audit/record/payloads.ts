@@ -2,10 +2,16 @@ import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:
 import { giveWayBefore } from '../../model/give-way.js';
 import { newId } from '../../model/ids.js';
 import type { PayloadRef } from '../../model/records.js';
-import { write, type Queryable } from '../../db/index.js';
+import { together, write, type Queryable } from '../../db/index.js';
 
 // Prompts, arguments, outputs, reasons: apart from the record, under a key per run, so that erasing
 // them leaves a record that still verifies.
+
+export interface NewPayload {
+  readonly role: PayloadRef['role'];
+  readonly media: string;
+  readonly bytes: string | Buffer;
+}
 
 export interface Payloads {
   /** `run` '' is the service's own. Throws when the run's payloads were erased. */
@@ -16,6 +22,8 @@ export interface Payloads {
     media: string,
     bytes: string | Buffer,
   ): Promise<PayloadRef>;
+  /** The same for several, in their order. */
+  putAll(q: Queryable, run: string, payloads: readonly NewPayload[]): Promise<PayloadRef[]>;
   /** Null: erased, or never there. Throws when the stored bytes are not those that were committed to. */
   get(q: Queryable, ref: PayloadRef): Promise<Buffer | null>;
   /** The same of several, read together: by the payload's id, without those that were erased or never there. */
@@ -52,36 +60,29 @@ export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
   };
   const getAll: Payloads['getAll'] = (q, refs) =>
     openAll(q, refs, (run, wrapped) => unwrap(run, wrapped).key);
+  const putAll: Payloads['putAll'] = async (q, run, payloads) => {
+    if (payloads.length === 0) return [];
+    const committed = payloads.map(commit);
+    const refs = committed.map(({ ref }) => ref);
+    const known = cache.get(run);
+    if (known !== undefined && (await insert(q, run, known, committed))) return refs;
+    // The key in memory was erased, or made in a transaction that was rolled back.
+    cache.delete(run);
+    const made = makeKey(kek, run);
+    await write(q, 'insert into payload_key (run, wrapped) values ($1, $2) on conflict do nothing', [
+      run,
+      made.wrapped,
+    ]);
+    const [isFirst, wrapped] = await together([insert(q, run, made, committed), storedKey(q, run)]);
+    if (wrapped === null) throw erased(run);
+    if (isFirst) remember(run, made);
+    if (isFirst || (await insert(q, run, unwrap(run, wrapped), committed))) return refs;
+    throw erased(run);
+  };
   return {
-    put: async (q, run, role, media, bytes) => {
-      const data = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes, 'utf8');
-      const salt = randomBytes(saltBytes);
-      const ref: PayloadRef = {
-        role,
-        commit: commitment(salt, data),
-        bytes: data.length,
-        media,
-        payload: newId('pay'),
-        masked: [],
-      };
-      const known = cache.get(run);
-      if (known !== undefined && (await insert(q, run, ref, known, salt, data))) return ref;
-      // The key in memory was erased, or made in a transaction that was rolled back.
-      cache.delete(run);
-      const made = makeKey(kek, run);
-      await write(q, 'insert into payload_key (run, wrapped) values ($1, $2) on conflict do nothing', [
-        run,
-        made.wrapped,
-      ]);
-      const [isFirst, wrapped] = await Promise.all([
-        insert(q, run, ref, made, salt, data),
-        storedKey(q, run),
-      ]);
-      if (wrapped === null) throw erased(run);
-      if (isFirst) remember(run, made);
-      if (isFirst || (await insert(q, run, ref, unwrap(run, wrapped), salt, data))) return ref;
-      throw erased(run);
-    },
+    putAll,
+    put: async (q, run, role, media, bytes) =>
+      (await putAll(q, run, [{ role, media, bytes }]))[0] as PayloadRef,
     get: async (q, ref) => (await getAll(q, [ref])).get(ref.payload) ?? null,
     getAll,
   };
@@ -119,21 +120,42 @@ export async function keptPayloads(q: Queryable, refs: readonly PayloadRef[]): P
   return new Set(rows.map(({ id }) => id));
 }
 
+interface Committed {
+  readonly ref: PayloadRef;
+  readonly salt: Buffer;
+  readonly data: Buffer;
+}
+
+function commit({ role, media, bytes }: NewPayload): Committed {
+  const data = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes, 'utf8');
+  const salt = randomBytes(saltBytes);
+  const payload = newId('pay');
+  const ref = { role, commit: commitment(salt, data), bytes: data.length, media, payload, masked: [] };
+  return { ref, salt, data };
+}
+
 /** Only under the key that the store has for the run: anything else could never be read again. */
 async function insert(
   q: Queryable,
   run: string,
-  ref: PayloadRef,
   { wrapped, key }: DataKey,
-  salt: Buffer,
-  data: Buffer,
+  committed: readonly Committed[],
 ): Promise<boolean> {
   const { rowCount } = await q.query(
     `insert into payload (id, run, commit, media, ciphertext)
-     select $1, run, $3, $4, $5 from payload_key where run = $2 and wrapped = $6`,
-    [ref.payload, run, ref.commit, ref.media, seal(key, Buffer.concat([salt, data]), ref.payload), wrapped],
+     select t.id, k.run, t.commit, t.media, t.ciphertext
+       from payload_key k, unnest($3::text[], $4::text[], $5::text[], $6::bytea[]) as t (id, commit, media, ciphertext)
+      where k.run = $1 and k.wrapped = $2`,
+    [
+      run,
+      wrapped,
+      committed.map(({ ref }) => ref.payload),
+      committed.map(({ ref }) => ref.commit),
+      committed.map(({ ref }) => ref.media),
+      committed.map(({ ref, salt, data }) => seal(key, Buffer.concat([salt, data]), ref.payload)),
+    ],
   );
-  return rowCount === 1;
+  return rowCount === committed.length;
 }
 
 function makeKey(kek: Buffer, run: string): DataKey {

@@ -7,8 +7,8 @@ import { escapePointer, type FieldError, type JsonObject } from '../../model/jso
 import type { Plan } from '../../engine/plan.js';
 import type { StartRequest } from '../../client/types.js';
 import { compileSchema } from '../../schema/index.js';
-import { getWithdrawal, isHeld, resolveVersion, type FlowVersionRow } from '../../store/flows.js';
-import { getListedRun } from '../../store/runs.js';
+import { resolveVersion, standingOf, type FlowVersionRow } from '../../store/flows.js';
+import { getListedRun, type ListedRun } from '../../store/runs.js';
 import { effectId, type Caller } from '../caller.js';
 import { askingOf, whileOurs } from '../effect.js';
 import { refusal, type Refusal } from '../refusal.js';
@@ -37,12 +37,12 @@ export async function startRun(
   body: StartBody,
   wait: number,
 ): Promise<Started> {
-  const id = await runId(caller);
+  const { id, row } = await runOf(caller);
   const asked = { id, name, body, wait };
-  const request = (await begunRequest(caller, asked)) ?? (await newRequest(caller, asked));
+  const request = begunRequest(caller, asked, row) ?? (await newRequest(caller, asked));
   if ('kind' in request) {
     // Another attempt of this request may have begun it while this one looked.
-    const begun = await begunRequest(caller, asked);
+    const begun = begunRequest(caller, asked, await getListedRun(caller.deps.pool, id));
     return begun === null ? request : send(caller, begun, body);
   }
   return send(caller, request, body);
@@ -63,8 +63,7 @@ function commonOf(
 }
 
 /** Begun by an earlier attempt of this request: whatever has come into force since, it goes on under what it began with. */
-async function begunRequest(caller: Caller, asked: Asked): Promise<StartRequest | null> {
-  const row = await getListedRun(caller.deps.pool, asked.id);
+function begunRequest(caller: Caller, asked: Asked, row: ListedRun | null): StartRequest | null {
   if (row === null) return null;
   const { flow, flowVersion, planHash, environment, mode, state } = row;
   const input = asked.body.input ?? {};
@@ -131,21 +130,20 @@ async function refuseStart(
   caller: Caller,
   { name, version, environment }: FlowVersionRow,
 ): Promise<Refusal | null> {
-  const withdrawn = await getWithdrawal(caller.deps.pool, name);
+  const declared = (await caller.deps.policies.policySet())?.environments ?? [];
+  const { withdrawn, held, newest } = await standingOf(caller.deps.pool, { name, environment });
   if (withdrawn !== null)
     return refusal(
       'FLOW_WITHDRAWN',
       `\`${name}\` was withdrawn at ${withdrawn.at}: it takes no new runs until it is published again`,
     );
-  const declared = (await caller.deps.policies.policySet())?.environments ?? [];
   if (!declared.some((one) => one.name === environment))
     return refusal('NOT_FOUND', `the policies declare no environment \`${environment}\` any more`);
-  if (!(await isHeld(caller.deps.pool, { name, environment })))
+  if (!held)
     return refusal(
       'FLOW_WITHDRAWN',
       `no file and no publication holds \`${name}\` in environment \`${environment}\` any more: it takes no new runs there`,
     );
-  const newest = await resolveVersion(caller.deps.pool, name, { environment });
   if (newest === null || newest.version === version) return null;
   if (caller.principal.permissions.includes('flow.publish')) return null;
   return refusal(
@@ -174,11 +172,11 @@ function unknownFlow(name: string, { version, environment }: StartBody): Refusal
  * The same in every attempt of one request. A start that was answered with 503 never runs (ADR 4),
  * so an attempt after that gets the next id of the same sequence.
  */
-async function runId(caller: Caller): Promise<string> {
+async function runOf(caller: Caller): Promise<{ readonly id: string; readonly row: ListedRun | null }> {
   for (let attempt = 0; ; attempt += 1) {
     const id = attempt === 0 ? effectId(caller, 'run') : derivedId(caller, 'run', String(attempt));
     const row = await getListedRun(caller.deps.pool, id);
-    if (row === null || row.rev > 0 || row.status !== 'failed') return id;
+    if (row === null || row.rev > 0 || row.status !== 'failed') return { id, row };
   }
 }
 

@@ -1,21 +1,32 @@
 import { fileURLToPath } from 'node:url';
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, Worker, type InjectedSinks } from '@temporalio/worker';
 import { makePool } from '../../src/db/index.js';
-import { makeBareActivities } from './activities.js';
+import { makeHandwrittenActivities } from './activities.js';
+import type { HandwrittenSinks } from './workflows.js';
 
-// A worker of the bare flow: a process of its own, with the settings of src/processes/worker.ts.
+// A worker of the hand-written flows: a process of its own, with the settings of src/processes/worker.ts. Prints
+// `waiting <id>` where a run waits.
 
 const [, , address, databaseUrl, namespace, taskQueue] = process.argv;
 if (!address || !databaseUrl || !namespace || !taskQueue) throw new Error('four arguments');
 Runtime.install({ logger: new DefaultLogger('WARN') });
-const pool = makePool({ url: databaseUrl, applicationName: 'bare worker', max: 12 });
+const pool = makePool({ url: databaseUrl, applicationName: taskQueue, max: 12 });
 const connection = await NativeConnection.connect({ address });
+const sinks: InjectedSinks<HandwrittenSinks> = {
+  told: {
+    waiting: {
+      fn: ({ workflowId }) => void process.stdout.write(`waiting ${workflowId}\n`),
+      callDuringReplay: false,
+    },
+  },
+};
 const worker = await Worker.create({
   connection,
   namespace,
   taskQueue,
-  workflowsPath: fileURLToPath(new URL('./workflow.ts', import.meta.url)),
-  activities: makeBareActivities(pool),
+  sinks,
+  workflowsPath: fileURLToPath(new URL('./workflows.ts', import.meta.url)),
+  activities: makeHandwrittenActivities(pool),
   reuseV8Context: true,
   workflowThreadPoolSize: 1,
   maxConcurrentWorkflowTaskExecutions: 16,
