@@ -11,7 +11,7 @@ import { post } from '../../src/client/post.js';
 import { makeSubmission } from '../../src/client/submit.js';
 import { makeWaiter, type Waiter } from '../../src/client/waiter.js';
 import type { MessageOutcome, StartRequest } from '../../src/client/types.js';
-import { withTransaction, type Pool } from '../../src/db/index.js';
+import { withTransaction, type Pool, type Tx } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';
 import {
   mostDocumentBytes,
@@ -130,9 +130,15 @@ describe('a request', () => {
   it('for a start that another attempt has taken over is told so, and waits for nothing of that one', async () => {
     const run = newId('run');
     await putPlan(database.pool, 'sha256:plan', '{}');
-    const start = { ...startOf(run), whileOurs: () => Promise.reject(new Error('taken over')) };
+    const whileOurs = async (tx: Tx): Promise<void> => {
+      await tx.query('select 1');
+      throw new Error('taken over');
+    };
+    const start = { ...startOf(run), whileOurs };
     await withTransaction(database.pool, async (tx) => {
       await insertRun(tx, runRow(run));
+      // Sends it too.
+      await getRun(tx, run);
       await assert.rejects(
         withTransaction(database.pool, (own) => recordStart(deps, own, start)),
         /taken over/,
