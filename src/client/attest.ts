@@ -7,7 +7,7 @@ import type { Principal } from '../model/principal.js';
 import type { PayloadRef } from '../model/records.js';
 import type { Refusal } from '../engine/state.js';
 import { currentSigningKey, sealMessage, type SigningKey } from '../auth/index.js';
-import { storeTime, together, type Queryable, type Tx } from '../db/index.js';
+import { settleTogether, storeTime, together, valueOf, type Queryable, type Tx } from '../db/index.js';
 import { getMessage, insertMessage } from '../store/messages.js';
 import type { Trace } from './types.js';
 import type { ClientDeps } from './deps.js';
@@ -78,13 +78,14 @@ export function refuseTooLarge(values: readonly Value[]): Refusal | null {
 
 /** What messages are signed with, and when: read in the transaction that keeps them. */
 export interface Seal {
-  readonly signing: SigningKey;
+  /** Throws where no key can be used: what signs nothing goes on. */
+  readonly signing: () => SigningKey;
   readonly time: string;
 }
 
 export async function readSeal(deps: Pick<ClientDeps, 'keys'>, tx: Tx): Promise<Seal> {
-  const [signing, time] = await together([currentSigningKey(tx, deps.keys), storeTime(tx)]);
-  return { signing, time };
+  const [signing, time] = await settleTogether([currentSigningKey(tx, deps.keys), storeTime(tx)]);
+  return { signing: () => valueOf(signing), time: valueOf(time) };
 }
 
 export interface Stored {
@@ -96,9 +97,11 @@ export interface Stored {
 export async function storeMessages(
   deps: Pick<ClientDeps, 'payloads'>,
   tx: Tx,
-  { signing, time }: Seal,
+  seal: Seal,
   drafts: readonly [MessageDraft, ...MessageDraft[]],
 ): Promise<Stored[]> {
+  const { time } = seal;
+  const signing = seal.signing();
   const values = drafts.flatMap((draft) => draft.values);
   const left = await deps.payloads.putAll(
     tx,

@@ -3,7 +3,7 @@ import { newId } from '../model/ids.js';
 import type { SealedMessage, SignedBody } from '../model/message.js';
 import { namespaceOf } from '../model/temporal-names.js';
 import { bellOf } from '../auth/index.js';
-import { isUnavailable, together, withTransaction, type Tx } from '../db/index.js';
+import { isUnavailable, settleTogether, valueOf, withTransaction, type Tx } from '../db/index.js';
 import { closeUnstarted, getListedRun, insertRun } from '../store/runs.js';
 import {
   currentId,
@@ -90,13 +90,16 @@ async function keepStart(
   first: Omit<MessageDraft, 'run' | 'environment'> | null,
 ): Promise<readonly SealedMessage[] | null> {
   const { run, flow, flowVersion, planHash, environment, mode, principal } = request;
-  const [known, seal, current] = await together([
+  const [known, ours, sealed, asked] = await settleTogether([
     getListedRun(tx, run),
+    request.whileOurs?.(tx),
     readSeal(deps, tx),
     // An attempt that was answered with 503 has left its message withdrawn, and its run closed.
     first === null ? null : currentId(tx, first.id),
   ]);
-  if (known !== null) return null;
+  if (valueOf(known) !== null) return null;
+  valueOf(ours);
+  const [seal, current] = [valueOf(sealed), valueOf(asked)];
   const traceId = newId('trc');
   const { time } = seal;
   await insertRun(tx, {
@@ -117,10 +120,7 @@ async function keepStart(
   const body: SignedBody = { kind: 'start', flow, flowVersion, planHash, mode, traceId };
   const start = { id: startMessageId(run), run, environment, principal, body, values: startValues(request) };
   const next = first === null || current === null ? [] : [{ ...first, id: current.id, run, environment }];
-  const [, stored] = await together([
-    request.whileOurs?.(tx),
-    storeMessages(deps, tx, seal, [start, ...next]),
-  ]);
+  const stored = await storeMessages(deps, tx, seal, [start, ...next]);
   return stored.map(({ message }) => message);
 }
 

@@ -55,15 +55,20 @@ async function takeApplicationRole(client: pg.ClientBase): Promise<void> {
   );
 }
 
+/** A checked-out connection that is lost raises an event, which would end the process; what it was asked rejects. */
+const ignoreLoss = (): void => undefined;
+
 /** For reads without a transaction: what they ask at once goes to the store in one round trip. */
 export async function onOneConnection<T>(pool: Pool, read: (q: Tx) => Promise<T>): Promise<T> {
   const q = await pool.connect();
+  q.on('error', ignoreLoss);
   let broken = true;
   try {
     const found = await read(q);
     broken = false;
     return found;
   } finally {
+    q.off('error', ignoreLoss);
     q.release(broken);
   }
 }
@@ -74,9 +79,7 @@ export async function onOneConnection<T>(pool: Pool, read: (q: Tx) => Promise<T>
  */
 export async function withTransaction<T>(pool: Pool, fn: (tx: Tx) => Promise<T>): Promise<T> {
   const tx = await pool.connect();
-  // An idle checked-out connection that is lost raises an event; its next query then rejects.
-  const ignore = (): void => undefined;
-  tx.on('error', ignore);
+  tx.on('error', ignoreLoss);
   const pipeline = pipelineStatements(tx);
   let broken = false;
   try {
@@ -95,7 +98,7 @@ export async function withTransaction<T>(pool: Pool, fn: (tx: Tx) => Promise<T>)
     throw error;
   } finally {
     pipeline.end();
-    tx.off('error', ignore);
+    tx.off('error', ignoreLoss);
     tx.release(broken);
   }
 }

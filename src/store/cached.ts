@@ -35,7 +35,9 @@ export async function requirePlan(find: FindPlan, q: Queryable, hash: string): P
 export function cachePolicies(): (q: Queryable) => Promise<PoliciesInForce | null> {
   let cached: PoliciesInForce | null = null;
   return async (q) => {
-    if (cached !== null && cached.hash === (await policySetHash(q))) return cached;
+    // Another call may replace it meanwhile.
+    const known = cached;
+    if (known !== null && known.hash === (await policySetHash(q))) return known;
     const found = await policiesInForce(q);
     cached = found;
     return found;

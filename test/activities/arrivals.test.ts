@@ -166,6 +166,25 @@ describe('a message', () => {
     assert.deepEqual(await run.answerTo(first), answer);
   });
 
+  it('holds up nobody, beside as many others as come in one step: others go on between two of them', async () => {
+    let turns = 0;
+    const seen: number[] = [];
+    const publicKey: typeof governed.deps.publicKey = (message) => {
+      seen.push(turns);
+      setImmediate(() => (turns += 1));
+      // As long as a piece of work may take.
+      for (const since = performance.now(); performance.now() - since < 12;);
+      return governed.deps.publicKey(message);
+    };
+    const run = await governed.start('calls', {}, { ...governed.deps, publicKey });
+    const sent: SealedMessage[] = [];
+    for (let n = 0; n < 5; n += 1) sent.push(await ask(run));
+    seen.length = 0;
+    await run.take(...sent.map(bell));
+    assert.equal(await taken(run), 5);
+    assert.equal(new Set(seen).size, 5);
+  });
+
   it('that the outbox rang for again is no replay', async () => {
     const run = await governed.start('calls');
     const sent = await ask(run);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { execute } from '../../src/activities/execute/execute.js';
-import type { ActivityDeps } from '../../src/activities/deps.js';
+import { attemptFailed, execute } from '../../src/activities/execute/execute.js';
+import { makeDeps, type ActivityDeps } from '../../src/activities/deps.js';
 import type { FloorEntry } from '../../src/model/policy-set.js';
 import { listAttempts } from '../../src/store/actions.js';
 import {
@@ -46,6 +46,7 @@ workflows:
         transitions:
           'réserver ✓': { target: a, tier: reversible, executor: ${post('main')} }
           'r%C3%A9server ✓': { target: a, tier: reversible, executor: ${post('main')} }
+          given: { target: a, tier: reversible, inputSchema: { type: object, properties: { n: { type: number } } }, executor: ${post('main')} }
           once: { target: a, tier: reversible, executor: ${post('main')} }
           brief: { target: a, tier: reversible, executor: ${post('main')}, reliability: { timeout: 200ms } }
           tries: { target: a, tier: reversible, executor: ${post('main')}, reliability: { timeout: 200ms, retry: { maxAttempts: 3 } } }
@@ -257,6 +258,53 @@ describe('an attempt that will have no outcome', () => {
       assert.equal((await run.execute())?.status, 'executed');
       assert.deepEqual([left, called().length], [0, 1]);
     });
+
+  it('is not one whose policies the store was too slow to give when it was written: the write is repeated', async () => {
+    const { deps } = governed;
+    const asked = { times: 0, failing: 0 };
+    const policySet: typeof deps.policySet = async (q) => {
+      const found = await deps.policySet(q);
+      asked.times += 1;
+      // As a statement of the transaction, which has ended with it.
+      if (asked.times === asked.failing)
+        await q.query(`do $$ begin raise exception 'too slow' using errcode = '57014'; end $$`);
+      return found;
+    };
+    // Read anew each time, as by a worker whose memory is full.
+    const readValue: typeof deps.readValue = (q, held) =>
+      makeDeps(deps.pool, deps.payloads, deps.serviceChain, assert.fail).readValue(q, held);
+    target.say(200);
+    const run = await governed.start('f', {}, { ...deps, policySet, readValue });
+    await run.submit(starter, 'given', { n: 5 });
+    Object.assign(asked, { times: 0, failing: 2 });
+    assert.equal((await run.execute())?.status, 'executed');
+    assert.deepEqual([asked.times, called().length], [3, 1]);
+  });
+
+  it('of which another follows is written and waited for whatever its policies have become', async () => {
+    const { deps } = governed;
+    let isBroken = false;
+    const policySet: typeof deps.policySet = (q) =>
+      isBroken ? Promise.reject(new Error('these policies cannot be read')) : deps.policySet(q);
+    target.say(() => {
+      isBroken = true;
+      return Promise.resolve(503);
+    });
+    const run = await governed.start('f', {}, { ...deps, policySet });
+    await run.submit(starter, 'waits');
+    const action = run.state.executing?.action.id ?? '';
+    const tried = (): Promise<unknown> =>
+      execute({ ...deps, policySet }, { run: run.id, action }, aroundExecution());
+    await assert.rejects(tried(), { type: attemptFailed });
+    const [attempt] = await listAttempts(deps.pool, action);
+    assert.deepEqual([attempt?.outcome, attempt?.errorClass], ['failed', 'transient']);
+    await deps.pool.query(
+      `update execution_attempt set next_at = now() + interval '1 hour' where action = $1`,
+      [action],
+    );
+    await assert.rejects(tried(), { type: attemptFailed });
+    assert.equal(called().length, 1);
+  });
 
   it('has an end on record where it was called off before its next one', async () => {
     target.say({ status: 429, headers: { 'retry-after': '120' } });

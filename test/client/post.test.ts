@@ -6,12 +6,12 @@ import { after, before, describe, it } from 'node:test';
 import { ServiceError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
 import { loadKeys } from '../../src/auth/index.js';
-import type { ClientDeps } from '../../src/client/index.js';
+import { recordStart, type ClientDeps } from '../../src/client/index.js';
 import { post } from '../../src/client/post.js';
 import { makeSubmission } from '../../src/client/submit.js';
 import { makeWaiter, type Waiter } from '../../src/client/waiter.js';
-import type { MessageOutcome } from '../../src/client/types.js';
-import type { Pool } from '../../src/db/index.js';
+import type { MessageOutcome, StartRequest } from '../../src/client/types.js';
+import { withTransaction, type Pool, type Tx } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';
 import {
   mostDocumentBytes,
@@ -22,11 +22,12 @@ import {
 } from '../../src/model/limits.js';
 import type { Principal } from '../../src/model/principal.js';
 import { getMessage } from '../../src/store/messages.js';
-import { getRun } from '../../src/store/runs.js';
+import { getRun, insertRun } from '../../src/store/runs.js';
+import { putPlan } from '../../src/store/flows.js';
 import { putSigningKey } from '../../src/store/signing-keys.js';
 import { holdRun } from '../../testing/locks.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
-import { putRun } from '../store/rows.js';
+import { putRun, runRow } from '../store/rows.js';
 
 // What a run is asked: kept or refused before anything is stored, and its caller is told what the store knows.
 
@@ -110,6 +111,47 @@ describe('what is asked at one instant is judged by what was kept before it', ()
     assert.ok(kept.count === fitting && kept.bytes <= mostOpenBytes);
   });
 });
+
+describe('a request', () => {
+  it('that is kept already is answered by a process without a key to sign with, which keeps nothing new', async () => {
+    const other = mkdtempSync(join(tmpdir(), 'countersign-keyless-'));
+    const keyless = { ...deps, keys: await loadKeys(other, {}) };
+    rmSync(other, { recursive: true });
+    const run = await begunRun();
+    const id = newId('msg');
+    assert.equal(codeOf(await ask(run, {}, deps, id)), 'executing');
+    assert.equal(codeOf(await ask(run, {}, keyless, id)), 'executing');
+    await assert.rejects(ask(run, {}, keyless), /is retired, and no other can be used/);
+    assert.equal((await keptOf(run)).count, 1);
+    const start = startOf(run);
+    assert.equal(await withTransaction(database.pool, (tx) => recordStart(keyless, tx, start)), null);
+  });
+
+  it('for a start that another attempt has taken over is told so, and waits for nothing of that one', async () => {
+    const run = newId('run');
+    await putPlan(database.pool, 'sha256:plan', '{}');
+    const whileOurs = async (tx: Tx): Promise<void> => {
+      await tx.query('select 1');
+      throw new Error('taken over');
+    };
+    const start = { ...startOf(run), whileOurs };
+    await withTransaction(database.pool, async (tx) => {
+      await insertRun(tx, runRow(run));
+      // Sends it too.
+      await getRun(tx, run);
+      await assert.rejects(
+        withTransaction(database.pool, (own) => recordStart(deps, own, start)),
+        /taken over/,
+      );
+    });
+  });
+});
+
+function startOf(run: string): StartRequest {
+  const { flow, flowVersion, planHash, environment, mode } = runRow(run);
+  const asked = { initialState: 'a', input: {}, principal: agent, trace: null, waitMs: 1 };
+  return { run, flow, flowVersion, planHash, environment, mode, ...asked };
+}
 
 describe('a run that is full of what waits for people', () => {
   it('takes what has no arguments, which may end it or make room, and nothing that takes room', async () => {

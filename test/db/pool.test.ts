@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { isUnavailable, listen, makePool, withTransaction } from '../../src/db/index.js';
+import { isUnavailable, listen, makePool, onOneConnection, withTransaction } from '../../src/db/index.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 
 describe('a store that is away is told from a mistake', () => {
@@ -56,6 +56,31 @@ describe('a store that is away is told from a mistake', () => {
     );
   });
 
+  for (const how of ['closed', 'reset'] as const)
+    test(`the network is ${how} while something is asked: unavailable, and the process goes on`, async () => {
+      const network = await makeNetwork(database.url);
+      const pool = makePool({ url: network.url, applicationName: `test ${how}`, max: 1 });
+      const reads = {
+        'without a transaction': () => onOneConnection(pool, (q) => q.query('select pg_sleep(60)')),
+        'in one': () => withTransaction(pool, (tx) => tx.query('select pg_sleep(60)')),
+      };
+      for (const [name, read] of Object.entries(reads)) {
+        const failed = failure(read);
+        const asked = `select 1 from pg_stat_activity where application_name = $1 and wait_event = 'PgSleep'`;
+        while ((await database.asSuperuser(asked, [`test ${how}`])).rowCount === 0);
+        network.cut(how);
+        const error = await failed;
+        assert.equal(isUnavailable(error), true, `${name}: ${String(error)}`);
+        await database.asSuperuser(
+          'select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1',
+          [`test ${how}`],
+        );
+        assert.equal((await pool.query('select 1')).rowCount, 1, 'the next one works');
+      }
+      await pool.end();
+      network.close();
+    });
+
   test('a transaction that stood still for too long, or lasted too long, is ended: unavailable, and nobody’s mistake', async () => {
     for (const setting of ['idle_in_transaction_session_timeout', 'transaction_timeout']) {
       const error = await failure(() =>
@@ -87,6 +112,49 @@ describe('a store that is away is told from a mistake', () => {
     assert.equal((await database.pool.query('select 1 from plan')).rowCount, 0);
   });
 });
+
+interface Network {
+  /** Of the database, through it. */
+  readonly url: string;
+  /** Ends each connection, with a FIN or an RST. */
+  cut(how: 'closed' | 'reset'): void;
+  close(): void;
+}
+
+async function makeNetwork(database: string): Promise<Network> {
+  const to = new URL(database);
+  const sockets = new Set<Socket>();
+  const server = createServer((near) => {
+    const folder = to.searchParams.get('host');
+    const port = Number(to.port === '' ? 5432 : to.port);
+    const far = folder === null ? connect(port, to.hostname) : connect(`${folder}/.s.PGSQL.${String(port)}`);
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+    }
+    near.pipe(far);
+    far.pipe(near);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = new URL(database);
+  url.searchParams.delete('host');
+  url.hostname = '127.0.0.1';
+  url.port = String((server.address() as AddressInfo).port);
+  return {
+    url: url.href,
+    cut: (how) => {
+      for (const socket of sockets) {
+        if (how === 'closed') socket.destroy();
+        else socket.resetAndDestroy();
+      }
+      sockets.clear();
+    },
+    close: () => {
+      server.close();
+    },
+  };
+}
 
 test('a listener whose connection is cut comes back, says so, and hears again', async () => {
   const database = await makeDatabase();

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { makePool, onOneConnection, together, withTransaction } from '../../src/db/index.js';
+import {
+  makePool,
+  onOneConnection,
+  settleTogether,
+  together,
+  valueOf,
+  withTransaction,
+} from '../../src/db/index.js';
 import { withDatabase } from '../../testing/database.js';
 
 describe('what is asked of the store together', () => {
@@ -32,6 +39,33 @@ describe('what is asked of the store together', () => {
     });
     await assert.rejects(together([Promise.reject(new Error('first')), later]), /first/);
     assert.ok(hasEnded);
+  });
+
+  const ofStore = (code: string): Error => Object.assign(new Error(`store ${code}`), { code });
+  const afterIt = ofStore('25P02');
+
+  it('fails with its cause, and not with what a statement in a failed transaction is told', async () => {
+    await assert.rejects(together([Promise.reject(afterIt), Promise.reject(ofStore('57014'))]), /57014/);
+    await assert.rejects(together([1, Promise.reject(afterIt)]), /25P02/);
+    await assert.rejects(
+      together([Promise.reject(new Error('own')), Promise.reject(ofStore('57014'))]),
+      /own/,
+    );
+  });
+
+  it('fails at once where the store does, and else only for who needs what is missing', async () => {
+    const own = Promise.reject(new Error('own'));
+    const [missing, two] = await settleTogether([own, 2]);
+    assert.equal(valueOf(two), 2);
+    assert.throws(() => valueOf(missing), /own/);
+    await assert.rejects(
+      settleTogether([own, Promise.reject(afterIt), Promise.reject(ofStore('57014'))]),
+      /57014/,
+    );
+    await assert.rejects(
+      settleTogether([1, Promise.reject(new Error('Connection terminated'))]),
+      /terminated/,
+    );
   });
 
   it('by keys is planned once a connection, also where its table was empty then', async () => {

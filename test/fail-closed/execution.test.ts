@@ -147,12 +147,79 @@ describe('what would run', () => {
     empty: () => refusesToRun(inDoc('{executing,action,digest}', '""'), /is not what was checked/),
   });
 
+  /** Another plan of the store stands beside the run's document: the one that it had, changed, with the hash that fits it. */
+  const besideDoc = async (
+    { database }: Governed,
+    run: Handle,
+    change: (name: string, value: unknown) => unknown,
+  ): Promise<void> => {
+    const { rows } = await database.pool.query<{ hash: string; body: string }>(
+      'select p.hash, p.body from plan p join run r on r.plan_hash = p.hash where r.id = $1',
+      [run.id],
+    );
+    const [plan] = rows;
+    assert.ok(plan !== undefined);
+    const body = JSON.stringify(JSON.parse(plan.body, change));
+    const hash = `sha256:${createHash('sha256').update(body).digest('hex')}`;
+    assert.notEqual(hash, plan.hash);
+    await database.pool.query('insert into plan (hash, body) values ($1, $2)', [hash, body]);
+    await database.pool.query('update run set plan_hash = $1 where id = $2', [hash, run.id]);
+  };
+  const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+  const otherPath = inDoc('{executing,executor,path,parts}', '["/status/200"]');
+
+  /** What was approved, by another plan, which says another call. */
+  const otherCall = async (run: Handle): Promise<void> => {
+    await besideDoc(governed, run, (name, value) =>
+      name === 'path' && isObject(value) ? { ...value, parts: ['/status/200'] } : value,
+    );
+    await otherPath(run);
+  };
+
+  /** What waits for people, by another plan, which asks for nobody. */
+  const refusesLowerTier = async (): Promise<void> => {
+    const floored = await makeGoverned({
+      ...runPolicies(world.url),
+      'environments.yaml':
+        'environments: { dev: { gates: [{ tiers: [irreversible], roles: [finance.controller], timeout: { after: 1d } }] } }\n',
+      'flows/pays.yaml': `
+workflows:
+  pays:
+    owner: team
+    initialState: a
+    states:
+      a:
+        transitions:
+          pay: { target: done, tier: irreversible, executor: { kind: rest, connection: world, method: POST, path: /echo, idempotencyKey: true } }
+      done: { terminal: true }
+`,
+    });
+    try {
+      const run = await floored.start('pays');
+      await besideDoc(floored, run, (_name, value) =>
+        isObject(value) && 'name' in value && value.name === 'pay'
+          ? { ...value, tier: 'reversible', gates: [] }
+          : value,
+      );
+      const sent = world.seen.length;
+      await run.submit(starter, 'pay');
+      const said = await run.execute();
+      assert.ok(said?.status === 'refused', JSON.stringify(said));
+      assert.equal(world.seen.length, sent, 'nothing was sent');
+      const failed = (await run.records()).filter((one) => one.type === 'executor.failed');
+      assert.match(String(failed[0]?.data['message']), /not what the run's plan says/);
+      assert.equal(await countRecords(run, 'executor.started'), 0);
+    } finally {
+      await floored.stop();
+    }
+  };
+
   failClosed('plan.execution', {
-    error: () =>
-      refusesToRun(
-        inDoc('{executing,executor,path,parts}', '["/status/200"]'),
-        /not what the run's plan says/,
-      ),
+    error: async () => {
+      await refusesToRun(otherPath, /not what the run's plan says/);
+      await refusesToRun(otherCall, /not what the run's plan says/);
+      await refusesLowerTier();
+    },
     // The digest names the state, so that it is what says so.
     missing: () => refusesToRun(inDoc('{state}', '"gone"'), /not what was checked and approved/),
     malformed: () =>

@@ -4,7 +4,7 @@ import type { Plan } from '../../engine/plan.js';
 import type { Executing, Kit, Outcome } from '../../engine/state.js';
 import type { PolicySet } from '../../model/policy-set.js';
 import type { ExecutorResult } from '../../executors/types.js';
-import { storeTime, valueOf, type Tx } from '../../db/index.js';
+import { settleTogether, storeTime, valueOf, type Tx } from '../../db/index.js';
 import {
   findEarlierEffect,
   listAttempts,
@@ -24,7 +24,7 @@ import type { ExecuteInput, Stepped } from '../types.js';
 // What an attempt's beginning and its end have in common.
 
 /** An action that its run executes. */
-interface Executed {
+export interface Executed {
   readonly row: RunRow;
   readonly loaded: LoadedRun;
   readonly executing: Executing;
@@ -54,7 +54,7 @@ export interface LockedExecution {
   readonly run: Pick<Executed, 'row' | 'loaded'> | null;
   readonly attempts: readonly AttemptRow[];
   readonly time: string;
-  /** Throws where they could not be read: what needs none of them goes on. */
+  /** Throws where none can be used: what needs none goes on. */
   readonly policySet: () => PolicySet;
 }
 
@@ -64,7 +64,7 @@ export async function lockExecution(
   tx: Tx,
   { run, action }: ExecuteInput,
 ): Promise<LockedExecution> {
-  const [locked, attempts, time, policies] = await Promise.allSettled([
+  const [locked, attempts, time, policies] = await settleTogether([
     lockRun(tx, run),
     listAttempts(tx, action),
     storeTime(tx),

@@ -14,7 +14,9 @@ import {
   lockExecution,
   outcomeOf,
   type Begun,
+  type Executed,
   type Held,
+  type LockedExecution,
   type Settled,
 } from './begun.js';
 import type { ActivityDeps } from '../deps.js';
@@ -51,13 +53,12 @@ export async function endAttempt(
     startedAt: begun.startedAt,
     durationMs: Date.parse(finishedAt) - Date.parse(begun.startedAt),
   };
-  const loading = loadHeld(deps, tx, { ...run, executing }, locked);
+  const executed: Executed = { ...run, executing };
   const { holder } = begun;
-  if (result.status === 'failed')
-    return endFailed(deps, tx, await loading, holder, next, attempts, result, timing);
+  if (result.status === 'failed') return endFailed(deps, tx, executed, locked, holder, next, result, timing);
   const text = JSON.stringify(result.output ?? null);
   const [held, outputRef] = await together([
-    loading,
+    loadHeld(deps, tx, executed, locked),
     deps.payloads.put(tx, run.row.id, 'output', 'application/json', text),
   ]);
   return endSucceeded(deps, tx, held, holder, next, { ...result, outputRef }, timing);
@@ -99,14 +100,15 @@ async function endSucceeded(
 async function endFailed(
   deps: ActivityDeps,
   tx: Tx,
-  held: Held,
+  executed: Executed,
+  locked: LockedExecution,
   holder: Holder,
   next: Begun['next'],
-  attempts: readonly AttemptRow[],
   result: Extract<ExecutorResult, { status: 'failed' }>,
   timing: Timing,
 ): Promise<Ended> {
-  const { row, loaded, executing, time: finishedAt } = held;
+  const { row, loaded, executing } = executed;
+  const { attempts, time: finishedAt } = locked;
   const { attempt } = next;
   const finishedMs = Date.parse(finishedAt);
   const before = await findEffectBefore(tx, executing, next);
@@ -141,6 +143,8 @@ async function endFailed(
     return { kind: 'again', delayMs };
   }
   const outcome = outcomeOf(judged, attempt, before);
+  // Only here: another attempt follows whatever its policies have become.
+  const held = await loadHeld(deps, tx, executed, locked);
   return settleOutcome(deps, tx, held, outcome, facts);
 }
 

@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/activity';
 import { hasEffect } from '../../executors/index.js';
 import type { Executing, Outcome } from '../../engine/state.js';
 import { appendRun } from '../../audit/index.js';
-import { together, withTransaction, type Tx } from '../../db/index.js';
+import { settleTogether, valueOf, withTransaction, type Tx } from '../../db/index.js';
 import { finishAttempt, type Holder } from '../../store/actions.js';
 import { findStep } from '../../store/runs.js';
 import { isCalledOff, judgeDenial, chooseNextAttempt, waitMsOf, type NextAttempt } from './attempts.js';
@@ -119,23 +119,25 @@ async function beginAttempt(
     if (stored === null) throw makeNotExecutingFailure(input.run, input.action);
     return { kind: 'settled', result: (JSON.parse(stored.result) as StoredStep).result };
   }
-  const [other, held, grantFacts] = await together([
+  const [other, loading, facts] = await settleTogether([
     findOtherUnderWay(tx, executing, holder),
     loadHeld(deps, tx, { ...run, executing }, locked),
     loadGrantFacts(tx, row.id, executing, attempts),
   ]);
-  if (other !== null) throw other;
+  const underWay = valueOf(other);
+  if (underWay !== null) throw underWay;
   const now = Date.parse(startedAt);
   if (isCalledOff(loaded.state, attempts, now)) {
     const { result, fact } = await abandon(tx, keyedEffectOf(executing), attempts, null, startedAt);
-    return settleOutcome(deps, tx, held, result, [fact(executing)]);
+    return settleOutcome(deps, tx, valueOf(loading), result, [fact(executing)]);
   }
   const waitMs = waitMsOf(attempts, now);
   if (waitMs > 0) throw makeRetryFailure(executing, attempts.length, waitMs);
+  const held = valueOf(loading);
   const next = chooseNextAttempt(executing, attempts);
   if (next.kind === 'unknown') return settleLost(deps, tx, held, next);
   slots.take(executing, next.executor, row.environment);
-  const refused = await grantProblem(tx, held, attempts, grantFacts);
+  const refused = await grantProblem(tx, held, attempts, valueOf(facts));
   if (refused !== null) return settleDenied(deps, tx, held, next, refused);
   around.allow(marginMs);
   await leaseAttempt(tx, executing, next, holder, startedAt);

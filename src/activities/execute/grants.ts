@@ -73,7 +73,7 @@ export async function grantProblem(
 
 async function findProblem(
   tx: Tx,
-  { plan, kit, loaded: { state: run }, executing }: Held,
+  { row, plan, kit, loaded: { state: run }, executing }: Held,
   attempts: readonly AttemptRow[],
   facts: GrantFacts,
 ): Promise<string | GuardReport | null> {
@@ -86,7 +86,8 @@ async function findProblem(
   if (approval !== undefined && !wasApproved(facts, digest))
     return 'the record of its decisions names another action than the one that would run';
   // The digest names the plan and the plan names the call: the copy of the call in the run's state is checked against it.
-  const planned = findPlannedStep(plan, run, executing);
+  // Beside the document anybody who may write to the store can name another plan: it must be the one that the digest names.
+  const planned = row.planHash === run.planHash ? findPlannedStep(plan, run, executing) : null;
   if (planned === null) return "what would run is not what the run's plan says";
   const changed = approval === undefined ? null : findChange(kit, run, executing, facts);
   if (changed !== null) return changed;

@@ -5,7 +5,7 @@ import { isObject } from '../../model/json.js';
 import type { Fact } from '../../model/records.js';
 import { openMessage } from '../../auth/index.js';
 import { isUnavailable, together, type Tx } from '../../db/index.js';
-import { makeTurns, type Turn } from '../../model/give-way.js';
+import { giveWayBefore, makeTurns } from '../../model/give-way.js';
 import { listAttempts } from '../../store/actions.js';
 import { getApprovalStatus } from '../../store/approvals.js';
 import { documentOf } from '../../store/document.js';
@@ -41,6 +41,7 @@ export interface Incoming {
 const longestReason = 300;
 
 const nothing: Incoming = { event: () => null, taken: null, answer: null, values: [] };
+const readNothing = (): Incoming => nothing;
 
 /** The messages that these arrivals name, held until the transaction ends. */
 export function lockNamed(tx: Tx, run: string, arrivals: readonly Arrival[]): Promise<LockedMessage[]> {
@@ -64,22 +65,28 @@ export async function readArrivals(
   const foreign = missing.length === 0 ? new Set<string>() : await foreignMessages(tx, row.id, missing);
   const seen = new Set<string>();
   const turn = makeTurns();
-  const readBell = (bell: Bell): Promise<Incoming> | Incoming => {
+  const openBell = (bell: Bell): Reading => {
     const message = known.get(bell.id);
     if (message === undefined)
-      return refuseBell(bell, foreign.has(bell.id) ? 'wrong_run' : 'unknown_message');
-    if (!isNamedBy(message, bell)) return refuseBell(bell, 'bad_signature');
+      return () => refuseBell(bell, foreign.has(bell.id) ? 'wrong_run' : 'unknown_message');
+    if (!isNamedBy(message, bell)) return () => refuseBell(bell, 'bad_signature');
     // One message may be rung for twice.
-    if (seen.has(bell.id)) return nothing;
+    if (seen.has(bell.id)) return readNothing;
     seen.add(bell.id);
-    return readNamed(deps, tx, row, message, turn);
+    return openNamed(deps, tx, row, message);
   };
-  return together(
-    arrivals.map((arrival) =>
-      arrival.kind === 'message' ? readBell(arrival.bell) : readOther(tx, row, arrival, time),
-    ),
-  );
+  const readings: Reading[] = [];
+  for (const arrival of arrivals) {
+    await turn();
+    readings.push(
+      arrival.kind === 'message' ? openBell(arrival.bell) : () => readOther(tx, row, arrival, time),
+    );
+  }
+  return together(readings.map((read) => read()));
 }
+
+/** What is left to be asked of the store when its message is verified. */
+type Reading = () => Promise<Incoming> | Incoming;
 
 /** The messages that these bells name and that no step has taken; none of them is opened. */
 export async function takeUnread(tx: Tx, run: string, arrivals: readonly Arrival[]): Promise<TakenMessage[]> {
@@ -124,44 +131,36 @@ function refuseSignal(
   return { ...nothing, event: (time) => ({ kind: 'refused_message', time, reason, name, message }) };
 }
 
-async function readNamed(
-  deps: ActivityDeps,
-  tx: Tx,
-  row: RunRow,
-  message: LockedMessage,
-  turn: Turn,
-): Promise<Incoming> {
-  if (message.isWithdrawn) return nothing;
-  if (message.rev === null && message.answer === null) {
-    await turn();
-    return readStored(deps, tx, row, message, 1);
-  }
+function openNamed(deps: ActivityDeps, tx: Tx, row: RunRow, message: LockedMessage): Reading {
+  if (message.isWithdrawn) return readNothing;
+  if (message.rev === null && message.answer === null) return openStored(deps, tx, row, message, 1);
   const { id, digest } = message;
-  return (await countBell(tx, id)) === 'replayed'
-    ? refuseSignal(message.kind, 'replayed', { id, digest })
-    : nothing;
+  return async () =>
+    (await countBell(tx, id)) === 'replayed'
+      ? refuseSignal(message.kind, 'replayed', { id, digest })
+      : nothing;
 }
 
 /** A message that no step has taken: verified, and with its values; or taken as refused, and whoever sent it told. */
-export async function readStored(
-  deps: ActivityDeps,
-  tx: Tx,
-  row: RunRow,
-  sealed: LockedMessage,
-  bells: number,
-): Promise<Incoming> {
+export async function readStored(...given: Parameters<typeof openStored>): Promise<Incoming> {
+  return openStored(...given)();
+}
+
+function openStored(deps: ActivityDeps, tx: Tx, row: RunRow, sealed: LockedMessage, bells: number): Reading {
   const taken: TakenMessage = { id: sealed.id, kind: sealed.kind, bells };
   const opened = openMessage(sealed, {
     run: row.id,
     environment: row.environment,
     publicKey: () => deps.publicKey(sealed),
   });
-  if (opened.status === 'refused') return refuseMessage(sealed, taken, opened.reason);
-  const withValues = await readValues(deps, tx, opened.message);
-  if (withValues === null) return refuseMessage(sealed, taken, 'undecodable');
-  const { message, values } = withValues;
-  const settledAs = await readApprovalStatus(tx, row, message);
-  return { ...nothing, taken, values, event: (time) => ({ kind: 'message', time, message, settledAs }) };
+  return async () => {
+    if (opened.status === 'refused') return refuseMessage(sealed, taken, opened.reason);
+    const withValues = await readValues(deps, tx, opened.message);
+    if (withValues === null) return refuseMessage(sealed, taken, 'undecodable');
+    const { message, values } = withValues;
+    const settledAs = await readApprovalStatus(tx, row, message);
+    return { ...nothing, taken, values, event: (time) => ({ kind: 'message', time, message, settledAs }) };
+  };
 }
 
 /**
@@ -217,6 +216,7 @@ async function readValues(
   const ref = signed.refs.find(({ role }) => role === (body.kind === 'start' ? 'input' : 'args'));
   const bytes = ref === undefined ? null : await deps.payloads.get(tx, ref);
   if (ref === undefined || bytes === null) return null;
+  await giveWayBefore(bytes.length);
   const text = bytes.toString('utf8');
   const value = parseObject(text);
   if (value === null) return null;

@@ -4,7 +4,15 @@ import { initialRun, unstarted } from '../../engine/index.js';
 import { sameJson } from '../../model/canonical.js';
 import { makeTurns } from '../../model/give-way.js';
 import { startMessageId } from '../../model/derived-ids.js';
-import { isUnavailable, storeTime, together, valueOf, withTransaction, type Tx } from '../../db/index.js';
+import {
+  isUnavailable,
+  settleTogether,
+  storeTime,
+  together,
+  valueOf,
+  withTransaction,
+  type Tx,
+} from '../../db/index.js';
 import { requirePlan } from '../../store/cached.js';
 import { lockUntaken, type LockedMessage } from '../../store/messages.js';
 import { getStep, lockRun, showUnstepped, type RunRow } from '../../store/runs.js';
@@ -58,7 +66,7 @@ export async function step(deps: ActivityDeps, input: StepInput): Promise<StepRe
 
 async function stepIn(deps: ActivityDeps, tx: Tx, input: StepInput): Promise<StepResult> {
   // Asked together, and answered in order: what follows the run is read behind the lock on it.
-  const [locked, policies, named, time] = await Promise.allSettled([
+  const [locked, policies, named, time] = await settleTogether([
     lockRun(tx, input.run),
     deps.policySet(tx),
     lockNamed(tx, input.run, input.arrivals),
