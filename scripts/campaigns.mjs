@@ -16,9 +16,10 @@ import {
 const script = (path, ...args) => [join(root, path), ...args];
 const program = (path, ...args) => ['--import', 'tsx', join(root, path), ...args];
 
-/** `isSmall`: so small that CI has it too. Of the drills it has small sizes among the tests. */
+/** `isSmall`: so small that CI has it too. Of the drills it has small sizes among its tests. */
 const campaigns = [
-  { title: 'tests of the benchmarks', args: script('scripts/test.mjs', '--campaigns'), isSmall: true },
+  { title: 'tests of benchmarks', args: script('scripts/test.mjs', '--campaigns'), isSmall: true },
+  { title: 'large tests in full', args: script('scripts/test.mjs', '--full'), isSmall: true },
   { title: 'kills', args: program('drill/kill.ts'), isSmall: false },
   { title: 'races', args: program('drill/races.ts'), isSmall: false },
   { title: 'nonsense', args: program('drill/fuzz.ts'), isSmall: false },

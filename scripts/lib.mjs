@@ -40,14 +40,14 @@ export function stopSignal() {
 
 /**
  * Runs a command in a process group of its own and passes its output on; when that is silent for a while, says that
- * the step is still at it. Gives the exit code, or fails on another one than 0 unless `anyCode`. A stop gives it
- * `graceMs` to end.
+ * the step is still at it, unless `isSilent`. Gives the exit code, or fails on another one than 0 unless `anyCode`. A stop
+ * gives it `graceMs` to end.
  */
 export function runStep(
   title,
   command,
   args,
-  { signal, env = process.env, anyCode = false, graceMs = 2_000 } = {},
+  { signal, env = process.env, anyCode = false, graceMs = 2_000, isSilent = false } = {},
 ) {
   if (signal?.aborted) throw new Stopped();
   const started = Date.now();
@@ -66,7 +66,7 @@ export function runStep(
     });
   }
   const beat = setInterval(() => {
-    if (Date.now() - lastOutput >= heartbeatMs - 100)
+    if (!isSilent && Date.now() - lastOutput >= heartbeatMs - 100)
       say(`${title}: ${Math.round((Date.now() - started) / 1000)} s`);
   }, heartbeatMs / 2);
   const stop = () => {

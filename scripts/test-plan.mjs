@@ -3,26 +3,46 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { root } from './lib.mjs';
 
-/** So many processes for the files that ask for no server. */
-const groups = 8;
 /** Seconds by test file, as `npm test -- --record` has measured them. */
 const recorded = join(root, 'test', 'timings.json');
 
 /**
- * The modules to run: those that ask for the servers one in a process, the longest first; the others many in one, since
- * starting a process costs more than most of them do.
+ * The modules to run, in two lanes. A file that says so (`Mostly waits: …`) waits, and runs beside the others. Of those, a file
+ * that asks for the servers has a process of its own, the longest first, unless it shares a stack or has the API in its own
+ * process; the others run many in one, since starting a process costs more than most of them do.
  */
-export function planTests({ folder, tests }) {
+export function planTests(folder, tests) {
   const seconds = existsSync(recorded) ? JSON.parse(readFileSync(recorded, 'utf8')) : {};
-  const secondsOf = ({ file }) => seconds[file] ?? 0;
-  const isServed = new Map(tests.map((test) => [test, asksForServers(test.sources)]));
-  const served = tests.filter((test) => isServed.get(test)).sort((a, b) => secondsOf(b) - secondsOf(a));
-  const together = shareOut(tests.filter((test) => !isServed.get(test)));
+  const secondsOf = (files) => files.reduce((sum, { file }) => sum + (seconds[file] ?? 0), 0);
+  const longestFirst = (processes) => processes.toSorted((a, b) => secondsOf(b) - secondsOf(a));
+  const served = tests.filter(({ sources }) => asksForServers(sources));
+  const busy = tests.filter((test) => !mostlyWaits(test));
+  const [ofStack, ofApi, alone, pure] = ['stack', 'api', 'alone', 'pure'].map((kind) =>
+    busy.filter((test) => (served.includes(test) ? sharingOf(test) : 'pure') === kind),
+  );
+  const processes = [
+    ...longestFirst([...alone.map((test) => [test]), ...shareOut(ofStack, 1), ...shareOut(ofApi, 6)]),
+    ...shareOut(pure, 8),
+  ];
   return {
-    served: served.map(({ path }) => path),
-    together: together.map((files, index) => writeGroup(folder, files, index)),
+    busy: processes.map((files, index) => moduleOf(folder, files, index)),
+    waiting: longestFirst(tests.filter(mostlyWaits).map((test) => [test])).map(([{ path }]) => path),
+    needServers: served.length > 0,
   };
 }
+
+function sharingOf({ file, sources }) {
+  if (sources.includes('testing/shared-stack.ts')) return 'stack';
+  // What it uses is in its process, and stands from before its suite to after it.
+  const usesApi = sources.includes('test/api/harness.ts') && /^test\/(api|pages|service)\//u.test(file);
+  const isOfProcess = /^(before|after)(Each)?\(|\bmock\./mu.test(sourceOf(file));
+  return usesApi && !isOfProcess ? 'api' : 'alone';
+}
+
+const mostlyWaits = ({ file }) => /^\/\/ Mostly waits: /mu.test(sourceOf(file));
+
+/** It has a full size, which the campaigns run. */
+export const usesSamples = ({ sources }) => sources.includes('testing/samples.ts');
 
 /** Of each test file that has run in a process of its own; the files that are gone are left out. */
 export function recordTimings(times, { tests }) {
@@ -48,10 +68,14 @@ function sourceOf(path) {
 }
 
 /** One after the other, so that the files of a folder, which take about as long, do not come together. */
-function shareOut(files) {
-  const shares = Array.from({ length: Math.min(groups, files.length) }, () => []);
+function shareOut(files, processes) {
+  const shares = Array.from({ length: Math.min(processes, files.length) }, () => []);
   files.forEach((file, index) => shares[index % shares.length].push(file));
   return shares;
+}
+
+function moduleOf(folder, files, index) {
+  return files.length === 1 ? files[0].path : writeGroup(folder, files, index);
 }
 
 function writeGroup(folder, files, index) {

@@ -1,5 +1,8 @@
 // `npm test [-- <path prefix>… --grep <pattern>]`: installs, builds, starts one Postgres and one Temporal for the test files
-// that ask for them, and runs them. `--record` keeps how long each took (test/timings.json).
+// that ask for them, and runs them. `--record` keeps how long each took (test/timings.json). For the campaigns: `--campaigns`
+// runs `*.campaign.ts`, `--full` all of what `testing/samples.ts` draws a share of.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, normalize, relative } from 'node:path';
@@ -18,7 +21,8 @@ import {
 } from './lib.mjs';
 
 const fileTimeoutMs = 480_000;
-const concurrency = 2;
+/** Of the test files that keep a core busy, and beside them of those that mostly wait. */
+const concurrency = { busy: 2, waiting: 4 };
 /** The database that each test's own is a copy of. */
 const template = 'countersign_template';
 
@@ -28,28 +32,27 @@ const closers = [];
 try {
   await ensureInstalled(signal);
   await ensureBuilt(signal);
-  const { files, grep, record } = readArguments();
+  const { files, grep, record, full } = readArguments();
   // Only now is there anything installed to compile with.
   const { compileTests } = await import('./compile-tests.mjs');
   const compiled = await compileTests(files);
   closers.push(compiled.remove);
-  const { planTests, recordTimings } = await import('./test-plan.mjs');
-  const { together, served } = planTests(compiled);
-  const env = { ...cleanEnvironment(), ...(served.length === 0 ? {} : await startServers()) };
-  const times = join(root, compiled.folder, 'times.jsonl');
-  process.exitCode = await runStep(
-    'testing',
-    process.execPath,
-    [...nodeOptions(times, grep), ...served, ...together],
-    {
-      signal,
-      env,
-      anyCode: true,
-      // A test that runs a whole product passes the signal on to it.
-      graceMs: 25_000,
-    },
+  const { planTests, recordTimings, usesSamples } = await import('./test-plan.mjs');
+  const tests = full ? compiled.tests.filter(usesSamples) : compiled.tests;
+  if (tests.length === 0) throw new Failed('none of these test files draws samples');
+  const { busy, waiting, needServers } = planTests(compiled.folder, tests);
+  const env = { ...cleanEnvironment(), ...sampling(full), ...(needServers ? await startServers() : {}) };
+  const lanes = [
+    { name: 'busy', modules: busy },
+    { name: 'waiting', modules: waiting },
+  ].filter(({ modules }) => modules.length > 0);
+  const codes = await Promise.all(
+    lanes.map((lane, index) => runLane(lane, compiled.folder, grep, env, index > 0)),
   );
-  const slowest = readTimes(times, compiled);
+  process.exitCode = Math.max(...codes);
+  const slowest = lanes
+    .flatMap(({ name }) => readTimes(timesOf(compiled.folder, name), compiled))
+    .sort((a, b) => b.seconds - a.seconds);
   if (record) recordTimings(slowest, compiled);
   if (slowest.length > 1) say('the slowest files:');
   for (const { file, seconds } of slowest.slice(0, 10)) say(`${seconds.toFixed(1).padStart(6)} s  ${file}`);
@@ -69,10 +72,11 @@ function readArguments() {
       grep: { type: 'string' },
       campaigns: { type: 'boolean', default: false },
       record: { type: 'boolean', default: false },
+      full: { type: 'boolean', default: false },
     },
   });
-  const { grep, record, campaigns } = values;
-  return { files: testFiles(positionals, campaigns ? '.campaign.ts' : '.test.ts'), grep, record };
+  const { grep, record, campaigns, full } = values;
+  return { files: testFiles(positionals, campaigns ? '.campaign.ts' : '.test.ts'), grep, record, full };
 }
 
 /** Those below the paths, or all that are called so. */
@@ -87,22 +91,50 @@ function testFiles(paths, ending) {
   return files;
 }
 
-function nodeOptions(times, grep) {
+/** Gives the exit code. What a lane beside another one says is shown when it is done, so that the two are not mixed. */
+async function runLane({ name, modules }, folder, grep, env, isBeside) {
+  const said = isBeside ? join(root, folder, `${name}.txt`) : 'stdout';
   const fileTimes = pathToFileURL(join(root, 'scripts', 'file-times.mjs')).href;
-  return [
+  const options = [
     ...[
       '--enable-source-maps',
       '--test',
-      `--test-concurrency=${concurrency}`,
+      `--test-concurrency=${concurrency[name]}`,
       `--test-timeout=${fileTimeoutMs}`,
     ],
-    ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
-    ...[`--test-reporter=${fileTimes}`, `--test-reporter-destination=${times}`],
+    ...['--test-reporter=spec', `--test-reporter-destination=${said}`],
+    ...[`--test-reporter=${fileTimes}`, `--test-reporter-destination=${timesOf(folder, name)}`],
     ...(grep === undefined ? [] : ['--test-name-pattern', grep]),
   ];
+  // A test that runs a whole product passes a stop on to it.
+  const how = { signal, env, anyCode: true, graceMs: 25_000, isSilent: isBeside };
+  const code = await runStep('testing', process.execPath, [...options, ...modules], how);
+  if (isBeside) process.stdout.write(readFileSync(said));
+  return code;
 }
 
-/** By the test file, or by the module of several, that has run in a process of its own; the slowest first. */
+function timesOf(folder, lane) {
+  return join(root, folder, `${lane}.jsonl`);
+}
+
+/** Which share of the large tests runs (`testing/samples.ts`): another one with each commit. */
+function sampling(full) {
+  if (full) return { TEST_SAMPLES: 'full' };
+  const seed = createHash('sha256').update(currentCommit()).digest().readUInt32BE();
+  say(`samples are drawn by seed ${seed}, of this commit`);
+  return { TEST_SEED: String(seed) };
+}
+
+function currentCommit() {
+  try {
+    const options = { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] };
+    return execFileSync('git', ['rev-parse', 'HEAD'], options);
+  } catch {
+    return 'sources without a repository';
+  }
+}
+
+/** By the test file, or by the module of several, that has run in a process of its own. */
 function readTimes(path, { tests }) {
   const files = new Map(tests.map((test) => [join(root, test.path), test.file]));
   return readFileSync(path, 'utf8')
@@ -110,10 +142,9 @@ function readTimes(path, { tests }) {
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line))
     .map(({ file, seconds }) => ({
-      file: files.get(file) ?? `files without servers: ${basename(file)}`,
+      file: files.get(file) ?? `files of one process: ${basename(file)}`,
       seconds,
-    }))
-    .sort((a, b) => b.seconds - a.seconds);
+    }));
 }
 
 /** What the developer's shell sets for a product of their own must not reach the tests. */

@@ -158,11 +158,14 @@ async function startProcesses({
   return { ...places, api, worker, postgres, temporal, fetchAs: makeFetcher(url, keys), logs, stop };
 }
 
+/** Unless a test says otherwise: each environment costs a worker a thread. */
+const oneEnvironment = { 'environments.yaml': 'environments: { dev: {} }\n' };
+
 function policyFolder(policies: StackOptions['policies'], home: string): string {
   if (policies === undefined) return join(projectRoot, 'policies');
   if (typeof policies === 'string') return policies;
   const folder = join(home, 'policies');
-  for (const [path, text] of Object.entries(policies)) {
+  for (const [path, text] of Object.entries({ ...oneEnvironment, ...policies })) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), text);
   }

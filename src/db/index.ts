@@ -7,3 +7,4 @@ export { write } from './pipelined-connection.js';
 export { settleTogether, together, valueOf } from './together.js';
 export type { Pool, Queryable, Tx } from './types.js';
 export { isUnavailable } from './unavailable.js';
+export { makeValues, queryPlanned, type Values } from './planned.js';

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { makeQuery, makePipeline, type Statement } from './pipeline.js';
+import { unkept } from './planned.js';
 import { typeParsers, type Queryable } from './types.js';
 
 // How statements leave a connection of the pool. A round trip costs a process more than most of our statements cost
@@ -32,7 +33,7 @@ export async function write(q: Queryable, text: string, values: readonly unknown
   else await q.query(text, [...values]);
 }
 
-/** Each statement with values is parsed and planned once a connection: our texts are few and never hold values. */
+/** Each statement with values is parsed and planned once a connection, but for those of many texts: the others are few and never hold values. */
 export function pipelineStatements(client: pg.ClientBase): TransactionPipeline {
   const known = connections.get(client);
   if (known !== undefined) return known;
@@ -113,6 +114,7 @@ function nameStatement(
   text: string,
   values: readonly unknown[],
 ): Pick<Statement, 'name' | 'text' | 'values'> {
+  if (text.startsWith(unkept)) return { name: '', text, values };
   let name = names.get(text);
   if (name === undefined) {
     name = createHash('sha256').update(text).digest('hex').slice(0, 40);

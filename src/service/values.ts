@@ -1,3 +1,4 @@
+import { giveWayBefore } from '../model/give-way.js';
 import type { Json } from '../model/json.js';
 import type { PayloadRef } from '../model/records.js';
 import type { ServiceDeps } from './deps.js';
@@ -9,6 +10,27 @@ type Reading = Pick<ServiceDeps, 'payloads' | 'pool'>;
 export async function readText({ payloads, pool }: Reading, ref: PayloadRef | null): Promise<string | null> {
   const bytes = ref === null ? null : await payloads.get(pool, ref);
   return bytes === null ? null : bytes.toString('utf8');
+}
+
+/** What these refs name, read together. */
+export type ReadValues = (ref: PayloadRef | null) => string | null;
+
+export async function readAll(
+  { payloads, pool }: Reading,
+  refs: readonly (PayloadRef | null)[],
+): Promise<ReadValues> {
+  const found = await payloads.getAll(
+    pool,
+    refs.filter((ref) => ref !== null),
+  );
+  return (ref) => (ref === null ? null : (found.get(ref.payload)?.toString('utf8') ?? null));
+}
+
+/** Gives way before a long one is parsed. */
+export async function parseValue(text: string | null): Promise<Json> {
+  if (text === null) return null;
+  await giveWayBefore(text.length);
+  return JSON.parse(text) as Json;
 }
 
 export async function readJson(deps: Reading, ref: PayloadRef | null): Promise<Json> {

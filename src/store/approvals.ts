@@ -1,4 +1,4 @@
-import type { ApprovalDoc, ApprovalStatus } from '../engine/state.js';
+import type { ApprovalDoc, ApprovalState, ApprovalStatus } from '../engine/state.js';
 import { write, type Queryable, type Tx } from '../db/index.js';
 import { findable } from './text.js';
 import { truncate } from '../model/text.js';
@@ -19,6 +19,8 @@ export interface NewApproval {
   readonly expiresAt: string | null;
   readonly digest: string;
   readonly doc: ApprovalDoc;
+  /** What its run's document has of it, without values of callers; null: nothing any more, or it was written before rows had it. */
+  readonly state: ApprovalState | null;
   readonly updatedAt: string;
 }
 
@@ -31,6 +33,7 @@ export interface ApprovalRow extends Omit<NewApproval, 'byPermission'> {
 
 export const approvalColumns = `a.id, a.run, a.action, a.flow, a.environment, a.transition, a.status, array_remove(a.roles, '') as roles, a.requested_by as "requestedBy",
   a.requested_at as "requestedAt", a.expires_at as "expiresAt", a.digest, a.doc, a.updated_at as "updatedAt",
+  case when a.state_at = a.updated_at then a.state end as state,
   a.risk, a.escalated_at as "escalatedAt", a.closed_at as "closedAt"`;
 
 /** What was asked is fixed when it opens; status, roles and deadline move, and how it ended stays. */
@@ -38,11 +41,11 @@ export async function upsertApproval(tx: Tx, approval: NewApproval): Promise<voi
   await write(
     tx,
     `insert into approval (id, run, action, flow, environment, transition, status, roles, requested_by, requested_at, expires_at, digest, doc, updated_at,
-       tool, tier, risk, search, escalated_at, closed_at, outcome)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+       tool, tier, risk, search, escalated_at, closed_at, outcome, state, state_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $14)
      on conflict (id) do update set status = excluded.status, roles = excluded.roles, expires_at = excluded.expires_at, updated_at = excluded.updated_at,
        escalated_at = coalesce(approval.escalated_at, excluded.escalated_at), closed_at = coalesce(approval.closed_at, excluded.closed_at),
-       outcome = coalesce(approval.outcome, excluded.outcome)`,
+       outcome = coalesce(approval.outcome, excluded.outcome), state = excluded.state, state_at = excluded.state_at`,
     [
       approval.id,
       approval.run,
@@ -59,8 +62,14 @@ export async function upsertApproval(tx: Tx, approval: NewApproval): Promise<voi
       JSON.stringify(approval.doc),
       approval.updatedAt,
       ...derivedColumns(approval),
+      approval.state === null ? null : JSON.stringify(approval.state),
     ],
   );
+}
+
+/** The run's document has nothing of these any more; nothing else of them has changed. */
+export async function clearApprovalStates(tx: Tx, ids: readonly string[]): Promise<void> {
+  await write(tx, 'update approval set state = null where id = any($1)', [ids]);
 }
 
 const outcomes: Readonly<Record<ApprovalStatus, string | null>> = {

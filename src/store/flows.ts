@@ -291,6 +291,20 @@ export async function getFlowVersion(
   return rows[0] ?? null;
 }
 
+/** The texts of these versions, as they were sent. */
+export async function sourcesOf(
+  q: Queryable,
+  versions: readonly Pick<FlowVersionRow, 'name' | 'version'>[],
+): Promise<Pick<FlowVersionRow, 'name' | 'version' | 'source'>[]> {
+  if (versions.length === 0) return [];
+  const { rows } = await q.query<Pick<FlowVersionRow, 'name' | 'version' | 'source'>>(
+    `select v.name, v.version, v.source from unnest($1::text[], $2::int[]) asked (name, version)
+       join flow_version v on v.name = asked.name and v.version = asked.version`,
+    [versions.map(({ name }) => findable(name)), versions.map(({ version }) => version)],
+  );
+  return rows;
+}
+
 /** Who published the version; null: there is none such. */
 export async function publisherOf(q: Queryable, name: string, version: number): Promise<string | null> {
   const { rows } = await q.query<{ by: string }>(

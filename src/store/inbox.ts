@@ -1,9 +1,10 @@
 import { openStatuses } from '../model/approval-status.js';
-import type { Queryable } from '../db/index.js';
+import { mostAnswerBytes } from '../model/limits.js';
+import { makeValues, queryPlanned, type Queryable, type Values } from '../db/index.js';
 import { approvalColumns, type ApprovalRow } from './approvals.js';
 import { decodeCursor, encodeCursor, isTime, type Page } from './cursor.js';
-import { viewerValues, visibleRun, type Viewer } from './visibility.js';
-import { findableOrNull } from './text.js';
+import { decidedBy, waysToSee, type Viewer } from './visibility.js';
+import { equal, findable } from './text.js';
 
 export type InboxOrder = 'risk' | 'age';
 
@@ -34,42 +35,56 @@ export interface ApprovalFilter {
 }
 
 interface Position {
-  readonly risk: number | null;
-  readonly time: string | null;
-  readonly id: string | null;
+  readonly risk: number;
+  readonly time: string;
+  readonly id: string;
 }
 
 /** Neither risk, nor time of request, nor id ever changes: a page goes on exactly where the last one ended. */
-const sorted = {
-  risk: {
-    by: 'a.risk desc, a.requested_at, a.id',
-    after:
-      '($1::smallint is null or a.risk < $1 or (a.risk = $1 and (a.requested_at, a.id) > ($2::timestamptz, $3::text)))',
-  },
-  age: {
-    by: 'a.requested_at, a.id',
-    after: '($1::smallint is null or (a.requested_at, a.id) > ($2::timestamptz, $3::text))',
-  },
-} as const satisfies Record<InboxOrder, { by: string; after: string }>;
+const orders = {
+  risk: (alias) => `(-${alias}.risk), ${alias}.requested_at, ${alias}.id`,
+  age: (alias) => `${alias}.requested_at, ${alias}.id`,
+} as const satisfies Record<InboxOrder, (alias: string) => string>;
 
-/** Null: the cursor is not one of ours, or of the other order. */
-export async function listApprovals(q: Queryable, filter: ApprovalFilter): Promise<Page<ApprovalRow> | null> {
+/**
+ * What a page holds of approvals ends with its `limit`, or where their documents together would be larger than `mostBytes`,
+ * after its first at the earliest. Null: the cursor is not one of ours, or of the other order.
+ */
+export async function listApprovals(
+  q: Queryable,
+  filter: ApprovalFilter,
+  mostBytes = mostAnswerBytes,
+): Promise<Page<ApprovalRow> | null> {
   const order = filter.order ?? 'risk';
-  const from = filter.cursor === null ? { risk: null, time: null, id: null } : position(filter.cursor, order);
-  if (from === null) return null;
-  const { rows } = await q.query<ApprovalRow>(
-    `select ${approvalColumns} from approval a join run r on r.id = a.run
-      where ${sorted[order].after} and ${visibleRun(4)} and ${matches}
-      order by ${sorted[order].by} limit $21`,
-    [from.risk, from.time, from.id, ...viewerValues(filter.viewer), ...matchValues(filter), filter.limit + 1],
+  const from = filter.cursor === null ? null : position(filter.cursor, order);
+  if (filter.cursor !== null && from === null) return null;
+  const values = makeValues();
+  const { name } = values;
+  const by = orders[order];
+  const asked = [...(from === null ? [] : [after(from, order, name)]), ...conditions(filter, name)];
+  const next = name(filter.limit + 1);
+  // Whoever may decide it may see its run.
+  const ways = filter.mine === true ? ['true'] : waysToSee(filter.viewer, name);
+  const found = ways.map(
+    (way) =>
+      `(select a.id, a.risk, a.requested_at from approval a ${way === 'true' ? '' : 'join run r on r.id = a.run'}
+         where ${[...asked, way].join(' and ')} order by ${by('a')} limit ${next})`,
   );
-  const items = rows.slice(0, filter.limit);
+  const rows = await queryPlanned<ApprovalRow & { readonly found: number }>(
+    q,
+    `select ${approvalColumns}, page.found from (
+       select f.id, count(*) over () as found, row_number() over (order by ${by('f')}) as place,
+              sum(octet_length(d.doc::text) + coalesce(octet_length(d.state::text), 0)) over (order by ${by('f')}) as bytes
+         from (select * from (${found.join(' union ')}) f order by ${by('f')} limit ${next}) f join approval d on d.id = f.id) page
+       join approval a on a.id = page.id
+      where page.place <= ${name(filter.limit)} and (page.place = 1 or page.bytes <= ${name(mostBytes)})
+      order by ${by('a')}`,
+    values,
+  );
+  const items = rows.map(({ found: _found, ...row }) => row);
   const last = items.at(-1);
-  const more = rows.length > filter.limit && last !== undefined;
-  return {
-    items,
-    nextCursor: more ? cursorAfter(last, order) : null,
-  };
+  const more = (rows[0]?.found ?? 0) > items.length && last !== undefined;
+  return { items, nextCursor: more ? cursorAfter(last, order) : null };
 }
 
 /** Where a page goes on that ends with this approval. */
@@ -81,34 +96,55 @@ export function cursorAfter(
 }
 
 const open = openStatuses.map((status) => `'${status}'`).join(', ');
+/** Both: the index is of what is not closed. */
+const isOpen = `a.status in (${open}) and a.closed_at is null`;
 
-/** Of the viewer, `visibleRun(4)` has made $5 its id, $6 its roles and $7 whether it decides what names none. */
-const matches = `($8::text is null or a.status = $8 or ($8 = 'open' and a.status in (${open})))
-  and ($9::text is null or $9 = any(a.roles)) and ($10::text is null or a.flow = $10) and ($11::text is null or a.environment = $11)
-  and ($12::text is null or a.tool = $12) and ($13::text is null or coalesce(a.tier, 'none') = $13)
-  and ($14::text is null or a.transition = $14) and ($15::text is null or a.requested_by = $15)
-  and ($16::timestamptz is null or a.expires_at < $16) and ($17::text is null or position($17 in a.search) > 0)
-  and (not $18::boolean or (a.status in (${open})
-        and ((cardinality(a.roles) > 0 and a.roles && $6::text[]) or (cardinality(a.roles) = 0 and $7::boolean))
-        and not exists (select 1 from decision m where m.approval = a.id and m.by_id = $5 and m.status <> 'refused')))
-  and (not $19::boolean or exists (select 1 from approval_claim c where c.approval = a.id and c.principal = $5 and c.until > now()))
-  and (not $20::boolean or exists (select 1 from approval_delegation d where d.approval = a.id and d.delegate = $5))`;
+function after({ risk, time, id }: Position, order: InboxOrder, name: Values['name']): string {
+  const place = `(${orders[order]('a')})`;
+  const rest = `${name(time)}::timestamptz, ${name(id)}::text`;
+  return order === 'risk' ? `${place} > (${name(-risk)}::smallint, ${rest})` : `${place} > (${rest})`;
+}
 
-function matchValues(filter: ApprovalFilter): readonly unknown[] {
+function conditions(filter: ApprovalFilter, name: Values['name']): string[] {
+  const { status, role, tier, expiringBefore, text, viewer } = filter;
+  const who = (): string => name(findable(viewer.id));
+  const when = (is: boolean | undefined, condition: () => string): string[] =>
+    is === true ? [condition()] : [];
   return [
-    findableOrNull(filter.status),
-    findableOrNull(filter.role),
-    findableOrNull(filter.flow),
-    findableOrNull(filter.environment),
-    findableOrNull(filter.tool),
-    findableOrNull(filter.tier),
-    findableOrNull(filter.transition),
-    findableOrNull(filter.requestedBy),
-    filter.expiringBefore ?? null,
-    findableOrNull(filter.text?.toLowerCase()),
-    filter.mine ?? false,
-    filter.claimed ?? false,
-    filter.delegated ?? false,
+    ...when(status === 'open' || filter.mine, () => isOpen),
+    ...(status === 'open' ? [] : equal('a.status', status, name)),
+    ...when(status === 'escalated', () => 'a.closed_at is null'),
+    ...when(
+      status !== undefined && !openStatuses.some((one) => one === status),
+      () => 'a.closed_at is not null',
+    ),
+    ...when(role !== undefined, () => `a.roles @> array[${name(findable(role ?? ''))}]::text[]`),
+    ...equal('a.flow', filter.flow, name),
+    ...equal('a.environment', filter.environment, name),
+    ...equal('a.tool', filter.tool, name),
+    ...(tier === 'none' ? ['a.tier is null'] : equal('a.tier', tier, name)),
+    ...equal('a.transition', filter.transition, name),
+    ...equal('a.requested_by', filter.requestedBy, name),
+    ...when(expiringBefore !== undefined, () => `a.expires_at < ${name(expiringBefore)}::timestamptz`),
+    ...when(
+      text !== undefined,
+      () => `position(${name(findable((text ?? '').toLowerCase()))} in a.search) > 0`,
+    ),
+    ...when(filter.mine, () => decidedBy('a', viewer, name)),
+    ...when(
+      filter.mine,
+      () =>
+        `not exists (select 1 from decision m where m.approval = a.id and m.by_id = ${who()} and m.status <> 'refused')`,
+    ),
+    ...when(
+      filter.claimed,
+      () =>
+        `exists (select 1 from approval_claim c where c.approval = a.id and c.principal = ${who()} and c.until > now())`,
+    ),
+    ...when(
+      filter.delegated,
+      () => `exists (select 1 from approval_delegation g where g.approval = a.id and g.delegate = ${who()})`,
+    ),
   ];
 }
 

@@ -19,18 +19,30 @@ export interface Person {
 /** How long roles that came with a token are taken for still held. Nothing is decided by them: see `mayDecide`. */
 export const sightHours = 24;
 
-export async function findPerson(q: Queryable, id: string): Promise<Person | null> {
-  const { rows } = await q.query<{ kind: PrincipalKind }>('select kind from principal where id = $1', [
-    findable(id),
+/** Those of them who are known. */
+export async function findPeople(q: Queryable, ids: readonly string[]): Promise<Person[]> {
+  if (ids.length === 0) return [];
+  const asked = [ids.map(findable)];
+  const [people, credentials] = await Promise.all([
+    q.query<Pick<Person, 'id' | 'kind'>>(
+      'select id, kind from principal where id = any($1) order by id',
+      asked,
+    ),
+    q.query<Credential & { readonly id: string }>(
+      `select principal_id as id, roles, permissions from api_key
+         where principal_id = any($1) and revoked_at is null and (expires_at is null or expires_at > now())
+       union all select principal, roles, permissions from principal_sight
+         where principal = any($1) and seen_at > now() - make_interval(hours => ${sightHours})`,
+      asked,
+    ),
   ]);
-  const found = rows[0];
-  if (found === undefined) return null;
-  const credentials = await q.query<Credential>(
-    `select roles, permissions from api_key where principal_id = $1 and revoked_at is null and (expires_at is null or expires_at > now())
-     union all select roles, permissions from principal_sight where principal = $1 and seen_at > now() - make_interval(hours => ${sightHours})`,
-    [findable(id)],
-  );
-  return { id, kind: found.kind, credentials: credentials.rows };
+  return people.rows.map(({ id, kind }) => ({
+    id,
+    kind,
+    credentials: credentials.rows
+      .filter((one) => one.id === id)
+      .map(({ roles, permissions }) => ({ roles, permissions })),
+  }));
 }
 
 export interface HeldCredential extends Credential {

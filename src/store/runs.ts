@@ -1,9 +1,9 @@
 import { giveWayBefore } from '../model/give-way.js';
 import type { Problem, RunStatus, ShownProblem } from '../engine/state.js';
-import { storeTime, write, type Queryable, type Tx } from '../db/index.js';
+import { makeValues, queryPlanned, storeTime, write, type Queryable, type Tx } from '../db/index.js';
 import { decodeTimeCursor, page, type Page } from './cursor.js';
-import { viewerValues, visibleRun, type Viewer } from './visibility.js';
-import { findable, findableOrNull } from './text.js';
+import { viewerValues, visibleRun, waysToSee, type Viewer } from './visibility.js';
+import { equal, findable } from './text.js';
 
 export interface RunRow {
   readonly id: string;
@@ -237,26 +237,28 @@ export interface RunFilter {
 
 /** Newest first. Null: the cursor is not one of ours. */
 export async function listRuns(q: Queryable, filter: RunFilter): Promise<Page<ListedRun> | null> {
-  const before = filter.cursor === null ? [null, null] : decodeTimeCursor(filter.cursor);
-  if (before === null) return null;
-  const { rows } = await q.query<ListedRun>(
-    `select ${listed} from run r
-      where ($1::text is null or r.flow = $1) and ($2::text is null or r.state = $2) and ($3::text is null or r.status = $3)
-        and ($4::text is null or r.environment = $4) and ($5::text is null or r.started_by = $5)
-        and ($6::timestamptz is null or (r.started_at, r.id) < ($6, $7))
-        and ${visibleRun(8)}
-      order by r.started_at desc, r.id desc limit $12`,
-    [
-      findableOrNull(filter.flow),
-      findableOrNull(filter.state),
-      findableOrNull(filter.status),
-      findableOrNull(filter.environment),
-      findableOrNull(filter.startedBy),
-      before[0],
-      before[1],
-      ...viewerValues(filter.viewer),
-      filter.limit + 1,
-    ],
+  const before = filter.cursor === null ? null : decodeTimeCursor(filter.cursor);
+  if (filter.cursor !== null && before === null) return null;
+  const values = makeValues();
+  const { name } = values;
+  const asked = [
+    ...equal('r.flow', filter.flow, name),
+    ...equal('r.state', filter.state, name),
+    ...equal('r.status', filter.status, name),
+    ...equal('r.environment', filter.environment, name),
+    ...equal('r.started_by', filter.startedBy, name),
+    ...(before === null
+      ? []
+      : [`(r.started_at, r.id) < (${name(before[0])}::timestamptz, ${name(before[1])})`]),
+  ];
+  const rest = `order by r.started_at desc, r.id desc limit ${name(filter.limit + 1)}`;
+  const found = waysToSee(filter.viewer, name).map(
+    (way) => `(select r.id, r.started_at from run r where ${[...asked, way].join(' and ')} ${rest})`,
+  );
+  const rows = await queryPlanned<ListedRun>(
+    q,
+    `select ${listed} from (${found.join(' union ')}) found join run r on r.id = found.id ${rest}`,
+    values,
   );
   return page(rows, filter.limit, (row) => [row.startedAt, row.id]);
 }

@@ -1,3 +1,4 @@
+import type { Values } from '../db/index.js';
 import { createHash } from 'node:crypto';
 
 /**
@@ -22,4 +23,9 @@ export function assertHash(what: string, hash: string, text: string): string {
   throw new Error(
     `the stored ${what} \`${hash}\` was changed: its text has another hash, so nothing runs by it`,
   );
+}
+
+/** The column has this text, as SQL; nothing where none is asked for. */
+export function equal(column: string, text: string | undefined, name: Values['name']): readonly string[] {
+  return text === undefined ? [] : [`${column} = ${name(findable(text))}`];
 }

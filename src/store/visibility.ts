@@ -1,5 +1,5 @@
 import type { Principal } from '../model/principal.js';
-import type { Queryable } from '../db/index.js';
+import type { Queryable, Values } from '../db/index.js';
 import { findable } from './text.js';
 
 /**
@@ -34,6 +34,28 @@ export function visibleRun(first: number): string {
   return `(${all}::boolean or r.started_by = ${id}
     or exists (select 1 from approval a where a.run = r.id and ((cardinality(a.roles) > 0 and a.roles && ${roles}::text[]) or (cardinality(a.roles) = 0 and ${decides}::boolean)))
     or exists (select 1 from decision d where d.run = r.id and d.by_id = ${id} and d.status <> 'refused'))`;
+}
+
+/** As SQL over an approval: the viewer's roles let it decide there, or it names none and the viewer decides those. */
+export function decidedBy(alias: string, { roles, decides }: Viewer, name: Values['name']): string {
+  const byRole = `${alias}.roles && ${name(roles.map(findable))}::text[]`;
+  return decides ? `(${byRole} or ${alias}.roles = '{}')` : byRole;
+}
+
+/**
+ * Each way in which the viewer sees runs, as SQL over `run r`: as `visibleRun`, and a list asks them one by one, so that each
+ * has its index.
+ */
+export function waysToSee(viewer: Viewer, name: Values['name']): readonly string[] {
+  if (viewer.all) return ['true'];
+  const id = name(findable(viewer.id));
+  return [
+    `r.started_by = ${id}`,
+    `exists (select 1 from decision d where d.run = r.id and d.by_id = ${id} and d.status <> 'refused')`,
+    ...(viewer.decides || viewer.roles.length > 0
+      ? [`exists (select 1 from approval s where s.run = r.id and ${decidedBy('s', viewer, name)})`]
+      : []),
+  ];
 }
 
 export function viewerValues(viewer: Viewer): readonly unknown[] {

@@ -60,7 +60,7 @@ describe('what one caller can cost', () => {
     for (let n = 0; n < 30; n += 1) await api.ask('agent', 'GET', '/v1/whoami');
     let [now, most] = [0, 0];
     const pool = watched(deps.pool, (text) => {
-      const counts = text.includes('row_number() over (order by index)');
+      const counts = text.includes('from audit_log l join');
       if (counts) most = Math.max(most, (now += 1));
       return () => {
         if (counts) now -= 1;

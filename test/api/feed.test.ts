@@ -8,6 +8,7 @@ import { makeServiceChain, type AuditItem, type ServiceChain } from '../../src/a
 import { listen, type Pool } from '../../src/db/index.js';
 import type { Principal } from '../../src/model/principal.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
+import { noteStatements, type NotedStatement } from '../../testing/statements.js';
 import { putRun } from '../store/rows.js';
 
 const viewer: Principal = { id: 'bob', kind: 'human', roles: ['controller'], permissions: [] };
@@ -16,21 +17,12 @@ describe('the log as it grows', () => {
   let database: Database;
   let chain: ServiceChain;
   let feed: Feed;
-  /** Texts of all statements that were sent through the pool. */
-  const asked: string[] = [];
+  let asked: readonly NotedStatement[];
   let pool: Pool;
   before(async () => {
     database = await makeDatabase();
     chain = makeServiceChain({ pool: database.pool, kind: 'api' });
-    pool = new Proxy(database.pool, {
-      get: (target, name) => {
-        if (name !== 'query') return Reflect.get(target, name, target) as unknown;
-        return (text: string, values: unknown[]) => {
-          asked.push(text);
-          return target.query(text, values);
-        };
-      },
-    });
+    ({ pool, statements: asked } = noteStatements(database.pool));
     feed = await makeFeed({ pool, listen: (channels, wake) => listen(database.url, channels, wake) });
   });
   after(async () => {
@@ -49,7 +41,7 @@ describe('the log as it grows', () => {
       },
     ]);
   const keysOf = (items: readonly AuditItem[]): unknown[] => items.map((one) => one.data['key']);
-  const readings = (): number => asked.filter((text) => text.includes('from audit_log l')).length;
+  const readings = (): number => asked.filter(({ text }) => text.includes('from audit_log l')).length;
   const never = new AbortController().signal;
   setMaxListeners(0, never);
 
@@ -89,7 +81,7 @@ describe('the log as it grows', () => {
     const item = (run: string, type: string): AuditItem => ({ run, about: '', type }) as AuditItem;
     const items = [item('run_mine', 'run.started'), item('run_other', 'run.started'), item('', 'api.called')];
     // The feed asks on the same pool, whenever it reads on.
-    const asksWhoSees = (): number => asked.filter((text) => text.includes('from run r where')).length;
+    const asksWhoSees = (): number => asked.filter(({ text }) => text.includes('from run r where')).length;
     const questions = async (): Promise<number> => {
       const before = asksWhoSees();
       assert.deepEqual(

@@ -125,6 +125,7 @@ describe('a key that is revoked while its request is under way', () => {
   it('is shown nothing more by a request that waits', async () => {
     const key = await keyOf(['finance.controller'], []);
     const { id, digest } = await approval();
+    const askedAt = performance.now();
     const waiting = api.ask(key.key, 'GET', `/v1/approvals/${id}?wait=20`);
     await until(
       'a waiting request',
@@ -143,6 +144,12 @@ describe('a key that is revoked while its request is under way', () => {
     };
     const before = await noted();
     await revoke(key);
+    // Only then is it asked again who is told.
+    await until(
+      'more than half a second',
+      () => Promise.resolve(performance.now() - askedAt > 600 || null),
+      5_000,
+    );
     const decision = { decision: 'approve', digest, reason: 'seen' };
     await api.ask('finance', 'POST', `/v1/approvals/${id}/decision`, decision);
     assert.equal((await waiting).status, 401);

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
-import { after, before, describe, it } from 'node:test';
-import { startServices, type Services } from '../../testing/services.js';
-import { startStack, type Stack } from '../../testing/stack.js';
+import { before, describe, it } from 'node:test';
+import type { Services } from '../../testing/services.js';
+import { shareStack } from '../../testing/shared-stack.js';
+import type { Stack } from '../../testing/stack.js';
 import { action, audit, decide, getRun, parkPayment, submit, until } from '../../testing/flows.js';
 import {
   encodePayload,
@@ -33,12 +34,7 @@ describe('whoever writes straight to Temporal', () => {
   let stack: Stack;
   let services: Services;
   before(async () => {
-    services = await startServices();
-    stack = await startStack({ env: services.env });
-  });
-  after(async () => {
-    await stack.stop();
-    await services.stop();
+    ({ stack, services } = await shareStack());
   });
 
   const agent: Principal = { id: 'agent', kind: 'agent', roles: [], permissions: ['run.start'] };

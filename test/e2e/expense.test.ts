@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { startServices, type Services } from '../../testing/services.js';
-import { startStack, type Stack } from '../../testing/stack.js';
+import { before, describe, it } from 'node:test';
+import type { Services } from '../../testing/services.js';
+import { shareStack } from '../../testing/shared-stack.js';
+import type { Stack } from '../../testing/stack.js';
 import { audit, getRun, startRun, submit, until } from '../../testing/flows.js';
 
 // Every path of seed 003's expense approval, over HTTP, with the real classifier and payroll.
@@ -10,12 +11,7 @@ describe('the expense flow of seed 003', () => {
   let stack: Stack;
   let services: Services;
   before(async () => {
-    services = await startServices();
-    stack = await startStack({ env: services.env });
-  });
-  after(async () => {
-    await stack.stop();
-    await services.stop();
+    ({ stack, services } = await shareStack());
   });
   const start = (amount: number, category = 'travel') =>
     startRun(stack, 'employee', 'expense_approval', { employee: 'e-1', amount, category });

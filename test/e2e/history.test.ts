@@ -1,20 +1,14 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { startServices, type Services } from '../../testing/services.js';
-import { startStack, type Stack } from '../../testing/stack.js';
+import { before, describe, it } from 'node:test';
+import { shareStack } from '../../testing/shared-stack.js';
+import type { Stack } from '../../testing/stack.js';
 import { lastBell } from '../../testing/bells.js';
 import { action, decide, getRun, parkPayment, submit, until } from '../../testing/flows.js';
 
 describe("Temporal's history of a run", () => {
   let stack: Stack;
-  let services: Services;
   before(async () => {
-    services = await startServices();
-    stack = await startStack({ env: services.env });
-  });
-  after(async () => {
-    await stack.stop();
-    await services.stop();
+    ({ stack } = await shareStack());
   });
   const finished = async () => {
     const parked = await parkPayment(stack);

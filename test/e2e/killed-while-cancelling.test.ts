@@ -1,3 +1,4 @@
+// Mostly waits: for an execution whose worker has died to be missed.
 import assert from 'node:assert/strict';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

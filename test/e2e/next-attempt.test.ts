@@ -1,3 +1,4 @@
+// Mostly waits: for the times between two attempts.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { makePool, type Pool } from '../../src/db/index.js';
@@ -79,7 +80,8 @@ describe('the action of a call that is to be tried again', () => {
   const waiting = (poll: () => Promise<Polled>): Promise<Polled> =>
     until('the wait', async () => {
       const found = await poll();
-      return found.nextAttemptAt === undefined ? null : found;
+      // For a moment the call that has just ended is still told too.
+      return found.nextAttemptAt === undefined || found.callUnderWay === true ? null : found;
     });
   const secondsAhead = (from: number, { nextAttemptAt }: Polled): number =>
     (Date.parse(nextAttemptAt ?? '') - from) / 1_000;

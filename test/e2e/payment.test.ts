@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { startServices, type Services } from '../../testing/services.js';
-import { startStack, type Stack } from '../../testing/stack.js';
+import { before, describe, it } from 'node:test';
+import type { Services } from '../../testing/services.js';
+import { shareStack } from '../../testing/shared-stack.js';
+import type { Stack } from '../../testing/stack.js';
 import { action, audit, decide, getRun, parkPayment, startRun, submit } from '../../testing/flows.js';
 
 describe('the vendor-invoice-reconciliation agent of seed 000', () => {
   let stack: Stack;
   let services: Services;
   before(async () => {
-    services = await startServices();
-    stack = await startStack({ env: services.env });
-  });
-  after(async () => {
-    await stack.stop();
-    await services.stop();
+    ({ stack, services } = await shareStack());
   });
 
   it('drafts 10,000 at once', async () => {

@@ -1,3 +1,4 @@
+// Mostly waits: for an execution that is under way.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';

@@ -6,6 +6,7 @@ import { findState, guardContext } from '../../src/engine/links.js';
 import type { ApprovalState, GateState } from '../../src/engine/state.js';
 import type { Plan, Transition } from '../../src/engine/plan.js';
 import type { Principal } from '../../src/model/principal.js';
+import { runsOf } from '../../testing/samples.js';
 import { executed, play, story, type Step } from './stories.js';
 
 // What holds of every approval, told from the messages that came and not from what the run says of itself.
@@ -13,7 +14,7 @@ import { executed, play, story, type Step } from './stories.js';
 const always = (of: (steps: readonly Step[], plan: Plan) => void, numRuns = 300): void =>
   fc.assert(
     fc.property(story, (told) => of(play(told), told.plan)),
-    { numRuns },
+    { numRuns: runsOf(numRuns) },
   );
 const approvalIn = (step: Step, id: string | null): ApprovalState | undefined =>
   step.decision.state.approvals.find((one) => one.id === id);

@@ -5,6 +5,7 @@ import { concerning, type Carried } from '../../src/engine/gates/concerning.js';
 import { evaluateGuard, verdictOf, type GuardContext, type Verdict } from '../../src/engine/guards.js';
 import type { Comparison, Guard, Operand, Path } from '../../src/engine/plan.js';
 import type { JsonObject } from '../../src/model/json.js';
+import { runsOf } from '../../testing/samples.js';
 import { expr, literal, path } from './build.js';
 import { guard, object } from './generate.js';
 
@@ -133,7 +134,7 @@ describe('of any condition and any action', () => {
         const told = concerning(on, all(closed ? 'never' : 'open'));
         if (!asks(told, where)) assert.equal(byHand(on, where), 'fail');
       }),
-      { numRuns: 3_000 },
+      { numRuns: runsOf(3_000) },
     );
   });
   it('it never asks less than one of its branches does', () => {
@@ -144,7 +145,7 @@ describe('of any condition and any action', () => {
         if (asks(concerning(on, carried), where))
           assert.ok(asks(concerning(anyOf(other, on), carried), where));
       }),
-      { numRuns: 3_000 },
+      { numRuns: runsOf(3_000) },
     );
   });
   it('it asks of no call that brings nothing, where all that it compares is arguments by order', () => {

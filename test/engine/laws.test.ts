@@ -10,6 +10,7 @@ import {
   type Verdict,
 } from '../../src/engine/guards.js';
 import type { Guard } from '../../src/engine/plan.js';
+import { runsOf } from '../../testing/samples.js';
 import { guard, leaf, object, principal } from './generate.js';
 
 const context: fc.Arbitrary<GuardContext> = fc.record({
@@ -33,7 +34,7 @@ const context: fc.Arbitrary<GuardContext> = fc.record({
 });
 const verdict = (of: Guard, at: GuardContext): Verdict => evaluateGuard(of, at).verdict;
 const check = <T>(property: fc.IProperty<T>, numRuns = 2_000): void => {
-  fc.assert(property, { numRuns });
+  fc.assert(property, { numRuns: runsOf(numRuns) });
 };
 
 /** The three-valued tables of docs/spec/semantics.md §3, written a second time. */

@@ -6,6 +6,7 @@ import { doubtOf } from '../../src/engine/effects/doubt.js';
 import { readsArguments } from '../../src/engine/guards.js';
 import { isEnding } from '../../src/engine/run/ending.js';
 import { closedStatuses, type RunState } from '../../src/engine/state.js';
+import { leastOf, runsOf } from '../../testing/samples.js';
 import { time } from './build.js';
 import { object, principal } from './generate.js';
 import { answered, executed, kit, opening, play, story, type Step, type Story } from './stories.js';
@@ -15,7 +16,7 @@ import { answered, executed, kit, opening, play, story, type Step, type Story } 
 const always = (of: (steps: readonly Step[], told: Story) => void, numRuns = 400): void =>
   fc.assert(
     fc.property(story, (told) => of(play(told), told)),
-    { numRuns },
+    { numRuns: runsOf(numRuns) },
   );
 const closed = (run: RunState): boolean => closedStatuses.includes(run.status);
 const count = ({ decision }: Step, type: string): number =>
@@ -78,7 +79,7 @@ describe('every run', () => {
         }
       }
     });
-    assert.ok(comes > 500, `${comes}`);
+    assert.ok(comes > leastOf(500), `${comes}`);
   });
 
   it('is moved by nothing while it is halted, whatever comes and however late, but by an operator who has it go on or cancels it', () => {
@@ -103,7 +104,7 @@ describe('every run', () => {
         }
       }
     });
-    assert.ok(goesOn > 20, `${goesOn}`);
+    assert.ok(goesOn > leastOf(20), `${goesOn}`);
   });
 
   it('is changed by a refusal in nothing', () => {
@@ -260,7 +261,7 @@ describe('links', () => {
         for (const step of play({ ...told, plan: { ...told.plan, linkFilter: 'byGuards' } }))
           asked(step, told, by, args);
       }),
-      { numRuns: 300 },
+      { numRuns: runsOf(300) },
     );
   });
 });

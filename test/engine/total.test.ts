@@ -5,6 +5,7 @@ import type { Json } from '../../src/model/json.js';
 import { decide, links } from '../../src/engine/index.js';
 import type { Plan } from '../../src/engine/plan.js';
 import type { Decision, Event, RunState } from '../../src/engine/state.js';
+import { runsOf } from '../../testing/samples.js';
 import { play, story, kit } from './stories.js';
 import { json, names, principal } from './generate.js';
 
@@ -54,7 +55,7 @@ describe('decide, of whatever it is given', () => {
         assert.equal(decision.trace[0]?.type, 'message.refused');
         assert.equal(decision.state, given[1]);
       }),
-      { numRuns: 1_500 },
+      { numRuns: runsOf(1_500) },
     );
   });
 
@@ -78,7 +79,7 @@ describe('decide, of whatever it is given', () => {
           assert.ok(decision.effects.filter((one) => one.kind === 'execute').length <= 1);
         },
       ),
-      { numRuns: 4_000 },
+      { numRuns: runsOf(4_000) },
     );
   });
 
@@ -99,7 +100,7 @@ describe('decide, of whatever it is given', () => {
           isDecision(decide(given[0] as Plan, given[1] as RunState, given[2] as Event, kit, key));
         },
       ),
-      { numRuns: 600 },
+      { numRuns: runsOf(600) },
     );
   });
 });
@@ -120,7 +121,7 @@ describe('links, of whatever they are given', () => {
           assert.ok(Array.isArray(links(given[0] as Plan, given[1] as RunState, by, { floors: [] })));
         },
       ),
-      { numRuns: 1_500 },
+      { numRuns: runsOf(1_500) },
     );
   });
 });
@@ -165,7 +166,7 @@ describe('a name', () => {
           Object.keys(two.at(-1)?.decision.state.context ?? {}).sort(),
         );
       }),
-      { numRuns: 400 },
+      { numRuns: runsOf(400) },
     );
   });
 });

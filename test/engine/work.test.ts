@@ -9,6 +9,7 @@ import { beginning } from '../../src/engine/gates/shown.js';
 import { links, readsOf, wayOn } from '../../src/engine/index.js';
 import type { Executor, Guard, Mapping, Path, Plan } from '../../src/engine/plan.js';
 import type { Kit } from '../../src/engine/state.js';
+import { runsOf } from '../../testing/samples.js';
 import {
   begin,
   expr,
@@ -447,7 +448,7 @@ describe('a text in a text', () => {
         const [left, right] = [text.join('').repeat(1_000), part.join('').repeat(times)];
         assert.equal(found(left, right), left.includes(right));
       }),
-      { numRuns: 300 },
+      { numRuns: runsOf(300) },
     );
   });
 
@@ -464,7 +465,7 @@ describe('the beginning of a value', () => {
       fc.property(json, fc.integer({ min: 3, max: 60 }), (value, longest) => {
         assert.equal(beginning(value, longest), truncate(JSON.stringify(value), longest));
       }),
-      { numRuns: 2_000 },
+      { numRuns: runsOf(2_000) },
     );
     for (const value of [
       'é😀'.repeat(50),

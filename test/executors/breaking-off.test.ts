@@ -1,3 +1,4 @@
+// Mostly waits: for the time-outs of silent answers.
 // Answers whose end is the end of their connection (HTTP/1.0, many small servers): Node calls them whole also when the
 // connection was reset or the request given up.
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+// Mostly waits: for what every kind of call does at its time-out.
 // What every driver promises, tried on each of them.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';

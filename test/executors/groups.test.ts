@@ -1,3 +1,4 @@
+// Mostly waits: for processes that do not end by themselves to be ended.
 // What a connection starts ends with its call, its connection and its worker, and with it whatever it has started itself.
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';

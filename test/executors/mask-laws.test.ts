@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { root } from '../../src/executors/answer/places.js';
 import { makeMask } from '../../src/executors/masking/mask.js';
 import type { Json } from '../../src/model/json.js';
+import { runsOf } from '../../testing/samples.js';
 
 const now = (): Promise<void> => Promise.resolve();
 
@@ -104,7 +105,7 @@ describe('a secret is masked', () => {
             assert.ok(!String(value).includes(written) && !String(value).includes(secret), String(value));
           },
         ),
-        { numRuns: 60 },
+        { numRuns: runsOf(60) },
       );
     });
 
@@ -120,7 +121,7 @@ describe('a secret is masked', () => {
               .includes('[redacted]'),
           );
         }),
-        { numRuns: 60 },
+        { numRuns: runsOf(60) },
       );
     });
 
@@ -152,7 +153,7 @@ describe('a secret is masked', () => {
           assert.ok(masked.at.length > 0);
         },
       ),
-      { numRuns: 200 },
+      { numRuns: runsOf(200) },
     );
   });
 });

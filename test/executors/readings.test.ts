@@ -1,3 +1,4 @@
+// Mostly waits: for processes that do not end by themselves to be ended.
 // When a command is over is read in /proc, and a reading may show less than there is.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';

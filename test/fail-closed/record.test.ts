@@ -1,3 +1,4 @@
+// Mostly waits: for the time-out of a record's write.
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { after, before, describe } from 'node:test';

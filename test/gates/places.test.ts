@@ -1,3 +1,4 @@
+// Mostly waits: for the timers of gates.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startStack, type Answer, type Stack } from '../../testing/stack.js';

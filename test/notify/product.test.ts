@@ -1,3 +1,4 @@
+// Mostly waits: for the timers of an approval.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Webhook } from 'standardwebhooks';

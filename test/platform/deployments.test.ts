@@ -1,3 +1,4 @@
+// Mostly waits: for workers that no longer poll.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+// Mostly waits: for a worker to be missed where it does not work.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+// Mostly waits: for processes to be missed.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startStack, type Stack } from '../../testing/stack.js';

@@ -3,6 +3,7 @@ import { before, test } from 'node:test';
 import fc from 'fast-check';
 import { findings } from '../../src/policy/text/findings.js';
 import { checkFlowText, type Catalog, type FlowCheck } from '../../src/policy/index.js';
+import { runsOf } from '../../testing/samples.js';
 import { shipped, shippedText, withTransition } from './documents.js';
 
 // Whatever is sent, the answer is a flow or located problems: never an exception.
@@ -74,7 +75,7 @@ test('the document that uses everything is valid', () => {
 test('any JSON', () => {
   fc.assert(
     fc.property(fc.json({ maxDepth: 6 }), (text) => void assertAnswer(text)),
-    { numRuns: 300 },
+    { numRuns: runsOf(300) },
   );
 });
 
@@ -114,7 +115,7 @@ test('any text', () => {
   );
   fc.assert(
     fc.property(texts, (text) => void assertAnswer(text)),
-    { numRuns: 500 },
+    { numRuns: runsOf(500) },
   );
 });
 
@@ -160,7 +161,7 @@ test('a valid document with any of its places changed', () => {
       }
       assertAnswer(JSON.stringify(document, null, 2));
     }),
-    { numRuns: 600 },
+    { numRuns: runsOf(600) },
   );
 });
 

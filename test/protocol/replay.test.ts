@@ -9,6 +9,7 @@ import { makePool, type Pool } from '../../src/db/index.js';
 import { until } from '../../testing/flows.js';
 import { projectRoot } from '../../testing/paths.js';
 import { startStack, type Stack } from '../../testing/stack.js';
+import { draw } from '../../testing/samples.js';
 import { payment, protocolOf } from './flows.js';
 import { walkAtRandom, type Prediction } from './predict.js';
 import { flows, happen, stages, type Actors, type Happened } from './real.js';
@@ -155,19 +156,20 @@ describe('traces of the walk, done to the real service', () => {
     return Number(found.count ?? 0);
   };
 
-  it(`end as the model says: ${traces}, ${killed} with a killed worker, ${timed} with the gate's timers`, async (t) => {
-    const chosen = sample();
-    assert.equal(chosen.length, traces);
+  it(`end as the model says: of ${traces} traces, ${killed} with a killed worker, ${timed} with the gate's timers`, async (t) => {
+    const sampled = sample();
+    assert.equal(sampled.length, traces);
     for (const kind of eventKinds)
       assert.ok(
-        chosen.some((one) => has(one, kind)),
+        sampled.some((one) => has(one, kind)),
         `no ${kind}`,
       );
-    const crashing = chosen.filter((one) => has(one, 'crash'));
-    const waitingOnes = chosen.filter((one) => has(one, 'deadline', 'escalate'));
-    const plain = chosen.filter((one) => !crashing.includes(one) && !waitingOnes.includes(one));
+    const crashing = draw(sampled.slice(0, killed), dyingTogether);
+    const waitingOnes = draw(sampled.slice(killed, killed + timed), 6);
+    const plain = draw(sampled.slice(killed + timed), 14);
+    const chosen = [...crashing, ...waitingOnes, ...plain];
     const from = performance.now();
-    const wrong = await all(crashing, killed);
+    const wrong = await all(crashing, crashing.length);
     const between = performance.now();
     wrong.push(...(await Promise.all([all(waitingOnes, 16), all(plain, 4)])).flat());
     const seconds = (at: number): string => ((performance.now() - at) / 1000).toFixed(0);
@@ -176,10 +178,10 @@ describe('traces of the walk, done to the real service', () => {
         `${target.effects().length} effects, ${seconds(from)} s, ${seconds(between)} s without crashes`,
     );
     assert.deepEqual(wrong, []);
-    assert.equal(happened.length, traces);
+    assert.equal(happened.length, chosen.length);
     const carried = await until('runs that continued as new', async () => {
       const count = await executions();
-      return count >= traces / 2 ? count : null;
+      return count >= chosen.length / 2 ? count : null;
     });
     t.diagnostic(`${carried} times continued as new`);
   });

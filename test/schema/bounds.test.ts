@@ -6,6 +6,7 @@ import { filledIn, type Filling } from '../../src/schema/defaults.js';
 import { compileSchema, tooMuchTogether } from '../../src/schema/index.js';
 import { keywords, workKeyword } from '../../src/schema/keywords.js';
 import { compilePattern } from '../../src/schema/pattern.js';
+import { runsOf } from '../../testing/samples.js';
 
 // Whatever a schema or a value is made of, compiling and validating end soon: by construction, so nothing here is timed.
 // Where a bound is missing, a test does not end.
@@ -138,7 +139,7 @@ describe('patterns', () => {
         assert.ok(compiled.status === 'ok', JSON.stringify(compiled));
         assert.equal(compiled.pattern.test(value), new RegExp(written, 'u').test(value));
       }),
-      { numRuns: 3_000 },
+      { numRuns: runsOf(3_000) },
     );
   });
 

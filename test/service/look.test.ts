@@ -45,7 +45,9 @@ function stateOf(id: string): object {
 
 function rowsOf(runs: Readonly<Record<string, readonly string[]>>): ApprovalRow[] {
   return Object.entries(runs).flatMap(([run, ids]) =>
-    ids.map((id) => ({ id, run, status: 'open', roles: ['of the row'] }) as unknown as ApprovalRow),
+    ids.map(
+      (id) => ({ id, run, status: 'open', roles: ['of the row'], state: null }) as unknown as ApprovalRow,
+    ),
   );
 }
 

@@ -73,7 +73,7 @@ export async function putApproval(
     } as const;
     const byPermission = (change.roles ?? row.roles).length === 0;
     await upsertApproval(tx, {
-      ...{ ...row, requestedAt: at, expiresAt: null, doc, updatedAt: at },
+      ...{ ...row, requestedAt: at, expiresAt: null, doc, state: null, updatedAt: at },
       ...{ ...change, byPermission },
     });
   });

@@ -1,3 +1,4 @@
+// Mostly waits: for a store that is away to be back.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { ActivityDeps } from '../../src/activities/deps.js';

@@ -17,11 +17,14 @@ export function makeApprovalRow(
     time,
     kit,
     argumentsRef,
+    isKept,
   }: {
     readonly time: string;
     readonly kit: Pick<Kit, 'queueRoles'>;
     /** Where its arguments are kept; null: it has none. */
     readonly argumentsRef: PayloadRef | null;
+    /** The run's document has it. */
+    readonly isKept: boolean;
   },
 ): NewApproval {
   const { action } = approval;
@@ -40,6 +43,7 @@ export function makeApprovalRow(
     digest: action.digest,
     doc: { ...makeApprovalDoc(row, approval, shown, kit), argumentsRef },
     byPermission: approval.gates.some((gate) => gate.byPermission),
+    state: isKept ? { ...approval, action: { ...action, arguments: {} } } : null,
     updatedAt: time,
   };
 }

@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from '../../model/json.js';
 import { mostAnswerBytes } from '../../model/limits.js';
-import type { Pool } from '../../db/index.js';
+import { makeValues, queryPlanned, type Pool, type Values } from '../../db/index.js';
 import { storedText } from '../record/append.js';
 import { sequence } from '../record/sequencer.js';
 
@@ -61,41 +61,30 @@ interface Row {
 export async function readRecords(pool: Pool, filter: RecordFilter): Promise<RecordPage> {
   const size = await sequence(pool);
   const asOfSize = Math.min(filter.asOfSize ?? size, size);
-  const { rows } = await pool.query<Row>(
+  const values = makeValues();
+  const { name } = values;
+  const asked = [
+    `l.index > ${name(filter.afterIndex ?? -1)}`,
+    `l.index < ${name(asOfSize)}`,
+    ...conditions(filter, name),
+  ];
+  const next = name(filter.limit + 1);
+  // A run's own records and those about it have an index each.
+  const matching = runConditions(filter, name).map(
+    (ofRun) =>
+      `(select l.index, l.seq from audit_log l join audit_record r on r.seq = l.seq
+         where ${[...asked, ofRun].join(' and ')} order by l.index limit ${next})`,
+  );
+  const rows = await queryPlanned<Row>(
+    pool,
     `select index, body, hash, found from (
-     select index, body, hash, count(*) over ()::int as found,
-            sum(octet_length(body)) over (order by index) - octet_length(body) as before,
-            row_number() over (order by index) as place from (
-     select l.index, r.body, r.hash
-       from audit_log l join audit_record r on r.seq = l.seq
-      where l.index > $1 and l.index < $2
-        and ($3::text is null or r.run = $3 or ($4 and r.about = $3))
-        and ($5::text is null or r.flow = $5)
-        and ($6::text is null or r.actor = $6)
-        and ($7::text[] is null or r.type = any($7))
-        and ($8::text[] is null or not r.type = any($8))
-        and ($9::text is null or r.verdict = $9)
-        and ($10::timestamptz is null or r.time >= $10)
-        and ($11::timestamptz is null or r.time <= $11)
-      order by l.index
-      limit $12 + 1) as matching) as counted
-      where place <= $12 and (place = 1 or before + octet_length(body) <= $13)
+     select m.index, r.body, r.hash, count(*) over ()::int as found,
+            sum(octet_length(r.body)) over (order by m.index) - octet_length(r.body) as before,
+            row_number() over (order by m.index) as place
+       from (select * from (${matching.join(' union ')}) m order by m.index limit ${next}) m join audit_record r on r.seq = m.seq) counted
+      where place <= ${name(filter.limit)} and (place = 1 or before + octet_length(body) <= ${name(mostAnswerBytes)})
       order by index`,
-    [
-      filter.afterIndex ?? -1,
-      asOfSize,
-      textOrNull(filter.run),
-      filter.includeAbout ?? false,
-      textOrNull(filter.flow),
-      textOrNull(filter.actor),
-      filter.type?.map(storedText) ?? null,
-      filter.notType?.map(storedText) ?? null,
-      textOrNull(filter.verdict),
-      filter.from ?? null,
-      filter.to ?? null,
-      filter.limit,
-      mostAnswerBytes,
-    ],
+    values,
   );
   return { items: rows.map(toItem), asOfSize, more: (rows[0]?.found ?? 0) > rows.length };
 }
@@ -138,6 +127,23 @@ function toItem(row: Row): AuditItem {
   };
 }
 
-function textOrNull(text: string | undefined): string | null {
-  return text === undefined ? null : storedText(text);
+function runConditions({ run, includeAbout }: RecordFilter, name: Values['name']): readonly string[] {
+  if (run === undefined) return ['true'];
+  const id = name(storedText(run));
+  return [`r.run = ${id}`, ...(includeAbout === true ? [`r.about = ${id} and r.about <> ''`] : [])];
+}
+
+function conditions(filter: RecordFilter, name: Values['name']): readonly string[] {
+  const { flow, actor, type, notType, verdict, from, to } = filter;
+  const text = (value: string): string => name(storedText(value));
+  const anyOf = (all: readonly string[]): string => `r.type = any(${name(all.map(storedText))}::text[])`;
+  return [
+    ...(flow === undefined ? [] : [`r.flow = ${text(flow)}`]),
+    ...(actor === undefined ? [] : [`r.actor = ${text(actor)}`]),
+    ...(type === undefined ? [] : [anyOf(type)]),
+    ...(notType === undefined ? [] : [`not ${anyOf(notType)}`]),
+    ...(verdict === undefined ? [] : [`r.verdict = ${text(verdict)}`]),
+    ...(from === undefined ? [] : [`r.time >= ${name(from)}::timestamptz`]),
+    ...(to === undefined ? [] : [`r.time <= ${name(to)}::timestamptz`]),
+  ];
 }

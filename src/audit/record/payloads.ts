@@ -26,10 +26,19 @@ export interface Payloads {
   putAll(q: Queryable, run: string, payloads: readonly NewPayload[]): Promise<PayloadRef[]>;
   /** Null: erased, or never there. Throws when the stored bytes are not those that were committed to. */
   get(q: Queryable, ref: PayloadRef): Promise<Buffer | null>;
+  /** The same of several, read together: by the payload's id, without those that were erased or never there. */
+  getAll(q: Queryable, refs: readonly PayloadRef[]): Promise<ReadonlyMap<string, Buffer>>;
 }
 
 const cachedKeys = 2_000;
 const saltBytes = 32;
+
+interface StoredPayload {
+  readonly id: string;
+  readonly run: string;
+  readonly ciphertext: Buffer;
+  readonly wrapped: Buffer;
+}
 
 interface DataKey {
   readonly wrapped: Buffer;
@@ -68,26 +77,38 @@ export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
     if (isFirst || (await insert(q, run, unwrap(run, wrapped), committed))) return refs;
     throw erased(run);
   };
+  const getAll: Payloads['getAll'] = (q, refs) =>
+    openAll(q, refs, (run, wrapped) => unwrap(run, wrapped).key);
   return {
     putAll,
     put: async (q, run, role, media, bytes) =>
       (await putAll(q, run, [{ role, media, bytes }]))[0] as PayloadRef,
-    get: async (q, ref) => {
-      const { rows } = await q.query<{ run: string; ciphertext: Buffer; wrapped: Buffer | null }>(
-        'select p.run, p.ciphertext, k.wrapped from payload p join payload_key k on k.run = p.run where p.id = $1',
-        [ref.payload],
-      );
-      const row = rows[0];
-      if (row === undefined || row.wrapped === null) return null;
-      await giveWayBefore(row.ciphertext.length);
-      const sealed = open(unwrap(row.run, row.wrapped).key, row.ciphertext, ref.payload);
-      const data = sealed.subarray(saltBytes);
-      if (commitment(sealed.subarray(0, saltBytes), data) !== ref.commit) {
-        throw new Error(`payload \`${ref.payload}\` is not what the record committed to`);
-      }
-      return data;
-    },
+    get: async (q, ref) => (await getAll(q, [ref])).get(ref.payload) ?? null,
+    getAll,
   };
+}
+
+async function openAll(
+  q: Queryable,
+  refs: readonly PayloadRef[],
+  keyOf: (run: string, wrapped: Buffer) => Buffer,
+): Promise<ReadonlyMap<string, Buffer>> {
+  const found = new Map<string, Buffer>();
+  if (refs.length === 0) return found;
+  const commits = new Map(refs.map(({ payload, commit }) => [payload, commit]));
+  const { rows } = await q.query<StoredPayload>(
+    'select p.id, p.run, p.ciphertext, k.wrapped from payload p join payload_key k on k.run = p.run where p.id = any($1) and k.wrapped is not null',
+    [[...commits.keys()]],
+  );
+  for (const { id, run, ciphertext, wrapped } of rows) {
+    await giveWayBefore(ciphertext.length);
+    const sealed = open(keyOf(run, wrapped), ciphertext, id);
+    const data = sealed.subarray(saltBytes);
+    if (commitment(sealed.subarray(0, saltBytes), data) !== commits.get(id))
+      throw new Error(`payload \`${id}\` is not what the record committed to`);
+    found.set(id, data);
+  }
+  return found;
 }
 
 /** Those of the payloads that are there and not erased, without reading one. */

@@ -1,7 +1,8 @@
 import type { Asked } from '../../engine/state.js';
+import { makeTurns } from '../../model/give-way.js';
 import type { ApprovalJson } from '../../model/answer-types.js';
 import { linesOfGates } from '../../policy/index.js';
-import { getFlowVersion } from '../../store/flows.js';
+import { sourcesOf } from '../../store/flows.js';
 import type { ApprovalRow } from '../../store/approvals.js';
 import type { ServiceDeps } from '../deps.js';
 
@@ -16,34 +17,54 @@ export interface Because {
   readonly text: string;
 }
 
-export type Explain = (row: ApprovalRow) => Promise<readonly Because[]>;
+export type Explain = (row: ApprovalRow) => readonly Because[];
 
-/** For the approvals of one answer: the text of a version is read once for all that the same rules ask for. */
-export function explainer({ pool }: Pick<ServiceDeps, 'pool'>): Explain {
-  const read = new Map<string, Promise<readonly (number | null)[]>>();
-  const linesFor = (flow: string, version: number, paths: readonly Asked['path'][]): typeof none => {
-    if (paths.every((path) => path === null)) return none;
-    const key = JSON.stringify([flow, version, paths]);
-    const found =
-      read.get(key) ??
-      getFlowVersion(pool, flow, version).then((row) =>
-        row === null ? [] : linesOfGates(row.source, paths),
-      );
-    read.set(key, found);
-    return found;
-  };
-  return async ({ flow, doc }) => {
-    const { asked } = doc;
-    const lines = await linesFor(
-      flow,
-      doc.flowVersion,
-      asked.map(({ path }) => path),
+/** For the approvals of one answer: their versions' texts are read together, and once for all that the same rules ask for. */
+export async function explainer(
+  { pool }: Pick<ServiceDeps, 'pool'>,
+  rows: readonly ApprovalRow[],
+): Promise<Explain> {
+  const located = rows.filter(({ doc }) => doc.asked.some(({ path }) => path !== null));
+  const versions = new Map(
+    located.map(({ flow, doc }) => [
+      versionKey(flow, doc.flowVersion),
+      { name: flow, version: doc.flowVersion },
+    ]),
+  );
+  const sources = new Map(
+    (await sourcesOf(pool, [...versions.values()])).map(({ name, version, source }) => [
+      versionKey(name, version),
+      source,
+    ]),
+  );
+  const lines = new Map<string, readonly (number | null)[]>();
+  const turn = makeTurns();
+  for (const row of located) {
+    const source = sources.get(versionKey(row.flow, row.doc.flowVersion));
+    const key = rulesKey(row);
+    if (source === undefined || lines.has(key)) continue;
+    await turn();
+    lines.set(
+      key,
+      linesOfGates(
+        source,
+        row.doc.asked.map(({ path }) => path),
+      ),
     );
-    return asked.map((one, index) => worded(one, lines[index] ?? null));
+  }
+  return (row) => {
+    const found = lines.get(rulesKey(row)) ?? [];
+    return row.doc.asked.map((one, index) => worded(one, found[index] ?? null));
   };
 }
 
-const none = Promise.resolve<readonly (number | null)[]>([]);
+function versionKey(flow: string, version: number): string {
+  return JSON.stringify([flow, version]);
+}
+
+function rulesKey({ flow, doc }: ApprovalRow): string {
+  return JSON.stringify([flow, doc.flowVersion, doc.asked.map(({ path }) => path)]);
+}
 
 function worded({ source, rule, reason }: Asked, line: number | null): Because {
   const where = line === null ? '' : ` line ${line}`;

@@ -1,4 +1,4 @@
-import type { ApprovalState } from '../../engine/state.js';
+import { makeTurns } from '../../model/give-way.js';
 import { mostAnswerBytes } from '../../model/limits.js';
 import type { ApprovalJson, DecisionJson } from '../../model/answer-types.js';
 import { asJson, type JsonObject } from '../../model/json.js';
@@ -11,11 +11,11 @@ import { notificationsOf, type NotificationRow } from '../../store/notifications
 import { deliveryOf } from './delivery.js';
 import { aroundNow, gatesJson, mayOf, shownGates, type Around } from './gates.js';
 import type { Approval } from './look.js';
-import { explainer, listed, reasonOf, type Explain } from './because.js';
+import { explainer, listed, reasonOf, type Because } from './because.js';
 import { onExpiry, onTimeout } from './words.js';
 import { inLanes } from '../lanes.js';
 import type { ServiceDeps } from '../deps.js';
-import { readJson, readText } from '../values.js';
+import { parseValue, readAll, readText, type ReadValues } from '../values.js';
 
 /** What stands beside an approval: what people did about it. */
 export interface Beside {
@@ -40,9 +40,6 @@ export async function bodyOf(
   return body;
 }
 
-/** Values that are read and opened at a time: as many connections at most, and as many values in memory twice. */
-const readers = 4;
-
 type Item = Approval & Pick<Beside, 'onBehalfOf'>;
 
 /** Of the first ones, as many as one answer carries; always of the first one. */
@@ -64,7 +61,6 @@ export async function bodiesOf(
   ]);
   const of = <T extends { readonly approval: string }>(all: readonly T[], id: string): T[] =>
     all.filter((one) => one.approval === id);
-  const explain = explainer(deps);
   const whole = items.map(({ row, state, onBehalfOf }) => ({
     row,
     state,
@@ -78,9 +74,31 @@ export async function bodiesOf(
       reader,
     },
   }));
-  return inLanes(fitting(whole), readers, ({ row, state, beside }) =>
-    approvalBody(deps, explain, row, state, beside),
-  );
+  const told = fitting(whole);
+  const [explain, read] = await Promise.all([
+    explainer(
+      deps,
+      told.map(({ row }) => row),
+    ),
+    readAll(
+      deps,
+      told.flatMap(({ row, beside }) => [
+        row.doc.argumentsRef,
+        traceOf(row),
+        ...beside.decisions.map((one) => one.reasonRef),
+        ...beside.delegations.map((one) => one.noteRef),
+      ]),
+    ),
+  ]);
+  const turn = makeTurns();
+  return inLanes(told, 1, async ({ row, state, beside }) => {
+    await turn();
+    return approvalBody(read, explain(row), { row, state }, beside);
+  });
+}
+
+function traceOf({ doc }: Pick<ApprovalRow, 'doc'>): PayloadRef | null {
+  return doc.refs.find((ref) => ref.role === 'trace') ?? null;
 }
 
 function fitting<T extends { readonly row: ApprovalRow; readonly beside: Beside }>(items: readonly T[]): T[] {
@@ -108,15 +126,12 @@ function bytesOf(refs: readonly (PayloadRef | null)[]): number {
 
 /** Everything an approver needs: the exact action, why it waits, who may decide, and what follows. */
 async function approvalBody(
-  deps: ServiceDeps,
-  explain: Explain,
-  row: ApprovalRow,
-  state: ApprovalState | null,
+  read: ReadValues,
+  because: readonly Because[],
+  { row, state }: Approval,
   beside: Beside,
 ): Promise<ApprovalJson> {
   const { doc } = row;
-  const trace = doc.refs.find((ref) => ref.role === 'trace');
-  const because = await explain(row);
   const { kit } = beside.around;
   return {
     id: row.id,
@@ -131,7 +146,7 @@ async function approvalBody(
     tool: doc.tool,
     tier: doc.tier,
     summary: doc.summary,
-    arguments: ((await readJson(deps, doc.argumentsRef)) as JsonObject | null) ?? {},
+    arguments: ((await parseValue(read(doc.argumentsRef))) as JsonObject | null) ?? {},
     preview: doc.preview,
     digest: row.digest,
     requestedBy: { id: doc.requestedBy.id, kind: doc.requestedBy.kind },
@@ -139,14 +154,14 @@ async function approvalBody(
     requesters: [...(state?.requesters ?? doc.requesters)],
     reason: reasonOf(because),
     because: listed(because),
-    trace: trace === undefined ? null : await readJson(deps, trace),
+    trace: await parseValue(read(traceOf(row))),
     guards: doc.guards.map(asJson),
     roles: [...row.roles],
     ...gatesJson(shownGates(row, state, beside.around, beside.decisions)),
     ...(beside.reader === null
       ? {}
       : { may: mayOf({ row, state, kit, decisions: beside.decisions }, beside.reader) }),
-    decisions: await inLanes(beside.decisions, 1, (one) => listedDecision(deps, one)),
+    decisions: beside.decisions.map((one) => decisionBody(one, read(one.reasonRef))),
     expiresAt: row.expiresAt,
     onTimeout: onTimeout(row, state, kit),
     onExpiry: onExpiry(row, state, kit),
@@ -154,20 +169,20 @@ async function approvalBody(
     escalatedAt: row.escalatedAt,
     closedAt: row.closedAt,
     delivery: deliveryOf(beside.notifications),
-    ...(await peopleOf(deps, beside)),
+    ...peopleOf(read, beside),
   };
 }
 
-async function peopleOf(
-  deps: ServiceDeps,
+function peopleOf(
+  read: ReadValues,
   { claims, delegations, onBehalfOf }: Beside,
-): Promise<Pick<ApprovalJson, 'claims' | 'delegations' | 'onBehalfOf'>> {
+): Pick<ApprovalJson, 'claims' | 'delegations' | 'onBehalfOf'> {
   return {
     claims: claims.map(({ principal, claimedAt, until }) => ({ by: principal, since: claimedAt, until })),
-    delegations: await inLanes(delegations, 1, async ({ delegatedBy, delegate, noteRef, at }) => ({
+    delegations: delegations.map(({ delegatedBy, delegate, noteRef, at }) => ({
       from: delegatedBy,
       to: delegate,
-      note: await readText(deps, noteRef),
+      note: read(noteRef),
       at,
     })),
     ...(onBehalfOf === null || onBehalfOf.length === 0 ? {} : { onBehalfOf: [...onBehalfOf] }),
@@ -178,11 +193,15 @@ export async function listedDecision(
   deps: ServiceDeps,
   row: DecisionRow,
 ): Promise<Omit<DecisionJson, 'approval'>> {
+  return decisionBody(row, await readText(deps, row.reasonRef));
+}
+
+function decisionBody(row: DecisionRow, reason: string | null): Omit<DecisionJson, 'approval'> {
   return {
     id: row.id,
     by: { id: row.byId, kind: row.byKind },
     decision: row.decision,
-    reason: await readText(deps, row.reasonRef),
+    reason,
     at: row.at,
     status: row.status,
     ...(row.code === null ? {} : { code: row.code }),

@@ -46,11 +46,18 @@ export async function asItStands(deps: Looking, row: ApprovalRow): Promise<Appro
   return found;
 }
 
-/**
- * As their runs have them, which are read after their rows. What a run's document no longer has has ended, perhaps since the
- * row was read: the row says how by now.
- */
+/** As their runs have them: rows say it. Of one that was written before rows did, and is open, its run's document does. */
 export async function asTheyStand(deps: Looking, rows: readonly ApprovalRow[]): Promise<Approval[]> {
+  const silent = rows.filter(({ status, state }) => isOpen(status) && state === null);
+  const found = new Map((await readFromRuns(deps, silent)).map((one) => [one.row.id, one]));
+  return rows.map((row) => found.get(row.id) ?? { row, state: row.state });
+}
+
+/**
+ * The runs are read after the rows. What a run's document no longer has has ended, perhaps since the row was read: the row says
+ * how by now.
+ */
+async function readFromRuns(deps: Looking, rows: readonly ApprovalRow[]): Promise<Approval[]> {
   const states = new Map<string, ApprovalState>();
   for (const run of new Set(rows.map((row) => row.run))) {
     const ids = new Set(rows.filter((row) => row.run === run).map(({ id }) => id));
@@ -59,7 +66,8 @@ export async function asTheyStand(deps: Looking, rows: readonly ApprovalRow[]): 
   return inLanes(rows, 1, async (row) => {
     const state = states.get(row.id) ?? null;
     if (state !== null) return { row: { ...row, status: state.status, roles: state.roles }, state };
-    return { row: isOpen(row.status) ? ((await getApproval(deps.pool, row.id)) ?? row) : row, state };
+    const now = (await getApproval(deps.pool, row.id)) ?? row;
+    return { row: now, state: now.state };
   });
 }
 

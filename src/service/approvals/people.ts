@@ -1,7 +1,7 @@
 import { withRolePermissions, type Principal } from '../../model/principal.js';
 import { absentFor } from '../../store/absences.js';
 import { principalByKeys } from '../../store/links.js';
-import { findPerson } from '../../store/people.js';
+import { findPeople } from '../../store/people.js';
 import type { Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 
@@ -12,21 +12,31 @@ export interface StandIn {
   readonly credentials: readonly Principal[];
 }
 
-export async function knownPerson({ pool, policies }: ServiceDeps, id: string): Promise<StandIn | null> {
-  const [person, policySet] = await Promise.all([findPerson(pool, id), policies.policySet()]);
-  if (person === null) return null;
-  const { kind } = person;
-  const credentials = person.credentials.map(({ roles, permissions }) =>
-    withRolePermissions(policySet, { id, kind, roles, permissions }),
-  );
-  return { id, kind, credentials };
+export async function knownPerson(deps: ServiceDeps, id: string): Promise<StandIn | null> {
+  const [person] = await knownPeople(deps, [id]);
+  return person ?? null;
+}
+
+async function knownPeople({ pool, policies }: ServiceDeps, ids: readonly string[]): Promise<StandIn[]> {
+  const [people, policySet] = await Promise.all([findPeople(pool, ids), policies.policySet()]);
+  return people.map(({ id, kind, credentials }) => ({
+    id,
+    kind,
+    credentials: credentials.map(({ roles, permissions }) =>
+      withRolePermissions(policySet, { id, kind, roles, permissions }),
+    ),
+  }));
 }
 
 /** The people whose delegate the caller is now. */
 export async function standingIn({ deps, principal }: Caller): Promise<readonly StandIn[]> {
   const rows = await absentFor(deps.pool, principal.id, deps.now().toISOString());
-  const people = await Promise.all(rows.map((row) => knownPerson(deps, row.principal)));
-  return people.filter((one) => one !== null);
+  return rows.length === 0
+    ? []
+    : knownPeople(
+        deps,
+        rows.map((row) => row.principal),
+      );
 }
 
 /** Somebody who is named by what a door knows of it, with what its keys give it at this moment; null: none is valid now. */

@@ -40,9 +40,7 @@ export async function listInbox(caller: Caller, query: Query): Promise<Page<Appr
   // Roles alone do not make an approver: who asked, or has decided, is left out, so a page may take several reads.
   do {
     const asking = { ...filter.value, viewer: viewer(caller), cursor: next };
-    const read = await reads(() =>
-      readSome(deps, judging, { ...asking, limit: Math.min(limit - found.length, mostRows) }),
-    );
+    const read = await reads(() => readSome(deps, judging, { ...asking, limit: limit - found.length }));
     if (read === null) return badCursor();
     next = read.nextCursor;
     for (const one of read.items) {
@@ -61,8 +59,7 @@ export async function listInbox(caller: Caller, query: Query): Promise<Page<Appr
   return { kind: 'page', data, nextCursor };
 }
 
-/** What one approval asks for may be megabytes: so many are read at a time, and for so many lists in one process. */
-const mostRows = 25;
+/** What one reading brings may be as large as an answer: for so many lists at a time in one process. */
 const mostReads = 2;
 const reads = makeTurns(mostReads);
 

@@ -1,0 +1,27 @@
+/**
+ * How much of a large test runs. `npm test` runs a share of it, which is another with each commit; `npm run campaigns` runs
+ * all of it, in the same test files: those that use this module.
+ */
+export const isFull = process.env['TEST_SAMPLES'] === 'full';
+
+/** From the commit (`scripts/test.mjs`). */
+const seed = Number(process.env['TEST_SEED'] ?? 0);
+
+/** So many runs of a property: all, or a quarter. */
+export const runsOf = (all: number): number => (isFull ? all : Math.ceil(all / 4));
+
+/** What so many runs must have met at least: of a quarter far less than a quarter, since few runs differ much. */
+export const leastOf = (all: number): number => (isFull ? all : Math.ceil(all / 20));
+
+/** Whether the case of this number runs: all do, or one of each `every` in a row. */
+export const isDrawn = (number: number, every: number): boolean => isFull || (number + seed) % every === 0;
+
+/** All of them, or so many, spread over the whole list. */
+export function draw<T>(all: readonly T[], count: number): readonly T[] {
+  if (isFull) return all;
+  const first = seed % all.length;
+  return Array.from(
+    { length: Math.min(count, all.length) },
+    (_, each) => all[(first + Math.floor((each * all.length) / count)) % all.length] as T,
+  );
+}

@@ -1,0 +1,30 @@
+import { after } from 'node:test';
+import { startServices, type Services } from './services.js';
+import { startStack, type Stack } from './stack.js';
+
+export interface SharedStack {
+  readonly stack: Stack;
+  readonly services: Services;
+}
+
+let shared: Promise<SharedStack> | null = null;
+
+/**
+ * The shipped policies with the example services. All test files that ask for it run in one process and share it
+ * (`scripts/test-plan.mjs`): they touch only their own runs, and kill, restart and reconfigure nothing.
+ */
+export function shareStack(): Promise<SharedStack> {
+  shared ??= start();
+  return shared;
+}
+
+async function start(): Promise<SharedStack> {
+  const services = await startServices();
+  return { services, stack: await startStack({ env: services.env }) };
+}
+
+after(async () => {
+  const { stack, services } = await shareStack();
+  await stack.stop();
+  await services.stop();
+});
