@@ -1,7 +1,7 @@
 import { isUnavailable } from './unavailable.js';
 
 type Answers<T extends readonly unknown[]> = { -readonly [K in keyof T]: Awaited<T[K]> };
-type Settled<T extends readonly unknown[]> = {
+type Either<T extends readonly unknown[]> = {
   -readonly [K in keyof T]: PromiseSettledResult<Awaited<T[K]>>;
 };
 
@@ -19,7 +19,7 @@ export async function together<const T extends readonly unknown[]>(asked: T): Pr
  * The same for answers of which not each may be needed: who needs one takes it with `valueOf`, which throws an error of our own.
  * Rejects where the store failed, since nothing more can be asked in that transaction.
  */
-export async function settleTogether<const T extends readonly unknown[]>(asked: T): Promise<Settled<T>> {
+export async function settleTogether<const T extends readonly unknown[]>(asked: T): Promise<Either<T>> {
   const settled = await Promise.allSettled(asked);
   throwCause(reasonsIn(settled).filter(isOfStore));
   return settled;

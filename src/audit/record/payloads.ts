@@ -58,8 +58,6 @@ export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
     remember(run, dataKey);
     return dataKey;
   };
-  const getAll: Payloads['getAll'] = (q, refs) =>
-    openAll(q, refs, (run, wrapped) => unwrap(run, wrapped).key);
   const putAll: Payloads['putAll'] = async (q, run, payloads) => {
     if (payloads.length === 0) return [];
     const committed = payloads.map(commit);
@@ -79,6 +77,8 @@ export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
     if (isFirst || (await insert(q, run, unwrap(run, wrapped), committed))) return refs;
     throw erased(run);
   };
+  const getAll: Payloads['getAll'] = (q, refs) =>
+    openAll(q, refs, (run, wrapped) => unwrap(run, wrapped).key);
   return {
     putAll,
     put: async (q, run, role, media, bytes) =>
