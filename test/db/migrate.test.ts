@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { newId } from '../../src/model/ids.js';
 import { assertAppendOnly, makePool, migrate } from '../../src/db/index.js';
@@ -9,6 +9,16 @@ import { makeEmptyDatabase } from '../../testing/servers.js';
 const migrations = readdirSync(new URL('../../src/db/migrations/', import.meta.url))
   .filter((name) => name.endsWith('.sql'))
   .sort();
+
+test('a migration of a store that is worked with holds one table, and takes nothing from it that it has added to', () => {
+  for (const name of migrations.filter((one) => one >= '0027')) {
+    const text = readFileSync(new URL(`../../src/db/migrations/${name}`, import.meta.url), 'utf8');
+    const tables = [...text.matchAll(/\b(?:alter table|on) (\w+)/g)].map(([, table]) => table);
+    assert.ok(new Set(tables).size <= 1, name);
+    const kinds = [...text.matchAll(/^(create index|drop index|alter table)/gm)].map(([kind]) => kind);
+    assert.equal(new Set(kinds).size, 1, name);
+  }
+});
 
 test('a fresh database gets every migration, and gets none twice', async () => {
   const { url, drop } = await makeEmptyDatabase();

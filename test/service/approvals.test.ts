@@ -5,6 +5,7 @@ import { claimApproval } from '../../src/service/approvals/claims.js';
 import { decide } from '../../src/service/approvals/decide.js';
 import { makeOwnLink } from '../../src/service/approvals/links.js';
 import { visibleApproval, type FoundApproval } from '../../src/service/approvals/look.js';
+import { needsSignIn } from '../../src/service/approvals/opened-link.js';
 import type { Caller } from '../../src/service/caller.js';
 import { startRun } from '../../src/service/runs/start.js';
 import { callerOf, makeGround, refusedWith, taken, type Ground } from './callers.js';
@@ -72,6 +73,23 @@ describe('a decision, by no door', () => {
       assert.equal(detail, refusals[0]?.detail);
       assert.deepEqual(extra['decidedBy'], { id: 'finance', kind: 'human' });
     }
+  });
+
+  it('is judged by what its run has of it, whatever the row of the approval says', async () => {
+    const id = await park();
+    const before = (await look(id)).found;
+    const paths = [
+      ['{action,tier}', '"read_only"'],
+      ['{requesters}', '["finance"]'],
+    ] as const;
+    for (const [path, value] of paths)
+      await ground.database.pool.query(
+        'update approval set state = jsonb_set(state::jsonb, $2::text[], $3::jsonb)::json where id = $1',
+        [id, path, value],
+      );
+    const { found } = await look(id);
+    assert.deepEqual(found.state, before.state);
+    assert.equal(needsSignIn(found), needsSignIn(before));
   });
 
   it('is told to nobody who may not see its run', async () => {

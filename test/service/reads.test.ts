@@ -75,6 +75,23 @@ describe('what a page of the inbox asks of the store', () => {
     await pool.query('update approval set state_at = updated_at');
   });
 
+  it('waits for no list of another principal, however many those are', async () => {
+    const { pool } = ground.database;
+    const [finance, agent] = await Promise.all(['finance', 'agent'].map((name) => callerOf(ground, name)));
+    assert.ok(finance !== undefined && agent !== undefined);
+    let open = (): void => undefined;
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    const ask = pool.query.bind(pool) as (...args: unknown[]) => Promise<unknown>;
+    const slow = { query: (...args: unknown[]) => opened.then(() => ask(...args)) } as unknown as typeof pool;
+    const query = approvalsQuery.parse({ limit: '1' });
+    const held = Array.from({ length: 10 }, () =>
+      listInbox({ ...agent, deps: { ...agent.deps, pool: slow } }, query),
+    );
+    assert.equal(taken(await listInbox(finance, query)).data.length, 1);
+    open();
+    for (const page of await Promise.all(held)) taken(page);
+  });
+
   it('is no document of a run', async () => {
     const { texts } = await asked(size, { mine: 'true' });
     assert.ok(texts.every((text) => !/\br\.doc\b/.test(text)));

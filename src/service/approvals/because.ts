@@ -5,6 +5,7 @@ import { linesOfGates } from '../../policy/index.js';
 import { sourcesOf } from '../../store/flows.js';
 import type { ApprovalRow } from '../../store/approvals.js';
 import type { ServiceDeps } from '../deps.js';
+import { makeTurns as makeLanes } from '../seats.js';
 
 /** One rule that asks for an approval: `amount 60,000 > 50,000`, where it is written, and in words. */
 export interface Because {
@@ -19,7 +20,12 @@ export interface Because {
 
 export type Explain = (row: ApprovalRow) => readonly Because[];
 
-/** For the approvals of one answer: their versions' texts are read together, and once for all that the same rules ask for. */
+/** A text has up to 256 KiB: so many are read together, and for so many answers at a time in one process. */
+const mostTexts = 8;
+const mostReadings = 2;
+const readings = makeLanes(mostReadings);
+
+/** For the approvals of one answer: their versions' texts are read some at a time, and once for all that the same rules ask for. */
 export async function explainer(
   { pool }: Pick<ServiceDeps, 'pool'>,
   rows: readonly ApprovalRow[],
@@ -31,27 +37,26 @@ export async function explainer(
       { name: flow, version: doc.flowVersion },
     ]),
   );
-  const sources = new Map(
-    (await sourcesOf(pool, [...versions.values()])).map(({ name, version, source }) => [
-      versionKey(name, version),
-      source,
-    ]),
-  );
   const lines = new Map<string, readonly (number | null)[]>();
   const turn = makeTurns();
-  for (const row of located) {
-    const source = sources.get(versionKey(row.flow, row.doc.flowVersion));
-    const key = rulesKey(row);
-    if (source === undefined || lines.has(key)) continue;
-    await turn();
-    lines.set(
-      key,
-      linesOfGates(
-        source,
-        row.doc.asked.map(({ path }) => path),
-      ),
-    );
-  }
+  const wanted = [...versions.values()];
+  for (let at = 0; at < wanted.length; at += mostTexts)
+    await readings(async () => {
+      for (const { name, version, source } of await sourcesOf(pool, wanted.slice(at, at + mostTexts)))
+        for (const row of located) {
+          const key = rulesKey(row);
+          if (versionKey(row.flow, row.doc.flowVersion) !== versionKey(name, version) || lines.has(key))
+            continue;
+          await turn();
+          lines.set(
+            key,
+            linesOfGates(
+              source,
+              row.doc.asked.map(({ path }) => path),
+            ),
+          );
+        }
+    });
   return (row) => {
     const found = lines.get(rulesKey(row)) ?? [];
     return row.doc.asked.map((one, index) => worded(one, found[index] ?? null));

@@ -40,13 +40,14 @@ export async function visibleApproval(caller: Caller, id: string): Promise<Found
 
 type Looking = Pick<ServiceDeps, 'pool'>;
 
+/** As its run's document has it: what is done about one approval is judged by what its run vouches for, and by no copy of that. */
 export async function asItStands(deps: Looking, row: ApprovalRow): Promise<Approval> {
-  const [found] = await asTheyStand(deps, [row]);
+  const [found] = await readFromRuns(deps, [row]);
   if (found === undefined) throw new Error('one approval stands in one way');
   return found;
 }
 
-/** As their runs have them: rows say it. Of one that was written before rows did, and is open, its run's document does. */
+/** As their runs have them, for lists: rows say it. Of one that was written before rows did, and is open, its run's document does. */
 export async function asTheyStand(deps: Looking, rows: readonly ApprovalRow[]): Promise<Approval[]> {
   const silent = rows.filter(({ status, state }) => isOpen(status) && state === null);
   const found = new Map((await readFromRuns(deps, silent)).map((one) => [one.row.id, one]));

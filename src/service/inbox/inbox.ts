@@ -16,7 +16,7 @@ import { viewer, type Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 import { badCursor, type Page } from '../page.js';
 import { notFound, type Refusal } from '../refusal.js';
-import { makeTurns } from '../seats.js';
+import { makeTurns, type Turns } from '../seats.js';
 
 type Query = z.output<typeof api.approvalsQuery>;
 
@@ -37,31 +37,55 @@ export async function listInbox(caller: Caller, query: Query): Promise<Page<Appr
   const turn = makePieces();
   let next = cursor;
   let bytes = 0;
+  let readings = 0;
   // Roles alone do not make an approver: who asked, or has decided, is left out, so a page may take several reads.
   do {
     const asking = { ...filter.value, viewer: viewer(caller), cursor: next };
-    const read = await reads(() => readSome(deps, judging, { ...asking, limit: limit - found.length }));
+    const read = await readSome(deps, judging, {
+      ...asking,
+      limit: Math.max(limit - found.length, mine ? leastRead : 0),
+    });
     if (read === null) return badCursor();
     next = read.nextCursor;
+    readings += 1;
     for (const one of read.items) {
       await turn();
       found.push(one);
       bytes += askedBytes(one.row);
-      if (bytes < mostAnswerBytes) continue;
+      if (bytes < mostAnswerBytes && found.length < limit) continue;
       // What is behind it is let go, and read again for the next page.
       if (one !== read.items.at(-1)) next = cursorAfter(one.row, order);
       break;
     }
-  } while (next !== null && found.length < limit && bytes < mostAnswerBytes);
+  } while (next !== null && found.length < limit && bytes < mostAnswerBytes && readings < mostReadings);
   const data = await bodiesOf(deps, found, principal);
   const last = data.length < found.length ? found[data.length - 1] : undefined;
   const nextCursor = last === undefined ? next : cursorAfter(last.row, order);
   return { kind: 'page', data, nextCursor };
 }
 
-/** What one reading brings may be as large as an answer: for so many lists at a time in one process. */
-const mostReads = 2;
+/** So many are read at least, of which the caller's are looked for, and so often for one page: the next one goes on behind it. */
+const leastRead = 50;
+const mostReadings = 20;
+
+/** What one reading brings may be as large as an answer: for so many lists at a time in one process, one of each principal. */
+const mostReads = 4;
 const reads = makeTurns(mostReads);
+const mostOwnReads = 1;
+const ownReads = new Map<string, { readonly turns: Turns; lists: number }>();
+
+/** Whoever asks for many lists at once waits for their own, and holds up nobody else's. */
+async function inTurn<T>({ id }: Principal, read: () => Promise<T>): Promise<T> {
+  const own = ownReads.get(id) ?? { turns: makeTurns(mostOwnReads), lists: 0 };
+  ownReads.set(id, own);
+  own.lists += 1;
+  try {
+    return await own.turns(() => reads(read));
+  } finally {
+    own.lists -= 1;
+    if (own.lists === 0) ownReads.delete(id);
+  }
+}
 
 interface Judging {
   readonly kit: QueueKit;
@@ -76,7 +100,7 @@ async function readSome(
   { kit, principal, absent }: Judging,
   filter: ApprovalFilter,
 ): Promise<{ readonly items: readonly Found[]; readonly nextCursor: string | null } | null> {
-  const page = await listApprovals(deps.pool, filter);
+  const page = await inTurn(principal, () => listApprovals(deps.pool, filter));
   if (page === null) return null;
   const approvals = await asTheyStand(deps, page.items);
   if (absent === null)
