@@ -176,12 +176,14 @@ describe('what would run', () => {
     await otherPath(run);
   };
 
-  /** What waits for people, by another plan, which asks for nobody. */
-  const refusesLowerTier = async (): Promise<void> => {
+  /** What waits for people, by a plan or in an environment which asks for nobody, and stands beside the document. */
+  const refusesWithoutFloor = async (
+    lower: (at: Governed, run: Handle) => Promise<unknown>,
+  ): Promise<void> => {
     const floored = await makeGoverned({
       ...runPolicies(world.url),
       'environments.yaml':
-        'environments: { dev: { gates: [{ tiers: [irreversible], roles: [finance.controller], timeout: { after: 1d } }] } }\n',
+        'environments: { dev: { gates: [{ tiers: [irreversible], roles: [finance.controller], timeout: { after: 1d } }] }, open: {} }\n',
       'flows/pays.yaml': `
 workflows:
   pays:
@@ -196,11 +198,7 @@ workflows:
     });
     try {
       const run = await floored.start('pays');
-      await besideDoc(floored, run, (_name, value) =>
-        isObject(value) && 'name' in value && value.name === 'pay'
-          ? { ...value, tier: 'reversible', gates: [] }
-          : value,
-      );
+      await lower(floored, run);
       const sent = world.seen.length;
       await run.submit(starter, 'pay');
       const said = await run.execute();
@@ -218,7 +216,16 @@ workflows:
     error: async () => {
       await refusesToRun(otherPath, /not what the run's plan says/);
       await refusesToRun(otherCall, /not what the run's plan says/);
-      await refusesLowerTier();
+      await refusesWithoutFloor((at, run) =>
+        besideDoc(at, run, (_name, value) =>
+          isObject(value) && 'name' in value && value.name === 'pay'
+            ? { ...value, tier: 'reversible', gates: [] }
+            : value,
+        ),
+      );
+      await refusesWithoutFloor(({ database }, run) =>
+        database.pool.query(`update run set environment = 'open' where id = $1`, [run.id]),
+      );
     },
     // The digest names the state, so that it is what says so.
     missing: () => refusesToRun(inDoc('{state}', '"gone"'), /not what was checked and approved/),

@@ -86,8 +86,10 @@ async function findProblem(
   if (approval !== undefined && !wasApproved(facts, digest))
     return 'the record of its decisions names another action than the one that would run';
   // The digest names the plan and the plan names the call: the copy of the call in the run's state is checked against it.
-  // Beside the document anybody who may write to the store can name another plan: it must be the one that the digest names.
-  const planned = row.planHash === run.planHash ? findPlannedStep(plan, run, executing) : null;
+  // Beside the document anybody who may write to the store can name another plan, or another environment with other floors and
+  // targets: they must be those that the digest names.
+  const isSame = row.planHash === run.planHash && row.environment === run.environment;
+  const planned = isSame ? findPlannedStep(plan, run, executing) : null;
   if (planned === null) return "what would run is not what the run's plan says";
   const changed = approval === undefined ? null : findChange(kit, run, executing, facts);
   if (changed !== null) return changed;
