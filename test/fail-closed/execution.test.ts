@@ -176,14 +176,14 @@ describe('what would run', () => {
     await otherPath(run);
   };
 
-  /** What waits for people, by a plan or in an environment which asks for nobody, and stands beside the document. */
+  /** What waits for people, by a plan which asks for nobody, and stands beside the document. */
   const refusesWithoutFloor = async (
     lower: (at: Governed, run: Handle) => Promise<unknown>,
   ): Promise<void> => {
     const floored = await makeGoverned({
       ...runPolicies(world.url),
       'environments.yaml':
-        'environments: { dev: { gates: [{ tiers: [irreversible], roles: [finance.controller], timeout: { after: 1d } }] }, open: {} }\n',
+        'environments: { dev: { gates: [{ tiers: [irreversible], roles: [finance.controller], timeout: { after: 1d } }] } }\n',
       'flows/pays.yaml': `
 workflows:
   pays:
@@ -223,8 +223,9 @@ workflows:
             : value,
         ),
       );
-      await refusesWithoutFloor(({ database }, run) =>
-        database.pool.query(`update run set environment = 'open' where id = $1`, [run.id]),
+      await refusesToRun(
+        (run) => governed.database.pool.query(`update run set environment = 'open' where id = $1`, [run.id]),
+        /not what the run's plan says/,
       );
     },
     // The digest names the state, so that it is what says so.
