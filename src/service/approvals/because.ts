@@ -44,9 +44,9 @@ export async function explainer(
     await readings(async () => {
       for (const { name, version, source } of await sourcesOf(pool, wanted.slice(at, at + mostTexts)))
         for (const row of located) {
+          if (row.flow !== name || row.doc.flowVersion !== version) continue;
           const key = rulesKey(row);
-          if (versionKey(row.flow, row.doc.flowVersion) !== versionKey(name, version) || lines.has(key))
-            continue;
+          if (lines.has(key)) continue;
           await turn();
           lines.set(
             key,
