@@ -536,6 +536,38 @@ describe('dialects', () => {
     assert.equal(compiled.validate({ name: 'n' }).status, 'valid');
   });
 
+  it('of draft-07 nothing is taken that it passes over and 2020-12 asks for', () => {
+    const definitions = { name: { type: 'string' } };
+    const of = (name: Json, more: JsonObject = {}): string => {
+      const compiled = compileSchema({
+        ...{ $schema: draft7, definitions, type: 'object', properties: { name } },
+        ...more,
+      });
+      return compiled.status === 'invalid' ? compiled.message : '';
+    };
+    const $ref = '#/definitions/name';
+    assert.match(
+      of({ $ref, maxLength: 3 }),
+      /`\/properties\/name` has `maxLength` beside a `\$ref`.*`allOf`/,
+    );
+    assert.match(of({ not: { $ref, type: 'number' } }), /has `type` beside a `\$ref`/);
+    assert.match(
+      of({}, { unevaluatedProperties: false }),
+      /the schema has `unevaluatedProperties`, which draft-07/,
+    );
+    assert.match(of({ prefixItems: [{}] }), /has `prefixItems`, which draft-07 passes over/);
+    for (const name of [
+      { allOf: [{ $ref }], type: 'string', maxLength: 3 },
+      { $ref, description: 'whose', default: 'a' },
+    ])
+      assert.equal(
+        compileSchema({ $schema: draft7, definitions, type: 'object', properties: { name } }).status,
+        'ok',
+      );
+    const properties = { name: { $ref, type: 'string', maxLength: 3 } };
+    assert.equal(compileSchema({ definitions, type: 'object', properties }).status, 'ok');
+  });
+
   it('what is not taken is said, with what to write', () => {
     assert.match(refusal({ type: 'array', items: [{ type: 'string' }] }), /`prefixItems`/);
     assert.match(refusal({ type: 'array', items: {}, additionalItems: false }), /`prefixItems`/);
