@@ -92,6 +92,27 @@ describe('what a page of the inbox asks of the store', () => {
     for (const page of await Promise.all(held)) taken(page);
   });
 
+  it('waits for no list for whose rows documents of runs are read', { timeout: 60_000 }, async () => {
+    const { pool } = ground.database;
+    await pool.query('update approval set state_at = null');
+    const finance = await callerOf(ground, 'finance');
+    let open = (): void => undefined;
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    const ask = pool.query.bind(pool) as (...args: unknown[]) => Promise<unknown>;
+    const query = (text: string, values: unknown): Promise<unknown> =>
+      /\br\.doc\b/.test(text) ? opened.then(() => ask(text, values)) : ask(text, values);
+    const deps = { ...finance.deps, pool: { query } as unknown as typeof pool };
+    const one = approvalsQuery.parse({ limit: '1' });
+    // More than read rows at a time, and fewer than read documents.
+    const held = Array.from({ length: 7 }, (_, n) =>
+      listInbox({ ...finance, principal: { ...finance.principal, id: `colleague ${n}` }, deps }, one),
+    );
+    assert.equal(taken(await listInbox(finance, one)).data.length, 1);
+    open();
+    for (const page of await Promise.all(held)) assert.equal(taken(page).data.length, 1);
+    await pool.query('update approval set state_at = updated_at');
+  });
+
   it('is no document of a run', async () => {
     const { texts } = await asked(size, { mine: 'true' });
     assert.ok(texts.every((text) => !/\br\.doc\b/.test(text)));
