@@ -22,8 +22,8 @@ describe('an inbox most of which its reader has asked for', () => {
   });
   after(() => ground.stop());
 
-  async function park(name: string): Promise<{ run: string; approval: string }> {
-    const submit = { transition: 'bank.pay', arguments: { amount: 150 } };
+  async function park(name: string, currency = 'EUR'): Promise<{ run: string; approval: string }> {
+    const submit = { transition: 'bank.pay', arguments: { amount: 150, currency } };
     const started = taken(await startRun(await callerOf(ground, name), 'pay', { submit }, 20));
     assert.ok(started.kind === 'pending');
     return { run: started.body.run.id, approval: String(started.approval['id']) };
@@ -69,5 +69,15 @@ describe('an inbox most of which its reader has asked for', () => {
       { found: 2, readings: 1, rows: 3 },
       { found: 1, readings: 1, rows: 1 },
     ]);
+  });
+
+  it('reads no further for a page once what it has found is as much as an answer holds', async () => {
+    for (let n = 0; n < 6; n += 1) await park('agent', 'x'.repeat(900_000));
+    const caller = await callerOf(ground, 'finance');
+    const { pool, readings } = noteReadings(ground.database.pool);
+    const asked = approvalsQuery.parse({ requestedBy: 'agent', order: 'age', limit: '50' });
+    const page = taken(await listInbox({ ...caller, deps: { ...caller.deps, pool } }, asked));
+    assert.deepEqual([page.data.length, readings], [theirs.length + 4, [theirs.length + 6]]);
+    assert.notEqual(page.nextCursor, null);
   });
 });
