@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Session } from 'node:inspector/promises';
 import { describe, it } from 'node:test';
 import { buildCall, hasEffect } from '../../src/executors/index.js';
 import { overrideOf } from '../../src/executors/rest/overrides.js';
@@ -20,6 +21,22 @@ const post = (body: Template | null, more: Partial<Rest> = {}): Rest => ({
 const asked: Template = { kind: 'object', entries: [{ key: 'query', value: argument }] };
 const built = (executor: Rest, tier: Tier | null, query: Json): ReturnType<typeof buildCall> =>
   buildCall(executor, { arguments: { query }, context: {}, input: {} }, 'transition', { action: { tier } });
+
+/** How often the function of ours that is called most often is called. */
+async function mostCalls(act: () => void): Promise<number> {
+  const session = new Session();
+  session.connect();
+  try {
+    await session.post('Profiler.enable');
+    await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
+    act();
+    const { result } = await session.post('Profiler.takePreciseCoverage');
+    const ours = result.filter(({ url }) => !url.startsWith('node:')).flatMap(({ functions }) => functions);
+    return Math.max(...ours.flatMap(({ ranges }) => ranges.map(({ count }) => count)));
+  } finally {
+    session.disconnect();
+  }
+}
 
 const changes = [
   'mutation { payInvoice(id: "INV-7", amount: 90000) { id } }',
@@ -90,6 +107,30 @@ describe('an operation that changes something', () => {
       }
     });
   }
+
+  it('is found whichever of its letters are escaped, and however those are written', () => {
+    const codeOf = (char: string): string => char.charCodeAt(0).toString(16).padStart(4, '0');
+    for (const text of changes)
+      for (const code of [codeOf, (char: string) => codeOf(char).toUpperCase()]) {
+        const escaped = text.replaceAll(/[^]/g, (char) => `\\u${code(char)}`);
+        const refused = built(post(argument), 'read_only', `{"query": "${escaped}"}`);
+        assert.ok(refused.status === 'unresolved', text);
+        assert.match(refused.message, /^`(mutation|subscription)` in the call/);
+      }
+  });
+
+  it('is found behind a mebibyte of escapes, none of which takes a call of its own', async () => {
+    for (const escape of ['\\u0061', '\\a', '\\\\']) {
+      const escapes = escape.repeat(1_000_000 / escape.length);
+      const texts = ['mut\\u0061tion', 'query'].map((word) => `{"query": "#${escapes}\\n${word} { pay }"}`);
+      const found: string[] = [];
+      const calls = await mostCalls(() => {
+        for (const text of texts) found.push(built(post(argument), 'read_only', text).status);
+      });
+      assert.deepEqual(found, ['unresolved', 'built'], escape);
+      assert.ok(calls < 1_000, `${calls} calls for ${escape}`);
+    }
+  });
 
   it('is found where an argument ends what its author has written before it', () => {
     const parts = ['{ me(id: "', argument, '") { id } }'];

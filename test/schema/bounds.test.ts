@@ -462,6 +462,24 @@ describe('a schema', () => {
     assert.equal(compiled.unfilled.length, 122);
   });
 
+  it('makes no more code for a default that does not fit, however many references alike lead to it', () => {
+    const d = { type: 'object', required: ['x'], properties: { x: { type: 'string' } } };
+    const referring = (count: number, definition: JsonObject, more: JsonObject): JsonObject => ({
+      type: 'object',
+      $defs: { d: definition },
+      properties: Object.fromEntries(times(count, (index) => [`c${index}`, { $ref: '#/$defs/d', ...more }])),
+    });
+    const inner = { type: 'object', properties: { x: { type: 'string', minLength: 2 } } };
+    for (const more of [{}, inner]) {
+      const forDefault = (count: number): number =>
+        timesCounted(referring(count, { ...d, default: {} }, more)) - timesCounted(referring(count, d, more));
+      assert.equal(forDefault(140), forDefault(110));
+      const compiled = compileSchema(referring(140, { ...d, default: {} }, more));
+      assert.ok(compiled.status === 'ok');
+      assert.equal(compiled.unfilled.length, 140);
+    }
+  });
+
   it('whose references lead from one part of it into the other does not compile where that makes too much of it', () => {
     const step = '/properties/p';
     const inner = times(60, () => 0).reduce<JsonObject>(
