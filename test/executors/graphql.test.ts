@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { Session } from 'node:inspector/promises';
-import { describe, it } from 'node:test';
+import { describe, it, test } from 'node:test';
 import { buildCall, hasEffect } from '../../src/executors/index.js';
+import { operationIn } from '../../src/executors/rest/graphql.js';
 import { overrideOf } from '../../src/executors/rest/overrides.js';
 import type { RestExecutor as Rest } from '../../src/executors/rest/types.js';
 import type { Template, Tier } from '../../src/engine/plan.js';
@@ -50,6 +51,9 @@ const changes = [
   '{ a(x: "") b(y: """""") } mutation { pay }',
   '"a description of it" mutation { pay }',
   'mutation#{ \n#}\n{ pay }',
+  'scalar X mutation M { pay }',
+  'union A = B | C mutation { pay }',
+  'extend type A @b(c: {d: 1}) directive @e on FIELD subscription { pay }',
 ];
 const reads = [
   ...[
@@ -66,6 +70,7 @@ const reads = [
     '{ find(text: "mutation { pay }") }',
     '{ find(text: """\n" mutation { pay }""") }',
   ],
+  ...['type A { mutation: B } { me }', 'scalar A { mutation { id } }'],
   ...['query A @mutation { me }', '{ mutations { id } }', 'mutations { id }', 'query { a } query { b }'],
   ...['mutation', 'mutation (in biology)', 'my subscription is {gold}', 'subscription 17', '', null, 7],
 ];
@@ -90,6 +95,9 @@ describe('an operation that changes something', () => {
         JSON.stringify({ query: text }).replaceAll('mut', '\\u006dut'),
         `${new URLSearchParams({ a: '1', query: text }).toString()}&b=2`,
         `{"query": ${JSON.stringify(text)},}`,
+        new URLSearchParams({ operations: JSON.stringify({ query: text }) }).toString(),
+        JSON.stringify({ body: JSON.stringify([{ query: text }]) }),
+        new URLSearchParams({ a: JSON.stringify({ b: JSON.stringify({ query: text }) }) }).toString(),
       ])
         assert.equal(built(post(argument), 'read_only', sent).status, 'unresolved', sent);
     });
@@ -142,6 +150,24 @@ describe('an operation that changes something', () => {
     const more = '1") { id } } mutation { pay(id: "1';
     assert.equal(built(post(body), 'read_only', more).status, 'unresolved');
   });
+});
+
+test('a long text is looked through a few times: with the square of it this does not end', () => {
+  for (const text of [
+    '"mutation',
+    '"mutation"',
+    '{"',
+    '\\"',
+    '\\u',
+    '\\\\\\"',
+    'scalar mutation ',
+    'union A ',
+    '&a="mutation"',
+    '%22',
+    '""',
+    '#',
+  ])
+    assert.equal(operationIn([text.repeat(900_000 / text.length)]), null);
 });
 
 describe('a word of an operation', () => {
