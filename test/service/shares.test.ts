@@ -3,9 +3,11 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, it } from 'node:test';
 import type { Pool } from '../../src/db/index.js';
 import { reconstruct } from '../../src/service/audit/reconstruction.js';
+import { explainer } from '../../src/service/approvals/because.js';
 import type { Caller } from '../../src/service/caller.js';
 import { withDocument, type Reader } from '../../src/service/runs/body.js';
 import { makeFairTurns } from '../../src/service/seats.js';
+import type { ApprovalRow } from '../../src/store/approvals.js';
 import type { ListedRun } from '../../src/store/runs.js';
 
 // What large answers are made of is read some at a time in one process, and each principal has a share of that.
@@ -49,6 +51,11 @@ const asking = (id: string, pool: Pool): Asking => ({
   principal: { id, kind: 'agent', roles: [], permissions: [] },
 });
 
+const approval = {
+  flow: 'pay',
+  doc: { flowVersion: 1, asked: [{ source: 'charter', rule: 'gate', reason: null, path: ['gates', 0] }] },
+} as unknown as ApprovalRow;
+
 const kinds: readonly {
   readonly name: string;
   readonly each: number;
@@ -61,6 +68,7 @@ const kinds: readonly {
     all: 8,
     read: (asker) => withDocument(asker, 'run_1', (_row, document) => document),
   },
+  { name: 'the texts of flows', each: 1, all: 2, read: (asker) => explainer(asker, [approval]) },
   {
     name: 'the record of a run',
     each: 1,
