@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, it } from 'node:test';
 import type { Pool } from '../../src/db/index.js';
 import { explainer } from '../../src/service/approvals/because.js';
+import type { Reader } from '../../src/service/runs/body.js';
 import type { ApprovalRow } from '../../src/store/approvals.js';
 
 // What it takes to say why approvals were asked for: looks and statements are counted, and no time is taken.
@@ -61,6 +62,10 @@ function approvalOf(flowVersion: number, flow = 'pay'): Noted {
   return { row: { flow, doc } as unknown as ApprovalRow, seen };
 }
 
+const reader = (pool: Pool, id = 'p'): Reader => ({
+  deps: { pool },
+  principal: { id, kind: 'human', roles: [], permissions: [] },
+});
 const versions = (count: number): Noted[] => Array.from({ length: count }, (_, n) => approvalOf(n + 1));
 const rowsOf = (noted: readonly Noted[]): ApprovalRow[] => noted.map(({ row }) => row);
 
@@ -68,7 +73,7 @@ describe('why approvals are asked for', () => {
   it('is said by the text of the version of each, of which eight are read at a time', async () => {
     const noted = [...versions(60), approvalOf(7, 'other')];
     const { pool, asked } = storeOfTexts();
-    const explain = await explainer({ pool }, rowsOf(noted));
+    const explain = await explainer(reader(pool), rowsOf(noted));
     assert.deepEqual(
       noted.map(({ row }) => explain(row)[0]?.line),
       [...Array.from({ length: 60 }, (_, n) => n + 3), 9],
@@ -78,14 +83,14 @@ describe('why approvals are asked for', () => {
 
   it('takes a few looks at each approval, of however many versions they are', async () => {
     const noted = versions(60);
-    await explainer({ pool: storeOfTexts().pool }, rowsOf(noted));
+    await explainer(reader(storeOfTexts().pool), rowsOf(noted));
     for (const { seen } of noted) assert.ok(seen.looks <= 6, `${seen.looks} looks`);
   });
 
   it('is looked for in a text once, for however many approvals the same rules ask', async () => {
     const noted = Array.from({ length: 60 }, () => approvalOf(1));
     const { pool, asked } = storeOfTexts();
-    const explain = await explainer({ pool }, rowsOf(noted));
+    const explain = await explainer(reader(pool), rowsOf(noted));
     assert.deepEqual(new Set(noted.map(({ row }) => explain(row)[0]?.line)), new Set([3]));
     assert.deepEqual(asked, [1]);
     assert.equal(
@@ -97,7 +102,7 @@ describe('why approvals are asked for', () => {
   it('is read for two answers at a time, however many are asked for', async () => {
     const { pool, mostAtOnce } = storeOfTexts();
     const all = await Promise.all(
-      Array.from({ length: 10 }, () => explainer({ pool }, rowsOf(versions(20)))),
+      Array.from({ length: 10 }, (_, n) => explainer(reader(pool, `p${n}`), rowsOf(versions(20)))),
     );
     assert.deepEqual([all.length, mostAtOnce()], [10, 2]);
   });
