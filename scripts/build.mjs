@@ -108,6 +108,7 @@ async function bundleWorkflows() {
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(workflows, 'index.js'),
     payloadConverterPath: join(workflows, 'payload-converter.js'),
+    workflowInterceptorModules: [join(workflows, 'telling.js')],
     logger: new DefaultLogger('WARN'),
   });
   writeFileSync(join(building, 'workflow-bundle.js'), code);

@@ -1,5 +1,5 @@
 import type { Answer } from '../engine/state.js';
-import type { MessageKind, SealedMessage } from '../model/message.js';
+import type { Bell, MessageKind, SealedMessage } from '../model/message.js';
 import { write, type Queryable, type Tx } from '../db/index.js';
 import { findable } from './text.js';
 
@@ -197,11 +197,11 @@ export async function countUndeliveredMessages(
   return rows;
 }
 
-/** Digests of a run's messages by their ids. */
-export async function digestsOfMessages(q: Queryable, run: string): Promise<ReadonlyMap<string, string>> {
-  const { rows } = await q.query<{ id: string; digest: string }>(
-    'select id, digest from message where run = $1',
+/** What is rung with for each message of a run. */
+export async function bellsOfMessages(q: Queryable, run: string): Promise<Bell[]> {
+  const { rows } = await q.query<Bell>(
+    'select id, kind, digest, key_id as "keyId", signature from message where run = $1',
     [findable(run)],
   );
-  return new Map(rows.map(({ id, digest }) => [id, digest]));
+  return rows;
 }
