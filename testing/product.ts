@@ -11,7 +11,7 @@ export interface ProductOptions {
   readonly args?: readonly string[];
 }
 
-export interface Ended {
+interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }

@@ -4,8 +4,8 @@ import { writeAtomically, type Say } from '../embedded/process/system.js';
 import { supervise, type Part, type Supervised } from './supervisor.js';
 
 /** In the order in which they start. Later stages need earlier ones, so later ones are stopped first. */
-export const stages = ['servers', 'examples', 'product', 'agent'] as const;
-export type Stage = (typeof stages)[number];
+const stages = ['servers', 'examples', 'product', 'agent'] as const;
+type Stage = (typeof stages)[number];
 
 /** All supervised parts, and the file that says which process is which. */
 export interface ProcessGroup {
