@@ -11,6 +11,8 @@ type Stage = (typeof stages)[number];
 export interface ProcessGroup {
   add(stage: Stage, part: Part): Supervised;
   deaths(name: string): number;
+  /** Starts those of these names anew; resolves when their old processes have ended. */
+  restart(names: readonly string[]): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -37,6 +39,10 @@ export function makeProcessGroup(home: string, say: Say): ProcessGroup {
       return supervised;
     },
     deaths: (name) => parts.find(({ supervised }) => supervised.part.name === name)?.supervised.deaths() ?? 0,
+    async restart(names) {
+      const members = parts.filter(({ supervised }) => names.includes(supervised.part.name));
+      await Promise.all(members.map(({ supervised }) => supervised.restart()));
+    },
     async stop() {
       for (const stage of [...stages].reverse()) {
         const members = parts.filter((each) => each.stage === stage);

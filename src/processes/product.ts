@@ -21,8 +21,17 @@ const projectRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const heartbeatMs = 8_000;
 const deathsWhileBooting = 4;
 
+/** For whoever builds it anew while it runs. */
+export interface RunningProduct {
+  /**
+   * Starts API, worker and, where asked, the example services anew, from the build that there is now. Resolves when API and worker
+   * answer; rejects where one of them does not stay up, and when the signal is aborted.
+   */
+  restart(asked: { readonly examples: boolean }, signal: AbortSignal): Promise<void>;
+}
+
 /** API and worker, with the example services before them when the policies are the shipped ones. */
-export async function bringUpProduct(boot: Boot, options: ProductOptions): Promise<void> {
+export async function bringUpProduct(boot: Boot, options: ProductOptions): Promise<RunningProduct> {
   const { config, processGroup, say, signal } = boot;
   const shipped = isSameFolder(config.policies, join(projectRoot, 'policies'));
   const examples = shipped ? await startExamples(boot) : {};
@@ -52,6 +61,12 @@ export async function bringUpProduct(boot: Boot, options: ProductOptions): Promi
   for (const warning of await waitUntilReady(boot, url)) say(`warning: ${warning}`);
   announce(boot, url);
   if (shipped && options.demo) startAgent(boot, url);
+  return {
+    async restart({ examples: isForExamples }, stop) {
+      await processGroup.restart(['api', 'worker', ...(isForExamples ? exampleServices : [])]);
+      await waitUntilReady({ ...boot, signal: AbortSignal.any([signal, stop]) }, url);
+    },
+  };
 }
 
 function makeChildPart(
