@@ -86,6 +86,11 @@ function isSameFolder(folder: string, other: string): boolean {
   return existsSync(folder) && existsSync(other) && realpathSync(folder) === realpathSync(other);
 }
 
+const exampleScripts: Readonly<Record<(typeof exampleServices)[number], string>> = {
+  payroll: 'examples/expense/payroll.js',
+  erp: 'examples/payment/erp.js',
+};
+
 /** Gives the variables under which the shipped connections find the services. */
 async function startExamples(boot: Boot): Promise<Record<string, string>> {
   const urls: Record<string, string> = {};
@@ -93,7 +98,7 @@ async function startExamples(boot: Boot): Promise<Record<string, string>> {
     const port = await boot.ports.obtain(name);
     const env = { ...process.env, PORT: String(port), HOST: '127.0.0.1', COUNTERSIGN_HOME: boot.config.home };
     boot.processGroup.add('examples', {
-      ...makeChildPart(boot, name, `examples/${name}.js`, env, 2_000),
+      ...makeChildPart(boot, name, exampleScripts[name], env, 2_000),
       port,
     });
     urls[addressVariable(name)] = `http://127.0.0.1:${port}`;
@@ -181,7 +186,7 @@ function startAgent(boot: Boot, url: string): void {
       };
       return startChild({
         name: 'agent',
-        script: 'examples/agent.js',
+        script: 'examples/payment/agent.js',
         env,
         log,
         graceMs: 2_000,
