@@ -93,6 +93,7 @@ export default tseslint.config(
       'dist/**',
       'dist.*/**',
       '.compiled/**',
+      '.schemathesis/**',
       'node_modules/**',
       'coverage/**',
       'test/histories/**',

@@ -12,7 +12,7 @@ export interface Sizes {
 export type Amounts = Readonly<Record<string, number>>;
 export type Cost = () => Promise<Amounts>;
 
-export interface Latency {
+interface Latency {
   readonly startToParkedMs: Spread;
   readonly decideToNextStepMs: Spread;
 }

@@ -20,7 +20,7 @@ export interface Person {
 const problemBody = z.object({ code: z.string() });
 const patienceMs = 20_000;
 
-export function makePerson(url: string, id: string, key: string): Person {
+function makePerson(url: string, id: string, key: string): Person {
   return {
     id,
     async post(path, body, idempotencyKey) {

@@ -70,7 +70,7 @@ function makeDeepValue(random: Random): unknown {
   return value;
 }
 
-export function makeNonsense(random: Random, depth = 0): unknown {
+function makeNonsense(random: Random, depth = 0): unknown {
   const kind = Math.floor(random() * (depth > 3 ? 5 : 9));
   if (kind === 0) return pick(random, [null, true, false]);
   if (kind === 1) return pick(random, numbers);

@@ -4,7 +4,7 @@ import type { Finisher, Ran } from './race.js';
 // What a race must be: one outcome, everybody told the truth about it, one effect at most, and a record that agrees.
 // Pure, so that the tests can show it a bad race.
 
-export type RaceOutcome = 'executed' | 'denied' | 'expired' | 'cancelled' | 'stopped';
+type RaceOutcome = 'executed' | 'denied' | 'expired' | 'cancelled' | 'stopped';
 
 export type RaceFault =
   | 'noSingleOutcome'

@@ -16,9 +16,9 @@ import { settle } from './judge.js';
 
 // One race: everybody at the same gate in the same instant.
 
-export type Act = 'approve' | 'deny' | 'cancel' | 'submit' | 'narrow';
+type Act = 'approve' | 'deny' | 'cancel' | 'submit' | 'narrow';
 
-export interface Runner {
+interface Runner {
   readonly by: Person;
   readonly act: Act;
   /** Twice with this one: the same request, sent again before the first is answered. */

@@ -25,7 +25,7 @@ export interface Target {
   close(): Promise<void>;
 }
 
-export interface HeldRequests {
+interface HeldRequests {
   readonly arrived: Promise<void>;
   readonly release: () => void;
 }

@@ -1,4 +1,6 @@
 // A small Countersign client, as an agent would have one: it survives the API's restarts and reads problem answers.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface ApiAnswer {
@@ -18,7 +20,35 @@ const firstWaitMs = 250;
 const longestWaitMs = 5_000;
 const requestTimeoutMs = 60_000;
 
-export function makeApi(baseUrl: string, credential: string): Api {
+/**
+ * The service at COUNTERSIGN_URL, with COUNTERSIGN_KEY; where they are not set, the one that `npm start` runs here, with its
+ * development key of that name.
+ */
+export function connect(name: string): Api {
+  const { COUNTERSIGN_URL: url, COUNTERSIGN_KEY: key } = process.env;
+  return makeApi(
+    url || `http://127.0.0.1:${told('processes.json', 'api', 'port')}`,
+    key || told('dev-keys.json', name),
+  );
+}
+
+/** What a running service has written into its data folder. */
+export function told(file: string, ...path: readonly string[]): string {
+  const home = process.env['COUNTERSIGN_HOME'] || '.countersign';
+  try {
+    let at: unknown = JSON.parse(readFileSync(join(home, file), 'utf8'));
+    for (const name of path) at = (at as Record<string, unknown>)[name];
+    if (at !== undefined) return String(at);
+  } catch {
+    // Said below.
+  }
+  console.error(
+    `no service runs with the data folder \`${home}\`: start one with \`npm start -- --no-demo\``,
+  );
+  process.exit(1);
+}
+
+function makeApi(baseUrl: string, credential: string): Api {
   const call = async (
     method: string,
     path: string,
@@ -62,4 +92,20 @@ async function attempt(url: URL, init: RequestInit): Promise<ApiAnswer | null> {
 
 function isTemporary(answer: ApiAnswer): boolean {
   return answer.status === 429 || answer.status >= 503 || answer.body['code'] === 'IDEMPOTENCY_IN_PROGRESS';
+}
+
+/** The answer, if it is no refusal; else its refusal is told, and the program ends. */
+export function expectOk(answer: ApiAnswer, what: string): ApiAnswer {
+  if (answer.status < 300) return answer;
+  const why = field(answer.body, 'detail') ?? field(answer.body, 'title') ?? '';
+  console.error(`${what}: ${answer.status} ${field(answer.body, 'code') ?? ''} ${why}`);
+  process.exit(1);
+}
+
+/** Text, or a number as text, at a place in an answer; null where there is none. */
+export function field(value: unknown, ...path: readonly string[]): string | null {
+  let at: unknown = value;
+  for (const name of path)
+    at = typeof at === 'object' && at !== null ? (at as Record<string, unknown>)[name] : undefined;
+  return typeof at === 'string' || typeof at === 'number' ? String(at) : null;
 }

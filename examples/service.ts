@@ -12,7 +12,7 @@ export interface Answer {
 }
 
 /** What a service remembers: its own items, and the answer of each idempotency key. */
-export interface Book<Item> {
+interface Book<Item> {
   items: Item[];
   answers: Record<string, { readonly request: string; readonly answer: Answer }>;
 }

@@ -132,14 +132,7 @@ export const doors = {
       'workflows/versions',
     ],
     types: ['engine', 'workflows'],
-    packages: [
-      'zod',
-      '@temporalio/client',
-      '@temporalio/common',
-      '@temporalio/worker',
-      '@temporalio/proto',
-      'node:',
-    ],
+    packages: ['zod', '@temporalio/client', '@temporalio/common', '@temporalio/worker', 'node:'],
   },
   // Of the executors, what holds the rules of going out: which addresses may be called, and what a reference stands for.
   notify: {

@@ -2,7 +2,7 @@
 // bundled: a process that reads a few files starts in half the time of one that reads hundreds.
 import { cpSync, mkdirSync, readFileSync, rmSync, renameSync, writeFileSync, existsSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { buildHash, isBuilt, root, say, sourceFiles, withLock } from './lib.mjs';
+import { buildHash, hashOf, isBuilt, lockFile, root, say, sourceFiles, withLock } from './lib.mjs';
 
 const dist = join(root, 'dist');
 // One fixed name under the lock, so that the same sources give the same workflow bundle, byte for byte.
@@ -35,12 +35,16 @@ await withLock(`build:${root}`, 'waiting for another build', undefined, async ()
   const hash = buildHash();
   if (isBuilt(hash)) return;
   rmSync(building, { recursive: true, force: true });
-  await transpile();
+  await Promise.all([transpile(), bundlePrograms()]);
+  writeDoors();
   copyAssets();
   await bundleWorkflows();
-  await bundlePrograms();
   writeFileSync(join(building, '.stamp'), hash);
   swap();
+}).catch((error) => {
+  // esbuild has told its errors, each with its place.
+  if (error.errors === undefined) throw error;
+  process.exitCode = 1;
 });
 
 function target(source) {
@@ -66,9 +70,12 @@ async function transpile() {
   });
 }
 
+function flat(name) {
+  return name.replaceAll('/', '-');
+}
+
 async function bundlePrograms() {
   const { build } = await import('esbuild');
-  const flat = (name) => name.replaceAll('/', '-');
   await build({
     absWorkingDir: root,
     entryPoints: Object.fromEntries(programs.map((name) => [flat(name), join('src', `${name}.ts`)])),
@@ -88,6 +95,10 @@ async function bundlePrograms() {
     },
     plugins: [keepPlaces],
   });
+}
+
+/** A program is found under its own name. */
+function writeDoors() {
   for (const name of programs) {
     const up = '../'.repeat(name.split('/').length - 1);
     writeFileSync(join(building, `${name}.js`), `export * from '${up}bundle/${flat(name)}.js';\n`);
@@ -102,7 +113,33 @@ function copyAssets() {
   }
 }
 
+/** What the workflow bundle is made of. The last one is kept while that has not changed: webpack takes seconds. */
+async function hashOfWorkflows() {
+  const { build } = await import('esbuild');
+  const names = ['index', 'payload-converter'].map((name) => join('src', 'workflows', `${name}.ts`));
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: names,
+    outdir: building,
+    bundle: true,
+    packages: 'external',
+    format: 'esm',
+    metafile: true,
+    write: false,
+    logLevel: 'warning',
+  });
+  const sources = Object.keys(metafile.inputs).sort();
+  return hashOf(
+    [...sources, join('scripts', 'build.mjs'), relative(root, lockFile)].map((path) => join(root, path)),
+  );
+}
+
 async function bundleWorkflows() {
+  const hash = await hashOfWorkflows();
+  writeFileSync(join(building, '.workflows'), hash);
+  const kept = join(dist, '.workflows');
+  if (existsSync(kept) && readFileSync(kept, 'utf8') === hash)
+    return cpSync(join(dist, 'workflow-bundle.js'), join(building, 'workflow-bundle.js'));
   const workflows = join(building, 'workflows');
   const { bundleWorkflowCode, DefaultLogger } = await import('@temporalio/worker');
   const { code } = await bundleWorkflowCode({

@@ -145,7 +145,7 @@ function tryListen(path) {
   });
 }
 
-const lockFile = join(root, 'package-lock.json');
+export const lockFile = join(root, 'package-lock.json');
 const installStamp = join(root, 'node_modules', '.countersign-installed');
 
 function isInstalled() {
@@ -185,7 +185,7 @@ function filesBelow(folder) {
     .sort();
 }
 
-function hashOf(paths) {
+export function hashOf(paths) {
   const hash = createHash('sha256');
   for (const path of paths)
     hash

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { freePort } from '../src/embedded/process/ports.js';
 import { until } from './until.js';
 import { projectRoot } from './paths.js';
@@ -9,9 +9,11 @@ export interface ProductOptions {
   readonly home: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+  /** What is run: `scripts/start.mjs` of this project unless said. */
+  readonly script?: string;
 }
 
-export interface Ended {
+interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
@@ -34,10 +36,11 @@ export interface Product {
 }
 
 /** PORT is a free one unless `env` says something; an empty PORT means the product's default. */
-export async function startProduct({ home, env = {}, args = [] }: ProductOptions): Promise<Product> {
+export async function startProduct(options: ProductOptions): Promise<Product> {
+  const { home, env = {}, args = [], script = join(projectRoot, 'scripts', 'start.mjs') } = options;
   const port = env['PORT'] ?? String(await freePort());
-  const child = spawn(process.execPath, [join(projectRoot, 'scripts', 'start.mjs'), ...args], {
-    cwd: projectRoot,
+  const child = spawn(process.execPath, [script, ...args], {
+    cwd: dirname(dirname(script)),
     env: { ...process.env, COUNTERSIGN_HOME: home, ...env, PORT: port },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

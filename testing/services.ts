@@ -29,8 +29,8 @@ export interface Services {
 export async function startServices(): Promise<Services> {
   const folder = temporaryFolder('services');
   const files = { payroll: join(folder, 'payroll.json'), erp: join(folder, 'erp.json') };
-  const payroll = await startOne('payroll', { PAYROLL_DATA: files.payroll });
-  const erp = await startOne('erp', { ERP_DATA: files.erp });
+  const payroll = await startOne('expense/payroll', { PAYROLL_DATA: files.payroll });
+  const erp = await startOne('payment/erp', { ERP_DATA: files.erp });
   const script = async (url: string, body: object): Promise<void> => {
     const response = await fetch(`${url}/_fail`, {
       method: 'POST',

@@ -28,7 +28,7 @@ export interface StackOptions {
   readonly fsync?: boolean;
 }
 
-export interface ProcessHandle {
+interface ProcessHandle {
   readonly pid: number;
   readonly running: boolean;
   /** Resolves once it is gone. SIGKILL by default. */

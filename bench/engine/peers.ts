@@ -17,9 +17,9 @@ export interface Peer {
   rule(name: RuleName): { says(facts: Facts): Said; prepare(facts: Facts): () => boolean };
 }
 
-export type RuleName = 'five' | 'one' | 'unless_large';
+type RuleName = 'five' | 'one' | 'unless_large';
 
-export function peersInstalled(): boolean {
+function peersInstalled(): boolean {
   return existsSync(join(folder, 'node_modules', '@marcbachmann', 'cel-js', 'package.json'));
 }
 

@@ -21,14 +21,14 @@ export interface MeasurePlan {
 }
 
 /** From the moment in which a decision is sent. */
-export interface Decided {
+interface Decided {
   readonly acceptedMs: Tail;
   /** Until the request of the effect behind the gate reaches the target. */
   readonly nextStepMs: Tail;
 }
 
 /** From the `kill -9` of the worker, which is started again at once; a decision is sent at once. */
-export interface Killed {
+interface Killed {
   readonly firstAcceptedMs: number;
   readonly firstNextStepMs: number;
 }

@@ -7,7 +7,7 @@ export interface Asked {
   readonly role: string;
 }
 
-export interface AuditEntry {
+interface AuditEntry {
   readonly what: 'requested' | 'released';
   readonly time: string;
   readonly detail: string;

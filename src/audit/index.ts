@@ -1,7 +1,7 @@
 export { AuditConflict, appendRun, type RunScope } from './record/append.js';
 export { approvedDigests, refusedMessages } from './read/approved.js';
 export { keptPayloads, makePayloads, type Payloads } from './record/payloads.js';
-export { readEntry, readRecords, type AuditItem, type RecordFilter, type RecordPage } from './read/read.js';
+export { readEntry, readRecords, type AuditItem, type RecordFilter } from './read/read.js';
 export { sequence } from './record/sequencer.js';
 export { makeServiceChain, type ServiceChain, type ServiceFact } from './record/service-chain.js';
-export { verifyChain, type ChainReport } from './verify.js';
+export { verifyChain } from './verify.js';

@@ -76,7 +76,7 @@ export interface JwtIdentity {
   readonly actedBy?: string;
 }
 
-export type JwtResult =
+type JwtResult =
   | { readonly status: 'ok'; readonly identity: JwtIdentity }
   /** `issuer`: what a token of none that is known names as its own; nothing has verified it. */
   | { readonly status: 'refused'; readonly reason: string; readonly issuer?: string };

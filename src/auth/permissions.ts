@@ -1,1 +1,1 @@
-export { withRolePermissions, type Identity } from '../model/principal.js';
+export { withRolePermissions } from '../model/principal.js';

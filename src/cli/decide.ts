@@ -134,7 +134,7 @@ function isSettled(action: ToldAction): boolean {
 }
 
 /** What the service says of an action, and of its run where that waits for an operator. */
-export function actionLines(action: ToldAction, run: ToldRun): string[] {
+function actionLines(action: ToldAction, run: ToldRun): string[] {
   const id = text(action.id);
   const problem = object(run.problem);
   return [
@@ -177,7 +177,7 @@ function standing(action: ToldAction, run: ToldRun): string {
   }
 }
 
-export function decisionLines(decision: ToldDecision): string[] {
+function decisionLines(decision: ToldDecision): string[] {
   const by = text(object(decision.by).id);
   const who = `decision ${text(decision.id)} (${text(decision.decision)}, by ${by} at ${text(decision.at)})`;
   switch (decision.status) {

@@ -207,7 +207,7 @@ function value(text: string | undefined): string | undefined {
   return text === '' ? undefined : text;
 }
 
-export function homeOf(env: NodeJS.ProcessEnv): string {
+function homeOf(env: NodeJS.ProcessEnv): string {
   return value(env['COUNTERSIGN_HOME']) ?? '.countersign';
 }
 

@@ -34,7 +34,7 @@ export function isUnavailable(error: unknown): boolean {
 export type Place = Pick<RunRow, 'id' | 'namespace' | 'flow' | 'mode' | 'leftTo'>;
 
 /** How a run's workflow is started, once: its id is the run's. */
-export function startOptions(taskQueue: string, { id, flow, mode }: Place, start: Bell) {
+function startOptions(taskQueue: string, { id, flow, mode }: Place, start: Bell) {
   const input: RunInput = { kernel: kernelVersion, start, carried: null };
   return {
     workflowId: id,

@@ -117,5 +117,3 @@ export interface RunClient {
   health(): Promise<{ readonly temporal: boolean; readonly worker: boolean }>;
   close(): Promise<void>;
 }
-
-export type { Answer };

@@ -23,7 +23,7 @@ export interface Plan {
   readonly states: readonly State[];
 }
 
-export type LinkFilter = 'all' | 'byGuards';
+type LinkFilter = 'all' | 'byGuards';
 export type Tier = 'read_only' | 'reversible' | 'irreversible';
 export type Actor = 'agent' | 'human' | 'system' | 'deterministic';
 
@@ -238,7 +238,7 @@ export interface GateTimeout {
 
 export type GateSource = 'transition' | 'tool' | 'charter' | 'environment' | 'executor' | 'tier';
 
-export interface Separation {
+interface Separation {
   readonly requester: boolean;
   readonly author: boolean;
   readonly promoter: boolean;

@@ -8,7 +8,7 @@ import type { Fact, PayloadRef, RecordActor } from '../model/records.js';
 import type { Action, ApprovalState, Asked, Evidence, Who } from './effects/action-state.js';
 import type { CallExecutor, Executor, Floor, GateSource, Reliability, Tier, Transition } from './plan.js';
 
-export { busyText, endingOf, endingText, type Ending } from './run/engaged.js';
+export { busyText, endingOf, endingText } from './run/engaged.js';
 
 export type ClosedStatus = 'completed' | 'cancelled' | 'failed' | 'timed_out';
 export type RunStatus = 'running' | 'waiting' | 'stuck' | ClosedStatus;
@@ -27,7 +27,6 @@ export type {
   Evidence,
   Excluded,
   GateState,
-  Who,
 } from './effects/action-state.js';
 
 export interface Problem {
@@ -129,7 +128,7 @@ export type StuckOn =
   | { readonly kind: 'done'; readonly transition: string }
   | { readonly kind: 'action'; readonly action: Action };
 
-export interface ChainStep {
+interface ChainStep {
   readonly transition: string;
   readonly from: string;
   readonly to: string;

@@ -111,7 +111,7 @@ export const diffQuery = z.strictObject({ from: indexText, to: indexText });
 // --- runs --------------------------------------------------------------------------------------
 
 /** The agent's reasoning, stored verbatim under the run's trace id. */
-export const trace = named(
+const trace = named(
   'Trace',
   z.strictObject({
     prompt: z.string().optional(),

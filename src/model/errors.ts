@@ -96,3 +96,18 @@ export const submitErrors: readonly ErrorCode[] = [
   'EXECUTOR_FAILED',
   'ENGINE_UNAVAILABLE',
 ];
+
+/** What a decision may be refused as, at every door: beyond what every route may say. */
+export const decisionErrors: readonly ErrorCode[] = [
+  'NOT_AN_APPROVER',
+  'ALREADY_DECIDED',
+  'DIGEST_MISMATCH',
+  'APPROVAL_REVOKED',
+  'RUN_STUCK',
+  'RUN_CLOSED',
+  'APPROVAL_EXPIRED',
+  'REASON_REQUIRED',
+  'DIGEST_REQUIRED',
+  'RATE_LIMITED',
+  'ENGINE_UNAVAILABLE',
+];

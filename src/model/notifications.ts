@@ -81,7 +81,7 @@ export interface EmailChannel {
   readonly allowPrivate: boolean;
 }
 
-export interface EmailRecipient {
+interface EmailRecipient {
   readonly address: string;
   /** The person behind the address, who is sent links of their own; null: only the page's address is sent. */
   readonly principal: string | null;

@@ -50,8 +50,7 @@ export interface Deliverer {
   stop(): Promise<void>;
 }
 
-export const outcomes = ['delivered', 'retry', 'failed', 'superseded'] as const;
-export type Outcome = (typeof outcomes)[number];
+type Outcome = 'delivered' | 'retry' | 'failed' | 'superseded';
 
 const pollMs = 1_000;
 const mostAtOnce = 16;

@@ -4,13 +4,15 @@ import { writeAtomically, type Say } from '../embedded/process/system.js';
 import { supervise, type Part, type Supervised } from './supervisor.js';
 
 /** In the order in which they start. Later stages need earlier ones, so later ones are stopped first. */
-export const stages = ['servers', 'examples', 'product', 'agent'] as const;
-export type Stage = (typeof stages)[number];
+const stages = ['servers', 'examples', 'product', 'agent'] as const;
+type Stage = (typeof stages)[number];
 
 /** All supervised parts, and the file that says which process is which. */
 export interface ProcessGroup {
   add(stage: Stage, part: Part): Supervised;
   deaths(name: string): number;
+  /** Starts those of these names anew; resolves when their old processes have ended. */
+  restart(names: readonly string[]): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -37,6 +39,10 @@ export function makeProcessGroup(home: string, say: Say): ProcessGroup {
       return supervised;
     },
     deaths: (name) => parts.find(({ supervised }) => supervised.part.name === name)?.supervised.deaths() ?? 0,
+    async restart(names) {
+      const members = parts.filter(({ supervised }) => names.includes(supervised.part.name));
+      await Promise.all(members.map(({ supervised }) => supervised.restart()));
+    },
     async stop() {
       for (const stage of [...stages].reverse()) {
         const members = parts.filter((each) => each.stage === stage);

@@ -21,8 +21,17 @@ const projectRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const heartbeatMs = 8_000;
 const deathsWhileBooting = 4;
 
+/** For whoever builds it anew while it runs. */
+export interface RunningProduct {
+  /**
+   * Starts API, worker and, where asked, the example services anew, from the build that there is now. Resolves when API and worker
+   * answer; rejects where one of them does not stay up, and when the signal is aborted.
+   */
+  restart(asked: { readonly examples: boolean }, signal: AbortSignal): Promise<void>;
+}
+
 /** API and worker, with the example services before them when the policies are the shipped ones. */
-export async function bringUpProduct(boot: Boot, options: ProductOptions): Promise<void> {
+export async function bringUpProduct(boot: Boot, options: ProductOptions): Promise<RunningProduct> {
   const { config, processGroup, say, signal } = boot;
   const shipped = isSameFolder(config.policies, join(projectRoot, 'policies'));
   const examples = shipped ? await startExamples(boot) : {};
@@ -52,6 +61,12 @@ export async function bringUpProduct(boot: Boot, options: ProductOptions): Promi
   for (const warning of await waitUntilReady(boot, url)) say(`warning: ${warning}`);
   announce(boot, url);
   if (shipped && options.demo) startAgent(boot, url);
+  return {
+    async restart({ examples: isForExamples }, stop) {
+      await processGroup.restart(['api', 'worker', ...(isForExamples ? exampleServices : [])]);
+      await waitUntilReady({ ...boot, signal: AbortSignal.any([signal, stop]) }, url);
+    },
+  };
 }
 
 function makeChildPart(
@@ -71,6 +86,11 @@ function isSameFolder(folder: string, other: string): boolean {
   return existsSync(folder) && existsSync(other) && realpathSync(folder) === realpathSync(other);
 }
 
+const exampleScripts: Readonly<Record<(typeof exampleServices)[number], string>> = {
+  payroll: 'examples/expense/payroll.js',
+  erp: 'examples/payment/erp.js',
+};
+
 /** Gives the variables under which the shipped connections find the services. */
 async function startExamples(boot: Boot): Promise<Record<string, string>> {
   const urls: Record<string, string> = {};
@@ -78,7 +98,7 @@ async function startExamples(boot: Boot): Promise<Record<string, string>> {
     const port = await boot.ports.obtain(name);
     const env = { ...process.env, PORT: String(port), HOST: '127.0.0.1', COUNTERSIGN_HOME: boot.config.home };
     boot.processGroup.add('examples', {
-      ...makeChildPart(boot, name, `examples/${name}.js`, env, 2_000),
+      ...makeChildPart(boot, name, exampleScripts[name], env, 2_000),
       port,
     });
     urls[addressVariable(name)] = `http://127.0.0.1:${port}`;
@@ -166,7 +186,7 @@ function startAgent(boot: Boot, url: string): void {
       };
       return startChild({
         name: 'agent',
-        script: 'examples/agent.js',
+        script: 'examples/payment/agent.js',
         env,
         log,
         graceMs: 2_000,

@@ -34,6 +34,8 @@ export interface Supervised {
   readonly started: Promise<void>;
   /** How often it has died since it last ran steadily. */
   deaths(): number;
+  /** Ends the process that runs now, which is no death of it: another one starts at once. Resolves when the old one has ended. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -43,7 +45,12 @@ const backoffMs = [0, 0, 250, 500, 1_000, 2_000, 4_000, 8_000] as const;
 /** Starts a part and starts it again whenever it dies: at once at first, ever later when it keeps dying. */
 export function supervise(part: Part, hooks: Hooks): Supervised {
   const stopping = new AbortController();
-  const state: SupervisedState = { running: null, deaths: 0 };
+  const state: SupervisedState = {
+    running: null,
+    deaths: 0,
+    isReplaced: false,
+    pause: new AbortController(),
+  };
   let loop: Promise<void> = Promise.resolve();
   const started = new Promise<void>((resolve, reject) => {
     loop = keepRunning(part, hooks, stopping.signal, state, { resolve, reject });
@@ -54,6 +61,12 @@ export function supervise(part: Part, hooks: Hooks): Supervised {
     part,
     started,
     deaths: () => state.deaths,
+    async restart() {
+      state.isReplaced = true;
+      state.deaths = 0;
+      state.pause.abort();
+      await state.running?.stop();
+    },
     async stop() {
       stopping.abort();
       await state.running?.stop();
@@ -65,6 +78,10 @@ export function supervise(part: Part, hooks: Hooks): Supervised {
 interface SupervisedState {
   running: Running | null;
   deaths: number;
+  /** Another process was asked for since the last one was begun. */
+  isReplaced: boolean;
+  /** Ends the wait before the next start. */
+  pause: AbortController;
 }
 
 interface FirstStart {
@@ -83,8 +100,10 @@ async function keepRunning(
   while (!stop.aborted) {
     const since = Date.now();
     attempts++;
+    state.isReplaced = false;
     const outcome = await runOnce(part, hooks, stop, state, first);
     if (stop.aborted) break;
+    if (state.isReplaced) continue;
     if (outcome.status === 'failed' && attempts === 1) return first.reject(outcome.error);
     if (part.mayFinish === true && outcome.how === 'code 0') return;
     state.deaths = Date.now() - since > steadyMs ? 1 : state.deaths + 1;
@@ -93,7 +112,9 @@ async function keepRunning(
     hooks.say(
       `${part.name} ended (${outcome.how})${where}; starting it again${wait === 0 ? '' : ` in ${wait} ms`}`,
     );
-    await delay(wait, undefined, { signal: stop }).catch(() => undefined);
+    state.pause = new AbortController();
+    const until = AbortSignal.any([stop, state.pause.signal]);
+    await delay(wait, undefined, { signal: until }).catch(() => undefined);
   }
   first.reject(new Error(`${part.name} was stopped`));
 }
@@ -112,7 +133,7 @@ async function runOnce(
   try {
     const running = await part.start(stop);
     state.running = running;
-    if (stop.aborted) await running.stop();
+    if (stop.aborted || state.isReplaced) await running.stop();
     hooks.changed(part, running.pid);
     first.resolve();
     return { status: 'ended', how: await running.exited };

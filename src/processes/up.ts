@@ -7,13 +7,15 @@ import { loadFolder } from '../policy/index.js';
 import { defaultPort, readConfig, type Config } from './config.js';
 import { dataFormatProblem, markDataFormat } from './data-format.js';
 import { makeProcessGroup } from './process-group.js';
-import { bringUpProduct } from './product.js';
+import { bringUpProduct, type RunningProduct } from './product.js';
 import { BootFailure, bringUpDatabase, bringUpTemporal, type Boot } from './servers.js';
 
 export interface UpOptions {
   readonly args: readonly string[];
   /** Aborted when the user wants it to stop. */
   readonly signal: AbortSignal;
+  /** Called once everything runs. */
+  readonly onReady?: (product: RunningProduct) => void;
 }
 
 const say: Say = (line) => void process.stdout.write(`${line}\n`);
@@ -22,7 +24,7 @@ const complain: Say = (line) => void process.stderr.write(`${line}\n`);
 export const exitCodes = { stopped: 0, failed: 1, inUse: 2 } as const;
 
 /** Runs the whole product until it is told to stop; gives the exit code. */
-export async function up({ args, signal }: UpOptions): Promise<number> {
+export async function up({ args, signal, onReady }: UpOptions): Promise<number> {
   const unknown = args.find((arg) => arg !== '--no-demo');
   if (unknown !== undefined) {
     complain(`unknown option \`${unknown}\`: \`--no-demo\` is the only one`);
@@ -58,24 +60,25 @@ export async function up({ args, signal }: UpOptions): Promise<number> {
       return exitCodes.failed;
     }
     markDataFormat(home);
-    return await runProcesses({ ...config, home }, { demo: !args.includes('--no-demo'), signal });
+    return await runProcesses({ ...config, home }, { demo: !args.includes('--no-demo'), signal, onReady });
   } finally {
     await result.lock.release();
   }
 }
 
-interface RunOptions {
+interface RunOptions extends Pick<UpOptions, 'signal'> {
   readonly demo: boolean;
-  readonly signal: AbortSignal;
+  readonly onReady: UpOptions['onReady'] | undefined;
 }
 
-async function runProcesses(config: Config, { demo, signal }: RunOptions): Promise<number> {
+async function runProcesses(config: Config, { demo, signal, onReady }: RunOptions): Promise<number> {
   const processGroup = makeProcessGroup(config.home, say);
   const closers: (() => Promise<void>)[] = [];
   try {
     const ports = openPortBook(join(config.home, 'ports.json'));
     const boot: Boot = { config, processGroup, ports, say, signal, atEnd: (close) => closers.push(close) };
-    await startEverything(boot, demo);
+    const product = await startEverything(boot, demo);
+    onReady?.(product);
     await waitForAbort(signal);
     return exitCodes.stopped;
   } catch (error) {
@@ -91,7 +94,7 @@ async function runProcesses(config: Config, { demo, signal }: RunOptions): Promi
 }
 
 /** What is cheap and may refuse comes first. */
-async function startEverything(boot: Boot, demo: boolean): Promise<void> {
+async function startEverything(boot: Boot, demo: boolean): Promise<RunningProduct> {
   const { config, signal } = boot;
   const port = await choosePort(config, boot.ports);
   const environments = await checkPolicies(config.policies);
@@ -111,7 +114,7 @@ async function startEverything(boot: Boot, demo: boolean): Promise<void> {
   }
   if (database.status === 'rejected' || temporal.status === 'rejected')
     throw new BootFailure('stopped while starting');
-  await bringUpProduct(boot, { port, databaseUrl: database.value, temporalAddress: temporal.value, demo });
+  return bringUpProduct(boot, { port, databaseUrl: database.value, temporalAddress: temporal.value, demo });
 }
 
 /** The port that was asked for, or an error; else the one of last time, or the next free one from 8080. */

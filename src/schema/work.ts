@@ -2,7 +2,7 @@
 // everywhere, in the service, in a replay and on paper.
 
 /** Thrown inside a validation that has used up what it may. */
-export class OutOfWork extends Error {
+class OutOfWork extends Error {
   override readonly name = 'OutOfWork';
 }
 

@@ -28,7 +28,7 @@ export interface Trail {
   readonly facts: CallFact[];
 }
 
-export interface Place {
+interface Place {
   readonly run: string;
   readonly flow: string;
   readonly environment: string;

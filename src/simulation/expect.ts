@@ -54,7 +54,7 @@ function differ(path: readonly PathSegment[], expected: Json, actual: Json): Dif
   return { path, expected: shown(expected), actual: shown(actual) };
 }
 
-export function shown(value: Json): string {
+function shown(value: Json): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 

@@ -1,9 +1,8 @@
 export { readPrincipal } from './given.js';
-export type { Policies } from './names.js';
 export { plainPrincipals, principalsOf, readCases } from './read.js';
 export { runCase } from './run.js';
 export { resultLines } from './show.js';
 export { stopLines } from './show-stops.js';
-export { simulate, type Simulated, type Stop, type Walk } from './simulate.js';
+export { simulate } from './simulate.js';
 export type { Case, CaseResult } from './types.js';
 export { untested } from './untested.js';

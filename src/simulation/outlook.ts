@@ -13,7 +13,7 @@ import { act, type Play } from './play.js';
 
 // What each principal could do next, and who could approve it. Asked of the engine: a submit on a copy of the run.
 
-export type Could =
+type Could =
   /** It would be taken: at once, or after an approval. */
   | { readonly status: 'yes' }
   /** Only the arguments decide: a schema that demands some, or a guard that reads them. */
@@ -39,7 +39,7 @@ export interface Option {
   } | null;
 }
 
-export interface Decider {
+interface Decider {
   readonly principal: string;
   readonly may: boolean;
   /** Why not: `requester`, `role_missing` … */

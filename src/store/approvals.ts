@@ -100,7 +100,7 @@ function derivedColumns({ doc, status, transition, flow, updatedAt }: NewApprova
 }
 
 /** What has no tier is taken for the worst. */
-export function riskOf(tier: string | null): number {
+function riskOf(tier: string | null): number {
   if (tier === 'read_only') return 1;
   return tier === 'reversible' ? 2 : 3;
 }

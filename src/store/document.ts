@@ -13,9 +13,9 @@ export interface HeldValue {
 
 /** `held` null: there are no arguments. */
 export type StoredAction = Omit<Action, 'arguments'> & { readonly held: HeldValue | null };
-export type StoredApproval = Omit<ApprovalState, 'action'> & { readonly action: StoredAction };
-export type StoredExecuting = Omit<Executing, 'action'> & { readonly action: StoredAction };
-export type StoredStuckOn =
+type StoredApproval = Omit<ApprovalState, 'action'> & { readonly action: StoredAction };
+type StoredExecuting = Omit<Executing, 'action'> & { readonly action: StoredAction };
+type StoredStuckOn =
   | Exclude<StuckOn, { kind: 'action' }>
   | (Omit<Extract<StuckOn, { kind: 'action' }>, 'action'> & { readonly action: StoredAction });
 

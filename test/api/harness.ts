@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { makeDeps } from '../../src/activities/index.js';
 import { makeAnonymous, makeMetrics, makeServer, routes, type ApiDeps } from '../../src/api/index.js';
+import { errorsOf } from '../../src/api/contract/openapi.js';
 import { makeFeed, makePolicies } from '../../src/service/index.js';
 import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
 import {
@@ -16,7 +17,7 @@ import {
 } from '../../src/auth/index.js';
 import { makeClient } from '../../src/client/index.js';
 import { isUnavailable, listen, makeStoreClock, withTransaction, type Tx } from '../../src/db/index.js';
-import { errorTable } from '../../src/model/errors.js';
+import { errorTable, type ErrorCode } from '../../src/model/errors.js';
 import { problem } from '../../src/model/api-answers.js';
 import { ensureDevKeys } from '../../src/processes/dev-keys.js';
 import { putSigningKey } from '../../src/store/signing-keys.js';
@@ -243,18 +244,21 @@ export async function startApi(change?: (deps: ApiDeps) => ApiDeps): Promise<Har
 /** Every answer is one that the contract names, in the shape that it says. */
 function holdToContract(method: string, path: string, { status, headers, body, text }: Answer): void {
   assert.ok(!/\n\s+at |node_modules/.test(text), `a stack trace: ${text}`);
-  if (status >= 400 && body !== null && body.api === undefined) {
-    assert.match(headers.get('content-type') ?? '', /^application\/problem\+json/);
-    const parsed = problem.safeParse(body);
-    assert.ok(parsed.success, `${path}: ${text}`);
-    assert.equal(errorTable[body.code as keyof typeof errorTable]?.status, status, text);
-    return;
-  }
   const plain = path.split('?')[0] ?? '';
   const matching = routes.filter(
     (one) => one.method === method && new RegExp(`^${one.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(plain),
   );
   const route = matching.find((one) => !one.path.includes('{')) ?? matching[0];
+  if (status >= 400 && body !== null && body.api === undefined) {
+    assert.match(headers.get('content-type') ?? '', /^application\/problem\+json/);
+    const parsed = problem.safeParse(body);
+    assert.ok(parsed.success, `${path}: ${text}`);
+    const code = body.code as ErrorCode;
+    assert.equal(errorTable[code].status, status, text);
+    if (route !== undefined)
+      assert.ok(errorsOf(route).includes(code), `${method} ${path} answered ${code}, which it does not name`);
+    return;
+  }
   if (route === undefined) return;
   const spec = route.answers[status];
   assert.ok(

@@ -58,7 +58,7 @@ async function post(url: string, body: unknown, key?: string): Promise<{ status:
 
 test('payroll pays once per key, through scripted failures and a kill -9', async () => {
   const file = join(mkdtempSync(join(tmpdir(), 'payroll-')), 'book.json');
-  const first = await startService('payroll', { PAYROLL_DATA: file });
+  const first = await startService('expense/payroll', { PAYROLL_DATA: file });
   const payment = { employee: 'ana', amount: 1200 };
   await post(`${first.url}/_fail`, { statuses: [503, 503] });
   const statuses: number[] = [];
@@ -68,14 +68,14 @@ test('payroll pays once per key, through scripted failures and a kill -9', async
   assert.equal((await post(`${first.url}/reimbursements`, { ...payment, amount: 9 }, 'key-1')).status, 422);
   first.child.kill('SIGKILL');
   await once(first.child, 'exit');
-  const second = await startService('payroll', { PAYROLL_DATA: file });
+  const second = await startService('expense/payroll', { PAYROLL_DATA: file });
   assert.equal((await post(`${second.url}/reimbursements`, payment, 'key-1')).status, 201);
   const list = (await (await fetch(`${second.url}/reimbursements`)).json()) as { reimbursements: unknown[] };
   assert.deepEqual(list.reimbursements, [{ id: 'pay_1', ...payment, status: 'paid' }]);
 });
 
 test('erp drafts and releases; it ends when its parent is gone', async () => {
-  const { url, child } = await startService('erp', { STOP_WITH_PARENT: '1' });
+  const { url, child } = await startService('payment/erp', { STOP_WITH_PARENT: '1' });
   const drafted = await post(`${url}/payments/draft`, { vendor: 'ACME GmbH', amount: 60_000 }, 'k');
   assert.deepEqual(drafted, {
     status: 201,
@@ -96,7 +96,7 @@ test('the classifier judges an expense, and says nothing about what it cannot cl
   const transport = {
     kind: 'stdio',
     command: process.execPath,
-    args: ['--import', 'tsx', 'examples/classifier.ts'],
+    args: ['--import', 'tsx', 'examples/expense/classifier.ts'],
     env: {},
     workingDirectory: null,
   } as const;
@@ -173,7 +173,7 @@ async function demonstrate(
   earlier: string | null,
 ): Promise<{ api: FakeApi; agent: ReturnType<typeof start>; ended: Promise<unknown> }> {
   const api = await fakeApi(earlier);
-  const agent = start('agent', {
+  const agent = start('payment/agent', {
     COUNTERSIGN_URL: api.url,
     COUNTERSIGN_KEY: 'k',
     APPROVE_COMMAND: 'do {approval} now',

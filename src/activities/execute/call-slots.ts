@@ -14,7 +14,7 @@ export const mostCallsOfOne = 16;
 export const mostCallsToOne = 24;
 
 /** The failure of an execution whose principal or connection uses its part already. It is tried again, and holds no slot meanwhile. */
-export const slotAwaited = 'TURN_AWAITED';
+const slotAwaited = 'TURN_AWAITED';
 const firstPauseMs = 1_000;
 const longestPauseMs = 30_000;
 

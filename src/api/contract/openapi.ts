@@ -143,14 +143,10 @@ function requestBody({ body }: Route): JsonObject {
   };
 }
 
-const everywhere: readonly ErrorCode[] = [
-  'MALFORMED',
-  'UNAUTHENTICATED',
-  'REQUEST_INVALID',
-  'AUDIT_UNAVAILABLE',
-  'INTERNAL',
-];
-const withBody: readonly ErrorCode[] = ['TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'];
+const everywhere: readonly ErrorCode[] = ['REQUEST_INVALID', 'INTERNAL'];
+const ofPrincipals: readonly ErrorCode[] = ['MALFORMED', 'UNAUTHENTICATED'];
+/** Its body is read, also where it takes none, and what came of it is on record before it is answered. */
+const recorded: readonly ErrorCode[] = ['TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE', 'AUDIT_UNAVAILABLE'];
 const idempotent: readonly ErrorCode[] = [
   'IDEMPOTENCY_KEY_REUSED',
   'IDEMPOTENCY_IN_PROGRESS',
@@ -159,15 +155,19 @@ const idempotent: readonly ErrorCode[] = [
 
 /** Every refusal that a route may give, from the one table of errors. */
 export function errorsOf(one: Route): readonly ErrorCode[] {
-  if (one.access === 'public') return ['REQUEST_INVALID', 'INTERNAL'];
-  return [
+  const isForAll = one.access === 'public';
+  // Who acts for somebody else is kept out of what is not delegated.
+  const needsRights = !isForAll && (one.permission !== null || !one.delegated);
+  const codes = [
     ...everywhere,
-    ...(one.permission === null ? [] : (['FORBIDDEN'] as const)),
+    ...(isForAll ? [] : ofPrincipals),
+    ...(needsRights ? (['FORBIDDEN'] as const) : []),
     ...(one.path.includes('{') ? (['NOT_FOUND'] as const) : []),
-    ...(one.body.kind === 'none' ? [] : withBody),
+    ...(one.recorded ? recorded : []),
     ...(one.idempotent ? idempotent : []),
     ...one.errors,
   ];
+  return [...new Set(codes)];
 }
 
 function responses(one: Route): JsonObject {

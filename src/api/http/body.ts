@@ -6,7 +6,7 @@ import { truncate } from '../../model/text.js';
 import { parseJsonText, type JsonText } from './json-text.js';
 import { firstTwice, invalid, problem, type Problem } from '../contract/problem.js';
 
-export const maxBytes = 1_048_576;
+const maxBytes = 1_048_576;
 /** A client that goes on sending beyond this is cut off instead of answered. */
 const maxDiscarded = 16 * maxBytes;
 

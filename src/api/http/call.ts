@@ -28,7 +28,7 @@ export interface Page extends Answer<number, string> {
 }
 
 /** An answer that goes on: sent after its record is durable. */
-export interface Stream {
+interface Stream {
   readonly kind: 'stream';
   readonly media: string;
   readonly run: (response: ServerResponse) => void;
@@ -115,7 +115,7 @@ export interface AnswerSpec {
 type Answers = Readonly<Record<number, AnswerSpec>>;
 
 /** What a route may answer, by what it says of its answers: a body as its schema describes it, or what has a media type alone. */
-export type ReplyOf<A extends Answers> =
+type ReplyOf<A extends Answers> =
   { [Status in keyof A]: AnswerAs<Status & number, A[Status]> }[keyof A] | Page | Problem | Refusal;
 
 type AnswerAs<Status extends number, Spec> = Spec extends { readonly schema: infer S extends z.ZodType }

@@ -9,9 +9,9 @@ export type JsonText =
   /** JSON, but what two readers could understand differently, or what the store cannot keep. */
   | { readonly status: 'refused'; readonly errors: readonly FieldError[] };
 
-export const maxDepth = 64;
+const maxDepth = 64;
 /** Values in one text, objects and arrays included: reading them is what takes time, not their bytes. */
-export const maxValues = 50_000;
+const maxValues = 50_000;
 /** In one object. */
 const maxNames = 10_000;
 

@@ -3,7 +3,7 @@ import { authenticate } from './identify.js';
 import type { Problem } from '../contract/problem.js';
 import type { Seat } from '../../service/seats.js';
 
-export const longestWaitSeconds = 25;
+const longestWaitSeconds = 25;
 
 export interface Patience {
   readonly ms: number;

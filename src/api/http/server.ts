@@ -50,7 +50,7 @@ export const routes: readonly Route[] = [
 ];
 
 /** How long the head of a request may take, and all of it; how often that is looked at. */
-export interface Haste {
+interface Haste {
   readonly headMs: number;
   readonly requestMs: number;
   readonly lookMs: number;

@@ -30,6 +30,11 @@ export const decisionFields = z.strictObject({
 });
 export type DecisionFields = z.output<typeof decisionFields>;
 
+export const decidedOnPage = {
+  200: { description: 'the run has taken the decision', media: 'text/html' },
+  202: { description: 'durable, and not yet applied', media: 'text/html' },
+} as const;
+
 export async function approvalPage(
   call: Call,
   found: FoundApproval,

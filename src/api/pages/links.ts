@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import * as api from '../../model/api.js';
+import { decisionErrors } from '../../model/errors.js';
 import type { Principal } from '../../model/principal.js';
 import { ownDecisionOn } from '../../service/approvals/course.js';
 import { visibleApproval, type FoundApproval } from '../../service/approvals/look.js';
@@ -24,6 +25,7 @@ import { hasGone } from '../http/record.js';
 import {
   approvalPage,
   decideByForm,
+  decidedOnPage,
   decisionFields,
   isFormOf,
   shownTo,
@@ -44,7 +46,8 @@ export const linkRoutes: readonly Route[] = [
     method: 'GET',
     path: '/links/{token}',
     summary: 'The exact action that a link is about. Reading it, however often, decides and uses up nothing',
-    answers: { 200: { description: 'the page', media: 'text/html' } },
+    answers: { ...decidedOnPage, 200: { description: 'the page', media: 'text/html' } },
+    errors: ['UNAUTHENTICATED', 'FORBIDDEN'],
     handle: (call, input) => show(call, input.params.token),
   }),
   route({
@@ -54,8 +57,8 @@ export const linkRoutes: readonly Route[] = [
     path: '/links/{token}',
     summary: 'Decide once, as the person whom the link was made for',
     body: formBody(decisionFields),
-    answers: { 200: { description: 'decided', media: 'text/html' } },
-    errors: ['FORBIDDEN', 'NOT_AN_APPROVER', 'ALREADY_DECIDED', 'DIGEST_MISMATCH', 'REASON_REQUIRED'],
+    answers: decidedOnPage,
+    errors: ['UNAUTHENTICATED', 'FORBIDDEN', ...decisionErrors],
     handle: (call, input) => decideByLink(call, input.params.token, input.body),
   }),
 ];

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import * as api from '../../model/api.js';
+import { decisionErrors } from '../../model/errors.js';
 import { visibleApproval } from '../../service/approvals/look.js';
 import { noteView } from '../../service/approvals/seen.js';
 import {
@@ -17,7 +18,14 @@ import { problem, type Problem } from '../contract/problem.js';
 import type { Refusal } from '../../service/refusal.js';
 import { signInFirst, signInForm } from './approval.js';
 import { page } from './html.js';
-import { approvalPage, decideByForm, decisionFields, isFormOf, type DecisionFields } from './deciding.js';
+import {
+  approvalPage,
+  decideByForm,
+  decidedOnPage,
+  decisionFields,
+  isFormOf,
+  type DecisionFields,
+} from './deciding.js';
 import { linkRoutes } from './links.js';
 import { waitingPage } from './waiting.js';
 import { mayUsePages, sessionCookie, signedIn } from './session.js';
@@ -78,6 +86,7 @@ export const pageRoutes: readonly Route[] = [
     path: '/approvals/{id}',
     summary: 'One approval with the exact action, for a person who is signed in',
     params: idParams,
+    errors: ['UNAUTHENTICATED'],
     handle: (call, { params }) => showApproval(call, params.id),
   }),
   route({
@@ -88,7 +97,8 @@ export const pageRoutes: readonly Route[] = [
     summary: 'Decide it, as who is signed in',
     params: idParams,
     body: formBody(decisionFields),
-    errors: ['FORBIDDEN', 'NOT_AN_APPROVER', 'ALREADY_DECIDED', 'DIGEST_MISMATCH', 'REASON_REQUIRED'],
+    answers: decidedOnPage,
+    errors: ['UNAUTHENTICATED', 'FORBIDDEN', ...decisionErrors],
     handle: (call, { params, body }) => decideHere(call, params.id, body),
   }),
   ...linkRoutes,

@@ -16,6 +16,7 @@ export const absenceRoutes: readonly Route[] = [
     method: 'GET',
     summary: "The caller's absence, past ones too until there is another",
     answers: one,
+    errors: ['NOT_FOUND'],
     handle: async (call) => reply(await readAbsence(callerOf(call))),
   }),
   route({

@@ -3,6 +3,7 @@ import type { ApprovalJson, DecidedJson } from '../../model/answer-types.js';
 import * as api from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
 import * as inbox from '../../model/api-inbox-answers.js';
+import { decisionErrors } from '../../model/errors.js';
 import type { DecisionDoor } from '../../model/message.js';
 import { bodyOf } from '../../service/approvals/body.js';
 import { decide, readDecision, type Decided } from '../../service/approvals/decide.js';
@@ -32,6 +33,8 @@ export const approvalRoutes: readonly Route[] = [
         schema: answers.pageOf(inbox.approval),
       },
     },
+    // The saved inbox that `view` names.
+    errors: ['NOT_FOUND'],
     handle: async (call, { query }) => {
       const page = await listInbox(callerOf(call), query);
       return page.kind === 'refusal' ? page : answer(200, { data: page.data, nextCursor: page.nextCursor });
@@ -65,16 +68,7 @@ export const approvalRoutes: readonly Route[] = [
       200: { description: 'the run has taken the decision', schema: inbox.decided },
       202: { description: 'durable, and not yet applied', schema: inbox.decided },
     },
-    errors: [
-      'NOT_AN_APPROVER',
-      'ALREADY_DECIDED',
-      'DIGEST_MISMATCH',
-      'APPROVAL_REVOKED',
-      'APPROVAL_EXPIRED',
-      'DIGEST_REQUIRED',
-      'REASON_REQUIRED',
-      'ENGINE_UNAVAILABLE',
-    ],
+    errors: decisionErrors,
     handle: async (call, { params, body }) => {
       const found = await visibleApproval(callerOf(call), params.id);
       if (found.kind === 'refusal') return found;

@@ -20,7 +20,7 @@ export const batchRoutes: readonly Route[] = [
     body: jsonBody(api.batchBody),
     approvalsIn,
     answers: { 200: { description: 'one result each, in the same order', schema: inbox.batch } },
-    errors: ['DRY_RUN_REQUIRED', 'BATCH_REFUSED'],
+    errors: ['DRY_RUN_REQUIRED', 'BATCH_REFUSED', 'NOT_FOUND'],
     handle: async (call, { body }) => {
       const made = await decideBatch(callerOf(call), body, askAgain(call));
       return made.kind === 'refusal' ? made : answer(200, made.body);

@@ -7,7 +7,7 @@ import { together, write, type Queryable } from '../../db/index.js';
 // Prompts, arguments, outputs, reasons: apart from the record, under a key per run, so that erasing
 // them leaves a record that still verifies.
 
-export interface NewPayload {
+interface NewPayload {
   readonly role: PayloadRef['role'];
   readonly media: string;
   readonly bytes: string | Buffer;

@@ -6,7 +6,7 @@ import { buildWithGo, download } from './install.js';
 import { runCommand, type Say } from '../process/system.js';
 
 /** The version that we install; one that is already on the machine is taken as it is. */
-export const pinnedCli = '1.5.1';
+const pinnedCli = '1.5.1';
 
 export type FoundBinary =
   | { readonly status: 'found'; readonly path: string }

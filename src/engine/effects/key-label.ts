@@ -11,7 +11,7 @@ const mostBeginning = 40;
 const cutMark = '//';
 
 /** Do several states have a transition of that name? */
-export function isSharedName({ states }: Pick<Plan, 'states'>, transition: string): boolean {
+function isSharedName({ states }: Pick<Plan, 'states'>, transition: string): boolean {
   const having = states.filter(({ transitions }) => transitions.some(({ name }) => name === transition));
   return having.length > 1;
 }

@@ -35,7 +35,7 @@ export function compare(
   }
 }
 
-export function typeName(value: Json | undefined): string {
+function typeName(value: Json | undefined): string {
   if (value === undefined) return 'missing';
   if (value === null) return 'null';
   return Array.isArray(value) ? 'array' : typeof value;

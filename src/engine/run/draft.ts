@@ -33,7 +33,7 @@ export function makeNotes(run: RunState, time: string, key: string): Notes {
   return { run: { ...run }, time, key, facts: [], actions: [] };
 }
 
-export const runtimeActor: RecordActor = { kind: 'runtime', id: 'countersign' };
+const runtimeActor: RecordActor = { kind: 'runtime', id: 'countersign' };
 
 export function makeDraft(plan: Plan, run: RunState, kit: Kit, time: string, key: string): Draft {
   const hands = remembering(kit);

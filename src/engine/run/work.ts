@@ -20,7 +20,7 @@ export interface Measured {
 }
 
 /** Of a value: how many it holds too, objects and lists included. */
-export interface Size extends Measured {
+interface Size extends Measured {
   readonly values: number;
 }
 

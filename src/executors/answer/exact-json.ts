@@ -32,9 +32,9 @@ export interface TooLarge {
 }
 
 /** Values of one answer, or of one message that brings it, objects and lists included. */
-export const maxValues = 50_000;
+const maxValues = 50_000;
 /** Numbers in it that no double holds. */
-export const maxInexact = 10_000;
+const maxInexact = 10_000;
 
 const tooMany = (count: number, what: string): TooLarge => ({
   status: 'too_large',

@@ -25,7 +25,7 @@ export function failure(
 }
 
 /** Sent, with an effect, and no key under which to ask again: nobody can know by themselves what happened. */
-export function losesOutcome(context: Pick<RunContext, 'hasEffect' | 'idempotencyKey'>): boolean {
+function losesOutcome(context: Pick<RunContext, 'hasEffect' | 'idempotencyKey'>): boolean {
   return context.hasEffect && context.idempotencyKey === null;
 }
 

@@ -29,7 +29,7 @@ const folded = Uint16Array.from({ length: 256 }, (_, unit) =>
   unit === 0x2b || unit === 0xa0 ? 0x20 : String.fromCharCode(unit).toLowerCase().charCodeAt(0),
 );
 
-export function fold(unit: number): number {
+function fold(unit: number): number {
   return unit < 256 ? (folded[unit] ?? unit) : unit;
 }
 

@@ -29,7 +29,7 @@ export function maskText(value: string, finder: Finder): string {
   return drained(masking(value, finder));
 }
 
-export async function maskTextIn(turn: Turn, value: string, finder: Finder): Promise<string> {
+async function maskTextIn(turn: Turn, value: string, finder: Finder): Promise<string> {
   return value.length <= longText ? maskText(value, finder) : inTurns(turn, masking(value, finder));
 }
 

@@ -23,7 +23,7 @@ const maxStderrBytes = 65_536;
 /** Why the session ended, where its server said so. */
 type Problem = (told: Told) => string;
 
-export interface Session {
+interface Session {
   readonly client: Client;
   readonly problem: Problem;
   /** It was ended because it wrote more than is read. */

@@ -26,7 +26,7 @@ export type Checked =
 /** One text that was published apart. Hasty: it has its deadline, however patient the others are. */
 export type Compile = (text: string, hasty?: 'hasty') => Promise<ReadyCheck | Unchecked>;
 
-export interface FolderGiven {
+interface FolderGiven {
   readonly root: string;
   /** Asked once the thread is free. */
   readonly knownQueues: () => Promise<readonly string[]>;

@@ -9,10 +9,10 @@ import { isBlank, nameTrouble } from '../../model/text.js';
 const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 /** 366 days. */
-export const longestMs = 366 * 86_400_000;
+const longestMs = 366 * 86_400_000;
 
 /** `200ms`, `30s`, `5m`, `2h`, `3d` to milliseconds. */
-export function durationMs(text: string): number | null {
+function durationMs(text: string): number | null {
   const found = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text);
   if (found === null) return null;
   const ms = Number(found[1]) * units[found[2] as keyof typeof units];

@@ -31,7 +31,7 @@ export const connectionShape = z.union([
   }),
 ]);
 
-export const environmentShape = z.strictObject({
+const environmentShape = z.strictObject({
   requireTiers: z.boolean().optional(),
   refuseWarnings: z.boolean().optional(),
   gateTimeout: duration.optional(),

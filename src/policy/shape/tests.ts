@@ -175,7 +175,7 @@ export const expectShape = z.strictObject({
 export type ExpectShape = z.infer<typeof expectShape>;
 
 /** One word says most: what the answer was, why it was refused, or what became of the run. */
-export const expectWords = [...verdicts, ...runStatuses, ...problemCodes, ...codes] as const;
+const expectWords = [...verdicts, ...runStatuses, ...problemCodes, ...codes] as const;
 const expectation = z.union([z.enum(expectWords), expectShape]);
 export type ExpectationShape = z.infer<typeof expectation>;
 
@@ -201,7 +201,7 @@ const action = {
 export const stepShape = z.strictObject({ ...action, as: name.optional(), expect: expectation.optional() });
 export type StepShape = z.infer<typeof stepShape>;
 
-export const caseShape = z.strictObject({
+const caseShape = z.strictObject({
   name,
   flow: name.optional(),
   startedBy: name.optional(),

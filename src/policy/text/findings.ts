@@ -1,6 +1,6 @@
 // Everything that a check of policies can find. docs/checks.md has one entry for each; a test holds the two together.
 
-export type Severity = 'error' | 'warning';
+type Severity = 'error' | 'warning';
 
 interface Entry {
   readonly severity: Severity;

@@ -17,7 +17,7 @@ import { composeText, lower, numberTrouble } from './yaml-text.js';
 
 // Text to plain JSON, and from any path in it back to line and column.
 
-export interface Position {
+interface Position {
   readonly line: number;
   readonly column: number;
 }

@@ -5,7 +5,7 @@ import { truncate } from '../../model/text.js';
 // Text to one YAML document. The bounds come before the tree is built: a thousand open brackets cost a recursive
 // composer the whole process, and anybody may have a text checked.
 
-export interface Trouble {
+interface Trouble {
   readonly code: 'MALFORMED' | 'TOO_LARGE';
   /** Offset into the text. */
   readonly offset: number;
@@ -16,7 +16,7 @@ export type Composed =
   | { readonly status: 'composed'; readonly document: Document; readonly lines: LineCounter }
   | { readonly status: 'invalid'; readonly trouble: Trouble; readonly lines: LineCounter };
 
-export const maxLength = 1_048_576;
+const maxLength = 1_048_576;
 const maxTokens = 150_000;
 /** Of YAML's own nesting; a little more than values may have, so that those are named by their path. */
 const maxOpen = 80;

@@ -18,7 +18,7 @@ import type { ServiceDeps } from '../deps.js';
 import { parseValue, readAll, readText, type ReadValues } from '../values.js';
 
 /** What stands beside an approval: what people did about it. */
-export interface Beside {
+interface Beside {
   readonly decisions: readonly DecisionRow[];
   readonly claims: readonly ClaimRow[];
   readonly delegations: readonly DelegationRow[];

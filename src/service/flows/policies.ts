@@ -21,7 +21,7 @@ import { publishIn, tooManyPublished, type PublishedFlow } from './publish.js';
 import { compiledOf } from './recompile.js';
 
 /** Why it is not published: its principal holds as much as it may. */
-export interface TooMany {
+interface TooMany {
   readonly tooMany: string;
 }
 

@@ -101,7 +101,7 @@ function toDelivered(answer: Exclude<SlackAnswer, { status: 'ok' }>): Delivered 
   return { status: 'retry', detail, ...(afterMs === undefined ? {} : { afterMs }) };
 }
 
-export function postedOf(memo: string): Posted | null {
+function postedOf(memo: string): Posted | null {
   const [, channel, ts] = /^([A-Z0-9]{2,40}):(\d{1,20}\.\d{1,20})$/.exec(memo) ?? [];
   return channel === undefined || ts === undefined ? null : { channel, ts };
 }

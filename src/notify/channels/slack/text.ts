@@ -5,7 +5,7 @@ import { visible, visibleJson } from '../../../model/visible.js';
 // no character that is not seen.
 
 /** The three characters that Slack reads as its own. */
-export function escapeText(text: string): string {
+function escapeText(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 

@@ -8,7 +8,7 @@ import type { Around, Delivered, Notification } from '../../types.js';
 // Standard Webhooks: https://www.standardwebhooks.com
 
 /** The text is the same at each attempt as long as the approval is: receivers compare ids, and may compare bytes. */
-export function webhookPayload(
+function webhookPayload(
   { event, at, approval, run, url, body }: Notification,
   content: WebhookChannel['content'],
 ): JsonObject {

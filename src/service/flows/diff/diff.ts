@@ -16,7 +16,7 @@ import {
 } from './weigh.js';
 import { actors, does, executorText, gateText, guardText } from './words.js';
 
-export interface Change {
+interface Change {
   readonly change: 'added' | 'removed' | 'changed';
   readonly what: string;
   /** JSON pointer into the plan, states and transitions by name. */

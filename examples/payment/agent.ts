@@ -2,8 +2,8 @@
 // (by polling, never on a held connection), and completes the run once a human has approved.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeApi, type ApiAnswer } from './client.js';
-import { stopWithParent } from './service.js';
+import { connect, expectOk, field } from '../client.js';
+import { stopWithParent } from '../service.js';
 
 const flow = 'vendor-invoice-reconciliation';
 const tool = 'erp.payment.draft';
@@ -21,7 +21,7 @@ const underWay = ['pending', 'approved', 'executing'];
 
 stopWithParent(() => process.exit(0));
 
-const api = makeApi(required('COUNTERSIGN_URL'), required('COUNTERSIGN_KEY'));
+const api = connect('agent');
 
 /** Its payment, asked for in a run. */
 interface Asked {
@@ -47,10 +47,10 @@ async function demonstrate(): Promise<void> {
 
 /** One of an earlier start that is under way still, or was drafted meanwhile: a second start makes no second demonstration. */
 async function earlierDemonstration(): Promise<Asked | null> {
-  const me = field(expectOk(await api.get('/v1/whoami'), 'ask who it is').body, 'id') ?? '';
+  const me = field(expectOk(await api.get('/v1/whoami'), 'agent: ask who it is').body, 'id') ?? '';
   for (const status of ['waiting', 'running']) {
     const query = new URLSearchParams({ flow, status, startedBy: me, limit: '500' });
-    const list = expectOk(await api.get(`/v1/runs?${query.toString()}`), 'list its runs');
+    const list = expectOk(await api.get(`/v1/runs?${query.toString()}`), 'agent: list its runs');
     for (const item of asList(list.body['data'])) {
       const found = await demonstrationAt(field(item, 'id') ?? '');
       if (found !== null) return found;
@@ -77,7 +77,7 @@ async function demonstrationAt(run: string): Promise<Asked | null> {
 async function startRun(): Promise<string> {
   const started = expectOk(
     await api.post(`/v1/flows/${flow}/runs`, { input: {}, trace }, randomUUID()),
-    `start ${flow}`,
+    `agent: start ${flow}`,
   );
   const run = field(started.body, 'run', 'id');
   if (run === null) return give('the API answered a start without a run');
@@ -89,7 +89,7 @@ async function draftPayment(run: string): Promise<Asked> {
   const path = `/v1/runs/${run}/transitions/${encodeURIComponent(tool)}`;
   const { body } = expectOk(
     await api.post(path, { arguments: payment, trace }, `demonstration-draft-${run}`),
-    tool,
+    `agent: ${tool}`,
   );
   return { run, poll: field(body, 'result', 'poll'), approval: field(body, 'result', 'approval', 'id') };
 }
@@ -110,27 +110,8 @@ async function untilSettled(poll: string): Promise<string> {
   }
 }
 
-function expectOk(answer: ApiAnswer, what: string): ApiAnswer {
-  if (answer.status < 300) return answer;
-  const why = field(answer.body, 'detail') ?? field(answer.body, 'title') ?? '';
-  return give(`${what}: ${answer.status} ${field(answer.body, 'code') ?? ''} ${why}`);
-}
-
-/** Text, or a number as text, at a place in an answer; null where there is none. */
-function field(value: unknown, ...path: readonly string[]): string | null {
-  let at: unknown = value;
-  for (const name of path)
-    at = typeof at === 'object' && at !== null ? (at as Record<string, unknown>)[name] : undefined;
-  return typeof at === 'string' || typeof at === 'number' ? String(at) : null;
-}
-
 function asList(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
-}
-
-function required(name: string): string {
-  const value = process.env[name];
-  return value === undefined || value === '' ? give(`set ${name}`) : value;
 }
 
 function say(line: string): void {

@@ -1,6 +1,6 @@
 // An ERP: invoices and vendors to read, payments to draft and to release.
 import { z } from 'zod';
-import { dataFile, refuse, startService, type Route } from './service.js';
+import { dataFile, refuse, startService, type Route } from '../service.js';
 
 const draft = z.object({ vendor: z.string().min(1), amount: z.number().positive() });
 const release = z.object({ id: z.string().min(1) });

@@ -1,6 +1,6 @@
 // A payroll service: it pays a reimbursement once per Idempotency-Key, whatever is retried and whoever restarts.
 import { z } from 'zod';
-import { dataFile, refuse, startService, type Route } from './service.js';
+import { dataFile, refuse, startService, type Route } from '../service.js';
 
 const reimbursement = z.object({ employee: z.string().min(1), amount: z.number().nonnegative() });
 

@@ -1,0 +1,163 @@
+// `npm run dev [-- --no-demo]`: `npm start`; and whenever a source changes, builds, and starts API and worker anew inside the
+// running product, where Postgres and Temporal stay up. A build that fails is told, and what runs goes on. Types are not checked.
+import { existsSync, readdirSync, readFileSync, watch } from 'node:fs';
+import { join, relative } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import {
+  assertNodeVersion,
+  ensureBuilt,
+  ensureInstalled,
+  Failed,
+  hashOf,
+  root,
+  say,
+  sourceFiles,
+  stopSignal,
+  Stopped,
+} from './lib.mjs';
+
+/** An editor writes a file in several steps, and a checkout many files. */
+const quietMs = 50;
+
+assertNodeVersion();
+const signal = stopSignal();
+try {
+  await ensureInstalled(signal);
+  const sources = watchSources();
+  while (!(await build(await sources.changed()))) say('nothing is started before it builds');
+  const { up } = await import(pathToFileURL(join(root, 'dist', 'processes', 'up.js')).href);
+  process.exitCode = await up({
+    args: process.argv.slice(2),
+    signal,
+    onReady: (product) => void follow(product, sources).catch(fail),
+  });
+} catch (error) {
+  fail(error);
+}
+// Whatever handle a library left open must not keep a stopped product alive.
+process.exit();
+
+function fail(error) {
+  if (error instanceof Stopped || signal.aborted) return;
+  process.stderr.write(`${error instanceof Failed ? error.message : (error.stack ?? error)}\n`);
+  process.exitCode = 1;
+}
+
+/** Builds and restarts, one change after another. */
+async function follow(product, sources) {
+  say('watching src/ and examples/: API and worker are started anew when a source changes');
+  const running = readSupervisor();
+  let restarting = Promise.resolve();
+  let replaced = new AbortController();
+  while (!signal.aborted) {
+    const changed = await sources.changed();
+    if (!(await build(changed))) continue;
+    // A restart that is under way waits for a build that has been replaced.
+    replaced.abort();
+    await restarting;
+    replaced = new AbortController();
+    restarting = restart(product, changed, replaced.signal);
+    if (readSupervisor() !== running)
+      say('the supervisor itself has changed too: stop `npm run dev` and start it again for that');
+  }
+}
+
+/** The example services are started anew too where one of them has changed. */
+async function restart(product, changed, replaced) {
+  const examples = changed.some((path) => path.startsWith('examples/'));
+  const started = Date.now();
+  try {
+    await product.restart({ examples }, replaced);
+    say(
+      `started API, worker${examples ? ', example services' : ''} anew in ${seconds(started)}: they answer`,
+    );
+  } catch (error) {
+    if (!replaced.aborted && !signal.aborted) say(`${error.message}\n(waiting for the next change)`);
+  }
+}
+
+/** Whether dist/ is of the sources now. Where they do not build, what is wrong has been told, and dist/ is as it was. */
+async function build(changed) {
+  const started = Date.now();
+  try {
+    await ensureBuilt(signal);
+  } catch (error) {
+    if (error instanceof Stopped) throw error;
+    if (!(error instanceof Failed)) process.stderr.write(`${error.stack}\n`);
+    say('the build failed: what runs goes on; mend the source');
+    return false;
+  }
+  if (changed.length > 0) say(`built ${listed(changed)} in ${seconds(started)}`);
+  return true;
+}
+
+function seconds(since) {
+  return `${((Date.now() - since) / 1_000).toFixed(2)} s`;
+}
+
+function listed(paths) {
+  return paths.length <= 3 ? paths.join(', ') : `${paths.length} files`;
+}
+
+/** What runs in this process, without the names of what it shares with others. */
+function readSupervisor() {
+  const bundle = join(root, 'dist', 'bundle', 'processes-up.js');
+  return readFileSync(bundle, 'utf8').replaceAll(/chunk-\w+/g, '');
+}
+
+/** `changed` resolves with the paths of the sources that have another content than when it was last called; at first with none. */
+function watchSources() {
+  const watchers = new Map();
+  let hashes = null;
+  let isTouched = true;
+  let wake = () => undefined;
+  const touch = () => {
+    isTouched = true;
+    wake();
+  };
+  const watchFolders = () => {
+    for (const [folder, watcher] of watchers)
+      if (!existsSync(folder)) {
+        watcher.close();
+        watchers.delete(folder);
+      }
+    for (const folder of sourceFolders())
+      if (!watchers.has(folder)) watchers.set(folder, watch(folder, touch).on('error', touch));
+  };
+  signal.addEventListener('abort', () => {
+    for (const watcher of watchers.values()) watcher.close();
+    wake();
+  });
+  return {
+    async changed() {
+      for (;;) {
+        if (!isTouched) await new Promise((resolve) => (wake = resolve));
+        if (signal.aborted) throw new Stopped();
+        if (hashes !== null) await sleep(quietMs);
+        isTouched = false;
+        const before = hashes;
+        // What is written from here on touches again.
+        watchFolders();
+        hashes = hashesOf(sourceFiles());
+        const paths = [...new Set([...(before ?? hashes).keys(), ...hashes.keys()])];
+        const changed = paths.filter((path) => before !== null && before.get(path) !== hashes.get(path));
+        if (before === null || changed.length > 0) return changed;
+      }
+    },
+  };
+}
+
+/** Also of folders without files. */
+function sourceFolders() {
+  return ['src', 'examples'].flatMap((name) => [
+    join(root, name),
+    ...readdirSync(join(root, name), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => join(entry.parentPath, entry.name)),
+  ]);
+}
+
+function hashesOf(files) {
+  return new Map(files.filter(existsSync).map((path) => [relative(root, path), hashOf([path])]));
+}
