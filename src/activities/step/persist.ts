@@ -14,7 +14,7 @@ import {
   type ShownProblem,
 } from '../../engine/state.js';
 import { appendRun, type RunScope } from '../../audit/index.js';
-import type { Tx } from '../../db/index.js';
+import { together, type Tx } from '../../db/index.js';
 import { putGrant, upsertAction } from '../../store/actions.js';
 import { clearApprovalStates, upsertApproval } from '../../store/approvals.js';
 import { settleDecision } from '../../store/decisions.js';
@@ -107,7 +107,7 @@ export async function persistStep(deps: ActivityDeps, tx: Tx, step: Step): Promi
   await projectApprovals(tx, step, kept, holdings);
   await projectEvidence(tx, step);
   await projectNotifications(tx, step);
-  const [, head] = await Promise.all([projectMessages(tx, step), recordFacts(deps, tx, step)]);
+  const [, head] = await together([projectMessages(tx, step), recordFacts(deps, tx, step)]);
   const result: Stepped = {
     status: 'stepped',
     rev: step.rev,
@@ -225,7 +225,7 @@ async function projectMessages(tx: Tx, { taken, effects, rev }: Step): Promise<v
       effect.kind === 'answer' ? [[effect.messageId, effect.answer] as const] : [],
     ),
   );
-  await Promise.all([
+  await together([
     ...taken.map(({ id, bells }) => markTaken(tx, id, rev, bells)),
     ...[...answers].map(([id, answer]) => answerMessage(tx, id, answer)),
     ...taken.map(({ id, kind }) => {
