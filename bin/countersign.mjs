@@ -32,17 +32,17 @@ try {
     await ensureBuilt(signal);
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.removeAllListeners(name);
   }
+  // It does not build by itself: what runs from dist/ meanwhile would go on with two builds.
+  if (isStale())
+    say(
+      'the sources have changed since `dist/` was built, and this command is of that build: `npm run build` or the next `npm start` builds it again',
+    );
   if (command === 'up') {
     const { up } = await load('processes/up.js');
     process.exit(await up({ args: rest, signal: stopSignal() }));
   } else if (Object.hasOwn(processes, command ?? '')) {
     await load(`processes/${processes[command]}.js`);
   } else {
-    // It does not build by itself: what runs from dist/ meanwhile would go on with two builds.
-    if (isStale())
-      say(
-        'the sources have changed since `dist/` was built, and this command is of that build: `npm run build` or the next `npm start` builds it again',
-      );
     await load('cli/main.js');
   }
 } catch (error) {

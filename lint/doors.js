@@ -128,6 +128,7 @@ export const doors = {
       'workflows/bell',
       'workflows/messages',
       'workflows/payload-converter',
+      'workflows/telling',
       'workflows/versions',
     ],
     types: ['engine', 'workflows'],

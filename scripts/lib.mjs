@@ -47,7 +47,7 @@ export function runStep(
   title,
   command,
   args,
-  { signal, env = process.env, anyCode = false, graceMs = 2_000, isSilent = false } = {},
+  { signal, env = process.env, anyCode = false, graceMs = 2_000, isSilent = () => false } = {},
 ) {
   if (signal?.aborted) throw new Stopped();
   const started = Date.now();
@@ -66,7 +66,7 @@ export function runStep(
     });
   }
   const beat = setInterval(() => {
-    if (!isSilent && Date.now() - lastOutput >= heartbeatMs - 100)
+    if (!isSilent() && Date.now() - lastOutput >= heartbeatMs - 100)
       say(`${title}: ${Math.round((Date.now() - started) / 1000)} s`);
   }, heartbeatMs / 2);
   const stop = () => {

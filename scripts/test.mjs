@@ -3,7 +3,7 @@
 // runs `*.campaign.ts`, `--full` all of what `testing/samples.ts` draws a share of.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, normalize, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -46,10 +46,7 @@ try {
     { name: 'busy', modules: busy },
     { name: 'waiting', modules: waiting },
   ].filter(({ modules }) => modules.length > 0);
-  const codes = await Promise.all(
-    lanes.map((lane, index) => runLane(lane, compiled.folder, grep, env, index > 0)),
-  );
-  process.exitCode = Math.max(...codes);
+  process.exitCode = Math.max(...(await runLanes(lanes, compiled.folder, grep, env)));
   const slowest = lanes
     .flatMap(({ name }) => readTimes(timesOf(compiled.folder, name), compiled))
     .sort((a, b) => b.seconds - a.seconds);
@@ -91,13 +88,38 @@ function testFiles(paths, ending) {
   return files;
 }
 
-/** Gives the exit code. What a lane beside another one says is shown when it is done, so that the two are not mixed. */
-async function runLane({ name, modules }, folder, grep, env, isBeside) {
+/** Gives the exit code of each. Where a lane cannot go on, the others are stopped. */
+async function runLanes(lanes, folder, grep, env) {
+  const failing = new AbortController();
+  const running = new Set(lanes);
+  const ended = await Promise.allSettled(
+    lanes.map((lane, index) =>
+      runLane(lane, folder, grep, env, {
+        isBeside: index > 0,
+        isSilent: () => index > 0 && running.size > 1,
+        signal: AbortSignal.any([signal, failing.signal]),
+      })
+        .catch((error) => {
+          failing.abort(error);
+          throw error;
+        })
+        .finally(() => running.delete(lane)),
+    ),
+  );
+  if (failing.signal.aborted) throw failing.signal.reason;
+  return ended.map(({ value }) => value);
+}
+
+/** What a lane beside another one says is shown when it is done, so that the two are not mixed. */
+async function runLane({ name, modules }, folder, grep, env, { isBeside, isSilent, signal }) {
   const said = isBeside ? join(root, folder, `${name}.txt`) : 'stdout';
-  const fileTimes = pathToFileURL(join(root, 'scripts', 'file-times.mjs')).href;
+  const [fileTimes, endsItsTests] = ['file-times.mjs', 'ends-its-tests.mjs'].map(
+    (script) => pathToFileURL(join(root, 'scripts', script)).href,
+  );
   const options = [
     ...[
       '--enable-source-maps',
+      `--import=${endsItsTests}`,
       '--test',
       `--test-concurrency=${concurrency[name]}`,
       `--test-timeout=${fileTimeoutMs}`,
@@ -107,10 +129,12 @@ async function runLane({ name, modules }, folder, grep, env, isBeside) {
     ...(grep === undefined ? [] : ['--test-name-pattern', grep]),
   ];
   // A test that runs a whole product passes a stop on to it.
-  const how = { signal, env, anyCode: true, graceMs: 25_000, isSilent: isBeside };
-  const code = await runStep('testing', process.execPath, [...options, ...modules], how);
-  if (isBeside) process.stdout.write(readFileSync(said));
-  return code;
+  const how = { signal, env, anyCode: true, graceMs: 25_000, isSilent };
+  try {
+    return await runStep('testing', process.execPath, [...options, ...modules], how);
+  } finally {
+    if (isBeside && existsSync(said)) process.stdout.write(readFileSync(said));
+  }
 }
 
 function timesOf(folder, lane) {

@@ -34,6 +34,11 @@ export function bellOf({ id, kind, digest, keyId, signature }: SealedMessage): B
   return { id, kind, digest, keyId, signature };
 }
 
+/** By which a step knows again what it has been given. */
+export function fingerprintOf(arrival: object): string {
+  return digestOf(JSON.stringify(arrival));
+}
+
 export interface Opening {
   /** The run that takes it, and its environment. */
   readonly run: string;

@@ -38,21 +38,19 @@ export function makeSigningKey(kek: Buffer): NewSigningKey {
 /** What a key is to a message that the store has had since a certain time. */
 export type Standing = KeyObject | 'retired' | null;
 
-/** A message as the store has it, and the key that it names; null: the store has none of that name. */
+/** The key that a message names, which may have been retired before the store had the message; null: the store has none of that name. */
 export interface Keyed {
   readonly keyId: string;
-  readonly createdAt: string;
-  readonly key: { readonly publicKey: string; readonly retiredAt: string | null } | null;
+  readonly key: { readonly publicKey: string; readonly wasRetired: boolean } | null;
 }
 
 /**
  * Null: unknown, or not the key that its row is named after. What was stored before its key was retired is taken
  * after it too, however long no worker takes it.
  */
-export function standingOf({ keyId, createdAt, key }: Keyed): Standing {
+export function standingOf({ keyId, key }: Keyed): Standing {
   if (key === null) return null;
-  const isRetired = key.retiredAt !== null && Date.parse(key.retiredAt) <= Date.parse(createdAt);
-  return isRetired ? 'retired' : importOnce(keyId, key.publicKey);
+  return key.wasRetired ? 'retired' : importOnce(keyId, key.publicKey);
 }
 
 /** Of the key that was imported last: mostly all messages are signed with one. */

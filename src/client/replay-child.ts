@@ -1,5 +1,6 @@
 import { text } from 'node:stream/consumers';
-import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { replayHistory } from './replay-history.js';
 
 // A process of its own: replaying takes the event loop for as long as the history is, and the API answers others.
 // Reads `{bundle, run, histories}` as JSON from its input and writes `{index, problem}`: of the first history that does
@@ -21,14 +22,7 @@ Runtime.install({
 });
 let said: { index: number; problem: string | null } = { index: 0, problem: null };
 for (const [index, history] of histories.entries()) {
-  const problem = await Worker.runReplayHistory(
-    { workflowBundle: { codePath: bundle } },
-    JSON.parse(history),
-    run,
-  ).then(
-    () => null,
-    (error: unknown) => (error instanceof Error ? error.message : 'the history does not replay'),
-  );
+  const problem = await replayHistory(bundle, run, JSON.parse(history));
   said = { index, problem };
   if (problem !== null) break;
 }

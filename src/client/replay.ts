@@ -1,14 +1,14 @@
-import { digestsOfMessages } from '../store/messages.js';
+import { bellsOfMessages } from '../store/messages.js';
 import { getStepResults } from '../store/runs.js';
+import { closedStatuses, type RunStatus } from '../engine/state.js';
 import { makeTurns } from '../model/give-way.js';
 import type { JsonObject } from '../model/json.js';
-import { isObject } from '../model/json.js';
-import { canonical } from '../model/canonical.js';
+import { sameJson } from '../model/canonical.js';
 import { refusedMessages, verifyChain } from '../audit/index.js';
-import { readBell } from '../workflows/bell.js';
-import { payloadConverter, undecodable } from '../workflows/payload-converter.js';
+import { fingerprintOf } from '../auth/index.js';
 import type { ClientDeps } from './deps.js';
-import { readHistories, type Histories, type RunHistory } from './history.js';
+import { readHistories, type Histories } from './history.js';
+import { readRecorded, type Recorded } from './recorded.js';
 import { replayKernel } from './replay-kernel.js';
 
 export interface ReplayReport {
@@ -17,19 +17,21 @@ export interface ReplayReport {
 }
 
 /**
- * Replays a run's histories against this build's kernel, then compares what stock replay does not look
- * at (docs/spec/temporal.md, trap 4): every recorded answer of policy checks and executors with the store's own,
- * and the run's chain, link by link. `busy`: as many replays wait as this process takes.
+ * Replays a run's histories against this build's kernel, and compares what stock replay does not look at
+ * (docs/spec/temporal.md, trap 4): inputs of executions and lengths of timers with what the kernel asks for; bells, and
+ * every recorded answer of policy checks and executors, with the store's own; and the run's chain, link by link. `busy`: as many replays wait as this process takes.
  */
 export async function replayRun(deps: ClientDeps, run: string): Promise<ReplayReport | 'busy'> {
   const read = await readHistories(deps, run);
   if (read === null) return makeReport([failCheck('history', 'Temporal has no history of this run')]);
   const kernel = await checkKernel(deps, run, read);
   if (kernel === null) return 'busy';
+  const recorded = await readRecorded(read);
+  const stored = await readStored(deps, run);
   return makeReport([
     kernel,
-    await compareSteps(deps, run, read),
-    await compareMessages(deps, run, read),
+    await compareSteps(stored, recorded),
+    await compareMessages(deps, run, stored, recorded),
     await checkChain(deps, run),
   ]);
 }
@@ -70,65 +72,71 @@ async function checkKernel(
   }
 }
 
-/** Results as they stand in the histories. */
-async function readRecordedSteps(read: Histories): Promise<JsonObject[]> {
-  const values = await readPayloads(read, (event) => [
-    ...(event.markerRecordedEventAttributes?.details?.['result']?.payloads ?? []),
-    ...(event.activityTaskCompletedEventAttributes?.result?.payloads ?? []),
-  ]);
-  return values.filter((value) => value['status'] === 'stepped');
+/** What the kernel knows of its run, against what the store says that each step came to. */
+const known = ['digest', 'head', 'state', 'runStatus', 'version', 'wakeAt'] as const;
+/** Besides, what it does then. */
+const compared = [...known, 'execution', 'cancelling'] as const;
+
+/** What a step has left in the store. */
+interface StoredStep {
+  readonly fingerprints: readonly string[];
+  readonly result: JsonObject & { readonly runStatus: RunStatus };
 }
 
-type HistoryEvent = NonNullable<RunHistory['history']['events']>[number];
+type Stored = ReadonlyMap<number, StoredStep>;
 
-async function readPayloads(
-  { histories }: Histories,
-  payloadsOf: (event: HistoryEvent) => Parameters<typeof payloadConverter.fromPayload>[0][],
-): Promise<JsonObject[]> {
-  const found: JsonObject[] = [];
-  const turn = makeTurns();
-  const events = histories.flatMap(({ history }) => history.events ?? []);
-  for (const payload of events.flatMap(payloadsOf)) {
-    const value: unknown = payloadConverter.fromPayload(payload);
-    if (value !== undecodable && isObject(value)) found.push(value);
-    await turn();
-  }
-  return found;
+async function readStored(deps: ClientDeps, run: string): Promise<Stored> {
+  const rows = await getStepResults(deps.pool, run);
+  return new Map(rows.map(({ rev, result }) => [rev, JSON.parse(result) as StoredStep]));
 }
 
-/** What the kernel went by, against what the store says that each step came to. */
-const compared = ['digest', 'head', 'state', 'runStatus', 'version'] as const;
-
-async function compareSteps(deps: ClientDeps, run: string, read: Histories): Promise<Check> {
-  const stored = new Map((await getStepResults(deps.pool, run)).map((row) => [row.rev, row.result]));
-  const recorded = await readRecordedSteps(read);
+async function compareSteps(stored: Stored, { steps, carried }: Recorded): Promise<Check> {
   const turn = makeTurns();
-  for (const step of recorded) {
-    const rev = Number(step['rev']);
-    const own = stored.get(rev);
-    if (own === undefined)
-      return failCheck('steps', `the history has a step ${rev} that the store does not know`);
-    const { result } = JSON.parse(own) as { result: JsonObject };
-    const differs = compared.find((key) => canonical(result[key] ?? null) !== canonical(step[key] ?? null));
-    if (differs !== undefined)
-      return failCheck('steps', `step ${rev}: \`${differs}\` in the history is not what the store recorded`);
+  const carriedSteps = carried
+    // A history that ended before the first step has left nothing of it.
+    .filter(({ rev }) => rev !== 0)
+    .map((step) => ({ step: { ...step, runStatus: step['status'] ?? null }, keys: known }));
+  for (const { step, keys } of [...steps.map((each) => ({ step: each, keys: compared })), ...carriedSteps]) {
+    const problem = findLie(stored, step, keys);
+    if (problem !== null) return failCheck('steps', problem);
     await turn();
   }
-  const toldRevs = new Set(recorded.map((step) => Number(step['rev'])));
+  const toldRevs = new Set(steps.map((step) => Number(step['rev'])));
   const untold = [...stored.keys()].filter((rev) => !toldRevs.has(rev)).length;
   // A worker that died after its step had committed, a workflow that was deleted, an execution past its retention.
   const alone = untold > 0 ? `; ${untold} more of the store stand in no history that was read` : '';
   return passCheck('steps', `${toldRevs.size} steps of the history are those of the store${alone}`);
 }
 
-/** Each bell of the history names a message of the store and its digest, or was refused on record. */
-async function compareMessages(deps: ClientDeps, run: string, read: Histories): Promise<Check> {
-  const values = await readPayloads(
-    read,
-    (event) => event.workflowExecutionSignaledEventAttributes?.input?.payloads ?? [],
-  );
-  const bells = values.flatMap((value) => readBell(value) ?? []);
-  const digests = await digestsOfMessages(deps.pool, run);
+function findLie(
+  stored: Stored,
+  step: JsonObject,
+  keys: readonly (typeof compared)[number][],
+): string | null {
+  const rev = Number(step['rev']);
+  const own = stored.get(rev)?.result;
+  if (own === undefined) return `the history has a step ${rev} that the store does not know`;
+  const differs = keys.find((key) => !sameJson(own[key] ?? null, step[key] ?? null));
+  if (differs !== undefined)
+    return `step ${rev}: \`${differs}\` in the history is not what the store recorded`;
+  // A closed run's last step is told again as one of another past, to a history that goes on from one.
+  if (step['isForked'] === true && own['isForked'] !== true && !closedStatuses.includes(own.runStatus))
+    return `step ${rev}: \`isForked\` in the history is not what the store recorded`;
+  return null;
+}
+
+/**
+ * Each bell of the history names a message of the store and its digest, or was refused on record; and each bell that a step
+ * of the store was given stands in the history that had the step run.
+ */
+async function compareMessages(
+  deps: ClientDeps,
+  run: string,
+  stored: Stored,
+  { bells, taking }: Recorded,
+): Promise<Check> {
+  const own = await bellsOfMessages(deps.pool, run);
+  const digests = new Map(own.map(({ id, digest }) => [id, digest]));
   const refused = await refusedMessages(deps.pool, run);
   for (const { id, digest } of bells) {
     if (digests.get(id) === digest || refused.has(id)) continue;
@@ -137,7 +145,29 @@ async function compareMessages(deps: ClientDeps, run: string, read: Histories): 
       `the history has a bell for \`${id}\` that the store neither knows nor refused`,
     );
   }
+  const rung = new Set(bells.map(({ id }) => id));
+  const unrung = new Map<string, string>();
+  const turn = makeTurns();
+  for (const bell of own.filter(({ id }) => !rung.has(id))) {
+    unrung.set(fingerprintOf({ kind: 'message', bell }), bell.id);
+    await turn();
+  }
+  for (const step of taking) {
+    const missing = arrivedFor(stored, step).find((fingerprint) => unrung.has(fingerprint));
+    if (missing !== undefined)
+      return failCheck(
+        'messages',
+        `step ${String(step['rev'])} was given a bell for \`${unrung.get(missing)}\` that the history does not have`,
+      );
+  }
   return passCheck('messages', `${bells.length} bells, each of a message of the store or refused`);
+}
+
+/** What the store's step was given; of one that had run for another history before, and took less from this one, nothing. */
+function arrivedFor(stored: Stored, { rev, given, left }: JsonObject): readonly string[] {
+  const fingerprints = stored.get(Number(rev))?.fingerprints ?? [];
+  const taken = Number(given) - (Array.isArray(left) ? left.length : 0);
+  return taken === fingerprints.length ? fingerprints : [];
 }
 
 function passCheck(name: string, detail: string): Check {

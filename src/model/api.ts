@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { approvalStatuses } from './approval-status.js';
 import { isObject, type Json, type JsonObject } from './json.js';
+import { longestName } from './limits.js';
 import { longestPrincipalId, principalKinds } from './principal.js';
 import { recordTypes } from './records.js';
 import { isBlank, nameTrouble } from './text.js';
@@ -36,7 +37,7 @@ export const json = describedAs(
 const printable = /^[^\u0000-\u001f\u007f]*$/;
 const printableText = (longest: number) =>
   z.string().min(1).max(longest).regex(printable, 'must not contain control characters');
-export const shortText = printableText(200);
+export const shortText = printableText(longestName);
 /** Of a decision, by whatever door it comes. */
 export const mostReasonLength = 4_000;
 export const longText = z.string().max(mostReasonLength);

@@ -1,6 +1,6 @@
 import { isObject, pointerTo, type FieldError, type Json } from './json.js';
 
-/** The first text that Postgres or canonical JSON cannot carry, or number that a double changes. */
+/** The first text that Postgres or canonical JSON cannot carry, or whole number beyond 2^53 - 1. */
 export function valueProblem(value: Json, pointer: string): FieldError | null {
   const found = firstProblem(value);
   return found === null ? null : { pointer: `${pointer}${found.pointer}`, message: found.message };

@@ -45,6 +45,7 @@ import { ensureDevKeys } from './dev-keys.js';
 import { makeInternalErrors } from './internal-errors.js';
 import { watchEventLoop } from './loop-watch.js';
 import { makeLostWorkflows } from './lost-workflows.js';
+import { goOnUnread } from './unread-output.js';
 
 // The composition root of an API process. Any number of them may run, and start at the same time.
 
@@ -314,6 +315,7 @@ async function makeClientDeps(
 }
 
 process.title = 'countersign api';
+goOnUnread();
 main(configOrExit()).catch((error: unknown) => {
   const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.stderr.write(error instanceof ForeignStore ? `${error.message}\n` : `the API ends: ${why}\n`);

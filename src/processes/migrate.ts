@@ -17,6 +17,7 @@ import { liveWorkers } from '../store/workers.js';
 import { configOrExit, required } from './config.js';
 import { namespaceIdOf } from './namespace-id.js';
 import { forgetHolder, readHolder } from './queue-holder.js';
+import { goOnUnread } from './unread-output.js';
 
 // `countersign migrate`: everything that a Postgres server and a Temporal cluster need before API and worker start, and
 // the service's keys where the environment gives none.
@@ -24,6 +25,7 @@ import { forgetHolder, readHolder } from './queue-holder.js';
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 process.title = 'countersign migrate';
+goOnUnread();
 const config = configOrExit();
 const connection = required(config.temporal, 'TEMPORAL_ADDRESS');
 const { applied, notices } = await migrate(required(config.databaseUrl, 'DATABASE_URL'));

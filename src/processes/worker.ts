@@ -24,6 +24,7 @@ import { makeCountKeeper, makeInternalErrors } from './internal-errors.js';
 import { watchEventLoop } from './loop-watch.js';
 import { storeOwnershipOf, ForeignStore, waitUntilOurs } from './own-store.js';
 import { makeStoreWatch } from './store-waits.js';
+import { goOnUnread } from './unread-output.js';
 
 // The composition root of a worker: one Temporal worker per environment's namespace, one pool, the activities of the runs.
 // Any number of these processes may run.
@@ -222,6 +223,7 @@ function onStopSignal(): void {
 }
 
 process.title = 'countersign worker';
+goOnUnread();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onStopSignal);
 main(configOrExit()).then(
   () => process.exit(0),

@@ -2,6 +2,7 @@ import { isObject, pointerTo, unescapePointer, type Json, type JsonObject } from
 import { countValues, workKeyword, type WorkOf } from './keywords.js';
 import { behindReferences, type Behind } from './behind.js';
 import { askingEach, countCompiled, type Asking } from './compiled.js';
+import { dialectProblem, draft07Problem, isDraft07 } from './dialects.js';
 import { makeFiller, together, type Filler } from './defaults.js';
 import { compilePattern, type Pattern } from './pattern.js';
 import { mapSubschemas, type SchemaPath } from './subschemas.js';
@@ -52,6 +53,7 @@ class Unfit extends Error {
 }
 
 interface Preparing {
+  readonly isDraft07: boolean;
   /** Somewhere `unevaluatedProperties` asks which names were looked at. */
   readonly tracked: boolean;
   /** Each subschema, with its path. */
@@ -75,6 +77,7 @@ const goesThroughItems = ['items', 'contains', 'unevaluatedItems'];
 
 export function prepare(schema: JsonObject): Prepared {
   const to: Preparing = {
+    isDraft07: isDraft07(schema['$schema']),
     tracked: JSON.stringify(schema).includes('"unevaluated'),
     found: new Map(),
     anchors: new Map(),
@@ -88,7 +91,8 @@ export function prepare(schema: JsonObject): Prepared {
         `it holds more than ${mostValues} values: check such lists in the target, or by a guard`,
       );
     const { $schema: dialect, ...rest } = schema;
-    if (dialect !== undefined) checkDialect(dialect);
+    const unknown = dialect === undefined ? null : dialectProblem(dialect);
+    if (unknown !== null) throw new Unfit(unknown);
     const prepared = prepareObject(to, rest, { path: [], depth: 0, isCounted: false }, schema);
     for (const reference of to.references) checkReference(to, schema, reference);
     const { found, patterns, patternCost, tracked } = to;
@@ -122,17 +126,6 @@ export function prepare(schema: JsonObject): Prepared {
     if (error instanceof Unfit) return { status: 'invalid', message: error.message };
     throw error;
   }
-}
-
-const dialects = /^https?:\/\/json-schema\.org\/(?:draft\/2020-12\/schema|draft-07\/schema)#?$/;
-
-/** What draft-07 and 2020-12 have in common means the same in both, and of draft-07 nothing else is taken. */
-function checkDialect(dialect: Json): void {
-  if (typeof dialect === 'string' && dialect.length < 100 && dialects.test(dialect)) return;
-  const shown = JSON.stringify(dialect).slice(0, 80).toWellFormed();
-  throw new Unfit(
-    `\`$schema\` is ${shown}: leave it out, or write \`https://json-schema.org/draft/2020-12/schema\` (\`http://json-schema.org/draft-07/schema#\` is taken too, for what means the same in both)`,
-  );
 }
 
 /** Within one document they say the same; ajv takes a `$dynamicRef` to what it is in, and not to its anchor. */
@@ -191,6 +184,8 @@ function checkKeywords(to: Preparing, schema: JsonObject, path: SchemaPath, orig
   for (const [dynamic, plain] of Object.entries(plainName))
     if (Object.hasOwn(schema, dynamic) && Object.hasOwn(schema, plain))
       throw new Unfit(`${where} has \`${plain}\` and \`${dynamic}\`: keep one, or put one under \`allOf\``);
+  const otherwise = to.isDraft07 ? draft07Problem(schema) : null;
+  if (otherwise !== null) throw new Unfit(`${where} ${otherwise}`);
   checkNull(schema, where);
   for (const key of ['$id', '$anchor', '$dynamicAnchor', '$ref', '$dynamicRef'] as const) {
     const value = schema[key];

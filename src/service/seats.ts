@@ -90,3 +90,25 @@ export function makeTurns(most: number): Turns {
     }
   };
 }
+
+export type FairTurns = <T>(principal: string | null, act: () => Promise<T>) => Promise<T>;
+
+/**
+ * At most `all` at once, and `each` of one principal: whoever asks for many waits for their own, and holds up nobody else's.
+ * Null: the service itself, which has a share like any other.
+ */
+export function makeFairTurns({ each, all }: { readonly each: number; readonly all: number }): FairTurns {
+  const together = makeTurns(all);
+  const shares = new Map<string | null, { readonly turns: Turns; users: number }>();
+  return async (principal, act) => {
+    const own = shares.get(principal) ?? { turns: makeTurns(each), users: 0 };
+    shares.set(principal, own);
+    own.users += 1;
+    try {
+      return await own.turns(() => together(act));
+    } finally {
+      own.users -= 1;
+      if (own.users === 0) shares.delete(principal);
+    }
+  };
+}

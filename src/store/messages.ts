@@ -1,5 +1,5 @@
 import type { Answer } from '../engine/state.js';
-import type { MessageKind, SealedMessage } from '../model/message.js';
+import type { Bell, MessageKind, SealedMessage } from '../model/message.js';
 import { write, type Queryable, type Tx } from '../db/index.js';
 import { findable } from './text.js';
 
@@ -14,9 +14,9 @@ export interface MessageRow extends SealedMessage {
   readonly isWithdrawn: boolean;
 }
 
-/** A message with the key that it names, as the store has it; null: it has none of that name. */
+/** A message with the key that it names, which may have been retired before it was kept; null: the store has none of that name. */
 export interface LockedMessage extends MessageRow {
-  readonly key: { readonly publicKey: string; readonly retiredAt: string | null } | null;
+  readonly key: { readonly publicKey: string; readonly wasRetired: boolean } | null;
 }
 
 interface StoredRow extends Omit<MessageRow, 'answer'> {
@@ -25,22 +25,23 @@ interface StoredRow extends Omit<MessageRow, 'answer'> {
 
 interface LockedRow extends StoredRow {
   readonly publicKey: string | null;
-  readonly retiredAt: string | null;
+  readonly wasRetired: boolean;
 }
 
 const columns = `id, run, kind, text, digest, key_id as "keyId", signature, created_at as "createdAt", rev, answer,
   withdrawn_at is not null as "isWithdrawn"`;
 
 const withKey = `m.id, m.run, m.kind, m.text, m.digest, m.key_id as "keyId", m.signature, m.created_at as "createdAt", m.rev, m.answer,
-  m.withdrawn_at is not null as "isWithdrawn", k.public_key as "publicKey", k.retired_at as "retiredAt"
+  m.withdrawn_at is not null as "isWithdrawn", k.public_key as "publicKey",
+  coalesce(k.retired_at <= m.created_at, false) as "wasRetired"
   from message m left join signing_key k on k.key_id = m.key_id`;
 
 function rowOf({ answer, ...row }: StoredRow): MessageRow {
   return { ...row, answer: answer === null ? null : (JSON.parse(answer) as Answer) };
 }
 
-function lockedRowOf({ publicKey, retiredAt, ...row }: LockedRow): LockedMessage {
-  return { ...rowOf(row), key: publicKey === null ? null : { publicKey, retiredAt } };
+function lockedRowOf({ publicKey, wasRetired, ...row }: LockedRow): LockedMessage {
+  return { ...rowOf(row), key: publicKey === null ? null : { publicKey, wasRetired } };
 }
 
 /** False: there is a message of this id already, and it stays as it is. */
@@ -197,11 +198,11 @@ export async function countUndeliveredMessages(
   return rows;
 }
 
-/** Digests of a run's messages by their ids. */
-export async function digestsOfMessages(q: Queryable, run: string): Promise<ReadonlyMap<string, string>> {
-  const { rows } = await q.query<{ id: string; digest: string }>(
-    'select id, digest from message where run = $1',
+/** What is rung with for each message of a run. */
+export async function bellsOfMessages(q: Queryable, run: string): Promise<Bell[]> {
+  const { rows } = await q.query<Bell>(
+    'select id, kind, digest, key_id as "keyId", signature from message where run = $1',
     [findable(run)],
   );
-  return new Map(rows.map(({ id, digest }) => [id, digest]));
+  return rows;
 }

@@ -1,4 +1,4 @@
-import type { Queryable } from '../db/index.js';
+import { write, type Queryable, type Tx } from '../db/index.js';
 import { findable } from './text.js';
 
 // The service's own signing keys. Rows are never deleted: what was signed with a key stays verifiable.
@@ -46,18 +46,25 @@ export async function listSigningKeys(q: Queryable): Promise<SigningKeyRow[]> {
   return rows;
 }
 
-/** Those that may sign, the newest first. */
+/** Any number, the same for all who sign messages and all who change the keys of one store. */
+const signingLock = 7_202_611_292;
+
+/**
+ * Those that may sign, the newest first. In a transaction they stay so until it ends: whoever retires one waits for those who
+ * sign, so that what they keep was kept before. The lock is a statement of its own, since what reads must begin behind it.
+ */
 export async function unretiredSigningKeys(q: Queryable): Promise<SigningKeyRow[]> {
+  await write(q, 'select pg_advisory_xact_lock_shared($1)', [signingLock]);
   const { rows } = await q.query<SigningKeyRow>(
     `select ${columns} from signing_key where retired_at is null order by created_at desc, key_id`,
   );
   return rows;
 }
 
-/** One change of the keys at a time: to the end of the transaction. Gives those that are not retired. */
-export async function lockSigningKeys(q: Queryable): Promise<readonly string[]> {
-  await q.query('select key_id from signing_key where retired_at is null order by key_id for update');
-  const { rows } = await q.query<{ keyId: string }>(
+/** One change of the keys at a time, and nobody signs, to the end of the transaction. Gives those that are not retired. */
+export async function lockSigningKeys(tx: Tx): Promise<readonly string[]> {
+  await write(tx, 'select pg_advisory_xact_lock($1)', [signingLock]);
+  const { rows } = await tx.query<{ keyId: string }>(
     'select key_id as "keyId" from signing_key where retired_at is null order by key_id',
   );
   return rows.map((row) => row.keyId);

@@ -88,9 +88,13 @@ describe('runs under way in an environment that the policies declare no more', (
     const bare = 'environments: { dev: {}, emea: {} }\n';
     const refused = await bringBack(bare);
     assert.deepEqual(codes(refused), [409, 'CONFIRM_REQUIRED']);
-    assert.deepEqual(refused.body.removed, [{ kind: 'floor', name: floor, confirm: true }]);
+    assert.deepEqual(refused.body.removed, [
+      { kind: 'floor', name: floor, confirm: true },
+      { kind: 'rule', name: 'emea: gateTimeout', confirm: true },
+    ]);
     assert.equal((await pay(run, 1)).status, 202);
-    assert.equal((await bringBack(bare, [floor])).status, 200);
+    assert.deepEqual(codes(await bringBack(bare, [floor])), [409, 'CONFIRM_REQUIRED']);
+    assert.equal((await bringBack(bare, [floor, 'emea: gateTimeout'])).status, 200);
     assert.equal((await pay(run, 2)).status, 200);
     assert.equal((await bringBack()).status, 200);
   });

@@ -269,4 +269,16 @@ describe('the differences of two versions as large as they may be', () => {
     assert.equal(edges.length, 5_000);
     assert.ok(turns > 0, 'others went on');
   });
+
+  it('a denial leads somewhere only where something waits that can be denied', async () => {
+    const whens = async (fields: Fields, floored: boolean): Promise<unknown[]> => {
+      const floors = floored ? [{ tiers: ['reversible' as const], gate: gate() }] : [];
+      const { edges } = await graphOf(withPay({ onDeny: 'open', ...fields }), floors);
+      return edges.map(({ when }) => when);
+    };
+    const calls = { executor: rest('/wire') };
+    assert.deepEqual(await whens({}, false), ['target', 'denied']);
+    assert.deepEqual(await whens({ gate: null, ...calls }, false), ['target']);
+    assert.deepEqual(await whens({ gate: null, ...calls }, true), ['target', 'denied']);
+  });
 });

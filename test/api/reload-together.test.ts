@@ -66,10 +66,10 @@ describe('two that load policies at once', () => {
 
   for (const how of ['reload', 'start'] as const)
     it(`take no floor away that nobody has confirmed: ${how}`, async () => {
-      write(0, how === 'reload' ? 10 : 20, '');
+      write(0, how === 'reload' ? 70 : 69, '');
       assert.equal((await slow.start({ kind: 'human', id: 'admin' }, newId('trc'))).status, 'loaded');
-      write(0, 30, '');
-      write(1, 40, floor);
+      write(0, 60, '');
+      write(1, 50, floor);
       let other: Promise<unknown> = Promise.resolve();
       beforeStoring = async () => {
         beforeStoring = () => Promise.resolve();
@@ -97,10 +97,10 @@ describe('two that load policies at once', () => {
     });
 
   it('take no floor away that has come into force since the folder was read', async () => {
-    write(0, 50, '');
+    write(0, 40, '');
     assert.equal((await load(slow, 'start')).status, 'loaded');
-    write(0, 60, '');
-    write(1, 70, floor);
+    write(0, 30, '');
+    write(1, 20, floor);
     beforeLocking = async () => {
       beforeLocking = () => Promise.resolve();
       assert.equal((await load(quick, 'reload')).status, 'loaded');

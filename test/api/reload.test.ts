@@ -79,6 +79,37 @@ describe('POST /v1/policies/reload', () => {
     }
   });
 
+  it('gives gates more time than they had only when its name is confirmed: not by a file that was cut off, nor by a longer time', async () => {
+    const lines = ['environments:', '  dev:', '    gates: [{ roles: [finance.controller] }]', ''];
+    const short = [...lines.slice(0, -1), '    gateTimeout: 1h', ''];
+    const put = (all: readonly string[]) => writeFileSync(file('environments.yaml'), all.join('\n'));
+    const hours = async () =>
+      (await api.deps.policies.policySet())?.environments.map((one) => one.gateTimeoutMs / 3_600_000);
+    put(short);
+    assert.equal((await restart()).status, 'loaded');
+    const removed = [{ kind: 'rule', name: 'dev: gateTimeout', confirm: true }];
+    for (const longer of [lines, short.map((line) => line.replace('1h', '300d'))]) {
+      put(longer);
+      const refused = await reload();
+      assert.deepEqual([refused.status, refused.body.code], [409, 'CONFIRM_REQUIRED'], refused.text);
+      assert.deepEqual(refused.body.removed, removed);
+      assert.deepEqual(await hours(), [1]);
+    }
+    put(lines);
+    const started = await restart();
+    assert.ok(started.status === 'loaded');
+    assert.deepEqual(started.removed, removed);
+    const { body } = await api.ask('auditor', 'GET', '/v1/audit?type=policy.reloaded&limit=500');
+    assert.deepEqual(body.data.at(-1).data.removed, ['rule dev: gateTimeout']);
+    put(short);
+    assert.deepEqual((await reload()).body.removed, [], 'they deny earlier');
+    put(lines);
+    assert.deepEqual((await reload({ confirm: ['dev: gateTimeout'] })).body.removed, removed);
+    assert.deepEqual(await hours(), [72]);
+    writeFileSync(file('environments.yaml'), strict);
+    await restart();
+  });
+
   it('takes nobody who decides a floor away, and adds none, unless its name is confirmed', async () => {
     const roles = readFileSync(file('roles.yaml'), 'utf8');
     const queue = (of: string) =>

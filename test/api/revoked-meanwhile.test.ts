@@ -25,13 +25,15 @@ function oneByOne({ next, leave }: Follower): Follower {
 describe('a key that is revoked while its request is under way', () => {
   let api: Harness;
   const authenticated = new EventEmitter();
+  /** Whose rights the bearer of a header has by now. */
+  const keysNow = new Map<string, string>();
   let beforeReplay: () => Promise<void> = () => Promise.resolve();
   let beforeDeciding: (request: DecideRequest) => Promise<void> = () => Promise.resolve();
   before(async () => {
     api = await startApi((deps) => ({
       ...deps,
       authenticate: async (header) => {
-        const found = await deps.authenticate(header);
+        const found = await deps.authenticate(keysNow.get(header ?? '') ?? header);
         authenticated.emit(header ?? '');
         return found;
       },
@@ -201,6 +203,36 @@ describe('a key that is revoked while its request is under way', () => {
     const called = await api.ask('auditor', 'GET', `/v1/audit?type=api.called&actor=${key.id}&limit=100`);
     const told = called.body.data.filter(({ data }: any) => data.status === 401);
     assert.equal(told.length, asked.length, called.text);
+  });
+
+  it('that has lost its permission meanwhile is not told that nothing was done', async () => {
+    const key = await keyOf(['finance.controller'], ['run.start', 'run.read']);
+    api.kernel.idle = true;
+    const waiting = api.ask(key.key, 'POST', '/v1/flows/pay/runs?wait=1', {});
+    await until('its message to be kept', async () => {
+      const { rows } = await api.database.pool.query<{ run: string }>(
+        'select run from message where rev is null and withdrawn_at is null',
+      );
+      return rows.length === 1 || null;
+    });
+    await revoke(key);
+    const body = { id: key.id, kind: 'human', roles: ['finance.controller'], permissions: ['run.read'] };
+    const without = (await api.ask('admin', 'POST', '/v1/keys', body)).body.key as string;
+    keysNow.set(`Bearer ${key.key}`, `Bearer ${without}`);
+    const { status, text } = await waiting;
+    api.kernel.idle = false;
+    await api.kernel.settled();
+    assert.equal(status, 403, text);
+    assert.match(
+      text,
+      /`run\.start`, and it is not certain whether this was done: look before you send it again/,
+    );
+    const recorded = async (type: string): Promise<any[]> =>
+      (await api.ask('auditor', 'GET', `/v1/audit?type=${type}&actor=${key.id}&limit=100`)).body.data;
+    const [{ data }] = await recorded('api.called');
+    assert.deepEqual([data.status, data.answer], [403, 202]);
+    assert.equal((await recorded('run.started')).length, 1);
+    for (const type of ['authz.denied', 'request.refused']) assert.deepEqual(await recorded(type), []);
   });
 
   it('is shown nothing of a replay that took its time', async () => {

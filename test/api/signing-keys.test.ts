@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { startApi, type Harness } from './harness.js';
+import pg from 'pg';
+import { until } from '../../testing/until.js';
+import { startApi, type Answer, type Harness } from './harness.js';
 
 describe('signing keys', () => {
   let api: Harness;
@@ -67,5 +69,44 @@ describe('signing keys', () => {
     const { run } = (await api.ask('finance', 'GET', `/v1/approvals/${approval.id}`)).body;
     const refused = await api.ask('auditor', 'GET', `/v1/runs/${run}/audit?type=message.refused`);
     assert.deepEqual(refused.body.data, []);
+  });
+
+  /** Its answer, where it was signed and not yet kept when the keys were rotated without a window. */
+  const askedDuringRotation = async (ask: () => Promise<Answer>): Promise<Answer> => {
+    const waits = async (locktype: string): Promise<boolean> => {
+      const { rows } = await api.database.asSuperuser(
+        `select 1 from pg_locks l join pg_database d on d.oid = l.database
+          where not l.granted and l.locktype = $1 and d.datname = current_database()`,
+        [locktype],
+      );
+      return rows.length > 0;
+    };
+    const holder = new pg.Client({ connectionString: api.database.url });
+    await holder.connect();
+    await holder.query('begin');
+    await holder.query('lock table message in share mode');
+    const asked = ask();
+    await until('the message is signed and waits to be kept', () => waits('relation'));
+    let isOver = false;
+    const rotated = rotate('0s').finally(() => (isOver = true));
+    await until('the rotation is over, or waits', async () => isOver || (await waits('advisory')));
+    await holder.query('commit');
+    await holder.end();
+    assert.equal((await rotated).status, 201);
+    return asked;
+  };
+
+  it('lose no decision that is being kept while its key is retired without a window', async () => {
+    const approval = await park();
+    const taken = await askedDuringRotation(() => approve(approval.id, approval.digest));
+    assert.equal(taken.status, 200, taken.text);
+  });
+
+  it('lose no start that is being kept while its key is retired without a window', async () => {
+    const started = await askedDuringRotation(() => api.ask('agent', 'POST', '/v1/flows/pay/runs', {}));
+    assert.equal(started.status, 201, started.text);
+    await api.kernel.settled();
+    const { run } = (await api.ask('agent', 'GET', `/v1/runs/${started.body.run.id}`)).body;
+    assert.deepEqual([run.status, run.problem], ['running', undefined]);
   });
 });

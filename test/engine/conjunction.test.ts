@@ -7,7 +7,7 @@ import type { Principal } from '../../src/model/principal.js';
 import { defaultReliability, type Gate, type GateTimeout, type Transition } from '../../src/engine/plan.js';
 import { allApproved, dueEvent, gateViews, mayDecide, outOfReach } from '../../src/engine/index.js';
 import { mayDecideAt } from '../../src/engine/gates/deciders.js';
-import { humanGate } from '../../src/engine/gates/gates.js';
+import { gatesBefore, humanGate } from '../../src/engine/gates/gates.js';
 import { gateApproved } from '../../src/engine/gates/quorum.js';
 import { momentOf } from '../../src/engine/gates/standing.js';
 import type { ApprovalState } from '../../src/engine/state.js';
@@ -933,6 +933,24 @@ describe('whatever the gates and whatever happens', () => {
       { numRuns: runsOf(2_500) },
     );
     assert.ok(reached > leastOf(100), `only ${reached} of the stories came to an execution`);
+  });
+
+  it('what is irreversible takes somebody else than who asked, and all that is written, also where its default gate stands back', () => {
+    let reached = 0;
+    fc.assert(
+      fc.property(fc.array(anyGate, { maxLength: 2 }), decisions, (own, all) => {
+        const story = { decisions: all, tier: 'irreversible', n: 2 } as const;
+        const told = tell(gatesBefore(own, 'irreversible'), story);
+        if (!told.ran) return;
+        reached += 1;
+        assert.ok(
+          [...told.accepted].some((index) => all[index]?.approve === true && all[index].who !== 'asker'),
+        );
+        if (own.some(({ on }) => on === null)) assert.ok(letsToo(own, story, told));
+      }),
+      { numRuns: runsOf(1_200) },
+    );
+    assert.ok(reached > leastOf(50), `only ${reached} of the stories came to an execution`);
   });
 
   it('a gate more, of a floor too, never lets anything through that would have waited without it', () => {

@@ -714,6 +714,19 @@ describe('the key of an MCP call', () => {
     ['among the arguments where the schema is open', tool({ type: 'object' }), 'argument'],
     ['beside them where it is closed', tool({ type: 'object', additionalProperties: false }), 'meta'],
     ['beside them where it is closed in the newer way', tool({ unevaluatedProperties: false }), 'meta'],
+    ['beside them where a part closes it', tool({ allOf: [{ additionalProperties: false }] }), 'meta'],
+    [
+      'beside them where what it refers to closes it',
+      tool({ $ref: '#/definitions/a', definitions: { a: { additionalProperties: false } } }),
+      'meta',
+    ],
+    [
+      'beside them where other names take numbers',
+      tool({ additionalProperties: { type: 'number' } }),
+      'meta',
+    ],
+    ['beside them where names are of a form', tool({ propertyNames: { pattern: '^[a-z]+$' } }), 'meta'],
+    ['among them where it says that it is open', tool({ additionalProperties: true }), 'argument'],
     [
       'among them where the closed schema names it',
       tool({ additionalProperties: false, properties: { _idempotencyKey: {} } }),

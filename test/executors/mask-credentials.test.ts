@@ -34,6 +34,19 @@ describe('the user of a credential is hidden where it is the secret', () => {
       ['a93bc01d2e4f'],
       'registry.example',
     ],
+    ['of a .netrc', 'machine erp login a93bc01d2e4f password x', ['a93bc01d2e4f'], 'login at erp'],
+    ['of YAML', 'host: erp\nusername: Zq7kxLm9Z\npassword: ""', ['Zq7kxLm9Z'], 'username at erp'],
+    ['of a file of variables', 'A_KEY=Yq7kxLm9\nUSER=Zq7kxLm9Z\nPASSWORD=', ['Zq7kxLm9Z'], 'USER'],
+    ['of a connection string', 'Server=erp;User ID=Zq7kxLm9Z;Password=x', ['Zq7kxLm9Z'], 'erp'],
+    ['of libpq', 'host=erp user=Zq7kxLm9Z password=x', ['Zq7kxLm9Z'], 'erp'],
+    ['of JSON', '{"username":"Zq7kxLm9Z","password":"x"}', ['Zq7kxLm9Z'], 'username'],
+    ['of a query', 'jdbc:db2://erp/db?user=Zq7kxLm9Z&password=x', ['Zq7kxLm9Z'], 'erp'],
+    [
+      'and a long one beside a password is not',
+      'HOST=erp\nUSER="countersign_1"\nPASSWORD=Zq7kxLm9',
+      ['Zq7kxLm9'],
+      'countersign_1 at erp',
+    ],
     ['and a short one beside a password is not', basic('finance:Zq7kxLm9'), ['Zq7kxLm9'], 'finance'],
     ['nor is a host beside a port', 'erp.example.com:5432', ['erp.example.com:5432'], 'erp.example.com'],
   ]);
@@ -60,6 +73,38 @@ describe('a password is hidden', () => {
     ['beside a name in Latin-1', basic('Zoë:Zq7kxLm9', 'latin1'), ['Zq7kxLm9'], 'Zoë'],
     ['in Latin-1', basic('finance:Schlüssel-7', 'latin1'), ['Schlüssel-7'], 'finance'],
     ['with a blank', basic('finance:my own pass'), ['my own pass'], 'finance'],
+  ]);
+});
+
+describe('a password behind the name of a user is hidden, wherever the list may say one', () => {
+  const file = (line: string): string => `${line}\nAPI_KEY=Yq7kxLm9`;
+  for (const line of [
+    ...['USER=ann:Zq7kxLm9', 'LOGIN=ann|Zq7kxLm9', 'login: ann Zq7kxLm9', 'USER=ann,Zq7kxLm9'],
+    ...['USER="ann Zq7kxLm9"', 'DB_USER=ann/Zq7kxLm9', 'email=a@erp:Zq7kxLm9', 'HOST=a:Zq7kxLm9@erp'],
+  ])
+    holds([[line, file(line), ['Zq7kxLm9', 'Yq7kxLm9'], 'ann of erp']]);
+  for (const mark of [':', '|', ' ', ','])
+    holds([
+      [
+        `JSON, behind ${JSON.stringify(mark)}`,
+        JSON.stringify({ user: `ann${mark}Zq7kxLm9` }),
+        ['Zq7kxLm9'],
+        'ann',
+      ],
+      [
+        `ODBC, behind ${JSON.stringify(mark)}`,
+        `Server=erp;UID=ann${mark}Zq7kxLm9;X=y`,
+        ['Zq7kxLm9'],
+        'ann at erp',
+      ],
+    ]);
+  holds([
+    [
+      'and of one word, a domain or a mail address the user is told',
+      'Server=erp;User ID=ACME\\finance;UID={me@erp.de};Pwd=Zq7kxLm9',
+      ['Zq7kxLm9'],
+      'ACME\\finance, me@erp.de',
+    ],
   ]);
 });
 

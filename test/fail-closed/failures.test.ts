@@ -167,12 +167,13 @@ describe('what a run has no room for', () => {
     },
     malformed: () =>
       whileIdle(async (run) => {
-        const numbers = `[${Array.from({ length: 100_000 }, () => '1e15').join()}]`;
+        // Half a megabyte as text, and fewer values than a request may have.
+        const large = `{"text":"${'x'.repeat(300_000)}","numbers":[${'1e15,'.repeat(49_900)}1]}`;
         const before = await messages(run);
         const path = `/v1/runs/${run}/transitions/bank.pay`;
-        const ask = (): Promise<Answer> =>
-          harness.ask('agent', 'POST', path, `{"arguments":{"numbers":${numbers}}}`);
-        await asking.refuses(ask, [413, 'TOO_LARGE'], 'request.refused');
+        const ask = (): Promise<Answer> => harness.ask('agent', 'POST', path, `{"arguments":${large}}`);
+        const { body } = await asking.refuses(ask, [413, 'TOO_LARGE'], 'request.refused');
+        assert.match((body as { detail: string }).detail, /take \d+ bytes as canonical JSON/);
         assert.equal(await messages(run), before);
       }),
   });

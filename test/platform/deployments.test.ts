@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
@@ -338,6 +339,23 @@ describe('a copy of a store, on the same Temporal with a task queue of its own',
   });
 });
 
+/** Whoever connects there is connected with the address once `before` is done. */
+async function throughTo(
+  address: string,
+  before: () => Promise<unknown>,
+): Promise<{ address: string; close(): void }> {
+  const [host = '', port = ''] = address.split(':');
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    void before().then(() => {
+      const there = connect(Number(port), host).on('error', () => undefined);
+      socket.pipe(there).pipe(socket);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() };
+}
+
 describe('a deployment that moves to another task queue', () => {
   let stack: Stack;
   let database: Database;
@@ -387,6 +405,40 @@ describe('a deployment that moves to another task queue', () => {
     assert.equal(await readHolder(connection, { namespace: 'countersign-dev', taskQueue: one }), null);
     assert.match((await run(stack, 'api', at(two), [], /listening on/)).output, /listening on/);
   });
+
+  for (const [isHeld, refusal] of [
+    [false, /the store is not given to another Temporal: it is still worked with \(countersign api\)/],
+    [true, /is not given away: this store is worked with again \(countersign api\)/],
+  ] as const)
+    it(`keeps its store${isHeld ? ' and its queue' : ''} where a process begins to work with it while the command runs`, async () => {
+      const own = await makeDatabase();
+      const queue = { namespace: 'countersign-dev', taskQueue: newId('svc') };
+      const { rows } = await own.pool.query<{ id: string }>('select id from store_identity');
+      if (isHeld) await queueHolder(connection, queue, String(rows[0]?.id), 'where free');
+      await own.asSuperuser(
+        "insert into temporal_home (namespace, namespace_id, task_queue) values ('countersign-dev', 'another', 'q')",
+      );
+      const api = makePool({ url: own.url, applicationName: 'countersign api', max: 1 });
+      // Temporal is asked after the store was: by then the process is there.
+      const working: Promise<{ release(): void }>[] = [];
+      const way = await throughTo(stack.temporalAddress, () => (working[0] ??= api.connect()));
+      try {
+        const env = {
+          DATABASE_URL: own.url,
+          TEMPORAL_ADDRESS: way.address,
+          COUNTERSIGN_TASK_QUEUE: queue.taskQueue,
+        };
+        const { code, output } = await run(stack, 'migrate', env, ['--forget-temporal']);
+        assert.equal(code, 1, output);
+        assert.match(output, refusal);
+        assert.equal((await temporalHomes(own.pool)).length, 1);
+        assert.equal((await readHolder(connection, queue)) !== null, isHeld);
+      } finally {
+        way.close();
+        for (const one of working) (await one).release();
+        await Promise.all([api.end(), own.drop()]);
+      }
+    });
 
   it('finds its runs as they were where it comes back to the queue on which they are', async () => {
     const waiting = await parked(stack);

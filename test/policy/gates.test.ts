@@ -342,6 +342,7 @@ const bad: readonly Row[] = [
     null,
     { [E]: floor(`{ ${time} }`) },
   ],
+  ['an onDeny where nothing waits', F, bare.replace('go: {', 'go: { «onDeny: b,'), 'NOTHING_TO_DENY'],
 ];
 
 describe('told where it stands', () => {
@@ -368,4 +369,14 @@ describe('told where it stands', () => {
         JSON.stringify(findings),
       );
     });
+});
+
+test('a state to which only a denial leads that nobody can give is told as one to which nothing leads', async () => {
+  const onDeny = bare
+    .replace('go: {', 'go: { onDeny: c,')
+    .replace('      b:', '      c: { terminal: true }\n      b:');
+  const codes = async (text: string, more = {}): Promise<string[]> =>
+    (await found({ ...more, [F]: text })).map(({ code }) => code);
+  assert.deepEqual(await codes(onDeny), ['NOTHING_TO_DENY', 'UNREACHABLE_STATE']);
+  assert.deepEqual(await codes(onDeny, { [E]: floor(`{ ${time} }`) }), []);
 });

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { checkFlowText, loadFolder, type Catalog, type Finding } from '../../src/policy/index.js';
+import { longestName } from '../../src/model/limits.js';
+import { longestPrincipalId } from '../../src/model/principal.js';
 import { shipped } from './documents.js';
 
 // Names are compared character by character and read by eye: one that looks like another is refused where it is written.
@@ -85,6 +87,14 @@ for (const [place, document] of Object.entries(inFlows))
           name,
         );
     });
+    test('is refused, for it is longer than the store takes', () => {
+      if (dataKeys.includes(place)) return;
+      const tooLong = errorsOf(document('ü'.repeat(longestName + 1)));
+      assert.ok(
+        tooLong.some(({ message }) => /is longer than 200 characters|128 characters/.test(message)),
+        JSON.stringify(tooLong),
+      );
+    });
     const refused = { ...odd, ...(dataKeys.includes(place) ? {} : oddSpaces) };
     for (const [why, name] of Object.entries(refused))
       test(`is refused, for it ${why}`, () => {
@@ -128,6 +138,8 @@ describe('a folder with such a name', () => {
     test(`does not load, and says so: ${place}`, async () => {
       const right = await load(files('prüfer'));
       assert.equal(right.status, 'loaded', JSON.stringify(right));
+      const tooLong = await load(files('ü'.repeat(longestPrincipalId + 1)));
+      assert.match(JSON.stringify(tooLong), /is longer than (200|355) characters/);
       for (const [why, name] of Object.entries({ ...odd, ...oddSpaces })) {
         const wrong = await load(files(name));
         assert.equal(wrong.status, 'invalid', why);

@@ -39,6 +39,7 @@ describe('what one set of policies had and the next has no more', () => {
     ['live: requireTiers', { requireTiers: false }],
     ['live: refuseWarnings', { refuseWarnings: false }],
     ['live: no batches of irreversible', { batchIrreversible: true }],
+    ['live: gateTimeout', { gateTimeoutMs: 1_001 }],
   ];
   for (const [name, loosened] of rules) {
     const looser = [{ ...strict, ...loosened }];

@@ -28,6 +28,8 @@ async function told(files: Readonly<Record<string, string>>): Promise<readonly s
 const connection = (target: object): Promise<readonly string[]> =>
   told({ 'connections.yaml': JSON.stringify({ connections: { one: target } }) });
 const hex = 'a7f4c2e9d1b80365'.repeat(4);
+/** As Azure makes it for a function. */
+const functionKey = 'Zq7kxLm9Tr4wvPq2Zq7kxLm9Tr4wvPq2Zq7kxLm9AzFuTr4wvPq2==';
 
 describe('an argument that may be a credential is told', () => {
   const suspected: readonly (readonly [args: readonly string[], at: number])[] = [
@@ -42,6 +44,10 @@ describe('an argument that may be a credential is told', () => {
     [['--db', 'jdbc:postgresql://h/db?password=Zq7kxLm9&user=app'], 1],
     [['--db', 'host=h user=app password=Zq7kxLm9'], 1],
     [[`{"apiKey": "${hex}"}`], 0],
+    [[`{"Authorization": "Bearer ${hex}"}`], 0],
+    [[`--env=HEADERS={\\"Authorization\\": \\"Bearer ${hex}\\"}`], 0],
+    [['--db', 'password=Zq7kxLm9 host=h user=app'], 1],
+    [['mcp-remote', `https://x.example/sse?code=${functionKey}`], 1],
   ];
   for (const [args, at] of suspected)
     test(args.join(' '), async () => {
@@ -68,6 +74,7 @@ describe('an argument that may be a credential is told', () => {
       ['--token', '--verbose-as-can-be-2024'],
       ['--header', 'Authorization: Bearer ${TOKEN}'],
       ['--header', 'Authorization:${AUTH_HEADER}'],
+      ['{"Authorization": "Bearer ${TOKEN}"}', 'docs?path=Docs/Invoices2024/AcmeCompanyReportsOfTheYear'],
       ['--api-key=$API_KEY', '--password-file=/run/secrets/db1', '--token', '/run/secrets/token1'],
       [
         '--password',
@@ -106,12 +113,26 @@ test('a variable or a header is told by its name, and by what a list in it names
     CONNECTION_STRING: 'Server=tcp:db,1433;User ID=app;Password=Zq7kxLm9',
     STORAGE: `DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=${hex.slice(0, 40)}==`,
     JDBC_URL: 'jdbc:sqlserver://h:1433;user=sa;password=Zq7kxLm9',
+    OPENAPI_MCP_HEADERS: `{"Authorization": "Bearer ntn_${hex.slice(0, 32)}", "Notion-Version": "2022-06-28"}`,
+    OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer ${hex.slice(0, 32)}`,
+    MAPS: 'https://maps.example/api?key=AIzaSyZq7kxLm9Tr4wvPq2Zq7kxLm9Tr4wvPq',
     BUS: `Endpoint=sb://acme.example/;SharedAccessSignature=sv=1&sig=Zq7kxLm9%2Fx`,
     PATTERN: 'a-compatible-2024',
     DATABASE: 'Server=db;Database=invoices2024;Encrypt=true',
+    LIBPQ: 'host=h password=env user=accounts2024',
+    PAGE: 'https://x.example/?tenant=0f8fad5b-d9cb-469f-a165-70867728950e&next=https%3A%2F%2Fx.example%2FInvoices2024',
   };
   const found = await connection({ kind: 'cli', command: 'x', env });
-  const at = ['ADO_PAT', 'CONNECTION_STRING', 'STORAGE', 'JDBC_URL', 'BUS'];
+  const at = [
+    'ADO_PAT',
+    'CONNECTION_STRING',
+    'STORAGE',
+    'JDBC_URL',
+    'BUS',
+    'MAPS',
+    'OPENAPI_MCP_HEADERS',
+    'OTEL_EXPORTER_OTLP_HEADERS',
+  ];
   assert.deepEqual(
     found.map((one) => one.split(' ').slice(0, 2).join(' ')).sort(),
     at.map((name) => `SECRET_SUSPECTED /connections/one/env/${name}`).sort(),
@@ -157,7 +178,8 @@ describe('an address that may hold a credential is told, and loads', () => {
 });
 
 test('a long text is looked through once: with the square of it this does not end', () => {
-  for (const text of ['token=', 'a:', '-', 'a.', 'a"', 'token: x ', 'a', ' ', '=', "password='", 'token= '])
+  const begun = ['token=', 'a:', '-', 'a.', 'a"', 'token: x ', 'a', ' ', '=', "password='", 'token= '];
+  for (const text of [...begun, '?a=', '&a=b', 'token=x y', 'token=\\"', ' %a%', '$ '])
     for (const long of [text.repeat(50_000), `token=${text.repeat(50_000)}`]) {
       assert.notEqual(writtenCredential(null, long), 'credential');
       assert.equal(isSuspectAddress(long), writtenCredential(null, long) !== 'none');

@@ -60,10 +60,8 @@ function* steps(protocol: Protocol, world: World): Generator<Move> {
     yield applied(protocol, world, first, 'the history has the step');
     return;
   }
-  // A step that runs again may find fewer arrivals or more: signals come in any grouping.
-  const sizes = world.queue.length > 1 ? [1, world.queue.length] : [world.queue.length];
-  for (const size of sizes) {
-    if (size === 0) continue;
+  // Signals come in any grouping: a step that runs again may find fewer arrivals or more.
+  for (let size = 1; size <= world.queue.length; size += 1) {
     const batch = world.queue.slice(0, size);
     if (first === undefined || !protocol.remembersSteps) yield checked(protocol, world, batch);
     else if (first.by === 'step') yield again(world, batch, first);

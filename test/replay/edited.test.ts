@@ -32,6 +32,21 @@ const stepResults = (history: History): Payload[] =>
   eventsOf(history)
     .flatMap((event) => event.markerRecordedEventAttributes?.details?.['result']?.payloads ?? [])
     .reverse();
+const startInputs = (history: History): Payload[] =>
+  eventsOf(history).flatMap((event) => event.workflowExecutionStartedEventAttributes?.input?.payloads ?? []);
+/** The input of the workflow, with one value of its start's bell replaced. */
+const editStart =
+  (name: string, value: string) =>
+  (history: History): void => {
+    const [payload] = startInputs(history);
+    const { start } = JSON.parse(Buffer.from(payload?.data ?? []).toString('utf8')) as { start: object };
+    edit(startInputs(history), 'start', { ...start, [name]: value });
+  };
+/** The input of the workflow, as if another history had left this to it. */
+const carry =
+  (carried: object) =>
+  (history: History): void =>
+    edit(startInputs(history), 'carried', carried);
 const bells = (history: History): Payload[] =>
   eventsOf(history).flatMap((event) => event.workflowExecutionSignaledEventAttributes?.input?.payloads ?? []);
 
@@ -149,11 +164,73 @@ describe('a replay', () => {
     ['state', 'elsewhere'],
     ['runStatus', 'stuck'],
     ['version', 99],
+    ['wakeAt', 1_800_000_000_000],
+    ['execution', { action: 'act_00000000000000000000000000000000', timeoutMs: 30_000 }],
+    ['cancelling', true],
+    ['rev', 99],
   ] as const)
     it(`says that a step of the history is not the store's: \`${name}\``, async () => {
       const names = await failing((history) => edit(stepResults(history), name, value));
       assert.ok(names.includes('steps'), names.join());
     });
+
+  it('says that a step of the history goes on from another past, which the store knows nothing of', async () => {
+    const first = (history: History): Payload[] => stepResults(history).slice(-1);
+    const names = await failing((history) => edit(first(history), 'isForked', true));
+    assert.ok(names.includes('steps'), names.join());
+  });
+
+  it('says that an activity of the history has another input than the kernel gives it', async () => {
+    const inputs = (history: History): Payload[] =>
+      eventsOf(history).flatMap((event) => event.activityTaskScheduledEventAttributes?.input?.payloads ?? []);
+    for (const name of ['run', 'action'])
+      assert.deepEqual(await failing((history) => edit(inputs(history), name, 'another')), ['kernel']);
+  });
+
+  it('says that a timer of the history is of another length than the kernel sets', async () => {
+    const names = await failing((history) => {
+      const set = eventsOf(history).find((event) => event.timerStartedEventAttributes);
+      const { startToFireTimeout: length } = set?.timerStartedEventAttributes ?? {};
+      assert.ok(length?.seconds);
+      length.seconds = length.seconds.add(1);
+    });
+    assert.deepEqual(names, ['kernel']);
+  });
+
+  it("says that the start's bell is of no message", async () => {
+    for (const [name, value] of [
+      ['digest', 'sha256:another'],
+      ['id', 'msg_00000000000000000000000000000000'],
+    ] as const)
+      assert.deepEqual(await failing(editStart(name, value)), ['messages']);
+  });
+
+  it('says that what one history has left to the next is not what the store has', async () => {
+    const left = {
+      rev: 1,
+      digest: 'sha256:another',
+      head: '',
+      state: '',
+      status: 'running',
+      version: 0,
+      wakeAt: null,
+    };
+    assert.ok((await failing(carry({ ...left, dropped: false }))).includes('steps'));
+    const forged = { id: 'msg_another', kind: 'cancel', digest: 'sha256:d', keyId: 'k', signature: 's' };
+    const names = await failing(carry({ ...left, dropped: true, bells: [forged], unread: false }));
+    assert.ok(names.includes('messages'), names.join());
+  });
+
+  it('says that a decision came without its bell', async () => {
+    const names = await failing((history) => {
+      for (const { workflowExecutionSignaledEventAttributes: signal } of eventsOf(history)) {
+        if (signal?.signalName !== 'decide') continue;
+        signal.signalName = 'wake';
+        signal.input = null;
+      }
+    });
+    assert.deepEqual(names, ['messages']);
+  });
 
   it('says that a bell of the history is of no message', async () => {
     const names = await failing((history) => edit(bells(history), 'digest', 'sha256:another'));

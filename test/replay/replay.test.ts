@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { historyFromJSON, type History } from '@temporalio/common/lib/proto-utils.js';
 import { DefaultLogger, Runtime, Worker, bundleWorkflowCode } from '@temporalio/worker';
+import { replayHistory } from '../../src/client/replay-history.js';
 import { kernelVersion, oldestKernelVersion } from '../../src/workflows/versions.js';
 import { projectRoot } from '../../testing/paths.js';
 import { temporaryFolder } from '../../testing/servers.js';
@@ -34,6 +35,13 @@ async function replay(file: string, codePath: string): Promise<void> {
   await Worker.runReplayHistory(options, history, run);
 }
 
+/** As the replay check does it. */
+async function check(file: string, bundle: string): Promise<string | null> {
+  const json = JSON.parse(readFileSync(join(folder, file), 'utf8')) as unknown;
+  const { workflowId } = recorded(file).events?.[0]?.workflowExecutionStartedEventAttributes ?? {};
+  return replayHistory(bundle, workflowId ?? '', json);
+}
+
 describe('recorded histories', () => {
   const changed = temporaryFolder('changed-kernel');
   before(() => {
@@ -49,7 +57,9 @@ describe('recorded histories', () => {
   });
 
   for (const file of files)
-    it(`replay on this build: ${file}`, () => replay(file, join(dist, 'workflow-bundle.js')));
+    it(`replay on this build, with the inputs and the timers that they had: ${file}`, async () => {
+      assert.equal(await check(file, join(dist, 'workflow-bundle.js')), null);
+    });
 
   /** The built workflows with one text replaced, bundled as scripts/build.mjs does. */
   async function bundleChanged(name: string, file: string, from: string, to: string): Promise<string> {
@@ -63,6 +73,7 @@ describe('recorded histories', () => {
     const { code } = await bundleWorkflowCode({
       workflowsPath: join(workflows, 'index.js'),
       payloadConverterPath: join(workflows, 'payload-converter.js'),
+      workflowInterceptorModules: [join(workflows, 'telling.js')],
       logger: new DefaultLogger('ERROR'),
     });
     const bundle = join(changed, `${name}.js`);
@@ -92,6 +103,30 @@ describe('recorded histories', () => {
     assert.ok(armed.length > 5);
     for (const file of armed)
       await assert.rejects(replay(file, bundle), DeterminismViolationError, `${file} replayed`);
+  });
+
+  it('fail on a kernel whose timers or inputs are others', async () => {
+    const file = 'kernel-4-payment-approved.json';
+    const longer = await bundleChanged(
+      'longer',
+      'timer.js',
+      'Math.max(at - ports.now(),',
+      'Math.max(at + 1 - ports.now(),',
+    );
+    assert.match(
+      (await check(file, longer)) ?? '',
+      /^event \d+: a timer of another length than the kernel sets/u,
+    );
+    const other = await bundleChanged(
+      'other',
+      'kernel.js',
+      'run: memory.ports.run, action',
+      "run: 'another', action",
+    );
+    assert.match(
+      (await check(file, other)) ?? '',
+      /^event \d+: an activity with another input than the kernel/u,
+    );
   });
 
   it('fail on a kernel that takes what one step was given for all that a replay brings at once', async () => {

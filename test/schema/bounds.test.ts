@@ -462,6 +462,24 @@ describe('a schema', () => {
     assert.equal(compiled.unfilled.length, 122);
   });
 
+  it('makes no more code for a default that does not fit, however many references alike lead to it', () => {
+    const d = { type: 'object', required: ['x'], properties: { x: { type: 'string' } } };
+    const referring = (count: number, definition: JsonObject, more: JsonObject): JsonObject => ({
+      type: 'object',
+      $defs: { d: definition },
+      properties: Object.fromEntries(times(count, (index) => [`c${index}`, { $ref: '#/$defs/d', ...more }])),
+    });
+    const inner = { type: 'object', properties: { x: { type: 'string', minLength: 2 } } };
+    for (const more of [{}, inner]) {
+      const forDefault = (count: number): number =>
+        timesCounted(referring(count, { ...d, default: {} }, more)) - timesCounted(referring(count, d, more));
+      assert.equal(forDefault(140), forDefault(110));
+      const compiled = compileSchema(referring(140, { ...d, default: {} }, more));
+      assert.ok(compiled.status === 'ok');
+      assert.equal(compiled.unfilled.length, 140);
+    }
+  });
+
   it('whose references lead from one part of it into the other does not compile where that makes too much of it', () => {
     const step = '/properties/p';
     const inner = times(60, () => 0).reduce<JsonObject>(
@@ -534,6 +552,38 @@ describe('dialects', () => {
     assert.ok(compiled.status === 'ok', JSON.stringify(compiled));
     assert.equal(compiled.validate({ name: '' }).status, 'invalid');
     assert.equal(compiled.validate({ name: 'n' }).status, 'valid');
+  });
+
+  it('of draft-07 nothing is taken that it passes over and 2020-12 asks for', () => {
+    const definitions = { name: { type: 'string' } };
+    const of = (name: Json, more: JsonObject = {}): string => {
+      const compiled = compileSchema({
+        ...{ $schema: draft7, definitions, type: 'object', properties: { name } },
+        ...more,
+      });
+      return compiled.status === 'invalid' ? compiled.message : '';
+    };
+    const $ref = '#/definitions/name';
+    assert.match(
+      of({ $ref, maxLength: 3 }),
+      /`\/properties\/name` has `maxLength` beside a `\$ref`.*`allOf`/,
+    );
+    assert.match(of({ not: { $ref, type: 'number' } }), /has `type` beside a `\$ref`/);
+    assert.match(
+      of({}, { unevaluatedProperties: false }),
+      /the schema has `unevaluatedProperties`, which draft-07/,
+    );
+    assert.match(of({ prefixItems: [{}] }), /has `prefixItems`, which draft-07 passes over/);
+    for (const name of [
+      { allOf: [{ $ref }], type: 'string', maxLength: 3 },
+      { $ref, description: 'whose', default: 'a' },
+    ])
+      assert.equal(
+        compileSchema({ $schema: draft7, definitions, type: 'object', properties: { name } }).status,
+        'ok',
+      );
+    const properties = { name: { $ref, type: 'string', maxLength: 3 } };
+    assert.equal(compileSchema({ definitions, type: 'object', properties }).status, 'ok');
   });
 
   it('what is not taken is said, with what to write', () => {

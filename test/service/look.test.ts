@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, it } from 'node:test';
 import type { Pool } from '../../src/db/index.js';
 import { asTheyStand } from '../../src/service/approvals/look.js';
+import type { Reader } from '../../src/service/runs/body.js';
 import type { ApprovalRow } from '../../src/store/approvals.js';
 
 interface Store {
@@ -51,6 +52,11 @@ function rowsOf(runs: Readonly<Record<string, readonly string[]>>): ApprovalRow[
   );
 }
 
+const readerOf = ({ pool }: Store, id: string): Reader => ({
+  deps: { pool },
+  principal: { id, kind: 'human', roles: [], permissions: [] },
+});
+
 const named = (prefix: string, count: number): string[] =>
   Array.from({ length: count }, (_, n) => `${prefix}${n}`);
 
@@ -58,7 +64,7 @@ describe('approvals as their runs have them', () => {
   it('cost one reading of each run, however many of its approvals are asked for', async () => {
     const runs = { long: named('a', 95), other: named('b', 3) };
     const store = storeOf(runs);
-    const found = await asTheyStand({ pool: store.pool }, rowsOf(runs));
+    const found = await asTheyStand(readerOf(store, 'ann'), rowsOf(runs));
     assert.deepEqual(
       found.map(({ row, state }) => [row.id, row.status, row.roles, state?.id]),
       [...runs.long, ...runs.other].map((id) => [id, 'escalated', ['of the run'], id]),
@@ -71,7 +77,9 @@ describe('approvals as their runs have them', () => {
       Object.fromEntries(named(list, 5).map((run) => [run, [`${run}-approval`]])),
     );
     const store = storeOf(Object.assign({}, ...lists) as Record<string, readonly string[]>);
-    const found = await Promise.all(lists.map((list) => asTheyStand({ pool: store.pool }, rowsOf(list))));
+    const found = await Promise.all(
+      lists.map((list, n) => asTheyStand(readerOf(store, `colleague ${n}`), rowsOf(list))),
+    );
     assert.equal(found.flat().length, 150);
     assert.ok(found.flat().every(({ state }) => state !== null));
     assert.equal(store.mostHeld(), 8);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { approvalsQuery } from '../../src/model/api.js';
 import type { Caller } from '../../src/service/caller.js';
 import { listInbox } from '../../src/service/inbox/inbox.js';
@@ -75,7 +76,28 @@ describe('what a page of the inbox asks of the store', () => {
     await pool.query('update approval set state_at = updated_at');
   });
 
-  it('waits for no list of another principal, however many those are', async () => {
+  const first = approvalsQuery.parse({ limit: '1' });
+
+  /** Lists that read from the store, or wait until they may. */
+  async function beginLists(callers: readonly Caller[]): Promise<ReturnType<typeof listInbox>[]> {
+    const begun: Promise<void>[] = [];
+    const lists = callers.map((caller) => {
+      const { policies } = caller.deps;
+      let begin = (): void => undefined;
+      begun.push(new Promise((resolve) => (begin = resolve)));
+      const policySet: typeof policies.policySet = async () => {
+        const found = await policies.policySet();
+        begin();
+        return found;
+      };
+      return listInbox({ ...caller, deps: { ...caller.deps, policies: { ...policies, policySet } } }, first);
+    });
+    await Promise.all(begun);
+    await setImmediate();
+    return lists;
+  }
+
+  it('waits for no list of another principal, however many those are', { timeout: 60_000 }, async () => {
     const { pool } = ground.database;
     const [finance, agent] = await Promise.all(['finance', 'agent'].map((name) => callerOf(ground, name)));
     assert.ok(finance !== undefined && agent !== undefined);
@@ -83,13 +105,32 @@ describe('what a page of the inbox asks of the store', () => {
     const opened = new Promise<void>((resolve) => (open = resolve));
     const ask = pool.query.bind(pool) as (...args: unknown[]) => Promise<unknown>;
     const slow = { query: (...args: unknown[]) => opened.then(() => ask(...args)) } as unknown as typeof pool;
-    const query = approvalsQuery.parse({ limit: '1' });
-    const held = Array.from({ length: 10 }, () =>
-      listInbox({ ...agent, deps: { ...agent.deps, pool: slow } }, query),
-    );
-    assert.equal(taken(await listInbox(finance, query)).data.length, 1);
+    const one = { ...agent, deps: { ...agent.deps, pool: slow } };
+    const held = await beginLists(Array.from({ length: 10 }, () => one));
+    assert.equal(taken(await listInbox(finance, first)).data.length, 1);
     open();
     for (const page of await Promise.all(held)) taken(page);
+  });
+
+  it('waits for no list for whose rows documents of runs are read', { timeout: 60_000 }, async () => {
+    const { pool } = ground.database;
+    await pool.query('update approval set state_at = null');
+    const finance = await callerOf(ground, 'finance');
+    let open = (): void => undefined;
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    const ask = pool.query.bind(pool) as (...args: unknown[]) => Promise<unknown>;
+    const query = (text: string, values: unknown): Promise<unknown> =>
+      /\br\.doc\b/.test(text) ? opened.then(() => ask(text, values)) : ask(text, values);
+    const deps = { ...finance.deps, pool: { query } as unknown as typeof pool };
+    // More than read rows at a time, and fewer than read documents.
+    const colleague = (n: number): Caller => ({
+      ...{ ...finance, principal: { ...finance.principal, id: `colleague ${n}` }, deps },
+    });
+    const held = await beginLists(Array.from({ length: 7 }, (_, n) => colleague(n)));
+    assert.equal(taken(await listInbox(finance, first)).data.length, 1);
+    open();
+    for (const page of await Promise.all(held)) assert.equal(taken(page).data.length, 1);
+    await pool.query('update approval set state_at = updated_at');
   });
 
   it('is no document of a run', async () => {

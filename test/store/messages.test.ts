@@ -9,7 +9,7 @@ import {
   countBell,
   countUnanswered,
   countUndeliveredMessages,
-  digestsOfMessages,
+  bellsOfMessages,
   dueMessages,
   foreignMessages,
   getMessage,
@@ -102,7 +102,7 @@ describe('a message', () => {
     );
     assert.deepEqual([...(await foreignMessages(database.pool, run, asked))], [foreign]);
     assert.deepEqual(
-      [...(await digestsOfMessages(database.pool, run))],
+      (await bellsOfMessages(database.pool, run)).map(({ id, digest }) => [id, digest]),
       ids.map((id) => [id, 'sha256:d']),
     );
   });

@@ -2,6 +2,7 @@ import { giveUp } from '../../engine/index.js';
 import type { GivingUp } from '../../engine/run/give-up.js';
 import type { Plan } from '../../engine/plan.js';
 import { closedStatuses, type Answer, type Problem, type RunState } from '../../engine/state.js';
+import { fingerprintOf } from '../../auth/index.js';
 import { isUnavailable, storeTime, withTransaction, type Tx } from '../../db/index.js';
 import { mostWaiting } from '../../model/limits.js';
 import { documentOf } from '../../store/document.js';
@@ -15,7 +16,7 @@ import type { ActivityDeps } from '../deps.js';
 import { runWithoutValues, isAsWritten, type LoadedRun } from './document.js';
 import { sha256 } from './kit.js';
 import { persistStep, type StoredStep } from './persist.js';
-import { fingerprintOf, repeatLastStep } from './stored-step.js';
+import { repeatLastStep } from './stored-step.js';
 import type { StepInput, StepResult, Stepped } from '../types.js';
 
 // What happens to a run whose step fails in our own code, or whose store and history disagree.

@@ -18,7 +18,6 @@ import type { Tx } from '../../db/index.js';
 import { putGrant, upsertAction } from '../../store/actions.js';
 import { clearApprovalStates, upsertApproval } from '../../store/approvals.js';
 import { settleDecision } from '../../store/decisions.js';
-import { documentOf, stateWithoutValues } from '../../store/document.js';
 import { putEvidence } from '../../store/evidence.js';
 import { answerMessage, markTaken } from '../../store/messages.js';
 import { putStep, updateRun, type RunRow } from '../../store/runs.js';
@@ -270,26 +269,4 @@ async function recordFacts(deps: ActivityDeps, tx: Tx, step: Step): Promise<stri
 function closingIndex(facts: readonly Fact[]): number {
   const at = facts.findIndex(({ type }) => closesRun(type));
   return at === -1 ? facts.length - 1 : at;
-}
-
-/** The result of the run's last step, from its row and document. */
-export function resultOf(row: RunRow, step: { readonly head: string }): Stepped {
-  const state = documentOf(row);
-  if (state === null || row.docDigest === null) throw new Error(`run ${row.id} has taken no step`);
-  const bare = stateWithoutValues(state);
-  return {
-    status: 'stepped',
-    rev: row.rev,
-    digest: row.docDigest,
-    head: step.head,
-    state: row.state,
-    runStatus: state.status,
-    version: row.version,
-    wakeAt: wakeTime(bare),
-    execution: executionOf(bare),
-    cancelling: bare.cancelRequested !== null,
-    given: 0,
-    left: [],
-    isForked: false,
-  };
 }

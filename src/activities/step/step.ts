@@ -4,6 +4,7 @@ import { initialRun, unstarted } from '../../engine/index.js';
 import { sameJson } from '../../model/canonical.js';
 import { makeTurns } from '../../model/give-way.js';
 import { startMessageId } from '../../model/derived-ids.js';
+import { fingerprintOf } from '../../auth/index.js';
 import {
   isUnavailable,
   settleTogether,
@@ -32,7 +33,7 @@ import {
 } from './giving-up.js';
 import { showProblemOf, persistStep } from './persist.js';
 import { loadKit } from './rights.js';
-import { repeatStoredStep, fingerprintOf, repeatLastStep } from './stored-step.js';
+import { repeatStoredStep, repeatLastStep } from './stored-step.js';
 import type { StepInput, StepResult } from '../types.js';
 
 /** How long a step waits for a store that is away; after that the kernel waits, in its history. */

@@ -1,8 +1,8 @@
 import type { Tx } from '../../db/index.js';
 import { getStep, type RunRow } from '../../store/runs.js';
-import { sha256 } from './kit.js';
-import { resultOf, type StoredStep } from './persist.js';
-import type { Arrival, StepInput, StepResult, Stepped } from '../types.js';
+import { fingerprintOf } from '../../auth/index.js';
+import type { StoredStep } from './persist.js';
+import type { StepInput, StepResult, Stepped } from '../types.js';
 
 // What a step has returned, for when it is asked again.
 
@@ -19,11 +19,10 @@ export function repeatStoredStep(eventKey: string, text: string, { arrivals }: S
   return { ...result, left };
 }
 
-export const fingerprintOf = (arrival: Arrival): string => sha256(JSON.stringify(arrival));
-
-/** The result of the run's last step, for one that changed nothing. */
+/** The result of the run's last step, word by word, for one that changed nothing. */
 export async function repeatLastStep(tx: Tx, row: RunRow): Promise<Stepped> {
   const last = await getStep(tx, row.id, row.rev);
   if (last === null) throw new Error(`step ${row.rev} of run ${row.id} is not in the store`);
-  return resultOf(row, last);
+  const { result } = JSON.parse(last.result) as StoredStep;
+  return { ...result, given: 0, left: [], isForked: false };
 }

@@ -63,6 +63,8 @@ export interface Call {
   held: Caller['held'];
   readonly trail: Trail;
   replayed: boolean;
+  /** The status of what was done, which its caller may not be told of any more. */
+  withheld: number | null;
   /** So many facts of the trail are on record already. */
   recordedFacts: number;
 }

@@ -26,8 +26,8 @@ export async function recordCall(call: Call, route: Route, reply: Reply, started
       method: call.request.method ?? '',
       route: route.path,
       status: isGone ? clientGone : answered,
-      // What was done is done, although nobody was there to hear of it.
-      ...(isGone ? { answer: answered } : {}),
+      // What was done is done, although nobody was there to hear of it, or might hear of it any more.
+      ...(isGone || call.withheld !== null ? { answer: call.withheld ?? answered } : {}),
       ...(code === null ? {} : { code }),
       requestId: call.requestId,
       durationMs: Math.round(performance.now() - startedAt),
@@ -98,11 +98,12 @@ function anonymousCall(call: Call, facts: readonly CallFact[]): AnonymousCall | 
   };
 }
 
-/** A refusal that nobody has recorded more exactly. */
+/** A refusal that nobody has recorded more exactly. What is done and may not be told is none. */
 function refusals(call: Call, route: Route, reply: Reply): CallFact[] {
   const code = codeOf(reply);
   if (
     code === null ||
+    call.withheld !== null ||
     call.trail.recordedByRun ||
     call.trail.facts.some(({ type, data }) => refusing.includes(type) || data.code === code)
   )

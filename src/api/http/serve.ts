@@ -67,6 +67,7 @@ function newCall(deps: ApiDeps, request: IncomingMessage): Call {
     held: null,
     trail: newTrail(),
     replayed: false,
+    withheld: null,
     recordedFacts: 0,
   };
 }
@@ -124,9 +125,15 @@ async function toldNow(
   if (reply.kind === 'problem' && reply.code === 'UNAUTHENTICATED') return reply;
   const now = { ...call };
   const denied = await authenticate(now);
-  if (denied !== null)
-    return { ...denied, detail: endOf(call, 'your credential is not valid any more', route.idempotent) };
-  return route.idempotent ? withheld(now, route, arrived, raw, reply) : (notPermitted(now, route) ?? reply);
+  const told =
+    denied !== null
+      ? { ...denied, detail: 'your credential is not valid any more' }
+      : route.idempotent
+        ? await withheld(now, route, arrived, raw, reply)
+        : (notPermitted(now, route) ?? reply);
+  if (told === reply || told.kind !== 'problem') return told;
+  if (reply.kind === 'answer') call.withheld = reply.status;
+  return { ...told, detail: endOf(call, told.detail, route.idempotent) };
 }
 
 const json = 'application/json; charset=utf-8';

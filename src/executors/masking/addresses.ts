@@ -1,5 +1,5 @@
 import { readableText } from './decode.js';
-import { isSetting, isTold, isToken, userSecrets } from './setting-names.js';
+import { isSetting, isToken, toldIn, userSecrets } from './setting-names.js';
 
 // What stands in an address as a secret: `scheme://user:password@host/token?sig=signature`, as it is written there and as a
 // target reads it.
@@ -60,10 +60,12 @@ function segmentsOf(path: string): string[] {
 }
 
 function valuesOf(query: string): string[] {
-  return query.split(/[?#&;]/).flatMap((pair) => {
+  const pairs = query.split(/[?#&;]/).map((pair) => {
     const [, name = '', value = ''] = /^(?:([^=]*)=)?(.*)$/s.exec(pair) ?? [];
-    return isTold(name, value) || isPlainAddress(name, value) ? [] : [value];
+    return { name, value };
   });
+  const isTold = toldIn(pairs);
+  return pairs.flatMap((pair) => (isTold(pair) || isPlainAddress(pair.name, pair.value) ? [] : [pair.value]));
 }
 
 /** Of a setting, and nothing else in it, escaped as it has to be there. */

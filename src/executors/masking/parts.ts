@@ -11,7 +11,8 @@ import {
   isSecretName,
   isSetting,
   isToken,
-  isTold,
+  isUser,
+  toldIn,
   userSecrets,
 } from './setting-names.js';
 import { settingLists } from './settings.js';
@@ -156,9 +157,13 @@ function* settingsIn(text: string): Steps<string[] | null> {
   if (found.length === 0) return null;
   // Most ways to read it find the same.
   const all = [...new Map(found.flat().map((one) => [JSON.stringify(one), one])).values()];
+  const isTold = toldIn(all);
   // What has no name is one word.
-  const hidden = all.filter(({ name, value }) => name !== '' && !isTold(name, value));
-  return [...(yield* ofEach(all, (one) => namedParts(one))), ...(yield* ofEach(hidden, innerParts))];
+  const hidden = all.filter((one) => one.name !== '' && !isTold(one));
+  return [
+    ...(yield* ofEach(all, (one) => (isTold(one) ? toldParts(one) : namedParts(one)))),
+    ...(yield* ofEach(hidden, innerParts)),
+  ];
 }
 
 /** Of a value that is JSON, a list or several words: under a name that nobody knows, a target may tell one of them. */
@@ -177,13 +182,16 @@ function tokensIn(word: string): string[] {
   return word.includes('://') ? [] : word.split(/(?::-|[:/&=])+/).filter(isToken);
 }
 
+function toldParts({ name, value }: Leaf): string[] {
+  return addressSecrets(value, isPublicAddress(name));
+}
+
 /** `inner`: what the value says that is a credential of its own. */
 function* namedParts({ name, value }: Leaf, inner: readonly string[] | null = null): Steps<string[]> {
-  if (isTold(name, value)) return addressSecrets(value, isPublicAddress(name));
   const bare = withoutLabels(value);
   const lines = bare.split(bare === value ? /\r?\n/ : /\s+/);
   // Their values may be several words, of which a target names one.
-  const words = isSecretName(name) ? bare.split(/[\s,]+/) : [];
+  const words = isSecretName(name) || isUser(name) ? bare.split(/[\s,]+/) : [];
   const isList = value.includes('=') || /auth/i.test(name);
   return [
     ...(yield* ofEach([...new Set([value, ...lines, ...words])], valuesOf)),
@@ -194,10 +202,12 @@ function* namedParts({ name, value }: Leaf, inner: readonly string[] | null = nu
 /** Null: it is no JSON object or array. */
 function* credentialsIn(text: string): Steps<string[] | null> {
   if (!(text.startsWith('{') || text.startsWith('[')) || !isJson(text)) return null;
-  return yield* ofEach(leavesOf(text), leafParts);
+  const leaves = leavesOf(text);
+  const isTold = toldIn(leaves);
+  return yield* ofEach(leaves, (leaf) => leafParts(leaf, isTold(leaf)));
 }
 
-function* leafParts(leaf: Leaf): Steps<string[]> {
+function* leafParts(leaf: Leaf, isTold: boolean): Steps<string[]> {
   const inner = (yield* credentialsIn(leaf.value.trim())) ?? (yield* settingsIn(leaf.value));
-  return yield* namedParts(leaf, inner);
+  return isTold ? toldParts(leaf) : yield* namedParts(leaf, inner);
 }

@@ -1,3 +1,5 @@
+import type { Leaf } from './json-leaves.js';
+
 // Names whose values say where and how, and are no secrets: of a connection string, of a JSON credential, and of what stands
 // behind `?` in an address. What has another name may be a secret, whatever it is called.
 
@@ -21,11 +23,15 @@ const publicAddresses = namesOf(`
   authuri authurl tokenuri tokenurl authproviderx509certurl clientx509certurl issuer
 `);
 
+/** As whom somebody connects. */
+const users = namesOf(`
+  user userid uid username login loginname email clientemail
+`);
+
 const settings = namesOf(`
   db dbname databasename catalog schema port protocol instance service servicename failoverpartner replicaset virtualhost vhost
   accountendpoint blobendpoint queueendpoint tableendpoint fileendpoint endpointsuffix defaultendpointsprotocol entitypath
-  user userid uid username login loginname email clientemail role
-  encrypt trustservercertificate trustedconnection integratedsecurity persistsecurityinfo ssl tls sslmode usessl encryption
+  role encrypt trustservercertificate trustedconnection integratedsecurity persistsecurityinfo ssl tls sslmode usessl encryption
   timeout connecttimeout connectiontimeout commandtimeout logintimeout sockettimeout querytimeout keepalive keepalives heartbeat
   pooling poolsize maxpoolsize minpoolsize connectionlifetime enlist packetsize retrywrites readpreference transporttype
   multipleactiveresultsets marsconnection multisubnetfailover applicationintent targetsessionattrs authsource authmechanism
@@ -62,26 +68,56 @@ export function isPublicAddress(name: string): boolean {
   return publicAddresses.has(folded(name));
 }
 
+export function isUser(name: string): boolean {
+  return isAmong(users, name);
+}
+
 export function isSetting(name: string): boolean {
-  return isPlace(name) || isPublicAddress(name) || isAmong(settings, name);
+  return isPlace(name) || isPublicAddress(name) || isUser(name) || isAmong(settings, name);
 }
 
 /** A text of so many characters may be a secret under any name. */
 const secretLength = 16;
 
 /**
- * Is the value told as it is, but for what stands in an address as a secret? A list of its own and a comment may hold anything; and where only
- * the end of a name is known, so may what no word is and no number.
+ * Which values of a list are told as they are, but for what stands in an address as a secret. A user is not that may be the
+ * secret itself, or has a password behind it. A list of its own and a comment may hold anything; and where only the end of a
+ * name is known, so may what no word is and no number.
  */
-export function isTold(name: string, value: string): boolean {
+export function toldIn(list: readonly Leaf[]): (leaf: Leaf) => boolean {
+  const mayBeUser = saysNoPassword(list);
+  return ({ name, value }) =>
+    isTold(name, value) && !(isUser(name) && (!oneUser.test(value) || (mayBeUser && isToken(bare(value)))));
+}
+
+/** With nothing else that a password may stand behind. */
+const oneUser = /^["'{]?[\p{L}\p{N}._@+\\-]*["'}]?$/u;
+
+/** A password in it is too short for one, or nothing else in it is long enough. */
+function saysNoPassword(list: readonly Leaf[]): boolean {
+  const secrets = list.filter(({ name }) => !isSetting(name));
+  return secrets.some(isShortPassword) || !secrets.some(({ value }) => bare(value).length >= minLength);
+}
+
+/** An empty variable's line has no name: it may be base64. */
+function isShortPassword({ name, value }: Leaf): boolean {
+  if (name === '') return value.endsWith('=') && isSecretName(value);
+  return isSecretName(name) && bare(value).length < minLength;
+}
+
+function bare(value: string): string {
+  return value.replace(/^["'{]|["'}]$/g, '');
+}
+
+function isTold(name: string, value: string): boolean {
   if (!isSetting(name)) return false;
   if (/^https?:\/\/\S*$/i.test(value)) return true;
-  if (value.length >= secretLength || /[=#;]|\s\/\/|^\[|^\{.*:/s.test(value)) return false;
+  if (value.length >= secretLength || /[=#;]|\s\/\/|^\[|^\{.*:|:.*@/s.test(value)) return false;
   return isKnown(name) || !(value.includes(':') || (/\d/.test(value) && /\p{L}/u.test(value)));
 }
 
 function isKnown(name: string): boolean {
-  return [places, publicAddresses, settings].some((names) => names.has(folded(name)));
+  return [places, publicAddresses, users, settings].some((names) => names.has(folded(name)));
 }
 
 /** Words such as `invoices` or `v1` are none. */

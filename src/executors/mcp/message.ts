@@ -268,11 +268,24 @@ function textOf(blocks: readonly Json[]): string {
     .join('\0');
 }
 
-/** May a tool be given an argument that its schema does not name? Only a schema that says so may not. */
+/** Keywords that may keep out a name which `properties` has not. */
+const mayClose = [
+  ...[
+    'additionalProperties',
+    'unevaluatedProperties',
+    'propertyNames',
+    'maxProperties',
+    '$ref',
+    '$dynamicRef',
+  ],
+  ...['allOf', 'anyOf', 'oneOf', 'not', 'if', 'dependentSchemas', 'dependencies'],
+];
+
+/** May a tool be given this argument? Where its schema does not name it, only one that nothing closes takes it. */
 export function takesArgument(tool: Json, name: string): boolean {
   const schema = isObject(tool) ? tool['inputSchema'] : undefined;
   if (!isObject(schema)) return true;
-  const { properties, additionalProperties, unevaluatedProperties } = schema;
+  const { properties } = schema;
   if (isObject(properties) && Object.hasOwn(properties, name)) return true;
-  return additionalProperties !== false && unevaluatedProperties !== false;
+  return mayClose.every((key) => schema[key] === undefined || schema[key] === true);
 }

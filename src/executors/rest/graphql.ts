@@ -2,16 +2,37 @@
 
 /** `mutation` or `subscription` where a text is a document with such an operation, or has one in quotes or as a form's value. */
 export function operationIn(texts: readonly string[]): string | null {
-  for (const text of texts)
-    for (const document of [text, ...quotedIn(text), ...new URLSearchParams(text).values()]) {
-      const found = operationOf(document);
+  for (const text of texts) {
+    const whole = operationOf(text);
+    if (whole !== null) return whole;
+    for (const one of [...quotedIn(text), ...new URLSearchParams(text).values()]) {
+      const found = operationOf(one) ?? operationInJson(one, mostTexts);
       if (found !== null) return found;
     }
+  }
+  return null;
+}
+
+/** JSON in a text of JSON, so deep: a service hands a request on in it. */
+const mostTexts = 2;
+
+/** No document begins as JSON does, and what stands in its quotes is none. */
+const json = /^\s*(?:\[|\{\s*")/;
+
+function operationInJson(text: string, left: number): string | null {
+  if (left === 0 || !json.test(text)) return null;
+  for (const one of quotedIn(text)) {
+    const found = operationOf(one) ?? operationInJson(one, left - 1);
+    if (found !== null) return found;
+  }
   return null;
 }
 
 const word = /\w*/y;
 const comment = /[^\n\r]*/y;
+
+/** A definition of types may have no braces: any word in it may begin the next one. */
+const typeDefinition = /^(?:extend|schema|scalar|type|interface|union|enum|input|directive)$/;
 
 /** A definition begins where the document does and where the one before it ends; its first word says what it is. */
 function operationOf(document: string): string | null {
@@ -23,17 +44,22 @@ function operationOf(document: string): string | null {
     if (char === '#') at += runOf(comment, document, at).length - 1;
     else if (char === '"') at = endOf(document, at, document.startsWith('"""', at) ? '"""' : '"') - 1;
     else if ('({['.includes(char)) {
-      if (depth === 0 && char === '{' && (first === 'mutation' || first === 'subscription')) return first;
+      if (depth === 0 && char === '{' && isChange(first)) return first;
       depth += 1;
     } else if (')}]'.includes(char)) {
       depth -= 1;
       if (depth === 0 && char === '}') first = '';
-    } else if (depth === 0 && first === '') {
-      first = runOf(word, document, at);
-      at += Math.max(first.length - 1, 0);
+    } else if (depth === 0) {
+      const next = runOf(word, document, at);
+      if (first === '' || (typeDefinition.test(first) && isChange(next))) first = next;
+      at += Math.max(next.length - 1, 0);
     }
   }
   return null;
+}
+
+function isChange(first: string): boolean {
+  return first === 'mutation' || first === 'subscription';
 }
 
 function runOf(pattern: RegExp, text: string, at: number): string {

@@ -115,7 +115,11 @@ function wrongReference(shape: TargetShape): Misfit | null {
   ] as const)
     for (const [name, text] of Object.entries(held ?? {})) if (bad(text)) return wrong(key, name);
   const [meant] = keysOfWritten(shape, 'no reference');
-  if (meant !== undefined) return wrong(meant, meant.replace(/^(?:headers|env)\//, ''));
+  if (meant !== undefined) {
+    const name = meant.replace(/^(?:headers|env)\//, '');
+    const message = `\`${name}\` holds what is sent as it stands, a secret or no whole reference of a known kind: write \`env://NAME\` or \`secret://name\` and nothing else`;
+    return { ...wrong(meant, name), message };
+  }
   if (/^secret:\/\//i.test(shape.env?.['PATH'] ?? ''))
     return {
       ...wrong('env/PATH', 'PATH'),

@@ -10,9 +10,17 @@ export type Written = 'credential' | 'no reference' | 'perhaps' | 'none';
 const credentialName =
   /(?:authorization|cookie|token|secret|password|passwd|passphrase|credentials?|signature|(?:^|[-_])(?:pass|pwd|pat|sig)|(?:api|access|account|application|auth|private|secret|signing|subscription|functions)[-_.]?key)$/i;
 
-/** `Name: value`, `NAME=value`, `--name=value`, wherever in a text: in a list of settings, a query, JSON. A scheme is no value. */
-const named =
-  /(?<![\w.-])-{0,2}([a-z_][\w.-]{0,99})["']?\s?(?:=\s?|:\s?(?:[\w-]{1,20}\s)?)["']?(?=([^\s;&,"']{1,100}))/gi;
+/**
+ * `Name: value`, `NAME=value`, `--name=value`, wherever in a text: in a list of settings, a query, JSON, also where its quotes
+ * are escaped.
+ */
+const named = /(?<![\w.-])-{0,2}([a-z_][\w.-]{0,99})\\?["']?\s?[=:]/gi;
+
+/** The first word of a value, and the one behind it. */
+const value = /\s?\\?["']?((?:[^\s;&,"'\\]|\\(?!["'])){1,64})(?:\s([^\s;&,"'\\]{1,64}))?/y;
+
+/** A value behind `?` or `&` that is long enough for a key, such as `code=…` and `key=…`, whose names say nothing. */
+const queried = /[?&][\w.-]{1,100}=([\w-]{30,200}={0,2})(?=[&#\s"']|$)/g;
 
 /** As those who hand them out begin them, so that they are recognized. */
 const known =
@@ -21,8 +29,8 @@ const known =
 /** Half of one: `AWS_ACCESS_KEY_ID` is public. */
 const accessKey = /^A[KS]IA[A-Z0-9]{16}$/;
 
-/** Where a credential belongs: `env:NAME`, `secret:name`, `$NAME`, `${NAME}`, `${{ secrets.NAME }}`. */
-const meantAsReference = /(?:^|\s)(?:env|secret)s?:|\$\{{0,2}\s*[a-z_]/i;
+/** Where a credential belongs: `env:NAME`, `secret:name`, `$NAME`, `${NAME}`, `$(command)`, `{{ name }}`, `%NAME%`. */
+const meantAsReference = /(?:^|\s)(?:env|secret)s?:|\$\{{0,2}\s*[a-z_]|\$\(|\{\{|(?:^|\s)%\w+%$/i;
 
 /** `%s`, `%PASSWORD%`, `<password>`, `{password}` and what has a `$` in it are filled in. */
 const placeholder = /\$|^%(?:\w|\w+%|\(\w+\)\w)$|^[<{]/;
@@ -37,12 +45,28 @@ export function writtenCredential(name: string | null, text: string, isHeader = 
       return 'credential';
     if (looksLikeOne(text)) return 'perhaps';
   }
-  return hasNamedOne(text) ? 'perhaps' : 'none';
+  return hasNamedOne(text) || hasQueriedOne(text) ? 'perhaps' : 'none';
 }
 
 function hasNamedOne(text: string): boolean {
-  return [...text.matchAll(named)].some(
-    ([, name = '', value = '']) => credentialName.test(name) && looksLikeOne(value),
+  for (const found of text.matchAll(named)) {
+    if (!credentialName.test(found[1] ?? '')) continue;
+    value.lastIndex = found.index + found[0].length;
+    const [, first = '', second = ''] = value.exec(text) ?? [];
+    if (looksLikeOne(first) || (isScheme(first, second) && looksLikeOne(second))) return true;
+  }
+  return false;
+}
+
+/** What is behind it may be the next setting instead. */
+function isScheme(word: string, next: string): boolean {
+  return /^[\w-]{1,20}$/.test(word) && !/^[\w.-]+=[^=]/.test(next);
+}
+
+/** Words, dates, numbers and ids in hex have no such mixture. */
+function hasQueriedOne(text: string): boolean {
+  return [...text.matchAll(queried)].some(([, word = '']) =>
+    [/\d/, /[a-z]/, /[A-Z]/].every((kind) => kind.test(word)),
   );
 }
 

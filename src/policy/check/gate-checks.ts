@@ -23,7 +23,15 @@ export function checkGates(to: Compiling, plan: Plan, path: Path, pathOf: PathOf
       );
     for (const transition of state.transitions) {
       const at = pathOf(plan, path, state, transition);
-      warnNoWayOn(to, plan, transition, gatesOf(transition, { floors }), at);
+      const gates = gatesOf(transition, { floors });
+      warnNoWayOn(to, plan, transition, gates, at);
+      if (transition.onDeny !== null && gates.length === 0)
+        warn(
+          to,
+          'NOTHING_TO_DENY',
+          [...at, 'onDeny'],
+          `\`${transition.name}\` waits at no gate in \`${environment}\`, so nothing denies it and \`onDeny\` leads nowhere: give it a \`gate\`, or leave \`onDeny\` out`,
+        );
     }
   }
 }

@@ -138,15 +138,23 @@ function floorName(environment: string, { tiers, roles, queue, quorum, reason }:
   return [`${environment}: ${tiers.join(', ')} by ${who}`, ...asks].join(', ');
 }
 
-/** What an environment demands besides: a name and what it was. */
+type Rule = keyof Omit<EnvironmentEntry, 'name' | 'floors'>;
+
+/** What an environment demands besides floors: its name in `confirm`, and whether `now` holds back less than `old`. */
+const rules: Readonly<
+  Record<Rule, readonly [string, (old: EnvironmentEntry, now: EnvironmentEntry) => boolean]>
+> = {
+  requireTiers: ['requireTiers', (old, now) => old.requireTiers && !now.requireTiers],
+  refuseWarnings: ['refuseWarnings', (old, now) => old.refuseWarnings && !now.refuseWarnings],
+  gateTimeoutMs: ['gateTimeout', (old, now) => old.gateTimeoutMs < now.gateTimeoutMs],
+  batchIrreversible: [
+    'no batches of irreversible',
+    (old, now) => old.batchIrreversible !== true && now.batchIrreversible === true,
+  ],
+};
+
 function removedRules(old: EnvironmentEntry, now: EnvironmentEntry | undefined): readonly Removed[] {
   if (now === undefined) return [];
-  const gone = [
-    ...(old.requireTiers && !now.requireTiers ? ['requireTiers'] : []),
-    ...(old.refuseWarnings && !now.refuseWarnings ? ['refuseWarnings'] : []),
-    ...(old.batchIrreversible !== true && now.batchIrreversible === true
-      ? ['no batches of irreversible']
-      : []),
-  ];
-  return gone.map((rule) => ({ kind: 'rule', name: `${old.name}: ${rule}`, confirm: true }));
+  const gone = Object.values(rules).filter(([, isLooser]) => isLooser(old, now));
+  return gone.map(([name]) => ({ kind: 'rule', name: `${old.name}: ${name}`, confirm: true }));
 }

@@ -1,20 +1,23 @@
-import type { Plan, State, Transition } from '../../engine/plan.js';
+import { gatesOf } from '../../engine/gates/gates.js';
+import type { Floor, Plan, State, Transition } from '../../engine/plan.js';
+import { floorsOf } from '../../schema/kit.js';
 import { error, warn, type Compiling, type Path } from '../compile/context.js';
 
 // Where a flow's states lead. Every walk is linear in the transitions: a large flow is as welcome as a small one.
 
 const isDeterministic = (one: Transition): boolean => one.actor === 'deterministic';
 
-function targetsOf(state: State): readonly string[] {
+function targetsOf(state: State, floors: readonly Floor[]): readonly string[] {
   return state.transitions.flatMap((one) => [
     one.target,
     ...one.branches.map((branch) => branch.target),
-    ...(one.onDeny === null ? [] : [one.onDeny]),
+    ...(one.onDeny === null || gatesOf(one, { floors }).length === 0 ? [] : [one.onDeny]),
   ]);
 }
 
 export function checkGraph(to: Compiling, plan: Plan, path: Path): void {
-  const next = new Map(plan.states.map((state) => [state.name, targetsOf(state)]));
+  const floors = floorsOf(to.catalog.policySet, plan.environment ?? 'dev') ?? [];
+  const next = new Map(plan.states.map((state) => [state.name, targetsOf(state, floors)]));
   const starts = [plan.initialState, ...(plan.onTimeout === null ? [] : [plan.onTimeout.target])];
   // What leads to a state that does not exist is an error already, and may be meant to lead anywhere.
   const nowhere = [...starts, ...[...next.values()].flat()].filter((name) => !next.has(name));
@@ -72,7 +75,8 @@ function walk(from: readonly string[], next: ReadonlyMap<string, readonly string
 
 /** States that only the runtime leaves, and from which it gets to nothing but more of them: it never waits for anybody. */
 function checkDeterministicLoops(to: Compiling, plan: Plan, path: Path): readonly string[] {
-  const next = new Map(plan.states.map((state) => [state.name, targetsOf(state)]));
+  const floors = floorsOf(to.catalog.policySet, plan.environment ?? 'dev') ?? [];
+  const next = new Map(plan.states.map((state) => [state.name, targetsOf(state, floors)]));
   const driven = plan.states.filter(
     (one) => one.transitions.length > 0 && one.transitions.every(isDeterministic),
   );

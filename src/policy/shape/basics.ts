@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Json, JsonObject } from '../../model/json.js';
-import { mostRoles } from '../../model/limits.js';
+import { longestName, mostRoles } from '../../model/limits.js';
+import { longestPrincipalId } from '../../model/principal.js';
 import { isBlank, nameTrouble } from '../../model/text.js';
 
 // The values that every policy file is made of.
@@ -26,18 +27,24 @@ export const duration = z
   .transform((text) => durationMs(text) ?? 0);
 export const wholeMs = z.int().min(0).max(longestMs);
 export const positiveMs = z.int().min(1).max(longestMs);
+const nameOf = (longest: number) =>
+  z
+    .string()
+    .min(1)
+    .max(longest, {
+      error: `is longer than ${longest} characters, which are the most here: give a shorter name`,
+    })
+    .refine((name) => nameTrouble(name) === null, {
+      error: ({ input }) => nameTrouble(String(input)) ?? 'is no name',
+      params: { finding: 'NAME_INVALID' },
+    })
+    .refine((name) => !name.includes('{$.'), {
+      error: 'is no name: nothing is filled in here, so write the name itself',
+      params: { finding: 'NAME_INVALID' },
+    });
 /** Whatever is named: roles, queues, permissions, kinds of evidence. Compared character by character, and read by eye. */
-export const identifier = z
-  .string()
-  .min(1)
-  .refine((name) => nameTrouble(name) === null, {
-    error: ({ input }) => nameTrouble(String(input)) ?? 'is no name',
-    params: { finding: 'NAME_INVALID' },
-  })
-  .refine((name) => !name.includes('{$.'), {
-    error: 'is no name: nothing is filled in here, so write the name itself',
-    params: { finding: 'NAME_INVALID' },
-  });
+export const identifier = nameOf(longestName);
+export const principalId = nameOf(longestPrincipalId);
 /** States and transitions: what a person can read and an address can carry. */
 export const labelShape = identifier.regex(/^(?!\s|\.{1,2}$)[^\p{Cc}\p{Cf}\p{Cs}]{1,128}(?<!\s)$/u, {
   error: 'is no name: 128 characters at most, no control characters, no space at either end, not `.` or `..`',

@@ -82,7 +82,7 @@ function explain(fitting: Fitting, issue: Issue, above: readonly PropertyKey[]):
       return [misfit(fitting, path, 'UNKNOWN_VALUE', message, names)];
     }
     case 'invalid_key': {
-      const message = `\`${String(path.at(-1) ?? '')}\` ${issue.issues[0]?.message ?? 'is no name'}`;
+      const message = `\`${truncate(String(path.at(-1) ?? ''), 60)}\` ${issue.issues[0]?.message ?? 'is no name'}`;
       return [problemAt(fitting.source, 'NAME_INVALID', path, message, 'key')];
     }
     default: {

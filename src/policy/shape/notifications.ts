@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { notificationEvents } from '../../model/notifications.js';
-import { acknowledge, identifier, line, nameShape } from './basics.js';
+import { acknowledge, identifier, line, nameShape, principalId } from './basics.js';
 
 // `notifications.yaml`: channels, and who is told through which of them.
 
@@ -30,7 +30,7 @@ const slackShape = z.strictObject({
     error: 'is no id of a Slack conversation: write `C0123456789`, not its name',
   }),
   signingSecret: secretReference,
-  users: z.record(z.string().regex(/^[A-Z0-9]{2,40}$/), identifier).optional(),
+  users: z.record(z.string().regex(/^[A-Z0-9]{2,40}$/), principalId).optional(),
   api: line.min(1).optional(),
   allowPrivate: z.boolean().optional(),
 });
@@ -39,7 +39,7 @@ const emailShape = z.strictObject({
   smtp: secretReference,
   from: line.min(3).max(320),
   to: z
-    .array(z.union([address, z.strictObject({ address, principal: identifier })]))
+    .array(z.union([address, z.strictObject({ address, principal: principalId })]))
     .min(1)
     .max(100),
   allowPrivate: z.boolean().optional(),

@@ -104,6 +104,7 @@ export const findings = {
   GATE_TIMEOUT: { severity: 'error', title: 'a timeout policy that a gate cannot have' },
   GATE_IMPOSSIBLE: { severity: 'error', title: 'an effect that would need a gate where none can wait' },
   DETERMINISTIC_GATE: { severity: 'warning', title: 'a gate whose denial leaves nobody a way on' },
+  NOTHING_TO_DENY: { severity: 'warning', title: 'an `onDeny` where nothing waits that could be denied' },
   TIME_PASSED: { severity: 'warning', title: 'a time that is over' },
   GATE_WITHOUT_TIMEOUT: { severity: 'warning', title: 'a gate without a timeout policy' },
   GATE_SHOWS_NOTHING: { severity: 'warning', title: 'a gate with nothing to show to an approver' },

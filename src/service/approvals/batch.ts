@@ -79,7 +79,7 @@ async function checkAll(caller: Caller, { decisions }: Batch): Promise<Checked[]
     return { item, caller: own, seen: await seenApproval(own, item.approval) };
   });
   const rows = seen.flatMap((one) => (one.seen.kind === 'refusal' ? [] : [one.seen.row]));
-  const found = new Map((await asTheyStand(caller.deps, rows)).map((one) => [one.row.id, one]));
+  const found = new Map((await asTheyStand(caller, rows)).map((one) => [one.row.id, one]));
   return inLanes(seen, lanes, (one) =>
     one.seen.kind === 'refusal'
       ? Promise.resolve({ ...one, found: null, refused: one.seen })

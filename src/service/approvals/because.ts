@@ -4,8 +4,8 @@ import type { ApprovalJson } from '../../model/answer-types.js';
 import { linesOfGates } from '../../policy/index.js';
 import { sourcesOf } from '../../store/flows.js';
 import type { ApprovalRow } from '../../store/approvals.js';
-import type { ServiceDeps } from '../deps.js';
-import { makeTurns as makeLanes } from '../seats.js';
+import type { Reader } from '../runs/body.js';
+import { makeFairTurns } from '../seats.js';
 
 /** One rule that asks for an approval: `amount 60,000 > 50,000`, where it is written, and in words. */
 export interface Because {
@@ -20,55 +20,63 @@ export interface Because {
 
 export type Explain = (row: ApprovalRow) => readonly Because[];
 
-/** A text has up to 256 KiB: so many are read together, and for so many answers at a time in one process. */
+/** A text has up to 256 KiB: so many are read together, and for so many answers at a time in one process, and of one principal. */
 const mostTexts = 8;
 const mostReadings = 2;
-const readings = makeLanes(mostReadings);
+const mostOwnReadings = 1;
+const readings = makeFairTurns({ each: mostOwnReadings, all: mostReadings });
 
-/** For the approvals of one answer: their versions' texts are read some at a time, and once for all that the same rules ask for. */
+type Path = NonNullable<Asked['path']>;
+
+/** For the approvals of one answer: their versions' texts are read some at a time, and each once for all rules that stand in it. */
 export async function explainer(
-  { pool }: Pick<ServiceDeps, 'pool'>,
+  { deps: { pool }, principal }: Reader,
   rows: readonly ApprovalRow[],
+  linesIn = linesOfGates,
 ): Promise<Explain> {
-  const located = rows.filter(({ doc }) => doc.asked.some(({ path }) => path !== null));
-  const versions = new Map(
-    located.map(({ flow, doc }) => [
-      versionKey(flow, doc.flowVersion),
-      { name: flow, version: doc.flowVersion },
-    ]),
-  );
-  const lines = new Map<string, readonly (number | null)[]>();
+  const versions = versionsOf(rows);
+  const lines = new Map<string, number | null>();
   const turn = makeTurns();
   const wanted = [...versions.values()];
   for (let at = 0; at < wanted.length; at += mostTexts)
-    await readings(async () => {
-      for (const { name, version, source } of await sourcesOf(pool, wanted.slice(at, at + mostTexts)))
-        for (const row of located) {
-          if (row.flow !== name || row.doc.flowVersion !== version) continue;
-          const key = rulesKey(row);
-          if (lines.has(key)) continue;
-          await turn();
-          lines.set(
-            key,
-            linesOfGates(
-              source,
-              row.doc.asked.map(({ path }) => path),
-            ),
-          );
-        }
+    await readings(principal?.id ?? null, async () => {
+      for (const { name, version, source } of await sourcesOf(pool, wanted.slice(at, at + mostTexts))) {
+        const paths = [...(versions.get(keyOf(name, version))?.paths.values() ?? [])];
+        await turn();
+        const found = linesIn(source, paths);
+        for (const [index, path] of paths.entries())
+          lines.set(keyOf(name, version, path), found[index] ?? null);
+      }
     });
-  return (row) => {
-    const found = lines.get(rulesKey(row)) ?? [];
-    return row.doc.asked.map((one, index) => worded(one, found[index] ?? null));
-  };
+  return ({ flow, doc }) =>
+    doc.asked.map((one) => worded(one, lines.get(keyOf(flow, doc.flowVersion, one.path)) ?? null));
 }
 
-function versionKey(flow: string, version: number): string {
-  return JSON.stringify([flow, version]);
+interface Version {
+  readonly name: string;
+  readonly version: number;
+  /** Where in its text the rules stand, each once. */
+  readonly paths: Map<string, Path>;
 }
 
-function rulesKey({ flow, doc }: ApprovalRow): string {
-  return JSON.stringify([flow, doc.flowVersion, doc.asked.map(({ path }) => path)]);
+/** The versions that hold the rules by which these approvals are asked for. */
+function versionsOf(rows: readonly ApprovalRow[]): Map<string, Version> {
+  const found = new Map<string, Version>();
+  for (const { flow, doc } of rows) {
+    const { flowVersion, asked } = doc;
+    for (const { path } of asked) {
+      if (path === null) continue;
+      const key = keyOf(flow, flowVersion);
+      const version = found.get(key) ?? { name: flow, version: flowVersion, paths: new Map<string, Path>() };
+      found.set(key, version);
+      version.paths.set(JSON.stringify(path), path);
+    }
+  }
+  return found;
+}
+
+function keyOf(flow: string, version: number, path: Path | null = null): string {
+  return JSON.stringify([flow, version, path]);
 }
 
 function worded({ source, rule, reason }: Asked, line: number | null): Because {

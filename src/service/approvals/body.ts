@@ -77,7 +77,7 @@ export async function bodiesOf(
   const told = fitting(whole);
   const [explain, read] = await Promise.all([
     explainer(
-      deps,
+      { deps, principal: reader },
       told.map(({ row }) => row),
     ),
     readAll(

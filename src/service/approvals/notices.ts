@@ -20,7 +20,7 @@ const linkMs = 8 * 3_600_000;
 export function makeNotices(deps: ServiceDeps): Notices {
   const find = async (id: string): Promise<Approval | null> => {
     const row = await getApproval(deps.pool, id);
-    return row === null ? null : asItStands(deps, row);
+    return row === null ? null : asItStands({ deps, principal: null }, row);
   };
   return {
     body: async (approval) => {

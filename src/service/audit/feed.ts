@@ -2,7 +2,15 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readRecords, sequence, type AuditItem } from '../../audit/index.js';
 import type { Pool } from '../../db/index.js';
-import { makeSeats, makeShared, makeTurns, type Seats, type Shared, type Turns } from '../seats.js';
+import {
+  makeFairTurns,
+  makeSeats,
+  makeShared,
+  makeTurns,
+  type Seats,
+  type Shared,
+  type Turns,
+} from '../seats.js';
 import { makeSights, type Sights } from './sight.js';
 
 /** The log as it grows, read once for all who follow it. */
@@ -49,7 +57,7 @@ const mostStreams = 500;
 const mostLongPollsOfOne = 100;
 const mostLongPolls = 1_000;
 const mostLongPollsAtRun = 20;
-/** Those that are behind read the log from the store: so many at once, and of one principal one after the other. */
+/** Those that are behind read the log from the store, some of them from its beginning: so many at once, and of one principal. */
 const catchUpsAtOnce = 2;
 const catchUpsOfOne = 1;
 
@@ -60,7 +68,7 @@ export async function makeFeed({ pool, listen }: FeedDeps): Promise<Feed> {
   setMaxListeners(0, closing.signal);
   const turns = makeTurns(turnsAtOnce);
   const sights = makeSights({ pool, turns });
-  const catchUps = makeCatchUps();
+  const catchUps = makeFairTurns({ each: catchUpsOfOne, all: catchUpsAtOnce });
   const tail = makeTail(pool, sights.changed, sights.forget);
   const listener = await listen(['countersign_run', 'countersign_feed'], tail.wake);
   const timer = setInterval(tail.wake, tickMs);
@@ -80,23 +88,6 @@ export async function makeFeed({ pool, listen }: FeedDeps): Promise<Feed> {
       clearInterval(timer);
       await listener.close();
     },
-  };
-}
-
-/** Whoever reads the log from its beginning, on as many streams as it may, takes the place of one reader. */
-function makeCatchUps(): <T>(principal: string, act: () => Promise<T>) => Promise<T> {
-  const all = makeTurns(catchUpsAtOnce);
-  const each = new Map<string, { readonly turns: Turns; users: number }>();
-  return async (principal, act) => {
-    const own = each.get(principal) ?? { turns: makeTurns(catchUpsOfOne), users: 0 };
-    each.set(principal, own);
-    own.users += 1;
-    try {
-      return await own.turns(() => all(act));
-    } finally {
-      own.users -= 1;
-      if (own.users === 0) each.delete(principal);
-    }
   };
 }
 

@@ -14,7 +14,7 @@ export async function reconstructRun(
 ): Promise<{ readonly kind: 'reconstruction'; readonly body: ReconstructionJson } | Refusal> {
   const found = await visibleRun(caller, run);
   if (found.kind === 'refusal') return found;
-  return { kind: 'reconstruction', body: await reconstruct(caller.deps, found.row) };
+  return { kind: 'reconstruction', body: await reconstruct(caller, found.row) };
 }
 
 /** Temporal's own. */

@@ -4,9 +4,9 @@ import type { Json, JsonObject } from '../../model/json.js';
 import { mostAnswerBytes } from '../../model/limits.js';
 import type { PayloadRef } from '../../model/records.js';
 import type { ListedRun } from '../../store/runs.js';
-import type { ServiceDeps } from '../deps.js';
+import type { Caller } from '../caller.js';
 import { showAll } from './reconstruction-values.js';
-import { makeTurns } from '../seats.js';
+import { makeFairTurns } from '../seats.js';
 
 /** One action as the record tells it; payloads by reference until they are read. */
 export interface Told {
@@ -36,12 +36,17 @@ export interface Told {
 }
 
 const pageSize = 500;
-/** Read at a time by one process, since each takes as much memory as some answers. */
-const readers = makeTurns(4);
+/** Read at a time by one process, and for one principal: each takes as much memory as some answers. */
+const mostReaders = 4;
+const mostOwnReaders = 1;
+const readers = makeFairTurns({ each: mostOwnReaders, all: mostReaders });
 
 /** Rebuilt from the record alone, in its own order (docs/spec/evidence.md, "Reading"). */
-export function reconstruct(deps: ServiceDeps, row: ListedRun): Promise<ReconstructionJson> {
-  return readers(async () => {
+export function reconstruct(
+  { deps, principal }: Pick<Caller, 'deps' | 'principal'>,
+  row: ListedRun,
+): Promise<ReconstructionJson> {
+  return readers(principal.id, async () => {
     const telling = beginTelling();
     for (let afterIndex = -1; ;) {
       const { items, more } = await readRecords(deps.pool, { run: row.id, afterIndex, limit: pageSize });

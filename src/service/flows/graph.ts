@@ -47,7 +47,7 @@ function edgesOf(state: State, transition: Transition, floors: readonly Floor[] 
   return [
     edge(transition.target, 'target'),
     ...transition.branches.map((branch, index) => edge(branch.target, `branch ${index}`)),
-    ...(transition.onDeny === null ? [] : [edge(transition.onDeny, 'denied')]),
+    ...(transition.onDeny === null || !gated ? [] : [edge(transition.onDeny, 'denied')]),
   ];
 }
 

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { ApprovalJson } from '../../model/answer-types.js';
 import * as api from '../../model/api.js';
-import { makeTurns as makePieces } from '../../model/give-way.js';
+import { makeTurns } from '../../model/give-way.js';
 import { mostAnswerBytes } from '../../model/limits.js';
 import type { Principal } from '../../model/principal.js';
 import { decisionsOf } from '../../store/decisions.js';
@@ -13,10 +13,9 @@ import { judge, queuesNow, type Judged, type QueueKit } from '../approvals/judge
 import { asTheyStand, type Approval } from '../approvals/look.js';
 import { standingIn, type StandIn } from '../approvals/people.js';
 import { viewer, type Caller } from '../caller.js';
-import type { ServiceDeps } from '../deps.js';
 import { badCursor, type Page } from '../page.js';
 import { notFound, type Refusal } from '../refusal.js';
-import { makeTurns, type Turns } from '../seats.js';
+import { makeFairTurns } from '../seats.js';
 
 type Query = z.output<typeof api.approvalsQuery>;
 
@@ -32,16 +31,16 @@ export async function listInbox(caller: Caller, query: Query): Promise<Page<Appr
   if (filter.kind === 'refusal') return filter;
   const { mine = false, order } = filter.value;
   const [absent, kit] = await Promise.all([mine ? standingIn(caller) : [], queuesNow(deps)]);
-  const judging = { kit, principal, absent: mine ? absent : null };
+  const judging = { kit, absent: mine ? absent : null };
   const found: Found[] = [];
-  const turn = makePieces();
+  const turn = makeTurns();
   let next = cursor;
   let bytes = 0;
   let readings = 0;
   // Roles alone do not make an approver: who asked, or has decided, is left out, so a page may take several reads.
   do {
     const asking = { ...filter.value, viewer: viewer(caller), cursor: next };
-    const read = await readSome(deps, judging, {
+    const read = await readSome(caller, judging, {
       ...asking,
       limit: Math.max(limit - found.length, mine ? leastRead : 0),
     });
@@ -68,41 +67,26 @@ export async function listInbox(caller: Caller, query: Query): Promise<Page<Appr
 const leastRead = 50;
 const mostReadings = 20;
 
-/** What one reading brings may be as large as an answer: for so many lists at a time in one process, one of each principal. */
+/** What one reading brings may be as large as an answer: for so many lists at a time in one process, and of one principal. */
 const mostReads = 4;
-const reads = makeTurns(mostReads);
 const mostOwnReads = 1;
-const ownReads = new Map<string, { readonly turns: Turns; lists: number }>();
-
-/** Whoever asks for many lists at once waits for their own, and holds up nobody else's. */
-async function inTurn<T>({ id }: Principal, read: () => Promise<T>): Promise<T> {
-  const own = ownReads.get(id) ?? { turns: makeTurns(mostOwnReads), lists: 0 };
-  ownReads.set(id, own);
-  own.lists += 1;
-  try {
-    return await own.turns(() => reads(read));
-  } finally {
-    own.lists -= 1;
-    if (own.lists === 0) ownReads.delete(id);
-  }
-}
+const reads = makeFairTurns({ each: mostOwnReads, all: mostReads });
 
 interface Judging {
   readonly kit: QueueKit;
-  readonly principal: Principal;
   /** For whom the caller stands in; null: what is not the caller's to decide is listed too. */
   readonly absent: readonly StandIn[] | null;
 }
 
 /** A part of a page. Null: the cursor is not one of this list. */
 async function readSome(
-  deps: ServiceDeps,
-  { kit, principal, absent }: Judging,
+  { deps, principal }: Pick<Caller, 'deps' | 'principal'>,
+  { kit, absent }: Judging,
   filter: ApprovalFilter,
 ): Promise<{ readonly items: readonly Found[]; readonly nextCursor: string | null } | null> {
-  const page = await inTurn(principal, () => listApprovals(deps.pool, filter));
+  const page = await reads(principal.id, () => listApprovals(deps.pool, filter));
   if (page === null) return null;
-  const approvals = await asTheyStand(deps, page.items);
+  const approvals = await asTheyStand({ deps, principal }, page.items);
   if (absent === null)
     return { ...page, items: approvals.map((approval) => ({ ...approval, onBehalfOf: null })) };
   const decisions = await decisionsOf(

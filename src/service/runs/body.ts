@@ -13,7 +13,7 @@ import { getListedRun, getRun, getVisibleRun, type ListedRun } from '../../store
 import { noteRun, viewer, type Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 import { notFound, type Refusal } from '../refusal.js';
-import { makeTurns } from '../seats.js';
+import { makeFairTurns } from '../seats.js';
 import { readJson } from '../values.js';
 
 export type Found = { readonly kind: 'run'; readonly row: ListedRun };
@@ -30,20 +30,27 @@ export async function visibleRun(caller: Caller, id: string): Promise<Found | Re
   return notFound('run', id);
 }
 
-/** Documents of runs that are read at a time by one process: each may be megabytes. */
+/** Documents of runs that are read at a time by one process, and for one principal: each may be megabytes. */
 const mostDocuments = 8;
-const documents = makeTurns(mostDocuments);
+const mostOwnDocuments = 2;
+const documents = makeFairTurns({ each: mostOwnDocuments, all: mostDocuments });
+
+/** On whose behalf runs are read; `principal`: null for the service itself. */
+export interface Reader {
+  readonly deps: Pick<ServiceDeps, 'pool'>;
+  readonly principal: Principal | null;
+}
 
 /**
  * What `read` makes of a run and its document, which is parsed once and let go then; `document`: null where the run has taken
  * no step. Null: there is no such run.
  */
 export function withDocument<T>(
-  { pool }: Pick<ServiceDeps, 'pool'>,
+  { deps: { pool }, principal }: Reader,
   id: string,
   read: (row: ListedRun, document: RunDocument | null) => T | Promise<T>,
 ): Promise<T | null> {
-  return documents(async () => {
+  return documents(principal?.id ?? null, async () => {
     const found = await getRun(pool, id);
     if (found === null) return null;
     const { doc, ...row } = found;
@@ -162,7 +169,7 @@ export async function currentBody(
   caller: Caller,
   id: string,
 ): Promise<{ readonly row: ListedRun; readonly body: RunStandingJson }> {
-  const found = await withDocument(caller.deps, id, async (row, document) => ({
+  const found = await withDocument(caller, id, async (row, document) => ({
     row,
     body: await runBody(caller.deps, row, document, caller.principal),
   }));

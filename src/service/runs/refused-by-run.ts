@@ -17,7 +17,7 @@ export async function refusedByRun(
   // A closed run's own chain takes no more records: then the service's has to.
   caller.trail.recordedByRun =
     outcome.by === 'run' && answer.code !== 'RUN_CLOSED' && answer.code !== 'INTERNAL';
-  const found = await withDocument(caller.deps, run, async (row, document) => ({
+  const found = await withDocument(caller, run, async (row, document) => ({
     row,
     links: await linksOf(caller.deps, row, document, caller.principal),
   }));

@@ -1,0 +1,18 @@
+// Imported by the process of each test file: one that exits before its tests have ended has failed, whatever its exit code. A test,
+// or what it calls, that exits would otherwise hide all tests behind it in its process.
+import { after } from 'node:test';
+import { isMainThread } from 'node:worker_threads';
+
+// What a test file starts may inherit the import, and with it the variable.
+if (process.env.NODE_TEST_CONTEXT !== undefined && isMainThread && process.env.TEST_PROCESS === undefined) {
+  process.env.TEST_PROCESS = String(process.pid);
+  let ended = false;
+  after(() => {
+    ended = true;
+  });
+  process.on('exit', () => {
+    if (ended) return;
+    process.exitCode = 1;
+    process.stderr.write('this process exited before its tests had ended\n');
+  });
+}

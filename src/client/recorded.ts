@@ -1,0 +1,86 @@
+import { makeTurns } from '../model/give-way.js';
+import { isObject, type JsonObject } from '../model/json.js';
+import type { Bell } from '../model/message.js';
+import { readBell, readSignal } from '../workflows/bell.js';
+import { payloadConverter } from '../workflows/payload-converter.js';
+import type { Histories, RunHistory } from './history.js';
+
+/** What a run's histories say that its kernel went by. */
+export interface Recorded {
+  /** Results of policy checks and of executions. */
+  readonly steps: readonly JsonObject[];
+  /** Of the policy checks those that were a new step, and not the last one told again: they may have taken what had arrived. */
+  readonly taking: readonly JsonObject[];
+  /** What one history has left to the next: the run as it stood. */
+  readonly carried: readonly JsonObject[];
+  readonly bells: readonly Bell[];
+}
+
+interface Found extends Recorded {
+  readonly steps: JsonObject[];
+  readonly taking: JsonObject[];
+  readonly carried: JsonObject[];
+  readonly bells: Bell[];
+}
+
+type Event = NonNullable<RunHistory['history']['events']>[number];
+
+export async function readRecorded({ histories }: Histories): Promise<Recorded> {
+  const all: Found = { steps: [], taking: [], carried: [], bells: [] };
+  const turn = makeTurns();
+  for (const { history } of histories) {
+    const found: Found = { steps: [], taking: [], carried: [], bells: [] };
+    const starts: Bell[] = [];
+    for (const event of history.events ?? []) {
+      readInput(event, found, starts);
+      readSteps(event, found);
+      const { signalName, input } = event.workflowExecutionSignaledEventAttributes ?? {};
+      const [raw] = valuesOf(input);
+      const arrival = raw === undefined ? null : readSignal(signalName ?? '', raw);
+      if (arrival?.kind === 'message') found.bells.push(arrival.bell);
+      await turn();
+    }
+    // A workflow that took no step was not begun by its start: a stranger's, of which its refusal is on record.
+    if (found.steps.length > 0) found.bells.push(...starts);
+    for (const name of ['steps', 'taking', 'carried'] as const) all[name].push(...found[name]);
+    all.bells.push(...found.bells);
+  }
+  return all;
+}
+
+/** What a history was begun with, and what it leaves to the next one. */
+function readInput(event: Event, found: Found, starts: Bell[]): void {
+  const { input } =
+    event.workflowExecutionStartedEventAttributes ??
+    event.workflowExecutionContinuedAsNewEventAttributes ??
+    {};
+  const [given] = valuesOf(input);
+  if (!isObject(given)) return;
+  const start = readBell(given['start']);
+  if (start !== null) starts.push(start);
+  const carried = given['carried'] ?? null;
+  if (!isObject(carried)) return;
+  found.carried.push(carried);
+  const { bells } = carried;
+  if (Array.isArray(bells)) found.bells.push(...bells.flatMap((bell) => readBell(bell) ?? []));
+}
+
+function readSteps(event: Event, { steps, taking, carried }: Found): void {
+  const result = valuesOf(event.markerRecordedEventAttributes?.details?.['result']).find(isStep);
+  const ended = valuesOf(event.activityTaskCompletedEventAttributes?.result).find(isStep);
+  if (ended !== undefined) steps.push(ended);
+  if (result === undefined) return;
+  steps.push(result);
+  const known = taking.at(-1) ?? carried[0];
+  if (known === undefined || Number(result['rev']) > Number(known['rev'])) taking.push(result);
+}
+
+function isStep(value: unknown): value is JsonObject {
+  return isObject(value) && value['status'] === 'stepped';
+}
+
+type Payload = Parameters<typeof payloadConverter.fromPayload>[0];
+
+function valuesOf(of: { readonly payloads?: readonly Payload[] | null } | null | undefined): unknown[] {
+  return (of?.payloads ?? []).map((payload) => payloadConverter.fromPayload(payload));
+}

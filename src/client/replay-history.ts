@@ -1,0 +1,66 @@
+import { historyFromJSON, type History } from '@temporalio/common/lib/proto-utils.js';
+import { Worker, type InjectedSinks } from '@temporalio/worker';
+import { sameJson } from '../model/canonical.js';
+import { payloadConverter } from '../workflows/payload-converter.js';
+import { replayCheck, type Telling } from '../workflows/telling.js';
+
+/** By the ids that Temporal's history has them under. */
+interface Told {
+  readonly timers: Map<string, number>;
+  readonly activities: Map<string, unknown[]>;
+}
+
+/** Does this kernel go the way of the history, with its timers and its activities' inputs? Null: it does. */
+export async function replayHistory(bundle: string, run: string, json: unknown): Promise<string | null> {
+  const history = historyFromJSON(json);
+  const told: Told = { timers: new Map(), activities: new Map() };
+  const sinks: InjectedSinks<Telling> = {
+    kernel: {
+      startsTimer: {
+        fn: (_, seq, ms) => void told.timers.set(String(seq), ms),
+        callDuringReplay: true,
+      },
+      schedulesActivity: {
+        fn: (_, seq, args) => void told.activities.set(String(seq), args),
+        callDuringReplay: true,
+      },
+    },
+  };
+  const options = { workflowBundle: { codePath: bundle }, replayName: replayCheck, sinks };
+  try {
+    await Worker.runReplayHistory(options, history, run);
+  } catch (error) {
+    return error instanceof Error ? error.message : 'the history does not replay';
+  }
+  return findDifference(history, told);
+}
+
+function findDifference({ events }: History, told: Told): string | null {
+  for (const event of events ?? []) {
+    const timer = event.timerStartedEventAttributes;
+    const ms = told.timers.get(timer?.timerId ?? '');
+    if (timer && msOf(timer.startToFireTimeout) !== ms)
+      return `event ${event.eventId}: a timer of another length than the kernel sets, which is ${ms} ms`;
+    const activity = event.activityTaskScheduledEventAttributes;
+    if (activity && !isInput(activity.input?.payloads ?? [], told.activities.get(activity.activityId ?? '')))
+      return `event ${event.eventId}: an activity with another input than the kernel gives it`;
+  }
+  return null;
+}
+
+/** Read from JSON, its seconds are a number and no `Long`. */
+function msOf(
+  length: { readonly seconds?: unknown; readonly nanos?: number | null } | null | undefined,
+): number {
+  return Number(String(length?.seconds ?? 0)) * 1_000 + (length?.nanos ?? 0) / 1_000_000;
+}
+
+function isInput(
+  payloads: readonly Parameters<typeof payloadConverter.fromPayload>[0][],
+  args: unknown[] | undefined,
+): boolean {
+  return sameJson(
+    payloads.map((payload) => payloadConverter.fromPayload(payload)),
+    args,
+  );
+}

@@ -1,0 +1,51 @@
+import type { Json, JsonObject } from '../model/json.js';
+
+// Which dialects a schema may be written in. What draft-07 and 2020-12 have in common means the same in both, and of draft-07
+// nothing else is taken.
+
+const draft07 = /^https?:\/\/json-schema\.org\/draft-07\/schema#?$/;
+const draft2020 = /^https?:\/\/json-schema\.org\/draft\/2020-12\/schema#?$/;
+
+export function isDraft07(dialect: Json | undefined): boolean {
+  return isOf(draft07, dialect);
+}
+
+/** Null: what it names is taken. */
+export function dialectProblem(dialect: Json): string | null {
+  if (isDraft07(dialect) || isOf(draft2020, dialect)) return null;
+  const said = JSON.stringify(dialect).slice(0, 80).toWellFormed();
+  return `\`$schema\` is ${said}: leave it out, or write \`https://json-schema.org/draft/2020-12/schema\` (\`http://json-schema.org/draft-07/schema#\` is taken too, for what means the same in both)`;
+}
+
+function isOf(dialects: RegExp, value: Json | undefined): boolean {
+  return typeof value === 'string' && value.length < 100 && dialects.test(value);
+}
+
+/** Keywords that draft-07 does not know, and passes over. */
+const later = new Set([
+  'dependentRequired',
+  'dependentSchemas',
+  'maxContains',
+  'minContains',
+  'prefixItems',
+  'unevaluatedItems',
+  'unevaluatedProperties',
+]);
+
+/** What asks nothing of a value, and may stand beside a reference in any dialect. */
+const asksNothing = new Set([
+  ...['$ref', '$comment', '$defs', '$id', '$schema', 'default', 'definitions', 'deprecated', 'description'],
+  ...['examples', 'readOnly', 'title', 'writeOnly'],
+]);
+
+/** What this subschema, written in draft-07, would mean otherwise here. Null: nothing. */
+export function draft07Problem(schema: JsonObject): string | null {
+  const names = Object.keys(schema);
+  const unknown = names.find((name) => later.has(name));
+  if (unknown !== undefined)
+    return `has \`${unknown}\`, which draft-07 passes over: write \`$schema\` as 2020-12, or leave it out`;
+  const beside = names.includes('$ref') ? names.find((name) => !asksNothing.has(name)) : undefined;
+  return beside === undefined
+    ? null
+    : `has \`${beside}\` beside a \`$ref\`, which draft-07 passes over: put the \`$ref\` under \`allOf\`, write \`$schema\` as 2020-12, or leave it out`;
+}

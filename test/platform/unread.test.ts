@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { freePort } from '../../src/embedded/process/ports.js';
+import { getRun, startRun, submit, until } from '../../testing/flows.js';
+import { projectRoot } from '../../testing/paths.js';
+import { startStack, type Stack } from '../../testing/stack.js';
+
+const policies = {
+  'flows/f.yaml': `
+version: 1
+workflows:
+  f:
+    owner: test
+    initialState: open
+    states:
+      open: { transitions: { go: { target: done, executor: { kind: noop } } } }
+      done: { terminal: true }
+`,
+};
+
+describe('a process of which nobody reads what it says', () => {
+  let stack: Stack;
+  const started: ChildProcess[] = [];
+  before(async () => {
+    stack = await startStack({ policies, startWorker: false });
+  });
+  after(() => stack.stop());
+  afterEach(() => started.splice(0).forEach((child) => child.kill('SIGKILL')));
+
+  /** Its reader has gone before it says anything; or all that it says goes to a disk that is full. */
+  const start = (name: string, output: 'closed' | 'full', port = 0): ChildProcess => {
+    const full = openSync('/dev/full', 'w');
+    const to = output === 'full' ? full : 'pipe';
+    const child = spawn(process.execPath, [join(projectRoot, 'bin', 'countersign.mjs'), name], {
+      cwd: projectRoot,
+      env: {
+        ...process.env,
+        DATABASE_URL: stack.databaseUrl,
+        TEMPORAL_ADDRESS: stack.temporalAddress,
+        COUNTERSIGN_HOME: stack.home,
+        COUNTERSIGN_POLICIES: stack.policies,
+        COUNTERSIGN_TASK_QUEUE: stack.taskQueue,
+        PORT: String(port),
+      },
+      stdio: ['ignore', to, to],
+    });
+    started.push(child);
+    closeSync(full);
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+    return child;
+  };
+  const end = async (child: ChildProcess): Promise<unknown> => {
+    if (child.exitCode === null) {
+      const ended = once(child, 'exit');
+      child.kill('SIGTERM');
+      await ended;
+    }
+    return child.exitCode;
+  };
+
+  it('serves as an API until it is told to stop', async () => {
+    const port = await freePort();
+    const api = start('api', 'closed', port);
+    const answers = (): Promise<true | null> =>
+      fetch(`http://127.0.0.1:${port}/livez`).then(
+        ({ status }) => (status === 200 ? true : null),
+        () => (api.exitCode === null ? null : assert.fail(`it ended with ${api.exitCode}`)),
+      );
+    await until('it answers', answers, 60_000);
+    assert.equal(await end(api), 0);
+  });
+
+  it('works as a worker until it is told to stop, though the disk is full', async () => {
+    const worker = start('worker', 'full');
+    const { run } = await startRun(stack, 'agent', 'f', {});
+    await submit(stack, 'agent', run.id, 'go');
+    const isDone = async (): Promise<true | null> =>
+      (await getRun(stack, 'agent', run.id)).run.status === 'completed' || null;
+    await until('the run is completed', isDone, 60_000);
+    assert.equal(await end(worker), 0);
+  });
+
+  it('migrates to its end, which its exit code tells', async () => {
+    assert.deepEqual(await once(start('migrate', 'closed'), 'exit'), [0, null]);
+  });
+});
