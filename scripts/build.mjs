@@ -116,7 +116,9 @@ function copyAssets() {
 /** What the workflow bundle is made of. The last one is kept while that has not changed: webpack takes seconds. */
 async function hashOfWorkflows() {
   const { build } = await import('esbuild');
-  const names = ['index', 'payload-converter'].map((name) => join('src', 'workflows', `${name}.ts`));
+  const names = ['index', 'payload-converter', 'telling'].map((name) =>
+    join('src', 'workflows', `${name}.ts`),
+  );
   const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: names,

@@ -293,11 +293,11 @@ describe('no way in by an approval', () => {
 /** Shown where servers run: the file, and the name of its test. */
 const elsewhere: Readonly<Record<string, readonly [file: string, name: string]>> = {
   'concurrent-submits-at-once': [
-    'test/e2e/payment.test.ts',
+    'test/promises/approvals/payment.test.ts',
     'runs one of two submits at once, and one run for one Idempotency-Key',
   ],
   'approval-counted-once': [
-    'test/e2e/payment.test.ts',
+    'test/promises/approvals/payment.test.ts',
     'lets nobody decide who may not: agents, the requester, other roles, another digest',
   ],
   'audit-drops-events': [
@@ -306,7 +306,7 @@ const elsewhere: Readonly<Record<string, readonly [file: string, name: string]>>
   ],
   // `shadow` is what others call log only. A nested agent, or one that streams, has no other way in than a submit.
   'log-only-executes': [
-    'test/e2e/payment.test.ts',
+    'test/promises/approvals/payment.test.ts',
     'in shadow is asked, approved and recorded as ever, and does nothing outside',
   ],
 };

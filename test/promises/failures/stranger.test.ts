@@ -4,11 +4,11 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { Client, Connection } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
-import type { Bell } from '../../src/model/message.js';
-import { lastBell } from '../../testing/bells.js';
-import { action, audit, decide, getRun, parkPayment, until } from '../../testing/flows.js';
-import { startServices, type Services } from '../../testing/services.js';
-import { startStack, type Stack } from '../../testing/stack.js';
+import type { Bell } from '../../../src/model/message.js';
+import { lastBell } from '../../../testing/bells.js';
+import { action, audit, decide, getRun, parkPayment, until } from '../../../testing/flows.js';
+import { startServices, type Services } from '../../../testing/services.js';
+import { startStack, type Stack } from '../../../testing/stack.js';
 
 // Who may write to the namespace can have a workflow of their own, on a worker of their own, call our activities through
 // our task queue, with anything. (A local activity runs in the worker that runs its workflow: a stranger's is their own

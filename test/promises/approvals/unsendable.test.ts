@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { action, audit, decide, getRun, startRun, submit } from '../../testing/flows.js';
-import { startStack, type Stack } from '../../testing/stack.js';
+import { action, audit, decide, getRun, startRun, submit } from '../../../testing/flows.js';
+import { startStack, type Stack } from '../../../testing/stack.js';
 
 // Nobody is asked to approve a call that can never be made: what it would be made of is bound by the approval.
 

@@ -4,15 +4,15 @@ import { createPublicKey, verify } from 'node:crypto';
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { bellOf, loadKeys, sealMessage } from '../../src/auth/index.js';
-import { freePort } from '../../src/embedded/process/ports.js';
-import type { Bell, SealedMessage, SignedMessage } from '../../src/model/message.js';
-import { asSuperuser } from '../../testing/database.js';
-import { messagesOf, ring } from '../../testing/bells.js';
-import { action, audit, decide, getRun, parkPayment, until } from '../../testing/flows.js';
-import { projectRoot } from '../../testing/paths.js';
-import { startServices, type Services } from '../../testing/services.js';
-import { startStack, type Stack } from '../../testing/stack.js';
+import { bellOf, loadKeys, sealMessage } from '../../../src/auth/index.js';
+import { freePort } from '../../../src/embedded/process/ports.js';
+import type { Bell, SealedMessage, SignedMessage } from '../../../src/model/message.js';
+import { asSuperuser } from '../../../testing/database.js';
+import { messagesOf, ring } from '../../../testing/bells.js';
+import { action, audit, decide, getRun, parkPayment, until } from '../../../testing/flows.js';
+import { projectRoot } from '../../../testing/paths.js';
+import { startServices, type Services } from '../../../testing/services.js';
+import { startStack, type Stack } from '../../../testing/stack.js';
 
 interface KeyBody {
   readonly keyId: string;

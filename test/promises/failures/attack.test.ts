@@ -3,10 +3,10 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { before, describe, it } from 'node:test';
-import type { Services } from '../../testing/services.js';
-import { shareStack } from '../../testing/shared-stack.js';
-import type { Stack } from '../../testing/stack.js';
-import { action, audit, decide, getRun, parkPayment, submit, until } from '../../testing/flows.js';
+import type { Services } from '../../../testing/services.js';
+import { shareStack } from '../../../testing/shared-stack.js';
+import type { Stack } from '../../../testing/stack.js';
+import { action, audit, decide, getRun, parkPayment, submit, until } from '../../../testing/flows.js';
 import {
   encodePayload,
   jsonPayload,
@@ -16,14 +16,14 @@ import {
   ring,
   sendTo,
   type EncodedPayload,
-} from '../../testing/bells.js';
-import { bellOf } from '../../src/auth/index.js';
-import { jsonValue } from '../../src/client/attest.js';
-import { makePool, type Pool } from '../../src/db/index.js';
-import { countUnanswered } from '../../src/store/messages.js';
-import type { Bell } from '../../src/model/message.js';
-import type { Principal } from '../../src/model/principal.js';
-import { kernelVersion } from '../../src/workflows/versions.js';
+} from '../../../testing/bells.js';
+import { bellOf } from '../../../src/auth/index.js';
+import { jsonValue } from '../../../src/client/attest.js';
+import { makePool, type Pool } from '../../../src/db/index.js';
+import { countUnanswered } from '../../../src/store/messages.js';
+import type { Bell } from '../../../src/model/message.js';
+import type { Principal } from '../../../src/model/principal.js';
+import { kernelVersion } from '../../../src/workflows/versions.js';
 
 // Straight to Temporal, past the API: with the CLI and over its HTTP port.
 

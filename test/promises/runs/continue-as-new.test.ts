@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Client, Connection } from '@temporalio/client';
-import type { StateView } from '../../src/workflows/messages.js';
-import { startServices, type Services } from '../../testing/services.js';
-import { startStack, type Stack } from '../../testing/stack.js';
-import { action, audit, decide, getRun, parkPayment, submit, until } from '../../testing/flows.js';
+import type { StateView } from '../../../src/workflows/messages.js';
+import { startServices, type Services } from '../../../testing/services.js';
+import { startStack, type Stack } from '../../../testing/stack.js';
+import { action, audit, decide, getRun, parkPayment, submit, until } from '../../../testing/flows.js';
 
 // A long run is carried over to a new execution; here the server suggests it after a few events.
 

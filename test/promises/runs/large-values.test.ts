@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { startServices, type Services } from '../../testing/services.js';
-import { startStack, projectRoot, type Answer, type Stack } from '../../testing/stack.js';
-import { action, decide, getRun, startRun, submit, until } from '../../testing/flows.js';
-import { asSuperuser } from '../../testing/database.js';
+import { startServices, type Services } from '../../../testing/services.js';
+import { startStack, projectRoot, type Answer, type Stack } from '../../../testing/stack.js';
+import { action, decide, getRun, startRun, submit, until } from '../../../testing/flows.js';
+import { asSuperuser } from '../../../testing/database.js';
 
 // What one agent's key may send: as much as is taken, a run can carry; what is more is refused before anything is stored.
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { startServices, type Services } from '../../testing/services.js';
-import { startStack, type Answer, type Stack } from '../../testing/stack.js';
-import { action, decide } from '../../testing/flows.js';
+import { startServices, type Services } from '../../../testing/services.js';
+import { startStack, type Answer, type Stack } from '../../../testing/stack.js';
+import { action, decide } from '../../../testing/flows.js';
 
 describe('a payment that is asked for with the start of its run', () => {
   let stack: Stack;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { insist, makePeople, decideOn, type People, type Reply } from '../../drill/caller.js';
-import { asSuperuser } from '../../testing/database.js';
-import { getRun, startRun, submit, until } from '../../testing/flows.js';
-import { startServices, type EffectSeen, type Services } from '../../testing/services.js';
-import { startStack, type Stack } from '../../testing/stack.js';
+import { insist, makePeople, decideOn, type People, type Reply } from '../../../drill/caller.js';
+import { asSuperuser } from '../../../testing/database.js';
+import { getRun, startRun, submit, until } from '../../../testing/flows.js';
+import { startServices, type EffectSeen, type Services } from '../../../testing/services.js';
+import { startStack, type Stack } from '../../../testing/stack.js';
 
 // Many messages of one run at once, also while its worker stands still. Each is answered, and each answer is what the
 // store says in the end.

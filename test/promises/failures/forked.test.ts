@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
-import { asSuperuser } from '../../testing/database.js';
-import { action, audit, decide, getRun, parkPayment, submit, until } from '../../testing/flows.js';
-import { rememberRun } from '../../testing/restore.js';
-import { startServices, type Services } from '../../testing/services.js';
-import type { StateView } from '../../src/workflows/messages.js';
-import { startStack, type Stack } from '../../testing/stack.js';
+import { asSuperuser } from '../../../testing/database.js';
+import { action, audit, decide, getRun, parkPayment, submit, until } from '../../../testing/flows.js';
+import { rememberRun } from '../../../testing/restore.js';
+import { startServices, type Services } from '../../../testing/services.js';
+import type { StateView } from '../../../src/workflows/messages.js';
+import { startStack, type Stack } from '../../../testing/stack.js';
 
 // A run has two memories: the store and Temporal's history. Where they tell of different pasts nothing goes on by itself.
 

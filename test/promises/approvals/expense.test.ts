@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import type { Services } from '../../testing/services.js';
-import { shareStack } from '../../testing/shared-stack.js';
-import type { Stack } from '../../testing/stack.js';
-import { audit, getRun, startRun, submit, until } from '../../testing/flows.js';
+import type { Services } from '../../../testing/services.js';
+import { shareStack } from '../../../testing/shared-stack.js';
+import type { Stack } from '../../../testing/stack.js';
+import { audit, getRun, startRun, submit, until } from '../../../testing/flows.js';
 
 // Every path of seed 003's expense approval, over HTTP, with the real classifier and payroll.
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { startStack, type Stack } from '../../testing/stack.js';
-import { action, audit, decide, getRun, startRun, submit, until } from '../../testing/flows.js';
+import { startStack, type Stack } from '../../../testing/stack.js';
+import { action, audit, decide, getRun, startRun, submit, until } from '../../../testing/flows.js';
 
 // What the two shipped flows do not show: time, people as executors, chains, commands, operators.
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import type { Services } from '../../testing/services.js';
-import { shareStack } from '../../testing/shared-stack.js';
-import type { Stack } from '../../testing/stack.js';
-import { action, audit, decide, getRun, parkPayment, startRun, submit } from '../../testing/flows.js';
+import type { Services } from '../../../testing/services.js';
+import { shareStack } from '../../../testing/shared-stack.js';
+import type { Stack } from '../../../testing/stack.js';
+import { action, audit, decide, getRun, parkPayment, startRun, submit } from '../../../testing/flows.js';
 
 describe('the vendor-invoice-reconciliation agent of seed 000', () => {
   let stack: Stack;

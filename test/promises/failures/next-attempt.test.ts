@@ -1,10 +1,10 @@
 // Mostly waits: for the times between two attempts.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { makePool, type Pool } from '../../src/db/index.js';
-import { makeTarget, type Target } from '../activities/target.js';
-import { startRun, submit, until } from '../../testing/flows.js';
-import { startStack, type Stack } from '../../testing/stack.js';
+import { makePool, type Pool } from '../../../src/db/index.js';
+import { makeTarget, type Target } from '../../activities/target.js';
+import { startRun, submit, until } from '../../../testing/flows.js';
+import { startStack, type Stack } from '../../../testing/stack.js';
 
 // A target that asks to be left alone for a while: whoever polls the action is told when it is called again.
 

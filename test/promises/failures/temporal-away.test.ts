@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { asSuperuser } from '../../testing/database.js';
-import { action, audit, getRun, parkPayment, startRun, submit, until } from '../../testing/flows.js';
-import { startServices, type Services } from '../../testing/services.js';
-import { startStack, type Answer, type Stack } from '../../testing/stack.js';
+import { asSuperuser } from '../../../testing/database.js';
+import { action, audit, getRun, parkPayment, startRun, submit, until } from '../../../testing/flows.js';
+import { startServices, type Services } from '../../../testing/services.js';
+import { startStack, type Answer, type Stack } from '../../../testing/stack.js';
 
 // What people decide while Temporal is away is kept and applied later. Anything else is 503, and then nothing comes of it.
 

@@ -1,13 +1,22 @@
 import assert from 'node:assert/strict';
-import type { Principal } from '../../src/model/principal.js';
+import type { Principal } from '../../../src/model/principal.js';
 import { after, before, describe, it } from 'node:test';
-import { startServices, type Services } from '../../testing/services.js';
-import { bellOf } from '../../src/auth/index.js';
-import { makePool } from '../../src/db/index.js';
-import { keepDecision, ring } from '../../testing/bells.js';
-import { holdRun } from '../../testing/locks.js';
-import { startStack, type Stack } from '../../testing/stack.js';
-import { action, audit, decide, getRun, parkPayment, startRun, submit, until } from '../../testing/flows.js';
+import { startServices, type Services } from '../../../testing/services.js';
+import { bellOf } from '../../../src/auth/index.js';
+import { makePool } from '../../../src/db/index.js';
+import { keepDecision, ring } from '../../../testing/bells.js';
+import { holdRun } from '../../../testing/locks.js';
+import { startStack, type Stack } from '../../../testing/stack.js';
+import {
+  action,
+  audit,
+  decide,
+  getRun,
+  parkPayment,
+  startRun,
+  submit,
+  until,
+} from '../../../testing/flows.js';
 
 // A gate survives whatever dies. Processes are killed, not told to pretend.
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { startStack, type Stack } from '../../testing/stack.js';
-import { audit, decide, getRun, startRun, submit, until, type RunBody } from '../../testing/flows.js';
+import { startStack, type Stack } from '../../../testing/stack.js';
+import { audit, decide, getRun, startRun, submit, until, type RunBody } from '../../../testing/flows.js';
 
 // What approvers are shown and asked again: of which state, after a denial, and before an effect is repeated whose outcome is unknown.
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import { shareStack } from '../../testing/shared-stack.js';
-import type { Stack } from '../../testing/stack.js';
-import { lastBell } from '../../testing/bells.js';
-import { action, decide, getRun, parkPayment, submit, until } from '../../testing/flows.js';
+import { shareStack } from '../../../testing/shared-stack.js';
+import type { Stack } from '../../../testing/stack.js';
+import { lastBell } from '../../../testing/bells.js';
+import { action, decide, getRun, parkPayment, submit, until } from '../../../testing/flows.js';
 
 describe("Temporal's history of a run", () => {
   let stack: Stack;

@@ -4,16 +4,16 @@ import type { AddressInfo } from 'node:net';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { canonical } from '../../src/model/canonical.js';
-import { bindingDigest, boundRules } from '../../src/engine/index.js';
-import type { Action } from '../../src/engine/state.js';
-import type { JsonObject } from '../../src/model/json.js';
-import { stateWithoutValues, type RunDocument } from '../../src/store/document.js';
-import { sha256 } from '../../src/schema/kit.js';
-import { asSuperuser } from '../../testing/database.js';
-import { startStack, type Stack } from '../../testing/stack.js';
-import { audit, decide, getRun, startRun, submit, until } from '../../testing/flows.js';
-import { lastBell, ring } from '../../testing/bells.js';
+import { canonical } from '../../../src/model/canonical.js';
+import { bindingDigest, boundRules } from '../../../src/engine/index.js';
+import type { Action } from '../../../src/engine/state.js';
+import type { JsonObject } from '../../../src/model/json.js';
+import { stateWithoutValues, type RunDocument } from '../../../src/store/document.js';
+import { sha256 } from '../../../src/schema/kit.js';
+import { asSuperuser } from '../../../testing/database.js';
+import { startStack, type Stack } from '../../../testing/stack.js';
+import { audit, decide, getRun, startRun, submit, until } from '../../../testing/flows.js';
+import { lastBell, ring } from '../../../testing/bells.js';
 
 // A payment to DE1 that a controller approves, and everything by which something else could be made of it.
 

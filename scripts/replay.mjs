@@ -1,0 +1,38 @@
+// `npm run replay -- FILE…`: replays histories on the kernel of this build: answers of `GET /v1/runs/{id}/history`, the JSON of
+// `temporal workflow show`, or files of test/histories. The workflow runs on the main thread, so that `node --inspect-brk
+// scripts/replay.mjs FILE` stops where a breakpoint or `debugger` says.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ensureBuilt, ensureInstalled, root, say, stopSignal } from './lib.mjs';
+
+const signal = stopSignal();
+await ensureInstalled(signal);
+await ensureBuilt(signal);
+// Only now are they there.
+const { historyFromJSON } = await import('@temporalio/common/lib/proto-utils.js');
+const { DefaultLogger, Runtime, Worker } = await import('@temporalio/worker');
+
+const options = {
+  workflowBundle: { codePath: join(root, 'dist', 'workflow-bundle.js') },
+  dataConverter: { payloadConverterPath: join(root, 'dist', 'workflows', 'payload-converter.js') },
+  debugMode: true,
+};
+Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
+for (const file of process.argv.slice(2))
+  for (const events of executionsIn(JSON.parse(readFileSync(file, 'utf8')))) {
+    const history = historyFromJSON({ events });
+    const run = history.events[0].workflowExecutionStartedEventAttributes.workflowId;
+    const problem = await Worker.runReplayHistory(options, history, run).then(
+      () => null,
+      (error) => error.message,
+    );
+    say(`${run}: ${problem === null ? `${events.length} events replay` : `does not replay: ${problem}`}`);
+    if (problem !== null) process.exitCode = 1;
+  }
+process.exit();
+
+/** A run that continued as new has several, one after the other. */
+function executionsIn({ events }) {
+  const starts = events.flatMap(({ eventId }, index) => (String(eventId) === '1' ? [index] : []));
+  return starts.map((start, index) => events.slice(start, starts[index + 1]));
+}
