@@ -727,6 +727,7 @@ describe('the key of an MCP call', () => {
     ],
     ['beside them where names are of a form', tool({ propertyNames: { pattern: '^[a-z]+$' } }), 'meta'],
     ['among them where it says that it is open', tool({ additionalProperties: true }), 'argument'],
+    ['among them where other names take anything', tool({ additionalProperties: {} }), 'argument'],
     [
       'among them where the closed schema names it',
       tool({ additionalProperties: false, properties: { _idempotencyKey: {} } }),

@@ -287,5 +287,7 @@ export function takesArgument(tool: Json, name: string): boolean {
   if (!isObject(schema)) return true;
   const { properties } = schema;
   if (isObject(properties) && Object.hasOwn(properties, name)) return true;
-  return mayClose.every((key) => schema[key] === undefined || schema[key] === true);
+  const closesNothing = (asked: Json | undefined): boolean =>
+    asked === undefined || asked === true || (isObject(asked) && Object.keys(asked).length === 0);
+  return mayClose.every((key) => closesNothing(schema[key]));
 }
