@@ -84,6 +84,21 @@ const storeClock = {
   },
 };
 
+/** In a transaction, what the others ask after one has failed would come into the next one. */
+const inTransactions = {
+  files: ['src/activities/step/**/*.ts', 'src/audit/record/**/*.ts', 'src/store/**/*.ts'],
+  rules: {
+    'no-restricted-properties': [
+      'error',
+      {
+        object: 'Promise',
+        property: 'all',
+        message: 'ask the store with `together`, which ends when all of it has',
+      },
+    ],
+  },
+};
+
 /** Files beyond the limits, each named here with its reason. */
 const longerFiles = [];
 
@@ -136,6 +151,7 @@ export default tseslint.config(
   ...purity,
   cuts,
   storeClock,
+  inTransactions,
   {
     files: ['test/**/*.ts', 'testing/**/*.ts'],
     rules: {

@@ -14,18 +14,31 @@ import { longestPrincipalId, principalKinds, type PrincipalKind } from '../model
 import { nameTrouble, truncate } from '../model/text.js';
 
 const loopback = new Set(['localhost', '127.0.0.1', '[::1]']);
+/** Characters of an issuer. */
+const longestIssuer = 300;
+
 const jwksUri = z.url().refine((text) => {
   const url = new URL(text);
   return url.protocol === 'https:' || (url.protocol === 'http:' && loopback.has(url.hostname));
 }, 'must be an https URL (http is for loopback only)');
 
 const claim = z.string().min(1);
+const issuerName = z
+  .string()
+  .min(1)
+  .max(longestIssuer)
+  .refine((text) => nameTrouble(text) === null, {
+    error: ({ input }) => nameTrouble(String(input)) ?? 'is no name',
+  });
 
 /** One entry of COUNTERSIGN_JWT_ISSUERS. Exactly one of `kind` and `kindClaim`: who is human is the operator's to say. */
 const issuerSchema = z
   .strictObject({
-    /** Several are the names of one identity provider: its people are the same under each. */
-    issuer: z.preprocess((given) => [given].flat(), z.array(z.url()).min(1)),
+    /**
+     * Any text, as `iss` may be (RFC 7519; Google's is `accounts.google.com` in some tokens). Several are the names of one identity
+     * provider: its people are the same under each.
+     */
+    issuer: z.preprocess((given) => [given].flat(), z.array(issuerName).min(1)),
     audience: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]),
     jwksUri,
     kind: z.enum(principalKinds).optional(),
@@ -113,7 +126,6 @@ function remoteKeys(uri: string): JWTVerifyGetKey {
 }
 
 /** Of a name that anybody can make up, as much as a record shows. */
-const longestIssuer = 300;
 
 function issuerOf(token: string): string | null {
   try {

@@ -1,5 +1,5 @@
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
-import { historyToJSON, type History } from '@temporalio/common/lib/proto-utils.js';
+import { historyToJSON, type History } from './history-json.js';
 import { makeTurns, type Turn } from '../model/give-way.js';
 import type { Json } from '../model/json.js';
 import { getRun } from '../store/runs.js';

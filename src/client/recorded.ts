@@ -42,7 +42,12 @@ export async function readRecorded({ histories }: Histories): Promise<Recorded> 
     }
     // A workflow that took no step was not begun by its start: a stranger's, of which its refusal is on record.
     if (found.steps.length > 0) found.bells.push(...starts);
-    for (const name of ['steps', 'taking', 'carried'] as const) all[name].push(...found[name]);
+    // One that the service started again goes on from no step, which its first step finds.
+    const isStartedAgain = found.steps[0] === undefined || found.steps[0]['isForked'] === true;
+    const carried = found.carried.filter(({ digest }) => digest !== null || !isStartedAgain);
+    all.steps.push(...found.steps);
+    all.taking.push(...found.taking);
+    all.carried.push(...carried);
     all.bells.push(...found.bells);
   }
   return all;

@@ -1,4 +1,4 @@
-import { historyFromJSON, type History } from '@temporalio/common/lib/proto-utils.js';
+import { historyFromJSON, type History } from './history-json.js';
 import { Worker, type InjectedSinks } from '@temporalio/worker';
 import { sameJson } from '../model/canonical.js';
 import { payloadConverter } from '../workflows/payload-converter.js';

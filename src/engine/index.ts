@@ -14,6 +14,6 @@ export { evaluateGuard, verdictOf } from './guards.js';
 export { giveUp } from './run/give-up.js';
 export { links } from './links.js';
 export { askedForNow, guardRefusing, readsRights } from './rights.js';
-export { prune } from './run/prune.js';
+export { isWaiting, prune } from './run/prune.js';
 export { wayOn } from './run/way-on.js';
 export { dueEvent, isHalted, wakeTime } from './run/moments.js';

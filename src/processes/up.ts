@@ -127,10 +127,10 @@ async function choosePort(config: Config, ports: PortBook): Promise<number> {
     );
   }
   const kept = ports.known('api');
-  if (kept !== undefined && (await isPortFree(kept, config.host))) return kept;
-  const port = await nextFreePort(defaultPort, config.host);
-  const wanted = kept ?? defaultPort;
-  if (port !== wanted)
+  const isKept = kept !== undefined && (await isPortFree(kept, config.host));
+  const port = isKept ? kept : await nextFreePort(defaultPort, config.host);
+  const wanted = isKept ? defaultPort : (kept ?? defaultPort);
+  if (port !== wanted && !(await isPortFree(wanted, config.host)))
     say(`port ${wanted} on ${config.host} is taken: the API listens on ${port}; PORT sets another one`);
   ports.keep('api', port);
   return port;

@@ -23,6 +23,7 @@ function isOf(dialects: RegExp, value: Json | undefined): boolean {
 
 /** Keywords that draft-07 does not know, and passes over. */
 const later = new Set([
+  ...['$anchor', '$dynamicAnchor', '$dynamicRef'],
   'dependentRequired',
   'dependentSchemas',
   'maxContains',

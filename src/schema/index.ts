@@ -107,6 +107,8 @@ const common: Options = {
   strict: true,
   ownProperties: true,
   strictRequired: false,
+  // A list whose first items are described may be shorter, and go on.
+  strictTuples: false,
   allowUnionTypes: true,
   // ajv would try the names on its own engine.
   allowMatchingProperties: true,

@@ -179,7 +179,7 @@ function checkKeywords(to: Preparing, schema: JsonObject, path: SchemaPath, orig
     throw new Unfit(`${where} has a \`$id\` or \`$schema\` of its own: only the whole schema may have one`);
   if (Array.isArray(schema['items']) || Object.hasOwn(schema, 'additionalItems'))
     throw new Unfit(
-      `${where} has draft-07's \`items\` as a list, or \`additionalItems\`: write \`prefixItems\`, and \`items\` for the rest`,
+      `${where} has draft-07's \`items\` as a list, or \`additionalItems\`: write \`prefixItems\`, and \`items\` for the rest, without a \`$schema\` of draft-07`,
     );
   for (const [dynamic, plain] of Object.entries(plainName))
     if (Object.hasOwn(schema, dynamic) && Object.hasOwn(schema, plain))
@@ -230,6 +230,8 @@ function checkReference(to: Preparing, root: JsonObject, reference: string): voi
   const said = `\`${reference.slice(0, 100).toWellFormed()}\``;
   if (!reference.startsWith('#'))
     throw new Unfit(`the reference ${said} leads out of this schema: write what it names under \`$defs\``);
+  if (/%(?![\da-f]{2})/i.test(reference))
+    throw new Unfit(`the reference ${said} has a \`%\` that begins no escape: write it as \`%25\``);
   if (referred(to, root, reference) === undefined)
     throw new Unfit(`can't resolve reference ${said}: it leads to no subschema, such as one under \`$defs\``);
 }

@@ -19,7 +19,7 @@ export interface NewApproval {
   readonly expiresAt: string | null;
   readonly digest: string;
   readonly doc: ApprovalDoc;
-  /** What its run's document has of it, without values of callers; null: nothing any more, or it was written before rows had it. */
+  /** What its run's document has of it while it waits, without values of callers; null: it has ended, or was written before rows had it. */
   readonly state: ApprovalState | null;
   readonly updatedAt: string;
 }
@@ -65,11 +65,6 @@ export async function upsertApproval(tx: Tx, approval: NewApproval): Promise<voi
       approval.state === null ? null : JSON.stringify(approval.state),
     ],
   );
-}
-
-/** The run's document has nothing of these any more; nothing else of them has changed. */
-export async function clearApprovalStates(tx: Tx, ids: readonly string[]): Promise<void> {
-  await write(tx, 'update approval set state = null where id = any($1)', [ids]);
 }
 
 const outcomes: Readonly<Record<ApprovalStatus, string | null>> = {

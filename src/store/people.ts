@@ -1,5 +1,5 @@
 import type { PrincipalKind } from '../model/principal.js';
-import type { Queryable } from '../db/index.js';
+import { together, type Queryable } from '../db/index.js';
 import { findable } from './text.js';
 
 // Who is known here, and with which rights: for those who are named by somebody else, and did not come themselves.
@@ -23,7 +23,7 @@ export const sightHours = 24;
 export async function findPeople(q: Queryable, ids: readonly string[]): Promise<Person[]> {
   if (ids.length === 0) return [];
   const asked = [ids.map(findable)];
-  const [people, credentials] = await Promise.all([
+  const [people, credentials] = await together([
     q.query<Pick<Person, 'id' | 'kind'>>(
       'select id, kind from principal where id = any($1) order by id',
       asked,

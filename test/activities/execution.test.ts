@@ -57,6 +57,7 @@ workflows:
           declared: { target: a, tier: reversible, executor: ${get('query: {}')}, reliability: ${tries} }
           plain: { target: a, executor: ${get('query: {}')}, reliability: ${tries} }
           entering: { target: looked }
+          enters: { target: entered }
           backed:
             target: done
             tier: reversible
@@ -72,6 +73,18 @@ workflows:
       looked:
         onEnter: { tier: read_only, readOnlyBecause: a search, executor: { kind: rest, connection: main, method: POST, path: /main }, reliability: ${tries} }
         transitions: { go: { target: done } }
+      entered:
+        onEnter: { tier: reversible, executor: ${post('main')}, reliability: { retry: { maxAttempts: 3, maxDelayMs: 86400000 } } }
+        transitions: { go: { target: done } }
+      done: { terminal: true }
+  brief:
+    owner: team
+    timeout: 1m
+    initialState: a
+    states:
+      a:
+        transitions:
+          waits: { target: done, tier: reversible, executor: ${post('main')}, reliability: { retry: { maxAttempts: 3, maxDelayMs: 86400000 } } }
       done: { terminal: true }
 `,
 });
@@ -467,6 +480,16 @@ describe('a target that asks to wait', () => {
       assert.equal(tried === null, longestMs === 0);
     });
 
+  it('is heard no longer than what is left of the run', async () => {
+    target.say(later('3600'));
+    const run = await governed.start('brief');
+    await run.submit(starter, 'waits');
+    const failure = (await run.execute().catch((error: unknown) => error)) as { nextRetryDelay?: number };
+    const retrying = (await run.records()).find((one) => one.type === 'executor.retrying');
+    const waits = [retrying?.data['delayMs'], failure.nextRetryDelay].map(Number);
+    for (const delayMs of waits) assert.ok(delayMs > 0 && delayMs <= 60_000, String(waits));
+  });
+
   it('is asked again when its next attempt is due, which the store says', async () => {
     target.say(later('120'));
     const run = await governed.start('f');
@@ -574,13 +597,13 @@ describe('a floor that was added since it was granted', () => {
       },
     };
   };
-  const isRefused = async (run: Handle, says: RegExp, calls: number): Promise<void> => {
+  const isRefused = async (run: Handle, says: RegExp, calls: number, state = 'a'): Promise<void> => {
     await run.execute();
     assert.equal(called().length, calls);
     const failed = (await run.records()).filter((one) => one.type === 'executor.failed').at(-1);
     assert.equal(failed?.data['code'], 'DIGEST_MISMATCH');
     assert.match(String(failed.data['message']), says);
-    assert.deepEqual([run.state.state, run.state.executing], ['a', null]);
+    assert.deepEqual([run.state.state, run.state.executing], [state, null]);
   };
   after(() => delete process.env['COUNTERSIGN_TEST_ADDRESS']);
 
@@ -610,17 +633,29 @@ describe('a floor that was added since it was granted', () => {
     }
   });
 
-  it('is asked before each further attempt while nothing of it can have happened', async () => {
+  for (const [transition, state] of [
+    ['waits', 'a'],
+    ['enters', 'entered'],
+  ] as const)
+    it(`is asked before each further attempt while nothing of it can have happened (${transition})`, async () => {
+      const { run, add } = await floored(floor(['finance.controller']));
+      target.say({ status: 429, headers: { 'retry-after': '120' } }, 200);
+      await run.submit(starter, transition);
+      await assert.rejects(run.execute());
+      const action = run.state.executing?.action.id ?? '';
+      await governed.database.asSuperuser(
+        `update execution_attempt set next_at = clock_timestamp() where action = '${action}'`,
+      );
+      add();
+      await isRefused(run, /ask again/u, 1, state);
+    });
+
+  it('is asked of what a state does on its way in, before it begins', async () => {
+    target.say(200);
     const { run, add } = await floored(floor(['finance.controller']));
-    target.say({ status: 429, headers: { 'retry-after': '120' } }, 200);
-    await run.submit(starter, 'waits');
-    await assert.rejects(run.execute());
-    const action = run.state.executing?.action.id ?? '';
-    await governed.database.asSuperuser(
-      `update execution_attempt set next_at = clock_timestamp() where action = '${action}'`,
-    );
+    await run.submit(starter, 'enters');
     add();
-    await isRefused(run, /ask again/u, 1);
+    await isRefused(run, /environment dev: reversible.* approval .*ask again/u, 0, 'entered');
   });
 
   it('is not asked where the outcome of an attempt is unknown: what was begun is brought to its end', async () => {

@@ -343,6 +343,18 @@ describe('from a start to an executed action', () => {
     assert.equal((await api.ask('finance', 'GET', `/v1/approvals/${approval}`)).body.status, 'consumed');
   });
 
+  it('answers as soon as the step has committed, before its workflow task is complete', async () => {
+    const run = await start();
+    api.kernel.held = true;
+    try {
+      const sent = await submit('agent', run, 'bank.pay?wait=30', { arguments: { amount: 500 } });
+      assert.deepEqual([sent.status, sent.body.result.status], [202, 'pending'], sent.text);
+    } finally {
+      api.kernel.held = false;
+    }
+    await api.kernel.settled();
+  });
+
   it('lets a submitted action be polled before the run has taken it', async () => {
     const run = await start();
     api.kernel.idle = true;

@@ -7,7 +7,7 @@ import type { Bell } from '../../src/model/message.js';
 import { documentOf, stateWithoutValues } from '../../src/store/document.js';
 import { getRun, getStep } from '../../src/store/runs.js';
 import type { Known, RunInput } from '../../src/workflows/messages.js';
-import { runKernel, type LocalKernel } from '../../testing/kernel.js';
+import { runKernel, type LocalKernel, type LocalSurroundings } from '../../testing/kernel.js';
 
 /** Temporal and its worker, in this process: the API's tests need real runs, not real histories. */
 export interface Kernel {
@@ -16,6 +16,8 @@ export interface Kernel {
   away: boolean;
   /** While true, no worker is up: what Temporal takes waits, and is done once this is false again. */
   idle: boolean;
+  /** While true, what a step has committed is in the store, and its workflow task does not get to its end. */
+  held: boolean;
   /** While true, what starts a run is taken, and the answer is lost. */
   lost: boolean;
   /** The approval's time is up. */
@@ -32,14 +34,20 @@ interface Started {
 
 export function makeKernel(deps: ActivityDeps): Kernel {
   const runs = new Map<string, Started>();
-  const switches = { away: false, idle: false, lost: false };
+  const switches = { away: false, idle: false, held: false, lost: false };
   const waiting: (() => void)[] = [];
+  const holding: (() => void)[] = [];
+  const step: LocalSurroundings['step'] = async (_, go) => {
+    const result = await go();
+    if (switches.held) await new Promise<void>((resolve) => holding.push(resolve));
+    return result;
+  };
   const work = (act: () => void): void => {
     if (switches.idle) waiting.push(act);
     else act();
   };
   const begin = (run: string, input: RunInput): void => {
-    const started: Started = { input, kernel: runKernel(deps, run, input), hasEnded: false };
+    const started: Started = { input, kernel: runKernel(deps, run, input, { step }), hasEnded: false };
     runs.set(run, started);
     void started.kernel.ended.finally(() => (started.hasEnded = true));
   };
@@ -76,6 +84,13 @@ export function makeKernel(deps: ActivityDeps): Kernel {
     },
     set away(away) {
       switches.away = away;
+    },
+    get held() {
+      return switches.held;
+    },
+    set held(held) {
+      switches.held = held;
+      if (!held) for (const release of holding.splice(0)) release();
     },
     get lost() {
       return switches.lost;

@@ -93,4 +93,18 @@ describe('queues that the policies declare no more', () => {
     assert.equal((await api.ask('admin', 'POST', '/v1/flows', label)).status, 201);
     assert.equal((await decide(decider, await approval('labelled'))).status, 200);
   });
+
+  it('stand at what was done while they were there, in lists too', async () => {
+    const cfo = await key('cy-2', ['cfo'], ['run.read']);
+    writeFileSync(file('roles.yaml'), `${roles}\nqueues: { money: { roles: [cfo] } }\n`);
+    assert.equal((await reload()).status, 200);
+    const done = await approval('wired');
+    assert.equal((await decide(cfo, done)).status, 200);
+    await api.kernel.settled();
+    writeFileSync(file('roles.yaml'), roles);
+    assert.equal((await reload(['money'])).status, 200);
+    const { data } = (await api.ask('admin', 'GET', '/v1/approvals?flow=wired&status=consumed')).body;
+    const listed = data.find(({ id }: { id: string }) => id === done.id);
+    assert.equal(listed.gates[0].text, 'one of the roles cfo; 1 of 1 have approved');
+  });
 });

@@ -136,8 +136,23 @@ describe('issuers', () => {
     assert.deepEqual(parseJwtIssuers(read), read);
   });
 
-  it('have to be addresses, and at least one', () => {
-    for (const issuer of [[], 'nobody', ['https://a.example', 'nobody'], [[]], undefined, null])
+  it('may be any names, as Google has one that is no address', () => {
+    const issuer = ['https://accounts.google.com', 'accounts.google.com'];
+    assert.deepEqual(issuers(issuer)[0]?.issuer, issuer);
+  });
+
+  it('have to be texts that can be seen, and at least one', () => {
+    for (const issuer of [
+      [],
+      '',
+      ['https://a.example', ''],
+      ' a',
+      'a\u200b',
+      [[]],
+      undefined,
+      null,
+      'a'.repeat(301),
+    ])
       assert.throws(() => parseJwtIssuers([{ ...base, issuer }]), /0\.issuer/);
   });
 });

@@ -112,6 +112,22 @@ describe('what is asked at one instant is judged by what was kept before it', ()
   });
 });
 
+describe('what the store already refuses', () => {
+  it('is answered at the door, and no message of it is kept', async () => {
+    for (const [change, code] of [
+      [`status = 'stuck'`, 'RUN_STUCK'],
+      [`status = 'completed'`, 'RUN_CLOSED'],
+      [`executing = 'act_under_way'`, 'RUN_BUSY'],
+    ] as const) {
+      const run = await begunRun();
+      await database.pool.query(`update run set ${change} where id = $1`, [run]);
+      const silent = { ...deps, forNamespace: () => temporal(() => assert.fail('a bell was rung')) };
+      assert.equal(codeOf(await ask(run, {}, silent)), code);
+      assert.equal((await keptOf(run)).count, 0);
+    }
+  });
+});
+
 describe('a request', () => {
   it('that is kept already is answered by a process without a key to sign with, which keeps nothing new', async () => {
     const other = mkdtempSync(join(tmpdir(), 'countersign-keyless-'));

@@ -621,6 +621,25 @@ describe("an approval's time", () => {
     assert.equal(ending('2026-01-02T00:00:00+01:00').status, 'escalated');
   });
 
+  it('is the earliest of several ends, in whatever order they are named; one that cannot be read asks nobody', () => {
+    const ends = (['first', 'second'] as const).map((name) => {
+      const end = path('arguments', name);
+      return end.kind === 'path' ? end : assert.fail();
+    });
+    const [early, late] = ['2026-01-01T00:30:00Z', '2026-01-01T00:45:00Z'];
+    const asked = (first: string, second: string): readonly ApprovalState[] => {
+      const walk = facing({ gate: gate({ timeout: stages, expiresWith: ends }) });
+      walk.submit(agent, 'go', { first, second });
+      return walk.run.approvals;
+    };
+    for (const open of [asked(early, late), asked(late, early)])
+      assert.deepEqual(
+        open.map(({ expiresAt, gates }) => [expiresAt, gates.map(({ endsAt }) => endsAt)]),
+        [[start + hour / 2, [start + hour / 2]]],
+      );
+    for (const none of [asked(early, 'soon'), asked('soon', early)]) assert.deepEqual(none, []);
+  });
+
   it('after an escalation at a moment, with nothing said of what follows, is the one of the environment, and denies', () => {
     const at = { action: 'escalate', to: ['cfo'], atMs: start + hour } as const;
     const ends = [

@@ -326,6 +326,24 @@ describe('of names and values between `&`, each secret is hidden, as it is writt
   ]);
 });
 
+describe('of a list that is escaped in an address, each secret is hidden', () => {
+  const odbc = 'DRIVER={ODBC Driver 17};SERVER=erp;UID=finance;PWD={Zq7;kxLm9}';
+  const hidden = ['Zq7;kxLm9', '{Zq7;kxLm9}'];
+  const inAddress = (form: string): string => `mssql+pyodbc:///?odbc_connect=${form}`;
+  const form = new URLSearchParams([['', odbc]]).toString().slice(1);
+  holds([
+    ['by `quote_plus`', inAddress(form), hidden, 'finance at erp'],
+    ['by `quote`', inAddress(encodeURIComponent(odbc)), hidden, 'finance at erp'],
+    ['in a file of variables', `DB_HOST=erp\nDB_URL=${inAddress(form)}`, hidden, 'finance at erp'],
+    [
+      'in JSON',
+      `https://erp.example/?options=${encodeURIComponent('{"user":"finance","pin":"Zq7kxLm9"}')}`,
+      ['Zq7kxLm9'],
+      'finance',
+    ],
+  ]);
+});
+
 describe('in a file of credentials the words that every such file has are told', () => {
   const aws =
     '[default]\naws_access_key_id = AKIAZq7kxLm9\naws_secret_access_key = Zq7k/kxLm9Zq7kxLm9+x\nregion = eu-central-1\n';

@@ -38,27 +38,29 @@ test('a port that was asked for and is taken is an error, before anything is sta
   server?.close();
 });
 
-test('a default port that is taken gives the next free one, and a stop in the middle of the boot is clean', async () => {
+test('a default port that is taken gives the next free one, said at each start; a stop in the middle of the boot is clean', async () => {
   const server = await occupy(8080);
   const home = newHome();
-  const product = await startProduct({ home, env: { PORT: '' }, args: ['--no-demo'] });
+  const start = () => startProduct({ home, env: { PORT: '' }, args: ['--no-demo'] });
+  const file = join(home, 'ports.json');
+  const first = await start();
   const kept = await until(
     'a port',
-    () => {
-      const file = join(home, 'ports.json');
-      return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { api?: number }) : null;
-    },
+    () => (existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { api?: number }) : null),
     20_000,
   );
   assert.ok((kept.api ?? 0) > 8080, `port ${kept.api}`);
-  await product.line(
-    new RegExp(`^port 8080 on 127\\.0\\.0\\.1 is taken: the API listens on ${kept.api};`, 'm'),
-  );
-  server?.close();
-  await product.line(/creating the database/);
-  assert.deepEqual(await product.stop(), { code: 0, signal: null });
-  assert.doesNotMatch(product.output(), /^ready/m);
+  const said = new RegExp(`^port 8080 on 127\\.0\\.0\\.1 is taken: the API listens on ${kept.api};`, 'm');
+  await first.line(said);
+  await first.line(/creating the database/);
+  assert.deepEqual(await first.stop(), { code: 0, signal: null });
+  assert.doesNotMatch(first.output(), /^ready/m);
   assert.deepEqual(processesMentioning(home), []);
+  const later = await start();
+  await later.line(/^(creating the database|postgres answers)/m);
+  assert.deepEqual(await later.stop(), { code: 0, signal: null });
+  server?.close();
+  assert.match(later.output(), said);
 });
 
 test('a policy that is wrong stops the start, with file, line and what is wrong', async () => {

@@ -206,6 +206,38 @@ const bad: readonly Row[] = [
   ],
   ['a queue that is nearly one', F, flow(`{ queue: «desc, ${time} }`), 'UNDECLARED_QUEUE', 'desk'],
   [
+    'a human executor of nearly a queue',
+    F,
+    bare.replace(rest, 'summary: go on, executor: { kind: human, queue: «desc }'),
+    'UNDECLARED_QUEUE',
+    'desk',
+  ],
+  [
+    'a human executor of nearly a queue, beside roles',
+    F,
+    bare.replace(rest, 'summary: go on, executor: { kind: human, queue: «desc, roles: [chief] }'),
+    'UNDECLARED_QUEUE',
+    'desk',
+  ],
+  [
+    'a charter whose gate waits in nearly a queue',
+    F,
+    bare.replace(
+      '    initialState',
+      `    charter: { permissions: { read: [] }, approval_gate: { queue: «desc, ${time} } }\n    initialState`,
+    ),
+    'UNDECLARED_QUEUE',
+    'desk',
+  ],
+  ['an end that is over', F, flow('{ timeout: { at: «"2020-01-01T12:00:00Z" } }'), 'TIME_PASSED'],
+  [
+    'an end after an escalation that is over',
+    F,
+    flow('{ timeout: { after: 1h, action: escalate, to: [chief], then: { at: «"2020-01-01T12:00:00Z" } } }'),
+    'TIME_PASSED',
+  ],
+  ['a floor whose end is over', E, floor('{ timeout: { at: «"2020-01-01T12:00:00Z" } }'), 'TIME_PASSED'],
+  [
     'a stage after a denial',
     F,
     flow('{ timeout: { after: 1h, action: deny, «then: { after: 1h } } }'),

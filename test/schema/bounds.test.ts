@@ -574,6 +574,7 @@ describe('dialects', () => {
       /the schema has `unevaluatedProperties`, which draft-07/,
     );
     assert.match(of({ prefixItems: [{}] }), /has `prefixItems`, which draft-07 passes over/);
+    assert.match(of({ $dynamicRef: '#a' }), /has `\$dynamicRef`, which draft-07 passes over/);
     for (const name of [
       { allOf: [{ $ref }], type: 'string', maxLength: 3 },
       { $ref, description: 'whose', default: 'a' },
@@ -584,6 +585,26 @@ describe('dialects', () => {
       );
     const properties = { name: { $ref, type: 'string', maxLength: 3 } };
     assert.equal(compileSchema({ definitions, type: 'object', properties }).status, 'ok');
+  });
+
+  it('a list of which the first items are described may end with them, be shorter, or go on', () => {
+    const tuple = { type: 'array', prefixItems: [{ type: 'number' }], items: { type: 'string' } };
+    for (const [value, status] of [
+      [[], 'valid'],
+      [[1], 'valid'],
+      [[1, 'a', 'b'], 'valid'],
+      [['a'], 'must be number'],
+      [[1, 2], 'must be string'],
+    ] as const)
+      assert.equal(check(tuple, value), status, JSON.stringify(value));
+  });
+
+  it('a reference with a `%` that begins no escape is told, with how to write it', () => {
+    const properties = { '100%': { type: 'string' }, b: { $ref: '#/properties/100%' } };
+    assert.match(
+      refusal({ allOf: [{ type: 'object', properties }] }) + refusal({ $ref: '#/$defs/a%', $defs: {} }),
+      /`#\/\$defs\/a%` has a `%` that begins no escape: write it as `%25`/,
+    );
   });
 
   it('what is not taken is said, with what to write', () => {

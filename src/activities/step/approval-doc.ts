@@ -1,7 +1,7 @@
 import type { PayloadRef } from '../../model/records.js';
 import { visible } from '../../model/visible.js';
 import type { ApprovalDoc, ApprovalState, Asked, Kit, Shown } from '../../engine/state.js';
-import { gateViews } from '../../engine/index.js';
+import { gateViews, isWaiting } from '../../engine/index.js';
 import type { NewApproval } from '../../store/approvals.js';
 import type { RunRow } from '../../store/runs.js';
 
@@ -17,14 +17,11 @@ export function makeApprovalRow(
     time,
     kit,
     argumentsRef,
-    isKept,
   }: {
     readonly time: string;
     readonly kit: Pick<Kit, 'queueRoles'>;
     /** Where its arguments are kept; null: it has none. */
     readonly argumentsRef: PayloadRef | null;
-    /** The run's document has it. */
-    readonly isKept: boolean;
   },
 ): NewApproval {
   const { action } = approval;
@@ -43,7 +40,7 @@ export function makeApprovalRow(
     digest: action.digest,
     doc: { ...makeApprovalDoc(row, approval, shown, kit), argumentsRef },
     byPermission: approval.gates.some((gate) => gate.byPermission),
-    state: isKept ? { ...approval, action: { ...action, arguments: {} } } : null,
+    state: isWaiting(approval) ? { ...approval, action: { ...action, arguments: {} } } : null,
     updatedAt: time,
   };
 }

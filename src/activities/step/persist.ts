@@ -14,9 +14,9 @@ import {
   type ShownProblem,
 } from '../../engine/state.js';
 import { appendRun, type RunScope } from '../../audit/index.js';
-import type { Tx } from '../../db/index.js';
+import { together, type Tx } from '../../db/index.js';
 import { putGrant, upsertAction } from '../../store/actions.js';
-import { clearApprovalStates, upsertApproval } from '../../store/approvals.js';
+import { upsertApproval } from '../../store/approvals.js';
 import { settleDecision } from '../../store/decisions.js';
 import { putEvidence } from '../../store/evidence.js';
 import { answerMessage, markTaken } from '../../store/messages.js';
@@ -103,10 +103,10 @@ export async function persistStep(deps: ActivityDeps, tx: Tx, step: Step): Promi
     checkAt: checkTimeOf(after, step.time),
   });
   await projectActions(tx, step);
-  await projectApprovals(tx, step, kept, holdings);
+  await projectApprovals(tx, step, holdings);
   await projectEvidence(tx, step);
   await projectNotifications(tx, step);
-  const [, head] = await Promise.all([projectMessages(tx, step), recordFacts(deps, tx, step)]);
+  const [, head] = await together([projectMessages(tx, step), recordFacts(deps, tx, step)]);
   const result: Stepped = {
     status: 'stepped',
     rev: step.rev,
@@ -186,15 +186,12 @@ async function projectActions(tx: Tx, step: Step): Promise<void> {
   }
 }
 
-async function projectApprovals(tx: Tx, step: Step, kept: RunState, holdings: Holdings): Promise<void> {
+async function projectApprovals(tx: Tx, step: Step, holdings: Holdings): Promise<void> {
   const kit = queuesIn(step.policySet);
   const known = new Map((step.before?.state.approvals ?? []).map((approval) => [approval.id, approval]));
-  const keptIds = new Set(kept.approvals.map(({ id }) => id));
-  const written = new Set<string>();
   for (const approval of step.after.approvals) {
     const old = known.get(approval.id);
     if (old !== undefined && sameJson(old, approval)) continue;
-    written.add(approval.id);
     const argumentsRef = holdings.actions.get(approval.action.id)?.payload ?? null;
     const shown = step.actions.find(({ action }) => action.approval === approval.id)?.shown ?? shownBefore;
     await upsertApproval(
@@ -203,12 +200,9 @@ async function projectApprovals(tx: Tx, step: Step, kept: RunState, holdings: Ho
         time: step.time,
         kit,
         argumentsRef,
-        isKept: keptIds.has(approval.id),
       }),
     );
   }
-  const gone = [...known.keys()].filter((id) => !keptIds.has(id) && !written.has(id));
-  if (gone.length > 0) await clearApprovalStates(tx, gone);
 }
 
 async function projectEvidence(tx: Tx, { row, before, after }: Step): Promise<void> {
@@ -224,7 +218,7 @@ async function projectMessages(tx: Tx, { taken, effects, rev }: Step): Promise<v
       effect.kind === 'answer' ? [[effect.messageId, effect.answer] as const] : [],
     ),
   );
-  await Promise.all([
+  await together([
     ...taken.map(({ id, bells }) => markTaken(tx, id, rev, bells)),
     ...[...answers].map(([id, answer]) => answerMessage(tx, id, answer)),
     ...taken.map(({ id, kind }) => {

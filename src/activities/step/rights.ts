@@ -3,7 +3,7 @@ import type { Action, Kit, RunState } from '../../engine/state.js';
 import { readsRights } from '../../engine/index.js';
 import type { PolicySet } from '../../model/policy-set.js';
 import { withRolePermissions, type Principal } from '../../model/principal.js';
-import type { Tx } from '../../db/index.js';
+import { together, type Tx } from '../../db/index.js';
 import { credentialsOf, sightHours, type HeldCredential } from '../../store/people.js';
 import type { RunRow } from '../../store/runs.js';
 import type { ActivityDeps } from '../deps.js';
@@ -22,7 +22,7 @@ export async function loadKit(
   policySet: PolicySet,
   state: RunState | null,
 ): Promise<Kit> {
-  const [rights, people] = await Promise.all([loadRights(tx, policySet, plan, state), deps.people(tx, row)]);
+  const [rights, people] = await together([loadRights(tx, policySet, plan, state), deps.people(tx, row)]);
   return makeKit(policySet, row.environment, people, rights);
 }
 

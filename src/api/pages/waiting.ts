@@ -1,37 +1,50 @@
+import type { ApprovalJson } from '../../model/answer-types.js';
 import * as api from '../../model/api.js';
 import type { Principal } from '../../model/principal.js';
 import { listInbox } from '../../service/inbox/inbox.js';
 import type { Refusal } from '../../service/refusal.js';
 import { callerOf, type Call, type Page } from '../http/call.js';
-import { html, page, signOutForm } from './html.js';
+import { html, page, signOutForm, type Html } from './html.js';
 
 // Whoever signs in without a page that asked for it reads who they are, and where their approvals stand.
 
 const mostShown = 20;
+/** A page of the inbox may be empty and go on: behind all that its reader has asked for, others may stand. */
+const mostPages = 5;
 
 export async function waitingPage(call: Call, { id }: Principal): Promise<Page | Refusal> {
-  const query = api.approvalsQuery.parse({ status: 'open', mine: 'true', limit: String(mostShown) });
-  const inbox = await listInbox(callerOf(call), query);
-  if (inbox.kind === 'refusal') return inbox;
-  const hasMore = inbox.nextCursor !== null;
-  const rows = inbox.data.map(
-    (one) => html`<li><a href="/approvals/${String(one['id'])}">${String(one['summary'])}</a></li>`,
-  );
+  const found: ApprovalJson[] = [];
+  let cursor: string | null = null;
+  for (let pages = 0; pages < mostPages && found.length < mostShown; pages += 1) {
+    const asked = { status: 'open', mine: 'true', limit: String(mostShown - found.length) };
+    const query = api.approvalsQuery.parse(cursor === null ? asked : { ...asked, cursor });
+    const inbox = await listInbox(callerOf(call), query);
+    if (inbox.kind === 'refusal') return inbox;
+    found.push(...inbox.data);
+    cursor = inbox.nextCursor;
+    if (cursor === null) break;
+  }
   return page(
     200,
     'Signed in',
     html`<h1>You are signed in as ${id}.</h1>
-      ${
-        rows.length === 0
-          ? html`<p>
-              No approval waits for you. Each has its own page: open the address that you were sent.
-            </p>`
-          : html`<p>These approvals wait for you:</p>
-              <ul>
-                ${rows}
-              </ul>`
-      }
-      ${hasMore ? html`<p>There are more: <code>GET /v1/approvals?mine=true</code> lists all of them.</p>` : ''}
-      ${signOutForm(id)}`,
+      ${waiting(found, cursor)} ${signOutForm(id)}`,
   );
+}
+
+/** `cursor`: where the list goes on that was not read to its end. */
+export function waiting(found: readonly ApprovalJson[], cursor: string | null): Html {
+  const all = html`<code>GET /v1/approvals?mine=true</code>`;
+  if (found.length > 0)
+    return html`<p>These approvals wait for you:</p>
+      <ul>
+        ${found.map((one) => html`<li><a href="/approvals/${one.id}">${one.summary}</a></li>`)}
+      </ul>
+      ${cursor === null ? '' : html`<p>There may be more: ${all} lists all of them.</p>`}`;
+  return cursor === null
+    ? html`<p>No approval waits for you. Each has its own page: open the address that you were sent.</p>`
+    : html`<p>
+        None of the first approvals that wait is for you to decide, and others stand behind them: open the
+        address that you were sent, or list all that wait for you with ${all}.
+      </p>`;
 }

@@ -1,7 +1,7 @@
 import { makeTurns } from '../../model/give-way.js';
 import { closesRun, type Fact } from '../../model/records.js';
 import { truncate } from '../../model/text.js';
-import { write, type Tx } from '../../db/index.js';
+import { together, write, type Tx } from '../../db/index.js';
 import { bytesOf, eventKey, factHash, hashText, leafHash, recordId, type Place } from './envelope.js';
 
 export interface RunScope {
@@ -105,7 +105,7 @@ async function lockChain(
       'select size, head, closed, clock_timestamp() as now from audit_chain where chain = $1 for update',
       [id],
     );
-    const [{ rows }, known] = await Promise.all([found, knownFacts(tx, placed)]);
+    const [{ rows }, known] = await together([found, knownFacts(tx, placed)]);
     return [rows[0], known];
   };
   if (!isFirst) {

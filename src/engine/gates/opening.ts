@@ -22,7 +22,7 @@ import {
 import { boundRules, type Applying, type AskingGate } from './gates.js';
 import { makeAsking } from './asking.js';
 import type { From } from '../run/flow.js';
-import { keptApprovals } from '../run/prune.js';
+import { isWaiting, keptApprovals } from '../run/prune.js';
 import { settle, stick } from '../run/settle.js';
 import type { Until } from '../run/way-on.js';
 import type { GuardContext } from '../guards.js';
@@ -140,7 +140,7 @@ function roomTaken(
   { readonly status: 'fits'; readonly taken: Taken } | { readonly status: 'full'; readonly message: string } {
   // What has ended in this very step is in the run still, and in no document any more.
   const approvals = keptApprovals(run);
-  const waiting = approvals.filter(({ status, queued }) => isOpen(status) || queued).length;
+  const waiting = approvals.filter(isWaiting).length;
   if (waiting >= mostOpenApprovals)
     return full(`the run has ${waiting} open approvals, and ${mostOpenApprovals} are the most of a run`);
   const documentBytes = bytesInDocument(opening);

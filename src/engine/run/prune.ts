@@ -9,13 +9,18 @@ export function prune(plan: Plan, run: RunState): RunState {
   return { ...run, approvals: keptApprovals(run), evidence: neededEvidence(plan, run.evidence) };
 }
 
+/** It waits for decisions, or for its turn. */
+export function isWaiting({ status, queued }: Pick<ApprovalState, 'status' | 'queued'>): boolean {
+  return isOpen(status) || queued;
+}
+
 /** Those that the run still carries. */
 export function keptApprovals({
   approvals,
   executing,
 }: Pick<RunState, 'approvals' | 'executing'>): ApprovalState[] {
   const under = executing?.action.approval ?? null;
-  return approvals.filter(({ id, status, queued }) => isOpen(status) || queued || id === under);
+  return approvals.filter((one) => isWaiting(one) || one.id === under);
 }
 
 /** By kind, as many as the largest count of a guard; of approvals, the latest of each human in each state. */

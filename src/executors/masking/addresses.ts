@@ -27,9 +27,7 @@ export function querySecrets(text: string): string[] {
 
 /** As it is written, and as a target reads it. */
 function asRead(written: readonly string[]): string[] {
-  return written.flatMap((one) =>
-    /[%+]/.test(one) ? [one, percentDecoded(one), percentDecoded(one.replaceAll('+', ' '))] : [one],
-  );
+  return written.flatMap((one) => (/[%+]/.test(one) ? [one, percentDecoded(one), formDecoded(one)] : [one]));
 }
 
 function loginOf(authority: string, rest: string): string[] {
@@ -71,6 +69,10 @@ function valuesOf(query: string): string[] {
 /** Of a setting, and nothing else in it, escaped as it has to be there. */
 function isPlainAddress(name: string, value: string): boolean {
   return isSetting(name) && /^https?:\/\/[^\s?#@]*$/i.test(percentDecoded(value));
+}
+
+export function formDecoded(text: string): string {
+  return percentDecoded(text.replaceAll('+', ' '));
 }
 
 function percentDecoded(text: string): string {

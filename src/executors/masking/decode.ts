@@ -190,9 +190,10 @@ export function readableText(bytes: Buffer): string {
   return Buffer.from(units.buffer, 0, 2 * length).toString('utf16le');
 }
 
-const windows = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
+/** What Windows-1252 has from 0x80 to 0x9f, where Latin-1 has controls, which no text has. */
+export const windows = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
 
-/** What was read as Latin-1, as Windows-1252: it has characters where Latin-1 has controls, which no text has. */
+/** What was read as Latin-1, as Windows-1252. */
 export function asWindows1252(latin: string): string {
   return latin.replace(/[\x80-\x9f]/g, (one) => windows.charAt(one.charCodeAt(0) - 0x80));
 }

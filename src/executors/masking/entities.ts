@@ -1,4 +1,4 @@
-import { hexDigit, writeCode, type Undo } from './decode.js';
+import { hexDigit, windows, writeCode, type Undo } from './decode.js';
 import { beginning, entityNames } from './entity-names.js';
 
 // Characters as HTML and XML write them: `&#61;`, `&#x3D;`, `&equals;`.
@@ -45,9 +45,7 @@ function entityAt(units: Uint16Array, at: number, length: number): Entity | null
   return { code: asWindows(code), end: end < length && units[end] === semicolon ? end + 1 : end };
 }
 
-/** What Windows' Latin-1 has from 0x80 to 0x9f, and pages mean by these numbers. */
-export const windows = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
-
+/** Pages mean Windows-1252 by these numbers. */
 function asWindows(code: number): number {
   return code >= 0x80 && code <= 0x9f ? windows.charCodeAt(code - 0x80) : code;
 }

@@ -1,4 +1,4 @@
-import { windows } from './entities.js';
+import { asWindows1252 } from './decode.js';
 
 // How what is looked for in an answer (parts.ts) may be written there.
 
@@ -74,11 +74,11 @@ function bytesOf(part: string): Buffer[] {
   return [own, Buffer.from(part, 'utf16le'), Buffer.from(part, 'utf16le').swap16()];
 }
 
-/** Its UTF-8 read as Latin-1: `Ã¼` for `ü`. */
+/** Its UTF-8 read as Latin-1 or Windows-1252: `Ã¼` for `ü`. */
 function misread(part: string): string[] {
   if (isAscii.test(part)) return [];
   const latin = Buffer.from(part).toString('latin1');
-  return [latin, latin.replace(/[\x80-\x9f]/g, (one) => windows.charAt(one.charCodeAt(0) - 0x80))];
+  return [latin, asWindows1252(latin)];
 }
 
 /** Wherever the secret stands in a longer encoded text: the characters that it alone decides, at each of three offsets. */

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { asciiHeader } from '../values.js';
-import { addressSecrets, querySecrets } from './addresses.js';
+import { addressSecrets, formDecoded, querySecrets } from './addresses.js';
 import { readableText } from './decode.js';
 import type { Steps } from './find.js';
 import { isJson, leavesOf, type Leaf } from './json-leaves.js';
@@ -44,13 +44,22 @@ function* ofEach<T>(
 }
 
 function* unpackedParts(text: string, left: number): Steps<string[]> {
-  const parts = yield* partsIn(text);
+  const own = yield* partsIn(text);
+  const escaped = [...new Set(own)].filter((one) => escapedList.test(one));
+  const parts = own.concat(yield* ofEach(escaped, (one) => listedIn(formDecoded(one))));
   if (left === 0) return parts;
   const whole = unpacked(text);
   const texts = whole === null ? [...new Set(parts)].map(unpacked) : [whole];
   const within = [...new Set(texts)].filter((one) => one !== null);
   const more = yield* ofEach(within, (one) => unpackedParts(one, left - 1));
   return [...parts, ...within.flatMap(loginIn), ...more];
+}
+
+/** With a `=`, `;` or `{` that is escaped, as SQLAlchemy has a connection string for ODBC in its address. */
+const escapedList = /^[^\s/?]*%(?:3[bd]|7b)/i;
+
+function* listedIn(text: string): Steps<string[]> {
+  return (yield* credentialsIn(text)) ?? (yield* settingsIn(text)) ?? [];
 }
 
 function* partsIn(secret: string): Steps<string[]> {

@@ -45,6 +45,11 @@ describe('a run whose store and history tell of different pasts', () => {
       assert.equal(record.prev, index === 0 ? null : own[index - 1]?.hash);
     }
   };
+  /** The checks of its replay that find something. */
+  const differing = async (run: string): Promise<readonly string[]> => {
+    const { body } = await stack.fetchAs('auditor', 'POST', `/v1/runs/${run}/replay`);
+    return (body.checks as { name: string; ok: boolean }[]).flatMap(({ name, ok }) => (ok ? [] : [name]));
+  };
   const operate = (run: string, what: 'cancel' | 'retry') =>
     stack.fetchAs('admin', 'POST', `/v1/runs/${run}/${what}`, { reason: 'seen' });
 
@@ -113,6 +118,11 @@ describe('a run whose store and history tell of different pasts', () => {
     assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);
     await action(stack, 'agent', parked.poll, 'executed');
     assert.equal(await drafts(parked.run), 1);
+    assert.deepEqual(
+      await differing(parked.run),
+      [],
+      'its histories tell of less than its store, and of nothing else',
+    );
   });
 
   it('is stuck when its workflow goes on from a past that its store does not have, whoever started that', async () => {
@@ -136,6 +146,7 @@ describe('a run whose store and history tell of different pasts', () => {
     const cancelled = await operate(parked.run, 'cancel');
     assert.equal(cancelled.body.run?.status, 'cancelled', JSON.stringify(cancelled.body));
     await wholeChain(parked.run);
+    assert.deepEqual(await differing(parked.run), ['steps']);
   });
 
   it('takes the steps of its store again when its workflow is reset: nothing is decided or done twice, and it goes on', async () => {

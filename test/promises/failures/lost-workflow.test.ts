@@ -183,6 +183,8 @@ describe('an open run whose workflow is gone from Temporal', () => {
       await action(stack, 'agent', poll, 'executed');
       assert.equal(target.calls(run), 1);
       assert.equal((await submit(stack, 'agent', run, 'end')).body.run?.status, 'completed');
+      const { body } = await stack.fetchAs('auditor', 'POST', `/v1/runs/${run}/replay`);
+      assert.equal(body.ok, true, JSON.stringify(body));
       await isVerified(run);
       await handleOf(run).result();
     });

@@ -58,6 +58,9 @@ describe('while Temporal is away', () => {
       const tag = name.replaceAll(' ', '-');
       const parked = await parkPayment(stack);
       const { run } = await startRun(stack, 'agent', flow, {}, { environment: 'staging' });
+      const unsure = { employee: 'e', amount: 100, category: 'unknown' };
+      const stuck = (await startRun(stack, 'employee', 'expense_approval', unsure)).run;
+      assert.equal(stuck.status, 'stuck');
       const runs = async (): Promise<unknown> => {
         const statement = `select count(*)::int as count from run where status <> 'failed'`;
         return (await asSuperuser(stack.databaseUrl, statement)).rows[0];
@@ -65,7 +68,7 @@ describe('while Temporal is away', () => {
       const before = await runs();
       await away();
       try {
-        const [decided, sent, started, both, cancelled] = await Promise.all([
+        const [decided, sent, started, both, cancelled, retried] = await Promise.all([
           decide(parked.approval, parked.digest),
           draft(run.id, `away-${tag}`, `${tag}-1`),
           stack.fetchAs('agent', 'POST', `/v1/flows/${flow}/runs`, { input: {} }),
@@ -74,13 +77,14 @@ describe('while Temporal is away', () => {
             submit: { transition: 'erp.payment.draft', arguments: { vendor: `both-${tag}`, amount: 10 } },
           }),
           stack.fetchAs('admin', 'POST', `/v1/runs/${run.id}/cancel`, { reason: 'given up' }),
+          stack.fetchAs('admin', 'POST', `/v1/runs/${stuck.id}/retry`, { reason: 'once more' }),
         ]);
         assert.equal(decided.status, 202, JSON.stringify(decided.body));
-        for (const reply of [sent, started, both, cancelled]) isUnavailable(reply);
+        for (const reply of [sent, started, both, cancelled, retried]) isUnavailable(reply);
         const { rows } = await asSuperuser(
           stack.databaseUrl,
-          `select kind from message where run = $1 and kind <> 'start' and (withdrawn_at is null or rev is not null)`,
-          [run.id],
+          `select kind from message where run = any($1) and kind <> 'start' and (withdrawn_at is null or rev is not null)`,
+          [[run.id, stuck.id]],
         );
         assert.deepEqual(rows, []);
       } finally {
@@ -95,6 +99,8 @@ describe('while Temporal is away', () => {
       });
       assert.equal(next.body.result?.status, 'executed', JSON.stringify(next.body));
       assert.equal((await getRun(stack, 'admin', run.id)).run.status, 'running');
+      assert.equal((await getRun(stack, 'admin', stuck.id)).run.status, 'stuck');
+      assert.deepEqual(await audit(stack, stuck.id, 'run.retried'), []);
       assert.deepEqual(
         [await drafts(`away-${tag}`), await drafts(`both-${tag}`), await drafts(`after-${tag}`)],
         [0, 0, 1],
