@@ -10,7 +10,7 @@ import { beginAnalysis } from '../reachability/analysis.js';
 import { compileAgent } from '../compile/agent.js';
 import { compileWorkflow } from '../compile/flows.js';
 import { error, type Catalog, type Compiling, type Path } from '../compile/context.js';
-import type { EnvironmentEntry } from '../../model/policy-set.js';
+import { defaultEnvironment, type EnvironmentEntry } from '../../model/policy-set.js';
 import type { FindingCode } from '../text/findings.js';
 import type { Finding } from '../text/problems.js';
 import { fit } from '../shape/check.js';
@@ -45,7 +45,6 @@ export type FlowCheck =
       readonly warnings: readonly Finding[];
     };
 
-const defaultEnvironment = 'dev';
 /** Whoever starts, shows or continues a run reads the plan in one piece, and keeps everybody else waiting meanwhile. */
 const mostPlanLength = 6_291_456;
 
