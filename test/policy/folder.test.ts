@@ -404,6 +404,46 @@ describe('connections per environment', () => {
       }
   });
 
+  test('a tool with a mistake is refused for that alone, and nothing that uses it', async () => {
+    const errors = await refused({
+      'tools/a.yaml': draft.replace('reversible', 'reversable'),
+      'flows/f.yaml': withTransition('tool: draft'),
+      'flows/g.yaml': withTransition('tool: draft').replace('workflows:\n  f', 'workflows:\n  g'),
+      'flows/agent.yaml': `name: clerk
+owner: team
+permissions: { read: [], execute: [draft], deny: [] }
+approval_gate: { on: amount > 5, approver_role: finance }
+`,
+      'notifications.yaml':
+        'channels: { hook: { kind: webhook, url: "https://example.org" } }\nroutes: [{ to: [hook], flow: f }]\n',
+      'flows/wrong.yaml': withTransition('tool: drafd').replace('workflows:\n  f', 'workflows:\n  w'),
+    });
+    assert.deepEqual(
+      errors.map((one) => `${one.code} ${one.file ?? ''}`),
+      ['UNKNOWN_TOOL flows/wrong.yaml', 'UNKNOWN_VALUE tools/a.yaml'],
+    );
+  });
+
+  test('a file of declarations that cannot be read is refused for that alone, and nothing that names what it declares', async () => {
+    const files = {
+      'connections.yaml': connections,
+      'environments.yaml': 'environments: { dev: {}, prod: { gates: [{ queue: cash }] } }',
+      'roles.yaml': 'roles: { cashier: }\nqueues: { cash: { roles: [cashier] } }',
+      'tools/a.yaml': draft,
+      'flows/f.yaml': flowIn('dev'),
+    };
+    await loaded(files);
+    for (const [file, text] of Object.entries(files).filter(([name]) => name !== 'flows/f.yaml'))
+      for (const wrong of [`${text}\nodd: 1\n`, `${text}\n}: {`, '']) {
+        const errors = await refused({ ...files, [file]: wrong });
+        assert.deepEqual(
+          [errors.length, [...new Set(errors.map((one) => one.file))]],
+          [1, [file]],
+          JSON.stringify(errors),
+        );
+      }
+  });
+
   test('one name is of one kind everywhere', async () => {
     const errors = await refused({
       'connections.yaml': connections.replace(rest('https://erp.example'), '{ kind: cli, command: ls }'),
