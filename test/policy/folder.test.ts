@@ -631,6 +631,43 @@ describe('warnings', () => {
       ),
     ],
   ];
+  const irreversible = withTransition(
+    'tier: irreversible\nexecutor: { kind: rest, connection: erp, method: POST, path: / }',
+  );
+  const inDev = (dev: string): Readonly<Record<string, string>> => ({
+    'connections.yaml': erp,
+    'environments.yaml': `environments: { dev: ${dev} }`,
+    'flows/f.yaml': irreversible,
+  });
+  const floor = (more: string): string =>
+    `{ gateTimeout: 2d, gates: [{ tiers: [irreversible], roles: [chief], ${more} }] }`;
+  test('an error that is a warning elsewhere says which environment refuses it, and what to do', async () => {
+    const said = async (dev: string, text: string): Promise<readonly (string | undefined)[]> =>
+      (await refused({ ...inDev(dev), 'flows/f.yaml': text })).map((one) => one.message);
+    assert.match(
+      (await said('{ refuseWarnings: true }', irreversible)).join('\n'),
+      /one approval by somebody else is asked for; environment `dev` refuses warnings: mend it, or acknowledge it$/,
+    );
+    assert.match(
+      (await said('{ requireTiers: true }', irreversible.replace('tier: irreversible', 'title: go'))).join(
+        '\n',
+      ),
+      /; environment `dev` requires tiers: name it$/,
+    );
+  });
+  test('DEFAULT_GATE: not where the environment keeps the requester out, and so asks for no default', async () => {
+    const codes = async (dev: string): Promise<readonly string[]> =>
+      (await loaded(inDev(dev))).warnings.map((one) => one.code);
+    assert.deepEqual(await codes(floor('')), []);
+    assert.deepEqual(await codes(floor('separation: { requester: false }')), ['DEFAULT_GATE']);
+  });
+  test('GATE_WITHOUT_TIMEOUT: not of the gate of an environment that has a `gateTimeout`', async () => {
+    const { warnings } = await loaded(inDev(floor('').replace('gateTimeout: 2d, ', '')));
+    assert.deepEqual(
+      warnings.map((one) => one.code),
+      ['GATE_WITHOUT_TIMEOUT'],
+    );
+  });
   test('RETRY_NOT_IDEMPOTENT: of each executor of a step, whichever has no key', async () => {
     const { catalog } = await loaded({ 'connections.yaml': erp });
     const call = (method: string, key?: boolean): string =>
