@@ -107,7 +107,7 @@ async function catalogOf(folder: string): Promise<Catalog> {
     const loaded = await loadFolder(folder);
     if (loaded.status === 'loaded') return loaded.catalog;
     throw new CliError(
-      `the tools of \`${folder}\` have errors: run \`countersign check ${folder}\` first`,
+      `the tools of \`${folder}\` have errors: run \`npx countersign check ${folder}\` first`,
       1,
     );
   }

@@ -17,7 +17,7 @@ const commands: Readonly<Record<string, Command>> = {
   start: {
     takes: ['flow'],
     options: ['input', 'environment', 'version', 'mode'],
-    what: 'start a run',
+    what: 'start a run: unless said, in `dev`, or in the only environment that holds the flow',
     run: remote(start),
   },
   get: {

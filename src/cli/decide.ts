@@ -18,8 +18,13 @@ type ToldAction = Told<ActionJson>;
 type ToldRun = Told<RunJson>;
 type ToldDecision = Told<DecisionJson>;
 
+type Known = Shown & { readonly json: object };
+
 interface Watch {
-  readonly api: Api;
+  /** Asks again until it is answered, or `until`. */
+  readonly get: Api['get'];
+  /** Told where the service does not answer any more: what is certain by now. */
+  readonly know: (sure: Known) => void;
   /** Epoch milliseconds: what has not happened by then is told as it stands. */
   readonly until: number;
   readonly say: (line: string) => void;
@@ -49,13 +54,49 @@ export async function decide(
     digest: seen.digest ?? '',
     ...(reason === undefined ? {} : { reason }),
   });
-  const watch: Watch = { api, until: Date.now() + waitMs, say };
+  const until = Date.now() + waitMs;
+  let known: Known = { json: body, lines: [] };
+  const watch: Watch = {
+    ...{ until, say, get: patient(api, until) },
+    know: (sure) => void (known = sure),
+  };
+  try {
+    return await followed(watch, decision, body, path);
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    const unread = `what came of it cannot be read now: ${error.message}`;
+    return { ...known, json: { ...known.json, unread }, lines: [...known.lines, unread] };
+  }
+}
+
+async function followed(
+  watch: Watch,
+  decision: 'approve' | 'deny',
+  body: Told<DecidedJson>,
+  path: string,
+): Promise<Shown> {
   const approval = 'approval' in body ? body.approval : undefined;
   if (approval !== undefined) return applied(watch, decision, object(approval));
   const kept = await taken(watch, object('decision' in body ? body.decision : undefined));
-  if (kept.status !== 'applied')
-    return { json: { decision: kept }, lines: decisionLines(kept), exitCode: exitOf(kept) };
-  return applied(watch, decision, await api.get<ApprovalJson>(path));
+  const sure = { json: { decision: kept }, lines: decisionLines(kept), exitCode: exitOf(kept) };
+  if (kept.status !== 'applied') return sure;
+  watch.know(sure);
+  return applied(watch, decision, await watch.get<ApprovalJson>(path));
+}
+
+/** A refusal stands; anything else may pass. */
+function patient(api: Api, until: number): Api['get'] {
+  return async <A>(path: string): Promise<Told<A>> => {
+    for (;;) {
+      try {
+        return await api.get<A>(path);
+      } catch (error) {
+        const mayPass = error instanceof CliError && error.mayPass;
+        if (!mayPass || Date.now() >= until) throw error;
+      }
+      await delay(againMs);
+    }
+  };
 }
 
 const defaultWaitSeconds = 10;
@@ -66,11 +107,12 @@ function waitOf({ wait = `${defaultWaitSeconds}` }: Values): number {
 }
 
 /** The decision as it stands when the run has answered it, or when the time is up. */
-async function taken({ api, until, say }: Watch, kept: ToldDecision): Promise<ToldDecision> {
+async function taken({ get, know, until, say }: Watch, kept: ToldDecision): Promise<ToldDecision> {
   const path = `/v1/decisions/${encodeURIComponent(text(kept.id))}`;
   say(`decision ${text(kept.id)} is durable, and not applied yet: waiting for the run`);
+  know({ json: { decision: kept }, lines: decisionLines(kept) });
   for (;;) {
-    const now = await api.get<DecisionJson>(path);
+    const now = await get<DecisionJson>(path);
     if (now.status !== 'accepted' || Date.now() >= until) return now;
     await delay(againMs);
   }
@@ -99,22 +141,24 @@ async function applied(
 }
 
 /** What was approved runs after the decision, and may fail. */
-async function effect({ api, until, say }: Watch, approval: Told<ApprovalJson>): Promise<Shown> {
+async function effect({ get, know, until, say }: Watch, approval: Told<ApprovalJson>): Promise<Shown> {
   const id = text(approval.action);
   let said = '';
+  know({ json: { approval }, lines: ['approved and applied', lookAt('action', id)] });
   for (;;) {
     const left = Math.ceil(Math.min(Math.max(until - Date.now(), 0) / 1_000, heldSeconds));
-    const action = await api.get<ActionJson>(`/v1/actions/${encodeURIComponent(id)}?wait=${left}`);
-    const run = object((await api.get<RunBodyJson>(`/v1/runs/${encodeURIComponent(text(action.run))}`)).run);
-    if (isSettled(action) || run.status === 'stuck' || Date.now() >= until)
-      return {
-        json: { approval, action, run },
-        lines: [headline(action, run), ...actionLines(action, run)],
-        exitCode: exitOf(action, run),
-      };
-    const [now = ''] = actionLines(action, run);
-    if (now !== said) say(now);
-    said = now;
+    const action = await get<ActionJson>(`/v1/actions/${encodeURIComponent(id)}?wait=${left}`);
+    const run = object((await get<RunBodyJson>(`/v1/runs/${encodeURIComponent(text(action.run))}`)).run);
+    const now: Known = {
+      json: { approval, action, run },
+      lines: [headline(action, run), ...actionLines(action, run)],
+      exitCode: exitOf(action, run),
+    };
+    if (isSettled(action) || run.status === 'stuck' || Date.now() >= until) return now;
+    know(now);
+    const [line = ''] = actionLines(action, run);
+    if (line !== said) say(line);
+    said = line;
     await delay(againMs);
   }
 }
@@ -142,8 +186,12 @@ function actionLines(action: ToldAction, run: ToldRun): string[] {
     `run ${text(run.id)} is ${text(run.status)} in state ${text(run.state)}${
       run.problem === undefined ? '' : `: ${text(problem.code)}: ${text(problem.message)}`
     }${problem.next === undefined ? '' : `; ${text(problem.next)}`}`,
-    ...(isSettled(action) || run.status === 'stuck' ? [] : [`look with \`countersign action ${id}\``]),
+    ...(isSettled(action) || run.status === 'stuck' ? [] : [lookAt('action', id)]),
   ];
+}
+
+function lookAt(what: 'action' | 'decision', id: string): string {
+  return `look with \`npx countersign ${what} ${id}\``;
 }
 
 function standing(action: ToldAction, run: ToldRun): string {
@@ -184,7 +232,7 @@ function decisionLines(decision: ToldDecision): string[] {
     case 'accepted':
       return [
         `${who} is durable, and not applied yet: its run takes it as soon as a worker of its task queue answers`,
-        `look with \`countersign decision ${text(decision.id)}\``,
+        lookAt('decision', text(decision.id)),
       ];
     case 'applied':
       return [`${who} is applied`];

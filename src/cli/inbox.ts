@@ -137,7 +137,7 @@ async function batch(api: Api, [decision = '', ...ids]: readonly string[], value
   if (decision !== 'approve' && decision !== 'deny')
     throw new CliError(`a batch is to \`approve\` or to \`deny\`, not to \`${decision}\``, 2);
   if (ids.length === 0)
-    throw new CliError('name the approvals: their ids stand in `countersign approvals`', 2);
+    throw new CliError('name the approvals: their ids stand in `npx countersign approvals`', 2);
   const { reason } = values;
   const digests = await digestsOf(api, ids);
   const decisions = ids.map((approval) => {

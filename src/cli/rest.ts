@@ -16,6 +16,12 @@ export class CliError extends Error {
   ) {
     super(message);
   }
+
+  /** Nobody refused it: the same may be answered a moment later. */
+  get mayPass(): boolean {
+    const { status } = this.problem ?? {};
+    return this.exitCode === 1 && !(typeof status === 'number' && status < 500 && status !== 429);
+  }
 }
 
 export interface Target {

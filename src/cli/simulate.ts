@@ -55,7 +55,7 @@ async function load(folder: string): Promise<LoadedFolder> {
   if (loaded.status === 'loaded') return loaded;
   const [first] = loaded.errors;
   throw new CliError(
-    `the policies in \`${folder}\` have errors, the first: ${first?.message ?? ''}; run \`countersign check ${folder}\``,
+    `the policies in \`${folder}\` have errors, the first: ${first?.message ?? ''}; run \`npx countersign check ${folder}\``,
     2,
   );
 }

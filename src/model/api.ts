@@ -55,29 +55,39 @@ const whole = (text: string): boolean => /^\d{1,15}$/.test(text);
 const wholeNumber = z.string().refine(whole, 'must be a whole number').transform(Number);
 export const indexText = describedAs(wholeNumber, { type: 'integer', minimum: 0 });
 
-const limit = describedAs(wholeNumber.pipe(z.int().min(1).max(500)).default(50), {
+/** Text that stands for a number between two. Of what is another, one sentence says which it may be. */
+const numberText = (
+  sentence: string,
+  form: RegExp,
+  numberOf: (text: string) => number,
+  [least, most]: readonly [number, number],
+) =>
+  z
+    .string()
+    .refine((text) => form.test(text) && numberOf(text) >= least && numberOf(text) <= most, sentence)
+    .transform(numberOf);
+
+const oneToMost = numberText('must be a whole number, 1 to 500', /^\d{1,15}$/, Number, [1, 500]);
+const limit = describedAs(oneToMost.default(50), {
   type: 'integer',
   minimum: 1,
   maximum: 500,
   default: 50,
 });
 const cursor = z.string().min(1).max(500).optional();
-const instant = z.iso.datetime({ offset: true });
+const instant = z.iso.datetime({
+  offset: true,
+  error: ({ input }) =>
+    input === undefined
+      ? undefined
+      : 'must be a time with its zone, as `2026-12-30T18:00:00Z` or `2026-12-30T18:00:00+01:00` (`+` is `%2B` in an address)',
+});
 const waitSeconds = describedAs(
-  z
-    .string()
-    .regex(/^\d{1,2}(\.\d{1,3})?$/, 'must be seconds, 0 to 30')
-    .transform(Number)
-    .pipe(z.number().max(30))
-    .default(10),
+  numberText('must be seconds, 0 to 30', /^\d{1,2}(\.\d{1,3})?$/, Number, [0, 30]).default(10),
   { type: 'number', minimum: 0, maximum: 30, default: 10 },
 );
 const longPollSeconds = describedAs(
-  z
-    .string()
-    .regex(/^\d{1,2}(\.\d{1,3})?s?$/, 'must be seconds, 0 to 25')
-    .transform(parseFloat)
-    .pipe(z.number().max(25)),
+  numberText('must be seconds, 0 to 25', /^\d{1,2}(\.\d{1,3})?s?$/, parseFloat, [0, 25]),
   { type: 'string', description: 'how long to wait for an answer: seconds, `25` or `25s`, 25 at most' },
 );
 const trueOrFalse = describedAs(
@@ -93,6 +103,7 @@ const types = describedAs(
   { type: 'string', description: 'record types with commas between' },
 );
 
+const durationForm = /^\d{1,4}[smh]$/;
 const unitMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
 function durationMs(text: string): number {
   return Number(text.slice(0, -1)) * (unitMs[text.slice(-1)] ?? 0);
@@ -213,11 +224,12 @@ export const viewBody = named(
 
 export const longPollQuery = z.strictObject({ wait: longPollSeconds.optional() });
 
-const shortDuration = z
-  .string()
-  .regex(/^\d{1,4}[smh]$/, 'must be a duration as `30s`, `15m` or `2h`, 8 hours at most')
-  .transform(durationMs)
-  .pipe(z.int().min(1_000).max(28_800_000));
+const shortDuration = numberText(
+  'must be a duration as `30s`, `15m` or `2h`, 1 second to 8 hours',
+  durationForm,
+  durationMs,
+  [1_000, 28_800_000],
+);
 export const claimBody = named(
   'Claim',
   z.strictObject({
@@ -308,12 +320,12 @@ export const retireBody = named(
   'RetireSigningKey',
   z.strictObject({
     window: describedAs(
-      z
-        .string()
-        .regex(/^\d{1,4}[smh]$/, 'must be a duration as `0s`, `15m` or `2h`, 24 hours at most')
-        .transform(durationMs)
-        .pipe(z.int().min(0).max(86_400_000))
-        .default(600_000),
+      numberText(
+        'must be a duration as `0s`, `15m` or `2h`, 24 hours at most',
+        durationForm,
+        durationMs,
+        [0, 86_400_000],
+      ).default(600_000),
       { type: 'string', description: '`10m` unless said; `0s` where the key may be in other hands' },
     ),
   }),

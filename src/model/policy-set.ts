@@ -18,6 +18,9 @@ export interface PolicySet {
   readonly notifications?: NotificationPolicy;
 }
 
+/** Of a flow that names none, and of a start that names none where the flow is there. */
+export const defaultEnvironment = 'dev';
+
 export interface RoleEntry {
   readonly name: string;
   readonly permissions: readonly string[];

@@ -1,6 +1,7 @@
 import type { Json } from '../model/json.js';
 import type { Queryable, Tx } from '../db/index.js';
 import type { FlowVersionRow, NewFlowVersion } from './flows.js';
+import { findable } from './text.js';
 
 // Flows that somebody published by the API: what holds one in an environment beside, or without, a file of the folder.
 
@@ -91,11 +92,12 @@ export async function endPublication(tx: Tx, { name, environment }: PublishedNam
   await tx.query('delete from flow_publication where name = $1 and environment = $2', [name, environment]);
 }
 
-/** By a file, or by a publication in some environment. */
-export async function isHeldAnywhere(q: Queryable, name: string): Promise<boolean> {
-  const { rows } = await q.query(
-    'select 1 from folder_flow where name = $1 union all select 1 from flow_publication where name = $1',
-    [name],
+/** Those in which a file of the folder, or a publication, holds the flow, by name. */
+export async function environmentsOf(q: Queryable, name: string): Promise<string[]> {
+  const { rows } = await q.query<{ environment: string }>(
+    `select environment from folder_flow where name = $1
+     union select environment from flow_publication where name = $1 order by environment`,
+    [findable(name)],
   );
-  return rows.length > 0;
+  return rows.map((row) => row.environment);
 }

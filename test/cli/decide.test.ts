@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, request as ask, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -95,7 +95,7 @@ describe('npx countersign approve', () => {
     const ran = await countersign('approve', approval, '--wait', '0');
     assert.equal(ran.code, 0, ran.err);
     assert.match(ran.out, /approved and applied, and under way still\naction act_\w+ of hold: still /);
-    const look = /look with `countersign (action) (act_\w+)`/.exec(ran.out)?.slice(1) ?? [];
+    const look = /look with `npx countersign (action) (act_\w+)`/.exec(ran.out)?.slice(1) ?? [];
     await called;
     const read = async (): Promise<unknown[]> => {
       const { body } = await api.ask('agent', 'GET', `/v1/actions/${look[1] ?? ''}`);
@@ -195,7 +195,7 @@ describe('npx countersign approve', () => {
       /decision dec_\w+ \(approve, by finance at [^)]+\) is durable, and not applied yet/,
     );
     assert.doesNotMatch(ran.out, /^approved|is applied$/m);
-    const look = /look with `countersign (decision) (dec_\w+)`/.exec(ran.out)?.slice(1) ?? [];
+    const look = /look with `npx countersign (decision) (dec_\w+)`/.exec(ran.out)?.slice(1) ?? [];
     assert.match((await countersign(...look)).out, /not applied yet/);
     // While somebody waits for it, the run takes it.
     const waiting = countersign('deny', denied.approval);
@@ -216,6 +216,67 @@ describe('npx countersign approve', () => {
     assert.equal(code, 1, out);
     assert.match(`${out}${err}`, /APPROVAL_REVOKED/);
     assert.doesNotMatch(out, /approved, and|approved and/);
+  });
+
+  describe('where the service answers no more once it has the decision', () => {
+    let between: Server;
+    /** Requests after the decision that get no answer. */
+    let lost = 0;
+    let decided = false;
+    before(async () => {
+      between = createServer((request, response) => {
+        if (decided && lost > 0) {
+          lost -= 1;
+          return response.destroy();
+        }
+        decided ||= request.url?.endsWith('/decision') === true;
+        const { method, headers, url: path } = request;
+        const onward = ask(`${api.url}${path ?? ''}`, { method, headers }, (answer) => {
+          response.writeHead(answer.statusCode ?? 500, answer.headers);
+          answer.pipe(response);
+        });
+        return request.pipe(onward);
+      });
+      await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve));
+    });
+    after(() => {
+      between.closeAllConnections();
+      between.close();
+    });
+    const away = (requests: number, ...argv: string[]): Promise<Ran> => {
+      [lost, decided] = [requests, false];
+      const port = (between.address() as AddressInfo).port;
+      return countersign(...argv, '--url', `http://127.0.0.1:${port}`);
+    };
+
+    it('asks until it answers again, and says what came of it', async () => {
+      const ran = await away(3, 'approve', (await park('sink')).approval);
+      assert.deepEqual([ran.code, ran.err], [0, '']);
+      assert.match(ran.out, /^approved and executed$/m);
+    });
+
+    it('says that the approval is applied, and where to look, when the time is up', async () => {
+      const ran = await away(Infinity, 'approve', (await park('sink')).approval, '--wait', '0');
+      assert.deepEqual([ran.code, ran.err], [0, '']);
+      assert.match(
+        ran.out,
+        /^approved and applied\nlook with `npx countersign action act_\w+`\nwhat came of it cannot be read now: .* did not answer/m,
+      );
+      const asJson = await away(Infinity, 'approve', (await park('sink')).approval, '--wait=0', '--json');
+      const { approval, unread } = JSON.parse(asJson.out);
+      assert.deepEqual([asJson.code, approval.decisions[0].status], [0, 'applied']);
+      assert.match(unread, /did not answer/);
+    });
+
+    it('says that the decision is durable, and where to look, when its run has not taken it', async () => {
+      const { approval } = await park('both');
+      api.kernel.idle = true;
+      const ran = await away(Infinity, 'deny', approval, '--wait', '0', '--json');
+      api.kernel.idle = false;
+      const { decision, unread } = JSON.parse(ran.out);
+      assert.deepEqual([ran.code, decision.status, /did not answer/.test(unread)], [0, 'accepted', true]);
+      await api.kernel.settled();
+    });
   });
 
   it('takes whole seconds to wait, and nothing else', async () => {

@@ -404,6 +404,46 @@ describe('connections per environment', () => {
       }
   });
 
+  test('a tool with a mistake is refused for that alone, and nothing that uses it', async () => {
+    const errors = await refused({
+      'tools/a.yaml': draft.replace('reversible', 'reversable'),
+      'flows/f.yaml': withTransition('tool: draft'),
+      'flows/g.yaml': withTransition('tool: draft').replace('workflows:\n  f', 'workflows:\n  g'),
+      'flows/agent.yaml': `name: clerk
+owner: team
+permissions: { read: [], execute: [draft], deny: [] }
+approval_gate: { on: amount > 5, approver_role: finance }
+`,
+      'notifications.yaml':
+        'channels: { hook: { kind: webhook, url: "https://example.org" } }\nroutes: [{ to: [hook], flow: f }]\n',
+      'flows/wrong.yaml': withTransition('tool: drafd').replace('workflows:\n  f', 'workflows:\n  w'),
+    });
+    assert.deepEqual(
+      errors.map((one) => `${one.code} ${one.file ?? ''}`),
+      ['UNKNOWN_TOOL flows/wrong.yaml', 'UNKNOWN_VALUE tools/a.yaml'],
+    );
+  });
+
+  test('a file of declarations that cannot be read is refused for that alone, and nothing that names what it declares', async () => {
+    const files = {
+      'connections.yaml': connections,
+      'environments.yaml': 'environments: { dev: {}, prod: { gates: [{ queue: cash }] } }',
+      'roles.yaml': 'roles: { cashier: }\nqueues: { cash: { roles: [cashier] } }',
+      'tools/a.yaml': draft,
+      'flows/f.yaml': flowIn('dev'),
+    };
+    await loaded(files);
+    for (const [file, text] of Object.entries(files).filter(([name]) => name !== 'flows/f.yaml'))
+      for (const wrong of [`${text}\nodd: 1\n`, `${text}\n}: {`, '']) {
+        const errors = await refused({ ...files, [file]: wrong });
+        assert.deepEqual(
+          [errors.length, [...new Set(errors.map((one) => one.file))]],
+          [1, [file]],
+          JSON.stringify(errors),
+        );
+      }
+  });
+
   test('one name is of one kind everywhere', async () => {
     const errors = await refused({
       'connections.yaml': connections.replace(rest('https://erp.example'), '{ kind: cli, command: ls }'),
@@ -591,6 +631,43 @@ describe('warnings', () => {
       ),
     ],
   ];
+  const irreversible = withTransition(
+    'tier: irreversible\nexecutor: { kind: rest, connection: erp, method: POST, path: / }',
+  );
+  const inDev = (dev: string): Readonly<Record<string, string>> => ({
+    'connections.yaml': erp,
+    'environments.yaml': `environments: { dev: ${dev} }`,
+    'flows/f.yaml': irreversible,
+  });
+  const floor = (more: string): string =>
+    `{ gateTimeout: 2d, gates: [{ tiers: [irreversible], roles: [chief], ${more} }] }`;
+  test('an error that is a warning elsewhere says which environment refuses it, and what to do', async () => {
+    const said = async (dev: string, text: string): Promise<readonly (string | undefined)[]> =>
+      (await refused({ ...inDev(dev), 'flows/f.yaml': text })).map((one) => one.message);
+    assert.match(
+      (await said('{ refuseWarnings: true }', irreversible)).join('\n'),
+      /one approval by somebody else is asked for; environment `dev` refuses warnings: mend it, or acknowledge it$/,
+    );
+    assert.match(
+      (await said('{ requireTiers: true }', irreversible.replace('tier: irreversible', 'title: go'))).join(
+        '\n',
+      ),
+      /; environment `dev` requires tiers: name it$/,
+    );
+  });
+  test('DEFAULT_GATE: not where the environment keeps the requester out, and so asks for no default', async () => {
+    const codes = async (dev: string): Promise<readonly string[]> =>
+      (await loaded(inDev(dev))).warnings.map((one) => one.code);
+    assert.deepEqual(await codes(floor('')), []);
+    assert.deepEqual(await codes(floor('separation: { requester: false }')), ['DEFAULT_GATE']);
+  });
+  test('GATE_WITHOUT_TIMEOUT: not of the gate of an environment that has a `gateTimeout`', async () => {
+    const { warnings } = await loaded(inDev(floor('').replace('gateTimeout: 2d, ', '')));
+    assert.deepEqual(
+      warnings.map((one) => one.code),
+      ['GATE_WITHOUT_TIMEOUT'],
+    );
+  });
   test('RETRY_NOT_IDEMPOTENT: of each executor of a step, whichever has no key', async () => {
     const { catalog } = await loaded({ 'connections.yaml': erp });
     const call = (method: string, key?: boolean): string =>

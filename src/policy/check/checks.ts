@@ -10,6 +10,7 @@ import {
 } from '../../engine/plan.js';
 import { callsOf, type Calling } from '../../engine/effects/effects.js';
 import { kindNamed } from '../../executors/kinds.js';
+import { defaultEnvironment } from '../../model/policy-set.js';
 import { error, warn, type Compiling, type Path } from '../compile/context.js';
 import { checkArms } from '../reachability/arms.js';
 import { checkGuards, flowDomains, type DomainOf, type Placed } from '../reachability/comparisons.js';
@@ -145,7 +146,7 @@ function everyTransition(plan: Plan): readonly { readonly state: State; readonly
 
 /** Where the flow lives, each of its connections leads somewhere. */
 function checkConnections(to: Compiling, plan: Plan, path: Path): void {
-  const environment = plan.environment ?? 'dev';
+  const environment = plan.environment ?? defaultEnvironment;
   const check = (step: Calling | null, at: Path): void => {
     for (const executor of executorsOf(step)) {
       if (!('connection' in executor)) continue;

@@ -24,7 +24,7 @@ export function withFloors(reading: Reading, files: readonly PolicyFile[], polic
       found.set(
         name,
         (one?.gates ?? []).map((gate, index) =>
-          compileFloor(to, gate, ['environments', name, 'gates', index]),
+          compileFloor(to, gate, ['environments', name, 'gates', index], one?.gateTimeout !== undefined),
         ),
       );
   }
@@ -35,7 +35,7 @@ export function withFloors(reading: Reading, files: readonly PolicyFile[], polic
   return { ...policySet, environments };
 }
 
-function compileFloor(to: Compiling, shape: FloorShape, path: Path): FloorEntry {
+function compileFloor(to: Compiling, shape: FloorShape, path: Path, hasDefault: boolean): FloorEntry {
   const tiers = [...new Set(shape.tiers ?? tiersWithEffect)];
   const roles = shape.roles ?? [];
   // No label: what an environment demands is not decided by whoever holds `approval.decide`, unless it says nobody.
@@ -43,5 +43,5 @@ function compileFloor(to: Compiling, shape: FloorShape, path: Path): FloorEntry 
   warnUnknownRoles(to, roles, [...path, 'roles']);
   // Time approves reversible effects only, so only a floor for those alone may say so.
   const tier = tiers.every((one) => one === 'reversible') ? 'reversible' : 'irreversible';
-  return { tiers, roles, ...compileRules(to, shape, { path, tier, roles }) };
+  return { tiers, roles, ...compileRules(to, shape, { path, tier, roles, hasDefault }) };
 }

@@ -1,5 +1,6 @@
 import { entryStep, gatesOf } from '../../engine/gates/gates.js';
 import type { Gate, GateSource, Plan, State, Transition } from '../../engine/plan.js';
+import { defaultEnvironment } from '../../model/policy-set.js';
 import { floorsOf } from '../../schema/kit.js';
 import { error, warn, type Compiling, type Path } from '../compile/context.js';
 
@@ -8,7 +9,7 @@ import { error, warn, type Compiling, type Path } from '../compile/context.js';
 type PathOf = (plan: Plan, path: Path, state: State, transition: Transition) => Path;
 
 export function checkGates(to: Compiling, plan: Plan, path: Path, pathOf: PathOf): void {
-  const environment = plan.environment ?? 'dev';
+  const environment = plan.environment ?? defaultEnvironment;
   const floors = floorsOf(to.catalog.policySet, environment) ?? [];
   for (const state of plan.states) {
     const { name, onEnter } = state;

@@ -10,7 +10,7 @@ import { beginAnalysis } from '../reachability/analysis.js';
 import { compileAgent } from '../compile/agent.js';
 import { compileWorkflow } from '../compile/flows.js';
 import { error, type Catalog, type Compiling, type Path } from '../compile/context.js';
-import type { EnvironmentEntry } from '../../model/policy-set.js';
+import { defaultEnvironment, type EnvironmentEntry } from '../../model/policy-set.js';
 import type { FindingCode } from '../text/findings.js';
 import type { Finding } from '../text/problems.js';
 import { fit } from '../shape/check.js';
@@ -45,7 +45,6 @@ export type FlowCheck =
       readonly warnings: readonly Finding[];
     };
 
-const defaultEnvironment = 'dev';
 /** Whoever starts, shows or continues a run reads the plan in one piece, and keeps everybody else waiting meanwhile. */
 const mostPlanLength = 6_291_456;
 
@@ -198,6 +197,10 @@ const saidLater: ReadonlySet<FindingCode> = new Set([
   'SECRET_SUSPECTED',
 ]);
 
+/** The gate of an environment that keeps the requester out stands for the default one, which is not asked for then. */
+const hasOwnGate = ({ floors = [] }: EnvironmentEntry): boolean =>
+  floors.some((one) => one.tiers.includes('irreversible') && one.separation.requester);
+
 /**
  * What the environment does not take, and what is only said. What the author has accepted is not refused; a missing
  * tier where tiers are demanded is an error whoever accepts it; what time alone brings about refuses nothing, or a
@@ -208,14 +211,22 @@ export function judgeWarnings(
   environment: EnvironmentEntry | undefined,
   { rewritten }: Taken = {},
 ): { readonly fatal: readonly Finding[]; readonly warnings: readonly Finding[] } {
-  const { refuseWarnings = false, requireTiers = false } = environment ?? {};
-  const tierless = requireTiers ? all.filter((one) => one.code === 'TIER_MISSING') : [];
-  const others = all.filter((one) => !tierless.includes(one));
+  if (environment === undefined) return { fatal: [], warnings: all };
+  const { name, refuseWarnings, requireTiers } = environment;
+  const refused = (found: readonly Finding[], why: string): Finding[] =>
+    found.map((one) => ({ ...one, message: `${one.message}; environment \`${name}\` ${why}` }));
+  const isFatal = ({ code }: Finding): boolean => code === 'TIER_MISSING' && requireTiers;
+  const tierless = refused(all.filter(isFatal), 'requires tiers: name it');
+  const isIdle = ({ code }: Finding): boolean => code === 'DEFAULT_GATE' && hasOwnGate(environment);
+  const others = all.filter((one) => !isFatal(one) && !isIdle(one));
   if (!refuseWarnings) return { fatal: tierless, warnings: others };
   const isTaken = ({ code }: Finding): boolean =>
     code === 'TIME_PASSED' || (saidLater.has(code) && rewritten === 'warned');
   const open = others.filter((one) => one.acknowledged === undefined && !isTaken(one));
-  return { fatal: [...tierless, ...open], warnings: others.filter((one) => !open.includes(one)) };
+  return {
+    fatal: [...tierless, ...refused(open, 'refuses warnings: mend it, or acknowledge it')],
+    warnings: others.filter((one) => !open.includes(one)),
+  };
 }
 
 /** As they stand in the text, each once. */

@@ -109,7 +109,13 @@ export function compileRules(
     path,
     tier,
     roles,
-  }: { readonly path: Path; readonly tier: Tier | null; readonly roles: readonly string[] },
+    hasDefault = false,
+  }: {
+    readonly path: Path;
+    readonly tier: Tier | null;
+    readonly roles: readonly string[];
+    readonly hasDefault?: boolean;
+  },
 ): Rules {
   const { quorum, separation, reminders } = shape;
   const deciding = roles.length > 0 ? roles : queueRoles(to, shape.queue);
@@ -128,7 +134,7 @@ export function compileRules(
     },
     reason: shape.reason ?? 'optional',
     ...(shape.direct === 'required' ? { direct: 'required' as const } : {}),
-    timeout: compileTimeout(to, shape.timeout, { path, tier, deciding }),
+    timeout: compileTimeout(to, shape.timeout, { path, tier, deciding, hasDefault }),
     ...(reminders === undefined ? {} : { reminders: [...new Set(reminders)].sort((a, b) => a - b) }),
   };
 }

@@ -12,10 +12,13 @@ interface Of {
   readonly tier: Tier | null;
   /** Whose holders decide in this stage. */
   readonly deciding: readonly string[];
+  /** Its environment says itself how long what says nothing waits. */
+  readonly hasDefault?: boolean;
 }
 
 export function compileTimeout(to: Compiling, shape: TimeoutShape | undefined, of: Of): GateTimeout | null {
   if (shape !== undefined) return compileStage(to, shape, { ...of, path: [...of.path, 'timeout'] });
+  if (of.hasDefault === true) return null;
   warn(
     to,
     'GATE_WITHOUT_TIMEOUT',

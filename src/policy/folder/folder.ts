@@ -21,7 +21,14 @@ import type { Finding, PathSegment } from '../text/problems.js';
 import { emptyFile, readFiles, unique, type Reading } from './reading.js';
 import { referencesOf, type ReferencePlace } from '../check/references.js';
 import { fit } from '../shape/check.js';
-import { fileShape, notificationsShape, toolShape, type ToolShape } from '../shape/shapes.js';
+import {
+  agentShape,
+  fileShape,
+  notificationsShape,
+  toolShape,
+  workflowShape,
+  type ToolShape,
+} from '../shape/shapes.js';
 import { testsShape } from '../shape/tests.js';
 import type { Source } from '../text/source.js';
 import { compileTool } from '../compile/tools.js';
@@ -62,11 +69,18 @@ export async function loadFolder(
     names: new Map(),
     lower: new Map(),
     together: [],
+    unread: [],
   };
   await readFiles(reading);
   const files = reading.sources.flatMap((source) =>
     cases === 'left' && isCases(source) ? [] : shapeOf(reading, source),
   );
+  if (reading.errors.some(declares)) {
+    reading.errors.push(
+      ...files.flatMap((file) => flowValues(file).flatMap((one) => misfits(file.source, one))),
+    );
+    return invalid(reading);
+  }
   const policySet = withFloors(reading, files, assemble(reading, files, knownQueues));
   const tools = files.flatMap((file) => toolsOf(reading, file, policySet));
   const catalog: Catalog = { policySet, tools: tools.map((one) => one.tool) };
@@ -74,10 +88,9 @@ export async function loadFolder(
     ...files.flatMap((file) => flowsOf(reading, file, catalog)),
     ...proxyOf(reading, tools, catalog),
   ];
-  const notifications = notificationsOf(reading, catalog, flows);
+  const notifications = reading.errors.length > 0 ? null : notificationsOf(reading, catalog, flows);
   acceptWarnings(reading, files, tools);
-  if (reading.errors.length > 0)
-    return { status: 'invalid', errors: byFile(reading.errors), warnings: byFile(reading.warnings) };
+  if (reading.errors.length > 0) return invalid(reading);
   const whole = notifications === null ? policySet : { ...policySet, notifications };
   return {
     status: 'loaded',
@@ -87,6 +100,15 @@ export async function loadFolder(
     references: referencesOf(reading.sources),
     warnings: byFile(reading.warnings),
   };
+}
+
+function invalid({ errors, warnings }: Reading): FolderResult {
+  return { status: 'invalid', errors: byFile(errors), warnings: byFile(warnings) };
+}
+
+/** A file that flows and tools take names from: while it cannot be read, nobody knows which of them there are. */
+function declares({ file = '' }: Finding): boolean {
+  return !/^(flows|tests)\/|^notifications\./.test(file);
 }
 
 /** Of tools, and of what belongs to no flow and no tool: a flow's own were looked at with it. */
@@ -198,6 +220,7 @@ function toolsOf(reading: Reading, { source, shape }: PolicyFile, policySet: Pol
       const shaped = fit<ToolShape>(source, value, toolShape, at);
       if (shaped.status === 'invalid') {
         reading.errors.push(...shaped.problems);
+        if (isObject(value) && typeof value['name'] === 'string') reading.unread.push(value['name']);
         return [];
       }
       if (!unique(reading, source, 'tool', shaped.value.name, [...at, 'name'])) return [];
@@ -208,16 +231,36 @@ function toolsOf(reading: Reading, { source, shape }: PolicyFile, policySet: Pol
   );
 }
 
-function flowsOf(reading: Reading, { source, shape }: PolicyFile, catalog: Catalog): CompiledFlow[] {
-  const found: readonly { value: Json; path: readonly PathSegment[]; notation: 'agent' | 'states' }[] =
-    shape === null
-      ? [{ value: source.value, path: [], notation: 'agent' }]
-      : Object.entries(shape.workflows ?? {}).map(([name, value]) => ({
-          value: value as Json,
-          path: ['workflows', name],
-          notation: 'states',
-        }));
-  return found.flatMap(({ value, path, notation }) => {
+interface FlowValue {
+  readonly value: Json;
+  readonly path: readonly PathSegment[];
+  readonly notation: 'agent' | 'states';
+}
+
+function flowValues({ source, shape }: PolicyFile): readonly FlowValue[] {
+  return shape === null
+    ? [{ value: source.value, path: [], notation: 'agent' }]
+    : Object.entries(shape.workflows ?? {}).map(([name, value]) => ({
+        value: value as Json,
+        path: ['workflows', name],
+        notation: 'states',
+      }));
+}
+
+/** All that is told of a flow while what it names cannot be read: the rest would be of what is missing. */
+function misfits(source: Source, { value, path, notation }: FlowValue): readonly Finding[] {
+  const shaped = fit<unknown>(source, value, notation === 'agent' ? agentShape : workflowShape, path);
+  return shaped.status === 'invalid' ? shaped.problems : [];
+}
+
+function flowsOf(reading: Reading, file: PolicyFile, catalog: Catalog): CompiledFlow[] {
+  const { source } = file;
+  return flowValues(file).flatMap((one) => {
+    const { value, path, notation } = one;
+    if (mentions(value, reading.unread)) {
+      reading.errors.push(...misfits(source, one));
+      return [];
+    }
     const checked = checkOne(source, catalog, notation, value, path);
     reading.warnings.push(...checked.warnings);
     if (checked.status === 'invalid') {
@@ -228,6 +271,11 @@ function flowsOf(reading: Reading, { source, shape }: PolicyFile, catalog: Catal
       ? [checked.flow]
       : [];
   });
+}
+
+function mentions(value: Json, names: readonly string[]): boolean {
+  if (typeof value === 'string') return names.includes(value);
+  return typeof value === 'object' && Object.values(value ?? {}).some((one) => mentions(one, names));
 }
 
 function proxyOf(reading: Reading, tools: readonly FoundTool[], catalog: Catalog): CompiledFlow[] {

@@ -5,7 +5,7 @@ import type { ReadyFlow } from '../../policy/index.js';
 import { lockFlow, publishNewest, putPlan, withdrawFlow, type publishVersion } from '../../store/flows.js';
 import {
   endPublication,
-  isHeldAnywhere,
+  environmentsOf,
   keepResult,
   newestPublication,
   publishedBy,
@@ -120,7 +120,8 @@ export async function republish(
     const own = flows.find((one) => one.name === name && one.environment === environment);
     if (own !== undefined)
       made.push(await publishIn(tx, own, by.by, (q, one) => publishNewest(q, one, true)));
-    else if (!(await isHeldAnywhere(tx, name))) await withdrawFlow(tx, name, { reasonRef: null, ...by });
+    else if ((await environmentsOf(tx, name)).length === 0)
+      await withdrawFlow(tx, name, { reasonRef: null, ...by });
   }
   return { made: made.filter((one) => one.created), withdrawn };
 }

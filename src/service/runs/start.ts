@@ -4,14 +4,16 @@ import type * as api from '../../model/api.js';
 import type { RunStandingJson } from '../../model/answer-types.js';
 import { idFromDigest } from '../../model/derived-ids.js';
 import { escapePointer, type FieldError, type JsonObject } from '../../model/json.js';
+import { defaultEnvironment } from '../../model/policy-set.js';
 import type { Plan } from '../../engine/plan.js';
 import type { StartRequest } from '../../client/types.js';
 import { compileSchema } from '../../schema/index.js';
 import { resolveVersion, standingOf, type FlowVersionRow } from '../../store/flows.js';
+import { environmentsOf } from '../../store/publications.js';
 import { getListedRun, type ListedRun } from '../../store/runs.js';
 import { effectId, type Caller } from '../caller.js';
 import { askingOf, whileOurs } from '../effect.js';
-import { refusal, type Refusal } from '../refusal.js';
+import { invalid, refusal, type Refusal } from '../refusal.js';
 import { currentBody, planOf } from './body.js';
 import { unavailable } from './refused-by-run.js';
 import { outcomeOfSubmit, type Submitted } from './submit.js';
@@ -75,10 +77,11 @@ function begunRequest(caller: Caller, asked: Asked, row: ListedRun | null): Star
 
 async function newRequest(caller: Caller, asked: Asked): Promise<StartRequest | Refusal> {
   const { name, body } = asked;
-  const { version, environment } = body;
-  const flow = await resolveVersion(caller.deps.pool, name, { version, environment });
-  if (flow === null) return unknownFlow(name, body);
-  const refused = await refuseStart(caller, flow);
+  const environments = (await caller.deps.policies.policySet())?.environments ?? [];
+  const declared = environments.map((one) => one.name);
+  const flow = await flowOf(caller, name, body, declared);
+  if ('kind' in flow) return flow;
+  const refused = await refuseStart(caller, flow, declared);
   if (refused !== null) return refused;
   if (!(await caller.deps.engines.isReady(flow.environment))) return notReady(flow.environment);
   const plan = await planOf(caller.deps, flow.planHash);
@@ -94,6 +97,31 @@ async function newRequest(caller: Caller, asked: Asked): Promise<StartRequest | 
     mode: body.mode ?? 'live',
     input: input.value,
   };
+}
+
+/**
+ * The version that is asked for; else the newest where the flow is held: in the environment that is named, in the only
+ * one that holds it, or in `dev`. Of what is held nowhere the newest of all, so that it is said why it takes no runs.
+ */
+async function flowOf(
+  { deps: { pool } }: Caller,
+  name: string,
+  { version, environment }: StartBody,
+  declared: readonly string[],
+): Promise<FlowVersionRow | Refusal> {
+  let place = environment;
+  if (version === undefined && environment === undefined) {
+    const held = (await environmentsOf(pool, name)).filter((one) => declared.includes(one));
+    place = held.length === 1 ? held[0] : held.find((one) => one === defaultEnvironment);
+    if (place === undefined && held.length > 1) return inSeveral(name, held);
+  }
+  const flow = await resolveVersion(pool, name, { version, environment: place });
+  return flow ?? unknownFlow(name, { version, environment }, declared);
+}
+
+function inSeveral(name: string, held: readonly string[]): Refusal {
+  const message = `\`${name}\` is published in ${held.map((one) => `\`${one}\``).join(', ')}, and not in \`${defaultEnvironment}\`: name one of them`;
+  return invalid(`\`/environment\`: ${message}`, [{ pointer: '/environment', message }]);
 }
 
 async function send(caller: Caller, request: StartRequest, body: StartBody): Promise<Started> {
@@ -129,15 +157,15 @@ async function startAndSubmit(
 async function refuseStart(
   caller: Caller,
   { name, version, environment }: FlowVersionRow,
+  declared: readonly string[],
 ): Promise<Refusal | null> {
-  const declared = (await caller.deps.policies.policySet())?.environments ?? [];
   const { withdrawn, held, newest } = await standingOf(caller.deps.pool, { name, environment });
   if (withdrawn !== null)
     return refusal(
       'FLOW_WITHDRAWN',
       `\`${name}\` was withdrawn at ${withdrawn.at}: it takes no new runs until it is published again`,
     );
-  if (!declared.some((one) => one.name === environment))
+  if (!declared.includes(environment))
     return refusal('NOT_FOUND', `the policies declare no environment \`${environment}\` any more`);
   if (!held)
     return refusal(
@@ -163,7 +191,16 @@ function notReady(environment: string): Refusal {
   );
 }
 
-function unknownFlow(name: string, { version, environment }: StartBody): Refusal {
+function unknownFlow(
+  name: string,
+  { version, environment }: Pick<StartBody, 'version' | 'environment'>,
+  declared: readonly string[],
+): Refusal {
+  if (environment !== undefined && !declared.includes(environment))
+    return refusal(
+      'NOT_FOUND',
+      `the policies declare no environment \`${environment}\`: it is one of ${declared.map((one) => `\`${one}\``).join(', ')}`,
+    );
   const at = `${version === undefined ? '' : ` version ${version}`}${environment === undefined ? '' : ` in environment \`${environment}\``}`;
   return refusal('NOT_FOUND', `there is no flow \`${name}\`${at}: see GET /v1/flows`);
 }
