@@ -16,6 +16,7 @@ import {
   userSecrets,
 } from './setting-names.js';
 import { settingLists } from './settings.js';
+import { leavesOfXml } from './xml-leaves.js';
 
 // What of a secret is looked for in an answer: all of it, and what a target makes of it that takes it apart. Values with a
 // name count, but for those whose name is known to be a setting's (setting-names.ts).
@@ -46,13 +47,22 @@ function* ofEach<T>(
 function* unpackedParts(text: string, left: number): Steps<string[]> {
   const own = yield* partsIn(text);
   const escaped = [...new Set(own)].filter((one) => escapedList.test(one));
-  const parts = own.concat(yield* ofEach(escaped, (one) => listedIn(formDecoded(one))));
+  const parts = own.concat(
+    yield* ofEach(escaped, (one) => listedIn(formDecoded(one))),
+    yield* ofEach(outermostXml(own), (one) => leavesParts(leavesOfXml(one))),
+  );
   if (left === 0) return parts;
   const whole = unpacked(text);
   const texts = whole === null ? [...new Set(parts)].map(unpacked) : [whole];
   const within = [...new Set(texts)].filter((one) => one !== null);
   const more = yield* ofEach(within, (one) => unpackedParts(one, left - 1));
   return [...parts, ...within.flatMap(loginIn), ...more];
+}
+
+/** `all`: the text and its parts, which may be XML if it is none. */
+function outermostXml(all: readonly string[]): string[] {
+  const found = [...new Set(all.map((one) => one.trim()))].filter((one) => one.startsWith('<'));
+  return found[0] !== undefined && found[0] === all[0]?.trim() ? [found[0]] : found;
 }
 
 /** With a `=`, `;` or `{` that is escaped, as SQLAlchemy has a connection string for ODBC in its address. */
@@ -211,7 +221,10 @@ function* namedParts({ name, value }: Leaf, inner: readonly string[] | null = nu
 /** Null: it is no JSON object or array. */
 function* credentialsIn(text: string): Steps<string[] | null> {
   if (!(text.startsWith('{') || text.startsWith('[')) || !isJson(text)) return null;
-  const leaves = leavesOf(text);
+  return yield* leavesParts(leavesOf(text));
+}
+
+function* leavesParts(leaves: readonly Leaf[]): Steps<string[]> {
   const isTold = toldIn(leaves);
   return yield* ofEach(leaves, (leaf) => leafParts(leaf, isTold(leaf)));
 }
