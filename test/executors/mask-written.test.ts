@@ -1,4 +1,4 @@
-// A secret in XML is hidden as whoever reads the file reads it.
+// A secret that is written in XML or with backslashes is hidden as whoever reads the file reads it.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { drained } from '../../src/executors/masking/find.js';
@@ -49,5 +49,37 @@ describe('of XML, the text of each element is hidden', () => {
   test('in looks that the length bounds: with the square of it this does not end', () => {
     for (const unit of ['<', '<a', '<a>', '<![CDATA[', '<![CDATA[x]]>', '<!--', '<a>&lt;a>', '<a b="', '>'])
       drained(partsOf(`<a>${unit.repeat(Math.ceil(100_000 / unit.length))}`));
+  });
+});
+
+describe('of a value with backslashes, what it says without them is hidden, in quotes and without', () => {
+  const both = ['Zq7:kxLm9=p', String.raw`Zq7\:kxLm9\=p`];
+  const file = (value: string): string => `db.host=production\ndb.password=${value}\n`;
+  hides('of properties', file(String.raw`Zq7\:kxLm9\=p`), both, 'production');
+  hides('of properties, other letters', file(String.raw`Zq7\u00fc\#k\\x\tLm9`), ['Zq7ü#k\\x\tLm9']);
+  hides(
+    'of properties, an address',
+    file(String.raw`https\://ann\:Zq7kxLm9@erp`),
+    ['Zq7kxLm9'],
+    'production',
+  );
+  hides('of .pgpass', String.raw`erp:5432:inv:finance:Zq7\:k\\xLm9`, [String.raw`Zq7:k\xLm9`], 'finance');
+  hides('of .pgpass, in lines', 'a:1:b:ann:Zq7\\:kxLm9\nc:1:d:ann:Yq7\\:kxLm9', ['Zq7:kxLm9', 'Yq7:kxLm9']);
+  hides('behind a bar', String.raw`ann|Zq7\|kxLm9`, ['Zq7|kxLm9'], 'ann');
+  hides('of a shell', String.raw`export PASSWORD=Zq7\$k\ xLm9`, ['Zq7$k xLm9']);
+  hides('of a shell, among words', String.raw`P=Zq7\$k\ xLm9 curl http://erp`, ['Zq7$k xLm9']);
+  hides('of a shell, in its quotes', String.raw`A_KEY=$'Zq7\x41\101kx'`, ['Zq7AAkx']);
+  hides('in quotes of YAML', 'host: production\npassword: "Zq7\\u00fckxLm9"', ['Zq7ükxLm9'], 'production');
+  hides(
+    'in quotes of TOML',
+    'host = "production"\npin = "Zq7\\tkxLm9\\U0001F511"',
+    ['Zq7\tkxLm9🔑'],
+    'production',
+  );
+  hides('alone', String.raw`Zq7\$kxLm9`, ['Zq7$kxLm9', String.raw`Zq7\$kxLm9`]);
+
+  test('in looks that the length bounds: with the square of it this does not end', () => {
+    for (const unit of ['\\', '\\:', ':\\', '\\ ', ' \\', '\\u00', 'a:\\|', '"\\'])
+      drained(partsOf(`a:${unit.repeat(Math.ceil(100_000 / unit.length))}`));
   });
 });

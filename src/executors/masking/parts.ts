@@ -4,7 +4,7 @@ import { addressSecrets, formDecoded, querySecrets } from './addresses.js';
 import { readableText } from './decode.js';
 import type { Steps } from './find.js';
 import { isJson, leavesOf, type Leaf } from './json-leaves.js';
-import { itemsOf, quotedIn, unquotedOf } from './quoted.js';
+import { itemsOf, quotedIn, unescapedOf, unquotedOf } from './quoted.js';
 import {
   isPlace,
   isPublicAddress,
@@ -115,8 +115,11 @@ function* wordsIn(text: string): Steps<string[]> {
   const words = text.split(/[\s,;]+/);
   // `Bearer` alone is no secret.
   const own = words.length > 1 && /^[A-Za-z-]+$/.test(words[0] ?? '') ? words.slice(1) : words;
-  // A value between `;`, or in a line of its own, may have blanks in it.
-  const items = [...(yield* itemsOf(text)).flat(), ...text.split(/\r?\n/)].map((item) => item.trim());
+  // A value between `;`, in a line of its own, or behind backslashes, may have blanks in it.
+  const escaped = text.split(/(?<!\\)[\s,;]+/).filter((word) => word.includes('\\'));
+  const items = [...(yield* itemsOf(text)).flat(), ...text.split(/\r?\n/), ...escaped].map((item) =>
+    item.trim(),
+  );
   const values = [...own, ...items].flatMap((word) => [
     ...[word, word.replace(nameBefore, '').trim()],
     bracketless(word),
@@ -151,10 +154,18 @@ const behindUser = [
   /^(?:[^/@]*:)?[^/:@]+\/(.+)@/s,
 ];
 
+/** Of `host:port:user:password`, in which a mark behind a backslash is a character like others. */
+function lastFields(word: string): string[] {
+  const unescaped = word.replace(/\\./gs, '__');
+  const starts = [':', '|'].map((mark) => unescaped.lastIndexOf(mark) + 1);
+  return starts.filter((start) => start > 0).map((start) => word.slice(start));
+}
+
 /** Of `user:password`, `user|password`, `user/password@host` and the like, and the user where it alone may be the secret. */
 function passwordBehindUser(word: string): string[] {
   if (/\s|:\/\//.test(word)) return [];
-  const found = behindUser.map((written) => written.exec(word)?.[1]).filter((one) => one !== undefined);
+  const written = behindUser.map((one) => one.exec(word)?.[1]).filter((one) => one !== undefined);
+  const found = [...written, ...lastFields(word)].flatMap(unescapedOf);
   const beforeHost = found.flatMap((one) => [/^(.+)@/s.exec(one)?.[1], /^([^@]+)@/s.exec(one)?.[1]]);
   const [, user = '', password = ''] = /^([^:]+):(?!\d+$)(.{0,5})$/s.exec(word) ?? [];
   const users = isToken(user) ? userSecrets(user, password) : [];
