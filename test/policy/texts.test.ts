@@ -279,6 +279,8 @@ describe('a credential that is written as it is does not load, and no message re
     const texts = [
       ...['env:TOKEN', 'env:/X', 'secret:deploy', '$TOKEN', 'Bearer $TOKEN', '${{ secrets.X }}'],
       ...['%TOKEN%', 'Bearer %TOKEN%', '$(cat /run/token)', '{{ vault.token }}', 'Pa$$w0rd123'],
+      ...['{env:TOKEN}', '!secret bank', 'vault:kv/bank#token', 'aws-sm://bank', 'secretref://bank'],
+      ...['<token>', 'Bearer <token>', 'Bearer {{TOKEN}}', 'Token vault:bank', '%{TOKEN}', '<%= token %>'],
     ];
     for (const name of ['Authorization', 'X-Api-Key'])
       for (const text of texts) {
@@ -294,7 +296,7 @@ describe('a credential that is written as it is does not load, and no message re
       }
     const [error] = await connection(`${cli}\nenv: { API_TOKEN: "env:TOKEN" }`);
     assert.match(error ?? '', /^SECRET_REFERENCE \/connections\/one\/env\/API_TOKEN /);
-    for (const text of ['hunter2', 'Bearer x', 'Token x', '<token>'])
+    for (const text of ['hunter2', 'Bearer x', 'Token x'])
       refused(
         await connection(`${rest}\nheaders: { Authorization: "${text}" }`),
         '/connections/one/headers/Authorization',
@@ -305,7 +307,8 @@ describe('a credential that is written as it is does not load, and no message re
     assert.deepEqual(await connection(`${cli}\nenv: { DISABLE_AUTHORIZATION: "true" }`), []);
     assert.deepEqual(await connection(`${cli}\nargs: ["--authorization", "none"]`), []);
     // Some programs fill that in.
-    assert.deepEqual(await connection(`${cli}\nargs: ["--token", "\${TOKEN}"]`), []);
+    const filled = 'A_TOKEN: "{env:X}", B_TOKEN: "aws-sm://bank", C_TOKEN: "<token>"';
+    assert.deepEqual(await connection(`${cli}\nenv: { ${filled} }`), []);
   });
 
   test('what may be one is told, and can be acknowledged', async () => {

@@ -38,6 +38,11 @@ export function unitsOf(text: string): Uint16Array {
   return units;
 }
 
+export function undoneText(text: string, undo: Undo): string {
+  const units = unitsOf(text);
+  return Buffer.from(units.buffer, 0, 2 * undo(units, units.length)).toString('utf16le');
+}
+
 /** What is alike for all of a text's decodings. */
 interface Decoding {
   readonly shortest: number;

@@ -4,7 +4,7 @@ import { addressSecrets, formDecoded, querySecrets } from './addresses.js';
 import { readableText } from './decode.js';
 import type { Steps } from './find.js';
 import { isJson, leavesOf, type Leaf } from './json-leaves.js';
-import { itemsOf, quotedIn, unquotedOf } from './quoted.js';
+import { itemsOf, quotedIn, unescapedOf, unquotedOf } from './quoted.js';
 import {
   isPlace,
   isPublicAddress,
@@ -16,6 +16,7 @@ import {
   userSecrets,
 } from './setting-names.js';
 import { settingLists } from './settings.js';
+import { leavesOfXml } from './xml-leaves.js';
 
 // What of a secret is looked for in an answer: all of it, and what a target makes of it that takes it apart. Values with a
 // name count, but for those whose name is known to be a setting's (setting-names.ts).
@@ -46,13 +47,22 @@ function* ofEach<T>(
 function* unpackedParts(text: string, left: number): Steps<string[]> {
   const own = yield* partsIn(text);
   const escaped = [...new Set(own)].filter((one) => escapedList.test(one));
-  const parts = own.concat(yield* ofEach(escaped, (one) => listedIn(formDecoded(one))));
+  const parts = own.concat(
+    yield* ofEach(escaped, (one) => listedIn(formDecoded(one))),
+    yield* ofEach(outermostXml(own), (one) => leavesParts(leavesOfXml(one))),
+  );
   if (left === 0) return parts;
   const whole = unpacked(text);
   const texts = whole === null ? [...new Set(parts)].map(unpacked) : [whole];
   const within = [...new Set(texts)].filter((one) => one !== null);
   const more = yield* ofEach(within, (one) => unpackedParts(one, left - 1));
   return [...parts, ...within.flatMap(loginIn), ...more];
+}
+
+/** `all`: the text and its parts, which may be XML if it is none. */
+function outermostXml(all: readonly string[]): string[] {
+  const found = [...new Set(all.map((one) => one.trim()))].filter((one) => one.startsWith('<'));
+  return found[0] !== undefined && found[0] === all[0]?.trim() ? [found[0]] : found;
 }
 
 /** With a `=`, `;` or `{` that is escaped, as SQLAlchemy has a connection string for ODBC in its address. */
@@ -105,8 +115,11 @@ function* wordsIn(text: string): Steps<string[]> {
   const words = text.split(/[\s,;]+/);
   // `Bearer` alone is no secret.
   const own = words.length > 1 && /^[A-Za-z-]+$/.test(words[0] ?? '') ? words.slice(1) : words;
-  // A value between `;`, or in a line of its own, may have blanks in it.
-  const items = [...(yield* itemsOf(text)).flat(), ...text.split(/\r?\n/)].map((item) => item.trim());
+  // A value between `;`, in a line of its own, or behind backslashes, may have blanks in it.
+  const escaped = text.split(/(?<!\\)[\s,;]+/).filter((word) => word.includes('\\'));
+  const items = [...(yield* itemsOf(text)).flat(), ...text.split(/\r?\n/), ...escaped].map((item) =>
+    item.trim(),
+  );
   const values = [...own, ...items].flatMap((word) => [
     ...[word, word.replace(nameBefore, '').trim()],
     bracketless(word),
@@ -141,10 +154,18 @@ const behindUser = [
   /^(?:[^/@]*:)?[^/:@]+\/(.+)@/s,
 ];
 
+/** Of `host:port:user:password`, in which a mark behind a backslash is a character like others. */
+function lastFields(word: string): string[] {
+  const unescaped = word.replace(/\\./gs, '__');
+  const starts = [':', '|'].map((mark) => unescaped.lastIndexOf(mark) + 1);
+  return starts.filter((start) => start > 0).map((start) => word.slice(start));
+}
+
 /** Of `user:password`, `user|password`, `user/password@host` and the like, and the user where it alone may be the secret. */
 function passwordBehindUser(word: string): string[] {
   if (/\s|:\/\//.test(word)) return [];
-  const found = behindUser.map((written) => written.exec(word)?.[1]).filter((one) => one !== undefined);
+  const written = behindUser.map((one) => one.exec(word)?.[1]).filter((one) => one !== undefined);
+  const found = [...written, ...lastFields(word)].flatMap(unescapedOf);
   const beforeHost = found.flatMap((one) => [/^(.+)@/s.exec(one)?.[1], /^([^@]+)@/s.exec(one)?.[1]]);
   const [, user = '', password = ''] = /^([^:]+):(?!\d+$)(.{0,5})$/s.exec(word) ?? [];
   const users = isToken(user) ? userSecrets(user, password) : [];
@@ -211,7 +232,10 @@ function* namedParts({ name, value }: Leaf, inner: readonly string[] | null = nu
 /** Null: it is no JSON object or array. */
 function* credentialsIn(text: string): Steps<string[] | null> {
   if (!(text.startsWith('{') || text.startsWith('[')) || !isJson(text)) return null;
-  const leaves = leavesOf(text);
+  return yield* leavesParts(leavesOf(text));
+}
+
+function* leavesParts(leaves: readonly Leaf[]): Steps<string[]> {
   const isTold = toldIn(leaves);
   return yield* ofEach(leaves, (leaf) => leafParts(leaf, isTold(leaf)));
 }

@@ -1,4 +1,7 @@
+import { undoBackslash } from './decode.js';
+import { undoneText } from './decodings.js';
 import type { Steps } from './find.js';
+import { undoCodes } from './program-escapes.js';
 
 // Values in quotes or braces, in which separators are characters like others.
 
@@ -60,12 +63,24 @@ export function* quotedIn(text: string): Steps<string[]> {
   return (yield* inEach(words, (word) => text.match(word) ?? [])).flat();
 }
 
-/** The text itself, and what it is without its quotes or braces: a shell writes `$'x'` too, and TOML three of them. */
+/**
+ * The text itself, and what it is without its quotes or braces: a shell writes `$'x'` too, and TOML three of them. With
+ * backslashes undone as well.
+ */
 export function unquotedOf(text: string): string[] {
   const unquoted = [/^["']|["']$/g, /^["']{1,2}|["']{1,2}$/g, /^\$?["'`]{1,3}|["'`]{1,3}$/g];
   const found = [text, ...unquoted.map((quotes) => text.replace(quotes, ''))];
   const within = /^["'{](.*)["'}]$/s.exec(text)?.[1];
-  if (within !== undefined)
-    found.push(within, within.replace(/(["'}])\1/g, '$1'), within.replace(/\\(.)/gs, '$1'));
-  return [...new Set(found)];
+  if (within !== undefined) found.push(within, within.replace(/(["'}])\1/g, '$1'));
+  return [...new Set(found.flatMap(unescapedOf))];
+}
+
+/** The text itself, and as a file of properties, a shell, YAML or TOML reads it: `\t` is a tab or a `t`. */
+export function unescapedOf(text: string): string[] {
+  if (!text.includes('\\')) return [text];
+  return [
+    text,
+    text.replace(/\\(.)/gs, '$1'),
+    ...[undoBackslash, undoCodes].map((undo) => undoneText(text, undo)),
+  ];
 }

@@ -127,7 +127,7 @@ function checkWritten(to: Compiling, name: string, text: string, at: Path): void
       to,
       'SECRET_REFERENCE',
       at,
-      `\`${name}\` looks like a reference, and is sent as it stands: ${instead}`,
+      `\`${name}\` is sent as it stands, a secret or a reference that nothing fills in: ${instead}`,
     );
   if (written === 'perhaps')
     warn(to, 'SECRET_SUSPECTED', at, `\`${name}\` may be a credential as it is, ${way}`, 'value');

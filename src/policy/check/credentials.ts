@@ -32,6 +32,9 @@ const accessKey = /^A[KS]IA[A-Z0-9]{16}$/;
 /** Where a credential belongs: `env:NAME`, `secret:name`, `$NAME`, `${NAME}`, `$(command)`, `{{ name }}`, `%NAME%`. */
 const meantAsReference = /(?:^|\s)(?:env|secret)s?:|\$\{{0,2}\s*[a-z_]|\$\(|\{\{|(?:^|\s)%\w+%$/i;
 
+/** In a header, where nothing is filled in, also `{env:NAME}`, `<name>`, `!secret name` and any `scheme:…`, behind a word such as `Bearer` too. */
+const meantInHeader = /^\s*(?:[\w-]+\s+)?(?:[{<%!]|[a-z][a-z0-9+.-]*:\S)/i;
+
 /** `%s`, `%PASSWORD%`, `<password>`, `{password}` and what has a `$` in it are filled in. */
 const placeholder = /\$|^%(?:\w|\w+%|\(\w+\)\w)$|^[<{]/;
 
@@ -40,7 +43,7 @@ export function writtenCredential(name: string | null, text: string, isHeader = 
   if (text.trim() === '' || referencePattern.test(text)) return 'none';
   if (known.test(text) || passwordIn(text)) return 'credential';
   if (name !== null && credentialName.test(name)) {
-    if (meantAsReference.test(text)) return 'no reference';
+    if (meantAsReference.test(text) || (isHeader && meantInHeader.test(text))) return 'no reference';
     if (accessKey.test(text) || (isHeader && onlyCredential.test(name)) || followsScheme(name, text))
       return 'credential';
     if (looksLikeOne(text)) return 'perhaps';

@@ -1,0 +1,85 @@
+// A secret that is written in XML or with backslashes is hidden as whoever reads the file reads it.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { drained } from '../../src/executors/masking/find.js';
+import { makeMask } from '../../src/executors/masking/mask.js';
+import { partsOf } from '../../src/executors/masking/parts.js';
+
+/** `told`: a text that stays as it is. */
+function hides(what: string, secret: string, hidden: readonly string[], told = 'nothing'): void {
+  test(what, () => {
+    const { text } = makeMask([secret]);
+    for (const one of hidden) assert.equal(text(`say ${one}.`), 'say [redacted].');
+    assert.equal(text(told), told);
+  });
+}
+
+describe('of XML, the text of each element is hidden', () => {
+  const one = ['Zq7kxLm9'];
+  const nested = '<login><password>Zq7kxLm9</password></login>';
+  hides('in one line', '<a><password>Zq7kxLm9</password></a>', one);
+  hides('in lines of its own', '<a>\r\n  <password>\r\n    Zq7 kxLm9\r\n  </password>\r\n</a>', [
+    'Zq7 kxLm9',
+  ]);
+  hides(
+    'of Maven, but for a setting',
+    '<?xml version="1.0"?>\n<settings>\n <server>\n  <host>production</host>\n  <username>finance2024</username>\n  <password>Zq7kxLm9</password>\n </server>\n</settings>\n',
+    one,
+    'finance2024 in production',
+  );
+  hides('of a user that is the secret', '<a><user>Zq7kxLm9</user><password></password></a>', one);
+  hides('of SOAP', '<s:a><wsse:Password Type="x#PasswordText">Zq7kxLm9</wsse:Password></s:a>', one);
+  hides('of a plist', '<plist><dict><key>Pin</key><string>Zq7kxLm9</string></dict></plist>', one);
+  hides('of FileZilla, in base64', '<Server><Pass encoding="base64">WnE3a3hMbTk=</Pass></Server>', one);
+  hides('of CDATA', '<a><password><![CDATA[Zq7<k>&x]]></password></a>', ['Zq7<k>&x']);
+  hides('of CDATA that does not end', '<a><password><![CDATA[Zq7kxLm9', one);
+  hides('in entities', '<a>Zq7&lt;kx&#76;m&amp;9</a>', ['Zq7<kxLm&9', 'Zq7&lt;kx&#76;m&amp;9']);
+  hides('with a `>` in it, or before it', '<a b="x>y">Zq7kxLm9</a><c>Yq7>kxLm9</c>', [...one, 'Yq7>kxLm9']);
+  hides('of a comment', '<a><!--Zq7kxLm9--><!-- <password>Yq7kxLm9</password> --></a>', [...one, 'Yq7kxLm9']);
+  hides('of an attribute', '<a password="Zq7kxLm9"/>', one);
+  hides('of XML in CDATA', `<a><b><![CDATA[${nested}]]></b></a>`, one);
+  hides('of XML in entities', `<a><b>${nested.replaceAll('<', '&lt;')}</b></a>`, one);
+  hides('of JSON in it', '<a>{"host":"production","pin":"Zq7kxLm9"}</a>', one);
+  hides('of settings in it', '<a>Server=production;Pwd=Zq7kxLm9</a>', one);
+  hides('in JSON', JSON.stringify({ settings: nested }), one);
+  hides('in a file of variables', `DB_HOST=production\nLOGIN_XML='${nested}'`, one, 'production');
+  hides('in base64', Buffer.from(nested).toString('base64'), one);
+  hides('and of what only begins like it, every word', '<Zq7kxLm9 Yq7kxLm9', ['<Zq7kxLm9', 'Yq7kxLm9']);
+
+  test('in looks that the length bounds: with the square of it this does not end', () => {
+    for (const unit of ['<', '<a', '<a>', '<![CDATA[', '<![CDATA[x]]>', '<!--', '<a>&lt;a>', '<a b="', '>'])
+      drained(partsOf(`<a>${unit.repeat(Math.ceil(100_000 / unit.length))}`));
+  });
+});
+
+describe('of a value with backslashes, what it says without them is hidden, in quotes and without', () => {
+  const both = ['Zq7:kxLm9=p', String.raw`Zq7\:kxLm9\=p`];
+  const file = (value: string): string => `db.host=production\ndb.password=${value}\n`;
+  hides('of properties', file(String.raw`Zq7\:kxLm9\=p`), both, 'production');
+  hides('of properties, other letters', file(String.raw`Zq7\u00fc\#k\\x\tLm9`), ['Zq7ü#k\\x\tLm9']);
+  hides(
+    'of properties, an address',
+    file(String.raw`https\://ann\:Zq7kxLm9@erp`),
+    ['Zq7kxLm9'],
+    'production',
+  );
+  hides('of .pgpass', String.raw`erp:5432:inv:finance:Zq7\:k\\xLm9`, [String.raw`Zq7:k\xLm9`], 'finance');
+  hides('of .pgpass, in lines', 'a:1:b:ann:Zq7\\:kxLm9\nc:1:d:ann:Yq7\\:kxLm9', ['Zq7:kxLm9', 'Yq7:kxLm9']);
+  hides('behind a bar', String.raw`ann|Zq7\|kxLm9`, ['Zq7|kxLm9'], 'ann');
+  hides('of a shell', String.raw`export PASSWORD=Zq7\$k\ xLm9`, ['Zq7$k xLm9']);
+  hides('of a shell, among words', String.raw`P=Zq7\$k\ xLm9 curl http://erp`, ['Zq7$k xLm9']);
+  hides('of a shell, in its quotes', String.raw`A_KEY=$'Zq7\x41\101kx'`, ['Zq7AAkx']);
+  hides('in quotes of YAML', 'host: production\npassword: "Zq7\\u00fckxLm9"', ['Zq7ükxLm9'], 'production');
+  hides(
+    'in quotes of TOML',
+    'host = "production"\npin = "Zq7\\tkxLm9\\U0001F511"',
+    ['Zq7\tkxLm9🔑'],
+    'production',
+  );
+  hides('alone', String.raw`Zq7\$kxLm9`, ['Zq7$kxLm9', String.raw`Zq7\$kxLm9`]);
+
+  test('in looks that the length bounds: with the square of it this does not end', () => {
+    for (const unit of ['\\', '\\:', ':\\', '\\ ', ' \\', '\\u00', 'a:\\|', '"\\'])
+      drained(partsOf(`a:${unit.repeat(Math.ceil(100_000 / unit.length))}`));
+  });
+});
