@@ -10,7 +10,7 @@ import {
 } from 'jose';
 import { z } from 'zod';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
-import { longestPrincipalId, principalKinds, type PrincipalKind } from '../model/principal.js';
+import { isReservedId, longestPrincipalId, principalKinds, type PrincipalKind } from '../model/principal.js';
 import { nameTrouble, truncate } from '../model/text.js';
 
 const loopback = new Set(['localhost', '127.0.0.1', '[::1]']);
@@ -200,13 +200,15 @@ function identityOf(issuer: JwtIssuer, payload: JWTPayload): JwtResult {
   if (issuer.prefix.length + subject.length > longestPrincipalId)
     return { status: 'refused', reason: 'subject_too_long' };
   if (nameTrouble(subject) !== null) return { status: 'refused', reason: 'unclear_subject' };
+  const id = `${issuer.prefix}${subject}`;
+  if (isReservedId(id)) return { status: 'refused', reason: 'reserved_subject' };
   const kind = kindOf(issuer, claims);
   if (kind === null) return { status: 'refused', reason: 'no_kind' };
   const roles = names(claimAt(claims, issuer.rolesClaim));
   const scopes = claimAt(claims, issuer.permissionsClaim);
   // As OAuth writes them; a role is a name of others' making, and may hold a space.
   const permissions = names(typeof scopes === 'string' ? scopes.split(' ') : scopes);
-  const identity = { id: `${issuer.prefix}${subject}`, kind, roles, permissions };
+  const identity = { id, kind, roles, permissions };
   if (!Object.hasOwn(claims, 'act')) return { status: 'ok', identity };
   const actor = actorOf(issuer, claims['act']);
   if (actor === null) return { status: 'refused', reason: 'actor_not_allowed' };

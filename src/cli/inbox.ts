@@ -32,7 +32,7 @@ export const inboxCommands: Readonly<Record<string, Command>> = {
       'delegated',
       ...(Object.keys(filters) as (keyof typeof filters)[]),
     ],
-    what: 'list approvals (open ones, unless --status says otherwise), the riskiest first',
+    what: 'list approvals (open ones, unless --status or --view says otherwise), the riskiest first',
     run: remote(approvals),
   },
   approve: {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { approvalStatuses } from './approval-status.js';
 import { isObject, type Json, type JsonObject } from './json.js';
 import { longestName } from './limits.js';
-import { longestPrincipalId, principalKinds } from './principal.js';
+import { isReservedId, longestPrincipalId, principalKinds } from './principal.js';
 import { recordTypes } from './records.js';
 import { isBlank, nameTrouble } from './text.js';
 
@@ -307,7 +307,9 @@ export const eventsQuery = z.strictObject({ run: name.optional(), type: types.op
 export const keyBody = named(
   'CreateKey',
   z.strictObject({
-    id: asNewName(principalId),
+    id: asNewName(principalId).refine((id) => !isReservedId(id), {
+      error: 'is what records call the service itself, or nobody known: give another one',
+    }),
     kind: z.enum(principalKinds),
     roles: z.array(newName).max(100).optional(),
     permissions: z.array(newName).max(100).optional(),

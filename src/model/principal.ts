@@ -7,6 +7,11 @@ export type PrincipalKind = (typeof principalKinds)[number];
 /** A subject of 255 characters, the most that OpenID Connect has, and a prefix of 100. */
 export const longestPrincipalId = 355;
 
+/** Ids that records give to the service itself, and to who is not known: nobody else is called so, in any spelling. */
+export function isReservedId(id: string): boolean {
+  return /^(countersign(\..*)?|anonymous|unknown)$/.test(id.normalize('NFKC').toLowerCase());
+}
+
 /** Who asks. It comes from authentication, never from a payload. `permissions` include those of the roles. */
 export const principalSchema = z.strictObject({
   id: z.string().min(1).max(longestPrincipalId),

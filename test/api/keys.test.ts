@@ -40,6 +40,14 @@ describe('keys are made and taken away by humans', () => {
     return key;
   };
 
+  it('are for nobody whose id is what records call the service itself, or nobody known', async () => {
+    for (const id of ['countersign', 'Countersign', 'countersign.worker', 'anonymous', 'unknown']) {
+      const refused = await make('admin', { id, kind: 'agent' });
+      assert.deepEqual([...codes(refused), refused.body.errors[0].pointer], [422, 'REQUEST_INVALID', '/id']);
+    }
+    assert.equal((await make('admin', { id: 'countersigner', kind: 'agent' })).status, 201);
+  });
+
   it('names that look like others are refused, of principals, roles and permissions alike', async () => {
     const before = await keys();
     for (const [name, why] of [

@@ -217,6 +217,12 @@ describe('a principal comes from its credential', () => {
     assert.equal(await reason(`Bearer ${await sign({})}`), 'no_subject');
     for (const sub of ['ali\u200bce', 'jose\u0301', 'alice ', 'al\u00a0ice'])
       assert.equal(await reason(`Bearer ${await sign({ sub })}`), 'unclear_subject', JSON.stringify(sub));
+    for (const sub of ['countersign', 'Countersign', 'countersign.worker', 'anonymous'])
+      assert.equal(
+        await reason(`Bearer ${await sign({ sub, typ_of: 'bot' }, { issuer: 'https://bots.example' })}`),
+        'reserved_subject',
+        sub,
+      );
     const [, payload] = (await sign({ sub: 'x' })).split('.');
     const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
     assert.equal(await reason(`Bearer ${part({ alg: 'none' })}.${payload}.`), 'invalid_token');
