@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import type { AuditItemJson, RunBodyJson, SubmittedJson } from '../model/answer-types.js';
 import { isObject, type Json } from '../model/json.js';
 import { checkCommand } from './check.js';
@@ -150,18 +151,21 @@ async function submit(
 }
 
 /**
- * The text as it was given, once it is known to be one JSON object: the service reads it, and refuses what two readers could
+ * The text as it was given, or as the file of `@file` holds it, once it is known to be one JSON object: the service reads it, and refuses what two readers could
  * understand differently. Reading it here would round its numbers and drop names that stand twice.
  */
 function jsonOption(name: string, given = '{}'): JsonText {
+  const file = given.startsWith('@') ? given.slice(1) : null;
+  if (file !== null && !existsSync(file)) throw new CliError(`--${name}: there is no file \`${file}\``, 2);
+  const text = file === null ? given : readFileSync(file, 'utf8');
   let value: Json;
   try {
-    value = JSON.parse(given) as Json;
+    value = JSON.parse(text) as Json;
   } catch (error) {
     throw new CliError(`--${name} is not JSON: ${error instanceof Error ? error.message : String(error)}`, 2);
   }
   if (!isObject(value)) throw new CliError(`--${name} must be a JSON object, it is \`${given}\``, 2);
-  return { text: given };
+  return { text };
 }
 
 function numberOption(name: string, given: string): number {

@@ -119,6 +119,16 @@ describe('npx countersign, beside a running service', () => {
       assert.equal((await as('admin', 'keys', ...wrong)).code, 2, wrong.join(' '));
   });
 
+  it('takes what is sent from a file too', async () => {
+    const file = join(api.home, 'arguments.json');
+    writeFileSync(file, '{"amount": 3}\n');
+    const { run: started } = await json('agent', 'start', 'pay');
+    const paid = await json('agent', 'submit', started.id, 'bank.pay', '--arguments', `@${file}`);
+    assert.equal(paid.result.status, 'executed');
+    const none = await as('agent', 'start', 'pay', '--input', '@none.json');
+    assert.deepEqual([none.code, none.err], [2, '--input: there is no file `none.json`']);
+  });
+
   it('says how to ask rightly with exit code 2', async () => {
     const wrong: [string[], RegExp][] = [
       [[], /usage/],
