@@ -30,9 +30,9 @@ assertNodeVersion();
 const signal = stopSignal();
 const closers = [];
 try {
+  const { files, grep, record, full } = readArguments();
   await ensureInstalled(signal);
   await ensureBuilt(signal);
-  const { files, grep, record, full } = readArguments();
   // Only now is there anything installed to compile with.
   const { compileTests } = await import('./compile-tests.mjs');
   const compiled = await compileTests(files);
@@ -47,9 +47,10 @@ try {
     { name: 'waiting', modules: waiting },
   ].filter(({ modules }) => modules.length > 0);
   process.exitCode = Math.max(...(await runLanes(lanes, compiled.folder, grep, env)));
-  const slowest = lanes
-    .flatMap(({ name }) => readTimes(timesOf(compiled.folder, name), compiled))
-    .sort((a, b) => b.seconds - a.seconds);
+  const said = lanes.flatMap(({ name }) => readSaid(timesOf(compiled.folder, name)));
+  if (grep !== undefined && said.every(({ ran = 0 }) => ran === 0))
+    throw new Failed(`no test's name matches \`${grep}\` in these files`);
+  const slowest = timesIn(said, compiled).sort((a, b) => b.seconds - a.seconds);
   if (record) recordTimings(slowest, compiled);
   if (slowest.length > 1) say('the slowest files:');
   for (const { file, seconds } of slowest.slice(0, 10)) say(`${seconds.toFixed(1).padStart(6)} s  ${file}`);
@@ -62,16 +63,23 @@ try {
 }
 process.exit();
 
+function parseOptions() {
+  const options = {
+    grep: { type: 'string' },
+    campaigns: { type: 'boolean', default: false },
+    record: { type: 'boolean', default: false },
+    full: { type: 'boolean', default: false },
+  };
+  try {
+    return parseArgs({ allowPositionals: true, options });
+  } catch (error) {
+    const usage = 'npm test -- [<path below test>…] [--grep <part of a name>] [--record]';
+    throw new Failed(`${error.message}\nusage: ${usage}`);
+  }
+}
+
 function readArguments() {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      grep: { type: 'string' },
-      campaigns: { type: 'boolean', default: false },
-      record: { type: 'boolean', default: false },
-      full: { type: 'boolean', default: false },
-    },
-  });
+  const { values, positionals } = parseOptions();
   const { grep, record, campaigns, full } = values;
   return { files: testFiles(positionals, campaigns ? '.campaign.ts' : '.test.ts'), grep, record, full };
 }
@@ -158,13 +166,16 @@ function currentCommit() {
   }
 }
 
+function readSaid(path) {
+  const lines = readFileSync(path, 'utf8').split('\n');
+  return lines.filter((line) => line !== '').map((line) => JSON.parse(line));
+}
+
 /** By the test file, or by the module of several, that has run in a process of its own. */
-function readTimes(path, { tests }) {
+function timesIn(said, { tests }) {
   const files = new Map(tests.map((test) => [join(root, test.path), test.file]));
-  return readFileSync(path, 'utf8')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line))
+  return said
+    .filter(({ file }) => file !== undefined)
     .map(({ file, seconds }) => ({
       file: files.get(file) ?? `files of one process: ${basename(file)}`,
       seconds,

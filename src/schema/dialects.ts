@@ -1,4 +1,5 @@
-import type { Json, JsonObject } from '../model/json.js';
+import { isObject, pointerTo, type Json, type JsonObject } from '../model/json.js';
+import { mapSubschemas, type SchemaPath } from './subschemas.js';
 
 // Which dialects a schema may be written in. What draft-07 and 2020-12 have in common means the same in both, and of draft-07
 // nothing else is taken.
@@ -6,7 +7,7 @@ import type { Json, JsonObject } from '../model/json.js';
 const draft07 = /^https?:\/\/json-schema\.org\/draft-07\/schema#?$/;
 const draft2020 = /^https?:\/\/json-schema\.org\/draft\/2020-12\/schema#?$/;
 
-export function isDraft07(dialect: Json | undefined): boolean {
+function isDraft07(dialect: Json | undefined): boolean {
   return isOf(draft07, dialect);
 }
 
@@ -39,8 +40,27 @@ const asksNothing = new Set([
   ...['examples', 'readOnly', 'title', 'writeOnly'],
 ]);
 
-/** What this subschema, written in draft-07, would mean otherwise here. Null: nothing. */
-export function draft07Problem(schema: JsonObject): string | null {
+/**
+ * What a schema that says draft-07 would mean otherwise here, of one that compiles; null: nothing. It is asked of what is
+ * written, and not of what a run goes on under.
+ */
+export function misreadingIn(schema: JsonObject): string | null {
+  return isDraft07(schema['$schema']) ? misreadingAt(schema, []) : null;
+}
+
+function misreadingAt(schema: JsonObject, path: SchemaPath): string | null {
+  const misread = misreadingOf(schema);
+  if (misread !== null) return `${path.length === 0 ? 'the schema' : `\`${pointerTo(path)}\``} ${misread}`;
+  let found: string | null = null;
+  for (const [keyword, value] of Object.entries(schema))
+    mapSubschemas(keyword, value, (inner, steps) => {
+      if (isObject(inner)) found ??= misreadingAt(inner, [...path, ...steps]);
+      return inner;
+    });
+  return found;
+}
+
+function misreadingOf(schema: JsonObject): string | null {
   const names = Object.keys(schema);
   const unknown = names.find((name) => later.has(name));
   if (unknown !== undefined)

@@ -13,6 +13,8 @@ import { track } from './tracking.js';
 import type { Unfilled } from './unfilled.js';
 import { withWork } from './work.js';
 
+export { misreadingIn } from './dialects.js';
+
 /** Which of two schemas refuses a value: `filled` is the first one, with what the one beside it fills in. */
 export type Refusing = 'schema' | 'beside' | 'filled';
 

@@ -2,7 +2,7 @@ import { isObject, pointerTo, unescapePointer, type Json, type JsonObject } from
 import { countValues, workKeyword, type WorkOf } from './keywords.js';
 import { behindReferences, type Behind } from './behind.js';
 import { askingEach, countCompiled, type Asking } from './compiled.js';
-import { dialectProblem, draft07Problem, isDraft07 } from './dialects.js';
+import { dialectProblem } from './dialects.js';
 import { makeFiller, together, type Filler } from './defaults.js';
 import { compilePattern, type Pattern } from './pattern.js';
 import { mapSubschemas, type SchemaPath } from './subschemas.js';
@@ -53,7 +53,6 @@ class Unfit extends Error {
 }
 
 interface Preparing {
-  readonly isDraft07: boolean;
   /** Somewhere `unevaluatedProperties` asks which names were looked at. */
   readonly tracked: boolean;
   /** Each subschema, with its path. */
@@ -77,7 +76,6 @@ const goesThroughItems = ['items', 'contains', 'unevaluatedItems'];
 
 export function prepare(schema: JsonObject): Prepared {
   const to: Preparing = {
-    isDraft07: isDraft07(schema['$schema']),
     tracked: JSON.stringify(schema).includes('"unevaluated'),
     found: new Map(),
     anchors: new Map(),
@@ -184,8 +182,6 @@ function checkKeywords(to: Preparing, schema: JsonObject, path: SchemaPath, orig
   for (const [dynamic, plain] of Object.entries(plainName))
     if (Object.hasOwn(schema, dynamic) && Object.hasOwn(schema, plain))
       throw new Unfit(`${where} has \`${plain}\` and \`${dynamic}\`: keep one, or put one under \`allOf\``);
-  const otherwise = to.isDraft07 ? draft07Problem(schema) : null;
-  if (otherwise !== null) throw new Unfit(`${where} ${otherwise}`);
   checkNull(schema, where);
   for (const key of ['$id', '$anchor', '$dynamicAnchor', '$ref', '$dynamicRef'] as const) {
     const value = schema[key];

@@ -411,4 +411,7 @@ test('a state to which only a denial leads that nobody can give is told as one t
     (await found({ ...more, [F]: text })).map(({ code }) => code);
   assert.deepEqual(await codes(onDeny), ['NOTHING_TO_DENY', 'UNREACHABLE_STATE']);
   assert.deepEqual(await codes(onDeny, { [E]: floor(`{ ${time} }`) }), []);
+  // A mistake beside it is told, and nothing false of what it hides.
+  const unknown = onDeny.replace(`tier: reversible, ${rest}`, 'tool: nobody');
+  assert.deepEqual(await codes(unknown, { [E]: floor(`{ ${time} }`) }), ['UNKNOWN_TOOL']);
 });

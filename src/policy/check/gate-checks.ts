@@ -3,6 +3,7 @@ import type { Gate, GateSource, Plan, State, Transition } from '../../engine/pla
 import { defaultEnvironment } from '../../model/policy-set.js';
 import { floorsOf } from '../../schema/kit.js';
 import { error, warn, type Compiling, type Path } from '../compile/context.js';
+import { mayBeDenied } from './deniable.js';
 
 // Steps that wait at gates, the environment's too, and that nobody could take again, or that cannot wait at all.
 
@@ -24,9 +25,8 @@ export function checkGates(to: Compiling, plan: Plan, path: Path, pathOf: PathOf
       );
     for (const transition of state.transitions) {
       const at = pathOf(plan, path, state, transition);
-      const gates = gatesOf(transition, { floors });
-      warnNoWayOn(to, plan, transition, gates, at);
-      if (transition.onDeny !== null && gates.length === 0)
+      warnNoWayOn(to, plan, transition, gatesOf(transition, { floors }), at);
+      if (transition.onDeny !== null && !mayBeDenied(to, plan, transition))
         warn(
           to,
           'NOTHING_TO_DENY',

@@ -1,8 +1,8 @@
 import type { Json, JsonObject } from '../../model/json.js';
-import { compileSchema } from '../../schema/index.js';
+import { compileSchema, misreadingIn } from '../../schema/index.js';
 import { beginAnalysis } from '../reachability/analysis.js';
 import { argumentsDomain, checkGuards } from '../reachability/comparisons.js';
-import { error, warn, type CompiledTool, type Compiling, type Path } from './context.js';
+import { error, newError, warn, type CompiledTool, type Compiling, type Path } from './context.js';
 import { compileExecutor } from './executors.js';
 import { compileGate } from './gates.js';
 import { checkReadOnly } from '../check/read-only.js';
@@ -25,6 +25,9 @@ export function checkSchema(
     error(to, 'SCHEMA_INVALID', path, `the schema does not compile: ${compiled.message}`, 'key');
   else if (at === 'input' && schema['type'] !== undefined && !acceptsObjects(schema['type']))
     error(to, 'SCHEMA_INVALID', [...path, 'type'], 'input is always an object: the schema can never hold');
+  const misreading = compiled.status === 'ok' ? misreadingIn(schema) : null;
+  if (misreading !== null)
+    newError(to, 'SCHEMA_INVALID', path, `the schema would not be read as written: ${misreading}`, 'key');
   if (compiled.status === 'ok')
     for (const one of compiled.unfilled) warn(to, 'DEFAULT_NOT_FILLED', [...path, ...one.path], one.message);
   return schema;

@@ -1,23 +1,21 @@
-import { gatesOf } from '../../engine/gates/gates.js';
-import type { Floor, Plan, State, Transition } from '../../engine/plan.js';
-import { floorsOf } from '../../schema/kit.js';
+import type { Plan, State, Transition } from '../../engine/plan.js';
+import { mayBeDenied } from '../check/deniable.js';
 import { error, warn, type Compiling, type Path } from '../compile/context.js';
 
 // Where a flow's states lead. Every walk is linear in the transitions: a large flow is as welcome as a small one.
 
 const isDeterministic = (one: Transition): boolean => one.actor === 'deterministic';
 
-function targetsOf(state: State, floors: readonly Floor[]): readonly string[] {
+function targetsOf(to: Compiling, plan: Plan, state: State): readonly string[] {
   return state.transitions.flatMap((one) => [
     one.target,
     ...one.branches.map((branch) => branch.target),
-    ...(one.onDeny === null || gatesOf(one, { floors }).length === 0 ? [] : [one.onDeny]),
+    ...(one.onDeny === null || !mayBeDenied(to, plan, one) ? [] : [one.onDeny]),
   ]);
 }
 
 export function checkGraph(to: Compiling, plan: Plan, path: Path): void {
-  const floors = floorsOf(to.catalog.policySet, plan.environment ?? 'dev') ?? [];
-  const next = new Map(plan.states.map((state) => [state.name, targetsOf(state, floors)]));
+  const next = new Map(plan.states.map((state) => [state.name, targetsOf(to, plan, state)]));
   const starts = [plan.initialState, ...(plan.onTimeout === null ? [] : [plan.onTimeout.target])];
   // What leads to a state that does not exist is an error already, and may be meant to lead anywhere.
   const nowhere = [...starts, ...[...next.values()].flat()].filter((name) => !next.has(name));
@@ -75,8 +73,7 @@ function walk(from: readonly string[], next: ReadonlyMap<string, readonly string
 
 /** States that only the runtime leaves, and from which it gets to nothing but more of them: it never waits for anybody. */
 function checkDeterministicLoops(to: Compiling, plan: Plan, path: Path): readonly string[] {
-  const floors = floorsOf(to.catalog.policySet, plan.environment ?? 'dev') ?? [];
-  const next = new Map(plan.states.map((state) => [state.name, targetsOf(state, floors)]));
+  const next = new Map(plan.states.map((state) => [state.name, targetsOf(to, plan, state)]));
   const driven = plan.states.filter(
     (one) => one.transitions.length > 0 && one.transitions.every(isDeterministic),
   );
