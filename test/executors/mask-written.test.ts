@@ -37,6 +37,20 @@ describe('of XML, the text of each element is hidden', () => {
   hides('with a `>` in it, or before it', '<a b="x>y">Zq7kxLm9</a><c>Yq7>kxLm9</c>', [...one, 'Yq7>kxLm9']);
   hides('of a comment', '<a><!--Zq7kxLm9--><!-- <password>Yq7kxLm9</password> --></a>', [...one, 'Yq7kxLm9']);
   hides('of an attribute', '<a password="Zq7kxLm9"/>', one);
+  hides('of an attribute, in entities', '<add key="ApiKey" x:value = \'Zq7"k&lt;x&amp;&apos;Lm9\'/>', [
+    'Zq7"k<x&\'Lm9',
+    'Zq7"k&lt;x&amp;&apos;Lm9',
+  ]);
+  hides(
+    'of a connection string in an attribute',
+    '<add connectionString="Server=erp;User ID=finance;Password=&quot;Zq7 kxLm9p&quot;;"/>',
+    ['Zq7 kxLm9p', '"Zq7 kxLm9p"'],
+  );
+  hides(
+    'of a user that is the secret, beside attributes',
+    '<a b="urn:invoices"><user>Zq7kxLm9</user></a>',
+    one,
+  );
   hides('of XML in CDATA', `<a><b><![CDATA[${nested}]]></b></a>`, one);
   hides('of XML in entities', `<a><b>${nested.replaceAll('<', '&lt;')}</b></a>`, one);
   hides('of JSON in it', '<a>{"host":"production","pin":"Zq7kxLm9"}</a>', one);

@@ -49,7 +49,7 @@ function* unpackedParts(text: string, left: number): Steps<string[]> {
   const escaped = [...new Set(own)].filter((one) => escapedList.test(one));
   const parts = own.concat(
     yield* ofEach(escaped, (one) => listedIn(formDecoded(one))),
-    yield* ofEach(outermostXml(own), (one) => leavesParts(leavesOfXml(one))),
+    yield* ofEach(outermostXml(own), (one) => ofEach(leavesOfXml(one), leavesParts)),
   );
   if (left === 0) return parts;
   const whole = unpacked(text);
