@@ -98,6 +98,20 @@ describe('a password behind the name of a user is hidden, wherever the list may 
         'ann at erp',
       ],
     ]);
+  for (const name of ['Invoice Reader', 'Accounts Payable', 'Finance Team <team@erp.de>'])
+    for (const [kind, secret] of [
+      ['JSON', JSON.stringify({ username: name, password: 'Zq7kxLm9' })],
+      ['YAML', `login: ${name}\npassword: Zq7kxLm9`],
+      ['ODBC', `Server=erp;UID=${name};Pwd=Zq7kxLm9`],
+    ] as const)
+      holds([
+        [
+          `and a name of several words in ${kind}, ${name}, as a whole only`,
+          secret,
+          ['Zq7kxLm9', name],
+          `a ${name.split(/[ <>]+/).join(', and a ')}`,
+        ],
+      ]);
   holds([
     [
       'and of one word, a domain or a mail address the user is told',

@@ -1,9 +1,11 @@
 // A secret that is written in XML or with backslashes is hidden as whoever reads the file reads it.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { drained } from '../../src/executors/masking/find.js';
+import { promisify } from 'node:util';
 import { makeMask } from '../../src/executors/masking/mask.js';
-import { partsOf } from '../../src/executors/masking/parts.js';
+import { projectRoot } from '../../testing/paths.js';
 
 /** `told`: a text that stays as it is. */
 function hides(what: string, secret: string, hidden: readonly string[], told = 'nothing'): void {
@@ -37,6 +39,20 @@ describe('of XML, the text of each element is hidden', () => {
   hides('with a `>` in it, or before it', '<a b="x>y">Zq7kxLm9</a><c>Yq7>kxLm9</c>', [...one, 'Yq7>kxLm9']);
   hides('of a comment', '<a><!--Zq7kxLm9--><!-- <password>Yq7kxLm9</password> --></a>', [...one, 'Yq7kxLm9']);
   hides('of an attribute', '<a password="Zq7kxLm9"/>', one);
+  hides('of an attribute, in entities', '<add key="ApiKey" x:value = \'Zq7"k&lt;x&amp;&apos;Lm9\'/>', [
+    'Zq7"k<x&\'Lm9',
+    'Zq7"k&lt;x&amp;&apos;Lm9',
+  ]);
+  hides(
+    'of a connection string in an attribute',
+    '<add connectionString="Server=erp;User ID=finance;Password=&quot;Zq7 kxLm9p&quot;;"/>',
+    ['Zq7 kxLm9p', '"Zq7 kxLm9p"'],
+  );
+  hides(
+    'of a user that is the secret, beside attributes',
+    '<a b="urn:invoices"><user>Zq7kxLm9</user></a>',
+    one,
+  );
   hides('of XML in CDATA', `<a><b><![CDATA[${nested}]]></b></a>`, one);
   hides('of XML in entities', `<a><b>${nested.replaceAll('<', '&lt;')}</b></a>`, one);
   hides('of JSON in it', '<a>{"host":"production","pin":"Zq7kxLm9"}</a>', one);
@@ -45,11 +61,6 @@ describe('of XML, the text of each element is hidden', () => {
   hides('in a file of variables', `DB_HOST=production\nLOGIN_XML='${nested}'`, one, 'production');
   hides('in base64', Buffer.from(nested).toString('base64'), one);
   hides('and of what only begins like it, every word', '<Zq7kxLm9 Yq7kxLm9', ['<Zq7kxLm9', 'Yq7kxLm9']);
-
-  test('in looks that the length bounds: with the square of it this does not end', () => {
-    for (const unit of ['<', '<a', '<a>', '<![CDATA[', '<![CDATA[x]]>', '<!--', '<a>&lt;a>', '<a b="', '>'])
-      drained(partsOf(`<a>${unit.repeat(Math.ceil(100_000 / unit.length))}`));
-  });
 });
 
 describe('of a value with backslashes, what it says without them is hidden, in quotes and without', () => {
@@ -77,9 +88,15 @@ describe('of a value with backslashes, what it says without them is hidden, in q
     'production',
   );
   hides('alone', String.raw`Zq7\$kxLm9`, ['Zq7$kxLm9', String.raw`Zq7\$kxLm9`]);
+});
 
-  test('in looks that the length bounds: with the square of it this does not end', () => {
-    for (const unit of ['\\', '\\:', ':\\', '\\ ', ' \\', '\\u00', 'a:\\|', '"\\'])
-      drained(partsOf(`a:${unit.repeat(Math.ceil(100_000 / unit.length))}`));
-  });
+test('XML or backslashes four times as long take about four times as much work', async (t) => {
+  const script = ['--import', 'tsx', join('test', 'executors', 'growth-of-parts.ts')];
+  const { stdout } = await promisify(execFile)(process.execPath, script, { cwd: projectRoot });
+  const counts = JSON.parse(stdout) as Record<string, readonly [number, number]>;
+  assert.equal(Object.keys(counts).length, 23);
+  for (const [secret, [quarter, whole]] of Object.entries(counts)) {
+    t.diagnostic(`${secret}: ${quarter}, then ${whole}, ${(whole / quarter).toFixed(2)} times`);
+    assert.ok(quarter > 0 && whole / quarter < 5.5, `${secret}: ${quarter}, then ${whole}`);
+  }
 });

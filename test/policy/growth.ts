@@ -1,22 +1,10 @@
-import { Session, type Profiler } from 'node:inspector';
+import { countBlocks } from '../../testing/blocks.js';
 
-// `growth.test.ts` starts it: a process of its own, since code that ran before the counting began is not counted.
+// `growth.test.ts` starts it, as a process of its own.
 // Writes, of each shape, the work that checking a quarter of it takes, and all of it.
 
-const session = new Session();
-session.connect();
-session.post('Profiler.enable');
-session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
 const { checkFlowText } = await import('../../src/policy/index.js');
 const { catalog, shapes } = await import('./large-flows.js');
-
-/** How often blocks of code ran since it was asked last: the same for the same work on any machine. */
-function countBlocks(): number {
-  let taken: Profiler.TakePreciseCoverageReturnType | undefined;
-  session.post('Profiler.takePreciseCoverage', (_error, result) => (taken = result));
-  const ranges = (taken?.result ?? []).flatMap(({ functions }) => functions.flatMap((each) => each.ranges));
-  return ranges.reduce((sum, { count }) => sum + count, 0);
-}
 
 function workOf(text: string): number {
   countBlocks();

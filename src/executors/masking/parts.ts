@@ -49,7 +49,7 @@ function* unpackedParts(text: string, left: number): Steps<string[]> {
   const escaped = [...new Set(own)].filter((one) => escapedList.test(one));
   const parts = own.concat(
     yield* ofEach(escaped, (one) => listedIn(formDecoded(one))),
-    yield* ofEach(outermostXml(own), (one) => leavesParts(leavesOfXml(one))),
+    yield* ofEach(outermostXml(own), (one) => ofEach(leavesOfXml(one), leavesParts)),
   );
   if (left === 0) return parts;
   const whole = unpacked(text);
@@ -197,14 +197,19 @@ function* settingsIn(text: string): Steps<string[] | null> {
 }
 
 /** Of a value that is JSON, a list or several words: under a name that nobody knows, a target may tell one of them. */
-function* innerParts({ value }: Leaf): Steps<string[]> {
+function* innerParts({ name, value }: Leaf): Steps<string[]> {
   for (const one of unquotedOf(value)) {
     const leaves = yield* credentialsIn(one.trim());
     if (leaves !== null) return leaves;
   }
   const bare = withoutLabels(value);
   const words = [...bare.split(/[\s,]+/), ...bare.split(/[\s,;|()[\]{}]+/), ...(yield* quotedIn(bare))];
-  return yield* ofEach([...new Set([...words, ...words.flatMap(tokensIn)])], valuesOf);
+  return yield* ofEach(secretWords(name, new Set([...words, ...words.flatMap(tokensIn)])), valuesOf);
+}
+
+/** All, but of a user, whose name may be several words: those that may be a password, or have one behind a mark. */
+function secretWords(name: string, words: Iterable<string>): string[] {
+  return [...words].filter((word) => !isUser(name) || isToken(word) || /[:|/]./.test(word));
 }
 
 /** Of `X:Y:Z`, `X/Y`, `a=X&b=Y` and `${NAME:-X}`. What is no token may be a part of a path or of a name. */
@@ -221,7 +226,7 @@ function* namedParts({ name, value }: Leaf, inner: readonly string[] | null = nu
   const bare = withoutLabels(value);
   const lines = bare.split(bare === value ? /\r?\n/ : /\s+/);
   // Their values may be several words, of which a target names one.
-  const words = isSecretName(name) || isUser(name) ? bare.split(/[\s,]+/) : [];
+  const words = isSecretName(name) || isUser(name) ? secretWords(name, bare.split(/[\s,]+/)) : [];
   const isList = value.includes('=') || /auth/i.test(name);
   return [
     ...(yield* ofEach([...new Set([value, ...lines, ...words])], valuesOf)),

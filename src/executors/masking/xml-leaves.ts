@@ -2,13 +2,17 @@ import { undoneText } from './decodings.js';
 import { undoEntities } from './entities.js';
 import type { Leaf } from './json-leaves.js';
 
-// The texts of XML, each with the name of its element. Attributes are words in quotes (quoted.ts). Nothing has to be
-// well-formed, and each character is looked at a fixed number of times.
+// The texts of XML, each with the name of its element, and its attributes. Nothing has to be well-formed, and each character is
+// looked at a fixed number of times.
 
-/** Of texts in it that are XML themselves, in CDATA or with entities, too; not of those in them. */
-export function leavesOfXml(xml: string): Leaf[] {
+/**
+ * A list of its texts and one of its attributes: what an attribute says tells nothing of whether a user in a text is the secret.
+ * Of texts in it that are XML themselves, in CDATA or with entities, too; not of those in them.
+ */
+export function leavesOfXml(xml: string): Leaf[][] {
   const own = withoutFrames(xml);
-  return [...new Set([own, undoneText(own, undoEntities)])].flatMap(textsOf);
+  const all = [...new Set([own, undoneText(own, undoEntities)])].map((one) => one.split('<').slice(1));
+  return [all.flatMap(textsOf), all.flat().flatMap(attributesOf)];
 }
 
 /** What stands in CDATA, written with entities. A comment is an element whose name is `#`. */
@@ -21,9 +25,8 @@ function withoutFrames(xml: string): string {
   return [before, ...written].join('').replace(/<!--|-->/g, '<#>');
 }
 
-/** As it is written, and with entities undone. */
-function textsOf(xml: string): Leaf[] {
-  const pieces = xml.split('<').slice(1);
+/** `pieces`: what stands behind each `<`. */
+function textsOf(pieces: readonly string[]): Leaf[] {
   return pieces.flatMap((piece, at) => {
     const end = piece.indexOf('>');
     const isOfElement = piece.slice(end + 1).trim() !== '' || pieces[at + 1]?.startsWith('/') === true;
@@ -31,7 +34,21 @@ function textsOf(xml: string): Leaf[] {
     const name = /^(?:[^\s/>:]*:)?([^\s/>]*)/.exec(piece)?.[1] ?? '';
     // A `>` may stand in an attribute or in the text.
     const texts = [end, piece.lastIndexOf('>')].map((mark) => piece.slice(mark + 1).trim());
-    const values = new Set([...texts, ...texts.map((text) => undoneText(text, undoEntities))]);
-    return [...values].map((value) => ({ name, value }));
+    return leavesNamed(name, texts);
   });
+}
+
+/** Each name is looked at from its beginning only. */
+const attributes = /(?<![^\s"'])([^\s"'<>=/]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/g;
+
+function attributesOf(piece: string): Leaf[] {
+  return [...piece.matchAll(attributes)].flatMap(([, name = '', double, single = '']) =>
+    leavesNamed(name.replace(/^.*:/, ''), [double ?? single]),
+  );
+}
+
+/** Each text as it is written, and with entities undone. */
+function leavesNamed(name: string, texts: readonly string[]): Leaf[] {
+  const values = new Set([...texts, ...texts.map((text) => undoneText(text, undoEntities))]);
+  return [...values].map((value) => ({ name, value }));
 }
