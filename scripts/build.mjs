@@ -60,9 +60,18 @@ await withLock(`build:${root}`, 'waiting for another build', undefined, async ()
 });
 
 /** The module, and the map beside it. */
+function modulesOf(source) {
+  const path = target(source).replace(/\.ts$/, '.js');
+  return [path, `${path}.map`];
+}
+
 function keep(path) {
   mkdirSync(dirname(path), { recursive: true });
-  for (const each of [path, `${path}.map`]) linkSync(join(dist, relative(building, each)), each);
+  linkSync(inDist(path), path);
+}
+
+function inDist(path) {
+  return join(dist, relative(building, path));
 }
 
 function target(source) {
@@ -83,11 +92,13 @@ async function transpile() {
   // The files of programs are those of bundles there.
   const isKept = (path) =>
     before[relative(root, path)] === hashes[relative(root, path)] &&
-    !programs.some((name) => path.endsWith(`src/${name}.ts`));
-  for (const path of sources.filter(isKept)) keep(target(path).replace(/\.ts$/, '.js'));
+    !programs.some((name) => path.endsWith(`src/${name}.ts`)) &&
+    modulesOf(path).every((each) => existsSync(inDist(each)));
+  const kept = new Set(sources.filter(isKept));
+  for (const path of kept) modulesOf(path).forEach((each) => keep(each));
   writeFileSync(join(building, list), JSON.stringify(hashes));
   const entryPoints = sources
-    .filter((path) => !isKept(path))
+    .filter((path) => !kept.has(path))
     .map((path) => ({ in: path, out: relative(building, target(path)).replace(/\.ts$/, '') }));
   await build({
     entryPoints,
@@ -169,8 +180,9 @@ async function hashOfWorkflows() {
 async function bundleWorkflows(hash) {
   writeFileSync(join(building, '.workflows'), hash);
   const kept = join(dist, '.workflows');
-  if (existsSync(kept) && readFileSync(kept, 'utf8') === hash)
-    return cpSync(join(dist, 'workflow-bundle.js'), join(building, 'workflow-bundle.js'));
+  const bundle = join(dist, 'workflow-bundle.js');
+  if (existsSync(kept) && existsSync(bundle) && readFileSync(kept, 'utf8') === hash)
+    return cpSync(bundle, join(building, 'workflow-bundle.js'));
   const workflows = join(building, 'workflows');
   const { bundleWorkflowCode, DefaultLogger } = await import('@temporalio/worker');
   const { code } = await bundleWorkflowCode({

@@ -50,14 +50,17 @@ async function follow(product, sources) {
   const running = readSupervisor();
   let restarting = Promise.resolve();
   let replaced = new AbortController();
+  // Since the last build.
+  let changed = [];
   while (!signal.aborted) {
-    const changed = await sources.changed();
+    changed = [...new Set([...changed, ...(await sources.changed())])];
     if (!(await build(changed))) continue;
     // A restart that is under way waits for a build that has been replaced.
     replaced.abort();
     await restarting;
     replaced = new AbortController();
     restarting = restart(product, changed, replaced.signal);
+    changed = [];
     if (readSupervisor() !== running)
       say('the supervisor itself has changed too: stop `npm run dev` and start it again for that');
   }
@@ -137,9 +140,16 @@ function watchSources() {
         if (hashes !== null) await sleep(quietMs);
         isTouched = false;
         const before = hashes;
-        // What is written from here on touches again.
-        watchFolders();
-        hashes = hashesOf(sourceFiles());
+        try {
+          // What is written from here on touches again.
+          watchFolders();
+          hashes = hashesOf(sourceFiles());
+        } catch (error) {
+          // A file or folder went away meanwhile: look again.
+          if (before === null || error.code !== 'ENOENT') throw error;
+          isTouched = true;
+          continue;
+        }
         const paths = [...new Set([...(before ?? hashes).keys(), ...hashes.keys()])];
         const changed = paths.filter((path) => before !== null && before.get(path) !== hashes.get(path));
         if (before === null || changed.length > 0) return changed;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { projectRoot } from '../../testing/paths.js';
@@ -59,11 +59,31 @@ test('a source that does not build is told with its place, and what runs goes on
   assert.deepEqual(pids(), old);
 });
 
+test('what has changed since the last build that went well is started anew, the example services too', async () => {
+  const erp = join(copy, 'examples', 'payment', 'erp.ts');
+  writeFileSync(erp, `${readFileSync(erp, 'utf8')}\n`);
+  await product.line(/the build failed(?:.|\n)*the build failed/);
+  edit("answer(200, { status: 'again' as 'ok' })");
+  await product.line(
+    /^built (?=.*examples\/payment\/erp\.ts)(?=.*src\/api\/routes\/operation\.ts).* in [\d.]+ s$/m,
+  );
+  await product.line(/^started API, worker, example services anew in /m);
+  assert.deepEqual(await statusNow(), { status: 'again' });
+});
+
+test('what is missing from dist/ is made anew by the next build', async () => {
+  const missing = ['json.js', 'text.js.map'].map((file) => join(copy, 'dist', 'model', file));
+  for (const file of missing) rmSync(file);
+  edit("answer(200, { status: 'whole' as 'ok' })");
+  await product.line(/example services anew in (?:.|\n)*^started API, worker anew in /m);
+  assert.ok(missing.every((file) => existsSync(file)));
+});
+
 test('an API that does not stay up is told with the end of its log, and the next change mends it', async () => {
   writeFileSync(route, `${source}\nthrow new Error('this API ends at once');\n`);
   await product.line(/the api process does not stay up(?:.|\n)*this API ends at once/);
   edit("answer(200, { status: 'mended' as 'ok' })");
-  await product.line(/they answer(?:.|\n)*they answer/);
+  await product.line(/ends at once(?:.|\n)*they answer/);
   assert.deepEqual(await statusNow(), { status: 'mended' });
 });
 

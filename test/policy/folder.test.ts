@@ -415,7 +415,7 @@ permissions: { read: [], execute: [draft], deny: [] }
 approval_gate: { on: amount > 5, approver_role: finance }
 `,
       'notifications.yaml':
-        'channels: { hook: { kind: webhook, url: "https://example.org" } }\nroutes: [{ to: [hook], flow: f }]\n',
+        'channels: { hook: { kind: webhook, url: "https://example.org", secret: env://S } }\nroutes: [{ to: [hook], flow: f }]\n',
       'flows/wrong.yaml': withTransition('tool: drafd').replace('workflows:\n  f', 'workflows:\n  w'),
     });
     assert.deepEqual(
@@ -442,6 +442,73 @@ approval_gate: { on: amount > 5, approver_role: finance }
           JSON.stringify(errors),
         );
       }
+  });
+
+  test('beside a file of declarations that cannot be read, what fits no shape is told of connections, tools and flows', async () => {
+    const errors = await refused({
+      'connections.yaml': erp.replace('kind', 'kinf'),
+      'roles.yaml': 'rolse: { clerk: }',
+      'tools/bad.yaml': draft.replace('tier', 'teir'),
+      'tools/proxy.yaml': 'proxy: { expose: [{ name: x, executer: { kind: noop } }] }',
+      'flows/f.yaml': withStates('a: { terminl: true }'),
+    });
+    assert.deepEqual(
+      errors.map((one) => one.file),
+      [
+        'connections.yaml',
+        'flows/f.yaml',
+        'roles.yaml',
+        'tools/bad.yaml',
+        'tools/proxy.yaml',
+        'tools/proxy.yaml',
+      ],
+      JSON.stringify(errors),
+    );
+  });
+
+  test('beside a mistake in a flow, routes are held to all that it does not name', async () => {
+    const flow = withTransition('executor: { kind: human, queue: desk, rolse: [] }');
+    const result = await load({
+      'roles.yaml': 'queues: { money: { roles: [chief] } }',
+      'flows/f.yaml': flow,
+      'notifications.yaml': `channels: { hook: { kind: webhook, url: "https://example.org", secret: env://S } }
+routes: [{ queue: desk, flow: f, to: [hook] }, { queue: mony, flow: g, to: [hok] }]
+`,
+    });
+    assert.ok(result.status === 'invalid');
+    assert.deepEqual(
+      result.errors.map((one) => `${one.code} ${one.path}`),
+      [
+        'UNKNOWN_KEY /workflows/f/states/a/transitions/go/executor/rolse',
+        'ROUTE_UNKNOWN /routes/1/queue',
+        'UNKNOWN_CHANNEL /routes/1/to/0',
+      ],
+    );
+    assert.deepEqual(
+      result.warnings.map((one) => `${one.code} ${one.path}`),
+      ['UNKNOWN_FLOW /routes/1/flow'],
+    );
+  });
+
+  test('nothing that names a tool is refused for it where a name of a tool, or a file of flows, cannot be read', async () => {
+    const more = draft.replace('name: draft', 'name: draft2');
+    const told = async (files: Readonly<Record<string, string>>): Promise<readonly string[]> =>
+      (
+        await refused({
+          'connections.yaml': connections,
+          'tools/a.yaml': draft,
+          'flows/f.yaml': withTransition('tool: draft2'),
+          ...files,
+        })
+      ).map((one) => `${one.code} ${one.file ?? ''}`);
+    const other = { 'flows/g.yaml': withTransition('tool: draft\nonDeny: nowhere').replace('  f:', '  g:') };
+    assert.deepEqual(await told({ ...other, 'tools/b.yaml': more.replace('name', 'nmae') }), [
+      ...(await told({ ...other, 'tools/b.yaml': more })),
+      'REQUIRED tools/b.yaml',
+      'UNKNOWN_KEY tools/b.yaml',
+    ]);
+    assert.deepEqual(await told({ 'flows/all.yaml': `${more}odd: 1\n` }), ['UNKNOWN_KEY flows/all.yaml']);
+    assert.deepEqual(await told({ 'flows/all.yaml': `${more}}: {` }), ['MALFORMED flows/all.yaml']);
   });
 
   test('one name is of one kind everywhere', async () => {

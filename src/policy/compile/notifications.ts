@@ -23,15 +23,18 @@ interface Names {
   readonly channels: readonly string[];
 }
 
+/** `mayBe`: whether something that was refused may use the name. */
 export function compileNotifications(
   to: Compiling,
   shape: NotificationsShape,
   flows: readonly CompiledFlow[],
+  mayBe: (name: string) => boolean,
 ): NotificationPolicy {
   const { publicUrl = null, channels = {}, routes = [] } = shape;
   const trouble = publicUrl === null ? null : publicUrlTrouble(publicUrl);
   if (trouble !== null) error(to, 'WRONG_VALUE', ['publicUrl'], trouble);
-  const names = namesOf(to, flows, Object.keys(channels));
+  const open = routes.flatMap(({ queue = '', role = '', flow = '' }) => [queue, role, flow].filter(mayBe));
+  const names = namesOf(to, flows, Object.keys(channels), open);
   return {
     publicUrl: publicUrl?.replace(/\/+$/, '') ?? null,
     channels: Object.entries(channels).map(([name, one]) => channel(to, name, one, ['channels', name])),
@@ -77,11 +80,20 @@ function known(
   error(to, code, path, `unknown ${what} \`${name}\``, 'value', nearest(name, names));
 }
 
-function namesOf(to: Compiling, flows: readonly CompiledFlow[], channels: readonly string[]): Names {
+function namesOf(
+  to: Compiling,
+  flows: readonly CompiledFlow[],
+  channels: readonly string[],
+  open: readonly string[],
+): Names {
   const { policySet, tools } = to.catalog;
   const gates: NamingGate[] = [];
-  const queues = policySet.queues.map((one) => one.name);
-  const roles = [...policySet.roles.map((one) => one.name), ...policySet.queues.flatMap((one) => one.roles)];
+  const queues = [...policySet.queues.map((one) => one.name), ...open];
+  const roles = [
+    ...policySet.roles.map((one) => one.name),
+    ...policySet.queues.flatMap((one) => one.roles),
+    ...open,
+  ];
   const take = (gate: Gate | null): void => void (gate === null ? undefined : gates.push(gate));
   for (const tool of tools) take(tool.gate);
   for (const transition of flows.flatMap(({ plan }) => plan.states.flatMap((state) => state.transitions))) {
@@ -100,7 +112,7 @@ function namesOf(to: Compiling, flows: readonly CompiledFlow[], channels: readon
     queues,
     roles,
     channels,
-    flows: flows.map((one) => one.name),
+    flows: [...flows.map((one) => one.name), ...open],
     environments: policySet.environments.map((one) => one.name),
   };
 }

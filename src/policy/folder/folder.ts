@@ -17,21 +17,15 @@ import { withFloors } from '../check/floors.js';
 import { warnUngated } from '../compile/gates.js';
 import { compileNotifications } from '../compile/notifications.js';
 import { assemble, type PolicyFile } from '../compile/policy-set.js';
-import type { Finding, PathSegment } from '../text/problems.js';
+import type { Finding } from '../text/problems.js';
 import { emptyFile, readFiles, unique, type Reading } from './reading.js';
 import { referencesOf, type ReferencePlace } from '../check/references.js';
 import { fit } from '../shape/check.js';
-import {
-  agentShape,
-  fileShape,
-  notificationsShape,
-  toolShape,
-  workflowShape,
-  type ToolShape,
-} from '../shape/shapes.js';
+import { fileShape, notificationsShape, toolShape, type ToolShape } from '../shape/shapes.js';
 import { testsShape } from '../shape/tests.js';
 import type { Source } from '../text/source.js';
 import { compileTool } from '../compile/tools.js';
+import { flowValues, misfitsOfFile, misfitsOfFlow, toolValues, type ToolValue } from './written.js';
 
 export interface LoadedFolder {
   readonly status: 'loaded';
@@ -76,9 +70,7 @@ export async function loadFolder(
     cases === 'left' && isCases(source) ? [] : shapeOf(reading, source),
   );
   if (reading.errors.some(declares)) {
-    reading.errors.push(
-      ...files.flatMap((file) => flowValues(file).flatMap((one) => misfits(file.source, one))),
-    );
+    reading.errors.push(...files.flatMap(misfitsOfFile));
     return invalid(reading);
   }
   const policySet = withFloors(reading, files, assemble(reading, files, knownQueues));
@@ -88,7 +80,7 @@ export async function loadFolder(
     ...files.flatMap((file) => flowsOf(reading, file, catalog)),
     ...proxyOf(reading, tools, catalog),
   ];
-  const notifications = reading.errors.length > 0 ? null : notificationsOf(reading, catalog, flows);
+  const notifications = notificationsOf(reading, files, catalog, flows);
   acceptWarnings(reading, files, tools);
   if (reading.errors.length > 0) return invalid(reading);
   const whole = notifications === null ? policySet : { ...policySet, notifications };
@@ -106,9 +98,9 @@ function invalid({ errors, warnings }: Reading): FolderResult {
   return { status: 'invalid', errors: byFile(errors), warnings: byFile(warnings) };
 }
 
-/** A file that flows and tools take names from: while it cannot be read, nobody knows which of them there are. */
+/** A file in which names may be declared, whatever its folder: while it cannot be read, nobody knows which there are. */
 function declares({ file = '' }: Finding): boolean {
-  return !/^(flows|tests)\/|^notifications\./.test(file);
+  return !/^tests\/|^notifications\./.test(file);
 }
 
 /** Of tools, and of what belongs to no flow and no tool: a flow's own were looked at with it. */
@@ -141,18 +133,25 @@ function isNotifications({ file }: Source): boolean {
   return file?.startsWith('notifications.') === true;
 }
 
-/** Its routes name queues and roles of everything else, so it comes last. */
+/**
+ * Its routes name queues and roles of everything else, so it comes last. Where something else is wrong, a name that stands
+ * anywhere in what was written may be used there, and is not called unknown.
+ */
 function notificationsOf(
   reading: Reading,
+  files: readonly PolicyFile[],
   catalog: Catalog,
   flows: readonly CompiledFlow[],
 ): NotificationPolicy | null {
+  const open = reading.errors.length === 0 ? '' : JSON.stringify(files.map(({ source }) => source.value));
   const sources = reading.sources.filter((one) => isNotifications(one) && one.value !== null);
   const made = sources.flatMap((source) => {
     const shaped = fit(source, source.value, notificationsShape, []);
     if (shaped.status === 'invalid' || !unique(reading, source, 'file', 'notifications', [])) return [];
     const to: Compiling = { source, catalog, errors: reading.errors, warnings: [] };
-    const compiled = compileNotifications(to, shaped.value, flows);
+    const compiled = compileNotifications(to, shaped.value, flows, (name) =>
+      open.includes(JSON.stringify(name)),
+    );
     const accepted = acknowledgementsOf(source, source.value ?? null, []);
     reading.warnings.push(...acknowledged(accepted, to.warnings), ...idleAcknowledgements(accepted));
     reading.errors.push(...wrongAcknowledgements(accepted));
@@ -192,65 +191,32 @@ function declaresNothing(value: Json): boolean {
   return Object.keys(value ?? {}).every((key) => key === 'version' || key === 'acknowledge');
 }
 
-interface FoundTool {
+interface FoundTool extends ToolValue {
   readonly tool: CompiledTool;
-  /** From `proxy.expose`: it is a transition of the flow `proxy` too. */
-  readonly exposed: boolean;
   readonly source: Source;
-  readonly path: readonly PathSegment[];
-  /** As it was written. */
-  readonly value: Json;
   readonly accepted: Acknowledgements;
 }
 
-function toolsOf(reading: Reading, { source, shape }: PolicyFile, policySet: PolicySet): FoundTool[] {
+function toolsOf(reading: Reading, file: PolicyFile, policySet: PolicySet): FoundTool[] {
+  const { source } = file;
   const to: Compiling = {
     source,
     catalog: { policySet, tools: [] },
     errors: reading.errors,
     warnings: reading.warnings,
   };
-  const lists = [
-    { list: shape?.tools ?? [], path: ['tools'], exposed: false },
-    { list: shape?.proxy?.expose ?? [], path: ['proxy', 'expose'], exposed: true },
-  ];
-  return lists.flatMap(({ list, path, exposed }) =>
-    list.flatMap((value, index): FoundTool[] => {
-      const at = [...path, index];
-      const shaped = fit<ToolShape>(source, value, toolShape, at);
-      if (shaped.status === 'invalid') {
-        reading.errors.push(...shaped.problems);
-        if (isObject(value) && typeof value['name'] === 'string') reading.unread.push(value['name']);
-        return [];
-      }
-      if (!unique(reading, source, 'tool', shaped.value.name, [...at, 'name'])) return [];
-      const tool = compileTool(to, shaped.value, at);
-      const accepted = acknowledgementsOf(source, value as Json, at);
-      return [{ tool, exposed, source, path: at, value: value as Json, accepted }];
-    }),
-  );
-}
-
-interface FlowValue {
-  readonly value: Json;
-  readonly path: readonly PathSegment[];
-  readonly notation: 'agent' | 'states';
-}
-
-function flowValues({ source, shape }: PolicyFile): readonly FlowValue[] {
-  return shape === null
-    ? [{ value: source.value, path: [], notation: 'agent' }]
-    : Object.entries(shape.workflows ?? {}).map(([name, value]) => ({
-        value: value as Json,
-        path: ['workflows', name],
-        notation: 'states',
-      }));
-}
-
-/** All that is told of a flow while what it names cannot be read: the rest would be of what is missing. */
-function misfits(source: Source, { value, path, notation }: FlowValue): readonly Finding[] {
-  const shaped = fit<unknown>(source, value, notation === 'agent' ? agentShape : workflowShape, path);
-  return shaped.status === 'invalid' ? shaped.problems : [];
+  return toolValues(file).flatMap(({ value, path, exposed }): FoundTool[] => {
+    const shaped = fit<ToolShape>(source, value, toolShape, path);
+    if (shaped.status === 'invalid') {
+      reading.errors.push(...shaped.problems);
+      reading.unread.push(isObject(value) && typeof value['name'] === 'string' ? value['name'] : null);
+      return [];
+    }
+    if (!unique(reading, source, 'tool', shaped.value.name, [...path, 'name'])) return [];
+    const tool = compileTool(to, shaped.value, path);
+    const accepted = acknowledgementsOf(source, value, path);
+    return [{ tool, exposed, source, path, value, accepted }];
+  });
 }
 
 function flowsOf(reading: Reading, file: PolicyFile, catalog: Catalog): CompiledFlow[] {
@@ -258,10 +224,12 @@ function flowsOf(reading: Reading, file: PolicyFile, catalog: Catalog): Compiled
   return flowValues(file).flatMap((one) => {
     const { value, path, notation } = one;
     if (mentions(value, reading.unread)) {
-      reading.errors.push(...misfits(source, one));
+      reading.errors.push(...misfitsOfFlow(source, one));
       return [];
     }
     const checked = checkOne(source, catalog, notation, value, path);
+    if (reading.unread.includes(null) && checked.status === 'invalid' && checked.errors.some(isOfTool))
+      return [];
     reading.warnings.push(...checked.warnings);
     if (checked.status === 'invalid') {
       reading.errors.push(...checked.errors);
@@ -273,7 +241,12 @@ function flowsOf(reading: Reading, file: PolicyFile, catalog: Catalog): Compiled
   });
 }
 
-function mentions(value: Json, names: readonly string[]): boolean {
+/** Where a tool has no name that can be read, it may be that one. */
+function isOfTool({ code }: Finding): boolean {
+  return code === 'UNKNOWN_TOOL' || code === 'UNKNOWN_DENIED_TOOL';
+}
+
+function mentions(value: Json, names: Reading['unread']): boolean {
   if (typeof value === 'string') return names.includes(value);
   return typeof value === 'object' && Object.values(value ?? {}).some((one) => mentions(one, names));
 }

@@ -24,8 +24,8 @@ export interface Reading {
   /** The same in lower case, and what was found about several files together. */
   readonly lower: Map<string, string>;
   readonly together: Finding[];
-  /** Names of tools that are written and do not fit their shape. */
-  readonly unread: string[];
+  /** Names of tools that are written and do not fit their shape; null where the name cannot be read either. */
+  readonly unread: (string | null)[];
 }
 
 export async function readFiles(reading: Reading): Promise<void> {
