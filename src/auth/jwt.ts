@@ -14,7 +14,7 @@ import { isReservedId, longestPrincipalId, principalKinds, type PrincipalKind } 
 import { nameTrouble, truncate } from '../model/text.js';
 
 const loopback = new Set(['localhost', '127.0.0.1', '[::1]']);
-/** Characters of an issuer. */
+/** Characters of an issuer; of a name that anybody can make up, as much as a record shows. */
 const longestIssuer = 300;
 
 const jwksUri = z.url().refine((text) => {
@@ -124,8 +124,6 @@ export function makeJwtVerifier(
 function remoteKeys(uri: string): JWTVerifyGetKey {
   return createRemoteJWKSet(new URL(uri), { timeoutDuration: 5_000, cooldownDuration: 5_000 });
 }
-
-/** Of a name that anybody can make up, as much as a record shows. */
 
 function issuerOf(token: string): string | null {
   try {

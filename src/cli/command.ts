@@ -155,9 +155,7 @@ async function submit(
  * understand differently. Reading it here would round its numbers and drop names that stand twice.
  */
 function jsonOption(name: string, given = '{}'): JsonText {
-  const file = given.startsWith('@') ? given.slice(1) : null;
-  if (file !== null && !existsSync(file)) throw new CliError(`--${name}: there is no file \`${file}\``, 2);
-  const text = file === null ? given : readFileSync(file, 'utf8');
+  const text = given.startsWith('@') ? fileText(name, given.slice(1)) : given;
   let value: Json;
   try {
     value = JSON.parse(text) as Json;
@@ -166,6 +164,17 @@ function jsonOption(name: string, given = '{}'): JsonText {
   }
   if (!isObject(value)) throw new CliError(`--${name} must be a JSON object, it is \`${given}\``, 2);
   return { text };
+}
+
+/** Nothing is put in place of what is not UTF-8: people would approve another text. */
+function fileText(name: string, file: string): string {
+  if (!existsSync(file)) throw new CliError(`--${name}: there is no file \`${file}\``, 2);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CliError(`--${name}: \`${file}\` cannot be read as a text in UTF-8: ${why}`, 2);
+  }
 }
 
 function numberOption(name: string, given: string): number {

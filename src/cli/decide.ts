@@ -33,6 +33,8 @@ interface Watch {
 /** Between two looks, and how long the service may hold one of them. */
 const againMs = 250;
 const heldSeconds = 5;
+/** Beyond what it may hold it, how long a look may take. */
+const answeringMs = 2_000;
 
 export async function decide(
   decision: 'approve' | 'deny',
@@ -84,12 +86,13 @@ async function followed(
   return applied(watch, decision, await watch.get<ApprovalJson>(path));
 }
 
-/** A refusal stands; anything else may pass. */
+/** A refusal stands; anything else may pass. A service that hangs is asked again, too, and for no longer than the rest of the time. */
 function patient(api: Api, until: number): Api['get'] {
   return async <A>(path: string): Promise<Told<A>> => {
     for (;;) {
       try {
-        return await api.get<A>(path);
+        const left = Math.min(Math.max(until - Date.now(), 0), heldSeconds * 1_000);
+        return await api.get<A>(path, left + answeringMs);
       } catch (error) {
         const mayPass = error instanceof CliError && error.mayPass;
         if (!mayPass || Date.now() >= until) throw error;

@@ -32,7 +32,8 @@ export interface Target {
 
 /** `A`: what the contract says of the answer. */
 export interface Api {
-  get<A>(path: string): Promise<Told<A>>;
+  /** `withinMs`: how long it may take; a minute unless said. */
+  get<A>(path: string, withinMs?: number): Promise<Told<A>>;
   /** `texts` are sent as they were written. */
   post<A>(path: string, body: JsonObject, texts?: Readonly<Record<string, JsonText>>): Promise<Told<A>>;
 }
@@ -69,8 +70,8 @@ export function makeApi(target: Target, env: NodeJS.ProcessEnv): Api {
       `the key holds ${JSON.stringify(odd)}, which no key does, so nothing was sent: was it copied with quotes or blanks?`,
       2,
     );
-  const call = async (path: string, init: RequestInit): Promise<JsonObject> => {
-    const { status, body } = await request(url, path, {
+  const call = async (path: string, init: RequestInit, withinMs = timeoutMs): Promise<JsonObject> => {
+    const { status, body } = await request(url, path, withinMs, {
       ...init,
       headers: { ...init.headers, authorization: `Bearer ${key}`, 'user-agent': 'countersign-cli' },
     });
@@ -78,7 +79,7 @@ export function makeApi(target: Target, env: NodeJS.ProcessEnv): Api {
     throw new CliError(explain(status, body), 1, body);
   };
   return {
-    get: async <A>(path: string) => told<A>(await call(path, { method: 'GET' })),
+    get: async <A>(path: string, withinMs?: number) => told<A>(await call(path, { method: 'GET' }, withinMs)),
     post: async <A>(path: string, body: JsonObject, texts = {}) =>
       told<A>(
         await call(path, {
@@ -99,12 +100,13 @@ function bodyText(body: JsonObject, texts: Readonly<Record<string, JsonText>>): 
 async function request(
   url: string,
   path: string,
+  withinMs: number,
   init: RequestInit,
 ): Promise<{ status: number; body: JsonObject }> {
   if (!URL.canParse(path, url))
     throw new CliError(`\`${url}\` is no address: give --url or COUNTERSIGN_URL as http://host:port`, 2);
   const isRead = init.method === 'GET';
-  const sent = requestOf(url, path, init);
+  const sent = requestOf(url, path, { ...init, signal: AbortSignal.timeout(withinMs) });
   let response: Response;
   let text: string;
   try {
@@ -139,8 +141,7 @@ async function request(
 /** What cannot even be made was never sent. */
 function requestOf(url: string, path: string, init: RequestInit): Request {
   try {
-    const signal = AbortSignal.timeout(timeoutMs);
-    return new Request(new URL(path, url), { ...init, redirect: 'manual', signal });
+    return new Request(new URL(path, url), { ...init, redirect: 'manual' });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new CliError(`nothing was sent: the request cannot be made (${why}): look at --url and the key`, 2);

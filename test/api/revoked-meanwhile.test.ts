@@ -27,6 +27,7 @@ describe('a key that is revoked while its request is under way', () => {
   const authenticated = new EventEmitter();
   /** Whose rights the bearer of a header has by now. */
   const keysNow = new Map<string, string>();
+  let onAuthenticated: (header: string) => Promise<void> = () => Promise.resolve();
   let beforeReplay: () => Promise<void> = () => Promise.resolve();
   let beforeDeciding: (request: DecideRequest) => Promise<void> = () => Promise.resolve();
   before(async () => {
@@ -35,6 +36,7 @@ describe('a key that is revoked while its request is under way', () => {
       authenticate: async (header) => {
         const found = await deps.authenticate(keysNow.get(header ?? '') ?? header);
         authenticated.emit(header ?? '');
+        await onAuthenticated(header ?? '');
         return found;
       },
       client: {
@@ -233,6 +235,32 @@ describe('a key that is revoked while its request is under way', () => {
     assert.deepEqual([data.status, data.answer], [403, 202]);
     assert.equal((await recorded('run.started')).length, 1);
     for (const type of ['authz.denied', 'request.refused']) assert.deepEqual(await recorded(type), []);
+  });
+
+  it('that has lost its permission while it reads is denied, and that is on record as for every read', async () => {
+    const key = await keyOf([], ['audit.read']);
+    const body = { id: key.id, kind: 'human', roles: [], permissions: ['run.read'] };
+    await revoke(key);
+    const without = (await api.ask('admin', 'POST', '/v1/keys', body)).body.key as string;
+    const again = { ...body, permissions: ['audit.read'] };
+    const reader = (await api.ask('admin', 'POST', '/v1/keys', again)).body.key as string;
+    onAuthenticated = async (header) => {
+      if (header !== `Bearer ${reader}`) return;
+      keysNow.set(header, `Bearer ${without}`);
+      const begun = performance.now();
+      await until('some time', () => performance.now() - begun > 600);
+    };
+    const { status, text } = await api.ask(reader, 'GET', '/v1/audit?limit=1');
+    onAuthenticated = () => Promise.resolve();
+    assert.equal(status, 403, text);
+    assert.doesNotMatch(text, /certain/);
+    const recorded = async (type: string): Promise<any[]> =>
+      (await api.ask('auditor', 'GET', `/v1/audit?type=${type}&actor=${key.id}&limit=100`)).body.data;
+    assert.equal((await recorded('authz.denied')).length, 1);
+    assert.deepEqual(
+      (await recorded('api.called')).map(({ data }) => data.answer),
+      [undefined],
+    );
   });
 
   it('is shown nothing of a replay that took its time', async () => {

@@ -127,6 +127,13 @@ describe('npx countersign, beside a running service', () => {
     assert.equal(paid.result.status, 'executed');
     const none = await as('agent', 'start', 'pay', '--input', '@none.json');
     assert.deepEqual([none.code, none.err], [2, '--input: there is no file `none.json`']);
+    // Nothing is put in place of what the file holds: people would approve another text.
+    writeFileSync(file, Buffer.from('{"payee": "M\xfcller"}', 'latin1'));
+    for (const unreadable of [file, api.home]) {
+      const { code, err } = await as('agent', 'start', 'pay', '--input', `@${unreadable}`);
+      assert.equal(code, 2, err);
+      assert.match(err, /^--input: `.+` cannot be read as a text in UTF-8: /);
+    }
   });
 
   it('says how to ask rightly with exit code 2', async () => {

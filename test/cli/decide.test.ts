@@ -222,12 +222,13 @@ describe('npx countersign approve', () => {
     let between: Server;
     /** Requests after the decision that get no answer. */
     let lost = 0;
+    let hangs = false;
     let decided = false;
     before(async () => {
       between = createServer((request, response) => {
         if (decided && lost > 0) {
           lost -= 1;
-          return response.destroy();
+          return hangs ? undefined : response.destroy();
         }
         decided ||= request.url?.endsWith('/decision') === true;
         const { method, headers, url: path } = request;
@@ -248,6 +249,19 @@ describe('npx countersign approve', () => {
       const port = (between.address() as AddressInfo).port;
       return countersign(...argv, '--url', `http://127.0.0.1:${port}`);
     };
+
+    it(
+      'waits no longer than it was told for one that hangs, and says what is certain',
+      { timeout: 45_000 },
+      async () => {
+        hangs = true;
+        const ran = await away(1_000, 'approve', (await park('sink')).approval, '--wait', '1').finally(() => {
+          hangs = false;
+        });
+        assert.equal(ran.code, 0, ran.err);
+        assert.match(ran.out, /cannot be read now/);
+      },
+    );
 
     it('asks until it answers again, and says what came of it', async () => {
       const ran = await away(3, 'approve', (await park('sink')).approval);

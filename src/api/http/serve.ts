@@ -132,7 +132,8 @@ async function toldNow(
         ? await withheld(now, route, arrived, raw, reply)
         : (notPermitted(now, route) ?? reply);
   if (told === reply || told.kind !== 'problem') return told;
-  if (reply.kind === 'answer') call.withheld = reply.status;
+  if (denied === null && (reply.kind !== 'answer' || isRead(call))) return told;
+  if (reply.kind === 'answer' && !isRead(call)) call.withheld = reply.status;
   return { ...told, detail: endOf(call, told.detail, route.idempotent) };
 }
 
@@ -187,10 +188,14 @@ async function respond(call: Call, route: Route, arrived: Arrived, raw: RawBody 
   return given.kind === 'refusal' ? problemOf(given) : given;
 }
 
+function isRead({ request: { method } }: Call): boolean {
+  return method === 'GET' || method === 'HEAD';
+}
+
 /** What became of a request that failed unexpectedly. */
-function endOf({ request }: Call, why: string, isIdempotent: boolean): string {
-  if (request.method === 'GET' || request.method === 'HEAD') return `${why}: ask again`;
-  return uncertain(why, isIdempotent && request.headers['idempotency-key'] !== undefined);
+function endOf(call: Call, why: string, isIdempotent: boolean): string {
+  if (isRead(call)) return `${why}: ask again`;
+  return uncertain(why, isIdempotent && call.request.headers['idempotency-key'] !== undefined);
 }
 
 /** An unexpected failure, said without its inside. The log has the rest under the same trace id. */

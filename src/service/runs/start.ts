@@ -176,8 +176,8 @@ async function refuseStart(
   if (caller.principal.permissions.includes('flow.publish')) return null;
   return refusal(
     'VERSION_SUPERSEDED',
-    `version ${version} of \`${name}\` is not the newest in environment \`${environment}\`: leave \`version\` out, or start version ${newest.version}`,
-    { newest: newest.version, permission: 'flow.publish' },
+    `version ${version} of \`${name}\` is not the newest in environment \`${environment}\`: name the environment and no \`version\`, or start version ${newest.version}`,
+    { newest: newest.version, environment, permission: 'flow.publish' },
   );
 }
 
