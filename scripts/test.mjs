@@ -48,7 +48,7 @@ try {
   ].filter(({ modules }) => modules.length > 0);
   process.exitCode = Math.max(...(await runLanes(lanes, compiled.folder, grep, env)));
   const said = lanes.flatMap(({ name }) => readSaid(timesOf(compiled.folder, name)));
-  if (grep !== undefined && said.every(({ ran = 0 }) => ran === 0))
+  if (process.exitCode === 0 && grep !== undefined && said.every(({ ran = 0 }) => ran === 0))
     throw new Failed(`no test's name matches \`${grep}\` in these files`);
   const slowest = timesIn(said, compiled).sort((a, b) => b.seconds - a.seconds);
   if (record) recordTimings(slowest, compiled);

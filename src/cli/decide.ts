@@ -20,9 +20,12 @@ type ToldDecision = Told<DecisionJson>;
 
 type Known = Shown & { readonly json: object };
 
+/** `path`, or of the milliseconds for which the service may hold the look. */
+type Look = <A>(path: string | ((leftMs: number) => string)) => Promise<Told<A>>;
+
 interface Watch {
   /** Asks again until it is answered, or `until`. */
-  readonly get: Api['get'];
+  readonly get: Look;
   /** Told where the service does not answer any more: what is certain by now. */
   readonly know: (sure: Known) => void;
   /** Epoch milliseconds: what has not happened by then is told as it stands. */
@@ -34,7 +37,7 @@ interface Watch {
 const againMs = 250;
 const heldSeconds = 5;
 /** Beyond what it may hold it, how long a look may take. */
-const answeringMs = 2_000;
+const answeringMs = 10_000;
 
 export async function decide(
   decision: 'approve' | 'deny',
@@ -87,12 +90,12 @@ async function followed(
 }
 
 /** A refusal stands; anything else may pass. A service that hangs is asked again, too, and for no longer than the rest of the time. */
-function patient(api: Api, until: number): Api['get'] {
-  return async <A>(path: string): Promise<Told<A>> => {
+function patient(api: Api, until: number): Look {
+  return async <A>(path: string | ((leftMs: number) => string)): Promise<Told<A>> => {
     for (;;) {
       try {
         const left = Math.min(Math.max(until - Date.now(), 0), heldSeconds * 1_000);
-        return await api.get<A>(path, left + answeringMs);
+        return await api.get<A>(typeof path === 'string' ? path : path(left), left + answeringMs);
       } catch (error) {
         const mayPass = error instanceof CliError && error.mayPass;
         if (!mayPass || Date.now() >= until) throw error;
@@ -149,8 +152,8 @@ async function effect({ get, know, until, say }: Watch, approval: Told<ApprovalJ
   let said = '';
   know({ json: { approval }, lines: ['approved and applied', lookAt('action', id)] });
   for (;;) {
-    const left = Math.ceil(Math.min(Math.max(until - Date.now(), 0) / 1_000, heldSeconds));
-    const action = await get<ActionJson>(`/v1/actions/${encodeURIComponent(id)}?wait=${left}`);
+    const path = `/v1/actions/${encodeURIComponent(id)}`;
+    const action = await get<ActionJson>((leftMs) => `${path}?wait=${Math.ceil(leftMs / 1_000)}`);
     const run = object((await get<RunBodyJson>(`/v1/runs/${encodeURIComponent(text(action.run))}`)).run);
     const now: Known = {
       json: { approval, action, run },

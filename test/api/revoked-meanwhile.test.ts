@@ -28,6 +28,7 @@ describe('a key that is revoked while its request is under way', () => {
   /** Whose rights the bearer of a header has by now. */
   const keysNow = new Map<string, string>();
   let onAuthenticated: (header: string) => Promise<void> = () => Promise.resolve();
+  let beforeStarting: () => Promise<void> = () => Promise.resolve();
   let beforeReplay: () => Promise<void> = () => Promise.resolve();
   let beforeDeciding: (request: DecideRequest) => Promise<void> = () => Promise.resolve();
   before(async () => {
@@ -41,6 +42,10 @@ describe('a key that is revoked while its request is under way', () => {
       },
       client: {
         ...deps.client,
+        start: async (request) => {
+          await beforeStarting();
+          return deps.client.start(request);
+        },
         replay: async () => {
           await beforeReplay();
           return 'busy';
@@ -235,6 +240,27 @@ describe('a key that is revoked while its request is under way', () => {
     assert.deepEqual([data.status, data.answer], [403, 202]);
     assert.equal((await recorded('run.started')).length, 1);
     for (const type of ['authz.denied', 'request.refused']) assert.deepEqual(await recorded(type), []);
+  });
+
+  it('that has lost its permission is told so of what failed in between, too: it may be done', async () => {
+    const key = await keyOf(['finance.controller'], ['run.start', 'run.read']);
+    const body = { id: key.id, kind: 'human', roles: ['finance.controller'], permissions: ['run.read'] };
+    await revoke(key);
+    const without = (await api.ask('admin', 'POST', '/v1/keys', body)).body.key as string;
+    const starter = (await api.ask('admin', 'POST', '/v1/keys', { ...body, permissions: ['run.start'] })).body
+      .key as string;
+    onAuthenticated = async (header) => {
+      if (header !== `Bearer ${starter}`) return;
+      keysNow.set(header, `Bearer ${without}`);
+      const begun = performance.now();
+      await until('some time', () => performance.now() - begun > 600);
+    };
+    beforeStarting = () => Promise.reject(new Error('the store went away in the middle'));
+    const { status, text } = await api.ask(starter, 'POST', '/v1/flows/pay/runs', {});
+    onAuthenticated = () => Promise.resolve();
+    beforeStarting = () => Promise.resolve();
+    assert.equal(status, 403, text);
+    assert.match(text, /it is not certain whether this was done/);
   });
 
   it('that has lost its permission while it reads is denied, and that is on record as for every read', async () => {

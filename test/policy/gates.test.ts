@@ -414,4 +414,8 @@ test('a state to which only a denial leads that nobody can give is told as one t
   // A mistake beside it is told, and nothing false of what it hides.
   const unknown = onDeny.replace(`tier: reversible, ${rest}`, 'tool: nobody');
   assert.deepEqual(await codes(unknown, { [E]: floor(`{ ${time} }`) }), ['UNKNOWN_TOOL']);
+  // A loop that only a denial leaves has no exit where nobody can give it, also of a flow that was published before.
+  const loop = bare.replace('go: { target: b,', 'go: { target: a, actor: deterministic, onDeny: b,');
+  assert.ok((await codes(loop)).includes('DETERMINISTIC_LOOP'));
+  assert.ok(!(await codes(loop, { [E]: floor(`{ ${time} }`) })).includes('DETERMINISTIC_LOOP'));
 });

@@ -132,9 +132,14 @@ async function toldNow(
         ? await withheld(now, route, arrived, raw, reply)
         : (notPermitted(now, route) ?? reply);
   if (told === reply || told.kind !== 'problem') return told;
-  if (denied === null && (reply.kind !== 'answer' || isRead(call))) return told;
+  if (denied === null && (isRead(call) || isCertainlyNot(reply))) return told;
   if (reply.kind === 'answer' && !isRead(call)) call.withheld = reply.status;
   return { ...told, detail: endOf(call, told.detail, route.idempotent) };
+}
+
+/** A refusal of which nothing is done. */
+function isCertainlyNot(reply: Reply): boolean {
+  return reply.kind === 'problem' && statusOf(reply) < 500 && reply.extra['run'] === undefined;
 }
 
 const json = 'application/json; charset=utf-8';

@@ -6,10 +6,9 @@ import type { Compiling } from '../compile/context.js';
 
 /**
  * Does it wait where its flow lives, so that somebody may deny it? So it is taken to where that cannot be told, because
- * something of the text is an error (its tool or environment may be unknown), and where nobody asked when it was published.
+ * something of the text is an error: its tool or environment may be unknown.
  */
 export function mayBeDenied(to: Compiling, plan: Plan, transition: Transition): boolean {
   const floors = floorsOf(to.catalog.policySet, plan.environment ?? defaultEnvironment);
-  const cannotTell = floors === null || to.errors.length > 0 || to.rewritten === 'warned';
-  return cannotTell || gatesOf(transition, { floors }).length > 0;
+  return floors === null || to.errors.length > 0 || gatesOf(transition, { floors }).length > 0;
 }

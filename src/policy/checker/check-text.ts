@@ -193,6 +193,7 @@ function made(to: Compiling, plan: Plan, { version: _version, ...definition }: J
 
 const saidLater: ReadonlySet<FindingCode> = new Set([
   'DEFAULT_NOT_FILLED',
+  'NOTHING_TO_DENY',
   'NUMBER_REWRITTEN',
   'SECRET_SUSPECTED',
 ]);

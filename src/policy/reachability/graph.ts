@@ -6,16 +6,18 @@ import { error, warn, type Compiling, type Path } from '../compile/context.js';
 
 const isDeterministic = (one: Transition): boolean => one.actor === 'deterministic';
 
-function targetsOf(to: Compiling, plan: Plan, state: State): readonly string[] {
+function targetsOf(state: State, isWay: (transition: Transition) => boolean): readonly string[] {
   return state.transitions.flatMap((one) => [
     one.target,
     ...one.branches.map((branch) => branch.target),
-    ...(one.onDeny === null || !mayBeDenied(to, plan, one) ? [] : [one.onDeny]),
+    ...(one.onDeny === null || !isWay(one) ? [] : [one.onDeny]),
   ]);
 }
 
 export function checkGraph(to: Compiling, plan: Plan, path: Path): void {
-  const next = new Map(plan.states.map((state) => [state.name, targetsOf(to, plan, state)]));
+  // Of a flow that was published before, what nobody asked then is no way less.
+  const isWay = (one: Transition): boolean => to.rewritten === 'warned' || mayBeDenied(to, plan, one);
+  const next = new Map(plan.states.map((state) => [state.name, targetsOf(state, isWay)]));
   const starts = [plan.initialState, ...(plan.onTimeout === null ? [] : [plan.onTimeout.target])];
   // What leads to a state that does not exist is an error already, and may be meant to lead anywhere.
   const nowhere = [...starts, ...[...next.values()].flat()].filter((name) => !next.has(name));
@@ -73,7 +75,8 @@ function walk(from: readonly string[], next: ReadonlyMap<string, readonly string
 
 /** States that only the runtime leaves, and from which it gets to nothing but more of them: it never waits for anybody. */
 function checkDeterministicLoops(to: Compiling, plan: Plan, path: Path): readonly string[] {
-  const next = new Map(plan.states.map((state) => [state.name, targetsOf(to, plan, state)]));
+  const isWay = (one: Transition): boolean => mayBeDenied(to, plan, one);
+  const next = new Map(plan.states.map((state) => [state.name, targetsOf(state, isWay)]));
   const driven = plan.states.filter(
     (one) => one.transitions.length > 0 && one.transitions.every(isDeterministic),
   );
