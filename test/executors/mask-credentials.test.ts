@@ -98,6 +98,13 @@ describe('a password behind the name of a user is hidden, wherever the list may 
         'ann at erp',
       ],
     ]);
+  for (const [kind, secret] of [
+    ['JSON', JSON.stringify({ host: 'erp', login: 'ann, hunter!' })],
+    ['JSON beside a password that says nothing', JSON.stringify({ login: 'ann hunter!', password: 'x' })],
+    ['ODBC', 'Server=erp;UID=ann hunter!'],
+    ['a file', 'host=erp\nlogin=ann hunter!'],
+  ] as const)
+    holds([[`of no token, where nothing else is one, in ${kind}`, secret, ['hunter!'], 'ann of erp']]);
   for (const name of ['Invoice Reader', 'Accounts Payable', 'Finance Team <team@erp.de>'])
     for (const [kind, secret] of [
       ['JSON', JSON.stringify({ username: name, password: 'Zq7kxLm9' })],

@@ -12,6 +12,7 @@ import {
   isSetting,
   isToken,
   isUser,
+  saysNoPassword,
   toldIn,
   userSecrets,
 } from './setting-names.js';
@@ -188,28 +189,30 @@ function* settingsIn(text: string): Steps<string[] | null> {
   // Most ways to read it find the same.
   const all = [...new Map(found.flat().map((one) => [JSON.stringify(one), one])).values()];
   const isTold = toldIn(all);
+  const mayBeUser = saysNoPassword(all);
   // What has no name is one word.
   const hidden = all.filter((one) => one.name !== '' && !isTold(one));
   return [
-    ...(yield* ofEach(all, (one) => (isTold(one) ? toldParts(one) : namedParts(one)))),
-    ...(yield* ofEach(hidden, innerParts)),
+    ...(yield* ofEach(all, (one) => (isTold(one) ? toldParts(one) : namedParts(one, mayBeUser)))),
+    ...(yield* ofEach(hidden, (one) => innerParts(one, mayBeUser))),
   ];
 }
 
 /** Of a value that is JSON, a list or several words: under a name that nobody knows, a target may tell one of them. */
-function* innerParts({ name, value }: Leaf): Steps<string[]> {
+function* innerParts({ name, value }: Leaf, mayBeUser: boolean): Steps<string[]> {
   for (const one of unquotedOf(value)) {
     const leaves = yield* credentialsIn(one.trim());
     if (leaves !== null) return leaves;
   }
   const bare = withoutLabels(value);
   const words = [...bare.split(/[\s,]+/), ...bare.split(/[\s,;|()[\]{}]+/), ...(yield* quotedIn(bare))];
-  return yield* ofEach(secretWords(name, new Set([...words, ...words.flatMap(tokensIn)])), valuesOf);
+  const all = [...new Set([...words, ...words.flatMap(tokensIn)])];
+  return yield* ofEach(mayBeUser ? all : secretWords(name, all), valuesOf);
 }
 
-/** All, but of a user, whose name may be several words: those that may be a password, or have one behind a mark. */
-function secretWords(name: string, words: Iterable<string>): string[] {
-  return [...words].filter((word) => !isUser(name) || isToken(word) || /[:|/]./.test(word));
+/** Beside a password: all, but of a user, whose name may be several words, those that may be one too, or have one behind a mark. */
+function secretWords(name: string, words: readonly string[]): readonly string[] {
+  return words.filter((word) => !isUser(name) || isToken(word) || /[:|/]./.test(word));
 }
 
 /** Of `X:Y:Z`, `X/Y`, `a=X&b=Y` and `${NAME:-X}`. What is no token may be a part of a path or of a name. */
@@ -221,12 +224,17 @@ function toldParts({ name, value }: Leaf): string[] {
   return addressSecrets(value, isPublicAddress(name));
 }
 
-/** `inner`: what the value says that is a credential of its own. */
-function* namedParts({ name, value }: Leaf, inner: readonly string[] | null = null): Steps<string[]> {
+/** `mayBeUser`: no password stands beside it; `inner`: what the value says that is a credential of its own. */
+function* namedParts(
+  { name, value }: Leaf,
+  mayBeUser: boolean,
+  inner: readonly string[] | null = null,
+): Steps<string[]> {
   const bare = withoutLabels(value);
   const lines = bare.split(bare === value ? /\r?\n/ : /\s+/);
   // Their values may be several words, of which a target names one.
-  const words = isSecretName(name) || isUser(name) ? secretWords(name, bare.split(/[\s,]+/)) : [];
+  const split = isSecretName(name) || isUser(name) ? bare.split(/[\s,]+/) : [];
+  const words = mayBeUser ? split : secretWords(name, split);
   const isList = value.includes('=') || /auth/i.test(name);
   return [
     ...(yield* ofEach([...new Set([value, ...lines, ...words])], valuesOf)),
@@ -242,10 +250,9 @@ function* credentialsIn(text: string): Steps<string[] | null> {
 
 function* leavesParts(leaves: readonly Leaf[]): Steps<string[]> {
   const isTold = toldIn(leaves);
-  return yield* ofEach(leaves, (leaf) => leafParts(leaf, isTold(leaf)));
-}
-
-function* leafParts(leaf: Leaf, isTold: boolean): Steps<string[]> {
-  const inner = (yield* credentialsIn(leaf.value.trim())) ?? (yield* settingsIn(leaf.value));
-  return isTold ? toldParts(leaf) : yield* namedParts(leaf, inner);
+  const mayBeUser = saysNoPassword(leaves);
+  return yield* ofEach(leaves, function* (leaf) {
+    const inner = (yield* credentialsIn(leaf.value.trim())) ?? (yield* settingsIn(leaf.value));
+    return isTold(leaf) ? toldParts(leaf) : yield* namedParts(leaf, mayBeUser, inner);
+  });
 }
