@@ -276,6 +276,19 @@ describe('npx countersign approve', () => {
       assert.deepEqual(waits, waits.toSorted().reverse());
     });
 
+    it(
+      'asks again within its time one that has left a look without an answer',
+      { timeout: 45_000 },
+      async () => {
+        hangs = true;
+        const ran = await away(1, 'approve', (await park('sink')).approval, '--wait', '14').finally(() => {
+          hangs = false;
+        });
+        assert.deepEqual([ran.code, ran.err], [0, '']);
+        assert.match(ran.out, /^approved and executed$/m);
+      },
+    );
+
     it('asks until it answers again, and says what came of it', async () => {
       const ran = await away(3, 'approve', (await park('sink')).approval);
       assert.deepEqual([ran.code, ran.err], [0, '']);

@@ -438,6 +438,11 @@ test('a flow that was published with a denial that nobody can give goes on and s
     published.flow.warnings.map(({ code }) => code),
     ['NOTHING_TO_DENY'],
   );
+  // Where it was taken with its warnings, their acknowledgements refuse nothing either when one is not said any more.
+  const accepted = ['NOTHING_TO_DENY', 'UNREACHABLE_STATE'].map((code) => `{ code: ${code}, reason: later }`);
+  const taken = onDeny.replace('owner: team\n', `owner: team\n    acknowledge: [${accepted.join(', ')}]\n`);
+  assert.equal(checkFlowText(taken, { catalog }).status, 'valid');
+  assert.equal(compilePublished(taken, catalog).status, 'valid');
   const looping = compilePublished(loop, catalog);
   assert.ok(looping.status === 'invalid');
   assert.deepEqual(
