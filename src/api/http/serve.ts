@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { giveWayBefore } from '../../model/give-way.js';
-import type { ErrorCode } from '../../model/errors.js';
 import { newId } from '../../model/ids.js';
 import { newTrail, traceIdOf } from '../../service/caller.js';
 import { KeyLost } from '../../service/effect.js';
@@ -147,13 +146,11 @@ function openly(call: Call, { idempotent }: Route, told: Reply, reply: Reply): R
   return { ...told, detail: endOf(call, told.detail, idempotent, isRefused ? 'repeat' : 'regain') };
 }
 
-/** Another attempt may do it; the run may have become stuck in the middle of it. */
-const openEnded: readonly ErrorCode[] = ['IDEMPOTENCY_IN_PROGRESS', 'RUN_STUCK'];
-
 /** A refusal of which nothing is done: where a run stands that it names, the start is. */
 function isCertainlyNot(reply: Reply): boolean {
-  if (reply.kind !== 'problem' || openEnded.includes(reply.code)) return false;
-  return statusOf(reply) < 500 && reply.extra['run'] === undefined;
+  if (reply.kind !== 'problem' || statusOf(reply) >= 500 || reply.extra['run'] !== undefined) return false;
+  // Another attempt may do it; the run may have become stuck in the middle of it.
+  return reply.code !== 'IDEMPOTENCY_IN_PROGRESS' && reply.code !== 'RUN_STUCK';
 }
 
 const json = 'application/json; charset=utf-8';
