@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type { Plan } from '../../engine/plan.js';
 import { isObject, type Json, type JsonObject } from '../../model/json.js';
 import {
@@ -13,7 +14,8 @@ import { error, type Catalog, type Compiling, type Path } from '../compile/conte
 import { defaultEnvironment, type EnvironmentEntry } from '../../model/policy-set.js';
 import type { FindingCode } from '../text/findings.js';
 import type { Finding } from '../text/problems.js';
-import { fit } from '../shape/check.js';
+import { withNamesOfAnyLength } from '../shape/basics.js';
+import { fit, type Shaped } from '../shape/check.js';
 import {
   agentShape,
   nameShape,
@@ -159,23 +161,22 @@ function workflowFlow(to: Compiling, value: Json, path: Path): Made | null {
       `\`${name}\` is no name for a flow: letters, digits, \`.\`, \`_\` and \`-\`, 128 at most`,
       'key',
     );
-  const shaped = fit<WorkflowShape>(to.source, value, workflowShape, path);
-  if (shaped.status === 'invalid') {
-    to.errors.push(...shaped.problems);
-    return null;
-  }
-  return made(to, compileWorkflow(to, name, shaped.value, path), {
-    workflows: { [name]: value },
-  });
+  const shape = fitted<WorkflowShape>(to, value, workflowShape, path);
+  return shape && made(to, compileWorkflow(to, name, shape, path), { workflows: { [name]: value } });
 }
 
 function agentFlow(to: Compiling, value: Json, path: Path): Made | null {
-  const shaped = fit<AgentShape>(to.source, value, agentShape, path);
-  if (shaped.status === 'invalid') {
-    to.errors.push(...shaped.problems);
-    return null;
-  }
-  return made(to, compileAgent(to, shaped.value, path), isObject(value) ? value : {});
+  const shape = fitted<AgentShape>(to, value, agentShape, path);
+  return shape && made(to, compileAgent(to, shape, path), isObject(value) ? value : {});
+}
+
+/** Null: it does not fit, and what is wrong is told. */
+function fitted<T>(to: Compiling, value: Json, shape: z.ZodType<T>, path: Path): T | null {
+  const taken = (): Shaped<T> => fit(to.source, value, shape, path);
+  const shaped = to.rewritten === 'warned' ? withNamesOfAnyLength(taken) : taken();
+  if (shaped.status === 'fits') return shaped.value;
+  to.errors.push(...shaped.problems);
+  return null;
 }
 
 /** `version: 1` beside a flow is the format's, not the flow's. */
