@@ -63,7 +63,7 @@ export async function loadFolder(
     names: new Map(),
     lower: new Map(),
     together: [],
-    unread: [],
+    unread: new Set(),
   };
   await readFiles(reading);
   const files = reading.sources.flatMap((source) =>
@@ -143,21 +143,30 @@ function notificationsOf(
   catalog: Catalog,
   flows: readonly CompiledFlow[],
 ): NotificationPolicy | null {
-  const open = reading.errors.length === 0 ? '' : JSON.stringify(files.map(({ source }) => source.value));
+  const written = new Set<string>();
+  if (reading.errors.length > 0) for (const { source } of files) collectTexts(source.value, written);
   const sources = reading.sources.filter((one) => isNotifications(one) && one.value !== null);
   const made = sources.flatMap((source) => {
     const shaped = fit(source, source.value, notificationsShape, []);
     if (shaped.status === 'invalid' || !unique(reading, source, 'file', 'notifications', [])) return [];
     const to: Compiling = { source, catalog, errors: reading.errors, warnings: [] };
-    const compiled = compileNotifications(to, shaped.value, flows, (name) =>
-      open.includes(JSON.stringify(name)),
-    );
+    const compiled = compileNotifications(to, shaped.value, flows, (name) => written.has(name));
     const accepted = acknowledgementsOf(source, source.value ?? null, []);
     reading.warnings.push(...acknowledged(accepted, to.warnings), ...idleAcknowledgements(accepted));
     reading.errors.push(...wrongAcknowledgements(accepted));
     return [compiled];
   });
   return made[0] ?? null;
+}
+
+/** Names included. */
+function collectTexts(value: Json, into: Set<string>): void {
+  if (typeof value === 'string') into.add(value);
+  if (typeof value !== 'object' || value === null) return;
+  for (const [name, one] of Object.entries(value)) {
+    into.add(name);
+    collectTexts(one, into);
+  }
 }
 
 function byFile(problems: readonly Finding[]): Finding[] {
@@ -209,7 +218,7 @@ function toolsOf(reading: Reading, file: PolicyFile, policySet: PolicySet): Foun
     const shaped = fit<ToolShape>(source, value, toolShape, path);
     if (shaped.status === 'invalid') {
       reading.errors.push(...shaped.problems);
-      reading.unread.push(isObject(value) && typeof value['name'] === 'string' ? value['name'] : null);
+      reading.unread.add(isObject(value) && typeof value['name'] === 'string' ? value['name'] : null);
       return [];
     }
     if (!unique(reading, source, 'tool', shaped.value.name, [...path, 'name'])) return [];
@@ -228,8 +237,7 @@ function flowsOf(reading: Reading, file: PolicyFile, catalog: Catalog): Compiled
       return [];
     }
     const checked = checkOne(source, catalog, notation, value, path);
-    if (reading.unread.includes(null) && checked.status === 'invalid' && checked.errors.some(isOfTool))
-      return [];
+    if (reading.unread.has(null) && checked.status === 'invalid' && checked.errors.some(isOfTool)) return [];
     reading.warnings.push(...checked.warnings);
     if (checked.status === 'invalid') {
       reading.errors.push(...checked.errors);
@@ -247,7 +255,7 @@ function isOfTool({ code }: Finding): boolean {
 }
 
 function mentions(value: Json, names: Reading['unread']): boolean {
-  if (typeof value === 'string') return names.includes(value);
+  if (typeof value === 'string') return names.has(value);
   return typeof value === 'object' && Object.values(value ?? {}).some((one) => mentions(one, names));
 }
 

@@ -25,7 +25,7 @@ export interface Reading {
   readonly lower: Map<string, string>;
   readonly together: Finding[];
   /** Names of tools that are written and do not fit their shape; null where the name cannot be read either. */
-  readonly unread: (string | null)[];
+  readonly unread: Set<string | null>;
 }
 
 export async function readFiles(reading: Reading): Promise<void> {
