@@ -15,6 +15,7 @@ import { defaultEnvironment, type EnvironmentEntry } from '../../model/policy-se
 import type { FindingCode } from '../text/findings.js';
 import type { Finding } from '../text/problems.js';
 import { withNamesOfAnyLength } from '../shape/basics.js';
+import { floorsOf } from '../../schema/kit.js';
 import { fit, type Shaped } from '../shape/check.js';
 import {
   agentShape,
@@ -105,7 +106,8 @@ export function checkOne(
   { rewritten }: Taken = {},
 ): FlowCheck {
   beginAnalysis();
-  const to: Compiling = { source, catalog, errors: [], warnings: [], rewritten };
+  const answered: Finding[] = [];
+  const to: Compiling = { source, catalog, errors: [], warnings: [], rewritten, answered };
   const flow = notation === 'agent' ? agentFlow(to, value, path) : workflowFlow(to, value, path);
   if (flow !== null) assertPlanSize(to, flow.plan, path);
   const environment = flow?.environment ?? defaultEnvironment;
@@ -120,6 +122,7 @@ export function checkOne(
     );
   const accepted = acknowledgementsOf(source, value, path);
   const told = acknowledged(accepted, to.warnings);
+  acknowledged(accepted, answered);
   to.errors.push(...wrongAcknowledgements(accepted));
   const idle = flow === null || to.errors.length > 0 ? [] : idleAcknowledgements(accepted);
   const { fatal, warnings } = judgeWarnings([...told, ...idle], known, { rewritten });
@@ -162,12 +165,22 @@ function workflowFlow(to: Compiling, value: Json, path: Path): Made | null {
       'key',
     );
   const shape = fitted<WorkflowShape>(to, value, workflowShape, path);
-  return shape && made(to, compileWorkflow(to, name, shape, path), { workflows: { [name]: value } });
+  return (
+    shape &&
+    made(to, compileWorkflow(inEnvironment(to, shape), name, shape, path), { workflows: { [name]: value } })
+  );
 }
 
 function agentFlow(to: Compiling, value: Json, path: Path): Made | null {
   const shape = fitted<AgentShape>(to, value, agentShape, path);
-  return shape && made(to, compileAgent(to, shape, path), isObject(value) ? value : {});
+  return shape && made(to, compileAgent(inEnvironment(to, shape), shape, path), isObject(value) ? value : {});
+}
+
+function inEnvironment(
+  to: Compiling,
+  { environment = defaultEnvironment }: AgentShape | WorkflowShape,
+): Compiling {
+  return { ...to, floors: floorsOf(to.catalog.policySet, environment) };
 }
 
 /** Null: it does not fit, and what is wrong is told. */
@@ -199,10 +212,6 @@ const saidLater: ReadonlySet<FindingCode> = new Set([
   'SECRET_SUSPECTED',
 ]);
 
-/** The gate of an environment that keeps the requester out stands for the default one, which is not asked for then. */
-const hasOwnGate = ({ floors = [] }: EnvironmentEntry): boolean =>
-  floors.some((one) => one.tiers.includes('irreversible') && one.separation.requester);
-
 /**
  * What the environment does not take, and what is only said. What the author has accepted is not refused; a missing
  * tier where tiers are demanded is an error whoever accepts it; what time alone brings about refuses nothing, or a
@@ -219,8 +228,7 @@ export function judgeWarnings(
     found.map((one) => ({ ...one, message: `${one.message}; environment \`${name}\` ${why}` }));
   const isFatal = ({ code }: Finding): boolean => code === 'TIER_MISSING' && requireTiers;
   const tierless = refused(all.filter(isFatal), 'requires tiers: name it');
-  const isIdle = ({ code }: Finding): boolean => code === 'DEFAULT_GATE' && hasOwnGate(environment);
-  const others = all.filter((one) => !isFatal(one) && !isIdle(one));
+  const others = all.filter((one) => !isFatal(one));
   if (!refuseWarnings) return { fatal: tierless, warnings: others };
   const isTaken = ({ code }: Finding): boolean =>
     code === 'TIME_PASSED' || (saidLater.has(code) && rewritten === 'warned');

@@ -2,7 +2,8 @@ import { resolve } from 'node:path';
 import type { z } from 'zod';
 import { isObject, type Json, type JsonObject } from '../../model/json.js';
 import type { NotificationPolicy } from '../../model/notifications.js';
-import type { PolicySet } from '../../model/policy-set.js';
+import { defaultEnvironment, type PolicySet } from '../../model/policy-set.js';
+import { floorsOf } from '../../schema/kit.js';
 import {
   acknowledged,
   acknowledgementsOf,
@@ -269,12 +270,14 @@ function proxyOf(reading: Reading, tools: readonly FoundTool[], catalog: Catalog
     exposed.map((one) => one.tool),
     ['proxy', 'expose'],
   );
+  const floors = floorsOf(catalog.policySet, defaultEnvironment);
+  const answered: Finding[] = [];
   for (const { tool, path, source: own } of exposed) {
-    const at: Compiling = { ...to, source: own };
+    const at: Compiling = { ...to, source: own, floors, answered };
     if (tool.tier === null) warn(at, 'TIER_MISSING', path, `tool \`${tool.name}\` has no \`tier\``);
-    warnUngated(at, tool.tier, [tool.gate], path, tool.name);
+    warnUngated(at, tool, [tool.gate], path, tool.name);
   }
-  const environment = catalog.policySet.environments.find((one) => one.name === 'dev');
+  const environment = catalog.policySet.environments.find((one) => one.name === defaultEnvironment);
   if (environment === undefined)
     error(
       to,
@@ -283,7 +286,10 @@ function proxyOf(reading: Reading, tools: readonly FoundTool[], catalog: Catalog
       'the flow `proxy` lives in `dev`, which no file declares',
       'key',
     );
-  const told = exposed.reduce<readonly Finding[]>((all, one) => acknowledged(one.accepted, all), to.warnings);
+  const accept = (found: readonly Finding[]): readonly Finding[] =>
+    exposed.reduce((all, one) => acknowledged(one.accepted, all), found);
+  const told = accept(to.warnings);
+  accept(answered);
   const { fatal, warnings } = judgeWarnings(told, environment);
   reading.errors.push(...fatal);
   reading.warnings.push(...warnings);
