@@ -43,6 +43,8 @@ export type FolderResult =
       readonly status: 'invalid';
       readonly errors: readonly Finding[];
       readonly warnings: readonly Finding[];
+      /** Files of which not everything was looked at, with what has to be right before: without errors they may yet be wrong. */
+      readonly unchecked: ReadonlyMap<string, readonly Finding[]>;
     };
 
 /**
@@ -65,20 +67,24 @@ export async function loadFolder(
     lower: new Map(),
     together: [],
     unread: new Set(),
+    unchecked: new Map(),
   };
   await readFiles(reading);
   const files = reading.sources.flatMap((source) =>
     cases === 'left' && isCases(source) ? [] : shapeOf(reading, source),
   );
-  if (reading.errors.some(declares)) {
+  const first = reading.errors.filter(declares);
+  if (first.length > 0) {
+    for (const source of reading.sources) if (!isCases(source)) leave(reading, source, first);
     reading.errors.push(...files.flatMap(misfitsOfFile));
     return invalid(reading);
   }
   const policySet = withFloors(reading, files, assemble(reading, files, knownQueues));
   const tools = files.flatMap((file) => toolsOf(reading, file, policySet));
   const catalog: Catalog = { policySet, tools: tools.map((one) => one.tool) };
+  const wrong = reading.errors.filter(declares);
   const flows = [
-    ...files.flatMap((file) => flowsOf(reading, file, catalog)),
+    ...files.flatMap((file) => flowsOf(reading, file, catalog, wrong)),
     ...proxyOf(reading, tools, catalog),
   ];
   const notifications = notificationsOf(reading, files, catalog, flows);
@@ -95,8 +101,12 @@ export async function loadFolder(
   };
 }
 
-function invalid({ errors, warnings }: Reading): FolderResult {
-  return { status: 'invalid', errors: byFile(errors), warnings: byFile(warnings) };
+function invalid({ errors, warnings, unchecked }: Reading): FolderResult {
+  return { status: 'invalid', errors: byFile(errors), warnings: byFile(warnings), unchecked };
+}
+
+function leave({ unchecked }: Reading, { file = '' }: Source, first: readonly Finding[]): void {
+  unchecked.set(file, first);
 }
 
 /** A file in which names may be declared, whatever its folder: while it cannot be read, nobody knows which there are. */
@@ -145,13 +155,18 @@ function notificationsOf(
   flows: readonly CompiledFlow[],
 ): NotificationPolicy | null {
   const written = new Set<string>();
-  if (reading.errors.length > 0) for (const { source } of files) collectTexts(source.value, written);
+  const first = [...reading.errors];
+  if (first.length > 0) for (const { source } of files) collectTexts(source.value, written);
   const sources = reading.sources.filter((one) => isNotifications(one) && one.value !== null);
   const made = sources.flatMap((source) => {
     const shaped = fit(source, source.value, notificationsShape, []);
     if (shaped.status === 'invalid' || !unique(reading, source, 'file', 'notifications', [])) return [];
     const to: Compiling = { source, catalog, errors: reading.errors, warnings: [] };
-    const compiled = compileNotifications(to, shaped.value, flows, (name) => written.has(name));
+    const compiled = compileNotifications(to, shaped.value, flows, (name) => {
+      const isOpen = written.has(name);
+      if (isOpen) leave(reading, source, first);
+      return isOpen;
+    });
     const accepted = acknowledgementsOf(source, source.value ?? null, []);
     reading.warnings.push(...acknowledged(accepted, to.warnings), ...idleAcknowledgements(accepted));
     reading.errors.push(...wrongAcknowledgements(accepted));
@@ -229,16 +244,25 @@ function toolsOf(reading: Reading, file: PolicyFile, policySet: PolicySet): Foun
   });
 }
 
-function flowsOf(reading: Reading, file: PolicyFile, catalog: Catalog): CompiledFlow[] {
+function flowsOf(
+  reading: Reading,
+  file: PolicyFile,
+  catalog: Catalog,
+  first: readonly Finding[],
+): CompiledFlow[] {
   const { source } = file;
   return flowValues(file).flatMap((one) => {
     const { value, path, notation } = one;
     if (mentions(value, reading.unread)) {
+      leave(reading, source, first);
       reading.errors.push(...misfitsOfFlow(source, one));
       return [];
     }
     const checked = checkOne(source, catalog, notation, value, path);
-    if (reading.unread.has(null) && checked.status === 'invalid' && checked.errors.some(isOfTool)) return [];
+    if (reading.unread.has(null) && checked.status === 'invalid' && checked.errors.some(isOfTool)) {
+      leave(reading, source, first);
+      return [];
+    }
     reading.warnings.push(...checked.warnings);
     if (checked.status === 'invalid') {
       reading.errors.push(...checked.errors);
