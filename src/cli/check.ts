@@ -12,6 +12,8 @@ import { sarif } from './sarif.js';
 export interface Checked {
   readonly path: string;
   readonly valid: boolean;
+  /** False: not all of it could be looked at, and the errors are those of other files that have to be mended before. */
+  readonly checked: boolean;
   readonly errors: readonly Finding[];
   readonly warnings: readonly Finding[];
 }
@@ -62,6 +64,7 @@ async function checkPath(path: string, folder: string, env: NodeJS.ProcessEnv): 
   return {
     path,
     valid: found.status === 'valid',
+    checked: true,
     errors: found.status === 'invalid' ? found.errors : [],
     warnings: found.warnings,
   };
@@ -81,7 +84,7 @@ async function folderResult(
   path: string,
   folder: string,
   env: NodeJS.ProcessEnv,
-  about: (one: Finding) => boolean,
+  about: (one: Pick<Finding, 'file'>) => boolean,
 ): Promise<Checked> {
   const loaded = await loadFolder(folder);
   const given = isSame(folder, shippedPolicies) ? { ...exampleAddresses, ...env } : env;
@@ -90,9 +93,12 @@ async function folderResult(
     loaded.status === 'loaded'
       ? await unsetWarnings(loaded.references, (reference) => whyUnset(reference, values))
       : [];
-  const errors = (loaded.status === 'invalid' ? loaded.errors : []).filter(about).map(fromHere(folder));
+  const own = (loaded.status === 'invalid' ? loaded.errors : []).filter(about);
+  const left = loaded.status === 'invalid' && own.length === 0 ? [...loaded.unchecked] : [];
+  const first = new Set(left.flatMap(([file, before]) => (about({ file }) ? before : [])));
+  const errors = [...own, ...first].map(fromHere(folder));
   const warnings = [...loaded.warnings, ...unset].filter(about).map(fromHere(folder));
-  return { path, valid: errors.length === 0, errors, warnings };
+  return { path, valid: errors.length === 0, checked: first.size === 0, errors, warnings };
 }
 
 /** Whoever reads it finds the file from where the command ran. */
@@ -126,9 +132,11 @@ async function catalogOf(folder: string): Promise<Catalog> {
 function checkLines(results: readonly Checked[]): string[] {
   const line = (kind: string, path: string, one: Finding): string =>
     `${one.file ?? path}:${one.line}:${one.column}: ${kind} ${one.code}: ${one.message}${one.acknowledged === undefined ? '' : ` (acknowledged: ${one.acknowledged})`}`;
-  return results.flatMap(({ path, valid, errors, warnings }) => [
+  return results.flatMap(({ path, valid, checked, errors, warnings }) => [
     ...errors.map((one) => line('error', path, one)),
     ...warnings.map((one) => line('warning', path, one)),
-    valid ? `${path}: valid` : `${path}: ${errors.length} error${errors.length === 1 ? '' : 's'}`,
+    checked
+      ? `${path}: ${valid ? 'valid' : `${errors.length} error${errors.length === 1 ? '' : 's'}`}`
+      : `${path}: not checked: mend the files named above, on which it depends, and check again`,
   ]);
 }

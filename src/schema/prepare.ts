@@ -226,14 +226,17 @@ function checkReference(to: Preparing, root: JsonObject, reference: string): voi
   const said = `\`${reference.slice(0, 100).toWellFormed()}\``;
   if (!reference.startsWith('#'))
     throw new Unfit(`the reference ${said} leads out of this schema: write what it names under \`$defs\``);
-  if (/%(?![\da-f]{2})/i.test(reference))
-    throw new Unfit(`the reference ${said} has a \`%\` that begins no escape: write it as \`%25\``);
+  if (decoded(reference) === null)
+    throw new Unfit(
+      `the reference ${said} has a \`%\` that begins no escape of UTF-8: write it as \`%25\`, or the character itself that it is to stand for`,
+    );
   if (referred(to, root, reference) === undefined)
     throw new Unfit(`can't resolve reference ${said}: it leads to no subschema, such as one under \`$defs\``);
 }
 
 function referred(to: Preparing, root: JsonObject, reference: string): Json | undefined {
   const fragment = decoded(reference.slice(1));
+  if (fragment === null) return undefined;
   const target =
     to.anchors.get(fragment) ??
     fragment
@@ -249,11 +252,11 @@ function child(value: unknown, segment: string): unknown {
   return (value as Readonly<Record<string, unknown>>)[name];
 }
 
-function decoded(text: string): string {
+function decoded(text: string): string | null {
   try {
     return decodeURIComponent(text);
   } catch {
-    return text;
+    return null;
   }
 }
 

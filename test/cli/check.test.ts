@@ -5,6 +5,7 @@ import { dirname, join, relative } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import type { Checked } from '../../src/cli/check.js';
 import { run } from '../../src/cli/command.js';
 import { findingCodes, findings } from '../../src/policy/index.js';
 
@@ -133,6 +134,55 @@ async function sarifBeside(policies: string, paths: readonly string[]) {
 const flow = (name: string): string => join(root, 'policies/flows', name);
 
 describe('countersign check', () => {
+  it('calls nothing valid that it could not look at: it tells what is wrong before, in each form', async () => {
+    const state = (more: string): string =>
+      `    owner: desk\n    initialState: a\n    states: { a: { transitions: { go: { target: nowhere${more} } } } }\n`;
+    const files = {
+      'roles.yaml': 'roles: { chief: { permissions: [] } }\n',
+      'tools/t.yaml': 'tools: [{ name: pay, tier: reversible, executor: { kind: noop } }]\n',
+      'flows/a.yaml': `workflows:\n  a:\n${state(', tool: pay')}`,
+      'flows/b.yaml': `workflows:\n  b:\n${state(', tool: payy')}`,
+      'flows/fine.yaml':
+        'workflows: { fine: { owner: x, initialState: a, states: { a: { terminal: true } } } }\n',
+      'notifications.yaml':
+        'channels: { h: { kind: webhook, url: "https://h.example", signing: ed25519 } }\nroutes: [{ flow: b, to: [h] }]\n',
+    };
+    const wrongTool = 'tools: [{ name: pay, executor: { kind: noopp } }, { tier: reversible }]\n';
+    for (const [wrong, text, left] of [
+      [
+        'roles.yaml',
+        'rolez: {}\n',
+        ['flows', 'flows/a.yaml', 'flows/fine.yaml', 'notifications.yaml', 'tools/t.yaml'],
+      ],
+      ['tools/t.yaml', wrongTool, ['flows', 'flows/a.yaml', 'flows/b.yaml', 'notifications.yaml']],
+      ['flows/b.yaml', files['flows/b.yaml'], ['notifications.yaml']],
+    ] as const) {
+      const policies = mkdtempSync(join(root, 'unread-'));
+      for (const [path, content] of Object.entries({ ...files, [wrong]: text })) {
+        mkdirSync(dirname(join(policies, path)), { recursive: true });
+        writeFileSync(join(policies, path), content);
+      }
+      for (const one of left) {
+        const path = join(policies, one);
+        const told = await checkBeside(policies, [path]);
+        assert.equal(told.code, 1, told.out);
+        assert.ok(told.out.includes(`${join(policies, wrong)}:`), told.out);
+        assert.ok(
+          told.out.endsWith(
+            `${path}: not checked: mend the files named above, on which it depends, and check again`,
+          ),
+          told.out,
+        );
+        const [found] = JSON.parse((await checkBeside(policies, [path, '--json'])).out) as [Checked];
+        assert.deepEqual([found.valid, found.checked, found.errors.length > 0], [false, false, true]);
+        const { code, results } = await sarifBeside(policies, [path]);
+        assert.deepEqual([code, results.length], [1, found.errors.length]);
+      }
+      const fine = await checkBeside(policies, [join(policies, 'flows/fine.yaml')]);
+      assert.equal(fine.code, wrong === 'roles.yaml' ? 1 : 0, fine.out);
+    }
+  });
+
   it('reads the shipped folder where the variable is empty, as the service does, and misses no address that npm start gives it', async () => {
     const ran = await checkBeside('', []);
     assert.match(ran.out, /^policies: valid$/m);

@@ -741,6 +741,38 @@ describe('warnings', () => {
     assert.deepEqual(await codes(floor('')), []);
     assert.deepEqual(await codes(floor('separation: { requester: false }')), ['DEFAULT_GATE']);
   });
+  test("DEFAULT_GATE: of a step that calls nothing, under which no environment has a gate, and not of a person's", async () => {
+    const dev = floor('').replace('{', '{ refuseWarnings: true,');
+    const result = (executor: string, more = ''): Promise<FolderResult> => {
+      const step = `tier: irreversible\ninputSchema: { type: object, additionalProperties: false, properties: { n: { type: string } } }\nexecutor: ${executor}`;
+      const text = withTransition(step).replace('    owner:', `${more}    owner:`);
+      return load({ ...inDev(dev), 'flows/f.yaml': text });
+    };
+    const codes = async (...given: Parameters<typeof result>): Promise<readonly string[]> => {
+      const found = await result(...given);
+      return (found.status === 'loaded' ? found.warnings : found.errors).map((one) => one.code);
+    };
+    const rest = '{ kind: rest, connection: erp, method: POST, path: / }';
+    const acknowledge = '    acknowledge: [{ code: DEFAULT_GATE, reason: known }]\n';
+    assert.deepEqual(await codes('{ kind: noop, output: { a: 1 } }'), ['DEFAULT_GATE']);
+    assert.deepEqual(await codes('{ kind: human, roles: [chief] }'), []);
+    // Whoever had accepted it is not told that there is nothing to accept.
+    for (const executor of [rest, '{ kind: human, roles: [chief] }', '{ kind: noop, output: { a: 1 } }'])
+      assert.equal((await result(executor, acknowledge)).status, 'loaded', executor);
+    const proxy = (executor: string): string =>
+      `proxy:\n  expose: [{ name: x, tier: irreversible, executor: ${executor}, acknowledge: [{ code: GATE_WITHOUT_TIMEOUT, reason: r }, { code: DEFAULT_GATE, reason: r }] }]`;
+    for (const executor of [rest, '{ kind: noop }'])
+      assert.doesNotMatch(
+        JSON.stringify(
+          await load({
+            'connections.yaml': erp,
+            'environments.yaml': `environments: { dev: ${floor('')} }`,
+            'tools/t.yaml': proxy(executor),
+          }),
+        ),
+        /ACKNOWLEDGED_NOTHING[^}]*DEFAULT_GATE/,
+      );
+  });
   test('GATE_WITHOUT_TIMEOUT: not of the gate of an environment that has a `gateTimeout`', async () => {
     const { warnings } = await loaded(inDev(floor('').replace('gateTimeout: 2d, ', '')));
     assert.deepEqual(

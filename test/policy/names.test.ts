@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { checkFlowText, loadFolder, type Catalog, type Finding } from '../../src/policy/index.js';
 import { longestName } from '../../src/model/limits.js';
 import { longestPrincipalId } from '../../src/model/principal.js';
+import { compilePublished } from '../../src/policy/folder/published.js';
 import { shipped } from './documents.js';
 
 // Names are compared character by character and read by eye: one that looks like another is refused where it is written.
@@ -94,6 +95,15 @@ for (const [place, document] of Object.entries(inFlows))
         tooLong.some(({ message }) => /is longer than 200 characters|128 characters/.test(message)),
         JSON.stringify(tooLong),
       );
+    });
+    test('goes on in a flow that was published when a name could be longer', () => {
+      for (const text of ['x', 'x'.repeat(longestName + 1)].map(document)) {
+        const published = compilePublished(text, catalog);
+        const isLabel = /128 characters/.test(JSON.stringify(published));
+        assert.equal(published.status, isLabel ? 'invalid' : 'valid', JSON.stringify(published));
+      }
+      // A text that is new is held to it all the same.
+      if (!dataKeys.includes(place)) assert.notDeepEqual(errorsOf(document('x'.repeat(longestName + 1))), []);
     });
     const refused = { ...odd, ...(dataKeys.includes(place) ? {} : oddSpaces) };
     for (const [why, name] of Object.entries(refused))

@@ -216,4 +216,24 @@ describe('notifications.yaml', () => {
       ['UNKNOWN_FLOW'],
     );
   });
+
+  test('routes and tools are held to what a folder says in time that its length bounds', async () => {
+    const many = <T>(count: number, make: (index: number) => T): T[] =>
+      Array.from({ length: count }, (_, index) => make(index));
+    const flow = (name: string): string => {
+      const states = { a: { transitions: { go: { target: 'nowhere' } } } };
+      const tags = many(70_000, () => 'q');
+      return JSON.stringify({ workflows: { [name]: { owner: 'team', tags, initialState: 'a', states } } });
+    };
+    const found = await load(null, {
+      ...Object.fromEntries([...'fghi'].map((name) => [`flows/${name}.json`, flow(name)])),
+      'tools/t.json': JSON.stringify({ tools: many(10_000, (index) => ({ name: `t${index}`, tier: 'x' })) }),
+      'notifications.json': JSON.stringify({
+        channels: { a: { kind: 'webhook', url: 'https://h.example.com', signing: 'ed25519' } },
+        routes: many(6_000, (index) => ({ queue: `q${index}`, to: ['a'] })),
+      }),
+    });
+    const codes = found.status === 'invalid' ? found.errors.map(({ code }) => code) : [];
+    assert.deepEqual(new Set(codes), new Set(['DANGLING_TARGET', 'REQUIRED', 'UNKNOWN_VALUE']));
+  });
 });

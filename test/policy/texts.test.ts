@@ -261,6 +261,19 @@ describe('a credential that is written as it is does not load, and no message re
     assert.deepEqual(await tool(`${ofBank}\nheaders: { X-User-Token: $.arguments.t }`, schema), []);
   });
 
+  test('nor what was to be filled in: that alone is told, with how it is', async () => {
+    for (const text of [
+      '{$.arguments.t}',
+      'Bearer {$.arguments.t}',
+      '{{ $.arguments.t }}',
+      'Bearer $.context.t',
+    ])
+      for (const name of ['X-Session-Token', 'Authorization']) {
+        const errors = await tool(`${ofBank}\nheaders: { ${name}: "${text}" }`);
+        assert.match(errors.join('\n'), /^PATH_INVALID [^\n]*: write `[^\n]* and nothing else$/, text);
+      }
+  });
+
   test('by how it begins, whatever its name, and behind a scheme, however it is made', async () => {
     refused(await connection(`${rest}\nheaders: { X-Auth: ${secret} }`), '/connections/one/headers/X-Auth');
     refused(await connection(`${cli}\nargs: ["--key=${secret}"]`), '/connections/one/args/0');

@@ -600,8 +600,16 @@ describe('dialects', () => {
     const properties = { '100%': { type: 'string' }, b: { $ref: '#/properties/100%' } };
     assert.match(
       refusal({ allOf: [{ type: 'object', properties }] }) + refusal({ $ref: '#/$defs/a%', $defs: {} }),
-      /`#\/\$defs\/a%` has a `%` that begins no escape: write it as `%25`/,
+      /`#\/\$defs\/a%` has a `%` that begins no escape of UTF-8: write it as `%25`/,
     );
+    const definitions = { größe: { type: 'string' } };
+    for (const $ref of ['#/definitions/gr%F6%DFe', '#gr%F6%DFe', '#/definitions/%ED%A0%80'])
+      assert.match(
+        refusal({ properties: { a: { $ref } }, definitions }),
+        /`#[^`]*` has a `%` that .* the character/,
+      );
+    for (const $ref of ['#/definitions/gr%C3%B6%C3%9Fe', '#/definitions/größe'])
+      assert.equal(compileSchema({ ...property({ $ref }), definitions }).status, 'ok');
   });
 
   it('what is not taken is said, with what to write', () => {

@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type { Plan } from '../../engine/plan.js';
 import { isObject, type Json, type JsonObject } from '../../model/json.js';
 import {
@@ -13,7 +14,9 @@ import { error, type Catalog, type Compiling, type Path } from '../compile/conte
 import { defaultEnvironment, type EnvironmentEntry } from '../../model/policy-set.js';
 import type { FindingCode } from '../text/findings.js';
 import type { Finding } from '../text/problems.js';
-import { fit } from '../shape/check.js';
+import { withNamesOfAnyLength } from '../shape/basics.js';
+import { floorsOf } from '../../schema/kit.js';
+import { fit, type Shaped } from '../shape/check.js';
 import {
   agentShape,
   nameShape,
@@ -103,7 +106,8 @@ export function checkOne(
   { rewritten }: Taken = {},
 ): FlowCheck {
   beginAnalysis();
-  const to: Compiling = { source, catalog, errors: [], warnings: [], rewritten };
+  const answered: Finding[] = [];
+  const to: Compiling = { source, catalog, errors: [], warnings: [], rewritten, answered };
   const flow = notation === 'agent' ? agentFlow(to, value, path) : workflowFlow(to, value, path);
   if (flow !== null) assertPlanSize(to, flow.plan, path);
   const environment = flow?.environment ?? defaultEnvironment;
@@ -118,6 +122,7 @@ export function checkOne(
     );
   const accepted = acknowledgementsOf(source, value, path);
   const told = acknowledged(accepted, to.warnings);
+  acknowledged(accepted, answered);
   to.errors.push(...wrongAcknowledgements(accepted));
   const idle = flow === null || to.errors.length > 0 ? [] : idleAcknowledgements(accepted);
   const { fatal, warnings } = judgeWarnings([...told, ...idle], known, { rewritten });
@@ -159,23 +164,32 @@ function workflowFlow(to: Compiling, value: Json, path: Path): Made | null {
       `\`${name}\` is no name for a flow: letters, digits, \`.\`, \`_\` and \`-\`, 128 at most`,
       'key',
     );
-  const shaped = fit<WorkflowShape>(to.source, value, workflowShape, path);
-  if (shaped.status === 'invalid') {
-    to.errors.push(...shaped.problems);
-    return null;
-  }
-  return made(to, compileWorkflow(to, name, shaped.value, path), {
-    workflows: { [name]: value },
-  });
+  const shape = fitted<WorkflowShape>(to, value, workflowShape, path);
+  return (
+    shape &&
+    made(to, compileWorkflow(inEnvironment(to, shape), name, shape, path), { workflows: { [name]: value } })
+  );
 }
 
 function agentFlow(to: Compiling, value: Json, path: Path): Made | null {
-  const shaped = fit<AgentShape>(to.source, value, agentShape, path);
-  if (shaped.status === 'invalid') {
-    to.errors.push(...shaped.problems);
-    return null;
-  }
-  return made(to, compileAgent(to, shaped.value, path), isObject(value) ? value : {});
+  const shape = fitted<AgentShape>(to, value, agentShape, path);
+  return shape && made(to, compileAgent(inEnvironment(to, shape), shape, path), isObject(value) ? value : {});
+}
+
+function inEnvironment(
+  to: Compiling,
+  { environment = defaultEnvironment }: AgentShape | WorkflowShape,
+): Compiling {
+  return { ...to, floors: floorsOf(to.catalog.policySet, environment) };
+}
+
+/** Null: it does not fit, and what is wrong is told. */
+function fitted<T>(to: Compiling, value: Json, shape: z.ZodType<T>, path: Path): T | null {
+  const taken = (): Shaped<T> => fit(to.source, value, shape, path);
+  const shaped = to.rewritten === 'warned' ? withNamesOfAnyLength(taken) : taken();
+  if (shaped.status === 'fits') return shaped.value;
+  to.errors.push(...shaped.problems);
+  return null;
 }
 
 /** `version: 1` beside a flow is the format's, not the flow's. */
@@ -200,10 +214,6 @@ const saidLater: ReadonlySet<FindingCode> = new Set([
   'SECRET_SUSPECTED',
 ]);
 
-/** The gate of an environment that keeps the requester out stands for the default one, which is not asked for then. */
-const hasOwnGate = ({ floors = [] }: EnvironmentEntry): boolean =>
-  floors.some((one) => one.tiers.includes('irreversible') && one.separation.requester);
-
 /**
  * What the environment does not take, and what is only said. What the author has accepted is not refused; a missing
  * tier where tiers are demanded is an error whoever accepts it; what time alone brings about refuses nothing, or a
@@ -220,8 +230,7 @@ export function judgeWarnings(
     found.map((one) => ({ ...one, message: `${one.message}; environment \`${name}\` ${why}` }));
   const isFatal = ({ code }: Finding): boolean => code === 'TIER_MISSING' && requireTiers;
   const tierless = refused(all.filter(isFatal), 'requires tiers: name it');
-  const isIdle = ({ code }: Finding): boolean => code === 'DEFAULT_GATE' && hasOwnGate(environment);
-  const others = all.filter((one) => !isFatal(one) && !isIdle(one));
+  const others = all.filter((one) => !isFatal(one));
   if (!refuseWarnings) return { fatal: tierless, warnings: others };
   const isTaken = ({ code }: Finding): boolean =>
     code === 'TIME_PASSED' || (saidLater.has(code) && rewritten === 'warned');

@@ -42,7 +42,7 @@ export function compileAgent(to: Compiling, shape: AgentShape, path: Path): Plan
   checkCharterGates(to, gates, executed);
   const transitions = tools.map((tool) => {
     const own = executable.has(tool.name) ? charterGates(to, gates, tool) : [];
-    warnUngated(to, tool.tier, [tool.gate, ...own], [...path, 'permissions'], tool.name);
+    warnUngated(to, tool, [tool.gate, ...own], [...path, 'permissions'], tool.name);
     return toolTransition(tool, 'active', own);
   });
   const plan: Plan = {

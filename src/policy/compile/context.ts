@@ -1,4 +1,5 @@
 import type { Executor, Gate, Guard, Mapping, Reliability, TextTemplate, Tier } from '../../engine/plan.js';
+import type { Kit } from '../../engine/state.js';
 import type { JsonObject } from '../../model/json.js';
 import type { PolicySet } from '../../model/policy-set.js';
 import type { ErrorFinding, WarningFinding } from '../text/findings.js';
@@ -41,6 +42,10 @@ export interface Compiling {
    * refuses nothing; else it is an error, as is what `newError` tells.
    */
   readonly rewritten?: 'warned' | undefined;
+  /** What the environment where the flow lives asks for under effects. */
+  readonly floors?: Kit['floors'];
+  /** What would be a warning, had the step no other gate: nobody is told, and whoever acknowledges it does so rightly. */
+  readonly answered?: Finding[];
 }
 
 export type Path = readonly PathSegment[];

@@ -7,6 +7,7 @@ import {
   type Path as PathOperand,
   type Tier,
 } from '../../engine/plan.js';
+import { gatesOf, type Step } from '../../engine/gates/gates.js';
 import { guardScopes } from '../../engine/expression/expression.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 import { nearest } from '../text/problems.js';
@@ -169,17 +170,22 @@ function compileOn(to: Compiling, on: NonNullable<GateShape['on']>, path: Path, 
     : compileGuard(to, on, path, bareNames);
 }
 
-/** The default gate applies, and says so: an author who means another one writes it. */
+/**
+ * The default gate applies, and says so: an author who means another one writes it. `gates` are its author's; one that keeps
+ * the requester out, of its executor or its environment, is asked in its stead.
+ */
 export function warnUngated(
   to: Compiling,
-  tier: Tier | null,
+  { executor, reliability, tier }: Omit<Step, 'gates'>,
   gates: readonly (Gate | null)[],
   path: Path,
   name: string,
 ): void {
+  const others = gatesOf({ executor, reliability, tier, gates: [] }, { floors: to.floors ?? null });
+  const isAnswered = others.some(({ separation }) => separation.requester);
   if (tier === 'irreversible' && gates.every((one) => one === null))
     warn(
-      to,
+      isAnswered ? { ...to, warnings: to.answered ?? [] } : to,
       'DEFAULT_GATE',
       path,
       `\`${name}\` is irreversible and has no gate of its own: one approval by somebody else is asked for`,

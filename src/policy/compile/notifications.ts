@@ -16,11 +16,11 @@ const slackApi = 'https://slack.com/api';
 
 /** What a route may name, besides what the folder declares: the names that its flows use. */
 interface Names {
-  readonly queues: readonly string[];
-  readonly roles: readonly string[];
-  readonly flows: readonly string[];
-  readonly environments: readonly string[];
-  readonly channels: readonly string[];
+  readonly queues: ReadonlySet<string>;
+  readonly roles: ReadonlySet<string>;
+  readonly flows: ReadonlySet<string>;
+  readonly environments: ReadonlySet<string>;
+  readonly channels: ReadonlySet<string>;
 }
 
 /** `mayBe`: whether something that was refused may use the name. */
@@ -33,22 +33,21 @@ export function compileNotifications(
   const { publicUrl = null, channels = {}, routes = [] } = shape;
   const trouble = publicUrl === null ? null : publicUrlTrouble(publicUrl);
   if (trouble !== null) error(to, 'WRONG_VALUE', ['publicUrl'], trouble);
-  const open = routes.flatMap(({ queue = '', role = '', flow = '' }) => [queue, role, flow].filter(mayBe));
-  const names = namesOf(to, flows, Object.keys(channels), open);
+  const names = namesOf(to, flows, Object.keys(channels));
   return {
     publicUrl: publicUrl?.replace(/\/+$/, '') ?? null,
     channels: Object.entries(channels).map(([name, one]) => channel(to, name, one, ['channels', name])),
     routes: routes.map((one, index): NotificationRoute => {
       const path: Path = ['routes', index];
-      known(to, 'ROUTE_UNKNOWN', 'queue', one.queue, names.queues, [...path, 'queue']);
-      known(to, 'ROUTE_UNKNOWN', 'role', one.role, names.roles, [...path, 'role']);
+      known(to, 'ROUTE_UNKNOWN', 'queue', one.queue, names.queues, [...path, 'queue'], mayBe);
+      known(to, 'ROUTE_UNKNOWN', 'role', one.role, names.roles, [...path, 'role'], mayBe);
       known(to, 'UNKNOWN_ENVIRONMENT', 'environment', one.environment, names.environments, [
         ...path,
         'environment',
       ]);
       for (const [at, name] of one.to.entries())
         known(to, 'UNKNOWN_CHANNEL', 'channel', name, names.channels, [...path, 'to', at]);
-      if (one.flow !== undefined && !names.flows.includes(one.flow))
+      if (one.flow !== undefined && !names.flows.has(one.flow) && !mayBe(one.flow))
         warn(
           to,
           'UNKNOWN_FLOW',
@@ -73,27 +72,19 @@ function known(
   code: ErrorFinding,
   what: string,
   name: string | undefined,
-  names: readonly string[],
+  names: ReadonlySet<string>,
   path: Path,
+  mayBe: (name: string) => boolean = () => false,
 ): void {
-  if (name === undefined || names.includes(name)) return;
-  error(to, code, path, `unknown ${what} \`${name}\``, 'value', nearest(name, names));
+  if (name === undefined || names.has(name) || mayBe(name)) return;
+  error(to, code, path, `unknown ${what} \`${name}\``, 'value', () => nearest(name, [...names]));
 }
 
-function namesOf(
-  to: Compiling,
-  flows: readonly CompiledFlow[],
-  channels: readonly string[],
-  open: readonly string[],
-): Names {
+function namesOf(to: Compiling, flows: readonly CompiledFlow[], channels: readonly string[]): Names {
   const { policySet, tools } = to.catalog;
   const gates: NamingGate[] = [];
-  const queues = [...policySet.queues.map((one) => one.name), ...open];
-  const roles = [
-    ...policySet.roles.map((one) => one.name),
-    ...policySet.queues.flatMap((one) => one.roles),
-    ...open,
-  ];
+  const queues = policySet.queues.map((one) => one.name);
+  const roles = [...policySet.roles.map((one) => one.name), ...policySet.queues.flatMap((one) => one.roles)];
   const take = (gate: Gate | null): void => void (gate === null ? undefined : gates.push(gate));
   for (const tool of tools) take(tool.gate);
   for (const transition of flows.flatMap(({ plan }) => plan.states.flatMap((state) => state.transitions))) {
@@ -109,11 +100,11 @@ function namesOf(
     if (gate.queue !== null) queues.push(gate.queue);
   }
   return {
-    queues,
-    roles,
-    channels,
-    flows: [...flows.map((one) => one.name), ...open],
-    environments: policySet.environments.map((one) => one.name),
+    queues: new Set(queues),
+    roles: new Set(roles),
+    channels: new Set(channels),
+    flows: new Set(flows.map((one) => one.name)),
+    environments: new Set(policySet.environments.map((one) => one.name)),
   };
 }
 

@@ -133,7 +133,7 @@ export function compileTransition(
   if (shape.executor !== undefined || shape.tier !== tool?.tier || shape.readOnlyBecause !== undefined)
     checkReadOnly(to, { ...compiled, because: compiled.readOnlyBecause }, path);
   checkAllReads(to, compiled, gate, path);
-  warnUngated(to, tier, [gate, tool?.gate ?? null, ...fromCharter], path, name);
+  warnUngated(to, compiled, [gate, tool?.gate ?? null, ...fromCharter], path, name);
   return compiled;
 }
 

@@ -2,7 +2,8 @@ import { resolve } from 'node:path';
 import type { z } from 'zod';
 import { isObject, type Json, type JsonObject } from '../../model/json.js';
 import type { NotificationPolicy } from '../../model/notifications.js';
-import type { PolicySet } from '../../model/policy-set.js';
+import { defaultEnvironment, type PolicySet } from '../../model/policy-set.js';
+import { floorsOf } from '../../schema/kit.js';
 import {
   acknowledged,
   acknowledgementsOf,
@@ -42,6 +43,8 @@ export type FolderResult =
       readonly status: 'invalid';
       readonly errors: readonly Finding[];
       readonly warnings: readonly Finding[];
+      /** Files of which not everything was looked at, with what has to be right before: without errors they may yet be wrong. */
+      readonly unchecked: ReadonlyMap<string, readonly Finding[]>;
     };
 
 /**
@@ -63,21 +66,25 @@ export async function loadFolder(
     names: new Map(),
     lower: new Map(),
     together: [],
-    unread: [],
+    unread: new Set(),
+    unchecked: new Map(),
   };
   await readFiles(reading);
   const files = reading.sources.flatMap((source) =>
     cases === 'left' && isCases(source) ? [] : shapeOf(reading, source),
   );
-  if (reading.errors.some(declares)) {
+  const first = reading.errors.filter(declares);
+  if (first.length > 0) {
+    for (const source of reading.sources) if (!isCases(source)) leave(reading, source, first);
     reading.errors.push(...files.flatMap(misfitsOfFile));
     return invalid(reading);
   }
   const policySet = withFloors(reading, files, assemble(reading, files, knownQueues));
   const tools = files.flatMap((file) => toolsOf(reading, file, policySet));
   const catalog: Catalog = { policySet, tools: tools.map((one) => one.tool) };
+  const wrong = reading.errors.filter(declares);
   const flows = [
-    ...files.flatMap((file) => flowsOf(reading, file, catalog)),
+    ...files.flatMap((file) => flowsOf(reading, file, catalog, wrong)),
     ...proxyOf(reading, tools, catalog),
   ];
   const notifications = notificationsOf(reading, files, catalog, flows);
@@ -94,8 +101,12 @@ export async function loadFolder(
   };
 }
 
-function invalid({ errors, warnings }: Reading): FolderResult {
-  return { status: 'invalid', errors: byFile(errors), warnings: byFile(warnings) };
+function invalid({ errors, warnings, unchecked }: Reading): FolderResult {
+  return { status: 'invalid', errors: byFile(errors), warnings: byFile(warnings), unchecked };
+}
+
+function leave({ unchecked }: Reading, { file = '' }: Source, first: readonly Finding[]): void {
+  unchecked.set(file, first);
 }
 
 /** A file in which names may be declared, whatever its folder: while it cannot be read, nobody knows which there are. */
@@ -143,21 +154,35 @@ function notificationsOf(
   catalog: Catalog,
   flows: readonly CompiledFlow[],
 ): NotificationPolicy | null {
-  const open = reading.errors.length === 0 ? '' : JSON.stringify(files.map(({ source }) => source.value));
+  const written = new Set<string>();
+  const first = [...reading.errors];
+  if (first.length > 0) for (const { source } of files) collectTexts(source.value, written);
   const sources = reading.sources.filter((one) => isNotifications(one) && one.value !== null);
   const made = sources.flatMap((source) => {
     const shaped = fit(source, source.value, notificationsShape, []);
     if (shaped.status === 'invalid' || !unique(reading, source, 'file', 'notifications', [])) return [];
     const to: Compiling = { source, catalog, errors: reading.errors, warnings: [] };
-    const compiled = compileNotifications(to, shaped.value, flows, (name) =>
-      open.includes(JSON.stringify(name)),
-    );
+    const compiled = compileNotifications(to, shaped.value, flows, (name) => {
+      const isOpen = written.has(name);
+      if (isOpen) leave(reading, source, first);
+      return isOpen;
+    });
     const accepted = acknowledgementsOf(source, source.value ?? null, []);
     reading.warnings.push(...acknowledged(accepted, to.warnings), ...idleAcknowledgements(accepted));
     reading.errors.push(...wrongAcknowledgements(accepted));
     return [compiled];
   });
   return made[0] ?? null;
+}
+
+/** Names included. */
+function collectTexts(value: Json, into: Set<string>): void {
+  if (typeof value === 'string') into.add(value);
+  if (typeof value !== 'object' || value === null) return;
+  for (const [name, one] of Object.entries(value)) {
+    into.add(name);
+    collectTexts(one, into);
+  }
 }
 
 function byFile(problems: readonly Finding[]): Finding[] {
@@ -209,7 +234,7 @@ function toolsOf(reading: Reading, file: PolicyFile, policySet: PolicySet): Foun
     const shaped = fit<ToolShape>(source, value, toolShape, path);
     if (shaped.status === 'invalid') {
       reading.errors.push(...shaped.problems);
-      reading.unread.push(isObject(value) && typeof value['name'] === 'string' ? value['name'] : null);
+      reading.unread.add(isObject(value) && typeof value['name'] === 'string' ? value['name'] : null);
       return [];
     }
     if (!unique(reading, source, 'tool', shaped.value.name, [...path, 'name'])) return [];
@@ -219,17 +244,25 @@ function toolsOf(reading: Reading, file: PolicyFile, policySet: PolicySet): Foun
   });
 }
 
-function flowsOf(reading: Reading, file: PolicyFile, catalog: Catalog): CompiledFlow[] {
+function flowsOf(
+  reading: Reading,
+  file: PolicyFile,
+  catalog: Catalog,
+  first: readonly Finding[],
+): CompiledFlow[] {
   const { source } = file;
   return flowValues(file).flatMap((one) => {
     const { value, path, notation } = one;
     if (mentions(value, reading.unread)) {
+      leave(reading, source, first);
       reading.errors.push(...misfitsOfFlow(source, one));
       return [];
     }
     const checked = checkOne(source, catalog, notation, value, path);
-    if (reading.unread.includes(null) && checked.status === 'invalid' && checked.errors.some(isOfTool))
+    if (reading.unread.has(null) && checked.status === 'invalid' && checked.errors.some(isOfTool)) {
+      leave(reading, source, first);
       return [];
+    }
     reading.warnings.push(...checked.warnings);
     if (checked.status === 'invalid') {
       reading.errors.push(...checked.errors);
@@ -247,7 +280,7 @@ function isOfTool({ code }: Finding): boolean {
 }
 
 function mentions(value: Json, names: Reading['unread']): boolean {
-  if (typeof value === 'string') return names.includes(value);
+  if (typeof value === 'string') return names.has(value);
   return typeof value === 'object' && Object.values(value ?? {}).some((one) => mentions(one, names));
 }
 
@@ -261,12 +294,14 @@ function proxyOf(reading: Reading, tools: readonly FoundTool[], catalog: Catalog
     exposed.map((one) => one.tool),
     ['proxy', 'expose'],
   );
+  const floors = floorsOf(catalog.policySet, defaultEnvironment);
+  const answered: Finding[] = [];
   for (const { tool, path, source: own } of exposed) {
-    const at: Compiling = { ...to, source: own };
+    const at: Compiling = { ...to, source: own, floors, answered };
     if (tool.tier === null) warn(at, 'TIER_MISSING', path, `tool \`${tool.name}\` has no \`tier\``);
-    warnUngated(at, tool.tier, [tool.gate], path, tool.name);
+    warnUngated(at, tool, [tool.gate], path, tool.name);
   }
-  const environment = catalog.policySet.environments.find((one) => one.name === 'dev');
+  const environment = catalog.policySet.environments.find((one) => one.name === defaultEnvironment);
   if (environment === undefined)
     error(
       to,
@@ -275,7 +310,10 @@ function proxyOf(reading: Reading, tools: readonly FoundTool[], catalog: Catalog
       'the flow `proxy` lives in `dev`, which no file declares',
       'key',
     );
-  const told = exposed.reduce<readonly Finding[]>((all, one) => acknowledged(one.accepted, all), to.warnings);
+  const accept = (found: readonly Finding[]): readonly Finding[] =>
+    exposed.reduce((all, one) => acknowledged(one.accepted, all), found);
+  const told = accept(to.warnings);
+  accept(answered);
   const { fatal, warnings } = judgeWarnings(told, environment);
   reading.errors.push(...fatal);
   reading.warnings.push(...warnings);

@@ -25,7 +25,9 @@ export interface Reading {
   readonly lower: Map<string, string>;
   readonly together: Finding[];
   /** Names of tools that are written and do not fit their shape; null where the name cannot be read either. */
-  readonly unread: (string | null)[];
+  readonly unread: Set<string | null>;
+  /** Files of which not everything was looked at, with what has to be right before. */
+  readonly unchecked: Map<string, readonly Finding[]>;
 }
 
 export async function readFiles(reading: Reading): Promise<void> {
