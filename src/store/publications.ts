@@ -117,7 +117,7 @@ export function standingOf(pool: Pool, name: string): Promise<FlowStanding> {
 }
 
 /** The same, in a transaction. */
-async function standingIn(q: Tx, name: string): Promise<FlowStanding> {
+export async function standingIn(q: Tx, name: string): Promise<FlowStanding> {
   const [withdrawn, held] = await together([getWithdrawal(q, name), heldVersions(q, name)]);
   return { withdrawn, held };
 }

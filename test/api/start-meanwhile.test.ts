@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { startApi, type Answer, type Harness } from './harness.js';
+import pg from 'pg';
+import { until } from '../../testing/until.js';
+import { codes, startApi, type Answer, type Harness } from './harness.js';
 
 describe('a start, while others change its flow', () => {
   let api: Harness;
@@ -41,7 +43,8 @@ describe('a start, while others change its flow', () => {
     assert.equal(published.status, 201, published.text);
   };
   const path = (): string => join('flows', `${name}.json`);
-  const start = (as: string): Promise<Answer> => api.ask(as, 'POST', `/v1/flows/${name}/runs`, {});
+  const start = (as = 'agent', body: object = {}): Promise<Answer> =>
+    api.ask(as, 'POST', `/v1/flows/${name}/runs`, body);
 
   /** Something is changed before each reading of the store that the start makes. */
   const whileItReads = async (change: (turn: number) => Promise<void>, as: string): Promise<Answer> => {
@@ -81,10 +84,72 @@ describe('a start, while others change its flow', () => {
   it('of no certain place begins where its file has it, when that changes meanwhile', async () => {
     const moveTo = (environment: string) => api.load({ [path()]: text(1, environment) });
     await moveTo('dev');
-    const started = await whileItReads((turn) => moveTo(turn % 2 === 0 ? 'dev' : 'staging'), 'agent');
+    const started = await whileItReads(async (turn) => {
+      if (turn < 10) await moveTo(turn % 2 === 0 ? 'dev' : 'staging');
+    }, 'agent');
     assert.equal(started.status, 201, started.text);
     rmSync(join(api.home, 'policies', path()));
   });
+
+  /** Its answer, where it waited with all who sign for a change of the keys. */
+  const startBehindKeys = async (body: object, meanwhile: () => Promise<void>): Promise<Answer> => {
+    const holder = new pg.Client({ connectionString: api.database.url });
+    await holder.connect();
+    try {
+      await holder.query('select pg_advisory_lock(7202611292)');
+      const started = start('agent', body);
+      await until('the start waits', async () => {
+        const { rows } = await holder.query(
+          `select 1 from pg_locks l join pg_database d on d.oid = l.database
+            where not l.granted and l.locktype = 'advisory' and d.datname = current_database()`,
+        );
+        return rows.length > 0;
+      });
+      await meanwhile();
+      await holder.query('select pg_advisory_unlock(7202611292)');
+      return await started;
+    } finally {
+      await holder.end();
+    }
+  };
+  const isNone = async (): Promise<void> => {
+    const { rows } = await api.database.asSuperuser('select 1 from run where flow = $1', [name]);
+    assert.equal(rows.length, 0);
+  };
+
+  for (const [what, body] of [
+    ['', {}],
+    [', with its first submit', { submit: { transition: 'bank.balance' } }],
+  ] as const) {
+    it(`that waits to be signed is none of a flow whose withdrawal was answered meanwhile${what}`, async () => {
+      await publish(1);
+      const started = await startBehindKeys(body, async () => {
+        const asked = { reason: 'the bank has closed' };
+        assert.equal((await api.ask('admin', 'POST', `/v1/flows/${name}/withdraw`, asked)).status, 200);
+      });
+      assert.deepEqual(codes(started), [409, 'FLOW_WITHDRAWN'], started.text);
+      assert.match(started.body.detail, /was withdrawn at/);
+      await isNone();
+    });
+
+    it(`that waits to be signed is none where nothing holds its flow any more${what}`, async () => {
+      await api.load({ [path()]: text(1, 'dev') });
+      const started = await startBehindKeys({ ...body, environment: 'dev' }, () =>
+        api.load({ [path()]: text(1, 'staging') }),
+      );
+      assert.deepEqual(codes(started), [409, 'FLOW_WITHDRAWN'], started.text);
+      assert.match(started.body.detail, /no file and no publication holds/);
+      await isNone();
+      rmSync(join(api.home, 'policies', path()));
+    });
+
+    it(`that waits to be signed begins with the version that it chose, where a newer one comes meanwhile${what}`, async () => {
+      await publish(1);
+      const started = await startBehindKeys(body, () => publish(2));
+      assert.equal(started.status, 'submit' in body ? 200 : 201, started.text);
+      assert.equal(started.body.run?.flowVersion ?? 1, 1);
+    });
+  }
 });
 
 /** A pool that does something before it is asked. */

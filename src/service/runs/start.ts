@@ -9,7 +9,7 @@ import type { Plan } from '../../engine/plan.js';
 import type { StartRequest } from '../../client/types.js';
 import { compileSchema } from '../../schema/index.js';
 import { resolveVersion } from '../../store/flows.js';
-import { standingOf, type FlowStanding, type HeldVersion } from '../../store/publications.js';
+import { standingIn, standingOf, type FlowStanding, type HeldVersion } from '../../store/publications.js';
 import { getListedRun, type ListedRun } from '../../store/runs.js';
 import { effectId, type Caller } from '../caller.js';
 import { askingOf, whileOurs } from '../effect.js';
@@ -39,6 +39,20 @@ export async function startRun(
   body: StartBody,
   wait: number,
 ): Promise<Started> {
+  for (;;)
+    try {
+      return await startAsThingsStand(caller, name, body, wait);
+    } catch (error) {
+      if (!(error instanceof GoneMeanwhile)) throw error;
+    }
+}
+
+async function startAsThingsStand(
+  caller: Caller,
+  name: string,
+  body: StartBody,
+  wait: number,
+): Promise<Started> {
   const { id, row } = await runOf(caller);
   const asked = { id, name, body, wait };
   const request = begunRequest(caller, asked, row) ?? (await newRequest(caller, asked));
@@ -49,6 +63,9 @@ export async function startRun(
   }
   return send(caller, request, body);
 }
+
+/** As the start is to be kept, its flow takes no new runs any more where it was to begin: nothing is kept. */
+class GoneMeanwhile extends Error {}
 
 interface Asked {
   readonly id: string;
@@ -94,6 +111,9 @@ async function newRequest(caller: Caller, asked: Asked): Promise<StartRequest | 
     environment: flow.environment,
     mode: body.mode ?? 'live',
     input: input.value,
+    mayBegin: async (tx) => {
+      if (refuseGone(flow, await standingIn(tx, flow.name)) !== null) throw new GoneMeanwhile();
+    },
   };
 }
 
