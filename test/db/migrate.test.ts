@@ -58,6 +58,37 @@ test('a database that a newer version has migrated is refused', async () => {
   });
 });
 
+const reads = {
+  name: '0026_reads.sql',
+  hash: '43e4f466ce4b7dd0f734aeb27112044e9c5b0400d1600e10996cf3abdcb36bf0',
+};
+const afterReads = migrations.filter((name) => name >= '0026');
+
+test('a database of the version that had 0026 to 0031 in one file is taken as it is', async () => {
+  await withDatabase(async ({ url, asSuperuser: run }) => {
+    const read = async (): Promise<unknown> =>
+      (await run('select name, hash from schema_migration order by name')).rows;
+    const before = await read();
+    await run('delete from schema_migration where name = any($1)', [afterReads]);
+    await run('insert into schema_migration (name, hash) values ($1, $2)', [reads.name, reads.hash]);
+    assert.deepEqual((await migrate(url)).applied, []);
+    assert.deepEqual(await read(), before);
+    assert.deepEqual((await migrate(url)).applied, []);
+  });
+});
+
+test('a database with another file of that name is refused, and left as it is', async () => {
+  await withDatabase(async ({ url, asSuperuser: run }) => {
+    await run('delete from schema_migration where name = any($1)', [afterReads]);
+    await run('insert into schema_migration (name, hash) values ($1, $2)', [reads.name, 'x']);
+    await assert.rejects(
+      migrate(url),
+      /`0026_reads.sql`, which this version does not know: start the version that applied it, or a later one/,
+    );
+    assert.equal((await run('select 1 from schema_migration where name = $1', [reads.name])).rowCount, 1);
+  });
+});
+
 test('a migration that was edited after it was applied is refused by name', async () => {
   await withDatabase(async ({ url, asSuperuser: run }) => {
     await run(`update schema_migration set hash = 'edited' where name = '0002_privileges.sql'`);
