@@ -88,6 +88,9 @@ async function applyMissing(client: pg.Client, files: readonly MigrationFile[]):
       `the database has migration \`${unknown}\`, which this version does not know: start the version that applied it, or a later one`,
     );
   }
+  // Of a database from before kernel 2, which has other tables, that is said first.
+  if (known.get(firstFile) === files.find(({ name }) => name === firstFile)?.hash)
+    await refuseLongRole(client, known);
   const applied: string[] = [];
   for (const file of files) {
     const hash = known.get(file.name);
@@ -105,6 +108,27 @@ async function applyMissing(client: pg.Client, files: readonly MigrationFile[]):
     }
   }
   return applied;
+}
+
+/** The file that makes the index of roles, in which a longer one has no room, and the one before it. */
+const indexOfRoles = '0027_approval_orders.sql';
+const beforeRoles = '0026_approval_state.sql';
+const longestRoleBytes = 2_700;
+
+/** Before anything is changed: between two of the files no version could open the database. */
+async function refuseLongRole(client: pg.Client, known: ReadonlyMap<string, string>): Promise<void> {
+  if (known.has(indexOfRoles)) return;
+  const { rows } = await client.query<{ id: string; role: string; bytes: number }>(
+    `select a.id, left(role, 40) as role, octet_length(role) as bytes from approval a, unnest(a.roles) role
+      where octet_length(role) > $1 order by a.requested_at, a.id limit 1`,
+    [longestRoleBytes],
+  );
+  const [found] = rows;
+  if (found === undefined) return;
+  const next = known.has(beforeRoles) ? '' : 'go on with the version that it was made with, or ';
+  throw new Error(
+    `approval \`${found.id}\` names the role \`${found.role}…\` of ${found.bytes} bytes, and \`${indexOfRoles}\` indexes roles of at most ${longestRoleBytes}; the database is left as it is: ${next}give DATABASE_URL an empty one`,
+  );
 }
 
 /** By the file's name its hash, in order. */
