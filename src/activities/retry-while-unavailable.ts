@@ -19,8 +19,8 @@ export interface Surroundings {
 /** One write of an outcome: its statements end before, or the store is away. */
 const writeMs = 60_000;
 
-/** Postgres's: not serialisable, a deadlock, a lock that was not to be had. Nothing was written, and the same write can succeed. */
-const contended: readonly unknown[] = ['40001', '40P01', '55P03'];
+/** Postgres's: not serialisable, a deadlock. Nothing was written, and the same write can succeed. */
+const contended: readonly unknown[] = ['40001', '40P01'];
 
 /** Repeats the write while the store is away, of which `onStoreWait` is told once, or others write. Any other error is a bug and is thrown. */
 export async function retryWhileUnavailable<T>(

@@ -90,15 +90,18 @@ async function keepStart(
   first: Omit<MessageDraft, 'run' | 'environment'> | null,
 ): Promise<readonly SealedMessage[] | null> {
   const { run, flow, flowVersion, planHash, environment, mode, principal } = request;
-  const [known, ours, sealed, asked] = await settleTogether([
+  const [known, ours, sealed, allowed, asked] = await settleTogether([
     getListedRun(tx, run),
     request.whileOurs?.(tx),
+    // Waits for whoever changes the keys: what must be true when the run begins is read behind it.
     readSeal(deps, tx),
+    request.mayBegin?.(tx),
     // An attempt that was answered with 503 has left its message withdrawn, and its run closed.
     first === null ? null : currentId(tx, first.id),
   ]);
   if (valueOf(known) !== null) return null;
   valueOf(ours);
+  valueOf(allowed);
   const [seal, current] = [valueOf(sealed), valueOf(asked)];
   const traceId = newId('trc');
   const { time } = seal;

@@ -20,6 +20,8 @@ export interface Asking {
 }
 
 export interface StartRequest extends Asking {
+  /** Called in the transaction that keeps the start, behind what it waits for; throws where it may not begin any more. */
+  readonly mayBegin?: (tx: Tx) => Promise<void>;
   /** The run's id: given by the caller so that a repeated request starts one run. */
   readonly run: string;
   readonly flow: string;

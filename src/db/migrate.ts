@@ -22,6 +22,20 @@ const lockKey = 7_202_611_210;
 const firstFile = '0001_init.sql';
 const folder = new URL('./migrations/', import.meta.url);
 
+/** One file of a version that was never released, and the files that do the same: its statements are theirs. */
+const split = {
+  name: '0026_reads.sql',
+  hash: '43e4f466ce4b7dd0f734aeb27112044e9c5b0400d1600e10996cf3abdcb36bf0',
+  into: [
+    '0026_approval_state.sql',
+    '0027_approval_orders.sql',
+    '0028_decision_orders.sql',
+    '0029_run_orders.sql',
+    '0030_record_orders.sql',
+    '0031_approval_orders_before.sql',
+  ],
+};
+
 /**
  * Brings a database up to this code's schema: each file once, in one transaction, in order. Many
  * processes may do it at once. Refuses a database that a newer version has migrated, and a file that
@@ -63,16 +77,20 @@ async function applyMissing(client: pg.Client, files: readonly MigrationFile[]):
   await client.query(
     `create table if not exists schema_migration (name text primary key, hash text not null, applied_at timestamptz not null default now())`,
   );
-  const { rows } = await client.query<{ name: string; hash: string }>(
-    'select name, hash from schema_migration order by name',
-  );
-  const known = new Map(rows.map((row) => [row.name, row.hash]));
-  const unknown = rows.find((row) => files.every((file) => file.name !== row.name));
+  let known = await readApplied(client);
+  if (known.get(split.name) === split.hash) {
+    await takeSplit(client, files);
+    known = await readApplied(client);
+  }
+  const unknown = [...known.keys()].find((name) => files.every((file) => file.name !== name));
   if (unknown !== undefined) {
     throw new Error(
-      `the database has migration \`${unknown.name}\`, which this version does not know: start the newer version that applied it`,
+      `the database has migration \`${unknown}\`, which this version does not know: start the version that applied it, or a later one`,
     );
   }
+  // Of a database from before kernel 2, which has other tables, that is said first.
+  if (known.get(firstFile) === files.find(({ name }) => name === firstFile)?.hash)
+    await refuseLongRole(client, known);
   const applied: string[] = [];
   for (const file of files) {
     const hash = known.get(file.name);
@@ -90,6 +108,46 @@ async function applyMissing(client: pg.Client, files: readonly MigrationFile[]):
     }
   }
   return applied;
+}
+
+/** The file that makes the index of roles, in which a longer one has no room, and the one before it. */
+const indexOfRoles = '0027_approval_orders.sql';
+const beforeRoles = '0026_approval_state.sql';
+const longestRoleBytes = 2_700;
+
+/** Before anything is changed: between two of the files no version could open the database. */
+async function refuseLongRole(client: pg.Client, known: ReadonlyMap<string, string>): Promise<void> {
+  if (known.has(indexOfRoles)) return;
+  const { rows } = await client.query<{ id: string; role: string; bytes: number }>(
+    `select a.id, left(role, 40) as role, octet_length(role) as bytes from approval a, unnest(a.roles) role
+      where octet_length(role) > $1 order by a.requested_at, a.id limit 1`,
+    [longestRoleBytes],
+  );
+  const [found] = rows;
+  if (found === undefined) return;
+  const next = known.has(beforeRoles) ? '' : 'go on with the version that it was made with, or ';
+  throw new Error(
+    `approval \`${found.id}\` names the role \`${found.role}…\` of ${found.bytes} bytes, and \`${indexOfRoles}\` indexes roles of at most ${longestRoleBytes}; the database is left as it is: ${next}give DATABASE_URL an empty one`,
+  );
+}
+
+/** By the file's name its hash, in order. */
+async function readApplied(client: pg.Client): Promise<ReadonlyMap<string, string>> {
+  const { rows } = await client.query<{ name: string; hash: string }>(
+    'select name, hash from schema_migration order by name',
+  );
+  return new Map(rows.map(({ name, hash }) => [name, hash]));
+}
+
+/** Where the one file was applied, the others were. */
+async function takeSplit(client: pg.Client, files: readonly MigrationFile[]): Promise<void> {
+  const same = files.filter(({ name }) => split.into.includes(name));
+  await client.query(
+    `with gone as (delete from schema_migration where name = $1 and hash = $2 returning applied_at)
+     insert into schema_migration (name, hash, applied_at)
+     select f.name, f.hash, gone.applied_at from gone, unnest($3::text[], $4::text[]) as f (name, hash)`,
+    [split.name, split.hash, same.map(({ name }) => name), same.map(({ hash }) => hash)],
+  );
 }
 
 async function applyFile(client: pg.Client, file: MigrationFile): Promise<void> {

@@ -18,9 +18,9 @@ const lost = new Set([
 /**
  * Postgres's: 08 connection, 57P01 to 57P05 shutting down, starting or dropped, 57014 statement time-out, 25P03 and 25P04 a
  * transaction that stood still or lasted for too long (its process had been stopped), 53 out of disk, memory or connections,
- * 25006 a standby, 58 input or output failed.
+ * 25006 a standby, 55P03 a lock that was not to be had in time, 58 input or output failed.
  */
-const away = /^(08...|57P0[1-5]|57014|25P0[34]|53...|25006|58030)$/;
+const away = /^(08...|57P0[1-5]|57014|25P0[34]|53...|25006|55P03|58030)$/;
 
 /** Node-postgres says these without a code. */
 const sentences = [

@@ -2,7 +2,7 @@ import type { Plan } from '../engine/plan.js';
 import type { FlowVersionJson } from '../model/answer-types.js';
 import type { Json } from '../model/json.js';
 import type { PayloadRef } from '../model/records.js';
-import { onOneConnection, together, type Pool, type Queryable, type Tx } from '../db/index.js';
+import type { Queryable, Tx } from '../db/index.js';
 import { decodeCursor, page, type Page } from './cursor.js';
 import { assertHash, findable, findableOrNull } from './text.js';
 
@@ -326,28 +326,4 @@ export async function resolveVersion(
     [findable(name), by.version ?? null, findableOrNull(by.environment)],
   );
   return rows[0] ?? null;
-}
-
-export interface FlowStanding {
-  /** Null: it was not withdrawn. */
-  readonly withdrawn: Withdrawal | null;
-  /** A file or a publication holds it in that environment. */
-  readonly held: boolean;
-  /** Its newest version there. */
-  readonly newest: FlowVersionRow | null;
-}
-
-/** What says whether it takes new runs in that environment. */
-export function standingOf(
-  pool: Pool,
-  { name, environment }: { readonly name: string; readonly environment: string },
-): Promise<FlowStanding> {
-  return onOneConnection(pool, async (q) => {
-    const [withdrawn, held, newest] = await together([
-      getWithdrawal(q, name),
-      isHeld(q, { name, environment }),
-      resolveVersion(q, name, { environment }),
-    ]);
-    return { withdrawn, held, newest };
-  });
 }

@@ -1,6 +1,6 @@
 import type { Json } from '../model/json.js';
-import type { Queryable, Tx } from '../db/index.js';
-import type { FlowVersionRow, NewFlowVersion } from './flows.js';
+import { onOneConnection, together, type Pool, type Queryable, type Tx } from '../db/index.js';
+import { getWithdrawal, type FlowVersionRow, type NewFlowVersion, type Withdrawal } from './flows.js';
 import { findable } from './text.js';
 
 // Flows that somebody published by the API: what holds one in an environment beside, or without, a file of the folder.
@@ -100,4 +100,38 @@ export async function environmentsOf(q: Queryable, name: string): Promise<string
     [findable(name)],
   );
   return rows.map((row) => row.environment);
+}
+
+export type HeldVersion = Pick<FlowVersionRow, 'name' | 'version' | 'planHash' | 'environment'>;
+
+export interface FlowStanding {
+  /** Null: it was not withdrawn. */
+  readonly withdrawn: Withdrawal | null;
+  /** Of each environment in which a file or a publication holds it, its newest version there; by their names. */
+  readonly held: readonly HeldVersion[];
+}
+
+/** What says where it takes new runs, and of which version. Where it is held is read as of one instant. */
+export function standingOf(pool: Pool, name: string): Promise<FlowStanding> {
+  return onOneConnection(pool, (q) => standingIn(q, name));
+}
+
+/** The same, in a transaction. */
+export async function standingIn(q: Tx, name: string): Promise<FlowStanding> {
+  const [withdrawn, held] = await together([getWithdrawal(q, name), heldVersions(q, name)]);
+  return { withdrawn, held };
+}
+
+async function heldVersions(q: Queryable, name: string): Promise<HeldVersion[]> {
+  const { rows } = await q.query<HeldVersion>(
+    `select v.name, v.version, v.plan_hash as "planHash", v.environment
+       from (select environment from folder_flow where name = $1
+             union select environment from flow_publication where name = $1) held
+       cross join lateral (
+         select name, version, plan_hash, environment from flow_version
+          where name = $1 and environment = held.environment order by version desc limit 1) v
+      order by v.environment`,
+    [findable(name)],
+  );
+  return rows;
 }

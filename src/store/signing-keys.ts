@@ -1,4 +1,4 @@
-import { write, type Queryable, type Tx } from '../db/index.js';
+import { boundLockWaits, write, type Queryable, type Tx } from '../db/index.js';
 import { findable } from './text.js';
 
 // The service's own signing keys. Rows are never deleted: what was signed with a key stays verifiable.
@@ -61,8 +61,12 @@ export async function unretiredSigningKeys(q: Queryable): Promise<SigningKeyRow[
   return rows;
 }
 
-/** One change of the keys at a time, and nobody signs, to the end of the transaction. Gives those that are not retired. */
+/**
+ * One change of the keys at a time, and nobody signs, to the end of the transaction. Gives those that are not retired. Everybody
+ * who would sign waits behind this, so it waits for a bounded time.
+ */
 export async function lockSigningKeys(tx: Tx): Promise<readonly string[]> {
+  await boundLockWaits(tx);
   await write(tx, 'select pg_advisory_xact_lock($1)', [signingLock]);
   const { rows } = await tx.query<{ keyId: string }>(
     'select key_id as "keyId" from signing_key where retired_at is null order by key_id',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import pg from 'pg';
 import { until } from '../../testing/until.js';
-import { startApi, type Answer, type Harness } from './harness.js';
+import { codes, startApi, type Answer, type Harness } from './harness.js';
 
 describe('signing keys', () => {
   let api: Harness;
@@ -71,30 +71,79 @@ describe('signing keys', () => {
     assert.deepEqual(refused.body.data, []);
   });
 
+  /** How many wait for a lock of that kind. */
+  const waiting = async (locktype: string): Promise<number> => {
+    const { rows } = await api.database.asSuperuser(
+      `select 1 from pg_locks l join pg_database d on d.oid = l.database
+        where not l.granted and l.locktype = $1 and d.datname = current_database()`,
+      [locktype],
+    );
+    return rows.length;
+  };
   /** Its answer, where it was signed and not yet kept when the keys were rotated without a window. */
   const askedDuringRotation = async (ask: () => Promise<Answer>): Promise<Answer> => {
-    const waits = async (locktype: string): Promise<boolean> => {
-      const { rows } = await api.database.asSuperuser(
-        `select 1 from pg_locks l join pg_database d on d.oid = l.database
-          where not l.granted and l.locktype = $1 and d.datname = current_database()`,
-        [locktype],
-      );
-      return rows.length > 0;
-    };
     const holder = new pg.Client({ connectionString: api.database.url });
     await holder.connect();
     await holder.query('begin');
     await holder.query('lock table message in share mode');
     const asked = ask();
-    await until('the message is signed and waits to be kept', () => waits('relation'));
+    await until('the message is signed and waits to be kept', async () => (await waiting('relation')) > 0);
     let isOver = false;
     const rotated = rotate('0s').finally(() => (isOver = true));
-    await until('the rotation is over, or waits', async () => isOver || (await waits('advisory')));
+    await until('the rotation is over, or waits', async () => isOver || (await waiting('advisory')) > 0);
     await holder.query('commit');
     await holder.end();
     assert.equal((await rotated).status, 201);
     return asked;
   };
+
+  /** As a process that stands still in a transaction: what `meanwhile` asks for is answered while it does. */
+  const whileSomebodyStandsStill = async (lock: string, meanwhile: () => Promise<void>): Promise<void> => {
+    const holder = new pg.Client({ connectionString: api.database.url });
+    await holder.connect();
+    try {
+      await holder.query('begin');
+      await holder.query(lock);
+      await meanwhile();
+    } finally {
+      await holder.end();
+    }
+  };
+  const away = (answer: Answer): unknown[] => [...codes(answer), answer.headers.get('retry-after')];
+  /** More than there are connections. */
+  const crowd = <T>(ask: () => Promise<T>): Promise<T>[] => Array.from({ length: 40 }, ask);
+
+  for (const [change, path] of [
+    ['made', () => '/v1/signing-keys'],
+    ['retired', (keyId: string) => `/v1/signing-keys/${encodeURIComponent(keyId)}/retire`],
+  ] as const)
+    it(`are not ${change} while one who signs stands still, and others read and sign on`, async () => {
+      const before = await list();
+      const signing = 'select pg_advisory_xact_lock_shared(7202611292)';
+      await whileSomebodyStandsStill(signing, async () => {
+        const changed = api.ask('admin', 'POST', path(before[0]?.keyId ?? ''), { window: '0s' });
+        await until('the change waits', async () => (await waiting('advisory')) > 0);
+        const started = crowd(() => api.ask('agent', 'POST', '/v1/flows/pay/runs', {}));
+        await until('those who sign wait too', async () => (await waiting('advisory')) > 20);
+        assert.equal((await api.ask('auditor', 'GET', '/v1/approvals?limit=1')).status, 200);
+        assert.deepEqual(away(await changed), [503, 'AUDIT_UNAVAILABLE', '2']);
+        for (const answer of await Promise.all(started)) assert.equal(answer.status, 201, answer.text);
+      });
+      assert.deepEqual(await list(), before);
+    });
+
+  it('are told, as all else is, while one who gives records their index stands still: only who reads the record waits', async () => {
+    const read = () => api.ask('auditor', 'GET', '/v1/audit?limit=1');
+    await whileSomebodyStandsStill('select size from audit_head for update', async () => {
+      assert.equal((await api.ask('agent', 'POST', '/v1/flows/pay/runs', {})).status, 201);
+      const reads = crowd(read);
+      await until('they wait', async () => (await waiting('tuple')) > 0);
+      assert.equal((await list()).length > 0, true);
+      for (const answer of await Promise.all(reads))
+        assert.deepEqual(away(answer), [503, 'AUDIT_UNAVAILABLE', '2'], answer.text);
+    });
+    assert.equal((await read()).status, 200);
+  });
 
   it('lose no decision that is being kept while its key is retired without a window', async () => {
     const approval = await park();

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { newId } from '../../src/model/ids.js';
@@ -55,6 +56,90 @@ test('a database that a newer version has migrated is refused', async () => {
   await withDatabase(async ({ url, asSuperuser: run }) => {
     await run(`insert into schema_migration (name, hash) values ('0999_later.sql', 'x')`);
     await assert.rejects(migrate(url), /`0999_later.sql`, which this version does not know/);
+  });
+});
+
+const reads = {
+  name: '0026_reads.sql',
+  hash: '43e4f466ce4b7dd0f734aeb27112044e9c5b0400d1600e10996cf3abdcb36bf0',
+};
+const afterReads = migrations.filter((name) => name >= '0026');
+
+test('a database of the version that had 0026 to 0031 in one file is taken as it is', async () => {
+  await withDatabase(async ({ url, asSuperuser: run }) => {
+    const read = async (): Promise<unknown> =>
+      (await run('select name, hash from schema_migration order by name')).rows;
+    const before = await read();
+    await run('delete from schema_migration where name = any($1)', [afterReads]);
+    await run('insert into schema_migration (name, hash) values ($1, $2)', [reads.name, reads.hash]);
+    assert.deepEqual((await migrate(url)).applied, []);
+    assert.deepEqual(await read(), before);
+    assert.deepEqual((await migrate(url)).applied, []);
+  });
+});
+
+test('a database with another file of that name is refused, and left as it is', async () => {
+  await withDatabase(async ({ url, asSuperuser: run }) => {
+    await run('delete from schema_migration where name = any($1)', [afterReads]);
+    await run('insert into schema_migration (name, hash) values ($1, $2)', [reads.name, 'x']);
+    await assert.rejects(
+      migrate(url),
+      /`0026_reads.sql`, which this version does not know: start the version that applied it, or a later one/,
+    );
+    assert.equal((await run('select 1 from schema_migration where name = $1', [reads.name])).rowCount, 1);
+  });
+});
+
+/** As migrations until that one have left it, with an approval that names these roles. */
+async function withEarlier(
+  last: string,
+  roles: readonly string[],
+  use: (url: string, run: (text: string) => Promise<{ rows: unknown[] }>) => Promise<void>,
+): Promise<void> {
+  const { url, drop } = await makeEmptyDatabase();
+  const run = (text: string, values?: readonly unknown[]) => asSuperuser(url, text, values);
+  try {
+    await run('create table schema_migration (name text primary key, hash text, applied_at timestamptz)');
+    for (const name of migrations.filter((one) => one <= last)) {
+      const text = readFileSync(new URL(`../../src/db/migrations/${name}`, import.meta.url), 'utf8');
+      await run(text);
+      const hash = createHash('sha256').update(text).digest('hex');
+      await run('insert into schema_migration (name, hash) values ($1, $2)', [name, hash]);
+    }
+    await run('alter table approval disable trigger all');
+    for (const [at, role] of roles.entries())
+      await run(
+        `insert into approval (id, run, action, flow, environment, transition, status, roles, requested_by, requested_at, digest, doc, updated_at)
+         values ($1, 'run_1', 'act_1', 'pay', 'dev', 'pay', 'consumed', array['short', $2], 'agent', now(), 'sha256:', '{}', now())`,
+        [`apr_${at}`, role],
+      );
+    await use(url, run);
+  } finally {
+    await drop();
+  }
+}
+/** Nothing of it can be told shorter. */
+const random = (bytes: number): string => randomBytes(bytes / 2).toString('hex');
+
+for (const [last, next] of [
+  ['0025_left_runs.sql', 'go on with the version that it was made with, or give DATABASE_URL an empty one'],
+  ['0026_approval_state.sql', 'give DATABASE_URL an empty one'],
+] as const)
+  test(`a database with a role that has no room in an index is refused before anything of it is changed (${last})`, async () => {
+    const role = random(2_702);
+    await withEarlier(last, [random(2_700), role], async (url, run) => {
+      const read = async () => (await run('select name from schema_migration order by name')).rows;
+      const before = await read();
+      await assert.rejects(migrate(url), {
+        message: `approval \`apr_1\` names the role \`${role.slice(0, 40)}…\` of 2702 bytes, and \`0027_approval_orders.sql\` indexes roles of at most 2700; the database is left as it is: ${next}`,
+      });
+      assert.deepEqual(await read(), before);
+    });
+  });
+
+test('a database whose longest role has just room in the index is migrated', async () => {
+  await withEarlier('0025_left_runs.sql', [random(2_700)], async (url) => {
+    assert.deepEqual((await migrate(url)).applied, afterReads);
   });
 });
 

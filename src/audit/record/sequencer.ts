@@ -1,4 +1,4 @@
-import { withTransaction, type Pool } from '../../db/index.js';
+import { boundLockWaits, withTransaction, type Pool } from '../../db/index.js';
 
 const batch = 5_000;
 
@@ -19,6 +19,7 @@ async function round(pool: Pool): Promise<{ moved: number; size: number }> {
   );
   if (pending[0]?.some !== true) return { moved: 0, size: pending[0]?.size ?? 0 };
   return withTransaction(pool, async (tx) => {
+    await boundLockWaits(tx);
     const { rows } = await tx.query<{ size: number }>('select size from audit_head for update');
     const size = rows[0]?.size ?? 0;
     const { rowCount } = await tx.query(

@@ -8,8 +8,8 @@ import { defaultEnvironment } from '../../model/policy-set.js';
 import type { Plan } from '../../engine/plan.js';
 import type { StartRequest } from '../../client/types.js';
 import { compileSchema } from '../../schema/index.js';
-import { resolveVersion, standingOf, type FlowVersionRow } from '../../store/flows.js';
-import { environmentsOf } from '../../store/publications.js';
+import { resolveVersion } from '../../store/flows.js';
+import { standingIn, standingOf, type FlowStanding, type HeldVersion } from '../../store/publications.js';
 import { getListedRun, type ListedRun } from '../../store/runs.js';
 import { effectId, type Caller } from '../caller.js';
 import { askingOf, whileOurs } from '../effect.js';
@@ -39,6 +39,20 @@ export async function startRun(
   body: StartBody,
   wait: number,
 ): Promise<Started> {
+  for (;;)
+    try {
+      return await startAsThingsStand(caller, name, body, wait);
+    } catch (error) {
+      if (!(error instanceof GoneMeanwhile)) throw error;
+    }
+}
+
+async function startAsThingsStand(
+  caller: Caller,
+  name: string,
+  body: StartBody,
+  wait: number,
+): Promise<Started> {
   const { id, row } = await runOf(caller);
   const asked = { id, name, body, wait };
   const request = begunRequest(caller, asked, row) ?? (await newRequest(caller, asked));
@@ -49,6 +63,9 @@ export async function startRun(
   }
   return send(caller, request, body);
 }
+
+/** As the start is to be kept, its flow takes no new runs any more where it was to begin: nothing is kept. */
+class GoneMeanwhile extends Error {}
 
 interface Asked {
   readonly id: string;
@@ -81,8 +98,6 @@ async function newRequest(caller: Caller, asked: Asked): Promise<StartRequest | 
   const declared = environments.map((one) => one.name);
   const flow = await flowOf(caller, name, body, declared);
   if ('kind' in flow) return flow;
-  const refused = await refuseStart(caller, flow, declared);
-  if (refused !== null) return refused;
   if (!(await caller.deps.engines.isReady(flow.environment))) return notReady(flow.environment);
   const plan = await planOf(caller.deps, flow.planHash);
   const input = checkInput(plan, body.input ?? {});
@@ -96,6 +111,9 @@ async function newRequest(caller: Caller, asked: Asked): Promise<StartRequest | 
     environment: flow.environment,
     mode: body.mode ?? 'live',
     input: input.value,
+    mayBegin: async (tx) => {
+      if (refuseGone(flow, await standingIn(tx, flow.name)) !== null) throw new GoneMeanwhile();
+    },
   };
 }
 
@@ -104,19 +122,38 @@ async function newRequest(caller: Caller, asked: Asked): Promise<StartRequest | 
  * one that holds it, or in `dev`. Of what is held nowhere the newest of all, so that it is said why it takes no runs.
  */
 async function flowOf(
-  { deps: { pool } }: Caller,
+  caller: Caller,
   name: string,
   { version, environment }: StartBody,
   declared: readonly string[],
-): Promise<FlowVersionRow | Refusal> {
-  let place = environment;
-  if (version === undefined && environment === undefined) {
-    const held = (await environmentsOf(pool, name)).filter((one) => declared.includes(one));
-    place = held.length === 1 ? held[0] : held.find((one) => one === defaultEnvironment);
-    if (place === undefined && held.length > 1) return inSeveral(name, held);
-  }
-  const flow = await resolveVersion(pool, name, { version, environment: place });
-  return flow ?? unknownFlow(name, { version, environment }, declared);
+): Promise<HeldVersion | Refusal> {
+  const { pool } = caller.deps;
+  const resolve = () => resolveVersion(pool, name, { version, environment });
+  // A version never changes: it is looked up before what may make it an older one.
+  const asked = version === undefined ? null : await resolve();
+  const standing = await standingOf(pool, name);
+  const newest = version === undefined ? newestOf(standing, name, environment, declared) : null;
+  if (newest !== null && 'kind' in newest) return newest;
+  const flow = asked ?? newest ?? (await resolve());
+  if (flow === null) return unknownFlow(name, { version, environment }, declared);
+  return refuseStart(caller, flow, standing, declared) ?? flow;
+}
+
+/** Null: it is held nowhere where it could start. */
+function newestOf(
+  { held }: FlowStanding,
+  name: string,
+  environment: string | undefined,
+  declared: readonly string[],
+): HeldVersion | Refusal | null {
+  if (environment !== undefined) return held.find((one) => one.environment === environment) ?? null;
+  const places = held.filter((one) => declared.includes(one.environment));
+  const only = places.length === 1 ? places[0] : places.find((one) => one.environment === defaultEnvironment);
+  if (only !== undefined || places.length === 0) return only ?? null;
+  return inSeveral(
+    name,
+    places.map((one) => one.environment),
+  );
 }
 
 function inSeveral(name: string, held: readonly string[]): Refusal {
@@ -154,30 +191,38 @@ async function startAndSubmit(
 }
 
 /** New runs are of the newest version of their environment, and of no flow that was withdrawn or given up there. */
-async function refuseStart(
+function refuseStart(
   caller: Caller,
-  { name, version, environment }: FlowVersionRow,
+  flow: HeldVersion,
+  standing: FlowStanding,
   declared: readonly string[],
-): Promise<Refusal | null> {
-  const { withdrawn, held, newest } = await standingOf(caller.deps.pool, { name, environment });
-  if (withdrawn !== null)
-    return refusal(
-      'FLOW_WITHDRAWN',
-      `\`${name}\` was withdrawn at ${withdrawn.at}: it takes no new runs until it is published again`,
-    );
-  if (!declared.includes(environment))
+): Refusal | null {
+  const { name, version, environment } = flow;
+  if (standing.withdrawn === null && !declared.includes(environment))
     return refusal('NOT_FOUND', `the policies declare no environment \`${environment}\` any more`);
-  if (!held)
-    return refusal(
-      'FLOW_WITHDRAWN',
-      `no file and no publication holds \`${name}\` in environment \`${environment}\` any more: it takes no new runs there`,
-    );
-  if (newest === null || newest.version === version) return null;
+  const gone = refuseGone(flow, standing);
+  if (gone !== null) return gone;
+  const newest = standing.held.find((one) => one.environment === environment);
+  if (newest === undefined || newest.version === version) return null;
   if (caller.principal.permissions.includes('flow.publish')) return null;
   return refusal(
     'VERSION_SUPERSEDED',
     `version ${version} of \`${name}\` is not the newest in environment \`${environment}\`: name the environment and no \`version\`, or start version ${newest.version}`,
     { newest: newest.version, environment, permission: 'flow.publish' },
+  );
+}
+
+/** Withdrawn, or given up where it would run. */
+function refuseGone({ name, environment }: HeldVersion, { withdrawn, held }: FlowStanding): Refusal | null {
+  if (withdrawn !== null)
+    return refusal(
+      'FLOW_WITHDRAWN',
+      `\`${name}\` was withdrawn at ${withdrawn.at}: it takes no new runs until it is published again`,
+    );
+  if (held.some((one) => one.environment === environment)) return null;
+  return refusal(
+    'FLOW_WITHDRAWN',
+    `no file and no publication holds \`${name}\` in environment \`${environment}\` any more: it takes no new runs there`,
   );
 }
 
