@@ -22,6 +22,11 @@ for (const file of process.argv.slice(2))
   for (const events of executionsIn(JSON.parse(readFileSync(file, 'utf8')))) {
     const history = historyFromJSON({ events });
     const run = history.events[0].workflowExecutionStartedEventAttributes.workflowId;
+    // The SDK would wait for it.
+    if (!history.events.some((event) => event.workflowTaskScheduledEventAttributes)) {
+      say(`${run}: it has not begun, so there is nothing to replay`);
+      continue;
+    }
     const problem = await Worker.runReplayHistory(options, history, run).then(
       () => null,
       (error) => error.message,

@@ -36,8 +36,12 @@ interface Watch {
 /** Between two looks, and how long the service may hold one of them. */
 const againMs = 250;
 const heldSeconds = 5;
-/** Beyond what it may hold it, how long a look may take: so that one without an answer leaves time for another. */
-const answeringMs = 4_000;
+/**
+ * Beyond what the service may hold it, how long the first look may take, so that one without an answer leaves time for another;
+ * and every further one, since the service may be slow.
+ */
+const firstMs = 4_000;
+const laterMs = 10_000;
 
 export async function decide(
   decision: 'approve' | 'deny',
@@ -91,6 +95,7 @@ async function followed(
 
 /** A refusal stands; anything else may pass: a service that does not answer is asked again for the rest of the time. */
 function patient(api: Api, until: number): Look {
+  let answeringMs = firstMs;
   return async <A>(path: string | ((leftMs: number) => string)): Promise<Told<A>> => {
     for (;;) {
       try {
@@ -101,6 +106,7 @@ function patient(api: Api, until: number): Look {
         const mayPass = error instanceof CliError && error.mayPass;
         if (!mayPass || Date.now() >= until) throw error;
       }
+      answeringMs = laterMs;
       await delay(againMs);
     }
   };
@@ -155,6 +161,11 @@ async function effect({ get, know, until, say }: Watch, approval: Told<ApprovalJ
   for (;;) {
     const path = `/v1/actions/${encodeURIComponent(id)}`;
     const action = await get<ActionJson>((leftMs) => `${path}?wait=${Math.ceil(leftMs / 1_000)}`);
+    know({
+      json: { approval, action },
+      lines: [headline(action), standingLine(action)],
+      exitCode: exitOf(action),
+    });
     const run = object((await get<RunBodyJson>(`/v1/runs/${encodeURIComponent(text(action.run))}`)).run);
     const now: Known = {
       json: { approval, action, run },
@@ -170,7 +181,7 @@ async function effect({ get, know, until, say }: Watch, approval: Told<ApprovalJ
   }
 }
 
-function headline(action: ToldAction, run: ToldRun): string {
+function headline(action: ToldAction, run: ToldRun = {}): string {
   const status = text(action.status);
   if (status === 'executed') return 'approved and executed';
   if (status === 'unknown') return 'approved, and nobody knows what came of it';
@@ -189,12 +200,16 @@ function actionLines(action: ToldAction, run: ToldRun): string[] {
   const id = text(action.id);
   const problem = object(run.problem);
   return [
-    `action ${id} of ${text(action.transition)}: ${standing(action, run)}`,
+    standingLine(action, run),
     `run ${text(run.id)} is ${text(run.status)} in state ${text(run.state)}${
       run.problem === undefined ? '' : `: ${text(problem.code)}: ${text(problem.message)}`
     }${problem.next === undefined ? '' : `; ${text(problem.next)}`}`,
     ...(isSettled(action) || run.status === 'stuck' ? [] : [lookAt('action', id)]),
   ];
+}
+
+function standingLine(action: ToldAction, run: ToldRun = {}): string {
+  return `action ${text(action.id)} of ${text(action.transition)}: ${standing(action, run)}`;
 }
 
 function lookAt(what: 'action' | 'decision', id: string): string {

@@ -1,6 +1,12 @@
 import type { Json } from '../model/json.js';
 import { onOneConnection, together, type Pool, type Queryable, type Tx } from '../db/index.js';
-import { getWithdrawal, type FlowVersionRow, type NewFlowVersion, type Withdrawal } from './flows.js';
+import {
+  getWithdrawal,
+  resolveVersion,
+  type FlowVersionRow,
+  type NewFlowVersion,
+  type Withdrawal,
+} from './flows.js';
 import { findable } from './text.js';
 
 // Flows that somebody published by the API: what holds one in an environment beside, or without, a file of the folder.
@@ -111,12 +117,22 @@ export interface FlowStanding {
   readonly held: readonly HeldVersion[];
 }
 
-/** What says where it takes new runs, and of which version. Where it is held is read as of one instant. */
-export function standingOf(pool: Pool, name: string): Promise<FlowStanding> {
-  return onOneConnection(pool, (q) => standingIn(q, name));
+/**
+ * What says where it takes new runs, and of which version; `asked`: the version that a start names, or the newest of its environment.
+ * That is read first, so what was new meanwhile is told as superseded, or as held by nobody, to no one.
+ */
+export function standingOf(
+  pool: Pool,
+  name: string,
+  by: Parameters<typeof resolveVersion>[2],
+): Promise<FlowStanding & { readonly asked: FlowVersionRow | null }> {
+  return onOneConnection(pool, async (q) => {
+    const [asked, standing] = await together([resolveVersion(q, name, by), standingIn(q, name)]);
+    return { ...standing, asked };
+  });
 }
 
-/** The same, in a transaction. */
+/** Where it is held is read as of one instant. */
 export async function standingIn(q: Tx, name: string): Promise<FlowStanding> {
   const [withdrawn, held] = await together([getWithdrawal(q, name), heldVersions(q, name)]);
   return { withdrawn, held };

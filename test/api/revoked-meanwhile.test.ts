@@ -311,6 +311,21 @@ describe('a key that is revoked while its request is under way', () => {
       assert.match(text, /it is not certain whether this was done/);
     });
 
+    it('is told plainly on a repeat of what was refused and kept', async () => {
+      const { key } = await keyOf([], ['run.read']);
+      const agentKey = { 'idempotency-key': 'refused' };
+      for (const [as, path, expected] of [
+        [key, starting, 403],
+        [key, '/v1/signing-keys', 403],
+        ['agent', '/v1/runs/run_00000000000000000000000000000000/transitions/go', 404],
+      ] as const)
+        for (const _ of ['first', 'repeat']) {
+          const { status, text } = await api.ask(as, 'POST', path, {}, agentKey);
+          assert.equal(status, expected, text);
+          assert.doesNotMatch(text, /certain/);
+        }
+    });
+
     it('is told plainly of what was refused, whether the permission is gone or the key', async () => {
       for (const [left, expected] of [
         [['run.read'], 403],

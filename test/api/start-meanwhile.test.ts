@@ -47,7 +47,11 @@ describe('a start, while others change its flow', () => {
     api.ask(as, 'POST', `/v1/flows/${name}/runs`, body);
 
   /** Something is changed before each reading of the store that the start makes. */
-  const whileItReads = async (change: (turn: number) => Promise<void>, as: string): Promise<Answer> => {
+  const whileItReads = async (
+    change: (turn: number) => Promise<void>,
+    as: string,
+    body: object = {},
+  ): Promise<Answer> => {
     let turn = 0;
     let isChanging = false;
     beforeReading = async () => {
@@ -58,7 +62,7 @@ describe('a start, while others change its flow', () => {
       isChanging = false;
     };
     try {
-      return await start(as);
+      return await start(as, body);
     } finally {
       beforeReading = () => Promise.resolve();
       assert.ok(turn > 2);
@@ -80,6 +84,30 @@ describe('a start, while others change its flow', () => {
       assert.equal(started.status, 201, started.text);
       assert.equal(started.body.run.flowVersion, chosenOf);
     });
+
+  it('is told no false reason where its flow is published for the first time, or its version, as it is looked for', async () => {
+    for (let at = 1; at < 12; at += 1)
+      for (const [body, before] of [
+        [{}, 0],
+        [{ version: 1 }, 0],
+        [{ version: 2 }, 1],
+      ] as const) {
+        name = `changing_${(names += 1)}`;
+        if (before === 1) await publish(1);
+        let turns = 0;
+        const started = await whileItReads(
+          async (turn) => {
+            turns = turn;
+            if (turn === at) await publish(before + 1);
+          },
+          'agent',
+          body,
+        );
+        assert.ok(turns > 2);
+        const told = started.status === 201 ? 201 : started.body.code;
+        assert.ok([201, 'NOT_FOUND'].includes(told), `${at} ${JSON.stringify(body)}: ${started.text}`);
+      }
+  });
 
   it('of no certain place begins where its file has it, when that changes meanwhile', async () => {
     const moveTo = (environment: string) => api.load({ [path()]: text(1, environment) });

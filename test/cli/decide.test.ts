@@ -223,6 +223,8 @@ describe('npx countersign approve', () => {
     /** Requests after the decision that get no answer. */
     let lost = 0;
     let hangs = false;
+    /** Of these addresses alone. */
+    let lostPath = /^/;
     let decided = false;
     /** For how many seconds the service was asked to hold its looks at the action. */
     const waits: number[] = [];
@@ -230,7 +232,7 @@ describe('npx countersign approve', () => {
       between = createServer((request, response) => {
         const wait = /^\/v1\/actions\/.*\?wait=(\d+)$/.exec(request.url ?? '')?.[1];
         if (wait !== undefined) waits.push(Number(wait));
-        if (decided && lost > 0) {
+        if (decided && lost > 0 && lostPath.test(request.url ?? '')) {
           lost -= 1;
           return hangs ? undefined : response.destroy();
         }
@@ -266,6 +268,18 @@ describe('npx countersign approve', () => {
         assert.match(ran.out, /cannot be read now/);
       },
     );
+
+    it('says that the action has failed, with exit code 1, where only its run is not read', async () => {
+      lostPath = /^\/v1\/runs\//;
+      const ran = await away(Infinity, 'approve', (await park('fail')).approval, '--wait', '2').finally(
+        () => {
+          lostPath = /^/;
+        },
+      );
+      assert.equal(ran.code, 1, ran.out);
+      assert.match(ran.out, /^approved, and then failed\naction act_\w+ of fail: failed: EXECUTOR_FAILED/m);
+      assert.match(ran.out, /cannot be read now/);
+    });
 
     it('asks it to hold each look no longer than for what is left of its time', async () => {
       waits.length = 0;

@@ -111,20 +111,28 @@ describe('a password behind the name of a user is hidden, wherever the list may 
     ['YAML, in a list', 'host: erp\nuser: [ann hunter!]\npassword: abcdefgh'],
     ['libpq, behind an option', "host=erp user='ann -p hunter!' zpass=abcdefgh"],
     ['JSON', '{"login":"ann, hunter!","password":"abcdefgh"}'],
+    ['INI', 'host=erp\nuser=ann hunter2\npassword=abcdefgh'],
   ] as const)
-    holds([[`beside another one, in ${kind}`, secret, ['hunter!', 'abcdefgh'], 'ann']]);
-  for (const name of ['Invoice Reader', 'Accounts Payable', 'Finance Team <team@erp.de>'])
+    holds([
+      [`beside another one, in ${kind}`, secret, [/hunter[!2]/.exec(secret)?.[0] ?? '', 'abcdefgh'], 'ann'],
+    ]);
+  const option = "host=erp user='ann -p hunterx' zpass=abcdefgh";
+  holds([['behind an option of letters alone', option, ['hunterx', 'abcdefgh'], 'ann']]);
+  for (const name of [
+    ...['Invoice Reader', 'Accounts Payable', 'Finance Team <team@erp.de>', 'Finance Team 2'],
+    ...['Smith, Hannah', 'Invoice Reader (EU)', 'Accounts & Payable'],
+  ])
     for (const [kind, secret] of [
       ['JSON', JSON.stringify({ username: name, password: 'Zq7kxLm9' })],
       ['YAML', `login: ${name}\npassword: Zq7kxLm9`],
-      ['ODBC', `Server=erp;UID=${name};Pwd=Zq7kxLm9`],
+      ['ODBC, beside a key that is none', `Server=erp;UID=${name};Pwd=Zq7kxLm9;Key=1`],
     ] as const)
       holds([
         [
           `and a name of several words in ${kind}, ${name}, as a whole only`,
           secret,
           ['Zq7kxLm9', name],
-          `a ${name.split(/[ <>]+/).join(', and a ')}`,
+          `a ${name.split(/[ <>,&()]+/).join(', and a ')}`,
         ],
       ]);
   holds([

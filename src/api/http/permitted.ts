@@ -76,7 +76,7 @@ async function hiddenIn(
 }
 
 /** As it was written here, or is to be; null where it is no JSON. */
-function keptJson(kept: Reply): unknown {
+export function keptJson(kept: Reply): unknown {
   if (kept.kind === 'problem') return kept.extra;
   if (kept.kind !== 'answer' || typeof kept.body !== 'string') return null;
   try {

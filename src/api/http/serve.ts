@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { giveWayBefore } from '../../model/give-way.js';
 import { newId } from '../../model/ids.js';
+import { isObject } from '../../model/json.js';
 import { newTrail, traceIdOf } from '../../service/caller.js';
 import { KeyLost } from '../../service/effect.js';
 import { uncertain } from '../../service/refusal.js';
@@ -11,7 +12,7 @@ import type { ApiDeps } from '../deps.js';
 import { hold, settle, takenOver, type Held } from './idempotency.js';
 import { authenticate } from './identify.js';
 import { problemPage } from '../pages/html.js';
-import { notPermitted, withheld } from './permitted.js';
+import { keptJson, notPermitted, withheld } from './permitted.js';
 import { problem, problemBody, problemOf, statusOf, type Problem } from '../contract/problem.js';
 import { jsonText } from './json-writing.js';
 import { clientGone, hasGone, recordCall, recordFacts, recordGone } from './record.js';
@@ -146,11 +147,15 @@ function openly(call: Call, { idempotent }: Route, told: Reply, reply: Reply): R
   return { ...told, detail: endOf(call, told.detail, idempotent, isRefused ? 'repeat' : 'regain') };
 }
 
-/** A refusal of which nothing is done: where a run stands that it names, the start is. */
+/** A refusal of which nothing is done, also one that was kept: where a run stands that it names, the start is. */
 function isCertainlyNot(reply: Reply): boolean {
-  if (reply.kind !== 'problem' || statusOf(reply) >= 500 || reply.extra['run'] !== undefined) return false;
+  if (reply.kind === 'stream') return false;
+  const status = reply.kind === 'problem' ? statusOf(reply) : reply.status;
+  if (status < 400 || status >= 500) return false;
+  const told = reply.kind === 'problem' ? { ...reply.extra, code: reply.code } : keptJson(reply);
+  if (!isObject(told) || told['run'] !== undefined) return false;
   // Another attempt may do it; the run may have become stuck in the middle of it.
-  return reply.code !== 'IDEMPOTENCY_IN_PROGRESS' && reply.code !== 'RUN_STUCK';
+  return told['code'] !== 'IDEMPOTENCY_IN_PROGRESS' && told['code'] !== 'RUN_STUCK';
 }
 
 const json = 'application/json; charset=utf-8';

@@ -6,13 +6,13 @@ import type { Steps } from './find.js';
 import { isJson, leavesOf, type Leaf } from './json-leaves.js';
 import { itemsOf, quotedIn, unescapedOf, unquotedOf } from './quoted.js';
 import {
+  hasPassword,
   isPlace,
   isPublicAddress,
   isSecretName,
   isSetting,
   isToken,
   isUser,
-  saysNoPassword,
   toldIn,
   userSecrets,
 } from './setting-names.js';
@@ -189,32 +189,36 @@ function* settingsIn(text: string): Steps<string[] | null> {
   // Most ways to read it find the same.
   const all = [...new Map(found.flat().map((one) => [JSON.stringify(one), one])).values()];
   const isTold = toldIn(all);
-  const mayBeUser = saysNoPassword(all);
+  const isBeside = hasPassword(all);
   // What has no name is one word.
   const hidden = all.filter((one) => one.name !== '' && !isTold(one));
   return [
-    ...(yield* ofEach(all, (one) => (isTold(one) ? toldParts(one) : namedParts(one, mayBeUser)))),
-    ...(yield* ofEach(hidden, (one) => innerParts(one, mayBeUser))),
+    ...(yield* ofEach(all, (one) => (isTold(one) ? toldParts(one) : namedParts(one, isBeside)))),
+    ...(yield* ofEach(hidden, (one) => innerParts(one, isBeside))),
   ];
 }
 
 /** Of a value that is JSON, a list or several words: under a name that nobody knows, a target may tell one of them. */
-function* innerParts({ name, value }: Leaf, mayBeUser: boolean): Steps<string[]> {
+function* innerParts({ name, value }: Leaf, isBeside: boolean): Steps<string[]> {
   for (const one of unquotedOf(value)) {
     const leaves = yield* credentialsIn(one.trim());
     if (leaves !== null) return leaves;
   }
   const bare = withoutLabels(value);
   const words = [...bare.split(/[\s,]+/), ...bare.split(/[\s,;|()[\]{}]+/), ...(yield* quotedIn(bare))];
-  const isTold = !mayBeUser && isFullName(name, value);
+  const isTold = isBeside && isFullName(name, value);
   const looked = isTold ? words.filter(isToken) : [...new Set([...words, ...words.flatMap(tokensIn)])];
   return yield* ofEach(looked, valuesOf);
 }
 
-/** Of a user, whose name may be several words, and a mail address. */
+/** Of a user: words of letters, short numbers and mail addresses. */
 function isFullName(name: string, value: string): boolean {
-  return isUser(name) && /^["'{]?\p{L}[\p{L}.'’ -]*(<[^<>@\s]+@[\w.-]+>)?["'}]?$/u.test(value);
+  const words = value.replace(/^["'{]|["'}]$/g, '').split(/[\s,&()\\]+/);
+  return isUser(name) && words.every((word) => word === '' || wordOfName.test(word));
 }
+
+const wordOfName =
+  /^(\p{L}[\p{L}.'’-]*|\p{N}{1,4}|<?[\p{L}\p{N}._+-]+@[\p{L}\p{N}-]+(\.[\p{L}\p{N}-]+)+>?)$/u;
 
 /** Of `X:Y:Z`, `X/Y`, `a=X&b=Y` and `${NAME:-X}`. What is no token may be a part of a path or of a name. */
 function tokensIn(word: string): string[] {
@@ -225,17 +229,17 @@ function toldParts({ name, value }: Leaf): string[] {
   return addressSecrets(value, isPublicAddress(name));
 }
 
-/** `mayBeUser`: no password stands beside it; `inner`: what the value says that is a credential of its own. */
+/** `isBeside`: a password stands in the same list; `inner`: what the value says that is a credential of its own. */
 function* namedParts(
   { name, value }: Leaf,
-  mayBeUser: boolean,
+  isBeside: boolean,
   inner: readonly string[] | null = null,
 ): Steps<string[]> {
   const bare = withoutLabels(value);
   const lines = bare.split(bare === value ? /\r?\n/ : /\s+/);
   // Their values may be several words, of which a target names one.
   const split = isSecretName(name) || isUser(name) ? bare.split(/[\s,]+/) : [];
-  const words = !mayBeUser && isFullName(name, value) ? split.filter(isToken) : split;
+  const words = isBeside && isFullName(name, value) ? split.filter(isToken) : split;
   const isList = value.includes('=') || /auth/i.test(name);
   return [
     ...(yield* ofEach([...new Set([value, ...lines, ...words])], valuesOf)),
@@ -251,9 +255,9 @@ function* credentialsIn(text: string): Steps<string[] | null> {
 
 function* leavesParts(leaves: readonly Leaf[]): Steps<string[]> {
   const isTold = toldIn(leaves);
-  const mayBeUser = saysNoPassword(leaves);
+  const isBeside = hasPassword(leaves);
   return yield* ofEach(leaves, function* (leaf) {
     const inner = (yield* credentialsIn(leaf.value.trim())) ?? (yield* settingsIn(leaf.value));
-    return isTold(leaf) ? toldParts(leaf) : yield* namedParts(leaf, mayBeUser, inner);
+    return isTold(leaf) ? toldParts(leaf) : yield* namedParts(leaf, isBeside, inner);
   });
 }

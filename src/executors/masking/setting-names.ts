@@ -93,10 +93,14 @@ export function toldIn(list: readonly Leaf[]): (leaf: Leaf) => boolean {
 /** With nothing else that a password may stand behind. */
 const oneUser = /^["'{]?[\p{L}\p{N}._@+\\-]*["'}]?$/u;
 
-/** A password in it is too short for one, or nothing else in it is long enough: then a user may be the secret. */
-export function saysNoPassword(list: readonly Leaf[]): boolean {
-  const secrets = list.filter(({ name }) => !isSetting(name));
-  return secrets.some(isShortPassword) || !secrets.some(({ value }) => bare(value).length >= minLength);
+/** A password in it is too short for one, or nothing else in it is long enough. */
+function saysNoPassword(list: readonly Leaf[]): boolean {
+  return !hasPassword(list) || list.some((one) => !isSetting(one.name) && isShortPassword(one));
+}
+
+/** What may be one, and is long enough for it. */
+export function hasPassword(list: readonly Leaf[]): boolean {
+  return list.some(({ name, value }) => !isSetting(name) && bare(value).length >= minLength);
 }
 
 /** An empty variable's line has no name: it may be base64. */

@@ -8,7 +8,6 @@ import { defaultEnvironment } from '../../model/policy-set.js';
 import type { Plan } from '../../engine/plan.js';
 import type { StartRequest } from '../../client/types.js';
 import { compileSchema } from '../../schema/index.js';
-import { resolveVersion } from '../../store/flows.js';
 import { standingIn, standingOf, type FlowStanding, type HeldVersion } from '../../store/publications.js';
 import { getListedRun, type ListedRun } from '../../store/runs.js';
 import { effectId, type Caller } from '../caller.js';
@@ -128,13 +127,10 @@ async function flowOf(
   declared: readonly string[],
 ): Promise<HeldVersion | Refusal> {
   const { pool } = caller.deps;
-  const resolve = () => resolveVersion(pool, name, { version, environment });
-  // A version never changes: it is looked up before what may make it an older one.
-  const asked = version === undefined ? null : await resolve();
-  const standing = await standingOf(pool, name);
+  const { asked, ...standing } = await standingOf(pool, name, { version, environment });
   const newest = version === undefined ? newestOf(standing, name, environment, declared) : null;
   if (newest !== null && 'kind' in newest) return newest;
-  const flow = asked ?? newest ?? (await resolve());
+  const flow = newest ?? asked;
   if (flow === null) return unknownFlow(name, { version, environment }, declared);
   return refuseStart(caller, flow, standing, declared) ?? flow;
 }
