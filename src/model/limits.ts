@@ -18,8 +18,10 @@ export const mostStateConditions = 1_000;
 export const mostMapped = 1_000;
 /** Roles that one gate, executor, escalation or queue names. */
 export const mostRoles = 100;
-/** Characters of a name that policies or callers choose: some stand in the store's indexes, which take no more than 2,700 bytes. */
+/** Characters of a name that policies or callers choose: some stand in the store's indexes. */
 export const longestName = 200;
+/** Bytes of a role of an approval, also in a flow that was published when a name had no longest: an index takes no more. */
+export const longestRoleBytes = 2_700;
 /** People whom the roles of one quorum ask for together. */
 export const mostSlots = 100;
 /** Executors that stand in for one that has failed: each is a call of its own. */

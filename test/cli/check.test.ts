@@ -145,7 +145,7 @@ describe('countersign check', () => {
       'flows/fine.yaml':
         'workflows: { fine: { owner: x, initialState: a, states: { a: { terminal: true } } } }\n',
       'notifications.yaml':
-        'channels: { h: { kind: webhook, url: "https://h.example", signing: ed25519 } }\nroutes: [{ flow: b, to: [h] }]\n',
+        'channels: { h: { kind: webhook, url: "https://h.example", signing: ed25519 } }\nroutes: [{ flow: b, role: desk, to: [h] }]\n',
     };
     const wrongTool = 'tools: [{ name: pay, executor: { kind: noopp } }, { tier: reversible }]\n';
     for (const [wrong, text, left] of [
@@ -180,6 +180,35 @@ describe('countersign check', () => {
       }
       const fine = await checkBeside(policies, [join(policies, 'flows/fine.yaml')]);
       assert.equal(fine.code, wrong === 'roles.yaml' ? 1 : 0, fine.out);
+    }
+  });
+
+  it('calls routes valid while only a case or a flow is wrong, as neither makes an error of them', async () => {
+    const files = {
+      'flows/a.yaml':
+        'workflows: { a: { owner: invoices, initialState: a, states: { a: { terminal: true } } } }\n',
+      'notifications.yaml':
+        'channels: { h: { kind: webhook, url: "https://h.example", signing: ed25519 } }\nroutes: [{ flow: invoices, to: [h] }]\nacknowledge: [{ code: UNKNOWN_FLOW, reason: it is published by its team }]\n',
+    };
+    for (const wrong of ['tests/a.test.yaml', 'flows/b.yaml']) {
+      const policies = mkdtempSync(join(root, 'routes-'));
+      for (const [path, content] of Object.entries({ ...files, [wrong]: 'workflows: { b: {} }\n' })) {
+        mkdirSync(dirname(join(policies, path)), { recursive: true });
+        writeFileSync(join(policies, path), content);
+      }
+      const routes = join(policies, 'notifications.yaml');
+      const told = await checkBeside(policies, [routes]);
+      assert.equal(told.code, 0, told.out);
+      assert.doesNotMatch(told.out, /ACKNOWLEDGED_NOTHING/);
+      // Only what declares names leaves one open.
+      writeFileSync(routes, files['notifications.yaml'].replace('flow: invoices', 'role: invoices'));
+      const isOpen = wrong === 'flows/b.yaml';
+      const { code, out } = await checkBeside(policies, [routes]);
+      assert.deepEqual(
+        [code, out.includes('ROUTE_UNKNOWN'), out.includes('not checked')],
+        [1, !isOpen, isOpen],
+        out,
+      );
     }
   });
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { checkFlowText, loadFolder, type Catalog, type Finding } from '../../src/policy/index.js';
-import { longestName } from '../../src/model/limits.js';
+import { longestName, longestRoleBytes } from '../../src/model/limits.js';
 import { longestPrincipalId } from '../../src/model/principal.js';
 import { compilePublished } from '../../src/policy/folder/published.js';
 import { shipped } from './documents.js';
@@ -60,6 +60,8 @@ const inFlows: Readonly<Record<string, (name: string) => string>> = {
     flow(`gate: { roles: [${q(name)}], quorum: { perRole: { ${q(name)}: 1 } }, timeout: { after: 1h } }`),
   'a role of an escalation': (name) =>
     flow(`gate: { roles: [x], timeout: { after: 1h, action: escalate, to: [${q(name)}] } }`),
+  "a role of a person's step": (name) => flow(`executor: { kind: human, roles: [${q(name)}] }`),
+  "a role of a charter's gate": (name) => flow(`gate: { approver_role: ${q(name)}, timeout: { after: 1h } }`),
   'a queue': (name) => flow(`executor: { kind: human, queue: ${q(name)} }`),
   'a value of the context': (name) => flow(`output: { ${q(name)}: 1 }`, `initialContext: { ${q(name)}: 0 }`),
   'an argument': (name) =>
@@ -67,6 +69,14 @@ const inFlows: Readonly<Record<string, (name: string) => string>> = {
 };
 /** Keys of data: their spaces are the author's affair. */
 const dataKeys = ['an argument'];
+/** They stand in an index of the store. */
+const ofApprovals = [
+  'a role of a gate',
+  'a role of a share of a quorum',
+  'a role of an escalation',
+  "a role of a person's step",
+  "a role of a charter's gate",
+];
 
 let catalog: Catalog;
 before(async () => {
@@ -104,6 +114,18 @@ for (const [place, document] of Object.entries(inFlows))
       }
       // A text that is new is held to it all the same.
       if (!dataKeys.includes(place)) assert.notDeepEqual(errorsOf(document('x'.repeat(longestName + 1))), []);
+    });
+    test('goes on there with as many bytes as the index of roles takes, and more where it is no role of an approval', () => {
+      const longest = 'ü'.repeat(longestRoleBytes / 2);
+      for (const name of [longest, `${longest}x`]) {
+        const published = compilePublished(document(name), catalog);
+        const told = JSON.stringify(published);
+        if (/128 characters/.test(told)) continue;
+        const fits = name === longest || !ofApprovals.includes(place);
+        assert.equal(published.status, fits ? 'valid' : 'invalid', told);
+        if (!fits)
+          assert.match(told, /is longer than 2700 bytes, which are the most for a role of an approval/);
+      }
     });
     const refused = { ...odd, ...(dataKeys.includes(place) ? {} : oddSpaces) };
     for (const [why, name] of Object.entries(refused))

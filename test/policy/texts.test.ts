@@ -274,6 +274,23 @@ describe('a credential that is written as it is does not load, and no message re
       }
   });
 
+  test('but a credential beside it is told too', async () => {
+    for (const text of [
+      `Bearer ${secret} {$.arguments.t}`,
+      `{$.arguments.t} ${secret}`,
+      `$t-$.context.${secret}`,
+    ])
+      for (const name of ['X-Session', 'Authorization']) {
+        const errors = await tool(`${ofBank}\nheaders: { ${name}: "${text}" }`);
+        assert.deepEqual(
+          new Set(errors.map((one) => one.split(' ')[0])),
+          new Set(['PATH_INVALID', 'SECRET_REFERENCE']),
+          text,
+        );
+        assert.ok(!errors.join().includes(secret), errors.join());
+      }
+  });
+
   test('by how it begins, whatever its name, and behind a scheme, however it is made', async () => {
     refused(await connection(`${rest}\nheaders: { X-Auth: ${secret} }`), '/connections/one/headers/X-Auth');
     refused(await connection(`${cli}\nargs: ["--key=${secret}"]`), '/connections/one/args/0');

@@ -2,7 +2,7 @@ import { headerName, reservedHeaders, writingOf } from '../../model/http.js';
 import { isObject, type Json, type JsonObject } from '../../model/json.js';
 import { breakTrouble, lineTrouble } from '../../model/text.js';
 import { error, newError, warn, type Compiling, type Path } from '../../policy/compile/context.js';
-import { writtenCredential } from '../../policy/check/credentials.js';
+import { isCredential, writtenCredential } from '../../policy/check/credentials.js';
 import { holeTrouble } from '../../policy/check/holes.js';
 import { refuseSentRewritten, warnRewritten } from '../../policy/check/rewritten-values.js';
 import { compileTemplate, compileText, compileTexts } from '../../policy/compile/values.js';
@@ -113,8 +113,9 @@ function checkHeaders(to: Compiling, shape: RestShape, path: Path): void {
         'key',
       );
     else if (trouble !== null) newError(to, 'WRONG_VALUE', at, `\`${name}\` ${trouble}`);
-    // What was to be filled in is told as that.
-    else if (!text.startsWith('$.') && holeTrouble(text, 'path') === null) checkWritten(to, name, text, at);
+    // What was to be filled in is told as that, beside what certainly is a credential.
+    else if (!text.startsWith('$.') && (holeTrouble(text, 'path') === null || isCredential(text)))
+      checkWritten(to, name, text, at);
   }
 }
 

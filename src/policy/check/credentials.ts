@@ -41,7 +41,7 @@ const placeholder = /\$|^%(?:\w|\w+%|\(\w+\)\w)$|^[<{]/;
 /** Of this text, under the name of a header, a variable or an option; null: it has none. */
 export function writtenCredential(name: string | null, text: string, isHeader = false): Written {
   if (text.trim() === '' || referencePattern.test(text)) return 'none';
-  if (known.test(text) || passwordIn(text)) return 'credential';
+  if (isCredential(text)) return 'credential';
   if (name !== null && credentialName.test(name)) {
     if (meantAsReference.test(text) || (isHeader && meantInHeader.test(text))) return 'no reference';
     if (accessKey.test(text) || (isHeader && onlyCredential.test(name)) || followsScheme(name, text))
@@ -49,6 +49,11 @@ export function writtenCredential(name: string | null, text: string, isHeader = 
     if (looksLikeOne(text)) return 'perhaps';
   }
   return hasNamedOne(text) || hasQueriedOne(text) ? 'perhaps' : 'none';
+}
+
+/** Whatever its name: it begins as those of a known service do, or is a password in an address. */
+export function isCredential(text: string): boolean {
+  return known.test(text) || passwordIn(text);
 }
 
 function hasNamedOne(text: string): boolean {

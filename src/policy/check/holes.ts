@@ -1,6 +1,7 @@
 import { isObject, type Json } from '../../model/json.js';
 import { truncate } from '../../model/text.js';
 import { error, type Compiling, type Path } from '../compile/context.js';
+import { isCredential } from './credentials.js';
 
 // A hole (`{$.arguments.name}`) is filled in a `summary`, a `consequence` and the `path` of a rest call, and nowhere else. A
 // path is read where it is a whole value of a template. Anything else would be sent, shown or compared as it is written.
@@ -11,14 +12,16 @@ const pathIn = /\$\.[\w.[\]-]*/;
 /** `path`: a text that is a path as a whole is read here. */
 export type Filled = 'path' | 'nothing';
 
-/** What an author meant to be filled and never is; null: nothing in this text. */
+/** What an author meant to be filled and never is, said without a credential; null: nothing in this text. */
 export function holeTrouble(text: string, filled: Filled): string | null {
   const found = hole.exec(text);
   if (found === null) return null;
-  const [path] = pathIn.exec(text.slice(found.index)) ?? ['$.arguments.name'];
+  const isSecret = isCredential(text);
+  const [path] = (isSecret ? null : pathIn.exec(text.slice(found.index))) ?? ['$.arguments.name'];
+  const shown = isSecret ? 'this text' : `\`${truncate(text, 120)}\``;
   const way =
     filled === 'path' ? `a value stands for itself: write \`${path}\` and nothing else` : 'write what it is';
-  return `\`${truncate(text, 120)}\` would be taken as it is written: nothing is filled in here, ${way}`;
+  return `${shown} would be taken as it is written: nothing is filled in here, ${way}`;
 }
 
 /** The same for all texts of a value, names of objects included. */

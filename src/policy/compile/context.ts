@@ -44,7 +44,10 @@ export interface Compiling {
   readonly rewritten?: 'warned' | undefined;
   /** What the environment where the flow lives asks for under effects. */
   readonly floors?: Kit['floors'];
-  /** What would be a warning, had the step no other gate: nobody is told, and whoever acknowledges it does so rightly. */
+  /**
+   * What would be a warning, had the step no other gate, or were no other file wrong: nobody is told, and whoever acknowledges
+   * it does so rightly.
+   */
   readonly answered?: Finding[];
 }
 

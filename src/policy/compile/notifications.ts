@@ -23,12 +23,14 @@ interface Names {
   readonly channels: ReadonlySet<string>;
 }
 
-/** `mayBe`: whether something that was refused may use the name. */
+/** Whether something that was refused may use the name of a `queue` or `role`, or be the `flow`. */
+type MayBe = (what: string, name: string) => boolean;
+
 export function compileNotifications(
   to: Compiling,
   shape: NotificationsShape,
   flows: readonly CompiledFlow[],
-  mayBe: (name: string) => boolean,
+  mayBe: MayBe,
 ): NotificationPolicy {
   const { publicUrl = null, channels = {}, routes = [] } = shape;
   const trouble = publicUrl === null ? null : publicUrlTrouble(publicUrl);
@@ -47,9 +49,9 @@ export function compileNotifications(
       ]);
       for (const [at, name] of one.to.entries())
         known(to, 'UNKNOWN_CHANNEL', 'channel', name, names.channels, [...path, 'to', at]);
-      if (one.flow !== undefined && !names.flows.has(one.flow) && !mayBe(one.flow))
+      if (one.flow !== undefined && !names.flows.has(one.flow))
         warn(
-          to,
+          mayBe('flow', one.flow) ? { ...to, warnings: to.answered ?? [] } : to,
           'UNKNOWN_FLOW',
           [...path, 'flow'],
           `no file declares flow \`${one.flow}\`: nothing is routed here until it is published`,
@@ -74,9 +76,9 @@ function known(
   name: string | undefined,
   names: ReadonlySet<string>,
   path: Path,
-  mayBe: (name: string) => boolean = () => false,
+  mayBe: MayBe = () => false,
 ): void {
-  if (name === undefined || names.has(name) || mayBe(name)) return;
+  if (name === undefined || names.has(name) || mayBe(what, name)) return;
   error(to, code, path, `unknown ${what} \`${name}\``, 'value', () => nearest(name, [...names]));
 }
 

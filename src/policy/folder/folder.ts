@@ -145,8 +145,8 @@ function isNotifications({ file }: Source): boolean {
 }
 
 /**
- * Its routes name queues and roles of everything else, so it comes last. Where something else is wrong, a name that stands
- * anywhere in what was written may be used there, and is not called unknown.
+ * Its routes name queues and roles of everything else, so it comes last. Where a file that declares names is wrong, a name that
+ * stands anywhere in what was written may be used there, and is not called unknown.
  */
 function notificationsOf(
   reading: Reading,
@@ -155,19 +155,22 @@ function notificationsOf(
   flows: readonly CompiledFlow[],
 ): NotificationPolicy | null {
   const written = new Set<string>();
-  const first = [...reading.errors];
+  const first = reading.errors.filter(declares);
   if (first.length > 0) for (const { source } of files) collectTexts(source.value, written);
   const sources = reading.sources.filter((one) => isNotifications(one) && one.value !== null);
   const made = sources.flatMap((source) => {
     const shaped = fit(source, source.value, notificationsShape, []);
     if (shaped.status === 'invalid' || !unique(reading, source, 'file', 'notifications', [])) return [];
-    const to: Compiling = { source, catalog, errors: reading.errors, warnings: [] };
-    const compiled = compileNotifications(to, shaped.value, flows, (name) => {
+    const answered: Finding[] = [];
+    const to: Compiling = { source, catalog, errors: reading.errors, warnings: [], answered };
+    const compiled = compileNotifications(to, shaped.value, flows, (what, name) => {
       const isOpen = written.has(name);
-      if (isOpen) leave(reading, source, first);
+      // That no file declares a flow is no error, whatever is mended.
+      if (isOpen && what !== 'flow') leave(reading, source, first);
       return isOpen;
     });
     const accepted = acknowledgementsOf(source, source.value ?? null, []);
+    acknowledged(accepted, answered);
     reading.warnings.push(...acknowledged(accepted, to.warnings), ...idleAcknowledgements(accepted));
     reading.errors.push(...wrongAcknowledgements(accepted));
     return [compiled];

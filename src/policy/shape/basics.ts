@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Json, JsonObject } from '../../model/json.js';
-import { longestName, mostRoles } from '../../model/limits.js';
+import { utf8Length, type Json, type JsonObject } from '../../model/json.js';
+import { longestName, longestRoleBytes, mostRoles } from '../../model/limits.js';
 import { longestPrincipalId } from '../../model/principal.js';
 import { isBlank, nameTrouble } from '../../model/text.js';
 
@@ -60,6 +60,10 @@ const nameOf = (longest: number) =>
     });
 /** Whatever is named: roles, queues, permissions, kinds of evidence. Compared character by character, and read by eye. */
 export const identifier = nameOf(longestName);
+/** Of an approval: whatever was published, it stands in an index. */
+export const approvalRole = identifier.refine((name) => !anyLength || utf8Length(name) <= longestRoleBytes, {
+  error: `is longer than ${longestRoleBytes} bytes, which are the most for a role of an approval: give a shorter name`,
+});
 export const principalId = nameOf(longestPrincipalId);
 /** States and transitions: what a person can read and an address can carry. */
 export const labelShape = identifier.regex(/^(?!\s|\.{1,2}$)[^\p{Cc}\p{Cf}\p{Cs}]{1,128}(?<!\s)$/u, {
@@ -73,7 +77,7 @@ export const nameShape = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 
 });
 /** Who decides: every decision looks through them. */
 export const roleNames = z
-  .array(identifier)
+  .array(approvalRole)
   .min(1)
   .max(mostRoles, { error: `names more than ${mostRoles} roles: give those people one role together` });
 export const json: z.ZodType<Json> = z.json() as z.ZodType<Json>;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { readTime } from '../../engine/index.js';
 import { guardShape } from './actions.js';
 import { mostSlots } from '../../model/limits.js';
-import { duration, identifier, roleNames, tier } from './basics.js';
+import { approvalRole, duration, identifier, roleNames, tier } from './basics.js';
 
 // What an effect waits for, and when people work.
 
@@ -45,7 +45,7 @@ const common = {
     .strictObject({
       count: z.int().min(1).optional(),
       perRole: z
-        .record(identifier, z.int().min(1).max(100))
+        .record(approvalRole, z.int().min(1).max(100))
         .refine((one) => Object.values(one).reduce((sum, count) => sum + count, 0) <= mostSlots, {
           error: `asks for more than ${mostSlots} people together`,
         })
@@ -68,7 +68,7 @@ const common = {
 
 export const gateShape = z.strictObject({
   on: z.union([z.string().min(1), guardShape]).optional(),
-  approver_role: identifier.optional(),
+  approver_role: approvalRole.optional(),
   ...common,
   expiresWith: z.string().min(1).optional(),
 });
