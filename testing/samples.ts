@@ -1,8 +1,14 @@
 /**
- * How much of a large test runs. `npm test` runs a share of it, which is another with each commit; `npm run campaigns` runs
- * all of it, in the same test files: those that use this module.
+ * How much of a test file runs. `npm test` runs a share of a large test, which is another with each commit, and of a promise with
+ * many variants the first; `npm run campaigns` runs all of it, in the same test files: those that use this module.
  */
 export const isFull = process.env['TEST_SAMPLES'] === 'full';
+
+/** Of a test or a suite, for its options: the campaigns run it, `npm test` the test beside it that stands for the same promise. */
+export const inCampaigns = { skip: !isFull };
+
+/** Of a test made from a table, whose other rows are variants of this one. */
+export const inCampaignsUnless = (isMain: boolean): { skip?: boolean } => (isMain ? {} : inCampaigns);
 
 /** From the commit (`scripts/test.mjs`). */
 const seed = Number(process.env['TEST_SEED'] ?? 0);

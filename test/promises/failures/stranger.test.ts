@@ -7,6 +7,7 @@ import type { Payload } from '@temporalio/common';
 import type { Bell } from '../../../src/model/message.js';
 import { lastBell } from '../../../testing/bells.js';
 import { action, audit, decide, getRun, parkPayment, until } from '../../../testing/flows.js';
+import { inCampaigns } from '../../../testing/samples.js';
 import { startServices, type Services } from '../../../testing/services.js';
 import { startStack, type Stack } from '../../../testing/stack.js';
 
@@ -207,7 +208,7 @@ describe("a stranger's workflow that calls our activities through the task queue
     assert.equal(stack.worker.running, true);
   });
 
-  it('does not execute beside the execution that is under way', async () => {
+  it('does not execute beside the execution that is under way', inCampaigns, async () => {
     const parked = await parkPayment(stack);
     await services.holdErp(15_000);
     assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Client, Connection } from '@temporalio/client';
 import type { StateView } from '../../../src/workflows/messages.js';
+import { inCampaigns } from '../../../testing/samples.js';
 import { startServices, type Services } from '../../../testing/services.js';
 import { startStack, type Stack } from '../../../testing/stack.js';
 import { action, audit, decide, getRun, parkPayment, submit, until } from '../../../testing/flows.js';
@@ -57,7 +58,7 @@ describe('a run that continues as new', () => {
     return readQuery(queryResult);
   };
 
-  it('does so as soon as it may, also when it is signalled without a pause', async () => {
+  it('does so as soon as it may, also when it is signalled without a pause', inCampaigns, async () => {
     const connection = await Connection.connect({ address: stack.temporalAddress });
     try {
       const client = new Client({ connection, namespace: 'countersign-staging' });
@@ -120,7 +121,7 @@ describe('a run that continues as new', () => {
   });
 });
 
-describe('a run whose server suggests nothing', () => {
+describe('a run whose server suggests nothing', inCampaigns, () => {
   let stack: Stack;
   before(async () => {
     stack = await startStack();
