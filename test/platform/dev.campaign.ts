@@ -5,7 +5,6 @@ import { after, before, test } from 'node:test';
 import { projectRoot } from '../../testing/paths.js';
 import { processesMentioning } from '../../testing/processes.js';
 import { startProduct, type Product } from '../../testing/product.js';
-import { inCampaigns } from '../../testing/samples.js';
 import { temporaryFolder } from '../../testing/servers.js';
 
 // Mostly waits: for the servers, and for processes to start.
@@ -51,7 +50,7 @@ test('a source that changes is built, and API and worker start anew from it; Pos
   for (const name of ['api', 'worker']) assert.notEqual(now[name], old[name], name);
 });
 
-test('a source that does not build is told with its place, and what runs goes on', inCampaigns, async () => {
+test('a source that does not build is told with its place, and what runs goes on', async () => {
   const old = pids();
   edit('answer(200, { status: }');
   await product.line(/^the build failed/m);
@@ -60,23 +59,19 @@ test('a source that does not build is told with its place, and what runs goes on
   assert.deepEqual(pids(), old);
 });
 
-test(
-  'what has changed since the last build that went well is started anew, the example services too',
-  inCampaigns,
-  async () => {
-    const erp = join(copy, 'examples', 'payment', 'erp.ts');
-    writeFileSync(erp, `${readFileSync(erp, 'utf8')}\n`);
-    await product.line(/the build failed(?:.|\n)*the build failed/);
-    edit("answer(200, { status: 'again' as 'ok' })");
-    await product.line(
-      /^built (?=.*examples\/payment\/erp\.ts)(?=.*src\/api\/routes\/operation\.ts).* in [\d.]+ s$/m,
-    );
-    await product.line(/^started API, worker, example services anew in /m);
-    assert.deepEqual(await statusNow(), { status: 'again' });
-  },
-);
+test('what has changed since the last build that went well is started anew, the example services too', async () => {
+  const erp = join(copy, 'examples', 'payment', 'erp.ts');
+  writeFileSync(erp, `${readFileSync(erp, 'utf8')}\n`);
+  await product.line(/the build failed(?:.|\n)*the build failed/);
+  edit("answer(200, { status: 'again' as 'ok' })");
+  await product.line(
+    /^built (?=.*examples\/payment\/erp\.ts)(?=.*src\/api\/routes\/operation\.ts).* in [\d.]+ s$/m,
+  );
+  await product.line(/^started API, worker, example services anew in /m);
+  assert.deepEqual(await statusNow(), { status: 'again' });
+});
 
-test('what is missing from dist/ is made anew by the next build', inCampaigns, async () => {
+test('what is missing from dist/ is made anew by the next build', async () => {
   const missing = ['json.js', 'text.js.map'].map((file) => join(copy, 'dist', 'model', file));
   for (const file of missing) rmSync(file);
   edit("answer(200, { status: 'whole' as 'ok' })");
@@ -84,17 +79,13 @@ test('what is missing from dist/ is made anew by the next build', inCampaigns, a
   assert.ok(missing.every((file) => existsSync(file)));
 });
 
-test(
-  'an API that does not stay up is told with the end of its log, and the next change mends it',
-  inCampaigns,
-  async () => {
-    writeFileSync(route, `${source}\nthrow new Error('this API ends at once');\n`);
-    await product.line(/the api process does not stay up(?:.|\n)*this API ends at once/);
-    edit("answer(200, { status: 'mended' as 'ok' })");
-    await product.line(/ends at once(?:.|\n)*they answer/);
-    assert.deepEqual(await statusNow(), { status: 'mended' });
-  },
-);
+test('an API that does not stay up is told with the end of its log, and the next change mends it', async () => {
+  writeFileSync(route, `${source}\nthrow new Error('this API ends at once');\n`);
+  await product.line(/the api process does not stay up(?:.|\n)*this API ends at once/);
+  edit("answer(200, { status: 'mended' as 'ok' })");
+  await product.line(/ends at once(?:.|\n)*they answer/);
+  assert.deepEqual(await statusNow(), { status: 'mended' });
+});
 
 test('Ctrl-C ends all of it', async () => {
   product.signal('SIGINT');
