@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { freePort } from '../src/embedded/process/ports.js';
 import { until } from './until.js';
 import { projectRoot } from './paths.js';
+import { temporaryFolder } from './servers.js';
 
 export interface ProductOptions {
   readonly home: string;
@@ -20,6 +21,7 @@ interface Ended {
 
 /** What `npm start` runs, started as a terminal would. */
 export interface Product {
+  readonly home: string;
   readonly pid: number;
   output(): string;
   readonly exited: Promise<Ended>;
@@ -47,6 +49,24 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   return follow(child, home);
 }
 
+/** Without its demo, on a data folder of its own that goes with it, and ready. */
+export async function startReadyProduct(name: string): Promise<Product> {
+  const home = temporaryFolder(name);
+  const product = await startProduct({ home, args: ['--no-demo'] });
+  const stop = async (): Promise<Ended> => {
+    const ended = await product.stop();
+    rmSync(home, { recursive: true, force: true });
+    return ended;
+  };
+  try {
+    await product.ready(120_000);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { ...product, stop };
+}
+
 function follow(child: ChildProcess, home: string): Product {
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -70,6 +90,7 @@ function follow(child: ChildProcess, home: string): Product {
     });
   const json = <T>(file: string): T => JSON.parse(readFileSync(join(home, file), 'utf8')) as T;
   return {
+    home,
     pid: child.pid as number,
     output: () => output,
     exited,

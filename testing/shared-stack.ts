@@ -1,6 +1,7 @@
 import { after } from 'node:test';
-import { startServices, type Services } from './services.js';
-import { startStack, type Stack } from './stack.js';
+import type { Services } from './services.js';
+import { startShipped } from './shipped.js';
+import type { Stack } from './stack.js';
 
 export interface SharedStack {
   readonly stack: Stack;
@@ -19,12 +20,11 @@ export function shareStack(): Promise<SharedStack> {
 }
 
 async function start(): Promise<SharedStack> {
-  const services = await startServices();
-  return { services, stack: await startStack({ env: services.env }) };
+  const stack = await startShipped();
+  return { services: stack.services, stack };
 }
 
 after(async () => {
-  const { stack, services } = await shareStack();
+  const { stack } = await shareStack();
   await stack.stop();
-  await services.stop();
 });

@@ -11,13 +11,13 @@ import { projectRoot } from './paths.js';
 import { until } from './until.js';
 import { ownServers, sharedServers, temporaryFolder, type ServerHandle, type Servers } from './servers.js';
 
-export { projectRoot };
-
 export interface StackOptions {
   /** A folder, or its files as `{path: text}`. The shipped policies by default. */
   readonly policies?: string | Readonly<Record<string, string>>;
   /** Added to the environment of API and worker. */
   readonly env?: Readonly<Record<string, string>>;
+  /** By id, beside those of the development keys: the admin makes a key for each, and `fetchAs` takes them too. */
+  readonly principals?: Readonly<Record<string, object>>;
   /** True by default. */
   readonly startWorker?: boolean;
   /** A Postgres and a Temporal that only this stack uses, so that the test may kill them. */
@@ -46,7 +46,7 @@ export interface Answer {
 
 export interface Stack {
   readonly url: string;
-  /** Development keys by name. */
+  /** Of the development keys and of its `principals`, by name. */
   readonly keys: Readonly<Record<string, string>>;
   readonly home: string;
   readonly policies: string;
@@ -55,12 +55,14 @@ export interface Stack {
   readonly temporalHttp: string;
   readonly temporalCli: string;
   readonly taskQueue: string;
+  /** What a process of the product is given, in its environment, that belongs to this stack. */
+  readonly settings: Readonly<Record<string, string>>;
   readonly api: ProcessHandle;
   readonly worker: ProcessHandle;
   /** Null unless `own`. */
   readonly postgres: ServerHandle | null;
   readonly temporal: ServerHandle | null;
-  /** A request with that development key; a string body is sent as it is, anything else as JSON. */
+  /** A request with the key of that name; a string body is sent as it is, anything else as JSON. */
   fetchAs(
     name: string | null,
     method: string,
@@ -115,13 +117,16 @@ async function startProcesses({
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const taskQueue = newId('svc').replace('svc_', 'queue-');
-  const env = {
-    ...process.env,
+  const settings = {
     DATABASE_URL: servers.databaseUrl,
     TEMPORAL_ADDRESS: servers.temporalAddress,
     COUNTERSIGN_HOME: home,
     COUNTERSIGN_POLICIES: policies,
     COUNTERSIGN_TASK_QUEUE: taskQueue,
+  };
+  const env = {
+    ...process.env,
+    ...settings,
     COUNTERSIGN_DEV_KEYS: '1',
     PORT: String(port),
     ...options.env,
@@ -135,14 +140,18 @@ async function startProcesses({
   };
   const logs = (): string =>
     ['api', 'worker'].map((name) => `--- ${name}\n${readLog(home, name)}`).join('\n');
+  const keys: Record<string, string> = {};
+  const fetchAs = makeFetcher(url, keys);
   try {
     await Promise.all([api.restart(), options.startWorker === false ? null : worker.restart()]);
+    Object.assign(keys, JSON.parse(readFileSync(join(home, 'dev-keys.json'), 'utf8')));
+    for (const [id, fields] of Object.entries(options.principals ?? {}))
+      keys[id] = await makeKey(fetchAs, { id, ...fields });
   } catch (error) {
     const written = logs();
     await Promise.all([api.end(), worker.end()]);
     throw new Error(`the stack did not come up: ${String(error)}\n${written}`);
   }
-  const keys = JSON.parse(readFileSync(join(home, 'dev-keys.json'), 'utf8')) as Record<string, string>;
   const { databaseUrl, temporalAddress, temporalHttp, temporalCli, postgres, temporal } = servers;
   const places = {
     url,
@@ -154,8 +163,9 @@ async function startProcesses({
     temporalHttp,
     temporalCli,
     taskQueue,
+    settings,
   };
-  return { ...places, api, worker, postgres, temporal, fetchAs: makeFetcher(url, keys), logs, stop };
+  return { ...places, api, worker, postgres, temporal, fetchAs, logs, stop };
 }
 
 /** Unless a test says otherwise: each environment costs a worker a thread. */
@@ -266,7 +276,7 @@ async function readiness(url: string, of: 'api' | 'worker'): Promise<true | null
 
 function makeFetcher(url: string, keys: Readonly<Record<string, string>>): Stack['fetchAs'] {
   return async (name, method, path, body, headers = {}) => {
-    if (name !== null && keys[name] === undefined) throw new Error(`there is no development key \`${name}\``);
+    if (name !== null && keys[name] === undefined) throw new Error(`there is no key \`${name}\``);
     const response = await fetch(`${url}${path}`, {
       method,
       redirect: 'manual',
@@ -281,4 +291,10 @@ function makeFetcher(url: string, keys: Readonly<Record<string, string>>): Stack
     const isJson = response.headers.get('content-type')?.includes('json') === true;
     return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
   };
+}
+
+async function makeKey(fetchAs: Stack['fetchAs'], principal: object): Promise<string> {
+  const { status, body } = await fetchAs('admin', 'POST', '/v1/keys', principal);
+  if (status !== 201) throw new Error(`no key was made: ${JSON.stringify(body)}`);
+  return (body as { key: string }).key;
 }

@@ -36,8 +36,8 @@ interface Watch {
 /** Between two looks, and how long the service may hold one of them. */
 const againMs = 250;
 const heldSeconds = 5;
-/** Beyond what it may hold it, how long a look may take. */
-const answeringMs = 10_000;
+/** Beyond what it may hold it, how long a look may take: so that one without an answer leaves time for another. */
+const answeringMs = 4_000;
 
 export async function decide(
   decision: 'approve' | 'deny',
@@ -89,13 +89,14 @@ async function followed(
   return applied(watch, decision, await watch.get<ApprovalJson>(path));
 }
 
-/** A refusal stands; anything else may pass. A service that hangs is asked again, too, and for no longer than the rest of the time. */
+/** A refusal stands; anything else may pass: a service that does not answer is asked again for the rest of the time. */
 function patient(api: Api, until: number): Look {
   return async <A>(path: string | ((leftMs: number) => string)): Promise<Told<A>> => {
     for (;;) {
       try {
+        if (typeof path === 'string') return await api.get<A>(path, answeringMs);
         const left = Math.min(Math.max(until - Date.now(), 0), heldSeconds * 1_000);
-        return await api.get<A>(typeof path === 'string' ? path : path(left), left + answeringMs);
+        return await api.get<A>(path(left), left + answeringMs);
       } catch (error) {
         const mayPass = error instanceof CliError && error.mayPass;
         if (!mayPass || Date.now() >= until) throw error;

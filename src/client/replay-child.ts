@@ -3,8 +3,8 @@ import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { replayHistory } from './replay-history.js';
 
 // A process of its own: replaying takes the event loop for as long as the history is, and the API answers others.
-// Reads `{bundle, run, histories}` as JSON from its input and writes `{index, problem}`: of the first history that does
-// not replay, or null where all do.
+// Reads `{bundle, run, histories}` as JSON from its input and writes a line `{index, problem}` before each history, as if it
+// had not ended, and one more: of the first history that does not replay, or null where all do.
 
 interface ReplayRequest {
   readonly bundle: string;
@@ -20,10 +20,12 @@ Runtime.install({
   shutdownSignals: [],
   telemetryOptions: { logging },
 });
-let said: { index: number; problem: string | null } = { index: 0, problem: null };
+const say = (line: { index: number; problem: string | null }): string => `${JSON.stringify(line)}\n`;
+let said = say({ index: 0, problem: null });
 for (const [index, history] of histories.entries()) {
+  process.stdout.write(say({ index, problem: 'the replay ended without a result' }));
   const problem = await replayHistory(bundle, run, JSON.parse(history));
-  said = { index, problem };
+  said = say({ index, problem });
   if (problem !== null) break;
 }
-process.stdout.write(JSON.stringify(said), () => process.exit(0));
+process.stdout.write(said, () => process.exit(0));

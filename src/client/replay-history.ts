@@ -13,6 +13,8 @@ interface Told {
 /** Does this kernel go the way of the history, with its timers and its activities' inputs? Null: it does. */
 export async function replayHistory(bundle: string, run: string, json: unknown): Promise<string | null> {
   const history = historyFromJSON(json);
+  // Of what has run nothing (a start that is due later) there is nothing to replay, and the SDK would wait for it.
+  if (!history.events?.some((event) => event.workflowTaskScheduledEventAttributes)) return null;
   const told: Told = { timers: new Map(), activities: new Map() };
   const sinks: InjectedSinks<Telling> = {
     kernel: {

@@ -63,9 +63,11 @@ async function runChild(asked: Replaying): Promise<Said> {
   // A child that ends early closes its input: what it wrote says why.
   child.stdin.on('error', () => undefined);
   await sendToChild(child.stdin, asked);
-  const said = await text(child.stdout);
+  const lines = (await text(child.stdout)).trimEnd().split('\n');
   await ended;
-  if (said === '') return { index: 0, problem: 'the replay ended without a result' };
+  // The last one that is whole: it may have been killed.
+  const said = lines.findLast((line) => line.endsWith('}'));
+  if (said === undefined) return { index: 0, problem: 'the replay did not begin' };
   return JSON.parse(said) as Said;
 }
 

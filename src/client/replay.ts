@@ -87,7 +87,13 @@ type Stored = ReadonlyMap<number, StoredStep>;
 
 async function readStored(deps: ClientDeps, run: string): Promise<Stored> {
   const rows = await getStepResults(deps.pool, run);
-  return new Map(rows.map(({ rev, result }) => [rev, JSON.parse(result) as StoredStep]));
+  const turn = makeTurns();
+  const stored = new Map<number, StoredStep>();
+  for (const { rev, result } of rows) {
+    stored.set(rev, JSON.parse(result) as StoredStep);
+    await turn();
+  }
+  return stored;
 }
 
 async function compareSteps(stored: Stored, { steps, carried }: Recorded): Promise<Check> {

@@ -30,12 +30,16 @@ export function notFound(what: string, id: string): Refusal {
   return refusal('NOT_FOUND', `there is no ${what} \`${id}\`, or it is not for you to see`);
 }
 
-/** What became of a request that was cut off in the middle. `hasKey`: under its idempotency key it is done once, however often it is sent. */
-export function uncertain(why: string, hasKey: boolean): string {
-  const unsure = `${why}, and it is not certain whether this was done`;
-  return hasKey
-    ? `${unsure}: repeat the request under the same Idempotency-Key, which does it once`
-    : `${unsure}: look before you send it again`;
+/** What whoever has asked may do: send it again under its idempotency key, also once its rights are back, or look. */
+const waysOn = {
+  repeat: 'repeat the request under the same Idempotency-Key, which does it once',
+  regain: 'ask who may see it; once you may again, the same request under its Idempotency-Key does it once',
+  look: 'look before you send it again',
+} as const;
+
+/** What became of a request that was cut off in the middle. */
+export function uncertain(why: string, wayOn: keyof typeof waysOn): string {
+  return `${why}, and it is not certain whether this was done: ${waysOn[wayOn]}`;
 }
 
 /** The store or the engine did not answer: asking again may help, and the detail says whether anything was kept. */

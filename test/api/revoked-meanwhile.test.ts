@@ -6,6 +6,7 @@ import { makeServer } from '../../src/api/index.js';
 import type { AuditItem } from '../../src/audit/index.js';
 import type { DecideRequest } from '../../src/client/types.js';
 import type { Follower } from '../../src/service/audit/feed.js';
+import { KeyLost } from '../../src/service/effect.js';
 import { until } from '../../testing/until.js';
 import { startApi, type Answer, type Harness } from './harness.js';
 
@@ -29,6 +30,7 @@ describe('a key that is revoked while its request is under way', () => {
   const keysNow = new Map<string, string>();
   let onAuthenticated: (header: string) => Promise<void> = () => Promise.resolve();
   let beforeStarting: () => Promise<void> = () => Promise.resolve();
+  let answerSubmit: Awaited<ReturnType<Harness['deps']['client']['submit']>> | null = null;
   let beforeReplay: () => Promise<void> = () => Promise.resolve();
   let beforeDeciding: (request: DecideRequest) => Promise<void> = () => Promise.resolve();
   before(async () => {
@@ -46,6 +48,8 @@ describe('a key that is revoked while its request is under way', () => {
           await beforeStarting();
           return deps.client.start(request);
         },
+        submit: (request) =>
+          answerSubmit === null ? deps.client.submit(request) : Promise.resolve(answerSubmit),
         replay: async () => {
           await beforeReplay();
           return 'busy';
@@ -215,7 +219,9 @@ describe('a key that is revoked while its request is under way', () => {
   it('that has lost its permission meanwhile is not told that nothing was done', async () => {
     const key = await keyOf(['finance.controller'], ['run.start', 'run.read']);
     api.kernel.idle = true;
-    const waiting = api.ask(key.key, 'POST', '/v1/flows/pay/runs?wait=1', {});
+    const start = (as: string): Promise<Answer> =>
+      api.ask(as, 'POST', '/v1/flows/pay/runs?wait=1', {}, { 'idempotency-key': 'once' });
+    const waiting = start(key.key);
     await until('its message to be kept', async () => {
       const { rows } = await api.database.pool.query<{ run: string }>(
         'select run from message where rev is null and withdrawn_at is null',
@@ -230,37 +236,91 @@ describe('a key that is revoked while its request is under way', () => {
     api.kernel.idle = false;
     await api.kernel.settled();
     assert.equal(status, 403, text);
-    assert.match(
-      text,
-      /`run\.start`, and it is not certain whether this was done: look before you send it again/,
-    );
+    const unsure =
+      /`run\.start`, and it is not certain whether this was done: ask who may see it; once you may again,/;
+    assert.match(text, unsure);
     const recorded = async (type: string): Promise<any[]> =>
       (await api.ask('auditor', 'GET', `/v1/audit?type=${type}&actor=${key.id}&limit=100`)).body.data;
     const [{ data }] = await recorded('api.called');
     assert.deepEqual([data.status, data.answer], [403, 202]);
     assert.equal((await recorded('run.started')).length, 1);
     for (const type of ['authz.denied', 'request.refused']) assert.deepEqual(await recorded(type), []);
+    // Nor by a repeat, which is refused, and does it for nobody who may not.
+    const repeated = await start(without);
+    assert.deepEqual([repeated.status, unsure.test(repeated.text)], [403, true], repeated.text);
+    assert.equal((await recorded('authz.denied')).length, 1);
+    keysNow.delete(`Bearer ${key.key}`);
+    const again = await api.ask('admin', 'POST', '/v1/keys', {
+      ...body,
+      permissions: ['run.start', 'run.read'],
+    });
+    const done = await start(again.body.key as string);
+    assert.equal(done.headers.get('idempotency-replayed'), 'true', done.text);
+    assert.equal((await recorded('run.started')).length, 1);
   });
 
-  it('that has lost its permission is told so of what failed in between, too: it may be done', async () => {
-    const key = await keyOf(['finance.controller'], ['run.start', 'run.read']);
-    const body = { id: key.id, kind: 'human', roles: ['finance.controller'], permissions: ['run.read'] };
-    await revoke(key);
-    const without = (await api.ask('admin', 'POST', '/v1/keys', body)).body.key as string;
-    const starter = (await api.ask('admin', 'POST', '/v1/keys', { ...body, permissions: ['run.start'] })).body
-      .key as string;
-    onAuthenticated = async (header) => {
-      if (header !== `Bearer ${starter}`) return;
-      keysNow.set(header, `Bearer ${without}`);
-      const begun = performance.now();
-      await until('some time', () => performance.now() - begun > 600);
+  describe('that has lost it after a while', () => {
+    /** `left`: null, the key is gone; else what it may do still. */
+    const losing = async (left: readonly string[] | null, path: string): Promise<Answer & Key> => {
+      const key = await keyOf(['finance.controller'], ['run.start', 'run.read']);
+      onAuthenticated = async (header) => {
+        if (header !== `Bearer ${key.key}`) return;
+        onAuthenticated = () => Promise.resolve();
+        if (left === null) await revoke(key);
+        else keysNow.set(header, `Bearer ${(await keyOf([], [...left])).key}`);
+        const begun = performance.now();
+        await until('some time', () => performance.now() - begun > 600);
+      };
+      const answer = await api.ask(key.key, 'POST', path, {});
+      beforeStarting = () => Promise.resolve();
+      answerSubmit = null;
+      return { ...key, ...answer };
     };
-    beforeStarting = () => Promise.reject(new Error('the store went away in the middle'));
-    const { status, text } = await api.ask(starter, 'POST', '/v1/flows/pay/runs', {});
-    onAuthenticated = () => Promise.resolve();
-    beforeStarting = () => Promise.resolve();
-    assert.equal(status, 403, text);
-    assert.match(text, /it is not certain whether this was done/);
+    const recorded = async (id: string, type: string): Promise<any[]> =>
+      (await api.ask('auditor', 'GET', `/v1/audit?type=${type}&actor=${id}&limit=100`)).body.data;
+    const starting = '/v1/flows/pay/runs';
+
+    it('is told of what failed in between that it may be done, which is on record as what it was', async () => {
+      beforeStarting = () => Promise.reject(new Error('the store went away in the middle'));
+      const { status, text, id } = await losing(['run.read'], starting);
+      assert.equal(status, 403, text);
+      assert.match(text, /it is not certain whether this was done/);
+      // Whoever it has become is on record with it.
+      const calls = await api.ask('auditor', 'GET', '/v1/audit?type=api.called&limit=500');
+      const [{ data }] = calls.body.data.filter((one: any) => one.data.answer === 500);
+      assert.deepEqual([data.status, data.route], [403, '/v1/flows/{name}/runs']);
+      assert.deepEqual(await recorded(id, 'authz.denied'), []);
+    });
+
+    it('is told so of a request that another attempt has, and may do', async () => {
+      beforeStarting = () => Promise.reject(new KeyLost());
+      const { status, text } = await losing(['run.read'], starting);
+      assert.equal(status, 403, text);
+      assert.match(text, /it is not certain whether this was done/);
+    });
+
+    it('is told so of a submit whose run has become stuck in the middle of it', async () => {
+      const run = (await api.ask('agent', 'POST', starting, {})).body.run.id as string;
+      answerSubmit = {
+        status: 'answered',
+        by: 'run',
+        answer: { status: 'refused', code: 'RUN_STUCK', message: 'a step of this run failed three times' },
+      };
+      const { status, text } = await losing(['run.read'], `/v1/runs/${run}/transitions/bank.balance`);
+      assert.ok(status === 403 || status === 404, text);
+      assert.match(text, /it is not certain whether this was done/);
+    });
+
+    it('is told plainly of what was refused, whether the permission is gone or the key', async () => {
+      for (const [left, expected] of [
+        [['run.read'], 403],
+        [null, 401],
+      ] as const) {
+        const { status, text } = await losing(left, '/v1/flows/nowhere/runs');
+        assert.equal(status, expected, text);
+        assert.doesNotMatch(text, /certain/);
+      }
+    });
   });
 
   it('that has lost its permission while it reads is denied, and that is on record as for every read', async () => {

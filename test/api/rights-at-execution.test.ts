@@ -1,31 +1,22 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { signIn, visit } from '../../testing/browser-forms.js';
+import { payFlow } from '../../testing/policies.js';
 import { until } from '../../testing/until.js';
 import { makeTarget, type Target } from '../activities/target.js';
 import { startApi, type Answer, type Harness } from './harness.js';
 
-const flow = (guard: object, gate: object | null, outputSchema?: object): object => ({
-  owner: 'team',
-  initialState: 'open',
-  states: {
-    open: {
-      transitions: {
-        pay: {
-          target: 'paid',
-          tier: 'reversible',
-          guards: [guard],
-          ...(outputSchema === undefined ? {} : { outputSchema }),
-          ...(gate === null ? {} : { gate }),
-          executor: { kind: 'rest', connection: 'bank', method: 'POST', path: '/pay', idempotencyKey: true },
-          reliability: { retry: { maxAttempts: 3, backoff: 'fixed', initialDelayMs: 100 } },
-        },
-        give_up: { target: 'paid' },
-      },
+const flow = (guard: object, gate: object | null, outputSchema?: object): object =>
+  payFlow(
+    {
+      guards: [guard],
+      ...(outputSchema === undefined ? {} : { outputSchema }),
+      ...(gate === null ? {} : { gate }),
+      executor: { kind: 'rest', connection: 'bank', method: 'POST', path: '/pay', idempotencyKey: true },
+      reliability: { retry: { maxAttempts: 3, backoff: 'fixed', initialDelayMs: 100 } },
     },
-    paid: { terminal: true },
-  },
-});
+    { give_up: { target: 'paid' } },
+  );
 const controllers = { roles: ['finance.controller'] };
 const roles = (ofTreasurer: readonly string[]): object => ({
   roles: {

@@ -224,8 +224,12 @@ describe('npx countersign approve', () => {
     let lost = 0;
     let hangs = false;
     let decided = false;
+    /** For how many seconds the service was asked to hold its looks at the action. */
+    const waits: number[] = [];
     before(async () => {
       between = createServer((request, response) => {
+        const wait = /^\/v1\/actions\/.*\?wait=(\d+)$/.exec(request.url ?? '')?.[1];
+        if (wait !== undefined) waits.push(Number(wait));
         if (decided && lost > 0) {
           lost -= 1;
           return hangs ? undefined : response.destroy();
@@ -260,6 +264,28 @@ describe('npx countersign approve', () => {
         });
         assert.equal(ran.code, 0, ran.err);
         assert.match(ran.out, /cannot be read now/);
+      },
+    );
+
+    it('asks it to hold each look no longer than for what is left of its time', async () => {
+      waits.length = 0;
+      const ran = await away(Infinity, 'approve', (await park('sink')).approval, '--wait', '3');
+      assert.match(ran.out, /cannot be read now/);
+      assert.equal(waits[0], 3);
+      assert.ok((waits.at(-1) ?? 3) < 3, waits.join());
+      assert.deepEqual(waits, waits.toSorted().reverse());
+    });
+
+    it(
+      'asks again within its time one that has left a look without an answer',
+      { timeout: 45_000 },
+      async () => {
+        hangs = true;
+        const ran = await away(1, 'approve', (await park('sink')).approval, '--wait', '14').finally(() => {
+          hangs = false;
+        });
+        assert.deepEqual([ran.code, ran.err], [0, '']);
+        assert.match(ran.out, /^approved and executed$/m);
       },
     );
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { projectRoot } from '../../testing/paths.js';
@@ -19,6 +21,33 @@ test('a command whose reader has gone ends without a word', async () => {
   const bin = join(projectRoot, 'bin', 'countersign.mjs');
   for (const args of [['help'], ['check', 'policies'], ['check', 'policies', '--json']])
     assert.deepEqual(await unread([bin, ...args]), { code: 0, stderr: '' }, args.join(' '));
+});
+
+test('a command whose reader leaves early does what it was told, and its exit code says what came of it', async (t) => {
+  const asked: string[] = [];
+  const service = createServer((request, response) => {
+    asked.push(`${request.method ?? ''} ${request.url ?? ''}`);
+    const isDecision = request.method === 'POST';
+    // Of a body that the reader of the output does not wait for.
+    const card = { id: 'apr_1', status: 'open', digest: 'sha256:1', sentence: 'x'.repeat(200_000) };
+    const refused = { code: 'ALREADY_DECIDED', detail: 'this is decided already', status: 409 };
+    response.writeHead(isDecision ? 409 : 200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(isDecision ? refused : card));
+  });
+  t.after(() => {
+    service.closeAllConnections();
+    service.close();
+  });
+  service.listen(0, '127.0.0.1');
+  await once(service, 'listening');
+  const url = `http://127.0.0.1:${(service.address() as AddressInfo).port}`;
+  const bin = join(projectRoot, 'bin', 'countersign.mjs');
+  for (const word of ['approve', 'deny']) {
+    const { code, stderr } = await unread([bin, word, 'apr_1', '--url', url, '--key', 'k'.repeat(40)]);
+    assert.deepEqual([code, /^ALREADY_DECIDED/.test(stderr)], [1, true], stderr);
+  }
+  const decisions = asked.filter((line) => line === 'POST /v1/approvals/apr_1/decision');
+  assert.equal(decisions.length, 2, asked.join());
 });
 
 test('what starts the product stops when the reader of its output has gone', async () => {

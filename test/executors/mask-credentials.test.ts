@@ -105,6 +105,14 @@ describe('a password behind the name of a user is hidden, wherever the list may 
     ['a file', 'host=erp\nlogin=ann hunter!'],
   ] as const)
     holds([[`of no token, where nothing else is one, in ${kind}`, secret, ['hunter!'], 'ann of erp']]);
+  for (const [kind, secret] of [
+    ['ODBC, behind a `;`', 'Server=erp;UID={ann;hunter!};Database=x;key2=abcdefgh'],
+    ['a file, behind a `;`', 'DB_HOST=erp\nDB_USER=ann;hunter!\nAPI_KEY=abcdefgh'],
+    ['YAML, in a list', 'host: erp\nuser: [ann hunter!]\npassword: abcdefgh'],
+    ['libpq, behind an option', "host=erp user='ann -p hunter!' zpass=abcdefgh"],
+    ['JSON', '{"login":"ann, hunter!","password":"abcdefgh"}'],
+  ] as const)
+    holds([[`beside another one, in ${kind}`, secret, ['hunter!', 'abcdefgh'], 'ann']]);
   for (const name of ['Invoice Reader', 'Accounts Payable', 'Finance Team <team@erp.de>'])
     for (const [kind, secret] of [
       ['JSON', JSON.stringify({ username: name, password: 'Zq7kxLm9' })],

@@ -72,16 +72,7 @@ function run(
 ): Promise<Ended> {
   const child = spawn(process.execPath, [join(projectRoot, `dist/processes/${name}.js`), ...args], {
     cwd: projectRoot,
-    env: {
-      ...process.env,
-      DATABASE_URL: stack.databaseUrl,
-      TEMPORAL_ADDRESS: stack.temporalAddress,
-      COUNTERSIGN_HOME: stack.home,
-      COUNTERSIGN_POLICIES: stack.policies,
-      COUNTERSIGN_TASK_QUEUE: stack.taskQueue,
-      PORT: '0',
-      ...env,
-    },
+    env: { ...process.env, ...stack.settings, PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 150_000,
     killSignal: 'SIGKILL',

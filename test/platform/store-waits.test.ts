@@ -7,27 +7,15 @@ import { startHeartbeat } from '../../src/processes/heartbeat.js';
 import type { Pool } from '../../src/db/index.js';
 import type { StoreWaits } from '../../src/store/store-waits.js';
 import { action, startRun, submit, until } from '../../testing/flows.js';
+import { payFlow } from '../../testing/policies.js';
 import { startStack, type Stack } from '../../testing/stack.js';
 
 // A worker that cannot reach the store has no address to be asked at: it says so itself, and is counted when it is back.
 
-const flow = {
-  owner: 'team',
-  initialState: 'open',
-  states: {
-    open: {
-      transitions: {
-        pay: {
-          target: 'paid',
-          tier: 'reversible',
-          gate: { roles: ['controller'], timeout: { after: '4s', action: 'deny' } },
-          executor: { kind: 'noop', output: {} },
-        },
-      },
-    },
-    paid: { terminal: true },
-  },
-};
+const flow = payFlow({
+  gate: { roles: ['controller'], timeout: { after: '4s', action: 'deny' } },
+  executor: { kind: 'noop', output: {} },
+});
 
 describe('a worker that is cut off from the store', () => {
   let stack: Stack;

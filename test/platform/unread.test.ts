@@ -37,15 +37,7 @@ describe('a process of which nobody reads what it says', () => {
     const to = output === 'full' ? full : 'pipe';
     const child = spawn(process.execPath, [join(projectRoot, 'bin', 'countersign.mjs'), name], {
       cwd: projectRoot,
-      env: {
-        ...process.env,
-        DATABASE_URL: stack.databaseUrl,
-        TEMPORAL_ADDRESS: stack.temporalAddress,
-        COUNTERSIGN_HOME: stack.home,
-        COUNTERSIGN_POLICIES: stack.policies,
-        COUNTERSIGN_TASK_QUEUE: stack.taskQueue,
-        PORT: String(port),
-      },
+      env: { ...process.env, ...stack.settings, PORT: String(port) },
       stdio: ['ignore', to, to],
     });
     started.push(child);

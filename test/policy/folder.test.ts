@@ -136,6 +136,19 @@ describe('the layout', () => {
     assert.equal((await load({ 'tools/t.yaml': 'tools: []' })).status, 'loaded');
   });
 
+  test('cut off behind its name, or one that says null, says so', async () => {
+    for (const [text, stands] of [
+      ['environments:', 'nothing'],
+      ['environments: null', '`null`'],
+      ['environments: ~', '`~`'],
+    ] as const) {
+      const result = await load({ 'environments.yaml': text });
+      assert.ok(result.status === 'invalid', text);
+      const messages = result.errors.map(({ message }) => message);
+      assert.deepEqual(messages, [`expected a mapping, not ${stands}`]);
+    }
+  });
+
   test('files of other kinds, and hidden ones, are not policy', async () => {
     const { flows } = await loaded({
       'README.md': '# hi',

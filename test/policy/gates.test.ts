@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { loadFolder, type Finding } from '../../src/policy/index.js';
+import { compilePublished } from '../../src/policy/folder/published.js';
+import { checkFlowText, loadFolder, type Finding, type FolderResult } from '../../src/policy/index.js';
 import { marked } from './documents.js';
 
 // Gates with stages, hours, floors and slots: what is wrong with them is told in the file and at the place where it is.
@@ -54,7 +55,7 @@ const entering = (charter: string, tier: string): string =>
     .replace('b: { terminal: true }', `b: { terminal: true, «onEnter: { ${tier}${rest} } }`);
 const floor = (gate: string): string => `environments:\n  dev:\n    gates:\n      - ${gate}\n`;
 
-async function found(files: Readonly<Record<string, string>>): Promise<readonly Finding[]> {
+async function load(files: Readonly<Record<string, string>>): Promise<FolderResult> {
   const parent = await mkdtemp(join(tmpdir(), 'countersign-gates-'));
   parents.push(parent);
   for (const [path, text] of Object.entries({
@@ -66,7 +67,11 @@ async function found(files: Readonly<Record<string, string>>): Promise<readonly 
     await mkdir(dirname(join(parent, 'policies', path)), { recursive: true });
     await writeFile(join(parent, 'policies', path), text);
   }
-  const loaded = await loadFolder(join(parent, 'policies'));
+  return loadFolder(join(parent, 'policies'));
+}
+
+async function found(files: Readonly<Record<string, string>>): Promise<readonly Finding[]> {
+  const loaded = await load(files);
   return [...(loaded.status === 'invalid' ? loaded.errors : []), ...loaded.warnings];
 }
 
@@ -403,10 +408,14 @@ describe('told where it stands', () => {
     });
 });
 
+/** Where nobody is asked, nobody denies: nothing leads to its state `c`. */
+const onDeny = bare
+  .replace('go: {', 'go: { onDeny: c,')
+  .replace('      b:', '      c: { terminal: true }\n      b:');
+/** And this loop has no exit. */
+const loop = bare.replace('go: { target: b,', 'go: { target: a, actor: deterministic, onDeny: b,');
+
 test('a state to which only a denial leads that nobody can give is told as one to which nothing leads', async () => {
-  const onDeny = bare
-    .replace('go: {', 'go: { onDeny: c,')
-    .replace('      b:', '      c: { terminal: true }\n      b:');
   const codes = async (text: string, more = {}): Promise<string[]> =>
     (await found({ ...more, [F]: text })).map(({ code }) => code);
   assert.deepEqual(await codes(onDeny), ['NOTHING_TO_DENY', 'UNREACHABLE_STATE']);
@@ -414,8 +423,30 @@ test('a state to which only a denial leads that nobody can give is told as one t
   // A mistake beside it is told, and nothing false of what it hides.
   const unknown = onDeny.replace(`tier: reversible, ${rest}`, 'tool: nobody');
   assert.deepEqual(await codes(unknown, { [E]: floor(`{ ${time} }`) }), ['UNKNOWN_TOOL']);
-  // A loop that only a denial leaves has no exit where nobody can give it, also of a flow that was published before.
-  const loop = bare.replace('go: { target: b,', 'go: { target: a, actor: deterministic, onDeny: b,');
   assert.ok((await codes(loop)).includes('DETERMINISTIC_LOOP'));
   assert.ok(!(await codes(loop, { [E]: floor(`{ ${time} }`) })).includes('DETERMINISTIC_LOOP'));
+});
+
+test('a flow that was published with a denial that nobody can give goes on and says so, unless it loops without an exit', async () => {
+  const loaded = await load({ [E]: 'environments: { dev: { refuseWarnings: true } }\n' });
+  assert.ok(loaded.status === 'loaded', JSON.stringify(loaded));
+  const { catalog } = loaded;
+  assert.equal(checkFlowText(onDeny, { catalog }).status, 'invalid');
+  const published = compilePublished(onDeny, catalog);
+  assert.ok(published.status === 'valid', JSON.stringify(published));
+  assert.deepEqual(
+    published.flow.warnings.map(({ code }) => code),
+    ['NOTHING_TO_DENY'],
+  );
+  // Where it was taken with its warnings, their acknowledgements refuse nothing either when one is not said any more.
+  const accepted = ['NOTHING_TO_DENY', 'UNREACHABLE_STATE'].map((code) => `{ code: ${code}, reason: later }`);
+  const taken = onDeny.replace('owner: team\n', `owner: team\n    acknowledge: [${accepted.join(', ')}]\n`);
+  assert.equal(checkFlowText(taken, { catalog }).status, 'valid');
+  assert.equal(compilePublished(taken, catalog).status, 'valid');
+  const looping = compilePublished(loop, catalog);
+  assert.ok(looping.status === 'invalid');
+  assert.deepEqual(
+    looping.errors.map(({ code }) => code),
+    ['DETERMINISTIC_LOOP'],
+  );
 });

@@ -135,6 +135,15 @@ describe('a replay', () => {
     assert.ok(names.includes('steps'), names.join());
   });
 
+  it('has nothing to say of an execution that has not begun, and blames no other for it', async () => {
+    const notBegun: Change = (history) => {
+      history.events = eventsOf(history).slice(0, 1);
+    };
+    assert.deepEqual(await failing(notBegun, nothing), []);
+    const { checks } = await replayed(notBegun, anotherActivity);
+    assert.match(checks.find(({ name }) => name === 'kernel')?.detail ?? '', /^execution execution-1: /u);
+  });
+
   it(
     'is not content with a part: what is more than it reads is said, and is no yes',
     inCampaigns,

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { projectRoot } from '../../testing/paths.js';
-import { startProduct, type Product } from '../../testing/product.js';
-import { temporaryFolder } from '../../testing/servers.js';
+import { startReadyProduct, type Product } from '../../testing/product.js';
 
 // Mostly waits: for the servers, and for what the examples wait for.
 
@@ -28,20 +27,15 @@ function readExample(name: string): { readonly command: string; readonly lines: 
 const escape = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
 
 describe('examples', () => {
-  const home = temporaryFolder('examples');
   let product: Product;
   before(async () => {
-    product = await startProduct({ home, args: ['--no-demo'] });
-    await product.ready(120_000);
+    product = await startReadyProduct('examples');
   });
-  after(async () => {
-    await product.stop();
-    rmSync(home, { recursive: true, force: true });
-  });
+  after(() => product.stop());
 
   /** As a reader pastes it, beside the service: also the command that an example prints for a person to approve with. */
   async function paste(command: string): Promise<string> {
-    const env = { ...process.env, COUNTERSIGN_HOME: home };
+    const env = { ...process.env, COUNTERSIGN_HOME: product.home };
     const child = spawn('bash', ['-c', `set -e\n${command}`], { cwd: projectRoot, env, timeout: 120_000 });
     let output = '';
     let approving: Promise<string> | null = null;

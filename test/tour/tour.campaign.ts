@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { projectRoot } from '../../testing/paths.js';
-import { startProduct, type Product } from '../../testing/product.js';
-import { temporaryFolder } from '../../testing/servers.js';
+import { startReadyProduct, type Product } from '../../testing/product.js';
 
 const run = promisify(execFile);
 
@@ -18,21 +17,16 @@ function blocksOf(title: string): readonly string[] {
 }
 
 describe("README's tour", () => {
-  const home = temporaryFolder('tour');
   let product: Product;
   before(async () => {
-    product = await startProduct({ home, args: ['--no-demo'] });
-    await product.ready(120_000);
+    product = await startReadyProduct('tour');
   });
-  after(async () => {
-    await product.stop();
-    rmSync(home, { recursive: true, force: true });
-  });
+  after(() => product.stop());
 
   const paste = (blocks: readonly string[]): Promise<{ stdout: string; stderr: string }> =>
     run('bash', ['-c', ['set -eo pipefail', ...blocks].join('\n')], {
       cwd: projectRoot,
-      env: { ...process.env, COUNTERSIGN_HOME: home },
+      env: { ...process.env, COUNTERSIGN_HOME: product.home },
       timeout: 240_000,
     });
 

@@ -78,8 +78,10 @@ async function through(call: Call, route: Route, arrived: Arrived, startedAt: nu
   const raw = await received(call, route);
   if (raw.kind === 'problem') return recorded(call, route, raw, startedAt);
   const held = route.idempotent ? await hold(call, arrived.path, raw) : null;
-  if (held !== null && held.kind !== 'held')
-    return recorded(call, route, await withheld(call, route, arrived, raw, held), startedAt);
+  if (held !== null && held.kind !== 'held') {
+    const told = await withheld(call, route, arrived, raw, held);
+    return recorded(call, route, told === held ? told : openly(call, route, told, held), startedAt);
+  }
   try {
     const reply = await respond(call, route, arrived, raw)
       .then(written)
@@ -131,15 +133,24 @@ async function toldNow(
       : route.idempotent
         ? await withheld(now, route, arrived, raw, reply)
         : (notPermitted(now, route) ?? reply);
-  if (told === reply || told.kind !== 'problem') return told;
-  if (denied === null && (isRead(call) || isCertainlyNot(reply))) return told;
-  if (reply.kind === 'answer' && !isRead(call)) call.withheld = reply.status;
-  return { ...told, detail: endOf(call, told.detail, route.idempotent) };
+  const open = told === reply ? reply : openly(call, route, told, reply);
+  if (open !== told && !isRead(call))
+    call.withheld = reply.kind === 'problem' ? statusOf(reply) : reply.status;
+  return open;
 }
 
-/** A refusal of which nothing is done. */
+/** `told` instead of `reply`, which may not be told any more: and that it may be done, where that is not certain. */
+function openly(call: Call, { idempotent }: Route, told: Reply, reply: Reply): Reply {
+  const isRefused = told.kind === 'problem' && told.code === 'UNAUTHENTICATED';
+  if (told.kind !== 'problem' || isCertainlyNot(reply) || (isRead(call) && !isRefused)) return told;
+  return { ...told, detail: endOf(call, told.detail, idempotent, isRefused ? 'repeat' : 'regain') };
+}
+
+/** A refusal of which nothing is done: where a run stands that it names, the start is. */
 function isCertainlyNot(reply: Reply): boolean {
-  return reply.kind === 'problem' && statusOf(reply) < 500 && reply.extra['run'] === undefined;
+  if (reply.kind !== 'problem' || statusOf(reply) >= 500 || reply.extra['run'] !== undefined) return false;
+  // Another attempt may do it; the run may have become stuck in the middle of it.
+  return reply.code !== 'IDEMPOTENCY_IN_PROGRESS' && reply.code !== 'RUN_STUCK';
 }
 
 const json = 'application/json; charset=utf-8';
@@ -198,9 +209,15 @@ function isRead({ request: { method } }: Call): boolean {
 }
 
 /** What became of a request that failed unexpectedly. */
-function endOf(call: Call, why: string, isIdempotent: boolean): string {
+function endOf(
+  call: Call,
+  why: string,
+  isIdempotent: boolean,
+  again: 'repeat' | 'regain' = 'repeat',
+): string {
   if (isRead(call)) return `${why}: ask again`;
-  return uncertain(why, isIdempotent && call.request.headers['idempotency-key'] !== undefined);
+  const hasKey = isIdempotent && call.request.headers['idempotency-key'] !== undefined;
+  return uncertain(why, hasKey ? again : 'look');
 }
 
 /** An unexpected failure, said without its inside. The log has the rest under the same trace id. */

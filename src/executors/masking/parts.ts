@@ -206,13 +206,14 @@ function* innerParts({ name, value }: Leaf, mayBeUser: boolean): Steps<string[]>
   }
   const bare = withoutLabels(value);
   const words = [...bare.split(/[\s,]+/), ...bare.split(/[\s,;|()[\]{}]+/), ...(yield* quotedIn(bare))];
-  const all = [...new Set([...words, ...words.flatMap(tokensIn)])];
-  return yield* ofEach(mayBeUser ? all : secretWords(name, all), valuesOf);
+  const isTold = !mayBeUser && isFullName(name, value);
+  const looked = isTold ? words.filter(isToken) : [...new Set([...words, ...words.flatMap(tokensIn)])];
+  return yield* ofEach(looked, valuesOf);
 }
 
-/** Beside a password: all, but of a user, whose name may be several words, those that may be one too, or have one behind a mark. */
-function secretWords(name: string, words: readonly string[]): readonly string[] {
-  return words.filter((word) => !isUser(name) || isToken(word) || /[:|/]./.test(word));
+/** Of a user, whose name may be several words, and a mail address. */
+function isFullName(name: string, value: string): boolean {
+  return isUser(name) && /^["'{]?\p{L}[\p{L}.'’ -]*(<[^<>@\s]+@[\w.-]+>)?["'}]?$/u.test(value);
 }
 
 /** Of `X:Y:Z`, `X/Y`, `a=X&b=Y` and `${NAME:-X}`. What is no token may be a part of a path or of a name. */
@@ -234,7 +235,7 @@ function* namedParts(
   const lines = bare.split(bare === value ? /\r?\n/ : /\s+/);
   // Their values may be several words, of which a target names one.
   const split = isSecretName(name) || isUser(name) ? bare.split(/[\s,]+/) : [];
-  const words = mayBeUser ? split : secretWords(name, split);
+  const words = !mayBeUser && isFullName(name, value) ? split.filter(isToken) : split;
   const isList = value.includes('=') || /auth/i.test(name);
   return [
     ...(yield* ofEach([...new Set([value, ...lines, ...words])], valuesOf)),

@@ -192,6 +192,8 @@ function made(to: Compiling, plan: Plan, { version: _version, ...definition }: J
 }
 
 const saidLater: ReadonlySet<FindingCode> = new Set([
+  // Of a warning that is not said of it any more.
+  'ACKNOWLEDGED_NOTHING',
   'DEFAULT_NOT_FILLED',
   'NOTHING_TO_DENY',
   'NUMBER_REWRITTEN',

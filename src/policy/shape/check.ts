@@ -226,5 +226,7 @@ function quoted(names: readonly string[]): string {
 
 /** A number as its author wrote it. */
 function shown(source: Source, path: readonly PathSegment[], value: Json): string {
-  return `\`${truncate(source.written(path) ?? JSON.stringify(value), 60)}\``;
+  const written = source.written(path);
+  // YAML takes a name with nothing behind it for null.
+  return written === '' ? 'nothing' : `\`${truncate(written ?? JSON.stringify(value), 60)}\``;
 }

@@ -37,7 +37,7 @@ export function unavailable(
   const detail =
     message ??
     (code === 'AUDIT_UNAVAILABLE'
-      ? uncertain('the store of runs and records does not answer', held !== null)
+      ? uncertain('the store of runs and records does not answer', held !== null ? 'repeat' : 'look')
       : 'the workflow engine does not answer, and nothing runs of what was asked: try again');
   return refusal(code, detail, {}, 2);
 }

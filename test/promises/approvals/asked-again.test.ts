@@ -1,50 +1,9 @@
 import assert from 'node:assert/strict';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { startStack, type Stack } from '../../../testing/stack.js';
 import { audit, decide, getRun, startRun, submit, until, type RunBody } from '../../../testing/flows.js';
+import { startWithBank, type StackWithBank } from './bank.js';
 
 // What approvers are shown and asked again: of which state, after a denial, and before an effect is repeated whose outcome is unknown.
-
-interface Bank {
-  readonly url: string;
-  readonly keys: string[];
-  /** Each of the next calls breaks off after it was taken. */
-  breaks: number;
-  /** The next call of `/slow` waits until this is called. */
-  release: (() => void) | null;
-  close(): void;
-}
-
-async function startBank(): Promise<Bank> {
-  const answer = (response: ServerResponse): void => {
-    response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
-  };
-  const taken = (request: IncomingMessage, response: ServerResponse): void => {
-    if (request.url === '/slow') bank.release = () => answer(response);
-    else if (bank.breaks > 0) {
-      bank.keys.push(String(request.headers['idempotency-key']));
-      bank.breaks -= 1;
-      response.destroy();
-    } else {
-      bank.keys.push(String(request.headers['idempotency-key']));
-      answer(response);
-    }
-  };
-  const server = createServer((request, response) => {
-    request.resume().on('end', () => taken(request, response));
-  });
-  const bank: Bank = {
-    ...{ url: '', keys: [], breaks: 0, release: null },
-    close: () => {
-      server.close();
-      server.closeAllConnections();
-    },
-  };
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return Object.assign(bank, { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
-}
 
 const call = (path: string): string => `{ kind: rest, connection: bank, method: POST, path: ${path} }`;
 const amount = `{ type: object, additionalProperties: false, properties: { amount: { type: number } } }`;
@@ -91,23 +50,14 @@ workflows:
 `;
 
 describe('what is asked of an approver', () => {
-  let stack: Stack;
-  let bank: Bank;
+  let stack: StackWithBank;
   before(async () => {
-    bank = await startBank();
-    stack = await startStack({
-      env: { BANK_URL: bank.url },
-      policies: {
-        'roles.yaml': 'version: 1\nroles: { finance.controller: { permissions: [] } }\n',
-        'connections.yaml': `version: 1\nconnections: { bank: { kind: rest, baseUrl: 'env://BANK_URL', allowPrivate: true } }\n`,
-        'flows/bill.yaml': flow,
-      },
+    stack = await startWithBank({
+      'connections.yaml': `version: 1\nconnections: { bank: { kind: rest, baseUrl: 'env://BANK_URL', allowPrivate: true } }\n`,
+      'flows/bill.yaml': flow,
     });
   });
-  after(async () => {
-    await stack.stop();
-    bank.close();
-  });
+  after(() => stack.stop());
 
   const open = async (): Promise<string> => {
     const { run } = await startRun(stack, 'agent', 'bill', {});
@@ -146,11 +96,12 @@ describe('what is asked of an approver', () => {
   it('leads where `onDeny` says after a denial, of a gate of any kind, also while another effect executes', async () => {
     const run = await open();
     const approval = await pay(run);
+    const hold = stack.bank.hold();
     const slow = submit(stack, 'agent', run, 'slow');
-    await until('the slow call', async () => bank.release !== null);
+    await until('the slow call', async () => hold.held());
     assert.equal((await decide(stack, 'finance', approval, 'deny')).status, 200);
     assert.equal((await getRun(stack, 'admin', run)).run.state, 'open');
-    bank.release?.();
+    hold.release();
     assert.equal((await slow).status, 200);
     await reaches(run, 'the state of `onDeny`', (body) => body.run.state === 'denied');
     assert.equal((await submit(stack, 'agent', run, 'open')).status, 200);
@@ -172,7 +123,7 @@ describe('what is asked of an approver', () => {
 
   it('is asked again before an effect of unknown outcome is repeated, which only a human can have done', async () => {
     const run = await open();
-    bank.breaks = 1;
+    stack.bank.breakOff();
     await decide(stack, 'finance', await pay(run), 'approve');
     await reaches(run, 'an unknown outcome', (body) => body.run.problem?.code === 'EXECUTOR_UNKNOWN');
     const key = await stack.fetchAs('admin', 'POST', '/v1/keys', {
@@ -190,7 +141,7 @@ describe('what is asked of an approver', () => {
 
     const blank = await stack.fetchAs('admin', 'POST', `/v1/runs/${run}/retry`, { reason: '\u200b ' });
     assert.deepEqual([blank.status, blank.body.code], [422, 'REQUEST_INVALID']);
-    const sent = bank.keys.length;
+    const sent = stack.bank.sent.length;
     const asked = await retry(run, 'admin');
     assert.equal(asked.status, 200, JSON.stringify(asked.body));
     assert.deepEqual(
@@ -199,10 +150,10 @@ describe('what is asked of an approver', () => {
     );
     assert.equal(asked.body.run.status, 'stuck');
     assert.equal((await submit(stack, 'agent', run, 'slow')).body.code, 'RUN_STUCK');
-    assert.equal(bank.keys.length, sent);
+    assert.equal(stack.bank.sent.length, sent);
     const anew = (asked.body as RunBody).approvals[1]?.id ?? '';
     assert.equal((await decide(stack, 'finance', anew, 'approve')).status, 200);
     await reaches(run, 'the payment', (body) => body.run.state === 'paid');
-    assert.equal(bank.keys.length, sent + 1);
+    assert.equal(stack.bank.sent.length, sent + 1);
   });
 });

@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -11,66 +9,11 @@ import type { JsonObject } from '../../../src/model/json.js';
 import { stateWithoutValues, type RunDocument } from '../../../src/store/document.js';
 import { sha256 } from '../../../src/schema/kit.js';
 import { asSuperuser } from '../../../testing/database.js';
-import { startStack, type Stack } from '../../../testing/stack.js';
 import { audit, decide, getRun, startRun, submit, until } from '../../../testing/flows.js';
 import { lastBell, ring } from '../../../testing/bells.js';
+import { startWithBank, type StackWithBank } from './bank.js';
 
 // A payment to DE1 that a controller approves, and everything by which something else could be made of it.
-
-interface Sent {
-  readonly path: string;
-  readonly key: string;
-  readonly body: Readonly<Record<string, unknown>>;
-}
-
-interface Bank {
-  readonly url: string;
-  readonly sent: readonly Sent[];
-  /** The next call of `/slow` is answered when this is released. */
-  hold(): { held(): boolean; release(): void };
-  close(): Promise<void>;
-}
-
-async function startBank(): Promise<Bank> {
-  const sent: Sent[] = [];
-  let holding: { at: ServerResponse | null } | null = null;
-  const server = createServer((request, response) => {
-    let text = '';
-    request.on('data', (part) => (text += String(part)));
-    request.on('end', () => {
-      const path = request.url ?? '';
-      const key = String(request.headers['idempotency-key'] ?? '');
-      sent.push({ path, key, body: JSON.parse(text || '{}') as Sent['body'] });
-      if (path === '/slow' && holding !== null) holding.at = response;
-      else answer(response);
-    });
-  });
-  const answer = (response: ServerResponse): void => {
-    response.writeHead(200, { 'content-type': 'application/json' });
-    response.end(JSON.stringify({ iban: 'EVIL' }));
-  };
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    sent,
-    hold: () => {
-      const mine: { at: ServerResponse | null } = { at: null };
-      holding = mine;
-      return {
-        held: () => mine.at !== null,
-        release: () => {
-          holding = null;
-          if (mine.at !== null) answer(mine.at);
-        },
-      };
-    },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
-}
 
 const tool = (path: string): string => `
 version: 1
@@ -137,25 +80,17 @@ interface Parked {
 }
 
 describe('what an approver has approved, and something changes it', () => {
-  let stack: Stack;
-  let bank: Bank;
+  let stack: StackWithBank;
   before(async () => {
-    bank = await startBank();
-    stack = await startStack({
-      env: { BANK_URL: bank.url },
-      policies: {
-        'roles.yaml': 'version: 1\nroles: { finance.controller: { permissions: [] } }\n',
-        'connections.yaml': connections(''),
-        'environments.yaml': environments(''),
-        'tools/bank.yaml': tool('/pay'),
-        'flows/bill.yaml': flow,
-      },
-    });
+    const policies = {
+      'connections.yaml': connections(''),
+      'environments.yaml': environments(''),
+      'tools/bank.yaml': tool('/pay'),
+      'flows/bill.yaml': flow,
+    };
+    stack = await startWithBank(policies, { iban: 'EVIL' });
   });
-  after(async () => {
-    await stack.stop();
-    await bank.close();
-  });
+  after(() => stack.stop());
 
   const park = async (amount = 5): Promise<Parked> => {
     const { run } = await startRun(stack, 'agent', 'bill', { invoice: 'A1' });
@@ -164,7 +99,8 @@ describe('what an approver has approved, and something changes it', () => {
     const { id, digest } = body.result.approval;
     return { run: run.id, approval: id, digest, poll: body.result.poll };
   };
-  const paid = (run: string) => bank.sent.filter((one) => one.path !== '/slow' && one.key.startsWith(run));
+  const paid = (run: string) =>
+    stack.bank.sent.filter((one) => one.path !== '/slow' && one.key.startsWith(run));
   const ended = async ({ poll }: Parked) =>
     until(`${poll} to end`, async () => {
       const { body } = await stack.fetchAs('agent', 'GET', poll);
@@ -196,7 +132,7 @@ describe('what an approver has approved, and something changes it', () => {
     first = 'slow',
   ): Promise<Parked> => {
     const parked = await park();
-    const hold = bank.hold();
+    const hold = stack.bank.hold();
     const slow = submit(stack, 'agent', parked.run, first);
     await until('the slow call', async () => hold.held());
     const said = await decide(stack, 'finance', parked.approval, 'approve');
@@ -322,7 +258,7 @@ describe('what an approver has approved, and something changes it', () => {
   });
 
   it("somebody writes into the run's row that it was approved, by whom nobody asked", async () => {
-    const hold = bank.hold();
+    const hold = stack.bank.hold();
     const parked = await park();
     const slow = submit(stack, 'agent', parked.run, 'slow');
     await until('the slow call', async () => hold.held());

@@ -3,8 +3,8 @@ import { after, before, describe, it } from 'node:test';
 import { insist, makePeople, decideOn, type People, type Reply } from '../../../drill/caller.js';
 import { asSuperuser } from '../../../testing/database.js';
 import { getRun, startRun, submit, until } from '../../../testing/flows.js';
-import { startServices, type EffectSeen, type Services } from '../../../testing/services.js';
-import { startStack, type Stack } from '../../../testing/stack.js';
+import type { EffectSeen } from '../../../testing/services.js';
+import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
 
 // Many messages of one run at once, also while its worker stands still. Each is answered, and each answer is what the
 // store says in the end.
@@ -19,18 +19,13 @@ interface Stored {
 }
 
 describe('many messages of one run at once', () => {
-  let stack: Stack;
-  let services: Services;
+  let stack: ShippedStack;
   let people: People;
   before(async () => {
-    services = await startServices();
-    stack = await startStack({ env: services.env });
+    stack = await startShipped();
     people = await makePeople(stack);
   });
-  after(async () => {
-    await stack.stop();
-    await services.stop();
-  });
+  after(() => stack.stop());
 
   const open = async (): Promise<string> =>
     (await startRun(stack, 'agent', flow, {}, { environment: 'staging' })).run.id;
@@ -71,7 +66,7 @@ describe('many messages of one run at once', () => {
     assert.equal(body.ok, true, JSON.stringify(body));
   };
   const draftsOf = async (run: string): Promise<readonly EffectSeen[]> =>
-    (await services.drafts()).filter(({ key }) => key.startsWith(run));
+    (await stack.services.drafts()).filter(({ key }) => key.startsWith(run));
   const ask = (run: string, vendor: string, amount: number, key?: string): Promise<Reply> =>
     people.agent.post(`/v1/runs/${run}/transitions/${draft}`, { arguments: { vendor, amount } }, key);
   const resultOf = ({ body }: Reply) =>

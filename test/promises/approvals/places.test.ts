@@ -92,31 +92,27 @@ type Person = keyof typeof people;
 
 describe('a gate', () => {
   let stack: Stack;
-  const keys = new Map<string, string>();
   before(async () => {
-    stack = await startStack({ policies });
-    for (const [id, fields] of Object.entries(people)) {
-      const made = await stack.fetchAs('admin', 'POST', '/v1/keys', { id, ...fields });
-      assert.equal(made.status, 201, JSON.stringify(made.body));
-      keys.set(id, made.body.key as string);
-    }
+    stack = await startStack({ policies, principals: people });
   });
   after(() => stack.stop());
 
-  const as = (id: Person, method: string, path: string, body?: unknown): Promise<Answer> =>
-    stack.fetchAs(null, method, path, body, { authorization: `Bearer ${keys.get(id) ?? ''}` });
-
   async function submit(flow: string, transition: string, args: object = {}): Promise<Answer['body']> {
-    const started = await as('robot', 'POST', `/v1/flows/${flow}/runs`, {});
+    const started = await stack.fetchAs('robot', 'POST', `/v1/flows/${flow}/runs`, {});
     assert.equal(started.status, 201, JSON.stringify(started.body));
     const run = started.body.run.id as string;
-    const sent = await as('robot', 'POST', `/v1/runs/${run}/transitions/${transition}`, { arguments: args });
+    const sent = await stack.fetchAs('robot', 'POST', `/v1/runs/${run}/transitions/${transition}`, {
+      arguments: args,
+    });
     return { run, status: sent.status, ...sent.body.result };
   }
   const shown = async (by: Person, approval: string): Promise<Answer['body']> =>
-    (await as(by, 'GET', `/v1/approvals/${approval}`)).body;
+    (await stack.fetchAs(by, 'GET', `/v1/approvals/${approval}`)).body;
   const decide = async (by: Person, approval: { id: string; digest: string }): Promise<Answer> =>
-    as(by, 'POST', `/v1/approvals/${approval.id}/decision`, { decision: 'approve', digest: approval.digest });
+    stack.fetchAs(by, 'POST', `/v1/approvals/${approval.id}/decision`, {
+      decision: 'approve',
+      digest: approval.digest,
+    });
 
   it('says of each rule that asks where it stands, and what it read', async () => {
     const { approval } = await submit('money', 'bank.pay', { amount: 60_000 });
@@ -155,7 +151,7 @@ describe('a gate', () => {
   });
 
   it('of the environment stands under what its author left open', async () => {
-    const started = await as('robot', 'POST', '/v1/flows/open/runs', {});
+    const started = await stack.fetchAs('robot', 'POST', '/v1/flows/open/runs', {});
     const [link] = started.body.links;
     assert.deepEqual([link.rel, link.gated, link.gateOn], ['send', true, undefined]);
     const version = await stack.fetchAs('admin', 'GET', '/v1/flows/open/versions/1');
@@ -168,8 +164,7 @@ describe('a gate', () => {
   });
 
   it('that separates the author refuses who published that version', async () => {
-    const published = await stack.fetchAs(null, 'POST', '/v1/flows', money.replace('50000', '40000'), {
-      authorization: `Bearer ${keys.get('ann') ?? ''}`,
+    const published = await stack.fetchAs('ann', 'POST', '/v1/flows', money.replace('50000', '40000'), {
       'content-type': 'application/yaml',
     });
     assert.equal(published.status, 201, JSON.stringify(published.body));

@@ -11,8 +11,8 @@ import { asSuperuser } from '../../../testing/database.js';
 import { messagesOf, ring } from '../../../testing/bells.js';
 import { action, audit, decide, getRun, parkPayment, until } from '../../../testing/flows.js';
 import { projectRoot } from '../../../testing/paths.js';
-import { startServices, type Services } from '../../../testing/services.js';
-import { startStack, type Stack } from '../../../testing/stack.js';
+import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
+import type { Stack } from '../../../testing/stack.js';
 
 interface KeyBody {
   readonly keyId: string;
@@ -26,11 +26,7 @@ async function startReplica(stack: Stack, home: string): Promise<{ url: string; 
   cpSync(join(stack.home, 'keys'), join(home, 'keys'), { recursive: true });
   const port = String(await freePort());
   const dist = join(projectRoot, 'dist', 'processes');
-  const env = {
-    ...{ ...process.env, DATABASE_URL: stack.databaseUrl, TEMPORAL_ADDRESS: stack.temporalAddress },
-    ...{ COUNTERSIGN_HOME: home, COUNTERSIGN_POLICIES: stack.policies, PORT: port },
-    COUNTERSIGN_TASK_QUEUE: stack.taskQueue,
-  };
+  const env = { ...process.env, ...stack.settings, COUNTERSIGN_HOME: home, PORT: port };
   const args = ['--import', join(dist, 'exit-with-parent.js'), join(dist, 'api.js')];
   const child = spawn(process.execPath, args, { env, stdio: ['pipe', 'ignore', 'inherit'] });
   const url = `http://127.0.0.1:${port}`;
@@ -45,12 +41,10 @@ async function startReplica(stack: Stack, home: string): Promise<{ url: string; 
 }
 
 describe('a signing key that is rotated while approvals wait', () => {
-  let services: Services;
-  let stack: Stack;
+  let stack: ShippedStack;
   let replica: { url: string; process: ChildProcess };
   before(async () => {
-    services = await startServices();
-    stack = await startStack({ env: services.env });
+    stack = await startShipped();
     replica = await startReplica(stack, `${stack.home}-replica`);
   });
   after(async () => {
@@ -59,7 +53,6 @@ describe('a signing key that is rotated while approvals wait', () => {
     await gone;
     rmSync(`${stack.home}-replica`, { recursive: true, force: true });
     await stack.stop();
-    await services.stop();
   });
 
   const keys = async (): Promise<readonly KeyBody[]> =>
@@ -152,7 +145,7 @@ describe('a signing key that is rotated while approvals wait', () => {
     const [refused] = await audit(stack, run, 'message.refused');
     assert.deepEqual([refused?.data['name'], refused?.data['reason']], ['decide', 'retired_key']);
     assert.equal((await getRun(stack, 'agent', run)).run.status, 'waiting');
-    assert.equal((await services.drafts()).filter((one) => one.key.startsWith(run)).length, 0);
+    assert.equal((await stack.services.drafts()).filter((one) => one.key.startsWith(run)).length, 0);
 
     await decideAt(replica.url, third);
     await stack.api.restart();

@@ -1,20 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { startServices, type Services } from '../../../testing/services.js';
-import { startStack, type Answer, type Stack } from '../../../testing/stack.js';
+import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
+import type { Answer } from '../../../testing/stack.js';
 import { action, decide } from '../../../testing/flows.js';
 
 describe('a payment that is asked for with the start of its run', () => {
-  let stack: Stack;
-  let services: Services;
+  let stack: ShippedStack;
   before(async () => {
-    services = await startServices();
-    stack = await startStack({ env: services.env });
+    stack = await startShipped();
   });
-  after(async () => {
-    await stack.stop();
-    await services.stop();
-  });
+  after(() => stack.stop());
   const ask = (query = ''): Promise<Answer> =>
     stack.fetchAs('agent', 'POST', `/v1/flows/vendor-invoice-reconciliation/runs${query}`, {
       environment: 'staging',
@@ -23,7 +18,7 @@ describe('a payment that is asked for with the start of its run', () => {
   const approve = async ({ body }: Answer): Promise<void> => {
     await decide(stack, 'finance', body.result.approval.id, 'approve');
     await action(stack, 'agent', body.result.poll, 'executed');
-    const drafts = (await services.drafts()).filter((one) => one.key.startsWith(body.run.id));
+    const drafts = (await stack.services.drafts()).filter((one) => one.key.startsWith(body.run.id));
     assert.equal(drafts.length, 1);
   };
 

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import { Client, type WorkflowHandle } from '@temporalio/client';
 import { asSuperuser } from '../../../testing/database.js';
 import { action, audit, decide, getRun, parkPayment, submit, until } from '../../../testing/flows.js';
 import { rememberRun } from '../../../testing/restore.js';
 import { inCampaigns } from '../../../testing/samples.js';
-import { startServices, type Services } from '../../../testing/services.js';
+import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
 import type { StateView } from '../../../src/workflows/messages.js';
-import { startStack, type Stack } from '../../../testing/stack.js';
 
 // A run has two memories: the store and Temporal's history. Where they tell of different pasts nothing goes on by itself.
 
@@ -15,24 +14,16 @@ const namespace = 'countersign-staging';
 const draft = 'erp.payment.draft';
 
 describe('a run whose store and history tell of different pasts', () => {
-  let stack: Stack;
-  let services: Services;
-  let connection: Connection;
+  let stack: ShippedStack;
   before(async () => {
-    services = await startServices();
-    stack = await startStack({ env: services.env });
-    connection = await Connection.connect({ address: stack.temporalAddress });
+    stack = await startShipped();
   });
-  after(async () => {
-    await connection.close();
-    await stack.stop();
-    await services.stop();
-  });
+  after(() => stack.stop());
 
   const handleOf = (run: string): WorkflowHandle =>
-    new Client({ connection, namespace }).workflow.getHandle(run);
+    new Client({ connection: stack.connection, namespace }).workflow.getHandle(run);
   const drafts = async (run: string): Promise<number> =>
-    (await services.drafts()).filter(({ key }) => key.startsWith(run)).length;
+    (await stack.services.drafts()).filter(({ key }) => key.startsWith(run)).length;
   const forked = (run: string): Promise<unknown> =>
     until(`${run} to be stuck`, async () => {
       const { run: now } = await getRun(stack, 'admin', run);
@@ -105,7 +96,7 @@ describe('a run whose store and history tell of different pasts', () => {
       assert.ok(first !== undefined && first !== null);
       const { runId } = await handle.describe();
       // To its first task, and without the signals that have come since.
-      await connection.workflowService.resetWorkflowExecution({
+      await stack.connection.workflowService.resetWorkflowExecution({
         ...{ namespace, reason: 'by somebody', requestId: `${parked.run}-reset` },
         workflowExecution: { workflowId: parked.run, runId },
         workflowTaskFinishEventId: first,
@@ -145,7 +136,7 @@ describe('a run whose store and history tell of different pasts', () => {
         ...{ rev: 7, digest: zero, head: zero, state: 'active', status: 'waiting', version: 0 },
         wakeAt: Date.now(),
       };
-      await new Client({ connection, namespace }).workflow.start('run', {
+      await new Client({ connection: stack.connection, namespace }).workflow.start('run', {
         ...{ workflowId: parked.run, taskQueue: stack.taskQueue, args: [{ ...own, carried }] },
         workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       });
@@ -167,7 +158,7 @@ describe('a run whose store and history tell of different pasts', () => {
     const first = events?.find(({ workflowTaskCompletedEventAttributes: completed }) => completed)?.eventId;
     assert.ok(first);
     const { runId } = await handleOf(parked.run).describe();
-    await connection.workflowService.resetWorkflowExecution({
+    await stack.connection.workflowService.resetWorkflowExecution({
       ...{ namespace, reason: 'by an operator of Temporal', requestId: `${parked.run}-reset` },
       workflowExecution: { workflowId: parked.run, runId },
       workflowTaskFinishEventId: first,

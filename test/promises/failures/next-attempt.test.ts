@@ -4,30 +4,16 @@ import { after, before, describe, it } from 'node:test';
 import { makePool, type Pool } from '../../../src/db/index.js';
 import { makeTarget, type Target } from '../../activities/target.js';
 import { startRun, submit, until } from '../../../testing/flows.js';
+import { payFlow } from '../../../testing/policies.js';
 import { inCampaignsUnless } from '../../../testing/samples.js';
 import { startStack, type Stack } from '../../../testing/stack.js';
 
 // A target that asks to be left alone for a while: whoever polls the action is told when it is called again.
 
-const flow = {
-  owner: 'team',
-  initialState: 'open',
-  states: {
-    open: {
-      transitions: {
-        pay: {
-          target: 'paid',
-          tier: 'reversible',
-          executor: { kind: 'rest', connection: 'bank', method: 'POST', path: '/pay', idempotencyKey: true },
-          reliability: {
-            retry: { maxAttempts: 3, backoff: 'fixed', initialDelayMs: 100, maxDelayMs: 3_600_000 },
-          },
-        },
-      },
-    },
-    paid: { terminal: true },
-  },
-};
+const flow = payFlow({
+  executor: { kind: 'rest', connection: 'bank', method: 'POST', path: '/pay', idempotencyKey: true },
+  reliability: { retry: { maxAttempts: 3, backoff: 'fixed', initialDelayMs: 100, maxDelayMs: 3_600_000 } },
+});
 
 interface Polled {
   readonly status: string;

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import type { Principal } from '../../../src/model/principal.js';
 import { after, before, describe, it } from 'node:test';
-import { startServices, type Services } from '../../../testing/services.js';
+import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
 import { bellOf } from '../../../src/auth/index.js';
 import { makePool } from '../../../src/db/index.js';
 import { keepDecision, ring } from '../../../testing/bells.js';
 import { holdRun } from '../../../testing/locks.js';
-import { startStack, type Stack } from '../../../testing/stack.js';
+import type { Stack } from '../../../testing/stack.js';
 import {
   action,
   audit,
@@ -21,16 +21,11 @@ import {
 // A gate survives whatever dies. Processes are killed, not told to pretend.
 
 describe('a run that is parked at its gate', () => {
-  let stack: Stack;
-  let services: Services;
+  let stack: ShippedStack;
   before(async () => {
-    services = await startServices();
-    stack = await startStack({ env: services.env, own: true });
+    stack = await startShipped({ own: true });
   });
-  after(async () => {
-    await stack.stop();
-    await services.stop();
-  });
+  after(() => stack.stop());
 
   const victims: Record<string, (stack: Stack) => Promise<void>> = {
     worker: async ({ worker }) => {
@@ -68,7 +63,7 @@ describe('a run that is parked at its gate', () => {
       const decided = await decide(stack, 'finance', parked.approval, 'approve');
       assert.ok([200, 202].includes(decided.status), JSON.stringify(decided.body));
       await action(stack, 'agent', parked.poll, 'executed');
-      assert.equal((await services.drafts()).filter((one) => one.key.startsWith(parked.run)).length, 1);
+      assert.equal((await stack.services.drafts()).filter((one) => one.key.startsWith(parked.run)).length, 1);
       const own = (await audit(stack, parked.run)).filter((one) => one.chain === 'run');
       assert.deepEqual(
         own.map((one) => one.runSeq),
@@ -99,12 +94,12 @@ describe('a run that is parked at its gate', () => {
       {},
       { environment: 'staging' },
     );
-    await services.holdErp(5_000);
+    await stack.services.holdErp(5_000);
     const submitted = submit(stack, 'agent', started.run.id, 'erp.payment.draft', {
       arguments: { vendor: 'HELD', amount: 10 },
     });
     await until('the effect', async () =>
-      (await services.drafts()).some((one) => one.key.startsWith(started.run.id)),
+      (await stack.services.drafts()).some((one) => one.key.startsWith(started.run.id)),
     );
     await stack.worker.kill('SIGKILL');
     await stack.worker.restart();
@@ -113,7 +108,10 @@ describe('a run that is parked at its gate', () => {
       'the run to settle',
       async () => (await getRun(stack, 'agent', started.run.id)).run.version === 1,
     );
-    assert.equal((await services.drafts()).filter((one) => one.key.startsWith(started.run.id)).length, 1);
+    assert.equal(
+      (await stack.services.drafts()).filter((one) => one.key.startsWith(started.run.id)).length,
+      1,
+    );
     const own = await audit(stack, started.run.id);
     assert.equal(own.filter((one) => one.type === 'executor.started').length, 1);
     assert.equal(own.filter((one) => one.type === 'executor.succeeded').length, 1);
@@ -133,13 +131,13 @@ describe('a run that is parked at its gate', () => {
     await stack.worker.restart();
     await action(stack, 'agent', parked.poll, 'executed');
     assert.equal((await audit(stack, parked.run, 'approval.decided')).length, 1);
-    assert.equal((await services.drafts()).filter((one) => one.key.startsWith(parked.run)).length, 1);
+    assert.equal((await stack.services.drafts()).filter((one) => one.key.startsWith(parked.run)).length, 1);
   });
 
   it('executes nothing while Postgres is away, says so, and recovers by itself', async () => {
     const parked = await parkPayment(stack);
     const { digest, approval } = parked;
-    const drafts = (await services.drafts()).length;
+    const drafts = (await stack.services.drafts()).length;
     await stack.postgres?.kill('SIGKILL');
     const refused = await stack.fetchAs('finance', 'POST', `/v1/approvals/${approval}/decision`, {
       decision: 'approve',
@@ -151,7 +149,7 @@ describe('a run that is parked at its gate', () => {
       input: {},
     });
     assert.equal(start.status, 503);
-    assert.equal((await services.drafts()).length, drafts);
+    assert.equal((await stack.services.drafts()).length, drafts);
     await stack.postgres?.restart();
     await until('readiness', async () => (await stack.fetchAs(null, 'GET', '/readyz')).status === 200);
     await decide(stack, 'finance', approval, 'approve');

@@ -2,14 +2,13 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
 import type { Bell } from '../../../src/model/message.js';
 import { lastBell } from '../../../testing/bells.js';
 import { action, audit, decide, getRun, parkPayment, until } from '../../../testing/flows.js';
 import { inCampaigns } from '../../../testing/samples.js';
-import { startServices, type Services } from '../../../testing/services.js';
-import { startStack, type Stack } from '../../../testing/stack.js';
+import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
 
 // Who may write to the namespace can have a workflow of their own, on a worker of their own, call our activities through
 // our task queue, with anything. (A local activity runs in the worker that runs its workflow: a stranger's is their own
@@ -30,19 +29,11 @@ interface Failed {
 }
 
 describe("a stranger's workflow that calls our activities through the task queue", () => {
-  let stack: Stack;
-  let services: Services;
-  let connection: Connection;
+  let stack: ShippedStack;
   before(async () => {
-    services = await startServices();
-    stack = await startStack({ env: services.env });
-    connection = await Connection.connect({ address: stack.temporalAddress });
+    stack = await startShipped();
   });
-  after(async () => {
-    await connection.close();
-    await stack.stop();
-    await services.stop();
-  });
+  after(() => stack.stop());
 
   const payload = (value: unknown): Payload => ({
     metadata: { encoding: Buffer.from('json/plain') },
@@ -51,14 +42,14 @@ describe("a stranger's workflow that calls our activities through the task queue
 
   /** Starts the workflow, and is its worker: one command that schedules the activity, and what became of it. */
   async function call({ workflowType, workflowId, activity, input }: Call): Promise<Failed | 'completed'> {
-    const { workflowService } = connection;
+    const { workflowService } = stack.connection;
     const taskQueue = { name: `stranger-${randomUUID()}` };
-    const client = new Client({ connection, namespace });
+    const client = new Client({ connection: stack.connection, namespace });
     const handle = await client.workflow.start(workflowType, {
       ...{ workflowId, taskQueue: taskQueue.name, args: [] },
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
     });
-    const task = await connection.withDeadline(Date.now() + 60_000, () =>
+    const task = await stack.connection.withDeadline(Date.now() + 60_000, () =>
       workflowService.pollWorkflowTaskQueue({ namespace, taskQueue, identity: 'stranger' }),
     );
     assert.ok(task.taskToken.length > 0, 'the stranger gets the task of their workflow');
@@ -155,7 +146,7 @@ describe("a stranger's workflow that calls our activities through the task queue
     );
     assert.deepEqual([stack.worker.pid, stack.worker.running], [pid, true], stack.logs());
     assert.equal((await getRun(stack, 'agent', parked.run)).run.status, 'waiting');
-    assert.equal((await services.drafts()).filter(({ key }) => key.startsWith(parked.run)).length, 0);
+    assert.equal((await stack.services.drafts()).filter(({ key }) => key.startsWith(parked.run)).length, 0);
     assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);
     await action(stack, 'agent', parked.poll, 'executed');
   });
@@ -178,12 +169,12 @@ describe("a stranger's workflow that calls our activities through the task queue
     assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);
     await action(stack, 'agent', parked.poll, 'executed');
     const drafts = async (): Promise<number> =>
-      (await services.drafts()).filter(({ key }) => key.startsWith(parked.run)).length;
+      (await stack.services.drafts()).filter(({ key }) => key.startsWith(parked.run)).length;
     assert.equal(await drafts(), 1);
 
     // With the run's own type and name, once its workflow is gone: what was executed is answered, never repeated.
     const other = await parkPayment(stack);
-    const client = new Client({ connection, namespace });
+    const client = new Client({ connection: stack.connection, namespace });
     await client.workflow.getHandle(other.run).terminate('by a stranger');
     const forged = { workflowType: 'run', workflowId: other.run };
     const pending = other.poll.split('/').at(-1) ?? '';
@@ -210,12 +201,14 @@ describe("a stranger's workflow that calls our activities through the task queue
 
   it('does not execute beside the execution that is under way', inCampaigns, async () => {
     const parked = await parkPayment(stack);
-    await services.holdErp(15_000);
+    await stack.services.holdErp(15_000);
     assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);
     const drafts = async (): Promise<number> =>
-      (await services.drafts()).filter(({ key }) => key.startsWith(parked.run)).length;
+      (await stack.services.drafts()).filter(({ key }) => key.startsWith(parked.run)).length;
     await until('the effect', async () => (await drafts()) === 1);
-    await new Client({ connection, namespace }).workflow.getHandle(parked.run).terminate('by a stranger');
+    await new Client({ connection: stack.connection, namespace }).workflow
+      .getHandle(parked.run)
+      .terminate('by a stranger');
     const given = [payload({ run: parked.run, action: parked.poll.split('/').at(-1) ?? '' })];
     const forged = { workflowType: 'run', workflowId: parked.run, activity: 'execute', input: given };
     const refused = await call(forged);

@@ -3,24 +3,19 @@ import { after, before, describe, it } from 'node:test';
 import { asSuperuser } from '../../../testing/database.js';
 import { action, audit, getRun, parkPayment, startRun, submit, until } from '../../../testing/flows.js';
 import { inCampaignsUnless } from '../../../testing/samples.js';
-import { startServices, type Services } from '../../../testing/services.js';
-import { startStack, type Answer, type Stack } from '../../../testing/stack.js';
+import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
+import type { Answer } from '../../../testing/stack.js';
 
 // What people decide while Temporal is away is kept and applied later. Anything else is 503, and then nothing comes of it.
 
 const flow = 'vendor-invoice-reconciliation';
 
 describe('while Temporal is away', () => {
-  let stack: Stack;
-  let services: Services;
+  let stack: ShippedStack;
   before(async () => {
-    services = await startServices();
-    stack = await startStack({ env: services.env, own: true });
+    stack = await startShipped({ own: true });
   });
-  after(async () => {
-    await stack.stop();
-    await services.stop();
-  });
+  after(() => stack.stop());
 
   const decide = (approval: string, digest: string): Promise<Answer> =>
     stack.fetchAs('finance', 'POST', `/v1/approvals/${approval}/decision`, { decision: 'approve', digest });
@@ -33,7 +28,7 @@ describe('while Temporal is away', () => {
       { 'idempotency-key': key },
     );
   const drafts = async (vendor: string): Promise<number> =>
-    (await services.drafts()).filter(({ body }) => body['vendor'] === vendor).length;
+    (await stack.services.drafts()).filter(({ body }) => body['vendor'] === vendor).length;
   const isUnavailable = ({ status, body }: Answer): void =>
     assert.deepEqual([status, body.code], [503, 'ENGINE_UNAVAILABLE'], JSON.stringify(body));
   const ready = (): Promise<unknown> =>

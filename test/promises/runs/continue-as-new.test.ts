@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { Client, Connection } from '@temporalio/client';
 import type { StateView } from '../../../src/workflows/messages.js';
 import { inCampaigns } from '../../../testing/samples.js';
-import { startServices, type Services } from '../../../testing/services.js';
+import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
 import { startStack, type Stack } from '../../../testing/stack.js';
 import { action, audit, decide, getRun, parkPayment, submit, until } from '../../../testing/flows.js';
 
@@ -29,17 +29,12 @@ async function followed(client: Client, run: string): Promise<readonly number[]>
 }
 
 describe('a run that continues as new', () => {
-  let stack: Stack;
-  let services: Services;
+  let stack: ShippedStack;
   before(async () => {
-    services = await startServices();
     const dynamicConfig = ['limit.historyCount.suggestContinueAsNew=20'];
-    stack = await startStack({ env: services.env, own: true, dynamicConfig });
+    stack = await startShipped({ own: true, dynamicConfig });
   });
-  after(async () => {
-    await stack.stop();
-    await services.stop();
-  });
+  after(() => stack.stop());
   const events = async (run: string): Promise<readonly { eventType: string }[]> => {
     const { body } = await stack.fetchAs('auditor', 'GET', `/v1/runs/${run}/history`);
     return body.events;
@@ -100,7 +95,7 @@ describe('a run that continues as new', () => {
     assert.ok(queried.rev > 6);
     assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);
     await action(stack, 'agent', parked.poll, 'executed');
-    const drafts = (await services.drafts()).filter((one) => one.key.startsWith(parked.run));
+    const drafts = (await stack.services.drafts()).filter((one) => one.key.startsWith(parked.run));
     assert.equal(drafts.length, 7);
     const records = await own();
     for (const [index, record] of records.entries()) {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { inCampaigns } from '../../../testing/samples.js';
-import { startServices, type Services } from '../../../testing/services.js';
-import { startStack, projectRoot, type Answer, type Stack } from '../../../testing/stack.js';
+import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
+import { startStack, type Answer, type Stack } from '../../../testing/stack.js';
 import { action, decide, getRun, startRun, submit, until } from '../../../testing/flows.js';
 import { asSuperuser } from '../../../testing/database.js';
 
@@ -202,16 +201,11 @@ describe('large values', () => {
 });
 
 describe('large values with the shipped policies', inCampaigns, () => {
-  let stack: Stack;
-  let services: Services;
+  let stack: ShippedStack;
   before(async () => {
-    services = await startServices();
-    stack = await startStack({ env: services.env, policies: join(projectRoot, 'policies') });
+    stack = await startShipped();
   });
-  after(async () => {
-    await stack.stop();
-    await services.stop();
-  });
+  after(() => stack.stop());
 
   it('a start with 900,000 characters and a submit of 700,000 are answered, and the worker lives', async () => {
     const { pid } = stack.worker;

@@ -1,0 +1,11 @@
+/** A flow of one reversible effect: `pay` takes it from `open` to `paid`, its end. `others`: the ways out of `open` beside it. */
+export function payFlow(pay: object, others: object = {}): object {
+  return {
+    owner: 'team',
+    initialState: 'open',
+    states: {
+      open: { transitions: { pay: { target: 'paid', tier: 'reversible', ...pay }, ...others } },
+      paid: { terminal: true },
+    },
+  };
+}
