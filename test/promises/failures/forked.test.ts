@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { Client, type WorkflowHandle } from '@temporalio/client';
 import { asSuperuser } from '../../../testing/database.js';
 import { action, audit, decide, getRun, parkPayment, submit, until } from '../../../testing/flows.js';
 import { rememberRun } from '../../../testing/restore.js';
 import { inCampaigns } from '../../../testing/samples.js';
-import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
+import { shareStack } from '../../../testing/shared-stack.js';
+import type { ShippedStack } from '../../../testing/shipped.js';
 import type { StateView } from '../../../src/workflows/messages.js';
 
 // A run has two memories: the store and Temporal's history. Where they tell of different pasts nothing goes on by itself.
@@ -16,9 +17,8 @@ const draft = 'erp.payment.draft';
 describe('a run whose store and history tell of different pasts', () => {
   let stack: ShippedStack;
   before(async () => {
-    stack = await startShipped();
+    ({ stack } = await shareStack());
   });
-  after(() => stack.stop());
 
   const handleOf = (run: string): WorkflowHandle =>
     new Client({ connection: stack.connection, namespace }).workflow.getHandle(run);
