@@ -37,9 +37,12 @@ export function planTests(folder, tests, { apart }) {
     ...shareOut(ofApi, 6, secondsOf),
     ...shareOut(pure, 8, secondsOf),
   ]);
+  const waiting = longestFirst(tests.filter(mostlyWaits).map((test) => [test]));
+  const modulesOf = (lane, all) =>
+    all.map((files, index) => writeModule(folder, `${lane}-${String(index).padStart(3, '0')}`, files));
   return {
-    busy: processes.map((files, index) => moduleOf(folder, files, index)),
-    waiting: longestFirst(tests.filter(mostlyWaits).map((test) => [test])).map(([{ path }]) => path),
+    busy: modulesOf('busy', processes),
+    waiting: modulesOf('waiting', waiting),
     needServers: served.length > 0,
   };
 }
@@ -62,7 +65,7 @@ export const usesSamples = ({ sources }) => sources.includes('testing/samples.ts
 
 /** Of each test file that has run in a process of its own; the files that are gone are left out. */
 export function recordTimings(times) {
-  const measured = times.map(({ file, seconds }) => [file, Math.round(seconds * 10) / 10]);
+  const measured = times.map(({ files: [file], seconds }) => [file, Math.round(seconds * 10) / 10]);
   const timings = Object.entries({ ...readTimings(), ...Object.fromEntries(measured) })
     .filter(([file]) => existsSync(join(root, file)))
     .sort(([a], [b]) => (a < b ? -1 : 1));
@@ -91,13 +94,10 @@ function shareOut(files, processes, secondsOf) {
   return shares;
 }
 
-function moduleOf(folder, files, index) {
-  return files.length === 1 ? files[0].path : writeGroup(folder, files, index);
-}
-
-function writeGroup(folder, files, index) {
-  const path = join(folder, `together-${index + 1}.js`);
+/** The name gives the order: `node --test` runs modules in the order of their names, whatever it is told. */
+function writeModule(folder, name, files) {
+  const path = join(folder, `${name}.js`);
   const imports = files.map((file) => `import './${relative(folder, file.path)}';\n`);
   writeFileSync(join(root, path), imports.join(''));
-  return path;
+  return { path, files: files.map(({ file }) => file) };
 }

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join, normalize, relative } from 'node:path';
+import { join, normalize, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import {
@@ -53,10 +53,16 @@ try {
   const said = lanes.flatMap(({ name }) => readSaid(timesOf(compiled.folder, name)));
   if (process.exitCode === 0 && grep !== undefined && said.every(({ ran = 0 }) => ran === 0))
     throw new Failed(`no test's name matches \`${grep}\` in these files`);
-  const slowest = timesIn(said, compiled).sort((a, b) => b.seconds - a.seconds);
+  const slowest = timesIn(said, [...busy, ...waiting]).sort((a, b) => b.seconds - a.seconds);
   if (record) recordTimings(slowest);
   if (slowest.length > 1) say('the slowest files:');
-  for (const { file, seconds } of slowest.slice(0, 10)) say(`${seconds.toFixed(1).padStart(6)} s  ${file}`);
+  for (const {
+    files: [first, ...others],
+    seconds,
+  } of slowest.slice(0, 10))
+    say(
+      `${seconds.toFixed(1).padStart(6)} s  ${first}${others.length > 0 ? ` and ${others.length} others` : ''}`,
+    );
   if (isWhole && !campaigns) {
     const left = [isCampaign, (test) => !isCampaign(test) && usesSamples(test)].map(
       (is) => compiled.tests.filter(is).length,
@@ -149,7 +155,7 @@ async function runLane({ name, modules }, folder, grep, env, { isBeside, isSilen
   // A test that runs a whole product passes a stop on to it.
   const how = { signal, env, anyCode: true, graceMs: 25_000, isSilent };
   try {
-    return await runStep('testing', process.execPath, [...options, ...modules], how);
+    return await runStep('testing', process.execPath, [...options, ...modules.map(({ path }) => path)], how);
   } finally {
     if (isBeside && existsSync(said)) process.stdout.write(readFileSync(said));
   }
@@ -181,15 +187,12 @@ function readSaid(path) {
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line));
 }
 
-/** By the test file, or by the module of several, that has run in a process of its own. */
-function timesIn(said, { tests }) {
-  const files = new Map(tests.map((test) => [join(root, test.path), test.file]));
+/** By the test file, or by the first of several that have run in one process. */
+function timesIn(said, modules) {
+  const files = new Map(modules.map((module) => [join(root, module.path), module.files]));
   return said
     .filter(({ file }) => file !== undefined)
-    .map(({ file, seconds }) => ({
-      file: files.get(file) ?? `files of one process: ${basename(file)}`,
-      seconds,
-    }));
+    .map(({ file, seconds }) => ({ files: files.get(file), seconds }));
 }
 
 /** What the developer's shell sets for a product of their own must not reach the tests. */
