@@ -13,11 +13,11 @@ export const inCampaignsUnless = (isMain: boolean): { skip?: boolean } => (isMai
 /** From the commit (`scripts/test.mjs`). */
 const seed = Number(process.env['TEST_SEED'] ?? 0);
 
-/** So many runs of a property: all, or a quarter. */
-export const runsOf = (all: number): number => (isFull ? all : Math.ceil(all / 4));
+/** So many runs of a property: all, or an eighth. */
+export const runsOf = (all: number): number => (isFull ? all : Math.ceil(all / 8));
 
-/** What so many runs must have met at least: of a quarter far less than a quarter, since few runs differ much. */
-export const leastOf = (all: number): number => (isFull ? all : Math.ceil(all / 20));
+/** What so many runs must have met at least: of an eighth far less than an eighth, since few runs differ much. */
+export const leastOf = (all: number): number => (isFull ? all : Math.ceil(all / 50));
 
 /** Whether the case of this number runs: all do, or one of each `every` in a row. */
 export const isDrawn = (number: number, every: number): boolean => isFull || (number + seed) % every === 0;

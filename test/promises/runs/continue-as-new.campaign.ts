@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Client, Connection } from '@temporalio/client';
 import type { StateView } from '../../../src/workflows/messages.js';
-import { inCampaigns } from '../../../testing/samples.js';
 import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
 import { startStack, type Stack } from '../../../testing/stack.js';
 import { action, audit, decide, getRun, parkPayment, submit, until } from '../../../testing/flows.js';
@@ -53,7 +52,7 @@ describe('a run that continues as new', () => {
     return readQuery(queryResult);
   };
 
-  it('does so as soon as it may, also when it is signalled without a pause', inCampaigns, async () => {
+  it('does so as soon as it may, also when it is signalled without a pause', async () => {
     const connection = await Connection.connect({ address: stack.temporalAddress });
     try {
       const client = new Client({ connection, namespace: 'countersign-staging' });
@@ -116,7 +115,7 @@ describe('a run that continues as new', () => {
   });
 });
 
-describe('a run whose server suggests nothing', inCampaigns, () => {
+describe('a run whose server suggests nothing', () => {
   let stack: Stack;
   before(async () => {
     stack = await startStack();
