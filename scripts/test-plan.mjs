@@ -13,9 +13,8 @@ const longSeconds = 8;
 
 /**
  * The modules to run, in two lanes, the longest first. A file that says so (`Mostly waits: …`) waits, and runs beside the
- * others. Of those, a file that asks for the servers, or that takes long, has a process of its own, unless it shares a stack or
- * has the API in its own process; the others run many in one, since starting a process costs more than most of them do.
- * `apart`: each file has a process of its own.
+ * others. Of those, a file that starts processes, changes its own, or needs no server and takes long, has a process of its own;
+ * the others run many in one, since starting a process costs more than most of them do. `apart`: each file has its own.
  */
 export function planTests(folder, tests, { apart }) {
   const timings = readTimings();
@@ -34,7 +33,7 @@ export function planTests(folder, tests, { apart }) {
   const processes = longestFirst([
     ...alone.map((test) => [test]),
     ...shareOut(ofStack, 1, secondsOf),
-    ...shareOut(ofApi, 6, secondsOf),
+    ...shareOut(ofApi, 8, secondsOf),
     ...shareOut(pure, 8, secondsOf),
   ]);
   const waiting = longestFirst(tests.filter(mostlyWaits).map((test) => [test]));
@@ -49,11 +48,12 @@ export function planTests(folder, tests, { apart }) {
 
 function sharingOf({ file, sources }) {
   if (sources.includes('testing/shared-stack.ts')) return 'stack';
-  // What it uses is in its process, and stands from before its suite to after it.
-  const usesApi = sources.includes('test/api/harness.ts') && /^test\/(api|pages|service)\//u.test(file);
-  const isOfProcess = /^(before|after)(Each)?\(|\bmock\./mu.test(sourceOf(file));
-  return usesApi && !isOfProcess ? 'api' : 'alone';
+  if (sources.some((path) => startsProcesses.has(path))) return 'alone';
+  // All that it uses is in its process, and stands from before its suite to after it.
+  return isOfProcess.test(sourceOf(file)) ? 'alone' : 'api';
 }
+const startsProcesses = new Set(['testing/stack.ts', 'testing/product.ts']);
+const isOfProcess = /^(before|after)(Each)?\(|\bmock\.|\bprocess\.(env\[|on\(|kill\()|\bRuntime\.install\(/mu;
 
 const mostlyWaits = ({ file }) => /^\/\/ Mostly waits: /mu.test(sourceOf(file));
 
