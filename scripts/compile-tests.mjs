@@ -1,8 +1,13 @@
 // Test files and what they import -> .compiled/, so that a test process reads a few files instead of translating hundreds.
-import { readFileSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { root } from './lib.mjs';
+
+/** What starts it looks for it beside itself: compiled too, so that no thread begins by translating sources. */
+const threads = [
+  { starter: 'src/policy/checker/checker.ts', thread: 'src/policy/checker/checker-thread.ts' },
+];
 
 /**
  * Compiles these test files (paths from the root) into a folder of this process, which `remove` removes. Gives for each its
@@ -16,7 +21,10 @@ export async function compileTests(files) {
   remove();
   const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: files,
+    entryPoints: [
+      ...files,
+      ...threads.map(({ thread }) => thread).filter((path) => existsSync(join(root, path))),
+    ],
     outdir: join(root, folder),
     outbase: root,
     bundle: true,
@@ -30,10 +38,10 @@ export async function compileTests(files) {
     metafile: true,
     logLevel: 'warning',
     keepNames: true,
-    plugins: [keepAddresses],
+    plugins: [keepAddresses(folder)],
   });
   const tests = Object.entries(metafile.outputs)
-    .filter(([, { entryPoint }]) => entryPoint !== undefined)
+    .filter(([, { entryPoint }]) => files.includes(entryPoint))
     .map(([path, { entryPoint }]) => ({ file: entryPoint, path, sources: sourcesOf(metafile, path) }));
   return { folder, tests, remove };
 }
@@ -47,16 +55,18 @@ function sourcesOf({ outputs }, path, seen = new Set()) {
   return [...Object.keys(inputs), ...chunks.flatMap((chunk) => sourcesOf({ outputs }, chunk.path, seen))];
 }
 
-const keepAddresses = {
+const keepAddresses = (folder) => ({
   name: 'keep-addresses',
   setup(build) {
     build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
       const text = readFileSync(path, 'utf8');
       if (!text.includes('import.meta')) return undefined;
+      const startsThread = threads.some(({ starter }) => join(root, starter) === path);
+      const address = startsThread ? join(root, folder, `${relative(root, path).slice(0, -3)}.js`) : path;
       const contents = text
-        .replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path).href))
+        .replaceAll('import.meta.url', JSON.stringify(pathToFileURL(address).href))
         .replaceAll('import.meta.dirname', JSON.stringify(dirname(path)));
       return { contents, loader: 'ts' };
     });
   },
-};
+});

@@ -5,54 +5,71 @@ import { root } from './lib.mjs';
 
 /** Seconds by test file, as `npm test -- --record` has measured them. */
 const recorded = join(root, 'test', 'timings.json');
+const readTimings = () => (existsSync(recorded) ? JSON.parse(readFileSync(recorded, 'utf8')) : {});
+/** Of a file that was not measured yet. */
+const unknownSeconds = 2;
+/** A file that takes so long has a process of its own: it would hold up those that it is together with. */
+const longSeconds = 8;
 
 /**
- * The modules to run, in two lanes. A file that says so (`Mostly waits: …`) waits, and runs beside the others. Of those, a file
- * that asks for the servers has a process of its own, the longest first, unless it shares a stack or has the API in its own
- * process; the others run many in one, since starting a process costs more than most of them do.
+ * The modules to run, in two lanes, the longest first. A file that says so (`Mostly waits: …`) waits, and runs beside the
+ * others. Of those, a file that starts processes, changes its own, or needs no server and takes long, has a process of its own;
+ * the others run many in one, since starting a process costs more than most of them do. `apart`: each file has its own.
  */
-export function planTests(folder, tests) {
-  const seconds = existsSync(recorded) ? JSON.parse(readFileSync(recorded, 'utf8')) : {};
-  const secondsOf = (files) => files.reduce((sum, { file }) => sum + (seconds[file] ?? 0), 0);
+export function planTests(folder, tests, { apart }) {
+  const timings = readTimings();
+  const secondsOf = (files) => files.reduce((sum, { file }) => sum + (timings[file] ?? unknownSeconds), 0);
   const longestFirst = (processes) => processes.toSorted((a, b) => secondsOf(b) - secondsOf(a));
   const served = tests.filter(({ sources }) => asksForServers(sources));
-  const busy = tests.filter((test) => !mostlyWaits(test));
+  const kindOf = (test) => {
+    if (apart) return 'alone';
+    if (served.includes(test)) return sharingOf(test);
+    return secondsOf([test]) < longSeconds ? 'pure' : 'alone';
+  };
+  const busy = longestFirst(tests.filter((test) => !mostlyWaits(test)).map((test) => [test])).flat();
   const [ofStack, ofApi, alone, pure] = ['stack', 'api', 'alone', 'pure'].map((kind) =>
-    busy.filter((test) => (served.includes(test) ? sharingOf(test) : 'pure') === kind),
+    busy.filter((test) => kindOf(test) === kind),
   );
-  const processes = [
-    ...longestFirst([...alone.map((test) => [test]), ...shareOut(ofStack, 1), ...shareOut(ofApi, 6)]),
-    ...shareOut(pure, 8),
-  ];
+  const processes = longestFirst([
+    ...alone.map((test) => [test]),
+    ...shareOut(ofStack, 1, secondsOf),
+    ...shareOut(ofApi, 8, secondsOf),
+    ...shareOut(pure, 8, secondsOf),
+  ]);
+  const waiting = longestFirst(tests.filter(mostlyWaits).map((test) => [test]));
+  const modulesOf = (lane, all) =>
+    all.map((files, index) => writeModule(folder, `${lane}-${String(index).padStart(3, '0')}`, files));
   return {
-    busy: processes.map((files, index) => moduleOf(folder, files, index)),
-    waiting: longestFirst(tests.filter(mostlyWaits).map((test) => [test])).map(([{ path }]) => path),
+    busy: modulesOf('busy', processes),
+    waiting: modulesOf('waiting', waiting),
     needServers: served.length > 0,
   };
 }
 
 function sharingOf({ file, sources }) {
   if (sources.includes('testing/shared-stack.ts')) return 'stack';
-  // What it uses is in its process, and stands from before its suite to after it.
-  const usesApi = sources.includes('test/api/harness.ts') && /^test\/(api|pages|service)\//u.test(file);
-  const isOfProcess = /^(before|after)(Each)?\(|\bmock\./mu.test(sourceOf(file));
-  return usesApi && !isOfProcess ? 'api' : 'alone';
+  if (sources.some((path) => startsProcesses.has(path))) return 'alone';
+  // All that it uses is in its process, and stands from before its suite to after it.
+  return isOfProcess.test(sourceOf(file)) ? 'alone' : 'api';
 }
+const startsProcesses = new Set(['testing/stack.ts', 'testing/product.ts']);
+const isOfProcess = /^(before|after)(Each)?\(|\bmock\.|\bprocess\.(env\[|on\(|kill\()|\bRuntime\.install\(/mu;
 
 const mostlyWaits = ({ file }) => /^\/\/ Mostly waits: /mu.test(sourceOf(file));
 
-/** It has a full size, which the campaigns run. */
+/** It runs in the campaigns alone. */
+export const isCampaign = ({ file }) => file.endsWith('.campaign.ts');
+
+/** It leaves a part of itself to the campaigns, which run all of it. */
 export const usesSamples = ({ sources }) => sources.includes('testing/samples.ts');
 
 /** Of each test file that has run in a process of its own; the files that are gone are left out. */
-export function recordTimings(times, { tests }) {
-  const kept = existsSync(recorded) ? JSON.parse(readFileSync(recorded, 'utf8')) : {};
-  const measured = Object.fromEntries(
-    times.map(({ file, seconds }) => [file, Math.round(seconds * 10) / 10]),
-  );
-  const files = tests.map(({ file }) => file).filter((file) => (measured[file] ?? kept[file]) !== undefined);
-  const timings = Object.fromEntries(files.sort().map((file) => [file, measured[file] ?? kept[file]]));
-  writeFileSync(recorded, `${JSON.stringify(timings, null, 2)}\n`);
+export function recordTimings(times) {
+  const measured = times.map(({ files: [file], seconds }) => [file, Math.round(seconds * 10) / 10]);
+  const timings = Object.entries({ ...readTimings(), ...Object.fromEntries(measured) })
+    .filter(([file]) => existsSync(join(root, file)))
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  writeFileSync(recorded, `${JSON.stringify(Object.fromEntries(timings), null, 2)}\n`);
 }
 
 /** A test file, or what it shares with others, reads the addresses of the servers. */
@@ -67,20 +84,20 @@ function sourceOf(path) {
   return read.get(path);
 }
 
-/** One after the other, so that the files of a folder, which take about as long, do not come together. */
-function shareOut(files, processes) {
+/** The longest first, each to those that take the least so far. */
+function shareOut(files, processes, secondsOf) {
   const shares = Array.from({ length: Math.min(processes, files.length) }, () => []);
-  files.forEach((file, index) => shares[index % shares.length].push(file));
+  for (const file of files) {
+    const least = Math.min(...shares.map(secondsOf));
+    shares.find((share) => secondsOf(share) === least).push(file);
+  }
   return shares;
 }
 
-function moduleOf(folder, files, index) {
-  return files.length === 1 ? files[0].path : writeGroup(folder, files, index);
-}
-
-function writeGroup(folder, files, index) {
-  const path = join(folder, `together-${index + 1}.js`);
+/** The name gives the order: `node --test` runs modules in the order of their names, whatever it is told. */
+function writeModule(folder, name, files) {
+  const path = join(folder, `${name}.js`);
   const imports = files.map((file) => `import './${relative(folder, file.path)}';\n`);
   writeFileSync(join(root, path), imports.join(''));
-  return path;
+  return { path, files: files.map(({ file }) => file) };
 }

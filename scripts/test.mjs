@@ -1,11 +1,11 @@
 // `npm test [-- <path prefix>… --grep <pattern>]`: installs, builds, starts one Postgres and one Temporal for the test files
-// that ask for them, and runs them. `--record` keeps how long each took (test/timings.json). For the campaigns: `--campaigns`
-// runs `*.campaign.ts`, `--full` all of what `testing/samples.ts` draws a share of.
+// that ask for them, and runs them. `--record` runs each file alone and keeps how long it took (test/timings.json).
+// `--campaigns` runs instead what that leaves out: `*.campaign.ts`, and all of what `testing/samples.ts` has a part of.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join, normalize, relative } from 'node:path';
+import { join, normalize, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import {
@@ -23,6 +23,7 @@ import {
 const fileTimeoutMs = 480_000;
 /** Of the test files that keep a core busy, and beside them of those that mostly wait. */
 const concurrency = { busy: 2, waiting: 4 };
+const onlyCampaigns = 'these are files of campaigns: add --campaigns';
 /** The database that each test's own is a copy of. */
 const template = 'countersign_template';
 
@@ -30,18 +31,20 @@ assertNodeVersion();
 const signal = stopSignal();
 const closers = [];
 try {
-  const { files, grep, record, full } = readArguments();
+  const { files, grep, record, campaigns, isWhole } = readArguments();
   await ensureInstalled(signal);
   await ensureBuilt(signal);
   // Only now is there anything installed to compile with.
   const { compileTests } = await import('./compile-tests.mjs');
   const compiled = await compileTests(files);
   closers.push(compiled.remove);
-  const { planTests, recordTimings, usesSamples } = await import('./test-plan.mjs');
-  const tests = full ? compiled.tests.filter(usesSamples) : compiled.tests;
-  if (tests.length === 0) throw new Failed('none of these test files draws samples');
-  const { busy, waiting, needServers } = planTests(compiled.folder, tests);
-  const env = { ...cleanEnvironment(), ...sampling(full), ...(needServers ? await startServers() : {}) };
+  const { isCampaign, planTests, recordTimings, usesSamples } = await import('./test-plan.mjs');
+  const isOfRun = campaigns ? (test) => isCampaign(test) || usesSamples(test) : (test) => !isCampaign(test);
+  const tests = compiled.tests.filter(isOfRun);
+  if (tests.length === 0)
+    throw new Failed(campaigns ? 'these files leave nothing to campaigns' : onlyCampaigns);
+  const { busy, waiting, needServers } = planTests(compiled.folder, tests, { apart: record });
+  const env = { ...cleanEnvironment(), ...sampling(campaigns), ...(needServers ? await startServers() : {}) };
   const lanes = [
     { name: 'busy', modules: busy },
     { name: 'waiting', modules: waiting },
@@ -50,10 +53,24 @@ try {
   const said = lanes.flatMap(({ name }) => readSaid(timesOf(compiled.folder, name)));
   if (process.exitCode === 0 && grep !== undefined && said.every(({ ran = 0 }) => ran === 0))
     throw new Failed(`no test's name matches \`${grep}\` in these files`);
-  const slowest = timesIn(said, compiled).sort((a, b) => b.seconds - a.seconds);
-  if (record) recordTimings(slowest, compiled);
+  const slowest = timesIn(said, [...busy, ...waiting]).sort((a, b) => b.seconds - a.seconds);
+  if (record) recordTimings(slowest);
   if (slowest.length > 1) say('the slowest files:');
-  for (const { file, seconds } of slowest.slice(0, 10)) say(`${seconds.toFixed(1).padStart(6)} s  ${file}`);
+  for (const {
+    files: [first, ...others],
+    seconds,
+  } of slowest.slice(0, 10))
+    say(
+      `${seconds.toFixed(1).padStart(6)} s  ${first}${others.length > 0 ? ` and ${others.length} others` : ''}`,
+    );
+  if (isWhole && !campaigns) {
+    const left = [isCampaign, (test) => !isCampaign(test) && usesSamples(test)].map(
+      (is) => compiled.tests.filter(is).length,
+    );
+    say(
+      `not in it: ${left[0]} files of campaigns, and a part of ${left[1]} others: npm run campaigns -- --small`,
+    );
+  }
 } catch (error) {
   process.exitCode = error instanceof Stopped || signal.aborted ? 130 : 1;
   if (error instanceof Failed) process.stderr.write(`${error.message}\n`);
@@ -68,27 +85,26 @@ function parseOptions() {
     grep: { type: 'string' },
     campaigns: { type: 'boolean', default: false },
     record: { type: 'boolean', default: false },
-    full: { type: 'boolean', default: false },
   };
   try {
     return parseArgs({ allowPositionals: true, options });
   } catch (error) {
-    const usage = 'npm test -- [<path below test>…] [--grep <part of a name>] [--record]';
+    const usage = 'npm test -- [<path below test>…] [--grep <part of a name>] [--campaigns] [--record]';
     throw new Failed(`${error.message}\nusage: ${usage}`);
   }
 }
 
 function readArguments() {
   const { values, positionals } = parseOptions();
-  const { grep, record, campaigns, full } = values;
-  return { files: testFiles(positionals, campaigns ? '.campaign.ts' : '.test.ts'), grep, record, full };
+  const isWhole = positionals.length === 0 && values.grep === undefined;
+  return { ...values, files: testFiles(positionals), isWhole };
 }
 
 /** Those below the paths, or all that are called so. */
-function testFiles(paths, ending) {
+function testFiles(paths) {
   const all = readdirSync(join(root, 'test'), { recursive: true })
     .map((path) => join('test', path))
-    .filter((path) => path.endsWith(ending))
+    .filter((path) => /\.(test|campaign)\.ts$/u.test(path))
     .sort();
   const wanted = paths.map((path) => relative(root, join(root, normalize(path))));
   const files = all.filter((path) => wanted.length === 0 || wanted.some((prefix) => path.startsWith(prefix)));
@@ -139,7 +155,7 @@ async function runLane({ name, modules }, folder, grep, env, { isBeside, isSilen
   // A test that runs a whole product passes a stop on to it.
   const how = { signal, env, anyCode: true, graceMs: 25_000, isSilent };
   try {
-    return await runStep('testing', process.execPath, [...options, ...modules], how);
+    return await runStep('testing', process.execPath, [...options, ...modules.map(({ path }) => path)], how);
   } finally {
     if (isBeside && existsSync(said)) process.stdout.write(readFileSync(said));
   }
@@ -150,8 +166,8 @@ function timesOf(folder, lane) {
 }
 
 /** Which share of the large tests runs (`testing/samples.ts`): another one with each commit. */
-function sampling(full) {
-  if (full) return { TEST_SAMPLES: 'full' };
+function sampling(isFull) {
+  if (isFull) return { TEST_SAMPLES: 'full' };
   const seed = createHash('sha256').update(currentCommit()).digest().readUInt32BE();
   say(`samples are drawn by seed ${seed}, of this commit`);
   return { TEST_SEED: String(seed) };
@@ -171,15 +187,12 @@ function readSaid(path) {
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line));
 }
 
-/** By the test file, or by the module of several, that has run in a process of its own. */
-function timesIn(said, { tests }) {
-  const files = new Map(tests.map((test) => [join(root, test.path), test.file]));
+/** By the test file, or by the first of several that have run in one process. */
+function timesIn(said, modules) {
+  const files = new Map(modules.map((module) => [join(root, module.path), module.files]));
   return said
     .filter(({ file }) => file !== undefined)
-    .map(({ file, seconds }) => ({
-      file: files.get(file) ?? `files of one process: ${basename(file)}`,
-      seconds,
-    }));
+    .map(({ file, seconds }) => ({ files: files.get(file), seconds }));
 }
 
 /** What the developer's shell sets for a product of their own must not reach the tests. */

@@ -1,17 +1,23 @@
 /**
- * How much of a large test runs. `npm test` runs a share of it, which is another with each commit; `npm run campaigns` runs
- * all of it, in the same test files: those that use this module.
+ * How much of a test file runs. `npm test` runs a share of a large test, which is another with each commit, and of a promise with
+ * many variants the first; `npm run campaigns` runs all of it, in the same test files: those that use this module.
  */
 export const isFull = process.env['TEST_SAMPLES'] === 'full';
+
+/** Of a test or a suite, for its options: the campaigns run it, `npm test` the test beside it that stands for the same promise. */
+export const inCampaigns = { skip: !isFull };
+
+/** Of a test made from a table, whose other rows are variants of this one. */
+export const inCampaignsUnless = (isMain: boolean): { skip?: boolean } => (isMain ? {} : inCampaigns);
 
 /** From the commit (`scripts/test.mjs`). */
 const seed = Number(process.env['TEST_SEED'] ?? 0);
 
-/** So many runs of a property: all, or a quarter. */
-export const runsOf = (all: number): number => (isFull ? all : Math.ceil(all / 4));
+/** So many runs of a property: all, or an eighth. */
+export const runsOf = (all: number): number => (isFull ? all : Math.ceil(all / 8));
 
-/** What so many runs must have met at least: of a quarter far less than a quarter, since few runs differ much. */
-export const leastOf = (all: number): number => (isFull ? all : Math.ceil(all / 20));
+/** What so many runs must have met at least: of an eighth far less than an eighth, since few runs differ much. */
+export const leastOf = (all: number): number => (isFull ? all : Math.ceil(all / 50));
 
 /** Whether the case of this number runs: all do, or one of each `every` in a row. */
 export const isDrawn = (number: number, every: number): boolean => isFull || (number + seed) % every === 0;

@@ -1,10 +1,9 @@
 import { after } from 'node:test';
 import type { Services } from './services.js';
-import { startShipped } from './shipped.js';
-import type { Stack } from './stack.js';
+import { startShipped, type ShippedStack } from './shipped.js';
 
 export interface SharedStack {
-  readonly stack: Stack;
+  readonly stack: ShippedStack;
   readonly services: Services;
 }
 

@@ -6,6 +6,7 @@ import { makePolicies, type Policies } from '../../src/service/index.js';
 import { withTransaction, type Tx } from '../../src/db/index.js';
 import { makeChecker, type Checker } from '../../src/policy/index.js';
 import { newId } from '../../src/model/ids.js';
+import { inCampaigns, inCampaignsUnless } from '../../testing/samples.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
 // What was published is compiled again where policies have changed: once, one after the other, and within a budget.
@@ -85,17 +86,21 @@ describe('what was published by the API, when it is compiled again', () => {
   const once = (names: readonly string[]): string[] => names.flatMap((name) => [name, name]).sort();
 
   for (const how of ['reload', 'start'] as const)
-    it(`is handed over one by one, and other requests are answered in between: ${how}`, async () => {
-      tool(how === 'reload' ? 2 : 3);
-      const answered: string[] = [];
-      onCompiled = async (name) => {
-        assert.equal((await api.ask('agent', 'GET', '/v1/whoami')).status, 200);
-        answered.push(name);
-      };
-      await loaded(another(), how);
-      assert.deepEqual(answered.slice(0, all.length), all, 'before any of them came into force');
-      assert.deepEqual([...compiled].sort(), once(all));
-    });
+    it(
+      `is handed over one by one, and other requests are answered in between: ${how}`,
+      inCampaignsUnless(how === 'reload'),
+      async () => {
+        tool(how === 'reload' ? 2 : 3);
+        const answered: string[] = [];
+        onCompiled = async (name) => {
+          assert.equal((await api.ask('agent', 'GET', '/v1/whoami')).status, 200);
+          answered.push(name);
+        };
+        await loaded(another(), how);
+        assert.deepEqual(answered.slice(0, all.length), all, 'before any of them came into force');
+        assert.deepEqual([...compiled].sort(), once(all));
+      },
+    );
 
   it('is not compiled under the same policies again, whichever process reloads or starts, nor what is published then', async () => {
     await loaded(another(), 'reload');
@@ -112,7 +117,7 @@ describe('what was published by the API, when it is compiled again', () => {
     assert.deepEqual([...compiled].sort(), once([...all, 'six']));
   });
 
-  it('is compiled for no reload that is refused for want of a name', async () => {
+  it('is compiled for no reload that is refused for want of a name', inCampaigns, async () => {
     tool(5);
     writeFileSync(file('environments.yaml'), 'environments: { dev: }\n');
     assert.equal((await another().reload(by, newId('trc'))).status, 'unconfirmed');
@@ -136,7 +141,7 @@ describe('what was published by the API, when it is compiled again', () => {
     assert.ok(compiled.includes('elsewhere') && !compiled.includes('withdrawn'), compiled.join());
   });
 
-  it('goes on where a start before has ended', async () => {
+  it('goes on where a start before has ended', inCampaigns, async () => {
     tool(7);
     onCompiled = (name) => (name === 'one' ? Promise.reject(new Error('killed')) : Promise.resolve());
     await assert.rejects(another().start(by, newId('trc')), /killed/);

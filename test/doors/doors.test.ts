@@ -257,7 +257,7 @@ describe('one function decides who may decide, at every door', () => {
   /** Of each three cases one at a door, and another at the next door: each case at two doors at least. */
   async function walk(door: Door): Promise<void> {
     const at = house.doors.indexOf(door);
-    const cases = table.filter((_, number) => isDrawn(number + at, 3));
+    const cases = table.filter((_, number) => isDrawn(number + at, 5));
     for (const { name, flow, who, before: first, digest, taken, says } of cases) {
       const parked = await park(flow);
       const person = await who(visitors, parked);

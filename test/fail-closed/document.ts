@@ -89,7 +89,7 @@ function row(cells: readonly string[], line: string): Row {
 }
 
 function cell(text: string): Cell {
-  const references = [...text.matchAll(/`(test\/[^`]+\.test\.ts)` » (`{1,2})(.+?)\2(?!`)/g)].map(
+  const references = [...text.matchAll(/`(test\/[^`]+\.(?:test|campaign)\.ts)` » (`{1,2})(.+?)\2(?!`)/g)].map(
     ([, file = '', , name = '']) => ({ file, name }),
   );
   return { text, applies: !text.startsWith('n/a'), references };

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Webhook } from 'standardwebhooks';
 import { asSuperuser } from '../../testing/database.js';
+import { inCampaigns } from '../../testing/samples.js';
 import { startStack, type Stack } from '../../testing/stack.js';
 import { startReceiver, type Receiver } from './receiver.js';
 
@@ -88,7 +89,7 @@ workflows:
     assert.deepEqual(of(approval).sort(), ['/in?desk approval.requested', '/in?vault approval.requested']);
   });
 
-  it('tells again what its API was killed over, under the same id', async () => {
+  it('tells again what its API was killed over, under the same id', inCampaigns, async () => {
     receiver.answer = () => undefined;
     const approval = await ask('sign');
     await receiver.until(() => of(approval).length === 1);

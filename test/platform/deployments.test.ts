@@ -19,6 +19,7 @@ import { forgetTemporal, temporalHomes } from '../../src/store/temporal-home.js'
 import { asSuperuser, makeDatabase, serverUrl, type Database } from '../../testing/database.js';
 import { action, decide, getRun, startRun, submit, until } from '../../testing/flows.js';
 import { projectRoot } from '../../testing/paths.js';
+import { inCampaigns } from '../../testing/samples.js';
 import { testVariable } from '../../testing/servers.js';
 import { startStack, type Stack } from '../../testing/stack.js';
 
@@ -167,7 +168,7 @@ describe('a store that belongs to one deployment', () => {
   });
 });
 
-describe('a store that is nobody’s', () => {
+describe('a store that is nobody’s', inCampaigns, () => {
   let stack: Stack;
   let database: Database;
   before(async () => {
@@ -215,7 +216,7 @@ describe('a store that is nobody’s', () => {
   });
 });
 
-describe('a task queue of a Temporal that is worked for a store', () => {
+describe('a task queue of a Temporal that is worked for a store', inCampaigns, () => {
   let stack: Stack;
   let database: Database;
   before(async () => {
@@ -272,7 +273,7 @@ async function whileWorking<T>(stack: Stack, doing: Promise<T>): Promise<T> {
   return done;
 }
 
-describe('a copy of a store, on the same Temporal with a task queue of its own', () => {
+describe('a copy of a store, on the same Temporal with a task queue of its own', inCampaigns, () => {
   let stack: Stack;
   let connection: Connection;
   before(async () => {
@@ -347,7 +348,7 @@ async function throughTo(
   return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() };
 }
 
-describe('a deployment that moves to another task queue', () => {
+describe('a deployment that moves to another task queue', inCampaigns, () => {
   let stack: Stack;
   let database: Database;
   let connection: Connection;

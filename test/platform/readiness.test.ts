@@ -1,6 +1,7 @@
 // Mostly waits: for processes to be missed.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { inCampaigns } from '../../testing/samples.js';
 import { startStack, type Stack } from '../../testing/stack.js';
 import { until } from '../../testing/until.js';
 
@@ -75,7 +76,7 @@ describe('/readyz', () => {
     await becomes(true);
   });
 
-  it('says so after it was killed, and when it has ended by itself', async () => {
+  it('says so after it was killed, and when it has ended by itself', inCampaigns, async () => {
     await stack.worker.kill();
     await becomes(false);
     await stack.worker.restart();

@@ -6,6 +6,7 @@ import { after, test } from 'node:test';
 import { sharedRoot } from '../../src/embedded/postgres/binaries.js';
 import { projectRoot } from '../../testing/paths.js';
 import { processesMentioning } from '../../testing/processes.js';
+import { inCampaigns } from '../../testing/samples.js';
 import { until } from '../../testing/until.js';
 import { startProduct } from '../../testing/product.js';
 import { temporaryFolder } from '../../testing/servers.js';
@@ -88,25 +89,29 @@ test('an option that is not there is refused', async () => {
   assert.match(product.output(), /unknown option `--no-dmeo`/);
 });
 
-test('a start says on the terminal which floor its policies take away, and begins all the same', async () => {
-  const parent = newHome();
-  const home = join(parent, 'home');
-  const policies = join(parent, 'policies');
-  cpSync(join(projectRoot, 'policies'), policies, { recursive: true });
-  const start = () => startProduct({ home, env: { COUNTERSIGN_POLICIES: policies } });
-  const file = join(policies, 'environments.yaml');
-  const floor = 'gates: [{ tiers: [irreversible], roles: [finance.controller] }]';
-  writeFileSync(file, `version: 1\nenvironments:\n  dev: {}\n  staging: {}\n  prod: { ${floor} }\n`);
-  const first = await start();
-  await first.ready();
-  assert.doesNotMatch(first.output(), /take away/);
-  assert.deepEqual(await first.stop(), { code: 0, signal: null });
-  writeFileSync(file, 'version: 1\nenvironments:\n  dev: {}\n  staging: {}\n  prod: {}\n');
-  const second = await start();
-  await second.ready();
-  assert.match(second.output(), /policies.* take away what was there before: floor prod: /);
-  assert.deepEqual(await second.stop(), { code: 0, signal: null });
-});
+test(
+  'a start says on the terminal which floor its policies take away, and begins all the same',
+  inCampaigns,
+  async () => {
+    const parent = newHome();
+    const home = join(parent, 'home');
+    const policies = join(parent, 'policies');
+    cpSync(join(projectRoot, 'policies'), policies, { recursive: true });
+    const start = () => startProduct({ home, env: { COUNTERSIGN_POLICIES: policies } });
+    const file = join(policies, 'environments.yaml');
+    const floor = 'gates: [{ tiers: [irreversible], roles: [finance.controller] }]';
+    writeFileSync(file, `version: 1\nenvironments:\n  dev: {}\n  staging: {}\n  prod: { ${floor} }\n`);
+    const first = await start();
+    await first.ready();
+    assert.doesNotMatch(first.output(), /take away/);
+    assert.deepEqual(await first.stop(), { code: 0, signal: null });
+    writeFileSync(file, 'version: 1\nenvironments:\n  dev: {}\n  staging: {}\n  prod: {}\n');
+    const second = await start();
+    await second.ready();
+    assert.match(second.output(), /policies.* take away what was there before: floor prod: /);
+    assert.deepEqual(await second.stop(), { code: 0, signal: null });
+  },
+);
 
 test('a data folder that is a file, and policies with an error, are told with where they are', async () => {
   const home = newHome();
@@ -126,7 +131,7 @@ test('a data folder that is a file, and policies with an error, are told with wh
   assert.ok(second.output().includes(`\n${said}\n`), second.output());
 });
 
-const closed = process.getuid?.() === 0 ? {} : { skip: 'only root needs another user for postgres' };
+const closed = process.getuid?.() === 0 ? inCampaigns : { skip: 'only root needs another user for postgres' };
 test('root: a data folder that others may not enter, with policies of its own', closed, async () => {
   const parent = newHome();
   chmodSync(parent, 0o700);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeChecker, type Asker, type Catalog } from '../../src/policy/index.js';
+import { inCampaigns } from '../../testing/samples.js';
 
 // Checks run beside the process that serves, and have an end.
 
@@ -68,7 +69,7 @@ test('one principal has two checks waiting or running, and then others', async (
   assert.equal(await ask('mina'), 'valid', 'a seat is free again when its check is done');
 });
 
-test('checks hold back nobody who publishes, whoever asks for them', async () => {
+test('checks hold back nobody who publishes, whoever asks for them', inCampaigns, async () => {
   const checker = makeChecker({ withinMs: 60_000 });
   const done: string[] = [];
   const checks = Array.from({ length: 32 }, (_, index) =>

@@ -1,6 +1,6 @@
 import { countBlocks } from '../../testing/blocks.js';
 
-// `growth.test.ts` starts it, as a process of its own.
+// `growth.campaign.ts` starts it, as a process of its own.
 // Writes, of each shape, the work that checking a quarter of it takes, and all of it.
 
 const { checkFlowText } = await import('../../src/policy/index.js');

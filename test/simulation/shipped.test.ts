@@ -6,6 +6,7 @@ import { loadFolder } from '../../src/policy/index.js';
 import type { ExpectShape } from '../../src/policy/shape/tests.js';
 import { parseText } from '../../src/policy/text/source.js';
 import { readCases, runCase, type Case } from '../../src/simulation/index.js';
+import { draw } from '../../testing/samples.js';
 import { countersign, makeFolder, policies, type Folder } from './world.js';
 
 // The cases beside the shipped policies: they pass, each of their expectations can fail, and a policy that lost a
@@ -153,7 +154,7 @@ describe('a shipped policy that lost a rule fails a shipped case', () => {
   before(() => void (folder = makeFolder({ shipped: true })));
   after(() => folder.remove());
 
-  for (const [what, place, from, to] of lost)
+  for (const [what, place, from, to] of draw(lost, 8))
     it(`${what}: ${from.source} -> ${to === '' ? 'nothing' : to}`, async () => {
       const [file = '', line] = place.split('#');
       const text = folder.read(file);

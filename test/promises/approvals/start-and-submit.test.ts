@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
+import { before, describe, it } from 'node:test';
+import { shareStack } from '../../../testing/shared-stack.js';
+import type { ShippedStack } from '../../../testing/shipped.js';
 import type { Answer } from '../../../testing/stack.js';
 import { action, decide } from '../../../testing/flows.js';
 
 describe('a payment that is asked for with the start of its run', () => {
   let stack: ShippedStack;
   before(async () => {
-    stack = await startShipped();
+    ({ stack } = await shareStack());
   });
-  after(() => stack.stop());
   const ask = (query = ''): Promise<Answer> =>
     stack.fetchAs('agent', 'POST', `/v1/flows/vendor-invoice-reconciliation/runs${query}`, {
       environment: 'staging',
@@ -35,21 +35,5 @@ describe('a payment that is asked for with the start of its run', () => {
     );
     assert.equal(tasks.length, 1);
     await approve(parked);
-  });
-
-  it('is taken while no worker is up, and waits for its decision once one is', async () => {
-    await stack.worker.kill('SIGKILL');
-    const taken = await ask('?wait=1');
-    assert.deepEqual(
-      [taken.status, taken.body.result.status],
-      [202, 'executing'],
-      JSON.stringify(taken.body),
-    );
-    await stack.worker.restart();
-    await action(stack, 'agent', taken.body.result.poll, 'pending');
-    const { body } = await stack.fetchAs('agent', 'GET', `/v1/runs/${taken.body.run.id}`);
-    assert.equal(body.approvals.length, 1);
-    const approval = { id: body.approvals[0].id };
-    await approve({ ...taken, body: { ...body, result: { approval, poll: taken.body.result.poll } } });
   });
 });

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { Client, type WorkflowHandle } from '@temporalio/client';
 import { asSuperuser } from '../../../testing/database.js';
 import { action, audit, decide, getRun, parkPayment, submit, until } from '../../../testing/flows.js';
 import { rememberRun } from '../../../testing/restore.js';
-import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
+import { inCampaigns } from '../../../testing/samples.js';
+import { shareStack } from '../../../testing/shared-stack.js';
+import type { ShippedStack } from '../../../testing/shipped.js';
 import type { StateView } from '../../../src/workflows/messages.js';
 
 // A run has two memories: the store and Temporal's history. Where they tell of different pasts nothing goes on by itself.
@@ -15,9 +17,8 @@ const draft = 'erp.payment.draft';
 describe('a run whose store and history tell of different pasts', () => {
   let stack: ShippedStack;
   before(async () => {
-    stack = await startShipped();
+    ({ stack } = await shareStack());
   });
-  after(() => stack.stop());
 
   const handleOf = (run: string): WorkflowHandle =>
     new Client({ connection: stack.connection, namespace }).workflow.getHandle(run);
@@ -84,61 +85,69 @@ describe('a run whose store and history tell of different pasts', () => {
     await handleOf(parked.run).result();
   });
 
-  it('goes on from its store though nobody asks it anything, once something is overdue, where its workflow is behind', async () => {
-    const parked = await parkPayment(stack);
-    const handle = handleOf(parked.run);
-    const { events } = await handle.fetchHistory();
-    const first = events?.find(({ workflowTaskCompletedEventAttributes: done }) => done)?.eventId;
-    assert.ok(first !== undefined && first !== null);
-    const { runId } = await handle.describe();
-    // To its first task, and without the signals that have come since.
-    await stack.connection.workflowService.resetWorkflowExecution({
-      ...{ namespace, reason: 'by somebody', requestId: `${parked.run}-reset` },
-      workflowExecution: { workflowId: parked.run, runId },
-      workflowTaskFinishEventId: first,
-      resetReapplyExcludeTypes: [1],
-      resetReapplyType: 2,
-    });
-    const rev = async (): Promise<number> => (await handle.query<StateView>('state')).rev;
-    const store = await asSuperuser(stack.databaseUrl, 'select rev from run where id = $1', [parked.run]);
-    const known = store.rows[0] as { readonly rev: number };
-    assert.ok((await rev()) < known.rev);
-    await overdue(parked.run);
-    await until('its workflow to know what the store knows', async () => (await rev()) === known.rev);
-    assert.equal((await getRun(stack, 'agent', parked.run)).run.status, 'waiting');
-    assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);
-    await action(stack, 'agent', parked.poll, 'executed');
-    assert.equal(await drafts(parked.run), 1);
-    assert.deepEqual(
-      await differing(parked.run),
-      [],
-      'its histories tell of less than its store, and of nothing else',
-    );
-  });
+  it(
+    'goes on from its store though nobody asks it anything, once something is overdue, where its workflow is behind',
+    inCampaigns,
+    async () => {
+      const parked = await parkPayment(stack);
+      const handle = handleOf(parked.run);
+      const { events } = await handle.fetchHistory();
+      const first = events?.find(({ workflowTaskCompletedEventAttributes: done }) => done)?.eventId;
+      assert.ok(first !== undefined && first !== null);
+      const { runId } = await handle.describe();
+      // To its first task, and without the signals that have come since.
+      await stack.connection.workflowService.resetWorkflowExecution({
+        ...{ namespace, reason: 'by somebody', requestId: `${parked.run}-reset` },
+        workflowExecution: { workflowId: parked.run, runId },
+        workflowTaskFinishEventId: first,
+        resetReapplyExcludeTypes: [1],
+        resetReapplyType: 2,
+      });
+      const rev = async (): Promise<number> => (await handle.query<StateView>('state')).rev;
+      const store = await asSuperuser(stack.databaseUrl, 'select rev from run where id = $1', [parked.run]);
+      const known = store.rows[0] as { readonly rev: number };
+      assert.ok((await rev()) < known.rev);
+      await overdue(parked.run);
+      await until('its workflow to know what the store knows', async () => (await rev()) === known.rev);
+      assert.equal((await getRun(stack, 'agent', parked.run)).run.status, 'waiting');
+      assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);
+      await action(stack, 'agent', parked.poll, 'executed');
+      assert.equal(await drafts(parked.run), 1);
+      assert.deepEqual(
+        await differing(parked.run),
+        [],
+        'its histories tell of less than its store, and of nothing else',
+      );
+    },
+  );
 
-  it('is stuck when its workflow goes on from a past that its store does not have, whoever started that', async () => {
-    const parked = await parkPayment(stack);
-    await handleOf(parked.run).terminate('by a stranger');
-    const description = await handleOf(parked.run).fetchHistory();
-    const input = description.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0];
-    assert.ok(input?.data);
-    const own = JSON.parse(Buffer.from(input.data).toString('utf8')) as { kernel: number; start: object };
-    const zero = `sha256:${'0'.repeat(64)}`;
-    const carried = {
-      ...{ rev: 7, digest: zero, head: zero, state: 'active', status: 'waiting', version: 0 },
-      wakeAt: Date.now(),
-    };
-    await new Client({ connection: stack.connection, namespace }).workflow.start('run', {
-      ...{ workflowId: parked.run, taskQueue: stack.taskQueue, args: [{ ...own, carried }] },
-      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-    });
-    await forked(parked.run);
-    assert.equal(await drafts(parked.run), 0);
-    const cancelled = await operate(parked.run, 'cancel');
-    assert.equal(cancelled.body.run?.status, 'cancelled', JSON.stringify(cancelled.body));
-    await wholeChain(parked.run);
-    assert.deepEqual(await differing(parked.run), ['steps']);
-  });
+  it(
+    'is stuck when its workflow goes on from a past that its store does not have, whoever started that',
+    inCampaigns,
+    async () => {
+      const parked = await parkPayment(stack);
+      await handleOf(parked.run).terminate('by a stranger');
+      const description = await handleOf(parked.run).fetchHistory();
+      const input = description.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0];
+      assert.ok(input?.data);
+      const own = JSON.parse(Buffer.from(input.data).toString('utf8')) as { kernel: number; start: object };
+      const zero = `sha256:${'0'.repeat(64)}`;
+      const carried = {
+        ...{ rev: 7, digest: zero, head: zero, state: 'active', status: 'waiting', version: 0 },
+        wakeAt: Date.now(),
+      };
+      await new Client({ connection: stack.connection, namespace }).workflow.start('run', {
+        ...{ workflowId: parked.run, taskQueue: stack.taskQueue, args: [{ ...own, carried }] },
+        workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      });
+      await forked(parked.run);
+      assert.equal(await drafts(parked.run), 0);
+      const cancelled = await operate(parked.run, 'cancel');
+      assert.equal(cancelled.body.run?.status, 'cancelled', JSON.stringify(cancelled.body));
+      await wholeChain(parked.run);
+      assert.deepEqual(await differing(parked.run), ['steps']);
+    },
+  );
 
   it('takes the steps of its store again when its workflow is reset: nothing is decided or done twice, and it goes on', async () => {
     const parked = await parkPayment(stack);

@@ -1,13 +1,15 @@
 // Mostly waits: for an execution that is under way.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { Client } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
 import type { Bell } from '../../../src/model/message.js';
 import { lastBell } from '../../../testing/bells.js';
 import { action, audit, decide, getRun, parkPayment, until } from '../../../testing/flows.js';
-import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
+import { inCampaigns } from '../../../testing/samples.js';
+import { shareStack } from '../../../testing/shared-stack.js';
+import type { ShippedStack } from '../../../testing/shipped.js';
 
 // Who may write to the namespace can have a workflow of their own, on a worker of their own, call our activities through
 // our task queue, with anything. (A local activity runs in the worker that runs its workflow: a stranger's is their own
@@ -30,9 +32,8 @@ interface Failed {
 describe("a stranger's workflow that calls our activities through the task queue", () => {
   let stack: ShippedStack;
   before(async () => {
-    stack = await startShipped();
+    ({ stack } = await shareStack());
   });
-  after(() => stack.stop());
 
   const payload = (value: unknown): Payload => ({
     metadata: { encoding: Buffer.from('json/plain') },
@@ -198,7 +199,7 @@ describe("a stranger's workflow that calls our activities through the task queue
     assert.equal(stack.worker.running, true);
   });
 
-  it('does not execute beside the execution that is under way', async () => {
+  it('does not execute beside the execution that is under way', inCampaigns, async () => {
     const parked = await parkPayment(stack);
     await stack.services.holdErp(15_000);
     assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { inCampaigns } from '../../../testing/samples.js';
 import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
 import { startStack, type Answer, type Stack } from '../../../testing/stack.js';
 import { action, decide, getRun, startRun, submit, until } from '../../../testing/flows.js';
@@ -99,23 +100,27 @@ describe('large values', () => {
     await works(pid, run);
   });
 
-  it('eight submits at once of 950 KB that do not fit the schema are each refused, and nothing falls over', async () => {
-    const { pid } = stack.worker;
-    const run = await open();
-    const sent = await Promise.all(
-      Array.from({ length: 8 }, (_, index) => send(run, `${index}`, { more: text(950_000, `${index}`) })),
-    );
-    for (const { status, body } of sent) {
-      assert.equal(status, 422, JSON.stringify(body).slice(0, 500));
-      // Those that came while the others waited for their answers may have found no room.
-      assert.ok(['INPUT_INVALID', 'RUN_FULL'].includes(body.code as string), body.code);
-      assert.ok(JSON.stringify(body).length < 20_000);
-    }
-    assert.ok(sent.some(({ body }) => body.code === 'INPUT_INVALID'));
-    const alone = await send(run, 'alone', { more: text(950_000, 'alone') });
-    assert.deepEqual([alone.status, alone.body.code], [422, 'INPUT_INVALID']);
-    await works(pid, run);
-  });
+  it(
+    'eight submits at once of 950 KB that do not fit the schema are each refused, and nothing falls over',
+    inCampaigns,
+    async () => {
+      const { pid } = stack.worker;
+      const run = await open();
+      const sent = await Promise.all(
+        Array.from({ length: 8 }, (_, index) => send(run, `${index}`, { more: text(950_000, `${index}`) })),
+      );
+      for (const { status, body } of sent) {
+        assert.equal(status, 422, JSON.stringify(body).slice(0, 500));
+        // Those that came while the others waited for their answers may have found no room.
+        assert.ok(['INPUT_INVALID', 'RUN_FULL'].includes(body.code as string), body.code);
+        assert.ok(JSON.stringify(body).length < 20_000);
+      }
+      assert.ok(sent.some(({ body }) => body.code === 'INPUT_INVALID'));
+      const alone = await send(run, 'alone', { more: text(950_000, 'alone') });
+      assert.deepEqual([alone.status, alone.body.code], [422, 'INPUT_INVALID']);
+      await works(pid, run);
+    },
+  );
 
   it('a run goes on after four open approvals of 400 KiB, and takes no more than it can carry', async () => {
     const { pid } = stack.worker;
@@ -141,21 +146,25 @@ describe('large values', () => {
     await works(pid, run);
   });
 
-  it('a run goes on after 47 approvals of 30 KiB that were each decided and executed, and holds none of them', async () => {
-    const { pid } = stack.worker;
-    const run = await open();
-    const first = await documentBytes(run);
-    for (let index = 0; index < 47; index += 1) {
-      const sent = await send(run, text(30 * kib, `${index}`));
-      assert.equal(sent.status, 202, JSON.stringify(sent.body).slice(0, 500));
-      await approve(sent);
-    }
-    const { run: last } = await getRun(stack, 'agent', run);
-    assert.deepEqual([last.version, last.status], [47, 'running']);
-    const grown = (await documentBytes(run)) - first;
-    assert.ok(grown < 10_000, `its document has grown by ${grown} bytes`);
-    await works(pid, run);
-  });
+  it(
+    'a run goes on after 47 approvals of 30 KiB that were each decided and executed, and holds none of them',
+    inCampaigns,
+    async () => {
+      const { pid } = stack.worker;
+      const run = await open();
+      const first = await documentBytes(run);
+      for (let index = 0; index < 47; index += 1) {
+        const sent = await send(run, text(30 * kib, `${index}`));
+        assert.equal(sent.status, 202, JSON.stringify(sent.body).slice(0, 500));
+        await approve(sent);
+      }
+      const { run: last } = await getRun(stack, 'agent', run);
+      assert.deepEqual([last.version, last.status], [47, 'running']);
+      const grown = (await documentBytes(run)) - first;
+      assert.ok(grown < 10_000, `its document has grown by ${grown} bytes`);
+      await works(pid, run);
+    },
+  );
 
   it('what is over a megabyte as canonical JSON is refused before a run or a message is stored', async () => {
     // As text it is half a megabyte, and fewer values than a request may have: 1e15 is 16 digits in its canonical form.
@@ -191,7 +200,7 @@ describe('large values', () => {
   });
 });
 
-describe('large values with the shipped policies', () => {
+describe('large values with the shipped policies', inCampaigns, () => {
   let stack: ShippedStack;
   before(async () => {
     stack = await startShipped();

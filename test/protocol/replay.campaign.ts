@@ -9,7 +9,6 @@ import { makePool, type Pool } from '../../src/db/index.js';
 import { until } from '../../testing/flows.js';
 import { projectRoot } from '../../testing/paths.js';
 import { startStack, type Stack } from '../../testing/stack.js';
-import { draw } from '../../testing/samples.js';
 import { payment, protocolOf } from './flows.js';
 import { walkAtRandom, type Prediction } from './predict.js';
 import { flows, happen, stages, type Actors, type Happened } from './real.js';
@@ -164,24 +163,23 @@ describe('traces of the walk, done to the real service', () => {
         sampled.some((one) => has(one, kind)),
         `no ${kind}`,
       );
-    const crashing = draw(sampled.slice(0, killed), dyingTogether);
-    const waitingOnes = draw(sampled.slice(killed, killed + timed), 6);
-    const plain = draw(sampled.slice(killed + timed), 14);
-    const chosen = [...crashing, ...waitingOnes, ...plain];
+    const crashing = sampled.slice(0, killed);
+    const waitingOnes = sampled.slice(killed, killed + timed);
+    const plain = sampled.slice(killed + timed);
     const from = performance.now();
     const wrong = await all(crashing, crashing.length);
     const between = performance.now();
     wrong.push(...(await Promise.all([all(waitingOnes, 16), all(plain, 4)])).flat());
     const seconds = (at: number): string => ((performance.now() - at) / 1000).toFixed(0);
     t.diagnostic(
-      `${chosen.reduce((sum, one) => sum + one.events.length, 0)} events, ${kills} kills of the worker, ` +
+      `${sampled.reduce((sum, one) => sum + one.events.length, 0)} events, ${kills} kills of the worker, ` +
         `${target.effects().length} effects, ${seconds(from)} s, ${seconds(between)} s without crashes`,
     );
     assert.deepEqual(wrong, []);
-    assert.equal(happened.length, chosen.length);
+    assert.equal(happened.length, sampled.length);
     const carried = await until('runs that continued as new', async () => {
       const count = await executions();
-      return count >= chosen.length / 2 ? count : null;
+      return count >= sampled.length / 2 ? count : null;
     });
     t.diagnostic(`${carried} times continued as new`);
   });

@@ -86,6 +86,28 @@ describe('a run that is parked at its gate', () => {
     assert.equal((body as { status: string }).status, 'applied');
   });
 
+  it('takes a start with its submit while no worker is up, and asks for the decision once one is', async () => {
+    await stack.worker.kill('SIGKILL');
+    const path = '/v1/flows/vendor-invoice-reconciliation/runs?wait=1';
+    const taken = await stack.fetchAs('agent', 'POST', path, {
+      environment: 'staging',
+      submit: { transition: 'erp.payment.draft', arguments: { vendor: 'ACME', amount: 60_000 } },
+    });
+    assert.deepEqual(
+      [taken.status, taken.body.result.status],
+      [202, 'executing'],
+      JSON.stringify(taken.body),
+    );
+    await stack.worker.restart();
+    await action(stack, 'agent', taken.body.result.poll, 'pending');
+    const run = taken.body.run.id as string;
+    const { body } = await stack.fetchAs('agent', 'GET', `/v1/runs/${run}`);
+    assert.equal(body.approvals.length, 1);
+    await decide(stack, 'finance', body.approvals[0].id, 'approve');
+    await action(stack, 'agent', taken.body.result.poll, 'executed');
+    assert.equal((await stack.services.drafts()).filter((one) => one.key.startsWith(run)).length, 1);
+  });
+
   it('makes one record and one effect of a worker killed inside an executor', async () => {
     const started = await startRun(
       stack,
