@@ -163,7 +163,7 @@ async function effect({ get, know, until, say }: Watch, approval: Told<ApprovalJ
     const action = await get<ActionJson>((leftMs) => `${path}?wait=${Math.ceil(leftMs / 1_000)}`);
     know({
       json: { approval, action },
-      lines: [headline(action), standingLine(action)],
+      lines: [headline(action), standingLine(action), ...(isSettled(action) ? [] : [lookAt('action', id)])],
       exitCode: exitOf(action),
     });
     const run = object((await get<RunBodyJson>(`/v1/runs/${encodeURIComponent(text(action.run))}`)).run);

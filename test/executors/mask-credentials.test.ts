@@ -120,7 +120,7 @@ describe('a password behind the name of a user is hidden, wherever the list may 
   holds([['behind an option of letters alone', option, ['hunterx', 'abcdefgh'], 'ann']]);
   for (const name of [
     ...['Invoice Reader', 'Accounts Payable', 'Finance Team <team@erp.de>', 'Finance Team 2'],
-    ...['Smith, Hannah', 'Invoice Reader (EU)', 'Accounts & Payable'],
+    ...['Buchhaltung Köln', 'Müller, Hannah', 'Smith, Hannah', 'Invoice Reader (EU)', 'Accounts & Payable'],
   ])
     for (const [kind, secret] of [
       ['JSON', JSON.stringify({ username: name, password: 'Zq7kxLm9' })],

@@ -217,8 +217,9 @@ function isFullName(name: string, value: string): boolean {
   return isUser(name) && words.every((word) => word === '' || wordOfName.test(word));
 }
 
+/** Also as a header carries it (`K%C3%B6ln`). */
 const wordOfName =
-  /^(\p{L}[\p{L}.'’-]*|\p{N}{1,4}|<?[\p{L}\p{N}._+-]+@[\p{L}\p{N}-]+(\.[\p{L}\p{N}-]+)+>?)$/u;
+  /^((?:\p{L}|%[89A-F][\dA-F])(?:[\p{L}.'’-]|%[89A-F][\dA-F])*|\p{N}{1,4}|<?[\p{L}\p{N}._+-]+@[\p{L}\p{N}-]+(\.[\p{L}\p{N}-]+)+>?)$/u;
 
 /** Of `X:Y:Z`, `X/Y`, `a=X&b=Y` and `${NAME:-X}`. What is no token may be a part of a path or of a name. */
 function tokensIn(word: string): string[] {
