@@ -29,12 +29,9 @@ export function assertNodeVersion() {
 export function stopSignal() {
   const controller = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => controller.abort(name));
-  // Whoever read our output has gone (`npm start | head -1`): as if it had been stopped, without a word.
+  // Nobody reads our output any more (`npm start | head -1`, a full disk): as if it had been stopped, without a word.
   for (const stream of [process.stdout, process.stderr])
-    stream.on('error', (error) => {
-      if (error.code !== 'EPIPE') throw error;
-      controller.abort('EPIPE');
-    });
+    stream.on('error', ({ code }) => controller.abort(code));
   return controller.signal;
 }
 

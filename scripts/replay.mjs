@@ -18,8 +18,11 @@ const options = {
   debugMode: true,
 };
 Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
-for (const file of process.argv.slice(2))
-  for (const events of executionsIn(JSON.parse(readFileSync(file, 'utf8')))) {
+const files = process.argv.slice(2);
+if (files.length === 0)
+  fail('usage: npm run replay -- <file with a history, as `GET /v1/runs/{id}/history` answers it>…');
+for (const file of files)
+  for (const events of historiesIn(file)) {
     const history = historyFromJSON({ events });
     const run = history.events[0].workflowExecutionStartedEventAttributes.workflowId;
     // The SDK would wait for it.
@@ -36,8 +39,23 @@ for (const file of process.argv.slice(2))
   }
 process.exit();
 
+function fail(why) {
+  process.stderr.write(`${why}\n`);
+  process.exit(2);
+}
+
+function historiesIn(file) {
+  try {
+    const executions = executionsIn(JSON.parse(readFileSync(file, 'utf8')));
+    if (executions.length > 0) return executions;
+  } catch (error) {
+    fail(`\`${file}\` is no history: ${error.message}`);
+  }
+  return fail(`\`${file}\` is no history: it has no events`);
+}
+
 /** A run that continued as new has several, one after the other. */
-function executionsIn({ events }) {
+function executionsIn({ events = [] }) {
   const starts = events.flatMap(({ eventId }, index) => (String(eventId) === '1' ? [index] : []));
   return starts.map((start, index) => events.slice(start, starts[index + 1]));
 }

@@ -137,6 +137,6 @@ function checkLines(results: readonly Checked[]): string[] {
     ...warnings.map((one) => line('warning', path, one)),
     checked
       ? `${path}: ${valid ? 'valid' : `${errors.length} error${errors.length === 1 ? '' : 's'}`}`
-      : `${path}: not checked: mend the files named above, on which it depends, and check again`,
+      : `${path}: not checked: the folder cannot be read as a whole until the files named above are mended`,
   ]);
 }

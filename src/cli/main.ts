@@ -6,12 +6,9 @@ export async function main(argv: readonly string[]): Promise<number> {
   return run(argv, { out: line(process.stdout), err: line(process.stderr), env: process.env });
 }
 
-/** Whoever read our output has had enough of it (`… | head -1`): what is being done goes on, and the exit code says what came of it. */
+/** Nobody reads our output any more (`… | head -1`, a full disk, a lost terminal): what is being done goes on, and the exit code says what came of it. */
 function goOnUnread(): void {
-  for (const stream of [process.stdout, process.stderr])
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-    });
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 }
 
 goOnUnread();

@@ -30,6 +30,7 @@ describe('a key that is revoked while its request is under way', () => {
   const keysNow = new Map<string, string>();
   let onAuthenticated: (header: string) => Promise<void> = () => Promise.resolve();
   let beforeStarting: () => Promise<void> = () => Promise.resolve();
+  let afterStarting: () => Promise<void> = () => Promise.resolve();
   let answerSubmit: Awaited<ReturnType<Harness['deps']['client']['submit']>> | null = null;
   let beforeReplay: () => Promise<void> = () => Promise.resolve();
   let beforeDeciding: (request: DecideRequest) => Promise<void> = () => Promise.resolve();
@@ -46,7 +47,9 @@ describe('a key that is revoked while its request is under way', () => {
         ...deps.client,
         start: async (request) => {
           await beforeStarting();
-          return deps.client.start(request);
+          const started = await deps.client.start(request);
+          await afterStarting();
+          return started;
         },
         submit: (request) =>
           answerSubmit === null ? deps.client.submit(request) : Promise.resolve(answerSubmit),
@@ -257,6 +260,32 @@ describe('a key that is revoked while its request is under way', () => {
     const done = await start(again.body.key as string);
     assert.equal(done.headers.get('idempotency-replayed'), 'true', done.text);
     assert.equal((await recorded('run.started')).length, 1);
+  });
+
+  it('that has lost its permission is told so by each repeat of what an attempt may have done, and none of them is kept', async () => {
+    const key = await keyOf([], ['run.start', 'run.read']);
+    const start = (as: string): Promise<Answer> =>
+      api.ask(as, 'POST', '/v1/flows/pay/runs', {}, { 'idempotency-key': 'cut-off' });
+    afterStarting = () => Promise.reject(new Error('the process ends before it answers'));
+    assert.equal((await start(key.key)).status, 500);
+    afterStarting = () => Promise.resolve();
+    await revoke(key);
+    const body = { id: key.id, kind: 'human', roles: [], permissions: ['run.read'] };
+    const without = (await api.ask('admin', 'POST', '/v1/keys', body)).body.key as string;
+    for (const _ of ['first', 'second']) {
+      const { status, text } = await start(without);
+      assert.equal(status, 403, text);
+      assert.match(text, /it is not certain whether this was done/);
+    }
+    const regained = { ...body, permissions: ['run.start', 'run.read'] };
+    const again = (await api.ask('admin', 'POST', '/v1/keys', regained)).body.key as string;
+    const done = await start(again);
+    assert.equal(done.status, 201, done.text);
+    const started = await api.ask('auditor', 'GET', `/v1/audit?type=run.started&actor=${key.id}&limit=100`);
+    assert.deepEqual(
+      started.body.data.map(({ run }: any) => run),
+      [done.body.run.id],
+    );
   });
 
   describe('that has lost it after a while', () => {

@@ -169,7 +169,7 @@ describe('countersign check', () => {
         assert.ok(told.out.includes(`${join(policies, wrong)}:`), told.out);
         assert.ok(
           told.out.endsWith(
-            `${path}: not checked: mend the files named above, on which it depends, and check again`,
+            `${path}: not checked: the folder cannot be read as a whole until the files named above are mended`,
           ),
           told.out,
         );

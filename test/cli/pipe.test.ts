@@ -1,16 +1,21 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { projectRoot } from '../../testing/paths.js';
 
-/** Runs a command whose output nobody reads: the pipe is closed before it writes. */
-async function unread(args: readonly string[]): Promise<{ code: number | null; stderr: string }> {
-  const child = spawn(process.execPath, args, { cwd: projectRoot, stdio: ['ignore', 'pipe', 'pipe'] });
-  child.stdout.destroy();
+/** Runs a command whose output nobody reads: the pipe is closed before it writes, or `onto` takes nothing. */
+async function unread(
+  args: readonly string[],
+  onto: 'pipe' | number = 'pipe',
+): Promise<{ code: number | null; stderr: string }> {
+  const child = spawn(process.execPath, args, { cwd: projectRoot, stdio: ['ignore', onto, 'pipe'] });
+  child.stdout?.destroy();
+  assert.ok(child.stderr !== null);
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
   const [code] = (await once(child, 'close')) as [number | null];
@@ -42,12 +47,18 @@ test('a command whose reader leaves early does what it was told, and its exit co
   await once(service, 'listening');
   const url = `http://127.0.0.1:${(service.address() as AddressInfo).port}`;
   const bin = join(projectRoot, 'bin', 'countersign.mjs');
-  for (const word of ['approve', 'deny']) {
-    const { code, stderr } = await unread([bin, word, 'apr_1', '--url', url, '--key', 'k'.repeat(40)]);
-    assert.deepEqual([code, /^ALREADY_DECIDED/.test(stderr)], [1, true], stderr);
-  }
+  const full = openSync('/dev/full', 'w');
+  t.after(() => closeSync(full));
+  for (const onto of ['pipe', full] as const)
+    for (const word of ['approve', 'deny']) {
+      const { code, stderr } = await unread(
+        [bin, word, 'apr_1', '--url', url, '--key', 'k'.repeat(40)],
+        onto,
+      );
+      assert.deepEqual([code, /^ALREADY_DECIDED/.test(stderr)], [1, true], stderr);
+    }
   const decisions = asked.filter((line) => line === 'POST /v1/approvals/apr_1/decision');
-  assert.equal(decisions.length, 2, asked.join());
+  assert.equal(decisions.length, 4, asked.join());
 });
 
 test('what starts the product stops when the reader of its output has gone', async () => {

@@ -105,6 +105,15 @@ describe('a password behind the name of a user is hidden, wherever the list may 
     ['a file', 'host=erp\nlogin=ann hunter!'],
   ] as const)
     holds([[`of no token, where nothing else is one, in ${kind}`, secret, ['hunter!'], 'ann of erp']]);
+  for (const [kind, more] of [
+    ['', { host: 'erp' }],
+    [' beside a password that says nothing', { password: 'x' }],
+  ] as const) {
+    const secret = JSON.stringify({ ...more, login: 'ann hunters' });
+    holds([
+      [`a word of letters, where nothing else may be one, in JSON${kind}`, secret, ['hunters'], 'ann of erp'],
+    ]);
+  }
   for (const [kind, secret] of [
     ['ODBC, behind a `;`', 'Server=erp;UID={ann;hunter!};Database=x;key2=abcdefgh'],
     ['a file, behind a `;`', 'DB_HOST=erp\nDB_USER=ann;hunter!\nAPI_KEY=abcdefgh'],

@@ -25,6 +25,8 @@ const shape = /^[\x21-\x7e]{1,255}$/;
 export interface Held {
   readonly kind: 'held';
   readonly key: HeldKey;
+  /** Another attempt had the request before, and may have done it. */
+  readonly tookOver: boolean;
   /** Nobody handles the request any more: from here the hold runs out, unless it was settled. */
   readonly end: () => void;
 }
@@ -58,11 +60,13 @@ export async function hold(call: Call, path: string, raw: RawBody): Promise<Held
   switch (found.kind) {
     case 'full':
       return tooMany(call, budget);
-    case 'claimed':
+    case 'claimed': {
       noteKey(pool, held.principal);
+      const tookOver = found.effectId !== call.effect;
       call.effect = found.effectId;
       call.held = held;
-      return { kind: 'held', key: held, end: keepHeld(pool, held) };
+      return { kind: 'held', key: held, tookOver, end: keepHeld(pool, held) };
+    }
     case 'replay':
       return replay(call, found);
     case 'reused':
@@ -158,6 +162,11 @@ export async function settle(call: Call, { key }: Held, reply: Reply): Promise<R
   }
   const other = await keptAnswer(pool, key);
   return other === null ? takenOver : replay(call, other);
+}
+
+/** Nothing is kept of it: the next attempt goes on with what the first may have done. */
+export async function letGo(call: Call, { key }: Held): Promise<void> {
+  await releaseKey(call.deps.pool, key);
 }
 
 function bodyText(call: Call, reply: Answer | Problem): string {

@@ -9,7 +9,7 @@ import { uncertain } from '../../service/refusal.js';
 import { ClientGone, parseBody, readBody, type RawBody } from './body.js';
 import { isPage, type Call, type Input, type Reply, type Route } from './call.js';
 import type { ApiDeps } from '../deps.js';
-import { hold, settle, takenOver, type Held } from './idempotency.js';
+import { hold, letGo, settle, takenOver, type Held } from './idempotency.js';
 import { authenticate } from './identify.js';
 import { problemPage } from '../pages/html.js';
 import { keptJson, notPermitted, withheld } from './permitted.js';
@@ -84,6 +84,8 @@ async function through(call: Call, route: Route, arrived: Arrived, startedAt: nu
     return recorded(call, route, told === held ? told : openly(call, route, told, held), startedAt);
   }
   try {
+    const barred = held === null ? null : await barredFrom(call, route, arrived, { raw, held });
+    if (barred !== null) return await recorded(call, route, barred, startedAt);
     const reply = await respond(call, route, arrived, raw)
       .then(written)
       .catch((error: unknown) => explain(call, route, error));
@@ -95,6 +97,22 @@ async function through(call: Call, route: Route, arrived: Arrived, startedAt: nu
   } finally {
     held?.end();
   }
+}
+
+/**
+ * Whoever may not ask for this any more, while what another attempt has made of it is not known: it is told so, and nothing is kept of
+ * that, since who may ask again goes on with it. Null: it may ask.
+ */
+async function barredFrom(
+  call: Call,
+  route: Route,
+  arrived: Arrived,
+  { raw, held }: { readonly raw: RawBody; readonly held: Held },
+): Promise<Reply | null> {
+  const told = held.tookOver ? await withheld(call, route, arrived, raw, takenOver) : takenOver;
+  if (told === takenOver) return null;
+  await letGo(call, held);
+  return openly(call, route, told, takenOver);
 }
 
 /** A repeat is told the kept answer and does nothing more: what came of the request is on record before it is kept. */
@@ -213,7 +231,7 @@ function isRead({ request: { method } }: Call): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
-/** What became of a request that failed unexpectedly. */
+/** What is told of a request of which it is not certain here what became of it. */
 function endOf(
   call: Call,
   why: string,

@@ -75,7 +75,7 @@ export async function loadFolder(
   );
   const first = reading.errors.filter(declares);
   if (first.length > 0) {
-    for (const source of reading.sources) if (!isCases(source)) leave(reading, source, first);
+    for (const source of reading.sources) if (!isCases(source)) markUnchecked(reading, source, first);
     reading.errors.push(...files.flatMap(misfitsOfFile));
     return invalid(reading);
   }
@@ -105,7 +105,7 @@ function invalid({ errors, warnings, unchecked }: Reading): FolderResult {
   return { status: 'invalid', errors: byFile(errors), warnings: byFile(warnings), unchecked };
 }
 
-function leave({ unchecked }: Reading, { file = '' }: Source, first: readonly Finding[]): void {
+function markUnchecked({ unchecked }: Reading, { file = '' }: Source, first: readonly Finding[]): void {
   unchecked.set(file, first);
 }
 
@@ -166,7 +166,7 @@ function notificationsOf(
     const compiled = compileNotifications(to, shaped.value, flows, (what, name) => {
       const isOpen = written.has(name);
       // That no file declares a flow is no error, whatever is mended.
-      if (isOpen && what !== 'flow') leave(reading, source, first);
+      if (isOpen && what !== 'flow') markUnchecked(reading, source, first);
       return isOpen;
     });
     const accepted = acknowledgementsOf(source, source.value ?? null, []);
@@ -257,13 +257,13 @@ function flowsOf(
   return flowValues(file).flatMap((one) => {
     const { value, path, notation } = one;
     if (mentions(value, reading.unread)) {
-      leave(reading, source, first);
+      markUnchecked(reading, source, first);
       reading.errors.push(...misfitsOfFlow(source, one));
       return [];
     }
     const checked = checkOne(source, catalog, notation, value, path);
     if (reading.unread.has(null) && checked.status === 'invalid' && checked.errors.some(isOfTool)) {
-      leave(reading, source, first);
+      markUnchecked(reading, source, first);
       return [];
     }
     reading.warnings.push(...checked.warnings);
