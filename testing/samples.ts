@@ -8,7 +8,8 @@ export const isFull = process.env['TEST_SAMPLES'] === 'full';
 export const inCampaigns = { skip: isFull ? false : 'the campaigns run it' };
 
 /** Of a test made from a table, whose other rows are variants of this one. */
-export const inCampaignsUnless = (isMain: boolean): { skip?: boolean | string } => (isMain ? {} : inCampaigns);
+export const inCampaignsUnless = (isMain: boolean): { skip?: boolean | string } =>
+  isMain ? {} : inCampaigns;
 
 /** From the commit (`scripts/test.mjs`). */
 const seed = Number(process.env['TEST_SEED'] ?? 0);
