@@ -20,8 +20,10 @@ export interface Asking {
 }
 
 export interface StartRequest extends Asking {
-  /** Called in the transaction that keeps the start, behind what it waits for; throws where it may not begin any more. What is
-   * committed between that and the start's own end is not seen. */
+  /**
+   * Called in the transaction that keeps the start, behind what it waits for; throws where it may not begin any more. What is
+   * committed between that and the start's own end is not seen.
+   */
   readonly mayBegin?: (tx: Tx) => Promise<void>;
   /** The run's id: given by the caller so that a repeated request starts one run. */
   readonly run: string;

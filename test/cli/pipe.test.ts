@@ -28,6 +28,20 @@ test('a command whose reader has gone ends without a word', async () => {
     assert.deepEqual(await unread([bin, ...args]), { code: 0, stderr: '' }, args.join(' '));
 });
 
+test('a command whose output cannot be written as a whole says so, and does not end as if it were', async (t) => {
+  const bin = join(projectRoot, 'bin', 'countersign.mjs');
+  const full = openSync('/dev/full', 'w');
+  t.after(() => closeSync(full));
+  for (const args of [['help'], ['check', 'policies', '--json']]) {
+    const { code, stderr } = await unread([bin, ...args], full);
+    assert.deepEqual(
+      [code, stderr],
+      [3, 'not all of the output could be written (ENOSPC)\n'],
+      args.join(' '),
+    );
+  }
+});
+
 test('a command whose reader leaves early does what it was told, and its exit code says what came of it', async (t) => {
   const asked: string[] = [];
   const service = createServer((request, response) => {
