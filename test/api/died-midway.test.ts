@@ -259,6 +259,22 @@ describe('a request that is repeated after its process died', () => {
     assert.deepEqual([again.status, again.body], [200, first.body], again.text);
   });
 
+  it('has decided a batch once, also where it names what nobody sees', async () => {
+    const one = await parked(650);
+    const gone = { approval: 'apr_00000000000000000000000000000000', digest: one.digest };
+    const decisions = [{ approval: one.id, digest: one.digest }, gone];
+    const body = { mode: 'each', decisions: decisions.map((each) => ({ ...each, decision: 'approve' })) };
+    const { token } = (await api.ask('finance', 'POST', '/v1/approvals/batch', { ...body, dryRun: true }))
+      .body;
+    const { first, again } = await repeated(
+      'decideBatch',
+      (headers) =>
+        api.ask('finance', 'POST', '/v1/approvals/batch', { ...body, dryRun: false, token }, headers),
+      () => Promise.resolve(),
+    );
+    assert.deepEqual([again.status, again.body], [200, first.body], again.text);
+  });
+
   it('has decided one of a batch that asks for all or none, and is not told that none was', async () => {
     const [one, other] = [await parked(700), await parked(800)];
     const decisions = [one, other].map(({ id, digest }) => ({ approval: id, decision: 'approve', digest }));

@@ -27,6 +27,15 @@ export function notPermitted(call: Call, route: Route): Problem | null {
   return null;
 }
 
+/** Why this caller may not ask for this, or does not see what the path names; null: it may. */
+export async function barred(
+  call: Call,
+  route: Route,
+  { params: { id } }: { readonly params: Readonly<Record<string, string>> },
+): Promise<Problem | null> {
+  return notPermitted(call, route) ?? (await hidden(call, route, id));
+}
+
 /**
  * What the idempotency key has kept is for whoever may ask for it now: without the permission, or the sight of the run or
  * the approvals that the path or the body names, it is refused as if it had not been asked before.
@@ -34,12 +43,11 @@ export function notPermitted(call: Call, route: Route): Problem | null {
 export async function withheld(
   call: Call,
   route: Route,
-  { params: { id } }: { readonly params: Readonly<Record<string, string>> },
+  arrived: { readonly params: Readonly<Record<string, string>> },
   raw: RawBody,
   kept: Reply,
 ): Promise<Reply> {
-  const denied =
-    notPermitted(call, route) ?? (await hidden(call, route, id)) ?? (await hiddenIn(call, route, raw, kept));
+  const denied = (await barred(call, route, arrived)) ?? (await hiddenIn(call, route, raw, kept));
   if (denied === null) return kept;
   call.replayed = false;
   return denied;

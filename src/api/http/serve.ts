@@ -12,7 +12,7 @@ import type { ApiDeps } from '../deps.js';
 import { hold, letGo, settle, takenOver, type Held } from './idempotency.js';
 import { authenticate } from './identify.js';
 import { problemPage } from '../pages/html.js';
-import { keptJson, notPermitted, withheld } from './permitted.js';
+import { barred, keptJson, notPermitted, withheld } from './permitted.js';
 import { problem, problemBody, problemOf, statusOf, type Problem } from '../contract/problem.js';
 import { jsonText } from './json-writing.js';
 import { clientGone, hasGone, recordCall, recordFacts, recordGone } from './record.js';
@@ -84,8 +84,15 @@ async function through(call: Call, route: Route, arrived: Arrived, startedAt: nu
     return recorded(call, route, told === held ? told : openly(call, route, told, held), startedAt);
   }
   try {
-    const barred = held === null ? null : await barredFrom(call, route, arrived, { raw, held });
-    if (barred !== null) return await recorded(call, route, barred, startedAt);
+    const refused =
+      held?.tookOver === true
+        ? await barredFrom(call, route, arrived).catch((error: unknown) => explain(call, route, error))
+        : null;
+    if (held !== null && refused !== null) {
+      // Where the store is away, the hold runs out by itself.
+      await letGo(call, held).catch(() => undefined);
+      return await recorded(call, route, refused, startedAt);
+    }
     const reply = await respond(call, route, arrived, raw)
       .then(written)
       .catch((error: unknown) => explain(call, route, error));
@@ -103,16 +110,9 @@ async function through(call: Call, route: Route, arrived: Arrived, startedAt: nu
  * Whoever may not ask for this any more, while what another attempt has made of it is not known: it is told so, and nothing is kept of
  * that, since who may ask again goes on with it. Null: it may ask.
  */
-async function barredFrom(
-  call: Call,
-  route: Route,
-  arrived: Arrived,
-  { raw, held }: { readonly raw: RawBody; readonly held: Held },
-): Promise<Reply | null> {
-  const told = held.tookOver ? await withheld(call, route, arrived, raw, takenOver) : takenOver;
-  if (told === takenOver) return null;
-  await letGo(call, held);
-  return openly(call, route, told, takenOver);
+async function barredFrom(call: Call, route: Route, arrived: Arrived): Promise<Reply | null> {
+  const told = await barred(call, route, arrived);
+  return told === null ? null : openly(call, route, told, takenOver);
 }
 
 /** A repeat is told the kept answer and does nothing more: what came of the request is on record before it is kept. */
