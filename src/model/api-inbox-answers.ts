@@ -147,7 +147,7 @@ export const batch = named(
       z.strictObject({
         approval: text,
         decision: z.enum(['approve', 'deny']),
-        /** `not_made`: in mode `all`, another was refused before its turn. */
+        /** `not_made`: in mode `all`, another of the batch is refused. */
         status: z.enum(['would_apply', 'applied', 'accepted', 'refused', 'not_made']),
         code: text.optional(),
         detail: text.optional(),

@@ -160,4 +160,59 @@ describe('a batch in which one is refused after all', () => {
       assert.equal((await ask()).text, asked.text);
     }
   });
+
+  /** A batch under a key of which the first decision is made, and the process fails at the second. */
+  const cutOff = async (
+    decisions: object[],
+    mode: string,
+  ): Promise<{ keyId: string; again: () => Promise<Answer> }> => {
+    const { key, keyId } = await decider();
+    const batch = { decisions, mode };
+    const { token } = (await api.ask(key, 'POST', '/v1/approvals/batch', { ...batch, dryRun: true })).body;
+    const headers = { 'idempotency-key': `cut-off-${keyId}` };
+    const again = (): Promise<Answer> =>
+      api.ask(key, 'POST', '/v1/approvals/batch', { ...batch, dryRun: false, token }, headers);
+    turns = 0;
+    atTurn = (_, turn) =>
+      turn === 2 ? Promise.reject(new Error('the process fails')) : Promise.resolve(null);
+    assert.deepEqual(codes(await again()), [500, 'INTERNAL']);
+    atTurn = () => Promise.resolve(null);
+    return { keyId, again };
+  };
+  const cancelRunOf = async (decision: object | undefined): Promise<void> => {
+    const { approval } = decision as { approval: string };
+    const { run } = (await api.ask('finance', 'GET', `/v1/approvals/${approval}`)).body;
+    const asked = await api.ask('admin', 'POST', `/v1/runs/${String(run)}/cancel`, { reason: 'enough' });
+    assert.equal(asked.status, 200, asked.text);
+  };
+
+  it('that was cut off makes nothing more where one would be refused by now, and tells what stands', async () => {
+    const decisions = await park(3);
+    const { again } = await cutOff(decisions, 'all');
+    await cancelRunOf(decisions[2]);
+    const answer = await again();
+    assert.equal(answer.status, 200, answer.text);
+    assert.deepEqual(
+      [answer.body.ok, statuses(answer)],
+      [false, ['applied', 'not_made', 'APPROVAL_REVOKED']],
+    );
+    assert.deepEqual(await open(decisions), [false, true, false]);
+  });
+
+  it('that was cut off and is repeated with a key that is revoked meanwhile is not told that nothing was made', async () => {
+    for (const mode of ['all', 'each']) {
+      const { keyId, again } = await cutOff(await park(2), mode);
+      let asked = 0;
+      beforeAuthenticating = async () => {
+        if ((asked += 1) === 2) await revoke(keyId);
+      };
+      const answer = await again();
+      beforeAuthenticating = () => Promise.resolve();
+      assert.deepEqual(codes(answer), [401, 'UNAUTHENTICATED'], answer.text);
+      assert.match(answer.body.detail, /not certain whether this was done/);
+      await api.database.pool.query('update api_key set revoked_at = null where key_id = $1', [keyId]);
+      const back = await again();
+      assert.deepEqual(statuses(back), ['applied', 'applied'], back.text);
+    }
+  });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { DecideRequest, MessageOutcome } from '../../src/client/types.js';
-import { startApi, type Harness } from './harness.js';
+import { codes, startApi, type Answer, type Harness } from './harness.js';
 
 describe('a batch whose runs do not answer', () => {
   let api: Harness;
@@ -39,12 +39,20 @@ describe('a batch whose runs do not answer', () => {
     for (let n = 0; n < count; n += 1) decisions.push(await park(run, 500 + n));
     return decisions;
   };
-  const make = async (decisions: object[]): Promise<{ status: string; code?: string }[]> => {
-    const batch = { decisions, mode: 'each' };
-    const tried = await api.ask('finance', 'POST', '/v1/approvals/batch', { ...batch, dryRun: true });
-    const { token } = tried.body;
+  /** After its dry run; sends the same again each time that it is called. */
+  const tried = async (
+    decisions: object[],
+    mode: string,
+    headers: Record<string, string> = {},
+  ): Promise<() => Promise<Answer>> => {
+    const batch = { decisions, mode };
+    const dry = await api.ask('finance', 'POST', '/v1/approvals/batch', { ...batch, dryRun: true });
+    const real = { ...batch, dryRun: false, token: dry.body.token };
     asked = [];
-    const made = await api.ask('finance', 'POST', '/v1/approvals/batch', { ...batch, dryRun: false, token });
+    return () => api.ask('finance', 'POST', '/v1/approvals/batch', real, headers);
+  };
+  const make = async (decisions: object[]): Promise<{ status: string; code?: string }[]> => {
+    const made = await (await tried(decisions, 'each'))();
     assert.equal(made.status, 200, made.text);
     return made.body.results;
   };
@@ -88,5 +96,35 @@ describe('a batch whose runs do not answer', () => {
       results.map(({ status, code }) => `${status} ${code}`),
       Array(3).fill('refused AUDIT_UNAVAILABLE'),
     );
+  });
+
+  it('keeps no answer in which a run could not be asked, so that the same batch under its key decides it then', async () => {
+    const decisions = [await park(await start(), 500), await park(await start(), 501)];
+    const [, away] = decisions as { approval: string }[];
+    instead = ({ approval }) =>
+      approval === away?.approval ? { status: 'unavailable', code: 'AUDIT_UNAVAILABLE' } : null;
+    const headers = { 'idempotency-key': 'a-run-is-away' };
+    const send = await tried(decisions, 'each', headers);
+    const first = await send();
+    instead = () => null;
+    assert.deepEqual([first.status, first.body.ok, first.headers.get('retry-after')], [200, false, '2']);
+    const again = await send();
+    assert.equal(again.headers.get('idempotency-replayed'), null);
+    assert.deepEqual([again.status, again.body.ok], [200, true], again.text);
+    assert.equal((await send()).headers.get('idempotency-replayed'), 'true');
+  });
+
+  it('says of none that it was not made, where it asks for all and the first run could not be asked', async () => {
+    const decisions = [await park(await start(), 500), await park(await start(), 501)];
+    instead = () => ({ status: 'unavailable', code: 'AUDIT_UNAVAILABLE' });
+    const headers = { 'idempotency-key': 'all-and-away' };
+    const send = await tried(decisions, 'all', headers);
+    const first = await send();
+    instead = () => null;
+    assert.deepEqual(codes(first), [503, 'AUDIT_UNAVAILABLE']);
+    assert.match(first.body.detail, /not certain whether this was done: repeat the request/);
+    assert.doesNotMatch(first.text, /none was made/);
+    const again = await send();
+    assert.deepEqual([again.status, again.body.ok], [200, true], again.text);
   });
 });

@@ -259,42 +259,78 @@ describe('a request that is repeated after its process died', () => {
     assert.deepEqual([again.status, again.body], [200, first.body], again.text);
   });
 
+  const decideAll = async (
+    mode: string,
+    approvals: readonly { id: string; digest: string }[],
+    between: () => Promise<unknown> = () => Promise.resolve(),
+    who = 'finance',
+  ): Promise<{ first: Answer; again: Answer }> => {
+    const decisions = approvals.map(({ id, digest }) => ({ approval: id, decision: 'approve', digest }));
+    const body = { mode, decisions };
+    const { token } = (await api.ask(who, 'POST', '/v1/approvals/batch', { ...body, dryRun: true })).body;
+    return repeated(
+      'decideBatch',
+      (headers) => api.ask(who, 'POST', '/v1/approvals/batch', { ...body, dryRun: false, token }, headers),
+      between,
+    );
+  };
+  const results = ({ body }: Answer): string[] => body.results.map((each: { status: string }) => each.status);
+
   it('has decided a batch once, also where it names what nobody sees', async () => {
     const one = await parked(650);
-    const gone = { approval: 'apr_00000000000000000000000000000000', digest: one.digest };
-    const decisions = [{ approval: one.id, digest: one.digest }, gone];
-    const body = { mode: 'each', decisions: decisions.map((each) => ({ ...each, decision: 'approve' })) };
-    const { token } = (await api.ask('finance', 'POST', '/v1/approvals/batch', { ...body, dryRun: true }))
-      .body;
-    const { first, again } = await repeated(
-      'decideBatch',
-      (headers) =>
-        api.ask('finance', 'POST', '/v1/approvals/batch', { ...body, dryRun: false, token }, headers),
-      () => Promise.resolve(),
-    );
+    const gone = { id: 'apr_00000000000000000000000000000000', digest: one.digest };
+    const { first, again } = await decideAll('each', [one, gone]);
     assert.deepEqual([again.status, again.body], [200, first.body], again.text);
+  });
+
+  it('has decided a batch once, also where who decided has lost the role since', async () => {
+    for (const mode of ['each', 'all']) {
+      const made = { id: `leaver-${mode}`, kind: 'human', roles: ['finance.controller'] };
+      const { key } = (await api.ask('admin', 'POST', '/v1/keys', made)).body;
+      const both = [await parked(660), await parked(670)];
+      const { again } = await decideAll(
+        mode,
+        both,
+        async () => {
+          await api.kernel.settled();
+          await api.database.asSuperuser(
+            `update api_key set roles = '{}', permissions = '{}' where principal_id = $1`,
+            [made.id],
+          );
+        },
+        key,
+      );
+      assert.deepEqual([again.status, again.body.ok], [200, true], again.text);
+      assert.deepEqual(results(again), ['applied', 'applied']);
+    }
   });
 
   it('has decided one of a batch that asks for all or none, and is not told that none was', async () => {
     const [one, other] = [await parked(700), await parked(800)];
-    const decisions = [one, other].map(({ id, digest }) => ({ approval: id, decision: 'approve', digest }));
-    const body = { mode: 'all', decisions };
-    const { token } = (await api.ask('finance', 'POST', '/v1/approvals/batch', { ...body, dryRun: true }))
-      .body;
-    const { again } = await repeated(
-      'decideBatch',
-      (headers) =>
-        api.ask('finance', 'POST', '/v1/approvals/batch', { ...body, dryRun: false, token }, headers),
-      async () => {
-        // As the store stands when the process dies after the first of the two.
-        const second = `where approval = '${other.id}'`;
-        await api.kernel.settled();
-        await api.database.asSuperuser(`update approval set status = 'revoked' where id = '${other.id}'`);
-        await api.database.asSuperuser(`update decision set id = 'dec_of_somebody_else' ${second}`);
-      },
-    );
-    const told = again.body.results.map((each: { status: string }) => each.status);
-    assert.deepEqual([again.status, again.body.ok, told], [200, false, ['applied', 'refused']], again.text);
+    const { again } = await decideAll('all', [one, other], async () => {
+      // As the store stands when the process dies after the first of the two.
+      const second = `where approval = '${other.id}'`;
+      await api.kernel.settled();
+      await api.database.asSuperuser(`update approval set status = 'revoked' where id = '${other.id}'`);
+      await api.database.asSuperuser(`update decision set id = 'dec_of_somebody_else' ${second}`);
+    });
+    assert.deepEqual([again.status, again.body.ok, results(again)], [200, false, ['applied', 'refused']]);
+  });
+
+  it('has decided what comes after one that its run refused late, and is told so', async () => {
+    const [one, other, last] = [await parked(710), await parked(810), await parked(910)];
+    const { again } = await decideAll('all', [one, other, last], async () => {
+      // As the store stands when the first was kept unanswered, the process died after the second, and the run said no to the first.
+      await api.kernel.settled();
+      await api.database.asSuperuser(
+        `update decision set status = 'refused', code = 'DIGEST_MISMATCH' where approval = '${one.id}'`,
+      );
+      await api.database.asSuperuser(
+        `update decision set id = 'dec_of_somebody' where approval = '${last.id}'`,
+      );
+    });
+    assert.equal(again.status, 200, again.text);
+    assert.deepEqual([again.body.ok, results(again)], [false, ['refused', 'applied', 'refused']]);
   });
 
   it('has cancelled a run once', async () => {

@@ -23,7 +23,12 @@ export function problem(
 
 /** What a use case has refused, as an answer. */
 export function problemOf({ code, detail, extra, retryAfter }: Refusal): Problem {
-  return problem(code, detail, extra, retryAfter === null ? {} : { 'Retry-After': String(retryAfter) });
+  return problem(code, detail, extra, retryHeader(retryAfter));
+}
+
+/** When the same may be asked again, in seconds. */
+export function retryHeader(retryAfter: number | null): Problem['headers'] {
+  return retryAfter === null ? {} : { 'Retry-After': String(retryAfter) };
 }
 
 export function invalid(detail: string, errors: readonly FieldError[]): Problem {

@@ -134,6 +134,11 @@ function isKept(status: number): boolean {
   );
 }
 
+/** A 202's `Retry-After` says when to look at what was kept; any other's, when to send the same again. */
+function asksAgain(status: number, reply: Reply): boolean {
+  return status !== 202 && reply.kind !== 'stream' && reply.headers?.['Retry-After'] !== undefined;
+}
+
 /** Another attempt of this request, with an answer of its own. */
 export const takenOver = problem(
   'IDEMPOTENCY_IN_PROGRESS',
@@ -149,8 +154,7 @@ export const takenOver = problem(
 export async function settle(call: Call, { key }: Held, reply: Reply): Promise<Reply> {
   const { pool } = call.deps;
   const status = reply.kind === 'problem' ? statusOf(reply) : reply.kind === 'answer' ? reply.status : 0;
-  const comeBack = reply.kind === 'problem' && reply.headers['Retry-After'] !== undefined;
-  if (!isKept(status) || comeBack || reply.kind === 'stream')
+  if (!isKept(status) || asksAgain(status, reply) || reply.kind === 'stream')
     return (await releaseKey(pool, key)) ? reply : takenOver;
   const text = bodyText(call, reply);
   const media = reply.kind === 'problem' ? 'application/problem+json' : 'application/json';

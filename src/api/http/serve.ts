@@ -90,7 +90,7 @@ async function through(call: Call, route: Route, arrived: Arrived, startedAt: nu
         : null;
     if (held !== null && refused !== null) {
       // Where the store is away, the hold runs out by itself.
-      await letGo(call, held).catch(() => undefined);
+      await letGo(call, held).catch((error: unknown) => explain(call, route, error));
       return await recorded(call, route, refused, startedAt);
     }
     const reply = await respond(call, route, arrived, raw)

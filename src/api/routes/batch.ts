@@ -3,6 +3,7 @@ import * as api from '../../model/api.js';
 import * as inbox from '../../model/api-inbox-answers.js';
 import { decideBatch, type AskAgain } from '../../service/approvals/batch.js';
 import { refusal } from '../../service/refusal.js';
+import { retryHeader } from '../contract/problem.js';
 import { answer, callerOf, jsonBody, principalOf, route, type Call, type Route } from '../http/call.js';
 import { authenticate } from '../http/identify.js';
 
@@ -23,7 +24,8 @@ export const batchRoutes: readonly Route[] = [
     errors: ['DRY_RUN_REQUIRED', 'BATCH_REFUSED', 'NOT_FOUND'],
     handle: async (call, { body }) => {
       const made = await decideBatch(callerOf(call), body, askAgain(call));
-      return made.kind === 'refusal' ? made : answer(200, made.body);
+      if (made.kind === 'refusal') return made;
+      return answer(200, made.body, retryHeader(made.retryAfter));
     },
   }),
 ];

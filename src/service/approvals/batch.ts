@@ -7,7 +7,7 @@ import type { Principal } from '../../model/principal.js';
 import { getDecision } from '../../store/decisions.js';
 import { effectId, newTrail, note, type Caller, type Trail } from '../caller.js';
 import { inLanes } from '../lanes.js';
-import { invalid, isUnavailable, refusal, type Refusal } from '../refusal.js';
+import { invalid, isUnavailable, refusal, uncertain, type Refusal } from '../refusal.js';
 import { issueToken, tokenHolds } from './batch-token.js';
 import { decide, earlierDecision, type Decided } from './decide.js';
 import { refuseDecision, toJudge } from './judge.js';
@@ -28,11 +28,18 @@ const lanes = 10;
 const itemMs = 3_000;
 const mostMs = 10_000;
 
+export interface BatchMade {
+  readonly kind: 'batch';
+  readonly body: BatchJson;
+  /** As a refusal's, where one of the decisions was refused so: the same batch, asked again, may decide it. */
+  readonly retryAfter: number | null;
+}
+
 export async function decideBatch(
   caller: Caller,
   batch: Batch,
   askAgain: AskAgain,
-): Promise<{ readonly kind: 'batch'; readonly body: BatchJson } | Refusal> {
+): Promise<BatchMade | Refusal> {
   const twice = batch.decisions.findIndex(
     ({ approval }, index) => batch.decisions.findIndex((one) => one.approval === approval) !== index,
   );
@@ -40,29 +47,29 @@ export async function decideBatch(
     return invalid('one approval is decided twice in this batch', [
       { pointer: `/decisions/${twice}/approval`, message: 'is there already: name each approval once' },
     ]);
-  const isBegun = !batch.dryRun && (await wasBegun(caller, batch));
-  if (!batch.dryRun && !isBegun && !tokenHolds(caller, batch))
+  const begun = batch.dryRun ? new Set<string>() : await begunBefore(caller, batch);
+  if (!batch.dryRun && begun.size === 0 && !tokenHolds(caller, batch))
     return refusal(
       'DRY_RUN_REQUIRED',
       'send `token`: the one that a dry run over exactly these decisions, in this mode, gave you within the last 15 minutes',
     );
   const checked = await checkAll(caller, batch);
   const ok = checked.every((one) => one.refused === null);
-  if (batch.dryRun) return { kind: 'batch', body: dryRun(caller, batch, checked, ok) };
-  if (batch.mode === 'all' && !ok && !isBegun) return refuseAll(caller, checked);
-  const results = await make(caller, batch, checked, askAgain);
-  return 'kind' in results
-    ? results
-    : { kind: 'batch', body: { dryRun: false, mode: batch.mode, ...results } };
+  if (batch.dryRun) return { kind: 'batch', body: dryRun(caller, batch, checked, ok), retryAfter: null };
+  if (batch.mode === 'all' && !ok && begun.size === 0) return refuseAll(caller, checked);
+  return make(caller, batch, checked, { begun, askAgain });
 }
 
-/** An earlier attempt of this request has made some of it, under a token that held then: what stands is told, and the rest made. */
-async function wasBegun(caller: Caller, { decisions }: Batch): Promise<boolean> {
-  if (caller.held === null) return false;
-  const made = await inLanes(decisions, lanes, (item) =>
+/**
+ * The approvals about which an earlier attempt of this request has kept its decision, under a token that held then: what stands
+ * of them is told, and the rest made.
+ */
+async function begunBefore(caller: Caller, { decisions }: Batch): Promise<ReadonlySet<string>> {
+  if (caller.held === null) return new Set();
+  const kept = await inLanes(decisions, lanes, (item) =>
     getDecision(caller.deps.pool, effectId({ effect: effectOf(caller, item) }, 'dec')),
   );
-  return made.some((one) => one !== null);
+  return new Set(kept.flatMap((row) => (row === null ? [] : [row.approval])));
 }
 
 interface Checked {
@@ -166,11 +173,14 @@ function refuseAll(caller: Caller, checked: readonly Checked[]): Refusal {
 
 /** How far a batch has come. */
 interface Making {
-  /** Nothing is decided any more once one is refused. */
+  /** Nothing more is decided once a decision is refused; what an earlier attempt has begun is told all the same. */
   readonly isAll: boolean;
   readonly until: number;
+  readonly begun: ReadonlySet<string>;
   readonly askAgain: AskAgain;
   hasRefused: boolean;
+  /** The first refusal that is for this moment only. */
+  passing: Refusal | null;
   /** The credential is not valid any more, so that it decides nothing more; and how often that was found after the first time. */
   denied: { readonly why: Refusal; again: number } | null;
 }
@@ -179,23 +189,33 @@ async function make(
   caller: Caller,
   batch: Batch,
   checked: readonly Checked[],
-  askAgain: AskAgain,
-): Promise<{ readonly ok: boolean; readonly results: readonly Result[] } | Refusal> {
+  { begun, askAgain }: Pick<Making, 'begun' | 'askAgain'>,
+): Promise<BatchMade | Refusal> {
   const byRun = new Map<string, Checked[]>();
   for (const one of checked) {
     const run = one.found?.row.run ?? one.item.approval;
     byRun.set(run, [...(byRun.get(run) ?? []), one]);
   }
-  const isAll = batch.mode === 'all';
+  const { mode } = batch;
+  const isAll = mode === 'all';
   const until = caller.deps.now().getTime() + mostMs;
-  const making: Making = { isAll, until, askAgain, hasRefused: false, denied: null };
+  const hasRefused = checked.some(({ refused }) => refused !== null);
+  const making: Making = { isAll, until, begun, askAgain, hasRefused, passing: null, denied: null };
   const results = new Map<Checked, Result>();
   await inLanes([...byRun.values()], isAll ? 1 : lanes, (ofRun) => makeOf(caller, ofRun, making, results));
   noteDenied(caller, making);
+  if (making.denied !== null && begun.size > 0) return uncertainOf(making.denied.why);
   const told = checked.map((one) => results.get(one) ?? notMade(one));
   const isNone = told.every(({ status }) => status === 'refused' || status === 'not_made');
-  if (isAll && making.hasRefused && isNone) return noneMade(told);
-  return { ok: told.every(({ status }) => status === 'applied' || status === 'accepted'), results: told };
+  if (isAll && isNone) return noneMade(told, making);
+  const ok = told.every(({ status }) => status === 'applied' || status === 'accepted');
+  const retryAfter = making.passing?.retryAfter ?? null;
+  return { kind: 'batch', body: { dryRun: false, mode, ok, results: told }, retryAfter };
+}
+
+/** Some of it was made before: who is not shown that any more is not told that it was refused. */
+function uncertainOf(denied: Refusal): Refusal {
+  return { ...denied, detail: uncertain(denied.detail, 'repeat') };
 }
 
 /** The decisions of one run, one after the other. */
@@ -207,7 +227,7 @@ async function makeOf(
 ): Promise<void> {
   let silent: Decided | Refusal | null = null;
   for (const one of ofRun) {
-    if (making.isAll && making.hasRefused) {
+    if (making.isAll && making.hasRefused && one.refused === null && !isBegun(one, making)) {
       results.set(one, notMade(one));
       continue;
     }
@@ -215,20 +235,29 @@ async function makeOf(
     const waitMs = Math.min(itemMs, leftMs);
     const made: Decided | Refusal = (await untried(one, silent)) ?? (await makeOne(one, making, waitMs));
     if (isSilent(made)) silent = made;
-    if (made.kind === 'refusal') making.hasRefused = true;
+    if (made.kind === 'refusal') {
+      making.hasRefused = true;
+      if (made.retryAfter !== null) making.passing ??= made;
+    }
     results.set(one, resultOf(caller, one, made, making));
   }
+}
+
+function isBegun({ item }: Pick<Checked, 'item'>, { begun }: Pick<Making, 'begun'>): boolean {
+  return begun.has(item.approval);
 }
 
 function notMade(one: Checked): Result {
   return {
     ...itemFields(one),
     status: 'not_made',
-    detail: 'another of this batch was refused before its turn',
+    detail: 'another of this batch is refused',
   };
 }
 
-function noneMade(results: readonly Result[]): Refusal {
+/** Of a run that could not be asked it is not certain that nothing was kept. */
+function noneMade(results: readonly Result[], { passing }: Pick<Making, 'passing'>): Refusal {
+  if (passing !== null && isUnavailable(passing)) return { ...passing, extra: { results: [...results] } };
   const first = results.find(({ status }) => status === 'refused');
   return refusal(
     'BATCH_REFUSED',
