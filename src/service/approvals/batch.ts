@@ -7,6 +7,7 @@ import type { Principal } from '../../model/principal.js';
 import { getDecision } from '../../store/decisions.js';
 import { effectId, newTrail, note, type Caller, type Trail } from '../caller.js';
 import { inLanes } from '../lanes.js';
+import { refuseCaller } from '../may.js';
 import { invalid, isUnavailable, refusal, uncertain, type Refusal } from '../refusal.js';
 import { issueToken, tokenHolds } from './batch-token.js';
 import { decide, earlierDecision, type Decided } from './decide.js';
@@ -40,6 +41,8 @@ export async function decideBatch(
   batch: Batch,
   askAgain: AskAgain,
 ): Promise<BatchMade | Refusal> {
+  const denied = refuseCaller(caller, 'decideBatch');
+  if (denied !== null) return denied;
   const twice = batch.decisions.findIndex(
     ({ approval }, index) => batch.decisions.findIndex((one) => one.approval === approval) !== index,
   );

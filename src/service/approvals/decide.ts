@@ -5,6 +5,7 @@ import { isBlank } from '../../model/text.js';
 import { decisionsOf, getDecision, type DecisionRow } from '../../store/decisions.js';
 import { effectId, note, type Caller } from '../caller.js';
 import { whileOurs } from '../effect.js';
+import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 import { runObject, visibleRun } from '../runs/body.js';
 import { refusedByRun } from '../runs/refused-by-run.js';
@@ -31,6 +32,8 @@ export async function decide(
   decision: Decision,
   { via, waitMs }: Deciding,
 ): Promise<Decided | Refusal> {
+  const denied = refuseCaller(caller, 'decideApproval');
+  if (denied !== null) return denied;
   const { deps, principal } = caller;
   const { row } = found;
   const judged = await toJudge(deps, found);
@@ -109,6 +112,8 @@ export async function readDecision(
   id: string,
 ): Promise<{ readonly kind: 'decision'; readonly body: DecisionJson } | Refusal> {
   const { deps } = caller;
+  const refused = refuseCaller(caller, 'getDecision');
+  if (refused !== null) return refused;
   const row = await getDecision(deps.pool, id);
   if (row === null) return notFound('decision', id);
   const found = await visibleRun(caller, row.run);
