@@ -73,7 +73,7 @@ export function earlierDecision(
   return decisions.find((one) => one.id === id) ?? null;
 }
 
-/** The first attempt of this request got through: its effect is the answer. */
+/** The first attempt of this request got through: its effect is the answer, and is on record. */
 function repeated(
   caller: Caller,
   { decisions }: Judged,
@@ -81,6 +81,7 @@ function repeated(
 ): Promise<Decided | Refusal> | Refusal {
   if (earlier.status === 'applied') return applied(caller, earlier.approval);
   const code = (earlier.code ?? 'ALREADY_DECIDED') as ErrorCode;
+  caller.trail.recordedByRun = true;
   return tellWhoDecided(refusal(code, 'the run refused this decision'), decisions, caller.principal);
 }
 
