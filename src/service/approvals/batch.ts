@@ -217,7 +217,7 @@ async function make(
   const results = new Map<Checked, Result>();
   await inLanes([...byRun.values()], isAll ? 1 : lanes, (ofRun) => makeOf(caller, ofRun, making, results));
   noteDenied(caller, making);
-  if (making.denied !== null && begun.size > 0) return uncertainOf(making.denied.why);
+  if (making.denied !== null && caller.held !== null) return uncertainOf(making.denied.why);
   const told = checked.map((one) => results.get(one) ?? notMade(one));
   const isNone = told.every(({ status }) => status === 'refused' || status === 'not_made');
   if (isAll && isNone) return noneMade(told, making);
@@ -226,7 +226,7 @@ async function make(
   return { kind: 'batch', body: { dryRun: false, mode, ok, results: told }, retryAfter };
 }
 
-/** Some of it was made before: who is not shown that any more is not told that it was refused. */
+/** Who may not be shown any more what was made is not told that it was refused, and the key keeps nothing: whoever holds a good credential again goes on. */
 function uncertainOf(denied: Refusal): Refusal {
   return { ...denied, detail: uncertain(denied.detail, 'repeat') };
 }
@@ -280,7 +280,7 @@ function noneMade(results: readonly Result[], { passing }: Pick<Making, 'passing
   const first = results.find(({ status }) => status === 'refused');
   return refusal(
     'BATCH_REFUSED',
-    `the decision about \`${String(first?.approval)}\` was refused (${String(first?.code)}), so none was made: see \`results\`, and begin with a dry run again`,
+    `the decision about \`${String(first?.approval)}\` was refused (${String(first?.code)}), so none was made: see \`results\`, and ${passing === null ? 'begin with a dry run again' : 'send the same again'}`,
     { results: [...results] },
     passing?.retryAfter ?? null,
   );

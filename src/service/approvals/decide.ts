@@ -8,7 +8,7 @@ import { whileOurs } from '../effect.js';
 import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 import { runObject, visibleRun } from '../runs/body.js';
-import { refusedByRun } from '../runs/refused-by-run.js';
+import { isOnChain, refusedByRun } from '../runs/refused-by-run.js';
 import { bodyOf, listedDecision } from './body.js';
 import { refuseDecision, tellWhoDecided, toJudge, type Decision, type Judged } from './judge.js';
 import { visibleApproval, type FoundApproval } from './look.js';
@@ -73,7 +73,7 @@ export function earlierDecision(
   return decisions.find((one) => one.id === id) ?? null;
 }
 
-/** The first attempt of this request got through: its effect is the answer, and is on record. */
+/** The first attempt of this request got through: its effect is the answer. */
 function repeated(
   caller: Caller,
   { decisions }: Judged,
@@ -81,7 +81,7 @@ function repeated(
 ): Promise<Decided | Refusal> | Refusal {
   if (earlier.status === 'applied') return applied(caller, earlier.approval);
   const code = (earlier.code ?? 'ALREADY_DECIDED') as ErrorCode;
-  caller.trail.recordedByRun = true;
+  caller.trail.recordedByRun = isOnChain(code);
   return tellWhoDecided(refusal(code, 'the run refused this decision'), decisions, caller.principal);
 }
 
