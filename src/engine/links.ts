@@ -25,34 +25,34 @@ export function links(
   onFailure: (error: unknown) => void = () => undefined,
 ): Link[] {
   try {
-    return legal(plan, run, principal, kit);
+    return legalLinks(plan, run, principal, kit);
   } catch (error) {
     onFailure(error);
     return [];
   }
 }
 
-function legal(plan: Plan, run: RunState, principal: Principal, kit: Pick<Kit, 'floors'>): Link[] {
-  const state = plan.states.find((one) => one.name === run.state);
+function legalLinks(plan: Plan, run: RunState, principal: Principal, kit: Pick<Kit, 'floors'>): Link[] {
+  const state = plan.states.find((candidate) => candidate.name === run.state);
   if (state === undefined || closedStatuses.includes(run.status) || run.status === 'stuck') return [];
   // What is asked for now finds another state, or none.
   if (isEnding(run)) return [];
-  const offered = state.transitions.filter((one) => one.actor !== 'deterministic');
+  const offered = state.transitions.filter((transition) => transition.actor !== 'deterministic');
   const meter = stepMeter(makeWork());
   const shown =
     (state.linkFilter ?? plan.linkFilter) === 'byGuards'
-      ? offered.filter((one) => open(plan, one, run, principal, { meter, kit }))
+      ? offered.filter((transition) => isOffered(plan, transition, run, principal, { meter, kit }))
       : offered;
   // A prefill that has no room among the others is left out.
   const room = callRoom();
-  return shown.map((one) => link(one, run, gatesOf(one, kit), room));
+  return shown.map((transition) => toLink(transition, run, gatesOf(transition, kit), room));
 }
 
 /**
  * Would a submit of this transition pass actor, charter and guards? Guards that read arguments cannot promise it, nor what
  * takes more work than looking may take.
  */
-function open(
+function isOffered(
   plan: Plan,
   transition: Transition,
   run: RunState,
@@ -65,7 +65,7 @@ function open(
   return transition.guards.every((guard) => !readsArguments(guard) && verdictOf(guard, at) === 'pass');
 }
 
-function link(transition: Transition, run: RunState, gates: readonly Gate[], room: Room): Link {
+function toLink(transition: Transition, run: RunState, gates: readonly Gate[], room: Room): Link {
   const gateOn = whenAsked(gates);
   const scopes = { arguments: {}, context: run.context, input: run.input };
   const prefill = transition.prefill.flatMap(({ key, value }) => {
@@ -137,13 +137,13 @@ export function blockRefusal(tool: string, rule: BlockRule): Pick<Refusal, 'code
 
 /** Deny wins. Under a charter only a declared tool with a tier runs. */
 function charterBlock(plan: Plan, transition: Blockable): BlockRule | null {
-  if (plan.charter === null || transition.tool === null) return untooled(plan, transition);
+  if (plan.charter === null || transition.tool === null) return blockWithoutTool(plan, transition);
   const rule = charterRule(plan, transition.tool);
   return rule ?? (transition.tier === null ? 'unmapped' : null);
 }
 
 /** An inline executor under a charter has no declared name: only a tier can map it. */
-function untooled(plan: Plan, transition: Blockable): BlockRule | null {
+function blockWithoutTool(plan: Plan, transition: Blockable): BlockRule | null {
   if (plan.charter === null) return null;
   if (plan.charter.deny.includes(transition.name)) return 'denied';
   return callsOf(transition).length > 0 && transition.tier === null ? 'unmapped' : null;
@@ -176,5 +176,5 @@ export function isAtItsEnd(plan: Pick<Plan, 'states'>, { state }: Pick<RunState,
 }
 
 export function findState(plan: Pick<Plan, 'states'>, name: string): State | undefined {
-  return plan.states.find((one) => one.name === name);
+  return plan.states.find((state) => state.name === name);
 }

@@ -5,7 +5,7 @@ import type { Action, ApprovalState, GuardReport, Kit, RunState } from './state.
 import { actingPrincipal } from './run/draft.js';
 import { makeAsking } from './gates/asking.js';
 import { stricterThanApproved } from './gates/covers.js';
-import { applying, ruleText } from './gates/gates.js';
+import { applyingGates, ruleText } from './gates/gates.js';
 import { isTooLarge } from './guards.js';
 import { guardContext } from './links.js';
 import { makeWork } from './run/work.js';
@@ -47,7 +47,7 @@ export function askedForNow(
 ): string | null {
   const at = guardContext(run, actingNow(kit, action), action.arguments);
   const reading = gates.filter(({ on }) => on !== null && (isTooLarge(on) || asksForRights(on)));
-  const now = applying(reading, { ...at, meter: stepMeter(makeWork()) })?.gates ?? [];
+  const now = applyingGates(reading, { ...at, meter: stepMeter(makeWork()) })?.gates ?? [];
   const names = now.map(({ rule }) => `\`${ruleText(rule)}\``).join(', ');
   if (now.length === 0) return null;
   if (approval === undefined)

@@ -218,7 +218,7 @@ export type Effect =
   | { readonly kind: 'answer'; readonly messageId: string; readonly answer: Answer }
   | { readonly kind: 'close'; readonly status: ClosedStatus };
 
-export interface Decision {
+export interface EventResult {
   readonly state: RunState;
   readonly effects: readonly Effect[];
   readonly trace: readonly Fact[];

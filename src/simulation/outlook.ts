@@ -1,7 +1,7 @@
 import { isOpen } from '../model/approval-status.js';
 import { gateViews, links, mayDecide } from '../engine/index.js';
 import { decidersOf } from '../engine/gates/deciders.js';
-import { applying, gatesOf, whenAsked, type AskingGate } from '../engine/gates/gates.js';
+import { applyingGates, gatesOf, whenAsked, type AskingGate } from '../engine/gates/gates.js';
 import { evaluateGuard, readsArguments } from '../engine/guards.js';
 import { actorAllows, blockedBy, findState, guardContext, takersOf } from '../engine/links.js';
 import type { ApprovalState, GateState, GateView, GuardReport } from '../engine/state.js';
@@ -158,12 +158,12 @@ function gateOf(
   const gates = gatesOf(transition, play.kit);
   const at = guardContext(play.run, requester, {});
   const open = gates.filter(({ on }) => on !== null && readsArguments(on));
-  const sure = applying(
+  const sure = applyingGates(
     gates.filter((one) => !open.includes(one)),
     at,
   );
   // What nobody has given yet cannot be read, and an error asks: these are the rules of all that may.
-  const asking = (sure ?? applying(open, at))?.gates ?? [];
+  const asking = (sure ?? applyingGates(open, at))?.gates ?? [];
   if (asking.length === 0) return null;
   const approval = sketch(play, asking, requester);
   return {

@@ -15,7 +15,7 @@ import {
 } from '../../src/engine/plan.js';
 import { decide, initialRun, wakeTime } from '../../src/engine/index.js';
 import { isRead } from '../../src/executors/index.js';
-import type { Decision, Event, Kit, RunState } from '../../src/engine/state.js';
+import type { EventResult, Event, Kit, RunState } from '../../src/engine/state.js';
 
 // Plans and events by hand: what the engine means, without the notation that usually writes them.
 
@@ -162,14 +162,14 @@ export function message(by: Principal, body: MessageBody, fields: Partial<Messag
 export interface Walk {
   kit: Kit;
   run: RunState;
-  last: Decision;
-  readonly history: Decision[];
-  send(event: Event): Decision;
-  submit(by: Principal, name: string, args?: JsonObject, expectedVersion?: number | null): Decision;
-  decide(by: Principal, approval: string, decision: 'approve' | 'deny', digest?: string): Decision;
+  last: EventResult;
+  readonly history: EventResult[];
+  send(event: Event): EventResult;
+  submit(by: Principal, name: string, args?: JsonObject, expectedVersion?: number | null): EventResult;
+  decide(by: Principal, approval: string, decision: 'approve' | 'deny', digest?: string): EventResult;
   /** The moment at which time has something to say to the approval has come. */
-  fire(approval: string): Decision;
-  outcome(result?: Partial<Extract<Event, { kind: 'outcome' }>['result']> & object): Decision;
+  fire(approval: string): EventResult;
+  outcome(result?: Partial<Extract<Event, { kind: 'outcome' }>['result']> & object): EventResult;
 }
 
 export const time = '2026-01-01T00:00:00.000Z';
@@ -253,7 +253,7 @@ export function wakesAfter({ run }: Pick<Walk, 'run'>): number | null {
   return at === null ? null : at - Date.parse(time);
 }
 
-export function answerOf(decision: Decision): { status: string; code?: string } | undefined {
+export function answerOf(decision: EventResult): { status: string; code?: string } | undefined {
   const found = decision.effects.find((one) => one.kind === 'answer');
   return found?.kind === 'answer' ? found.answer : undefined;
 }

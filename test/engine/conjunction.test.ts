@@ -8,7 +8,7 @@ import { defaultReliability, type Gate, type GateTimeout, type Transition } from
 import { allApproved, dueEvent, gateViews, mayDecide, outOfReach } from '../../src/engine/index.js';
 import { mayDecideAt } from '../../src/engine/gates/deciders.js';
 import { gatesBefore, humanGate } from '../../src/engine/gates/gates.js';
-import { gateApproved } from '../../src/engine/gates/quorum.js';
+import { isGateApproved } from '../../src/engine/gates/quorum.js';
 import { momentOf } from '../../src/engine/gates/standing.js';
 import type { ApprovalState } from '../../src/engine/state.js';
 import { queuesIn } from '../../src/schema/kit.js';
@@ -555,7 +555,7 @@ describe('what an approver is told of gates', () => {
   it('is nothing of a gate that is not there: nobody decides at it, and it is never approved', () => {
     const approval = only(waiting(gates));
     assert.equal(mayDecideAt(approval, 9, clerk, kit), false);
-    assert.equal(gateApproved(approval, 9, kit), false);
+    assert.equal(isGateApproved(approval, 9, kit), false);
     assert.equal(momentOf(approval, 9, kit), Infinity);
   });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { defaultReliability, type Executor, type Plan } from '../../src/engine/plan.js';
-import type { Decision } from '../../src/engine/state.js';
+import type { EventResult } from '../../src/engine/state.js';
 import { giveUp, wakeTime } from '../../src/engine/index.js';
 import {
   answerOf,
@@ -48,14 +48,14 @@ function entering(onTimeout: Target): Plan {
   return plan(states, { timeoutMs: lasting, onTimeout });
 }
 
-const types = ({ trace }: Decision): string[] => trace.map((fact) => fact.type);
+const types = ({ trace }: EventResult): string[] => trace.map((fact) => fact.type);
 const counted = (walk: Walk, type: string): number =>
   walk.history.flatMap((one) => types(one)).filter((one) => one === type).length;
-const begins = ({ effects }: Decision): boolean => effects.some((one) => one.kind === 'execute');
-const operate = (walk: Walk, kind: 'cancel' | 'retry', at = end, by = operator): Decision =>
+const begins = ({ effects }: EventResult): boolean => effects.some((one) => one.kind === 'execute');
+const operate = (walk: Walk, kind: 'cancel' | 'retry', at = end, by = operator): EventResult =>
   walk.send({ kind: 'message', time: at, message: message(by, { kind }) });
-const timeUp = (walk: Walk): Decision => walk.send({ kind: 'timeout', time: end });
-const outcomeAt = (walk: Walk, result: object, at = end): Decision => {
+const timeUp = (walk: Walk): EventResult => walk.send({ kind: 'timeout', time: end });
+const outcomeAt = (walk: Walk, result: object, at = end): EventResult => {
   const done = { status: 'succeeded', output: {}, response: {}, evidence: [], attempt: 1, outputRef: null };
   const action = walk.run.executing?.action.id ?? '';
   return walk.send({ kind: 'outcome', time: at, action, result: { ...done, ...result } as never });
@@ -436,7 +436,7 @@ describe('what a caller asked for, and failed, and may have happened all the sam
     assert.deepEqual([walk.run.status, walk.run.problem], ['running', null]);
     return walk;
   };
-  const ends: readonly (readonly [status: string, onTimeout: Target, end: (walk: Walk) => Decision])[] = [
+  const ends: readonly (readonly [status: string, onTimeout: Target, end: (walk: Walk) => EventResult])[] = [
     ['cancelled', null, (walk) => operate(walk, 'cancel', time)],
     ['timed_out', null, timeUp],
     ['timed_out', { target: 'done' }, timeUp],

@@ -8,7 +8,7 @@ import { defaultReliability } from '../../src/engine/plan.js';
 import { missingUnderFloors, stricterThan } from '../../src/engine/gates/covers.js';
 import { isGated } from '../../src/engine/gates/gates.js';
 import { blockedBy } from '../../src/engine/links.js';
-import { gateApproved, shareAt } from '../../src/engine/gates/quorum.js';
+import { isGateApproved, shareAt } from '../../src/engine/gates/quorum.js';
 import type { ApprovalState, GateState } from '../../src/engine/state.js';
 import {
   begin,
@@ -329,7 +329,7 @@ describe('a quorum', () => {
     return { own, approval: { gates: [own], decisions, requesters: [] } };
   };
   const enough = (quorum: Gate['quorum'], decisions: ApprovalState['decisions']): boolean =>
-    gateApproved(voted(quorum, decisions).approval, 0, kit);
+    isGateApproved(voted(quorum, decisions).approval, 0, kit);
   const reached = (quorum: Gate['quorum'], ...people: readonly (readonly string[])[]): boolean =>
     enough(quorum, approving(...people));
   const slots = [

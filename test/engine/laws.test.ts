@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import {
   evaluateGuard,
-  possible,
+  possibleVerdicts,
   readsArguments,
   verdictOf,
   type GuardContext,
@@ -136,7 +136,7 @@ describe('guards, whatever they are', () => {
   it('are possible in every way that they turn out, whoever calls', () => {
     check(
       fc.property(guard, context, (of, at) => {
-        const could = possible(of, at);
+        const could = possibleVerdicts(of, at);
         const found = verdict(of, at);
         if (found === 'pass') assert.ok(could.pass);
         if (found === 'fail' && !readsArguments(of)) assert.ok(could.fail);
@@ -161,7 +161,7 @@ describe('guards of a store, beyond what a loader lets in', () => {
     for (const of of [nested(100_000), nested(65), many, lists]) {
       assert.equal(verdict(of, at), 'error');
       assert.equal(verdictOf(of, at), 'error');
-      assert.deepEqual(possible(of, at), { pass: false, fail: false });
+      assert.deepEqual(possibleVerdicts(of, at), { pass: false, fail: false });
       assert.equal(readsArguments(of), true);
     }
     assert.equal(verdict(nested(64), at), 'fail');

@@ -5,7 +5,7 @@ import { evaluateGuard, links, readsOf, readsProblem, verdictOf } from '../../sr
 import { applyMapping } from '../../src/engine/expression/mapping.js';
 import { conditionsOf, isTooLarge, type GuardContext } from '../../src/engine/guards.js';
 import type { EvidenceRequirement, Executor, Guard, Mapping, Operand, Path } from '../../src/engine/plan.js';
-import type { Decision, Evidence } from '../../src/engine/state.js';
+import type { EventResult, Evidence } from '../../src/engine/state.js';
 import { makeWork } from '../../src/engine/run/work.js';
 import {
   answerOf,
@@ -27,7 +27,7 @@ const agent = principal('bot', 'agent');
 const times = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index));
 const bytesOf = (value: unknown): number => utf8Length(JSON.stringify(value));
-const unresolvedIn = ({ trace }: Decision): readonly JsonObject[] =>
+const unresolvedIn = ({ trace }: EventResult): readonly JsonObject[] =>
   trace.filter(({ type }) => type === 'mapping.unresolved').map(({ data }) => data);
 
 /** A context of which each look at a name is counted. */
@@ -304,7 +304,7 @@ describe('the reason of a guard', () => {
 describe('the roles and permissions of a caller who holds very many', () => {
   const held = times(5_000, (n) => `role${n}`);
   const guards = times(250, (n): Guard => ({ kind: 'role', role: `role${4_999 - n}` }));
-  const going = (by: ReturnType<typeof principal>, asked: readonly Guard[]): Decision => {
+  const going = (by: ReturnType<typeof principal>, asked: readonly Guard[]): EventResult => {
     const walk = begin(
       plan([state('a', [transition('go', 'a', { guards: asked }), transition('end', 'b')]), state('b')]),
     );

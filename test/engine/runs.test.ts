@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { decide, giveUp, initialRun, links } from '../../src/engine/index.js';
-import { doubtOf } from '../../src/engine/effects/doubt.js';
+import { whyInDoubt } from '../../src/engine/effects/doubt.js';
 import { readsArguments } from '../../src/engine/guards.js';
 import { isEnding } from '../../src/engine/run/ending.js';
 import { closedStatuses, type RunState } from '../../src/engine/state.js';
@@ -73,7 +73,7 @@ describe('every run', () => {
           );
           comes += 1;
           // The move waits for the outcome, which a person's retry may bring, once it is approved (docs/spec/semantics.md §5).
-          const isRepeat = target !== null && doubtOf(before) !== null && repeats(before, event);
+          const isRepeat = target !== null && whyInDoubt(before) !== null && repeats(before, event);
           assert.ok(begun.length === 0 || moved || isRepeat, JSON.stringify([event.kind, begun]));
           assert.ok(moved || isRepeat || trace.every(({ type }) => type !== 'human.approval.requested'));
         }

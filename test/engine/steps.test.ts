@@ -9,7 +9,7 @@ import {
   type Operand,
   type State,
 } from '../../src/engine/plan.js';
-import type { Decision, RunState } from '../../src/engine/state.js';
+import type { EventResult, RunState } from '../../src/engine/state.js';
 import {
   answerOf,
   begin,
@@ -42,8 +42,8 @@ const broken = { status: 'failed', errorClass: 'permanent', message: 'no' } as o
 const onEnter = (fields: Partial<NonNullable<State['onEnter']>> = {}): Partial<State> => ({
   onEnter: { executor: rest, output: [], reliability: defaultReliability, evidence: null, ...fields },
 });
-const types = (decision: Decision): string[] => decision.trace.map((fact) => fact.type);
-const operate = (walk: Walk, kind: 'cancel' | 'retry'): Decision =>
+const types = (decision: EventResult): string[] => decision.trace.map((fact) => fact.type);
+const operate = (walk: Walk, kind: 'cancel' | 'retry'): EventResult =>
   walk.send({ kind: 'message', time, message: message(operator, { kind }) });
 const one = (fields: Fields = {}): Walk =>
   begin(plan([state('a', [transition('go', 'b', fields), transition('note', 'a')]), state('b')]));

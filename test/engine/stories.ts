@@ -4,7 +4,7 @@ import type { Message } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
 import { decide, initialRun } from '../../src/engine/index.js';
 import type { Plan } from '../../src/engine/plan.js';
-import type { Answer, Decision, Event, Kit, RunState } from '../../src/engine/state.js';
+import type { Answer, EventResult, Event, Kit, RunState } from '../../src/engine/state.js';
 import { gate, kit as plainKit, time } from './build.js';
 import { eventOf, flow, happening, object, principal, type Happening } from './generate.js';
 
@@ -27,7 +27,7 @@ export const story: fc.Arbitrary<Story> = fc.record({
 export interface Step {
   readonly before: RunState;
   readonly event: Event;
-  readonly decision: Decision;
+  readonly decision: EventResult;
   readonly key: string;
 }
 
@@ -85,10 +85,12 @@ function frozen<T>(value: T): T {
 }
 
 /** Every answer that a decision gives, with whose it is. */
-export function answered(decision: Decision): { readonly messageId: string; readonly answer: Answer }[] {
+export function answered(decision: EventResult): { readonly messageId: string; readonly answer: Answer }[] {
   return decision.effects.flatMap((one) => (one.kind === 'answer' ? [one] : []));
 }
 
-export function executed(decision: Decision): Extract<Decision['effects'][number], { kind: 'execute' }>[] {
+export function executed(
+  decision: EventResult,
+): Extract<EventResult['effects'][number], { kind: 'execute' }>[] {
   return decision.effects.flatMap((one) => (one.kind === 'execute' ? [one] : []));
 }

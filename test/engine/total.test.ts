@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { Json } from '../../src/model/json.js';
 import { decide, links } from '../../src/engine/index.js';
 import type { Plan } from '../../src/engine/plan.js';
-import type { Decision, Event, RunState } from '../../src/engine/state.js';
+import type { EventResult, Event, RunState } from '../../src/engine/state.js';
 import { runsOf } from '../../testing/samples.js';
 import { play, story, kit } from './stories.js';
 import { json, names, principal } from './generate.js';
@@ -33,9 +33,9 @@ function changed(value: unknown, way: readonly number[], by: unknown, remove: bo
   return copy;
 }
 
-const executes = (decision: Decision): boolean => decision.effects.some((one) => one.kind === 'execute');
+const executes = (decision: EventResult): boolean => decision.effects.some((one) => one.kind === 'execute');
 
-function isDecision(decision: Decision): void {
+function isDecision(decision: EventResult): void {
   for (const list of [decision.effects, decision.trace, decision.actions]) assert.ok(Array.isArray(list));
   assert.ok(decision.trace.every((fact) => typeof fact.key === 'string' && typeof fact.type === 'string'));
 }

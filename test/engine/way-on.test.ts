@@ -4,7 +4,7 @@ import { problemCodes } from '../../src/model/errors.js';
 import { mostContextBytes } from '../../src/model/limits.js';
 import { giveUp, wayOn } from '../../src/engine/index.js';
 import { defaultReliability, type Executor, type OnEnter, type Plan } from '../../src/engine/plan.js';
-import type { Decision, Kit, Outcome } from '../../src/engine/state.js';
+import type { EventResult, Kit, Outcome } from '../../src/engine/state.js';
 import { wayOfCode } from '../../src/engine/run/way-on.js';
 import {
   answerOf,
@@ -32,9 +32,9 @@ const rest: Executor = {
   ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
   ...{ query: [], headers: [], body: null, idempotencyKey: true },
 };
-const retry = (walk: Walk, by = operator): Decision =>
+const retry = (walk: Walk, by = operator): EventResult =>
   walk.send({ kind: 'message', time, message: message(by, { kind: 'retry' }) });
-const begins = ({ effects }: Decision): boolean => effects.some((one) => one.kind === 'execute');
+const begins = ({ effects }: EventResult): boolean => effects.some((one) => one.kind === 'execute');
 const no: Partial<Outcome> = { status: 'failed', errorClass: 'permanent', message: 'no' };
 const possibly = { ...no, errorClass: 'transient', message: '500', effectPossible: true } as object;
 const lost: Partial<Outcome> = { status: 'unknown', message: 'the connection was lost' };
@@ -446,7 +446,7 @@ describe('a run that is stuck', () => {
 
 describe('a retry that is refused says', () => {
   const payer: Fields = { guards: [{ kind: 'role', role: 'payer' }] };
-  const messageOf = (decision: Decision): string =>
+  const messageOf = (decision: EventResult): string =>
     (answerOf(decision) as { message?: string } | undefined)?.message ?? '';
 
   it('whose right is missing: of who asked for it, and not of who retries', () => {

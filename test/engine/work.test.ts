@@ -5,7 +5,7 @@ import { canonical } from '../../src/model/canonical.js';
 import type { Json, JsonObject } from '../../src/model/json.js';
 import { truncate } from '../../src/model/text.js';
 import { compare } from '../../src/engine/expression/compare.js';
-import { beginning } from '../../src/engine/gates/shown.js';
+import { jsonBeginning } from '../../src/engine/gates/shown.js';
 import { links, readsOf, wayOn } from '../../src/engine/index.js';
 import type { Executor, Guard, Mapping, Path, Plan } from '../../src/engine/plan.js';
 import type { Kit } from '../../src/engine/state.js';
@@ -463,7 +463,7 @@ describe('the beginning of a value', () => {
   it('is what its whole JSON begins with', () => {
     fc.assert(
       fc.property(json, fc.integer({ min: 3, max: 60 }), (value, longest) => {
-        assert.equal(beginning(value, longest), truncate(JSON.stringify(value), longest));
+        assert.equal(jsonBeginning(value, longest), truncate(JSON.stringify(value), longest));
       }),
       { numRuns: runsOf(2_000) },
     );
@@ -473,6 +473,6 @@ describe('the beginning of a value', () => {
       { ['😀'.repeat(40)]: { a: 'x'.repeat(99) } },
     ])
       for (let longest = 3; longest < 90; longest += 1)
-        assert.equal(beginning(value, longest), truncate(JSON.stringify(value), longest));
+        assert.equal(jsonBeginning(value, longest), truncate(JSON.stringify(value), longest));
   });
 });

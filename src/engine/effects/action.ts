@@ -161,15 +161,17 @@ export function shownDigest(kit: Pick<Kit, 'digest'>, { summary, consequence, pr
 type Called = Pick<Transition, 'executor' | 'reliability'>;
 
 /** Why nothing of a step could be called in its environment; null: something could. */
-export function unconnected(
+export function whyUnconnected(
   { connection }: Pick<Kit, 'connection'>,
   { executor, reliability }: Called,
   environment: string,
 ): string | null {
   if (executor === null) return null;
   const calls = [executor, ...reliability.fallback];
-  const missing = calls.flatMap((one) =>
-    'connection' in one && connection(one.connection) === null ? [`\`${one.connection}\``] : [],
+  const missing = calls.flatMap((executor) =>
+    'connection' in executor && connection(executor.connection) === null
+      ? [`\`${executor.connection}\``]
+      : [],
   );
   return missing.length < calls.length
     ? null
@@ -182,7 +184,7 @@ export function connectionProblem(
   calling: Called,
   { environment }: Pick<RunState, 'environment'>,
 ): string {
-  const gone = unconnected(kit, calling, environment);
+  const gone = whyUnconnected(kit, calling, environment);
   return gone === null
     ? 'the connection that it would use is not the one that it was approved for: its address, or the program or the folder of its command, is another one now; ask again'
     : `the connection that it was approved for is gone: ${gone}; until then asking again is refused`;
@@ -194,6 +196,6 @@ export function connectionsDigest(
   { executor, reliability }: Called,
 ): string | null {
   const calls = executor === null ? [] : [executor, ...reliability.fallback];
-  const names = calls.flatMap((one) => ('connection' in one ? [one.connection] : []));
+  const names = calls.flatMap((executor) => ('connection' in executor ? [executor.connection] : []));
   return names.length === 0 ? null : kit.digest(names.map((name) => [name, kit.connection(name)]));
 }

@@ -7,7 +7,7 @@ import type { Problem, RunState } from '../state.js';
 // became of it, time moves the run nowhere. Where the run ends all the same its end says so, and of what else is in doubt.
 
 /** What is in doubt; null: nothing. */
-export function doubtOf({ stuckOn, state }: Pick<RunState, 'stuckOn' | 'state'>): string | null {
+export function whyInDoubt({ stuckOn, state }: Pick<RunState, 'stuckOn' | 'state'>): string | null {
   switch (stuckOn?.kind) {
     case 'action':
       return unknownWhether(stuckOn.action.transition);
@@ -30,8 +30,8 @@ type Left = Pick<RunState, 'stuckOn' | 'state' | 'problem' | 'doubts'>;
  * The problem of a run that ends, whatever ends it, while something of it is in doubt: what it is stuck on, and what a
  * caller was told of and the run has gone on after. Null: nothing is.
  */
-export function problemLeft(run: Left): Problem | null {
-  const doubt = doubtOf(run);
+export function problemAtEnd(run: Left): Problem | null {
+  const doubt = whyInDoubt(run);
   const others = otherDoubts(run);
   const code = 'EXECUTOR_UNKNOWN';
   if (doubt === null) {
@@ -65,7 +65,7 @@ function keyOf(stuckOn: RunState['stuckOn']): string | undefined {
 }
 
 /** The run's time is up, and it moves only when a person has said what happened: by a retry, or by a cancel. */
-export function waitForWord(draft: Draft, doubt: string, target: string): void {
+export function waitForPerson(draft: Draft, doubt: string, target: string): void {
   const { run } = draft;
   const next = `the run's time is up, and ${doubt}: a retry by a person, then the run moves to \`${target}\`, or a cancel`;
   if (run.overdue !== true) record(draft, 'timeout.fired', { data: { state: run.state, waits: next } });

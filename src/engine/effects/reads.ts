@@ -1,6 +1,6 @@
 import { isObject, type Json } from '../../model/json.js';
 import { firstOf } from '../../model/text.js';
-import { remembering } from '../run/work.js';
+import { rememberDigests } from '../run/work.js';
 import type { Path } from '../plan.js';
 import type { Kit, RunState } from '../state.js';
 import { readPath } from '../expression/template.js';
@@ -18,7 +18,7 @@ export function readsOf(
 ): Reads {
   const found: Record<string, string> = {};
   // One value has many spellings of the way to it.
-  const { digest } = remembering(kit);
+  const { digest } = rememberDigests(kit);
   for (const path of pathsIn(callsOf(calling) as unknown as Json)) {
     if (Object.hasOwn(found, path.text)) continue;
     const read = readPath({ context, input }, path);
@@ -35,7 +35,7 @@ export function changedReads(before: Reads, now: Reads): readonly string[] {
 }
 
 export function readsProblem(changed: readonly string[]): string {
-  return `what it would send is not what it was approved for: ${firstOf(changed.map((one) => `\`${one}\``))} has changed`;
+  return `what it would send is not what it was approved for: ${firstOf(changed.map((path) => `\`${path}\``))} has changed`;
 }
 
 function pathsIn(value: Json): Pick<Path, 'scope' | 'segments' | 'text'>[] {

@@ -4,15 +4,15 @@ import type { Principal } from '../../model/principal.js';
 import type { Transition } from '../plan.js';
 import type { Action, Problem, Refusal, RunState, StuckOn } from '../state.js';
 import { actorOf, makeDraft, record, type Draft } from '../run/draft.js';
-import { doubtOf } from './doubt.js';
+import { whyInDoubt } from './doubt.js';
 import { afterEnter, enter, take } from '../run/flow.js';
 import { startApproved } from '../gates/approved.js';
 import { findState } from '../links.js';
 import { isOver } from '../run/ending.js';
 import { isHalted } from '../run/moments.js';
-import { afterwards, timeout } from './outcome.js';
+import { resumeDeferred, onRunTimeout } from './outcome.js';
 import { actingNow } from '../rights.js';
-import { begin } from '../run/start.js';
+import { beginRun } from '../run/start.js';
 import { policyRefusal } from '../run/submit.js';
 import { wayOfUntil, type Until } from '../run/way-on.js';
 
@@ -31,7 +31,7 @@ export function retryRefusal(draft: Draft, message: Message): Omit<Refusal, 'sta
       code: 'RUN_STUCK',
       message: `the step has happened, and a retry would do it a second time (${problem?.message ?? 'no problem is kept'}): cancel the run`,
     };
-  if (doubtOf(draft.run) === null) return null;
+  if (whyInDoubt(draft.run) === null) return null;
   const { principal } = message;
   if (principal.kind !== 'human')
     return {
@@ -112,7 +112,7 @@ function aboutAnother({ run }: Draft, { body }: Message): Omit<Refusal, 'status'
 }
 
 function transitionOf({ plan, run }: Draft, { transition }: Action): Transition | undefined {
-  return findState(plan, run.state)?.transitions.find((one) => one.name === transition);
+  return findState(plan, run.state)?.transitions.find((candidate) => candidate.name === transition);
 }
 
 /** The same step again: a start, an onEnter or a chain goes on, an effect has the same idempotency key. */
@@ -125,7 +125,7 @@ export function retry(draft: Draft, by: Principal): void {
     data: { state: run.state, code: run.problem?.code ?? '' },
   });
   // While it was halted, time said nothing to it.
-  if (isOver(run, draft.time)) timeout(draft);
+  if (isOver(run, draft.time)) onRunTimeout(draft);
   if (run.status !== 'stuck' || run.stuckOn !== on) return;
   run.chainDepth = 0;
   run.ledWith = [...new Set([...(run.ledWith ?? []), by.id])];
@@ -137,9 +137,9 @@ export function retry(draft: Draft, by: Principal): void {
     enter(draft, on.again);
     // Where it may not be entered now, what may have happened is still not known.
     if (on.unknown === true && draft.run.status === 'stuck') run.stuckOn = on;
-  } else if (on?.kind === 'start') begin(draft, on);
+  } else if (on?.kind === 'start') beginRun(draft, on);
   else if (on?.kind !== 'done') afterEnter(draft);
-  afterwards(draft);
+  resumeDeferred(draft);
 }
 
 function goOn(run: Draft['run']): void {
@@ -156,7 +156,7 @@ function repeat(
   by: Principal,
 ): void {
   const { run } = draft;
-  if (isHalted(run)) run.problem = inDoubt(run);
+  if (isHalted(run)) run.problem = unknownOutcomeProblem(run);
   // What was approved while the run was halted is not asked for again.
   startApproved(draft);
   if (run.executing !== null) return;
@@ -169,7 +169,7 @@ function repeat(
   if (run.executing === null) Object.assign(run, { status: 'stuck', problem, stuckOn: on });
 }
 
-function inDoubt(run: Pick<RunState, 'stuckOn' | 'state' | 'problem'>): Problem {
-  const message = `${doubtOf(run)}: ${run.problem?.message}`;
+function unknownOutcomeProblem(run: Pick<RunState, 'stuckOn' | 'state' | 'problem'>): Problem {
+  const message = `${whyInDoubt(run)}: ${run.problem?.message}`;
   return { code: 'EXECUTOR_UNKNOWN', message, errorClass: 'unknown_outcome' };
 }

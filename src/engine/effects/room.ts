@@ -48,19 +48,19 @@ export function takeValue(room: Room, value: Json): boolean {
 
 function measure(room: Room, value: Json): void {
   const open: Json[] = [value];
-  for (let one = open.pop(); one !== undefined && isLeft(room); one = open.pop()) {
+  for (let value = open.pop(); value !== undefined && isLeft(room); value = open.pop()) {
     room.values -= 1;
-    if (typeof one === 'string') room.left -= quotedBytes(one);
-    else if (one === null || typeof one !== 'object') room.left -= String(one).length;
-    else if (Array.isArray(one)) {
-      const items = one as readonly Json[];
+    if (typeof value === 'string') room.left -= quotedBytes(value);
+    else if (value === null || typeof value !== 'object') room.left -= String(value).length;
+    else if (Array.isArray(value)) {
+      const items = value as readonly Json[];
       room.left -= 2 + Math.max(0, items.length - 1);
       for (const item of items) open.push(item);
     } else {
-      const names = Object.keys(one);
+      const names = Object.keys(value);
       room.left -= 2 + Math.max(0, names.length - 1);
       for (const name of names) room.left -= quotedBytes(name) + 1;
-      for (const item of Object.values(one)) open.push(item);
+      for (const item of Object.values(value)) open.push(item);
     }
   }
 }

@@ -52,12 +52,12 @@ export function countEvidence(kind: string, distinct: boolean, at: EvidenceAt): 
 const approval = 'human_request';
 
 function humansIn({ approvals, humans }: Tally, { state, stay }: EvidenceAt): number {
-  const place = `${stay}:${state}`;
-  const known = humans.get(place);
+  const stayAndState = `${stay}:${state}`;
+  const known = humans.get(stayAndState);
   if (known !== undefined) return known;
   const valid = approvals.filter((item) => !(item.state === state && item.stay !== stay));
   const count = new Set(valid.map((item) => item.by)).size;
-  humans.set(place, count);
+  humans.set(stayAndState, count);
   return count;
 }
 
@@ -66,10 +66,10 @@ function tallyOf(evidence: readonly Evidence[]): Tally {
   if (known !== undefined) return known;
   const byKind = new Map<string, { all: number; readonly who: Set<string> }>();
   for (const { kind, by, id } of evidence) {
-    const of = byKind.get(kind) ?? { all: 0, who: new Set<string>() };
-    of.all += 1;
-    of.who.add(by ?? id);
-    byKind.set(kind, of);
+    const counter = byKind.get(kind) ?? { all: 0, who: new Set<string>() };
+    counter.all += 1;
+    counter.who.add(by ?? id);
+    byKind.set(kind, counter);
   }
   const tally = {
     kinds: new Map([...byKind].map(([kind, { all, who }]) => [kind, { all, distinct: who.size }])),

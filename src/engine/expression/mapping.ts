@@ -50,7 +50,7 @@ export function applyMapping(
   const room = roomOf(mostContextBytes);
   const written = new Map<string, Json>();
   for (const { key, spec } of mappings) {
-    const value = made(spec, read, room, work);
+    const value = makeValue(spec, read, room, work);
     if (value === undefined) return { context: null, written, unresolved };
     written.set(key, value);
   }
@@ -71,7 +71,7 @@ function leastOf(spec: Mapping['spec']): Mapping['spec'] {
   if (spec.kind === 'set') return spec.value.kind === 'path' && isOfAnswer(spec.value) ? least : spec;
   if (!spec.operands.some(isOfAnswer)) return spec;
   if (spec.kind !== 'concat') return least;
-  return { ...spec, operands: spec.operands.filter((one) => !isOfAnswer(one)) };
+  return { ...spec, operands: spec.operands.filter((operand) => !isOfAnswer(operand)) };
 }
 
 function isOfAnswer(operand: Operand): boolean {
@@ -79,13 +79,13 @@ function isOfAnswer(operand: Operand): boolean {
 }
 
 /** What a spec writes; undefined: the room is too small for it. */
-function made(
+function makeValue(
   spec: Mapping['spec'],
   read: (operand: Operand) => Json,
   room: Room,
   work: Work,
 ): Json | undefined {
-  if (spec.kind === 'concat') return joined(spec.operands, read, room, work);
+  if (spec.kind === 'concat') return concatenate(spec.operands, read, room, work);
   const value =
     spec.kind !== 'set'
       ? arithmetic(spec.kind, spec.operands.map(read))
@@ -95,7 +95,7 @@ function made(
   return takeBytes(room, work.measure(value).bytes) ? value : undefined;
 }
 
-function joined(
+function concatenate(
   operands: readonly Operand[],
   read: (operand: Operand) => Json,
   room: Room,

@@ -38,7 +38,7 @@ function meterIn(rooms: readonly [Room, ...Room[]], seen: Set<unknown>, { measur
   const take = (units: number): void => {
     for (const room of rooms) takeBytes(room, units);
   };
-  const first = (what: unknown): boolean => {
+  const isFirst = (what: unknown): boolean => {
     const isNew = !seen.has(what);
     seen.add(what);
     return isNew;
@@ -47,10 +47,10 @@ function meterIn(rooms: readonly [Room, ...Room[]], seen: Set<unknown>, { measur
     isLeft: () => isLeft(rooms[0]),
     take,
     takeOnce: (what, units) => {
-      if (first(what)) take(units);
+      if (isFirst(what)) take(units);
     },
     look: (value) => {
-      if (!first(value)) return;
+      if (!isFirst(value)) return;
       const { bytes, values } = measure(value);
       take(bytes + values * unitsPerValue);
     },

@@ -20,7 +20,7 @@ export function includesText(text: string, part: string): boolean {
   const longest = longestBorders(part);
   let found = 0;
   for (let at = 0; at < text.length; at += 1) {
-    found = matched(part, longest, found, text.charCodeAt(at));
+    found = extendMatch(part, longest, found, text.charCodeAt(at));
     if (found === part.length) return true;
   }
   return false;
@@ -30,12 +30,12 @@ export function includesText(text: string, part: string): boolean {
 function longestBorders(part: string): Int32Array {
   const longest = new Int32Array(part.length + 1);
   for (let at = 1; at < part.length; at += 1)
-    longest[at + 1] = matched(part, longest, longest[at] as number, part.charCodeAt(at));
+    longest[at + 1] = extendMatch(part, longest, longest[at] as number, part.charCodeAt(at));
   return longest;
 }
 
 /** How much of the part has been found once this unit has come. */
-function matched(part: string, longest: Int32Array, before: number, unit: number): number {
+function extendMatch(part: string, longest: Int32Array, before: number, unit: number): number {
   let found = before;
   while (found > 0 && part.charCodeAt(found) !== unit) found = longest[found] as number;
   return part.charCodeAt(found) === unit ? found + 1 : found;

@@ -78,7 +78,7 @@ export function resolveTemplate(
     };
   switch (template.kind) {
     case 'literal':
-      return within(room, template.value);
+      return fitInto(room, template.value);
     case 'path':
       return resolvePath(template, scopes, room);
     case 'text':
@@ -90,14 +90,14 @@ export function resolveTemplate(
   }
 }
 
-function within(room: Room, value: Json): ResolvedTemplate {
+function fitInto(room: Room, value: Json): ResolvedTemplate {
   return takeValue(room, value) ? { status: 'resolved', value } : tooLarge;
 }
 
 function resolvePath(path: Path, scopes: PathScopes, room: Room): ResolvedTemplate {
   const read = readPath(scopes, path);
   if (!read.found && !path.optional) return { status: 'unresolved', path: path.text, got: 'nothing' };
-  return within(room, read.found ? read.value : null);
+  return fitInto(room, read.found ? read.value : null);
 }
 
 /**

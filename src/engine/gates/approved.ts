@@ -1,7 +1,7 @@
 import type { Transition } from '../plan.js';
 import type { ApprovalState } from '../state.js';
 import { bindingDigest, connectionProblem, connectionsDigest } from '../effects/action.js';
-import { change, consume, transitionOf } from './changes.js';
+import { changeApproval, consumeApproval, transitionOf } from './changes.js';
 import { stricterThanApproved } from './covers.js';
 import {
   actingPrincipal,
@@ -27,8 +27,8 @@ import { contextProblem } from '../run/written.js';
 
 // What was approved, up to its start: everything that it was approved on is checked once more.
 
-export function approved(draft: Draft, approval: ApprovalState): void {
-  change(draft, approval.id, { status: 'approved', queued: true });
+export function onApproved(draft: Draft, approval: ApprovalState): void {
+  changeApproval(draft, approval.id, { status: 'approved', queued: true });
   project(draft, approval.action, 'approved');
   for (const by of approversOf(approval, draft.kit)) addEvidence(draft, approval, by);
   startApproved(draft);
@@ -57,22 +57,25 @@ export function startApproved(draft: Draft): void {
   while (run.executing === null && !isEnding(run) && !isOver(run, draft.time)) {
     // Of a stuck run only what it is stuck on is done again.
     const next = run.approvals.find(
-      (one) => one.queued && one.status === 'approved' && (run.status !== 'stuck' || one.repeats === true),
+      (approval) =>
+        approval.queued &&
+        approval.status === 'approved' &&
+        (run.status !== 'stuck' || approval.repeats === true),
     );
     if (next === undefined) return;
-    change(draft, next.id, { queued: false });
+    changeApproval(draft, next.id, { queued: false });
     const transition = transitionOf(draft, next);
-    if (transition === undefined) stopped(draft, next, mismatch('the state no longer has this transition'));
+    if (transition === undefined) stop(draft, next, mismatchStop('the state no longer has this transition'));
     else {
       const failure = recheck(draft, transition, next);
-      if (failure === null) return begin(draft, transition, next);
-      stopped(draft, next, failure);
+      if (failure === null) return startChecked(draft, transition, next);
+      stop(draft, next, failure);
     }
   }
 }
 
-function begin(draft: Draft, transition: Transition, { id, human, action }: ApprovalState): void {
-  if (human) consume(draft, id);
+function startChecked(draft: Draft, transition: Transition, { id, human, action }: ApprovalState): void {
+  if (human) consumeApproval(draft, id);
   draft.run.chainDepth = 0;
   draft.run.chain = [];
   draft.run.problem = null;
@@ -86,11 +89,11 @@ interface Stop {
   readonly message: string;
 }
 
-function mismatch(message: string): Stop {
+function mismatchStop(message: string): Stop {
   return { code: 'DIGEST_MISMATCH', message };
 }
 
-function stopped(draft: Draft, { id, action }: ApprovalState, { code, message }: Stop): void {
+function stop(draft: Draft, { id, action }: ApprovalState, { code, message }: Stop): void {
   record(draft, 'transition.rejected', {
     actor: actorOf(actingPrincipal(action)),
     action: actionFact(action),
@@ -105,12 +108,12 @@ function stopped(draft: Draft, { id, action }: ApprovalState, { code, message }:
 function recheck(draft: Draft, transition: Transition, approval: ApprovalState): Stop | null {
   const { action } = approval;
   if (bindingDigest(draft.kit, draft.run, action, boundRules(approval.gates)) !== action.digest)
-    return mismatch('what would run is not what was approved');
+    return mismatchStop('what would run is not what was approved');
   if (!allApproved(approval, draft.kit))
-    return mismatch('somebody who approved it no longer decides where it waited: ask again');
+    return mismatchStop('somebody who approved it no longer decides where it waited: ask again');
   const at = guardContext(draft.run, actingNow(draft.kit, action), action.arguments);
   const changed = changedSince(draft, transition, approval, at);
-  if (changed !== null) return mismatch(changed);
+  if (changed !== null) return mismatchStop(changed);
   const ask = makeAsking(draft.work, transition.guards, at);
   for (const [index, guard] of transition.guards.entries()) {
     const { verdict, reason } = ask(guard);

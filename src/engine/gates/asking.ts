@@ -19,11 +19,12 @@ export function makeAsking(
   const meter = stepMeter(work);
   const isTooMany = conditionsOf(guards) > mostConditions;
   return (guard) => {
-    if (isTooMany) return error(`the step asks more than ${mostConditions} conditions, which are the most`);
-    return meter.isLeft() ? evaluateGuard(guard, { ...at, meter }) : error(tooMuchCompared);
+    if (isTooMany)
+      return errorEvaluation(`the step asks more than ${mostConditions} conditions, which are the most`);
+    return meter.isLeft() ? evaluateGuard(guard, { ...at, meter }) : errorEvaluation(tooMuchCompared);
   };
 }
 
-function error(reason: string): Evaluation {
+function errorEvaluation(reason: string): Evaluation {
   return { verdict: 'error', reason, reads: [] };
 }

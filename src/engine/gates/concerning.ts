@@ -14,14 +14,14 @@ export type CarriedBy = (argument: Path) => Carried;
  * hold here. Too large to look at: it stays, and asks.
  */
 export function concerning(on: Guard, carried: CarriedBy): Guard | null {
-  return isTooLarge(on) ? on : narrowed(on, carried);
+  return isTooLarge(on) ? on : narrow(on, carried);
 }
 
-function narrowed(on: Guard, carried: CarriedBy): Guard | null {
-  if (on.kind === 'expr') return neverHolds(on.expr, carried) ? null : asGiven(on, carried);
-  if (on.kind !== 'allOf' && on.kind !== 'anyOf') return asGiven(on, carried);
-  const parts = on.guards.map((one) => narrowed(one, carried));
-  const guards = parts.filter((one) => one !== null);
+function narrow(on: Guard, carried: CarriedBy): Guard | null {
+  if (on.kind === 'expr') return neverHolds(on.expr, carried) ? null : requireGiven(on, carried);
+  if (on.kind !== 'allOf' && on.kind !== 'anyOf') return requireGiven(on, carried);
+  const parts = on.guards.map((part) => narrow(part, carried));
+  const guards = parts.filter((part) => part !== null);
   if (guards.length === parts.length) return { kind: on.kind, guards };
   const [only] = guards;
   if (on.kind === 'allOf' || only === undefined) return null;
@@ -29,44 +29,46 @@ function narrowed(on: Guard, carried: CarriedBy): Guard | null {
 }
 
 /** The same, whole: what is false here may be what holds under a `not`. */
-function asGiven(on: Guard, carried: CarriedBy): Guard {
+function requireGiven(on: Guard, carried: CarriedBy): Guard {
   switch (on.kind) {
     case 'expr':
-      return whereGiven(on, on.expr, carried);
+      return requireGivenArguments(on, on.expr, carried);
     case 'allOf':
     case 'anyOf':
-      return { kind: on.kind, guards: on.guards.map((one) => asGiven(one, carried)) };
+      return { kind: on.kind, guards: on.guards.map((part) => requireGiven(part, carried)) };
     case 'not':
-      return { kind: 'not', guard: asGiven(on.guard, carried) };
+      return { kind: 'not', guard: requireGiven(on.guard, carried) };
     default:
       return on;
   }
 }
 
-const isArgument = (one: Operand): one is Path =>
-  one.kind === 'path' && one.scope === 'arguments' && one.segments.length > 0;
+const isArgument = (operand: Operand): operand is Path =>
+  operand.kind === 'path' && operand.scope === 'arguments' && operand.segments.length > 0;
 
 const takesNull = ({ operator }: Comparison): boolean => operator === '==' || operator === '!=';
 
 function neverHolds(expr: Comparison, carried: CarriedBy): boolean {
   const sides = [expr.left, expr.right];
-  const isMissing = (one: Operand): boolean => isArgument(one) && carried(one) === 'never';
+  const isMissing = (side: Operand): boolean => isArgument(side) && carried(side) === 'never';
   if (!takesNull(expr)) return sides.some(isArgument) && sides.filter(isArgument).every(isMissing);
-  if (!sides.some(isMissing) || !sides.every((one) => one.kind === 'literal' || isMissing(one))) return false;
-  const [left, right] = sides.map((one) => (one.kind === 'literal' ? one.value : null));
+  if (!sides.some(isMissing) || !sides.every((side) => side.kind === 'literal' || isMissing(side)))
+    return false;
+  const [left, right] = sides.map((side) => (side.kind === 'literal' ? side.value : null));
   return compare(left, expr.operator, right).verdict === 'fail';
 }
 
 /** An argument that is missing is no reason to wait; one that is there and makes no sense is. */
-function whereGiven(on: Guard, expr: Comparison, carried: CarriedBy): Guard {
+function requireGivenArguments(on: Guard, expr: Comparison, carried: CarriedBy): Guard {
   const read = [expr.left, expr.right].filter(isArgument);
-  if (takesNull(expr) || read.length === 0 || read.some((one) => carried(one) === 'declared')) return on;
-  const given = [...new Set(read.flatMap(({ segments }) => segments.slice(0, 1)))].map(isGiven);
+  if (takesNull(expr) || read.length === 0 || read.some((argument) => carried(argument) === 'declared'))
+    return on;
+  const given = [...new Set(read.flatMap(({ segments }) => segments.slice(0, 1)))].map(isGivenGuard);
   const some: readonly Guard[] = given.length === 1 ? given : [{ kind: 'anyOf', guards: given }];
   return { kind: 'allOf', guards: [...some, on] };
 }
 
-function isGiven(name: string): Guard {
+function isGivenGuard(name: string): Guard {
   const text = `$.arguments.${name}`;
   const left: Path = { kind: 'path', scope: 'arguments', segments: [name], optional: false, text };
   const right = { kind: 'literal', value: null } as const;

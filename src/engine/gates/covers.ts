@@ -3,7 +3,7 @@ import type { Gate } from '../plan.js';
 import type { ApprovalState, Kit } from '../state.js';
 import { decidersOf } from './deciders.js';
 import { floorsFor, ruleOf, ruleText, unknownFloors, type Step } from './gates.js';
-import { approvedByRule } from './quorum.js';
+import { isApprovedByRule } from './quorum.js';
 
 // Gates of now beside those that something was approved under: does anybody ask for more?
 
@@ -12,8 +12,8 @@ type QueueKit = Pick<Kit, 'queueRoles'>;
 /** The rules by which one of these gates asks for more than each of those did, by name; none: those answer for these. */
 export function stricterThanAll(now: readonly Gate[], then: readonly Gate[], kit: QueueKit): string[] {
   const more = now.flatMap((gate) => {
-    const [first = ['gate'], ...others] = then.map((one) => stricterThan(gate, one, kit));
-    return others.reduce((best, one) => (one.length < best.length ? one : best), first);
+    const [first = ['gate'], ...others] = then.map((earlier) => stricterThan(gate, earlier, kit));
+    return others.reduce((best, rules) => (rules.length < best.length ? rules : best), first);
   });
   return [...new Set(more)];
 }
@@ -24,8 +24,8 @@ export function stricterThanAll(now: readonly Gate[], then: readonly Gate[], kit
  */
 export function stricterThanApproved(now: readonly Gate[], approval: Approved, kit: QueueKit): string[] {
   const kept = approval.gates.map(({ rule }) => rule);
-  const byRule = kept.filter((_rule, index) => approvedByRule(approval, index, kit));
-  const others = now.filter((gate) => !kept.some((one) => isSame(gate, one)));
+  const byRule = kept.filter((_rule, index) => isApprovedByRule(approval, index, kit));
+  const others = now.filter((gate) => !kept.some((rule) => isSame(gate, rule)));
   return stricterThanAll(others, byRule, kit);
 }
 
@@ -42,7 +42,7 @@ export function missingUnderFloors(
   if (unknown !== null) return unknown;
   const floors = floorsFor(step, kit);
   if (floors.length === 0) return null;
-  const names = floors.map((one) => `\`${ruleText(one)}\``).join(', ');
+  const names = floors.map((floor) => `\`${ruleText(floor)}\``).join(', ');
   if (approval === undefined)
     return `${names} asks for an approval of it by now, and it was granted without one: ask again`;
   const more = stricterThanApproved(floors.map(ruleOf), approval, kit);
@@ -53,8 +53,8 @@ export function missingUnderFloors(
 
 type Approved = Pick<ApprovalState, 'gates' | 'decisions' | 'requesters'>;
 
-function isSame(one: Gate, other: Gate): boolean {
-  return sameJson(one, other);
+function isSame(gate: Gate, other: Gate): boolean {
+  return sameJson(gate, other);
 }
 
 /** The rules that `now` has and `then` has not, by name; none: whoever satisfied `then` satisfies `now`. */
@@ -62,7 +62,7 @@ export function stricterThan(now: Gate, then: Gate, kit: QueueKit): string[] {
   if (isSame(now, then)) return [];
   const rules: readonly (readonly [string, boolean])[] = [
     ['roles', takesOthers(now, then, kit)],
-    ['quorum', now.quorum.count > then.quorum.count || slotsMissing(now, then)],
+    ['quorum', now.quorum.count > then.quorum.count || lacksSlots(now, then)],
     ['separation', separates(now, then)],
     ['reason', now.reason === 'required' && then.reason !== 'required'],
     ['direct', now.direct === 'required' && then.direct !== 'required'],
@@ -77,9 +77,9 @@ function takesOthers(now: Gate, then: Gate, kit: QueueKit): boolean {
   return here.byPermission !== there.byPermission || there.roles.some((role) => !roles.has(role));
 }
 
-function slotsMissing(now: Gate, then: Gate): boolean {
+function lacksSlots(now: Gate, then: Gate): boolean {
   return now.quorum.perRole.some(
-    ({ role, count }) => !then.quorum.perRole.some((one) => one.role === role && one.count >= count),
+    ({ role, count }) => !then.quorum.perRole.some((slot) => slot.role === role && slot.count >= count),
   );
 }
 

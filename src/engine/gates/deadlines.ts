@@ -3,7 +3,7 @@ import type { Gate, GateTimeout, Path, Tier } from '../plan.js';
 import type { GateState, Kit } from '../state.js';
 import type { AskingGate } from './gates.js';
 import type { GuardContext } from '../guards.js';
-import { beginning } from './shown.js';
+import { jsonBeginning } from './shown.js';
 import { readPath, type PathScopes } from '../expression/template.js';
 import { readTime } from '../expression/time.js';
 
@@ -13,7 +13,7 @@ import { readTime } from '../expression/time.js';
 export function stageOf(gate: Gate, escalations: number): GateTimeout | null {
   let stage = gate.timeout;
   for (let left = escalations; left > 0 && stage !== null; left -= 1) {
-    if (stage.then === undefined) return endsAtTimeOnly(stage) ? null : last(stage);
+    if (stage.then === undefined) return endsAtTimeOnly(stage) ? null : repeatedStage(stage);
     stage = stage.then;
   }
   return stage;
@@ -27,7 +27,7 @@ function endsAtTimeOnly({ afterMs, atMs }: GateTimeout): boolean {
 }
 
 /** After an escalation that names no stage after it: the same time again. */
-function last(stage: GateTimeout): GateTimeout {
+function repeatedStage(stage: GateTimeout): GateTimeout {
   const { afterMs, hours } = stage;
   return { afterMs, action: 'deny', to: [], ...(hours === undefined ? {} : { hours }) };
 }
@@ -35,7 +35,7 @@ function last(stage: GateTimeout): GateTimeout {
 const longestMs = 3_660 * 86_400_000;
 
 /** A time that is none, or has passed, is now. */
-function bounded(from: number, at: number): number {
+function boundTime(from: number, at: number): number {
   return at >= from ? Math.min(at, from + longestMs) : from;
 }
 
@@ -56,7 +56,7 @@ export function stageTimes(
   const after = (ms: number): number =>
     stage?.hours === 'business' ? kit.businessEnd(from, ms, roles) : from + ms;
   const afterMs = stage?.afterMs ?? kit.gateTimeoutMs;
-  const expiresAt = bounded(from, Math.min(after(afterMs), stage?.atMs ?? Infinity, endsAt ?? Infinity));
+  const expiresAt = boundTime(from, Math.min(after(afterMs), stage?.atMs ?? Infinity, endsAt ?? Infinity));
   const spent = Math.min(afterMs, expiresAt - from);
   const reminders = (gate.reminders ?? []).map((fraction) => Math.floor(after(spent * fraction)));
   return { expiresAt, reminders: reminders.filter((at) => at > from && at < expiresAt) };
@@ -74,7 +74,7 @@ export function endOf({ expiresWith = [] }: Pick<Gate, 'expiresWith'>, scopes: P
     const read = readPath(scopes, path);
     const value = read.found ? read.value : null;
     const at = readTime(value);
-    if (at === null) return { status: 'unreadable', path, message: unreadable(path, value) };
+    if (at === null) return { status: 'unreadable', path, message: unreadableText(path, value) };
     ends.push(at);
   }
   return ends.length === 0 ? { status: 'none' } : { status: 'at', at: Math.min(...ends) };
@@ -82,21 +82,21 @@ export function endOf({ expiresWith = [] }: Pick<Gate, 'expiresWith'>, scopes: P
 
 const longestValue = 60;
 
-function unreadable({ text }: Path, value: Json): string {
-  return `the approval would end with \`${text}\`, and \`${beginning(value, longestValue)}\` is no time with a zone: write it as \`2026-12-24T18:00:00+01:00\``;
+function unreadableText({ text }: Path, value: Json): string {
+  return `the approval would end with \`${text}\`, and \`${jsonBeginning(value, longestValue)}\` is no time with a zone: write it as \`2026-12-24T18:00:00+01:00\``;
 }
 
-export const deny: Pick<GateTimeout, 'action' | 'to'> = { action: 'deny', to: [] };
+export const denyingEnd: Pick<GateTimeout, 'action' | 'to'> = { action: 'deny', to: [] };
 
 /** What the present stage of a gate ends with. Time approves reversible actions only, and nothing after the end of the approval. */
-export function endingOf(
+export function endingOfStage(
   { rule, stage: escalations = 0, expiresAt, endsAt }: GateState,
   tier: Tier | null,
 ): Pick<GateTimeout, 'action' | 'to'> {
-  if (endsAt !== undefined && expiresAt >= endsAt) return deny;
-  const stage = stageOf(rule, escalations) ?? deny;
+  if (endsAt !== undefined && expiresAt >= endsAt) return denyingEnd;
+  const stage = stageOf(rule, escalations) ?? denyingEnd;
   if (stage.action === 'escalate') return stage;
-  return stage.action === 'approve' && tier === 'reversible' ? stage : deny;
+  return stage.action === 'approve' && tier === 'reversible' ? stage : denyingEnd;
 }
 
 /** Why one of the gates has an end that cannot be read; null: each that has one can be. */

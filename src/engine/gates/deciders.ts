@@ -108,13 +108,13 @@ function refusalAt(approval: Deciding, index: number, principal: Principal, kit:
     return no('not_direct', `this gate asks for the human itself; \`${actedBy}\` acts for \`${id}\``);
   if (gate.rule.separation.requester !== false && approval.requesters.includes(id))
     return no('requester', `\`${id}\` asked for this action and may not decide it`);
-  const excluded = gate.excluded?.find((one) => one.id === id);
+  const excluded = gate.excluded?.find((person) => person.id === id);
   if (excluded !== undefined) {
     const how = excludedAs[excluded.why];
     return no(excluded.why, `\`${id}\` ${how} and may not decide it: the gate asks for somebody else`);
   }
   if (!holds(principal, decidersNow(gate, kit))) return roleMissing(approval, kit);
-  return approval.decisions.some((one) => one.by.id === id && one.gates.includes(index))
+  return approval.decisions.some((decision) => decision.by.id === id && decision.gates.includes(index))
     ? no('already_decided', `\`${id}\` has already decided this approval`)
     : null;
 }
@@ -128,10 +128,10 @@ function holds({ roles, permissions }: Principal, deciders: Deciders): boolean {
 
 function roleMissing(approval: Deciding, kit: QueueKit): Refused {
   const all = approval.gates.map((gate) => decidersNow(gate, kit));
-  const roles = [...new Set(all.flatMap((one) => one.roles))].map((role) => `\`${role}\``);
+  const roles = [...new Set(all.flatMap((deciders) => deciders.roles))].map((role) => `\`${role}\``);
   const wanted = [
     ...(roles.length === 0 ? [] : [`one of the roles ${firstOf(roles)}`]),
-    ...(all.some((one) => one.byPermission) ? ['the permission `approval.decide`'] : []),
+    ...(all.some((deciders) => deciders.byPermission) ? ['the permission `approval.decide`'] : []),
   ];
   const message =
     wanted.length === 0

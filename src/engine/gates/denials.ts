@@ -10,15 +10,15 @@ export function noteDenial(draft: Draft, action: Action, by: string): void {
   const { run, kit, time } = draft;
   // A denial of one is none of another state's transition of the same name.
   const transition = keyLabel(draft, action.transition);
-  const count = (run.denials.find((one) => one.transition === transition)?.count ?? 0) + 1;
-  const others = run.denials.filter((one) => one.transition !== transition);
+  const count = (run.denials.find((denial) => denial.transition === transition)?.count ?? 0) + 1;
+  const others = run.denials.filter((denial) => denial.transition !== transition);
   run.denials = [...others, { transition, what: effectKey(kit, action), by, at: time, count }];
 }
 
 export function deniedBefore(draft: Draft, transition: string, args: JsonObject): Denied | null {
   const { run, kit } = draft;
   const label = keyLabel(draft, transition);
-  const found = run.denials.find((one) => one.transition === label);
+  const found = run.denials.find((denial) => denial.transition === label);
   if (found === undefined) return null;
   const { by, at, count, what } = found;
   return { by, at, count, same: what === effectKey(kit, { transition, arguments: args }) };

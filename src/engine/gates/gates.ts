@@ -15,7 +15,7 @@ import type { Asked, Kit } from '../state.js';
 import { callsOf, type Calling } from '../effects/effects.js';
 import { evaluateGuard, type Evaluation, type GuardContext } from '../guards.js';
 import { concerning } from './concerning.js';
-import { beginning, grouped } from './shown.js';
+import { jsonBeginning, grouped } from './shown.js';
 import { valueAt } from '../expression/template.js';
 
 // Which gates stand before a step, and which of them ask.
@@ -49,7 +49,7 @@ const irreversibleGate: Gate = {
 
 /** Every gate that stands before a step by its own flow: each is asked on its own. */
 export function gatesBefore(gates: readonly (Gate | null)[], tier: Tier | null): readonly Gate[] {
-  const own = gates.filter((one) => one !== null);
+  const own = gates.filter((gate) => gate !== null);
   return tier === 'irreversible' ? [...own, irreversibleGate] : own;
 }
 
@@ -80,7 +80,7 @@ export function entryStep(plan: Pick<Plan, 'charter' | 'states'>, onEnter: OnEnt
 
 /** Entering a state has no arguments. */
 function charterGatesIn({ states }: Pick<Plan, 'states'>): Gate[] {
-  const gates = states.flatMap(({ transitions }) => transitions.flatMap((one) => one.gates));
+  const gates = states.flatMap(({ transitions }) => transitions.flatMap((transition) => transition.gates));
   return gates.flatMap((gate) => {
     if (gate.origin?.source !== 'charter') return [];
     if (gate.on === null) return [gate];
@@ -111,18 +111,18 @@ export function gatesOf(step: Step, kit: Pick<Kit, 'floors'>): Gate[] {
 
 /** The gates that apply to this action; null: none. An error in `on` means that it applies. */
 export function gatesFor(step: Step, at: GuardContext, kit: Pick<Kit, 'floors'>): Applying | null {
-  return applying(gatesOf(step, kit), at);
+  return applyingGates(gatesOf(step, kit), at);
 }
 
 /** Of these gates, those that ask; without the ones that nobody wrote and that another one answers for. */
-export function applying(gates: readonly Gate[], at: GuardContext): Applying | null {
+export function applyingGates(gates: readonly Gate[], at: GuardContext): Applying | null {
   const asking = gates.flatMap((gate) => {
     const asked = askedBy(gate, at);
     return asked === null ? [] : [{ rule: ruleOf(gate), asked }];
   });
   if (asking.length === 0) return null;
   return {
-    gates: asking.filter((one) => !asking.some((other) => other !== one && answersFor(other, one))),
+    gates: asking.filter((gate) => !asking.some((other) => other !== gate && answersFor(other, gate))),
     asked: asking.map(({ asked }) => asked),
   };
 }
@@ -136,15 +136,17 @@ function answersFor({ rule, asked }: AskingGate, implied: AskingGate): boolean {
   if (asked.source === 'tier' || asked.source === 'executor' || rule.separation.requester === false)
     return asked.source === 'executor' && implied.asked.source === 'tier';
   if (implied.asked.source === 'tier') return true;
-  return implied.asked.source === 'executor' && samePeople(rule, implied.rule) && onlyDenies(rule.timeout);
+  return (
+    implied.asked.source === 'executor' && asksSamePeople(rule, implied.rule) && onlyDenies(rule.timeout)
+  );
 }
 
-function samePeople(one: Gate, other: Gate): boolean {
+function asksSamePeople(gate: Gate, other: Gate): boolean {
   const roles = new Set(other.roles);
   return (
-    one.queue === other.queue &&
-    one.roles.length === other.roles.length &&
-    one.roles.every((role) => roles.has(role))
+    gate.queue === other.queue &&
+    gate.roles.length === other.roles.length &&
+    gate.roles.every((role) => roles.has(role))
   );
 }
 
@@ -174,7 +176,7 @@ export function ruleOf({ origin: _origin, ...rules }: Gate): Gate {
 /** The environment's floor under an effect; a step without one, and a person's own, have none. */
 export function floorsFor(step: Calling & Pick<Transition, 'tier'>, { floors }: Pick<Kit, 'floors'>): Gate[] {
   if (callsOf(step).length === 0) return [];
-  return (floors ?? []).flatMap((one) => (one.tiers.includes(step.tier ?? 'none') ? [one.gate] : []));
+  return (floors ?? []).flatMap((floor) => (floor.tiers.includes(step.tier ?? 'none') ? [floor.gate] : []));
 }
 
 /** Why nothing may be called there: nobody knows what the environment asks for. Null: it is known, or nothing is called. */
@@ -206,13 +208,13 @@ export function ruleText({ because }: Pick<Gate, 'because'>): string {
 function becauseOf(on: Guard, { verdict, reason }: Evaluation, at: GuardContext): string {
   if (on.kind !== 'expr' || verdict !== 'pass') return reason;
   const { left, operator, right } = on.expr;
-  return `${side(left, at)} ${operator} ${side(right, at)}`;
+  return `${sideText(left, at)} ${operator} ${sideText(right, at)}`;
 }
 
 const longestValue = 120;
 
-function side(operand: Operand, at: GuardContext): string {
+function sideText(operand: Operand, at: GuardContext): string {
   const value = operand.kind === 'literal' ? operand.value : (valueAt(at, operand) ?? null);
-  const cut = typeof value === 'number' ? grouped(value) : beginning(value, longestValue);
+  const cut = typeof value === 'number' ? grouped(value) : jsonBeginning(value, longestValue);
   return operand.kind === 'literal' ? cut : `${operand.text} ${cut}`;
 }

@@ -5,7 +5,7 @@ import type { Principal } from '../../model/principal.js';
 import { asksPeople, type Transition } from '../plan.js';
 import type { Action, ApprovalState, Excluded, GateState, Refusal, RunState, Shown } from '../state.js';
 import { asksTheSame } from '../effects/action.js';
-import { change } from './changes.js';
+import { changeApproval } from './changes.js';
 import { decidersOf } from './deciders.js';
 import { endOf, stageOf, stageTimes } from './deadlines.js';
 import {
@@ -46,7 +46,7 @@ export function openApproval(
   if (same !== undefined) return attach(draft, same, action, repeatedBy);
   const id = derivedId(draft, 'apr', action.id);
   const parked = { ...action, approval: id };
-  const opening = repeating(draft, newApproval(draft, transition, parked, applying), repeatedBy);
+  const opening = asRepeat(draft, makeApproval(draft, transition, parked, applying), repeatedBy);
   const room = roomTaken(draft, opening, shown);
   if (room.status === 'full') return refuseShowing(draft, transition, action, room.message);
   const approval = { ...opening, ...room.taken };
@@ -79,7 +79,7 @@ export function openApproval(
 /** The same requester's same request joins the open approval: the digest names who asked. */
 function attach(draft: Draft, approval: ApprovalState, action: Action, repeatedBy: string | undefined): void {
   const requesters = [...new Set([...approval.requesters, ...partiesTo(draft.run, action)])];
-  change(draft, approval.id, repeating(draft, { ...approval, requesters }, repeatedBy));
+  changeApproval(draft, approval.id, asRepeat(draft, { ...approval, requesters }, repeatedBy));
   if (action.messageId !== null) {
     answer(draft, action.messageId, {
       status: 'pending',
@@ -92,7 +92,7 @@ function attach(draft: Draft, approval: ApprovalState, action: Action, repeatedB
   settle(draft);
 }
 
-function newApproval(
+function makeApproval(
   draft: Draft,
   transition: Transition,
   action: Action & { readonly approval: string },
@@ -142,28 +142,28 @@ function roomTaken(
   const approvals = keptApprovals(run);
   const waiting = approvals.filter(isWaiting).length;
   if (waiting >= mostOpenApprovals)
-    return full(`the run has ${waiting} open approvals, and ${mostOpenApprovals} are the most of a run`);
+    return toFull(`the run has ${waiting} open approvals, and ${mostOpenApprovals} are the most of a run`);
   const documentBytes = bytesInDocument(opening);
-  const before = approvals.reduce((sum, one) => sum + (one.documentBytes ?? 0), 0);
+  const before = approvals.reduce((sum, open) => sum + (open.documentBytes ?? 0), 0);
   if (before + documentBytes > mostApprovalsBytes)
-    return full(
+    return toFull(
       `what the run carries of its open approvals (guards, gates, roles) takes ${before} bytes, with this one ${before + documentBytes}, and ${mostApprovalsBytes} are the most of a run`,
       before === 0 ? 'no run can have it: shorten its guards and gates in the flow' : undefined,
     );
   const argumentBytes = work.measure(opening.action.arguments).bytes;
   const left = approvals.reduce(
-    (sum, one) => sum - (one.previewBytes ?? 0) - (one.argumentBytes ?? 0),
+    (sum, open) => sum - (open.previewBytes ?? 0) - (open.argumentBytes ?? 0),
     mostOpenBytes - before - documentBytes - argumentBytes,
   );
   const room = roomOf(left);
   if (!takeValue(room, preview))
-    return full(
+    return toFull(
       `with this the arguments of the open approvals, what they show and what the run carries of them would take more than ${mostOpenBytes} bytes, which are the most of a run`,
     );
   return { status: 'fits', taken: { argumentBytes, documentBytes, previewBytes: left - room.left } };
 }
 
-function full(
+function toFull(
   why: string,
   next = 'have some decided first',
 ): { readonly status: 'full'; readonly message: string } {
@@ -177,7 +177,7 @@ function bytesInDocument(approval: ApprovalState): number {
 }
 
 /** Whoever has it done again has a part in it, like who asked for it at first. `by`: undefined where nobody does. */
-function repeating(draft: Draft, approval: ApprovalState, by: string | undefined): ApprovalState {
+function asRepeat(draft: Draft, approval: ApprovalState, by: string | undefined): ApprovalState {
   if (by === undefined) return approval;
   const { runEndsAt: _earlier, ...others } = approval;
   const requesters = [...new Set([...approval.requesters, by])];

@@ -1,7 +1,7 @@
 import type { GateTimeout } from '../plan.js';
 import type { ApprovalState, GateState, Kit } from '../state.js';
-import { deny, endingOf } from './deadlines.js';
-import { gateApproved } from './quorum.js';
+import { denyingEnd, endingOfStage } from './deadlines.js';
+import { isGateApproved } from './quorum.js';
 
 // What an approval's gates come to together: who decides, until when, and when time has something to say next.
 
@@ -30,30 +30,31 @@ export interface NextEnd extends Pick<GateTimeout, 'action' | 'to'> {
 export function nextEnd(approval: Gated, kit: QueueKit): NextEnd {
   const { runEndsAt = Infinity } = approval;
   const next = nextEndOfGates(approval, kit);
-  return runEndsAt < next.at ? { ...deny, at: runEndsAt, byRun: true } : next;
+  return runEndsAt < next.at ? { ...denyingEnd, at: runEndsAt, byRun: true } : next;
 }
 
 function nextEndOfGates(approval: Gated, kit: QueueKit): NextEnd {
   const denial = firstDenial(approval, kit);
   // An end that had passed when it was asked for is over at once.
-  if (denial !== undefined) return { ...deny, at: Math.max(denial, Date.parse(approval.action.requestedAt)) };
+  if (denial !== undefined)
+    return { ...denyingEnd, at: Math.max(denial, Date.parse(approval.action.requestedAt)) };
   const ends = waiting(approval, kit).map((gate) => ({
-    ...endingOf(gate, approval.action.tier),
+    ...endingOfStage(gate, approval.action.tier),
     at: gate.expiresAt,
   }));
-  return ends.reduce((first, one) => (one.at < first.at ? one : first), { ...deny, at: Infinity });
+  return ends.reduce((first, end) => (end.at < first.at ? end : first), { ...denyingEnd, at: Infinity });
 }
 
 /** The gates that are not approved. The stages of the others are over: only their `endsAt` still counts. */
 export function waiting(approval: Gated, kit: QueueKit): readonly GateState[] {
-  return approval.gates.filter((_gate, index) => !gateApproved(approval, index, kit));
+  return approval.gates.filter((_gate, index) => !isGateApproved(approval, index, kit));
 }
 
 /** When time has something to say at this gate next; never: Infinity. */
 export function momentOf(approval: Gated, index: number, kit: QueueKit): number {
   const gate = approval.gates[index];
   if (gate === undefined) return Infinity;
-  if (gateApproved(approval, index, kit)) return gate.endsAt ?? Infinity;
+  if (isGateApproved(approval, index, kit)) return gate.endsAt ?? Infinity;
   return gate.reminders?.[0] ?? gate.expiresAt;
 }
 
@@ -62,7 +63,7 @@ function firstDenial(approval: Gated, kit: QueueKit): number | undefined {
   const ends = [
     ...approval.gates.flatMap(({ endsAt }) => endsAt ?? []),
     ...waiting(approval, kit).flatMap((gate) =>
-      endingOf(gate, approval.action.tier).action === 'deny' ? [gate.expiresAt] : [],
+      endingOfStage(gate, approval.action.tier).action === 'deny' ? [gate.expiresAt] : [],
     ),
   ];
   return ends.length === 0 ? undefined : Math.min(...ends);
@@ -75,7 +76,7 @@ function firstDenial(approval: Gated, kit: QueueKit): number | undefined {
 export function lastMoment(approval: Gated, kit: QueueKit): number | undefined {
   const left = waiting(approval, kit);
   const endsByTime =
-    left.length > 0 && left.every((gate) => endingOf(gate, approval.action.tier).action === 'approve');
+    left.length > 0 && left.every((gate) => endingOfStage(gate, approval.action.tier).action === 'approve');
   const byTime = endsByTime ? Math.max(...left.map((gate) => gate.expiresAt)) : Infinity;
   const last = Math.min(firstDenial(approval, kit) ?? Infinity, byTime);
   return last === Infinity ? undefined : last;

@@ -1,6 +1,6 @@
 import type { Principal } from '../../model/principal.js';
 import { revokeOpen } from '../gates/changes.js';
-import { problemLeft } from '../effects/doubt.js';
+import { problemAtEnd } from '../effects/doubt.js';
 import { actorOf, record, type Draft } from './draft.js';
 import { noteLateCancel, noteUnentered } from './ending.js';
 import { answerWaiting } from './settle.js';
@@ -16,7 +16,7 @@ export function close(
 ): void {
   const { run } = draft;
   revokeOpen(draft, `the run is ${status.replace('_', ' ')}`);
-  const left = problemLeft(run);
+  const left = problemAtEnd(run);
   run.executing = null;
   run.status = status;
   run.stuckOn = null;

@@ -5,9 +5,9 @@ import type { Principal } from '../../model/principal.js';
 import type { Fact, RecordActor, RecordType } from '../../model/records.js';
 import type { Plan } from '../plan.js';
 import type { Seen } from '../guards.js';
-import type { Action, ActionStatus, Answer, Decision, Effect, Kit, RunState } from '../state.js';
+import type { Action, ActionStatus, Answer, EventResult, Effect, Kit, RunState } from '../state.js';
 import { takeBytes } from '../effects/room.js';
-import { makeWork, remembering, type Work } from './work.js';
+import { makeWork, rememberDigests, type Work } from './work.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -23,7 +23,7 @@ export interface Draft {
   readonly key: string;
   readonly effects: Effect[];
   readonly facts: Fact[];
-  readonly actions: Decision['actions'][number][];
+  readonly actions: EventResult['actions'][number][];
 }
 
 /** What can be said of a run without its plan, and without asking anything of the world. */
@@ -36,7 +36,7 @@ export function makeNotes(run: RunState, time: string, key: string): Notes {
 const runtimeActor: RecordActor = { kind: 'runtime', id: 'countersign' };
 
 export function makeDraft(plan: Plan, run: RunState, kit: Kit, time: string, key: string): Draft {
-  const hands = remembering(kit);
+  const hands = rememberDigests(kit);
   return {
     plan,
     run: { ...run },
@@ -54,7 +54,7 @@ export function makeDraft(plan: Plan, run: RunState, kit: Kit, time: string, key
  * What was decided, in text that can be kept: the canonical form has no half characters, and what cannot be written
  * would be decided again for ever. What is as it was before has been kept already.
  */
-export function finish(draft: Draft, before: RunState): Decision {
+export function finish(draft: Draft, before: RunState): EventResult {
   const changed = Object.entries(draft.run).filter(([key, value]) => before[key as keyof RunState] !== value);
   const known = new Set([...keptIn(before), ...draft.work.sound]);
   return {
@@ -126,7 +126,7 @@ export function project(
   draft: Pick<Draft, 'actions'>,
   action: Action,
   status: ActionStatus,
-  more: Partial<Omit<Decision['actions'][number], 'action' | 'status'>> = {},
+  more: Partial<Omit<EventResult['actions'][number], 'action' | 'status'>> = {},
 ): void {
   draft.actions.push({ action, status, error: null, outputRef: null, ...more });
 }

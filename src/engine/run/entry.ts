@@ -14,7 +14,7 @@ export interface NotEntered {
 
 /** Null: what a state does on its way in may run. */
 export function whyNotEntered(draft: Draft, name: string, onEnter: OnEnter): NotEntered | null {
-  const refused = refusal(draft, name, onEnter);
+  const refused = entryRefusal(draft, name, onEnter);
   if (refused !== null)
     return { problem: { code: 'ON_ENTER_FAILED', message: refused.message }, until: refused.until };
   const full = contextProblem(draft, onEnter, {});
@@ -22,7 +22,7 @@ export function whyNotEntered(draft: Draft, name: string, onEnter: OnEnter): Not
 }
 
 /** What charter and gates say of it, as of a transition; nobody can be asked on the way into a state. */
-function refusal(
+function entryRefusal(
   { plan, run, kit, work }: Draft,
   name: string,
   onEnter: OnEnter,

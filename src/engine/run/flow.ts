@@ -6,7 +6,7 @@ import type { PayloadRef } from '../../model/records.js';
 import { asksPeople, type Transition } from '../plan.js';
 import type { Action, Executing, RunState } from '../state.js';
 import { actingPrincipal, actionFact, actorOf, project, record, type Draft } from './draft.js';
-import { evaluateGuard, possible } from '../guards.js';
+import { evaluateGuard, possibleVerdicts } from '../guards.js';
 import { blockedBy, blockText, findState, guardContext } from '../links.js';
 import { boundRules, gatesFor } from '../gates/gates.js';
 import {
@@ -17,9 +17,9 @@ import {
   nothingBound,
   timesDone,
   type Again,
-  unconnected,
+  whyUnconnected,
 } from '../effects/action.js';
-import { consume, revokeOpen } from '../gates/changes.js';
+import { consumeApproval, revokeOpen } from '../gates/changes.js';
 import { unreadableEnd } from '../gates/deadlines.js';
 import { deniedBefore } from '../gates/denials.js';
 import { openApproval, refuseAsking, type Unaskable } from '../gates/opening.js';
@@ -29,12 +29,12 @@ import { chainStep } from './chain.js';
 import { isEnding } from './ending.js';
 import { whyNotEntered } from './entry.js';
 import { entryLabel, keyLabel } from '../effects/key-label.js';
-import { leader, setLeader } from './leader.js';
+import { leaderOf, setLeader } from './leader.js';
 import { settle, stick } from './settle.js';
 import { stepMeter, type Meter } from '../expression/meter.js';
 import { branchTarget } from './branches.js';
 import type { Until } from './way-on.js';
-import { contextProblem, nothingCalled, write } from './written.js';
+import { contextProblem, nothingCalled, writeResult } from './written.js';
 
 // How a run moves: entering states, deterministic chains, executing, closing. How it comes to rest is settle.ts.
 
@@ -45,15 +45,15 @@ export function enter(draft: Draft, again?: Again): void {
   if (state === undefined || onEnter === null) return afterEnter(draft);
   const name = `onEnter:${state.name}`;
   if (isEnding(draft.run)) return state.terminal ? closeUnentered(draft, name) : undefined;
-  const not = whyNotEntered(draft, name, onEnter);
-  if (not !== null) return stick(draft, not.problem, { kind: 'onEnter', until: not.until });
+  const refused = whyNotEntered(draft, name, onEnter);
+  if (refused !== null) return stick(draft, refused.problem, { kind: 'onEnter', until: refused.until });
   const action = makeAction(draft, {
     transition: name,
     label: entryLabel(draft, state.name),
     tool: null,
     tier: onEnter.tier ?? null,
     args: {},
-    requester: leader(draft.run),
+    requester: leaderOf(draft.run),
     byRuntime: true,
     messageId: null,
     gate: null,
@@ -82,7 +82,7 @@ export function afterEnter(draft: Draft): void {
 
 /** The runtime takes one of them by itself. */
 function isOfRuntime(transitions: readonly Transition[]): boolean {
-  return transitions.length > 0 && transitions.every((one) => one.actor === 'deterministic');
+  return transitions.length > 0 && transitions.every((transition) => transition.actor === 'deterministic');
 }
 
 /** What was asked for is not done, and the run stays where it is: nothing of it may have become nobody's turn. */
@@ -94,11 +94,11 @@ export function remain(draft: Draft): void {
 
 /** The run waits for a caller or a decision; where nobody could come, for an operator. */
 function waitForSomebody(draft: Draft, transitions: readonly Transition[]): void {
-  const decided = draft.run.approvals.every((one) => !isOpen(one.status) && !one.queued);
+  const decided = draft.run.approvals.every((approval) => !isOpen(approval.status) && !approval.queued);
   if (!decided || isForSomebody(draft, transitions)) return settle(draft);
   stick(
     draft,
-    { code: 'NO_ELIGIBLE_TRANSITION', message: whyNone(draft, transitions) },
+    { code: 'NO_ELIGIBLE_TRANSITION', message: whyNobodyAtAll(draft, transitions) },
     { kind: 'chain', until: untilSomebody(draft, transitions) },
   );
 }
@@ -107,7 +107,8 @@ function waitForSomebody(draft: Draft, transitions: readonly Transition[]): void
 function untilSomebody({ plan, kit }: Draft, transitions: readonly Transition[]): Until {
   if (isOfRuntime(transitions)) return 'asks';
   const isOfPolicies = transitions.some(
-    (one) => one.actor !== 'deterministic' && blockedBy(plan, one, kit) === 'environment',
+    (transition) =>
+      transition.actor !== 'deterministic' && blockedBy(plan, transition, kit) === 'environment',
   );
   return isOfPolicies ? 'policies' : 'never';
 }
@@ -123,7 +124,7 @@ function terminalStatus(
 /** Also where that takes more work to tell than one step may: then a person finds out, whose submit is refused. */
 function isForSomebody(draft: Draft, transitions: readonly Transition[]): boolean {
   const meter = stepMeter(draft.work);
-  return transitions.some((one) => whyNobody(draft, one, meter) === null || !meter.isLeft());
+  return transitions.some((transition) => whyNobody(draft, transition, meter) === null || !meter.isLeft());
 }
 
 /** Why no principal could take it, whatever the arguments; null: somebody could. */
@@ -132,13 +133,15 @@ function whyNobody(draft: Draft, transition: Transition, meter: Meter): string |
   const rule = blockedBy(draft.plan, transition, draft.kit);
   if (rule !== null) return blockText(rule);
   const at = { ...guardContext(draft.run, null, {}), meter };
-  const refusing = transition.guards.find((guard) => !possible(guard, at).pass);
+  const refusing = transition.guards.find((guard) => !possibleVerdicts(guard, at).pass);
   return refusing === undefined ? null : evaluateGuard(refusing, at).reason;
 }
 
-function whyNone(draft: Draft, transitions: readonly Transition[]): string {
+function whyNobodyAtAll(draft: Draft, transitions: readonly Transition[]): string {
   const meter = stepMeter(draft.work);
-  const reasons = transitions.map((one) => `\`${one.name}\`: ${whyNobody(draft, one, meter)}`);
+  const reasons = transitions.map(
+    (transition) => `\`${transition.name}\`: ${whyNobody(draft, transition, meter)}`,
+  );
   const why = reasons.length === 0 ? 'it has no transition' : reasons.join('; ');
   return `no principal can take any transition of state \`${draft.run.state}\`: ${why}`;
 }
@@ -174,7 +177,7 @@ export function take(
   const applying = gatesFor(transition, at, kit);
   const endless = unreadableEnd(applying?.gates ?? [], at);
   if (endless !== null) return stop({ code: 'INPUT_INVALID', message: endless });
-  const asking = requester ?? leader(run);
+  const asking = requester ?? leaderOf(run);
   const fields = {
     transition: transition.name,
     tool: transition.tool,
@@ -192,7 +195,7 @@ export function take(
       transition,
       makeAction(draft, { ...fields, gate: boundRules([]), bound: nothingBound }),
     );
-  const missing = unconnected(kit, transition, run.environment);
+  const missing = whyUnconnected(kit, transition, run.environment);
   if (missing !== null) return stop({ code: 'BLOCKED', rule: 'environment', message: missing }, 'policies');
   const { context, input } = run;
   const denied = deniedBefore(draft, transition.name, args);
@@ -216,9 +219,9 @@ export function perform(draft: Draft, transition: Transition, action: Action): v
     draft.run.waitingAnswer = { messageId: action.messageId, transition: transition.name, action: action.id };
   }
   if (transition.executor === null || asksPeople(transition.executor)) {
-    if (transition.executor === null && action.approval !== null) consume(draft, action.approval);
+    if (transition.executor === null && action.approval !== null) consumeApproval(draft, action.approval);
     succeed(draft, action, keyLabel(draft, transition.name), null);
-    const problem = write(draft, transition, action, nothingCalled);
+    const problem = writeResult(draft, transition, action, nothingCalled);
     if (problem !== null) return stick(draft, problem, { kind: 'done', transition: transition.name });
     return complete(draft, transition, action);
   }

@@ -5,7 +5,7 @@ import { unknownOf } from '../effects/outcome.js';
 import {
   closedStatuses,
   type Answer,
-  type Decision,
+  type EventResult,
   type Problem,
   type RunState,
   type StuckOn,
@@ -30,7 +30,7 @@ export interface GivingUp {
  * is used here but notes. An effect that was under way is left for a person to say what became of it, and who was asked
  * for it before is asked again.
  */
-export function giveUp(run: RunState, { code, key, time, why, start, messages }: GivingUp): Decision {
+export function giveUp(run: RunState, { code, key, time, why, start, messages }: GivingUp): EventResult {
   const message =
     code === 'STEP_FAILED' ? `a step of this run failed three times in our own code: ${why}` : why;
   const answer: Answer = { status: 'refused', code: 'RUN_STUCK', message };

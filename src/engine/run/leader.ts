@@ -5,7 +5,7 @@ import type { Action, RunState } from '../state.js';
 // In whose name the runtime goes on.
 
 /** Whose message led to where the run stands. */
-export function leader({ ledBy, startedBy }: RunState): Principal | null {
+export function leaderOf({ ledBy, startedBy }: RunState): Principal | null {
   if (ledBy !== undefined) return ledBy;
   const { id, kind } = startedBy;
   return kind === 'runtime' ? null : { id, kind, roles: [], permissions: [] };

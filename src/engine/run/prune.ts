@@ -20,7 +20,7 @@ export function keptApprovals({
   executing,
 }: Pick<RunState, 'approvals' | 'executing'>): ApprovalState[] {
   const under = executing?.action.approval ?? null;
-  return approvals.filter((one) => isWaiting(one) || one.id === under);
+  return approvals.filter((approval) => isWaiting(approval) || approval.id === under);
 }
 
 /** By kind, as many as the largest count of a guard; of approvals, the latest of each human in each state. */

@@ -9,7 +9,7 @@ import { answer, record, type Draft } from './draft.js';
 export function settle(draft: Draft): void {
   const { run } = draft;
   run.executing = null;
-  run.status = run.approvals.some((one) => isOpen(one.status)) ? 'waiting' : 'running';
+  run.status = run.approvals.some((approval) => isOpen(approval.status)) ? 'waiting' : 'running';
   answerWaiting(draft);
 }
 

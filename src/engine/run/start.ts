@@ -49,7 +49,7 @@ export function initialRun(plan: Plan, planHash: string, message: Message): RunS
 /** The initial state's state comes from `initialRun`; this records the start and enters it. */
 export function start(draft: Draft, message: Message, body: Start): void {
   answer(draft, message.id, { status: 'accepted' });
-  begin(draft, unstarted(message, body));
+  beginRun(draft, unstarted(message, body));
 }
 
 /** What of a start is on record, for when the run's first step could not be taken. */
@@ -57,7 +57,7 @@ export function unstarted({ id, principal, refs }: Message, { flowVersion }: Sta
   return { kind: 'start', message: id, by: actorOf(principal), refs, flowVersion };
 }
 
-export function begin(draft: Draft, { message, by, refs, flowVersion }: Unstarted): void {
+export function beginRun(draft: Draft, { message, by, refs, flowVersion }: Unstarted): void {
   const { run, plan } = draft;
   record(draft, 'run.started', {
     actor: by,

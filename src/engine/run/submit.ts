@@ -46,7 +46,7 @@ export function submit(draft: Draft, message: Message, body: Submit): void {
 }
 
 function findTransition(draft: Draft, name: string): Transition | undefined {
-  return findState(draft.plan, draft.run.state)?.transitions.find((one) => one.name === name);
+  return findState(draft.plan, draft.run.state)?.transitions.find((transition) => transition.name === name);
 }
 
 function reject(draft: Draft, message: Message, body: Submit, said: Said): void {
@@ -70,7 +70,7 @@ function check(draft: Draft, message: Message, body: Submit): Said | Admitted {
   const early = runRefusal(draft, body.expectedVersion);
   if (early !== null) return early;
   const transition = findTransition(draft, body.transition);
-  if (transition === undefined) return unknown(draft, body.transition);
+  if (transition === undefined) return unknownTransition(draft, body.transition);
   if (!actorAllows(transition.actor, message.principal.kind)) {
     const takes = takersOf[transition.actor];
     return {
@@ -127,7 +127,7 @@ function runRefusal(draft: Draft, expectedVersion: number | null): Said | null {
   return null;
 }
 
-function unknown(draft: Draft, name: string): Said {
+function unknownTransition(draft: Draft, name: string): Said {
   if (draft.plan.notation === 'agent')
     return blockRefusal(name, charterRule(draft.plan, name) ?? 'undeclared');
   return {
@@ -161,14 +161,14 @@ function checkInput(
     }));
     return { code: 'INPUT_INVALID', message: `\`${transition.name}\` takes no arguments`, errors };
   }
-  return fitting(draft, transition, transition.inputSchema, args);
+  return checkFit(draft, transition, transition.inputSchema, args);
 }
 
 /**
  * A transition narrows what its tool takes, and widens nothing. What the tool's defaults fill in is sent, so it fits the
  * transition's own schema too.
  */
-function fitting(
+function checkFit(
   { kit }: Pick<Draft, 'kit'>,
   transition: Transition,
   own: JsonObject,
@@ -182,10 +182,10 @@ function fitting(
     beside: `the schema of its ${tool}`,
     filled: `its schema with what its ${tool} fills in`,
   };
-  return misfit(transition, refusing[checked.refusing ?? 'schema'], checked.errors);
+  return misfitRefusal(transition, refusing[checked.refusing ?? 'schema'], checked.errors);
 }
 
-function misfit(
+function misfitRefusal(
   { name }: Transition,
   schema: string,
   errors: readonly { readonly pointer: string; readonly message: string }[],

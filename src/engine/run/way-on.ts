@@ -1,6 +1,6 @@
 import { isOpen } from '../../model/approval-status.js';
 import type { ErrorCode, ProblemCode } from '../../model/errors.js';
-import { doubtOf } from '../effects/doubt.js';
+import { whyInDoubt } from '../effects/doubt.js';
 import { isAtItsEnd } from '../links.js';
 import { isHalted } from './moments.js';
 import type { Plan } from '../plan.js';
@@ -64,12 +64,12 @@ const besideTime: Partial<Record<Way, string>> = {
 export function wayOn(run: Stuck, plan: Timed | null): string | null {
   if (run.status !== 'stuck') return null;
   const way = wayOf(run);
-  const later = plan === null ? null : byTime(run, plan);
+  const later = plan === null ? null : timeText(run, plan);
   return later === null ? ways[way] : `${besideTime[way] ?? ways[way]}; ${later}`;
 }
 
 /** What the run's own time does to it while it is stuck, or once it goes on; null: nothing. */
-function byTime(run: Stuck, plan: Timed): string | null {
+function timeText(run: Stuck, plan: Timed): string | null {
   if (run.deadline === null) return null;
   const end = new Date(run.deadline).toISOString();
   const when = isHalted(run)
@@ -77,7 +77,7 @@ function byTime(run: Stuck, plan: Timed): string | null {
     : `at ${end} the run's time is up, which`;
   const target = plan.onTimeout?.target ?? null;
   if (target === null) return `${when} ends it`;
-  if (doubtOf(run) !== null || isAtItsEnd(plan, run)) return null;
+  if (whyInDoubt(run) !== null || isAtItsEnd(plan, run)) return null;
   return target === run.state
     ? `${when} has it enter \`${target}\` again`
     : `${when} moves it to \`${target}\``;
@@ -93,12 +93,12 @@ function wayOf(run: Stuck): Way {
   if (stuckOn?.kind === 'done' || code === 'STATE_TOO_LARGE') return overdue === true ? 'moves' : 'done';
   const isAsked = run.approvals.some(({ repeats, status }) => repeats === true && isOpen(status));
   if (isAsked && !isHalted(run)) return 'decide';
-  if (doubtOf(run) !== null) return 'human';
+  if (whyInDoubt(run) !== null) return 'human';
   const until = stuckOn !== null && 'until' in stuckOn ? stuckOn.until : undefined;
-  return until ?? wayIn(code);
+  return until ?? wayOfProblem(code);
 }
 
-function wayIn(code: Problem['code']): Way {
+function wayOfProblem(code: Problem['code']): Way {
   return Object.hasOwn(wayOfCode, code) ? wayOfCode[code as keyof typeof wayOfCode] : 'again';
 }
 

@@ -44,9 +44,9 @@ export const chainRoom = (): Room => roomOf(mostChainBytes, mostChainFacts);
 export function makeWork(): Work {
   const known = new Map<Json, Size>();
   const measure = (value: Json): Size =>
-    once(known, value, (one) => {
-      const { bytes, values } = sizeOf(one);
-      return { bytes, values, trouble: jsonTrouble([one]) };
+    workOnce(known, value, (item) => {
+      const { bytes, values } = sizeOf(item);
+      return { bytes, values, trouble: jsonTrouble([item]) };
     });
   return {
     ...{ measure, contexts: new Map(), sound: new Set() },
@@ -55,19 +55,19 @@ export function makeWork(): Work {
 }
 
 /** The same, for what is only asked and not done. */
-export function freshChain(work: Work): Work {
+export function withFreshChain(work: Work): Work {
   return { ...work, chain: chainRoom(), seen: new Set() };
 }
 
 /** The same kit, asked once for the digest of each large value. */
-export function remembering<T extends Pick<Kit, 'digest'>>(kit: T): T {
+export function rememberDigests<T extends Pick<Kit, 'digest'>>(kit: T): T {
   const known = new Map<Json, string>();
-  return { ...kit, digest: (value) => once(known, value, (one) => kit.digest(one)) };
+  return { ...kit, digest: (value) => workOnce(known, value, (item) => kit.digest(item)) };
 }
 
 const longText = 1_000;
 
-function once<T>(known: Map<Json, T>, value: Json, work: (value: Json) => T): T {
+function workOnce<T>(known: Map<Json, T>, value: Json, work: (value: Json) => T): T {
   const isLarge = typeof value === 'string' ? value.length > longText : typeof value === 'object';
   const before = isLarge ? known.get(value) : undefined;
   if (before !== undefined) return before;
@@ -84,7 +84,7 @@ function sizeOf(value: Json): Omit<Size, 'trouble'> {
 }
 
 /** What a context takes that its run has. */
-export function measuredContext({ contexts }: Work, context: JsonObject): Measured {
+export function measureContext({ contexts }: Work, context: JsonObject): Measured {
   const known = contexts.get(context) ?? { bytes: sizeOf(context).bytes, trouble: jsonTrouble(context) };
   contexts.set(context, known);
   return known;

@@ -5,7 +5,7 @@ import type { Mapping } from '../plan.js';
 import { actionFact, derivedId, record, type Draft } from './draft.js';
 import { applyMapping, withoutAnswer, type Mapped, type Unresolved } from '../expression/mapping.js';
 import { quotedBytes } from '../effects/room.js';
-import { countMade, countStep, freshChain, measuredContext, type Measured, type Work } from './work.js';
+import { countMade, countStep, withFreshChain, measureContext, type Measured, type Work } from './work.js';
 
 // What a step that is done leaves in its run: context and evidence.
 
@@ -19,7 +19,7 @@ interface Done {
 export const nothingCalled: Done = { output: null, response: null, evidence: [] };
 
 /** Its mapping and its evidence; or why the context cannot be kept, and nothing is. */
-export function write(
+export function writeResult(
   draft: Draft,
   step: { readonly output: readonly Mapping[]; readonly evidence: string | null },
   action: Action,
@@ -29,7 +29,7 @@ export function write(
   const scopes = { arguments: action.arguments, context: run.context, input: run.input, output, response };
   const { context, written, unresolved } = applyMapping(step.output, scopes, draft.work);
   recordUnresolved(draft, action, unresolved);
-  const problem = unkept(draft.work, run.context, { context, written });
+  const problem = whyUnkept(draft.work, run.context, { context, written });
   if (problem !== null) return { code: 'STATE_TOO_LARGE', message: `${problem}; map less of it` };
   if (context !== null) run.context = context;
   draft.work.sound.add(run.context);
@@ -56,13 +56,13 @@ export function contextProblem(
   const { context, input } = run;
   const scopes = { arguments: args, context, input, output: null, response: null };
   // The step itself counts against the chain.
-  const asked = freshChain(work);
-  const problem = unkept(asked, context, applyMapping(withoutAnswer(step.output), scopes, asked));
+  const asked = withFreshChain(work);
+  const problem = whyUnkept(asked, context, applyMapping(withoutAnswer(step.output), scopes, asked));
   return problem === null ? null : `${problem}: send less, or map less of it`;
 }
 
 /** A mapping may nest the context in itself, time and again: too deep is found before anything recurses into it. */
-function unkept(
+function whyUnkept(
   work: Work,
   before: JsonObject,
   { context, written }: Pick<Mapped, 'context' | 'written'>,
@@ -70,7 +70,7 @@ function unkept(
   if (context === null)
     return `what the mapping writes takes more than ${mostContextBytes} bytes, which are the most that a context takes`;
   if (context === before) return null;
-  const measured = withWritten(work, measuredContext(work, before), before, written);
+  const measured = measureWritten(work, measureContext(work, before), before, written);
   work.contexts.set(context, measured);
   const { bytes, trouble } = measured;
   if (trouble !== null) return `the context cannot be kept: ${trouble}`;
@@ -80,7 +80,7 @@ function unkept(
 }
 
 /** Only what is written is looked through: a chain writes little of a large context, time and again. */
-function withWritten(
+function measureWritten(
   { measure }: Work,
   { bytes, trouble }: Measured,
   before: JsonObject,
