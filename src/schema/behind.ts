@@ -1,5 +1,5 @@
 import { pointerTo, type Json, type JsonObject } from '../model/json.js';
-import { filledIn, spokenBehind, type Filler, type Reading } from './defaults.js';
+import { fillIn, defaultBehind, type Filler, type Reading } from './defaults.js';
 import type { SchemaPath } from './subschemas.js';
 import type { Unfilled } from './unfilled.js';
 import { spend } from './work.js';
@@ -22,7 +22,7 @@ export function behindReferences(
   paths: ReadonlyMap<JsonObject, SchemaPath>,
 ): readonly Behind[] {
   return [...paths].flatMap(([own, path]) => {
-    const saying = path.at(-2) === 'properties' ? spokenBehind(own, reading) : null;
+    const saying = path.at(-2) === 'properties' ? defaultBehind(own, reading) : null;
     const at = saying === null ? undefined : paths.get(saying);
     if (saying === null || at === undefined) return [];
     return [{ own, path, said: saying['default'] ?? null, saidAt: [...at, 'default'] }];
@@ -30,22 +30,22 @@ export function behindReferences(
 }
 
 /** Those whose default does not fit with what is filled in within it. One that does without the others' is not among them. */
-export function unfitting(
+export function findUnfitting(
   all: readonly Behind[],
   fillerWithout: (left: ReadonlySet<JsonObject>) => Filler,
-  fits: (one: Behind, value: Json) => boolean,
+  fits: (behind: Behind, value: Json) => boolean,
 ): readonly Behind[] {
   const unfitWithout = (left: readonly Behind[], asked: readonly Behind[]): readonly Behind[] => {
     const filler = fillerWithout(new Set(left.map(({ own }) => own)));
     spend(100 * all.length);
-    return asked.filter((one) => {
-      const { value } = filledIn([filler({ properties: { value: one.own } })], { value: one.said });
-      return value !== undefined && !fits(one, value);
+    return asked.filter((behind) => {
+      const { value } = fillIn([filler({ properties: { value: behind.own } })], { value: behind.said });
+      return value !== undefined && !fits(behind, value);
     });
   };
   let left: readonly Behind[] = [];
   for (;;) {
-    const others = all.filter((one) => !left.includes(one));
+    const others = all.filter((behind) => !left.includes(behind));
     const found = unfitWithout(left, others);
     if (found.length === 0) return left;
     const bare = unfitWithout([...left, ...found], found);
@@ -53,7 +53,7 @@ export function unfitting(
   }
 }
 
-export function toldOf({ path, saidAt }: Behind): Unfilled {
+export function unfilledMessageOf({ path, saidAt }: Behind): Unfilled {
   const message = `the \`default\` of \`${pointerTo(saidAt.slice(0, -1))}\` is not filled in at \`${pointerTo(path)}\`: it does not fit there; take it out, or declare one that fits beside the reference`;
   return { path: saidAt, message };
 }

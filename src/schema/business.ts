@@ -14,8 +14,8 @@ export function businessEnd(hours: BusinessHours, from: number, ms: number): num
   for (let day = 0; day < longestDays; day += 1) {
     const midnight = first + day * dayMs;
     if (!hours.days.includes(weekday(midnight))) continue;
-    const opens = Math.max(instant(hours.zone, midnight + hours.from * minuteMs, 'first'), from);
-    const closes = instant(hours.zone, midnight + hours.to * minuteMs, 'last');
+    const opens = Math.max(instantOf(hours.zone, midnight + hours.from * minuteMs, 'first'), from);
+    const closes = instantOf(hours.zone, midnight + hours.to * minuteMs, 'last');
     const open = Math.max(closes - opens, 0);
     if (open >= left) return opens + left;
     left -= open;
@@ -30,7 +30,7 @@ function weekday(local: number): number {
 
 /** Local midnight of the day that the instant falls on, as if its zone were UTC. */
 function localDay(zone: string, at: number): number {
-  const local = at + offset(zone, at);
+  const local = at + offsetAt(zone, at);
   return local - (((local % dayMs) + dayMs) % dayMs);
 }
 
@@ -38,14 +38,14 @@ function localDay(zone: string, at: number): number {
  * The instant at which clocks in the zone show this local time: of two, where clocks are set back, the first or the last;
  * where they are set forward over it, the instant at which that is done.
  */
-function instant(zone: string, local: number, which: 'first' | 'last'): number {
-  const [before, after] = [offset(zone, local - dayMs), offset(zone, local + dayMs)];
-  const shown = [local - before, local - after].filter((at) => at + offset(zone, at) === local);
+function instantOf(zone: string, local: number, which: 'first' | 'last'): number {
+  const [before, after] = [offsetAt(zone, local - dayMs), offsetAt(zone, local + dayMs)];
+  const shown = [local - before, local - after].filter((at) => at + offsetAt(zone, at) === local);
   if (shown.length > 0) return which === 'first' ? Math.min(...shown) : Math.max(...shown);
   let [early, late] = [local - after, local - before];
   while (late - early > 1) {
     const middle = Math.floor((early + late) / 2);
-    if (offset(zone, middle) === after) late = middle;
+    if (offsetAt(zone, middle) === after) late = middle;
     else early = middle;
   }
   return late;
@@ -54,11 +54,11 @@ function instant(zone: string, local: number, which: 'first' | 'last'): number {
 const formats = new Map<string, Intl.DateTimeFormat>();
 
 /** How far the zone's clocks are ahead of UTC then, in milliseconds. */
-function offset(zone: string, at: number): number {
+function offsetAt(zone: string, at: number): number {
   const parts = new Map(
-    format(zone)
+    formatOf(zone)
       .formatToParts(at)
-      .map((one) => [one.type, Number(one.value)]),
+      .map((part) => [part.type, Number(part.value)]),
   );
   const part = (type: Intl.DateTimeFormatPartTypes): number => parts.get(type) ?? 0;
   const local = Date.UTC(
@@ -72,7 +72,7 @@ function offset(zone: string, at: number): number {
   return local - Math.floor(at / 1_000) * 1_000;
 }
 
-function format(zone: string): Intl.DateTimeFormat {
+function formatOf(zone: string): Intl.DateTimeFormat {
   const known = formats.get(zone);
   if (known !== undefined) return known;
   const numeric = 'numeric' as const;

@@ -11,21 +11,21 @@ const notCompiled = new Set(['$defs', 'definitions']);
 export function countCompiled(schema: JsonObject, { resolve }: Reading, inlines: boolean): number {
   const functions = new Set([schema]);
   const sizes = new Map<JsonObject, number>();
-  const sizeOf = (one: JsonObject): number => {
-    const known = sizes.get(one);
+  const sizeOf = (part: JsonObject): number => {
+    const known = sizes.get(part);
     if (known !== undefined) return known;
     let size = 1;
-    for (const [key, value] of Object.entries(one)) {
+    for (const [key, value] of Object.entries(part)) {
       const target = isReference(key) ? resolve(String(value)) : undefined;
       if (isObject(target) && inlines && !refersOn(target)) size += sizeOf(target);
       else if (isObject(target)) functions.add(target);
       if (!notCompiled.has(key)) for (const inner of subschemasOf(key, value)) size += sizeOf(inner);
     }
-    sizes.set(one, size);
+    sizes.set(part, size);
     return size;
   };
   let count = 0;
-  for (const one of functions) count += sizeOf(one);
+  for (const root of functions) count += sizeOf(root);
   return count;
 }
 
@@ -41,9 +41,9 @@ function refersOn(schema: JsonObject): boolean {
 
 function subschemasOf(key: string, value: Json): readonly JsonObject[] {
   const found: JsonObject[] = [];
-  mapSubschemas(key, value, (one) => {
-    if (isObject(one)) found.push(one);
-    return one;
+  mapSubschemas(key, value, (inner) => {
+    if (isObject(inner)) found.push(inner);
+    return inner;
   });
   return found;
 }
@@ -69,42 +69,43 @@ export interface Asking {
  * One that stands within another is a reference there, and those that are alike are one, so that code is made for each once,
  * however deep they stand in one another.
  */
-export function askingEach({ schema, reading, paths }: Asked, all: readonly SchemaPath[]): Asking {
-  const owns = all.map((path) => at(schema, path));
+export function makeAskingSchema({ schema, reading, paths }: Asked, all: readonly SchemaPath[]): Asking {
+  const owns = all.map((path) => valueAt(schema, path));
   const [asked, names, alike] = [new Set(owns), new Map<Json, string>(), new Map<string, string>()];
   const properties: Record<string, Json> = {};
-  const referred = (reference: string): string => {
+  const referenceTo = (reference: string): string => {
     const target = reading.resolve(reference);
     const path = isObject(target) ? paths.get(target) : undefined;
     return `${wholeName}${path === undefined ? reference : `#${fragmentOf(path)}`}`;
   };
-  const opened = (one: Json): Json => {
-    if (!isObject(one)) return one;
-    const entries = Object.entries(one).map(
+  const openUp = (part: Json): Json => {
+    if (!isObject(part)) return part;
+    const entries = Object.entries(part).map(
       ([key, value]) =>
-        [key, isReference(key) ? referred(String(value)) : mapSubschemas(key, value, inner)] as const,
+        [key, isReference(key) ? referenceTo(String(value)) : mapSubschemas(key, value, inner)] as const,
     );
     return Object.fromEntries(entries);
   };
-  const inner = (one: Json): Json => (asked.has(one) ? { $ref: `#/properties/${nameOf(one)}` } : opened(one));
-  const nameOf = (one: Json): string => {
-    const known = names.get(one);
+  const inner = (part: Json): Json =>
+    asked.has(part) ? { $ref: `#/properties/${nameOf(part)}` } : openUp(part);
+  const nameOf = (part: Json): string => {
+    const known = names.get(part);
     if (known !== undefined) return known;
-    const form = opened(one);
+    const form = openUp(part);
     const text = JSON.stringify(form);
     const name = alike.get(text) ?? String(alike.size);
     properties[name] = form;
     alike.set(text, name);
-    names.set(one, name);
+    names.set(part, name);
     return name;
   };
   const found = owns.map(nameOf);
   return { schema: { type: 'object', properties }, names: found };
 }
 
-function at(schema: Json, path: SchemaPath): Json {
+function valueAt(schema: Json, path: SchemaPath): Json {
   return path.reduce<Json>(
-    (one, step) => (one as Readonly<Record<string | number, Json>>)[step] ?? null,
+    (value, step) => (value as Readonly<Record<string | number, Json>>)[step] ?? null,
     schema,
   );
 }

@@ -36,20 +36,20 @@ interface Part {
   readonly ofItem: (index: number) => readonly Part[];
 }
 
-const nothing: readonly Part[] = [];
+const noParts: readonly Part[] = [];
 
 export type Filler = (schema: JsonObject) => Filling;
 
 /** `left`: schemas of names whose defaults are not filled in. */
 export function makeFiller(reading: Reading, left: ReadonlySet<JsonObject>): Filler {
-  const defaultsOf = remembered((one) => defaultsIn(one, reading, left));
-  const isFilling = remembered((one) => fillsBelow(one, reading, defaultsOf, new Set()));
-  const partOf = remembered((one): Part => {
-    const { declared, patterns, others, prefix, items } = within(one, reading);
+  const defaultsOf = rememberBySchema((schema) => defaultsIn(schema, reading, left));
+  const isFilling = rememberBySchema((schema) => fillsBelow(schema, reading, defaultsOf, new Set()));
+  const partOf = rememberBySchema((schema): Part => {
+    const { declared, patterns, others, prefix, items } = valuesInside(schema, reading);
     const follows = (inner: Json | undefined): boolean => isObject(inner) && isFilling(inner);
     const followsItems = [...prefix, items].some(follows);
     return {
-      defaults: defaultsOf(one),
+      defaults: defaultsOf(schema),
       names: Object.keys(declared).filter((name) => follows(declared[name])),
       followsEveryName: [others, ...patterns.map(([, inner]) => inner)].some(follows),
       speaksOf: (name) => patterns.length > 0 || Object.hasOwn(declared, name),
@@ -63,15 +63,18 @@ export function makeFiller(reading: Reading, left: ReadonlySet<JsonObject>): Fil
       ofItem: (index) => partsOf(index < prefix.length ? prefix[index] : items),
     };
   });
-  const partsOfObject = remembered((one) => [...together(one, reading)].filter(isFilling).map(partOf));
-  const partsOf = (one: Json | undefined): readonly Part[] => (isObject(one) ? partsOfObject(one) : nothing);
+  const partsOfObject = rememberBySchema((schema) =>
+    [...schemasTogether(schema, reading)].filter(isFilling).map(partOf),
+  );
+  const partsOf = (schema: Json | undefined): readonly Part[] =>
+    isObject(schema) ? partsOfObject(schema) : noParts;
   return (schema) => {
     const parts = partsOf(schema);
     return { parts, names: parts.flatMap((part) => part.defaults.map(([name]) => name)) };
   };
 }
 
-export function remembered<V>(make: (schema: JsonObject) => V): (schema: JsonObject) => V {
+export function rememberBySchema<V>(make: (schema: JsonObject) => V): (schema: JsonObject) => V {
   const known = new Map<JsonObject, V>();
   return (schema) => {
     const found = known.get(schema);
@@ -83,29 +86,31 @@ export function remembered<V>(make: (schema: JsonObject) => V): (schema: JsonObj
 }
 
 /** The schema and those that hold wherever it does, the nearest first: its references, and its `allOf`. */
-export function together(
+export function schemasTogether(
   schema: Json | undefined,
   reading: Reading,
   found = new Set<JsonObject>(),
 ): ReadonlySet<JsonObject> {
   if (!isObject(schema) || found.has(schema)) return found;
   found.add(schema);
-  for (const one of beside(schema, reading)) together(one, reading, found);
+  for (const other of schemasBeside(schema, reading)) schemasTogether(other, reading, found);
   return found;
 }
 
-function beside(schema: JsonObject, { resolve }: Reading): readonly (Json | undefined)[] {
+function schemasBeside(schema: JsonObject, { resolve }: Reading): readonly (Json | undefined)[] {
   const references = [schema['$ref'], schema['$dynamicRef']];
-  const targets = references.map((one) => (typeof one === 'string' ? resolve(one) : undefined));
+  const targets = references.map((reference) =>
+    typeof reference === 'string' ? resolve(reference) : undefined,
+  );
   return [...targets, ...listOf(schema['allOf'])];
 }
 
 /** What it says of the values inside of one. */
-function within(schema: JsonObject, { patterns: compiled }: Reading) {
+function valuesInside(schema: JsonObject, { patterns: compiled }: Reading) {
   const { properties, patternProperties, additionalProperties, prefixItems, items } = schema;
-  const patterns = Object.entries(objectOf(patternProperties)).flatMap(([text, one]) => {
+  const patterns = Object.entries(objectOf(patternProperties)).flatMap(([text, inner]) => {
     const pattern = compiled.get(text);
-    return pattern === undefined ? [] : [[pattern, one] as const];
+    return pattern === undefined ? [] : [[pattern, inner] as const];
   });
   return {
     declared: objectOf(properties),
@@ -119,18 +124,18 @@ function within(schema: JsonObject, { patterns: compiled }: Reading) {
 function defaultsIn(schema: JsonObject, reading: Reading, left: ReadonlySet<JsonObject>): Part['defaults'] {
   return Object.entries(objectOf(schema['properties'])).flatMap(([name, own]) => {
     if (isObject(own) && left.has(own)) return [];
-    const saying = sayingOf(own, reading);
+    const saying = schemaWithDefault(own, reading);
     return saying === undefined ? [] : [[name, JSON.stringify(saying['default'])] as const];
   });
 }
 
-function sayingOf(own: Json | undefined, reading: Reading): JsonObject | undefined {
-  return [...together(own, reading)].find((one) => Object.hasOwn(one, 'default'));
+function schemaWithDefault(own: Json | undefined, reading: Reading): JsonObject | undefined {
+  return [...schemasTogether(own, reading)].find((candidate) => Object.hasOwn(candidate, 'default'));
 }
 
 /** What says the default of this schema, where it does not say it itself. */
-export function spokenBehind(own: JsonObject, reading: Reading): JsonObject | null {
-  return Object.hasOwn(own, 'default') ? null : (sayingOf(own, reading) ?? null);
+export function defaultBehind(own: JsonObject, reading: Reading): JsonObject | null {
+  return Object.hasOwn(own, 'default') ? null : (schemaWithDefault(own, reading) ?? null);
 }
 
 function fillsBelow(
@@ -142,16 +147,24 @@ function fillsBelow(
   if (!isObject(schema) || seen.has(schema)) return false;
   seen.add(schema);
   if (defaultsOf(schema).length > 0) return true;
-  const { declared, patterns, others, prefix, items } = within(schema, reading);
-  const inside = [...Object.values(declared), ...patterns.map(([, one]) => one), others, ...prefix, items];
-  return [...beside(schema, reading), ...inside].some((one) => fillsBelow(one, reading, defaultsOf, seen));
+  const { declared, patterns, others, prefix, items } = valuesInside(schema, reading);
+  const inside = [
+    ...Object.values(declared),
+    ...patterns.map(([, inner]) => inner),
+    others,
+    ...prefix,
+    items,
+  ];
+  return [...schemasBeside(schema, reading), ...inside].some((inner) =>
+    fillsBelow(inner, reading, defaultsOf, seen),
+  );
 }
 
 /** Characters of JSON that defaults fill into one value that is kept, names included: a few definitions can double it at each level. */
 const mostFilled = 262_144;
 
 /** What one value is filled in with. It is worked out anew each time, so that the work is the same each time. */
-interface Course {
+interface FillRun {
   readonly places: Places;
   readonly most: number;
   filled: number;
@@ -181,16 +194,16 @@ interface Place {
  * copy that is made name by name, takes ten times as long for objects of many names. What is not kept is as large as the
  * work for it allows.
  */
-export function filledIn(fillings: readonly Filling[], value: JsonObject, isKept = true): JsonObject {
-  const parts = fillings.flatMap((one) => one.parts);
+export function fillIn(fillings: readonly Filling[], value: JsonObject, isKept = true): JsonObject {
+  const parts = fillings.flatMap((filling) => filling.parts);
   if (parts.length === 0) return value;
   const copy = JSON.parse(JSON.stringify(value)) as JsonObject;
-  const course: Course = { places: { next: new Map() }, most: isKept ? mostFilled : Infinity, filled: 0 };
-  fill(course, placeOf(course, new Set(parts)), copy, 1);
+  const run: FillRun = { places: { next: new Map() }, most: isKept ? mostFilled : Infinity, filled: 0 };
+  fill(run, placeOf(run, new Set(parts)), copy, 1);
   return copy;
 }
 
-function placeOf({ places }: Course, parts: ReadonlySet<Part>): Place {
+function placeOf({ places }: FillRun, parts: ReadonlySet<Part>): Place {
   spend(10 * parts.size);
   let at = places;
   for (const part of parts) {
@@ -198,10 +211,10 @@ function placeOf({ places }: Course, parts: ReadonlySet<Part>): Place {
     at.next.set(part, next);
     at = next;
   }
-  return (at.place ??= placeMade([...parts]));
+  return (at.place ??= makePlace([...parts]));
 }
 
-function placeMade(parts: readonly Part[]): Place {
+function makePlace(parts: readonly Part[]): Place {
   const defaults = new Map<string, string>();
   const names = new Set<string>();
   for (const part of parts) {
@@ -212,13 +225,13 @@ function placeMade(parts: readonly Part[]): Place {
   const prefixes = parts.flatMap(({ prefix }) => prefix ?? []);
   return {
     ...{ parts, defaults, names: [...names], inside: new Map() },
-    followsEveryName: parts.some((one) => one.followsEveryName),
+    followsEveryName: parts.some((part) => part.followsEveryName),
     prefix: prefixes.length === 0 ? null : Math.max(...prefixes),
   };
 }
 
 function insideOf(
-  course: Course,
+  run: FillRun,
   place: Place,
   key: string | number | null,
   partsOf: (part: Part) => readonly Part[],
@@ -229,39 +242,39 @@ function insideOf(
   for (const part of place.parts) {
     const inside = partsOf(part);
     spend(10 + 2 * inside.length);
-    for (const one of inside) parts.add(one);
+    for (const part of inside) parts.add(part);
   }
-  const made = placeOf(course, parts);
+  const made = placeOf(run, parts);
   place.inside.set(key, made);
   return made;
 }
 
-function fill(course: Course, place: Place, value: Json | undefined, depth: number): void {
+function fill(run: FillRun, place: Place, value: Json | undefined, depth: number): void {
   if (place.parts.length === 0 || typeof value !== 'object' || value === null) return;
   spend(5);
   // Such a value could not be kept, and what is filled in without an end stops here.
   if (depth > maxJsonDepth) spend(Infinity);
-  if (Array.isArray(value)) fillItems(course, place, value as readonly Json[], depth);
-  else fillNames(course, place, value as JsonObject, depth);
+  if (Array.isArray(value)) fillItems(run, place, value as readonly Json[], depth);
+  else fillNames(run, place, value as JsonObject, depth);
 }
 
-function fillItems(course: Course, place: Place, items: readonly Json[], depth: number): void {
+function fillItems(run: FillRun, place: Place, items: readonly Json[], depth: number): void {
   const { prefix } = place;
   if (prefix === null) return;
   spend(items.length);
   for (const [index, item] of items.entries()) {
-    const inner = insideOf(course, place, Math.min(index, prefix), (part) => part.ofItem(index));
-    fill(course, inner, item, depth + 1);
+    const inner = insideOf(run, place, Math.min(index, prefix), (part) => part.ofItem(index));
+    fill(run, inner, item, depth + 1);
   }
 }
 
-function fillNames(course: Course, place: Place, value: JsonObject, depth: number): void {
+function fillNames(run: FillRun, place: Place, value: JsonObject, depth: number): void {
   spend(place.defaults.size);
   for (const [name, text] of place.defaults)
-    if (!Object.hasOwn(value, name)) define(course, value, name, text);
+    if (!Object.hasOwn(value, name)) defineName(run, value, name, text);
   const follow = (name: string, key: string | null): void => {
-    const inner = insideOf(course, place, key, (part) => part.ofName(name));
-    fill(course, inner, value[name], depth + 1);
+    const inner = insideOf(run, place, key, (part) => part.ofName(name));
+    fill(run, inner, value[name], depth + 1);
   };
   if (place.followsEveryName) {
     for (const name of Object.keys(value)) {
@@ -275,11 +288,11 @@ function fillNames(course: Course, place: Place, value: JsonObject, depth: numbe
 }
 
 /** A name like `__proto__` is a name. */
-function define(course: Course, object: JsonObject, name: string, text: string): void {
+function defineName(run: FillRun, object: JsonObject, name: string, text: string): void {
   // A list of empty lists takes longest for its length.
   spend(15 + text.length);
-  course.filled += name.length + text.length + '"":,'.length;
-  if (course.filled > course.most) spend(Infinity);
+  run.filled += name.length + text.length + '"":,'.length;
+  if (run.filled > run.most) spend(Infinity);
   const [enumerable, configurable, writable] = [true, true, true];
   Object.defineProperty(object, name, { value: JSON.parse(text), enumerable, configurable, writable });
 }

@@ -45,17 +45,17 @@ const own: Readonly<Record<string, (text: string) => boolean>> = { byte: isBase6
 
 /** What OpenAPI and the schemas of Rust have beside `int32` and `int64`. */
 const integers: Readonly<Record<string, Format>> = {
-  int: integer(-Infinity, Infinity),
-  int8: integer(-(2 ** 7), 2 ** 7 - 1),
-  int16: integer(-(2 ** 15), 2 ** 15 - 1),
-  uint: integer(0, Infinity),
-  uint8: integer(0, 2 ** 8 - 1),
-  uint16: integer(0, 2 ** 16 - 1),
-  uint32: integer(0, 2 ** 32 - 1),
-  uint64: integer(0, Infinity),
+  int: integerFormat(-Infinity, Infinity),
+  int8: integerFormat(-(2 ** 7), 2 ** 7 - 1),
+  int16: integerFormat(-(2 ** 15), 2 ** 15 - 1),
+  uint: integerFormat(0, Infinity),
+  uint8: integerFormat(0, 2 ** 8 - 1),
+  uint16: integerFormat(0, 2 ** 16 - 1),
+  uint32: integerFormat(0, 2 ** 32 - 1),
+  uint64: integerFormat(0, Infinity),
 };
 
-function integer(least: number, most: number): Format {
+function integerFormat(least: number, most: number): Format {
   return {
     type: 'number',
     validate: (value: number) => Number.isInteger(value) && value >= least && value <= most,
@@ -64,12 +64,12 @@ function integer(least: number, most: number): Format {
 
 export const formats: Readonly<Record<string, Format>> = {
   ...Object.fromEntries(
-    Object.entries(fullFormats).map(([name, format]) => [name, bounded(name, format as Format)]),
+    Object.entries(fullFormats).map(([name, format]) => [name, boundLength(name, format as Format)]),
   ),
   ...integers,
 };
 
-function bounded(name: string, format: Format): Format {
+function boundLength(name: string, format: Format): Format {
   const check = own[name] ?? checkOf(format);
   if (check === null) return format;
   const most = longest[name] ?? Infinity;

@@ -1,12 +1,12 @@
 import Ajv2020, { type ErrorObject, type Options, type ValidateFunction } from 'ajv/dist/2020.js';
 import { canonical } from '../model/canonical.js';
 import { pointerTo, type Json, type JsonObject } from '../model/json.js';
-import { toldOf, unfitting, type Behind } from './behind.js';
+import { unfilledMessageOf, findUnfitting, type Behind } from './behind.js';
 import { wholeName } from './compiled.js';
-import { filledIn, type Filling } from './defaults.js';
+import { fillIn, type Filling } from './defaults.js';
 import { formats } from './formats.js';
 import { keywords } from './keywords.js';
-import { plain } from './messages.js';
+import { plainMessage } from './messages.js';
 import type { Pattern } from './pattern.js';
 import { mostPatternCost, prepare, type Prepared } from './prepare.js';
 import { track } from './tracking.js';
@@ -45,7 +45,7 @@ export interface UsableSchema {
 
 export type CompiledSchema = UsableSchema | { readonly status: 'invalid'; readonly message: string };
 
-const cached = 500;
+const mostCached = 500;
 const cache = new Map<string, CompiledSchema>();
 /** A plan's schema is one object for as long as the plan is kept: its text need not be made again. */
 const known = new WeakMap<JsonObject, CompiledSchema>();
@@ -68,21 +68,21 @@ const mostExplained = 100;
 export function compileSchema(schema: JsonObject): CompiledSchema {
   const found = known.get(schema);
   if (found !== undefined) return found;
-  const compiled = byText(schema);
+  const compiled = compileByText(schema);
   known.set(schema, compiled);
   return compiled;
 }
 
 /** Why two schemas cannot hold for one value: its first check compiles both, and everybody waits. Null: they can. */
-export function tooMuchTogether(one: JsonObject, other: JsonObject): string | null {
-  const [first, second] = [compileSchema(one), compileSchema(other)];
-  if (first.status === 'invalid' || second.status === 'invalid') return null;
-  return first.patternCost + second.patternCost <= mostPatternCost
+export function tooMuchTogether(first: JsonObject, second: JsonObject): string | null {
+  const [firstCompiled, otherCompiled] = [compileSchema(first), compileSchema(second)];
+  if (firstCompiled.status === 'invalid' || otherCompiled.status === 'invalid') return null;
+  return firstCompiled.patternCost + otherCompiled.patternCost <= mostPatternCost
     ? null
     : 'their patterns take too long to compile: bound lengths with `maxLength` instead of counts, or list words with `enum`';
 }
 
-function byText(schema: JsonObject): CompiledSchema {
+function compileByText(schema: JsonObject): CompiledSchema {
   const key = keyOf(schema);
   if (key === null) return { status: 'invalid', message: 'a text in it holds a lone surrogate' };
   if (key.length > longest)
@@ -91,7 +91,7 @@ function byText(schema: JsonObject): CompiledSchema {
   if (found !== undefined) return found;
   const compiled = compile(schema);
   const [oldest] = cache.keys();
-  if (cache.size >= cached && oldest !== undefined) cache.delete(oldest);
+  if (cache.size >= mostCached && oldest !== undefined) cache.delete(oldest);
   cache.set(key, compiled);
   return compiled;
 }
@@ -120,7 +120,7 @@ const common: Options = {
 let dialect: Ajv2020.default | undefined;
 
 /** Is it a schema at all? One instance for all of them: what it compiles is the dialect. */
-function misfitOfDialect(schema: JsonObject): string | null {
+function dialectMisfit(schema: JsonObject): string | null {
   dialect ??= new Ajv2020.default({ ...common, formats });
   const fits = withWork(mostWork, () => dialect?.validateSchema(schema));
   if (fits === null) return 'the schema takes too long to read';
@@ -132,9 +132,9 @@ function compile(schema: JsonObject): CompiledSchema {
   if (prepared.status === 'invalid') return prepared;
   try {
     const { $schema: _dialect, ...rest } = schema;
-    const misfit = misfitOfDialect(rest);
+    const misfit = dialectMisfit(rest);
     if (misfit !== null) return { status: 'invalid', message: `the schema is invalid: ${misfit}` };
-    const ajv = instance(prepared, false);
+    const ajv = makeAjv(prepared, false);
     const check = ajv.compile(prepared.schema);
     // A schema that refers to itself without end is found by its first use.
     if (withWork(mostWork, () => check({})) === null)
@@ -142,7 +142,7 @@ function compile(schema: JsonObject): CompiledSchema {
     let telling: ValidateFunction | undefined;
     const explain = (): ValidateFunction =>
       (telling ??=
-        prepared.subschemas > mostExplained ? check : instance(prepared, true).compile(prepared.schema));
+        prepared.subschemas > mostExplained ? check : makeAjv(prepared, true).compile(prepared.schema));
     const { patternCost, unfilled, fillerWithout, source } = prepared;
     const left = unfittingOf(prepared, ajv);
     const filling = fillerWithout(new Set(left.map(({ own }) => own)))(source);
@@ -150,14 +150,14 @@ function compile(schema: JsonObject): CompiledSchema {
     if (misfitting !== null) return { status: 'invalid', message: misfitting };
     const usable: UsableSchema = {
       ...{ status: 'ok', patternCost, filling, check, explain },
-      unfilled: [...unfilled, ...left.map(toldOf)],
+      unfilled: [...unfilled, ...left.map(unfilledMessageOf)],
       validate: (value, beside, isKept) => validate(usable, value, beside, isKept),
     };
     return usable;
   } catch (error) {
     return {
       status: 'invalid',
-      message: error instanceof Error ? plain(error.message) : 'the schema does not compile',
+      message: error instanceof Error ? plainMessage(error.message) : 'the schema does not compile',
     };
   }
 }
@@ -167,15 +167,15 @@ function unfittingOf(prepared: Usable, ajv: Ajv2020.default): readonly Behind[] 
   const { schema, behind, askingBehind, fillerWithout } = prepared;
   if (behind.length === 0) return [];
   const asks = ajv.addSchema(schema, wholeName).compile(askingBehind.schema);
-  const names = new Map(behind.map((one, index) => [one, String(askingBehind.names[index])]));
-  const fits = (one: Behind, value: Json): boolean => asks({ [String(names.get(one))]: value });
-  return withWork(mostWork / 5, () => unfitting(behind, fillerWithout, fits))?.value ?? [];
+  const names = new Map(behind.map((item, index) => [item, String(askingBehind.names[index])]));
+  const fits = (item: Behind, value: Json): boolean => asks({ [String(names.get(item))]: value });
+  return withWork(mostWork / 5, () => findUnfitting(behind, fillerWithout, fits))?.value ?? [];
 }
 
 type Usable = Extract<Prepared, { status: 'prepared' }>;
 
 /** One each: two schemas with one `$id` are not each other's business. */
-function instance({ patterns, tracked, inlines }: Usable, allErrors: boolean): Ajv2020.default {
+function makeAjv({ patterns, tracked, inlines }: Usable, allErrors: boolean): Ajv2020.default {
   const pattern = (text: string): Pattern => patterns.get(text) ?? unknownPattern(text);
   const regExp = Object.assign(pattern, { code: 'pattern' });
   const options = {
@@ -209,7 +209,7 @@ function misfitOfDefaults(
   explain: () => ValidateFunction,
 ): string | null {
   if (filling.parts.length === 0) return null;
-  const filled = withWork(mostWork, () => filledIn([filling], {}));
+  const filled = withWork(mostWork, () => fillIn([filling], {}));
   if (filled === null)
     return 'its defaults fill in too much, or one another without an end: take a `default` out of it';
   const all = explain();
@@ -237,7 +237,7 @@ function validate(
   let value = given;
   for (const schema of all) {
     const errors = misfits(schema, mostWork / all.length, () => {
-      if (schema === own) value = filledIn(fillings, given, isKept);
+      if (schema === own) value = fillIn(fillings, given, isKept);
       return value;
     });
     if (errors === null) continue;
@@ -259,30 +259,30 @@ function misfits({ check, explain }: UsableSchema, most: number, valueOf: () => 
     let value: JsonObject = {};
     const fits = withWork(most, () => check((value = valueOf())));
     if (fits === null)
-      return whole(
+      return errorOfWhole(
         'takes too much work to fill in or to check: send less, or simplify its schema or its defaults',
       );
     if (fits.value) return null;
     const errors = check.errors ?? [];
     const all = explain();
     const told = withWork(mostWorkOnErrors, () => all(value));
-    return (told === null ? errors : (all.errors ?? errors)).slice(0, maxErrors).map(found);
+    return (told === null ? errors : (all.errors ?? errors)).slice(0, maxErrors).map(toError);
   } catch (error) {
-    if (error instanceof RangeError) return whole('is nested too deeply for its schema');
+    if (error instanceof RangeError) return errorOfWhole('is nested too deeply for its schema');
     // Its message may quote the value.
     const what = error instanceof Error ? error.name : 'an error';
-    return whole(
+    return errorOfWhole(
       `cannot be checked, for the check itself breaks off (${what}): write its schema in another way, and report this`,
     );
   }
 }
 
 /** Of the whole value. */
-function whole(message: string): Errors {
+function errorOfWhole(message: string): Errors {
   return [{ pointer: '', message }];
 }
 
-function found(error: ErrorObject): { readonly pointer: string; readonly message: string } {
+function toError(error: ErrorObject): { readonly pointer: string; readonly message: string } {
   return { pointer: pointerOf(error), message: messageOf(error) };
 }
 
@@ -296,11 +296,11 @@ function messageOf(error: ErrorObject): string {
   const params = error.params as Record<string, unknown>;
   if (error.keyword === 'required') return 'is required';
   if (error.keyword === 'additionalProperties') return 'is not declared by the schema';
-  if (error.keyword === 'enum') return `must be one of ${listed(params['allowedValues'])}`;
+  if (error.keyword === 'enum') return `must be one of ${listText(params['allowedValues'])}`;
   return error.message ?? 'does not fit the schema';
 }
 
-function listed(values: unknown): string {
+function listText(values: unknown): string {
   const text = JSON.stringify(values);
   return text.length > 500 ? `${text.slice(0, 497).toWellFormed()}...` : text;
 }

@@ -27,7 +27,7 @@ export const keywords: readonly FuncKeywordDefinition[] = [
     before: '$ref',
     errors: false,
     compile: (work: WorkOf) => (value: Json) => {
-      spend(work.units + spentOn(work, value));
+      spend(work.units + unitsFor(work, value));
       return true;
     },
   },
@@ -60,15 +60,15 @@ export const keywords: readonly FuncKeywordDefinition[] = [
   },
 ];
 
-function spentOn({ perName, perItem, length }: WorkOf, value: Json): number {
+function unitsFor({ perName, perItem, length }: WorkOf, value: Json): number {
   if (typeof value === 'string') return length ? value.length / 5 : 0;
   if (Array.isArray(value)) return perItem * value.length;
   return perName > 0 && isObject(value) ? perName * Object.keys(value).length : 0;
 }
 
 function isAmong(values: readonly Json[]): (value: Json) => boolean {
-  const scalars = new Set(values.filter((one) => typeof one !== 'object' || one === null));
-  const others = values.filter((one) => typeof one === 'object' && one !== null);
+  const scalars = new Set(values.filter((value) => typeof value !== 'object' || value === null));
+  const others = values.filter((value) => typeof value === 'object' && value !== null);
   const sizes = new Set(others.map(sizeOf));
   const texts = new Set(others.map(identity));
   return (value) => {
@@ -110,7 +110,7 @@ function identity(value: Json): string {
 }
 
 export function countValues(value: Json): number {
-  if (Array.isArray(value)) return value.reduce<number>((sum, one) => sum + countValues(one), 1);
+  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + countValues(item), 1);
   if (!isObject(value)) return 1;
-  return Object.values(value).reduce<number>((sum, one) => sum + countValues(one), 1);
+  return Object.values(value).reduce<number>((sum, item) => sum + countValues(item), 1);
 }

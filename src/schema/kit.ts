@@ -45,16 +45,18 @@ export function makeKit(
     digest: (value) => sha256(canonical(value)),
     validate: (schema, value, beside, isKept) => {
       const [own, other] = [compileSchema(schema), beside === undefined ? undefined : compileSchema(beside)];
-      if (own.status === 'invalid') return uncompiled(own.message, 'schema');
-      if (other?.status === 'invalid') return uncompiled(other.message, 'beside');
+      if (own.status === 'invalid') return refuseUncompiled(own.message, 'schema');
+      if (other?.status === 'invalid') return refuseUncompiled(other.message, 'beside');
       return own.validate(value, other, isKept);
     },
     ...queuesIn(policySet),
     gateTimeoutMs: entry?.gateTimeoutMs ?? defaultGateTimeoutMs,
     floors: floorsOf(policySet, environment),
     businessEnd: (from, ms, roles) => {
-      const hours = roles.map((role) => policySet.roles.find((one) => one.name === role)?.hours);
-      const ends = hours.map((one) => (one === undefined ? from + ms : businessEnd(one, from, ms)));
+      const hours = roles.map((role) => policySet.roles.find((declared) => declared.name === role)?.hours);
+      const ends = hours.map((businessHours) =>
+        businessHours === undefined ? from + ms : businessEnd(businessHours, from, ms),
+      );
       return Math.max(from + ms, ...ends);
     },
     connection: (name) => {
@@ -67,7 +69,7 @@ export function makeKit(
   };
 }
 
-function uncompiled(message: string, refusing: Refusing): SchemaCheck {
+function refuseUncompiled(message: string, refusing: Refusing): SchemaCheck {
   return { status: 'invalid', errors: [{ pointer: '', message }], refusing };
 }
 
@@ -102,7 +104,7 @@ export function queuesIn(
   const former = policySet?.formerQueues ?? [];
   return {
     queueRoles: (name) => {
-      const declared = queues.find((one) => one.name === name);
+      const declared = queues.find((queue) => queue.name === name);
       if (declared !== undefined) return declared.roles;
       return queues.length === 0 && !former.includes(name) ? [] : null;
     },
@@ -115,10 +117,10 @@ export function queuesIn(
  */
 export function floorsOf(policySet: PolicySet, environment: string): Floor[] | null {
   const entry = environmentOf(policySet, environment);
-  return entry === null ? null : (entry.floors ?? []).map((one) => floor(environment, one));
+  return entry === null ? null : (entry.floors ?? []).map((floor) => floorFrom(environment, floor));
 }
 
-function floor(environment: string, { tiers, ...gate }: FloorEntry): Floor {
+function floorFrom(environment: string, { tiers, ...gate }: FloorEntry): Floor {
   const because = [`environment ${environment}: ${tiers.join(', ')}`];
   return { tiers, gate: { on: null, ...gate, because, origin: { source: 'environment', path: null } } };
 }

@@ -26,7 +26,7 @@ const sayings: readonly Saying[] = [
 ];
 
 /** Of a message that it throws while it compiles. */
-export function plain(message: string): string {
+export function plainMessage(message: string): string {
   const said = message.replace(/^strict mode: /, '');
   for (const [asAjvSaysIt, say] of sayings) {
     const found = asAjvSaysIt.exec(said);

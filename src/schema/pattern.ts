@@ -44,7 +44,7 @@ export function compilePattern(text: string): CompiledPattern {
   const size = compiled.programSize();
   if (size > largest)
     return invalid(text, 'is too large to match: use smaller counts, or bound the length with `maxLength`');
-  return { status: 'ok', pattern: matcher(text, compiled, size), cost: costOf(translated.text, size) };
+  return { status: 'ok', pattern: makeMatcher(text, compiled, size), cost: costOf(translated.text, size) };
 }
 
 /** Its program, its text, and the tables of the classes that it names: a property of Unicode has hundreds of ranges. */
@@ -53,7 +53,7 @@ function costOf(text: string, size: number): number {
   return 3 * size + 0.5 * text.length + 120 * classes;
 }
 
-function matcher(text: string, compiled: RE2JS, size: number): Pattern {
+function makeMatcher(text: string, compiled: RE2JS, size: number): Pattern {
   return {
     test: (value) => {
       spend(10 + (value.length * (size + 20)) / perUnit);

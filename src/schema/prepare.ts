@@ -1,9 +1,9 @@
 import { isObject, pointerTo, unescapePointer, type Json, type JsonObject } from '../model/json.js';
 import { countValues, workKeyword, type WorkOf } from './keywords.js';
 import { behindReferences, type Behind } from './behind.js';
-import { askingEach, countCompiled, type Asking } from './compiled.js';
+import { makeAskingSchema, countCompiled, type Asking } from './compiled.js';
 import { dialectProblem } from './dialects.js';
-import { makeFiller, together, type Filler } from './defaults.js';
+import { makeFiller, schemasTogether, type Filler } from './defaults.js';
 import { compilePattern, type Pattern } from './pattern.js';
 import { mapSubschemas, type SchemaPath } from './subschemas.js';
 import { trackingKeyword } from './tracking.js';
@@ -94,7 +94,7 @@ export function prepare(schema: JsonObject): Prepared {
     const prepared = prepareObject(to, rest, { path: [], depth: 0, isCounted: false }, schema);
     for (const reference of to.references) checkReference(to, schema, reference);
     const { found, patterns, patternCost, tracked } = to;
-    const reading = { resolve: (reference: string) => referred(to, schema, reference), patterns };
+    const reading = { resolve: (reference: string) => resolveReference(to, schema, reference), patterns };
     if (countCompiled(schema, reading, false) > mostCompiled)
       throw new Unfit(
         `its references lead into one another, which makes more than ${mostCompiled} subschemas of it: write each that is referred to under \`$defs\``,
@@ -110,14 +110,14 @@ export function prepare(schema: JsonObject): Prepared {
       tracked,
       patternCost,
       behind,
-      askingBehind: askingEach(
+      askingBehind: makeAskingSchema(
         { schema: prepared, reading, paths: found },
         behind.map(({ path }) => path),
       ),
       fillerWithout: (left) => makeFiller(reading, left),
       unfilled: unfilledIn(schema, reading, found),
-      hasBranches: [...together(schema, reading)].some((one) =>
-        branches.some((key) => Object.hasOwn(one, key)),
+      hasBranches: [...schemasTogether(schema, reading)].some((part) =>
+        branches.some((key) => Object.hasOwn(part, key)),
       ),
     };
   } catch (error) {
@@ -141,7 +141,7 @@ interface Place {
 
 function prepareObject(to: Preparing, schema: JsonObject, place: Place, original = schema): JsonObject {
   const { path, depth, isCounted } = place;
-  if (depth > deepest) throw new Unfit(`${shown(path)} is nested deeper than ${deepest} levels`);
+  if (depth > deepest) throw new Unfit(`${pathText(path)} is nested deeper than ${deepest} levels`);
   to.found.set(original, path);
   if (to.found.size > mostSubschemas)
     throw new Unfit(
@@ -150,10 +150,10 @@ function prepareObject(to: Preparing, schema: JsonObject, place: Place, original
   checkKeywords(to, schema, path, original);
   const entries = Object.entries(schema).map(([key, value]) => {
     const isCounted = countsEach.has(key);
-    const inner = (one: Json, steps: SchemaPath): Json =>
-      isObject(one)
-        ? prepareObject(to, one, { path: [...path, ...steps], depth: depth + 1, isCounted })
-        : one;
+    const inner = (value: Json, steps: SchemaPath): Json =>
+      isObject(value)
+        ? prepareObject(to, value, { path: [...path, ...steps], depth: depth + 1, isCounted })
+        : value;
     return [plainName[key] ?? key, mapSubschemas(key, value, inner)] as const;
   });
   const work =
@@ -164,12 +164,12 @@ function prepareObject(to: Preparing, schema: JsonObject, place: Place, original
   return Object.fromEntries([...entries, ...work, ...tracking]);
 }
 
-function shown(path: SchemaPath): string {
+function pathText(path: SchemaPath): string {
   return path.length === 0 ? 'the schema' : `\`${pointerTo(path).slice(0, 100).toWellFormed()}\``;
 }
 
 function checkKeywords(to: Preparing, schema: JsonObject, path: SchemaPath, original: JsonObject): void {
-  const where = shown(path);
+  const where = pathText(path);
   for (const ours of [workKeyword, trackingKeyword])
     if (Object.hasOwn(schema, ours)) throw new Unfit(`unknown keyword: "${ours}"`);
   if (Object.hasOwn(schema, '$async')) throw new Unfit('`$async` is no keyword of JSON Schema');
@@ -226,16 +226,16 @@ function checkReference(to: Preparing, root: JsonObject, reference: string): voi
   const said = `\`${reference.slice(0, 100).toWellFormed()}\``;
   if (!reference.startsWith('#'))
     throw new Unfit(`the reference ${said} leads out of this schema: write what it names under \`$defs\``);
-  if (decoded(reference) === null)
+  if (decodeText(reference) === null)
     throw new Unfit(
       `the reference ${said} has a \`%\` that begins no escape of UTF-8: write it as \`%25\`, or the character itself that it is to stand for`,
     );
-  if (referred(to, root, reference) === undefined)
+  if (resolveReference(to, root, reference) === undefined)
     throw new Unfit(`can't resolve reference ${said}: it leads to no subschema, such as one under \`$defs\``);
 }
 
-function referred(to: Preparing, root: JsonObject, reference: string): Json | undefined {
-  const fragment = decoded(reference.slice(1));
+function resolveReference(to: Preparing, root: JsonObject, reference: string): Json | undefined {
+  const fragment = decodeText(reference.slice(1));
   if (fragment === null) return undefined;
   const target =
     to.anchors.get(fragment) ??
@@ -252,7 +252,7 @@ function child(value: unknown, segment: string): unknown {
   return (value as Readonly<Record<string, unknown>>)[name];
 }
 
-function decoded(text: string): string | null {
+function decodeText(text: string): string | null {
   try {
     return decodeURIComponent(text);
   } catch {

@@ -2,9 +2,9 @@ import { isObject, type Json } from '../model/json.js';
 
 // Which keywords of a schema hold schemas, and where.
 
-const one = ['not', 'if', 'then', 'else', 'items', 'contains', 'propertyNames'];
-const oneMore = ['additionalProperties', 'unevaluatedItems', 'unevaluatedProperties', 'contentSchema'];
-const single = new Set([...one, ...oneMore]);
+const singles = ['not', 'if', 'then', 'else', 'items', 'contains', 'propertyNames'];
+const moreSingles = ['additionalProperties', 'unevaluatedItems', 'unevaluatedProperties', 'contentSchema'];
+const single = new Set([...singles, ...moreSingles]);
 const lists = new Set(['allOf', 'anyOf', 'oneOf', 'prefixItems']);
 const named = new Set([
   'properties',

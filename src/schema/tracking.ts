@@ -22,7 +22,7 @@ const noNames = _`Object.create(null)`;
 
 type Code = CodeKeywordDefinition['code'];
 
-const mended: Readonly<Record<string, (code: Code) => Code>> = {
+const mends: Readonly<Record<string, (code: Code) => Code>> = {
   /** It writes to a list of names that may be `true`, for all names, by then: it gets one of its own. */
   patternProperties: (code) => (cxt) => {
     const { gen, it } = cxt;
@@ -64,7 +64,7 @@ export function track(ajv: Ajv, isTracked: boolean): void {
   ajv.opts.unevaluated = isTracked;
   if (!isTracked) return;
   ajv.addKeyword(tracking);
-  for (const [keyword, mend] of Object.entries(mended)) {
+  for (const [keyword, mend] of Object.entries(mends)) {
     const rule = ajv.RULES.all[keyword];
     if (typeof rule !== 'object' || !('code' in rule.definition))
       throw new Error(`ajv has no keyword \`${keyword}\` that makes code`);

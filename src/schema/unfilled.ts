@@ -1,5 +1,5 @@
 import { isObject, pointerTo, type Json, type JsonObject } from '../model/json.js';
-import { remembered, together, type Reading } from './defaults.js';
+import { rememberBySchema, schemasTogether, type Reading } from './defaults.js';
 import { mapSubschemas, type SchemaPath } from './subschemas.js';
 
 // Which defaults are not filled in, so that whoever loads a schema is told.
@@ -34,8 +34,8 @@ export function unfilledIn(
   reading: Reading,
   paths: ReadonlyMap<JsonObject, SchemaPath>,
 ): readonly Unfilled[] {
-  const hasDefault = remembered((one) =>
-    [...together(one, reading)].some((each) => Object.hasOwn(each, 'default')),
+  const hasDefault = rememberBySchema((schema) =>
+    [...schemasTogether(schema, reading)].some((each) => Object.hasOwn(each, 'default')),
   );
   const seen = new Map<string, Set<JsonObject>>();
   const found = new Map<JsonObject, Unfilled>();
@@ -46,17 +46,20 @@ export function unfilledIn(
     const before = seen.get(alike) ?? new Set();
     if (before.has(value)) return;
     seen.set(alike, before.add(value));
-    const all = [...together(value, reading)];
+    const all = [...schemasTogether(value, reading)];
     const given = givenIn(all, hasDefault);
-    for (const one of all) {
-      const path = paths.get(one);
+    for (const part of all) {
+      const path = paths.get(part);
       const isFilled = isNamed && under === null && above === null;
-      if (Object.hasOwn(one, 'default') && path !== undefined && !isFilled)
-        found.set(one, found.get(one) ?? { path: [...path, 'default'], message: messageOf(path, standing) });
-      for (const [key, held] of Object.entries(one)) {
+      if (Object.hasOwn(part, 'default') && path !== undefined && !isFilled)
+        found.set(
+          part,
+          found.get(part) ?? { path: [...path, 'default'], message: messageOf(path, standing) },
+        );
+      for (const [key, held] of Object.entries(part)) {
         if (notApplied.has(key) || here.has(key)) continue;
         mapSubschemas(key, held, (each, [, name]) => {
-          visit(each, standingOf(key, String(name), given, standing));
+          visit(each, standingBelow(key, String(name), given, standing));
           return each;
         });
       }
@@ -69,15 +72,15 @@ export function unfilledIn(
 /** The names that are there in whatever fits all of these, with its defaults. */
 function givenIn(all: readonly JsonObject[], hasDefault: (schema: JsonObject) => boolean): ReadonlySet<Json> {
   const names = all.flatMap(({ required, properties }) => {
-    const withDefault = Object.entries(isObject(properties) ? properties : {}).flatMap(([name, one]) =>
-      isObject(one) && hasDefault(one) ? [name] : [],
+    const withDefault = Object.entries(isObject(properties) ? properties : {}).flatMap(([name, property]) =>
+      isObject(property) && hasDefault(property) ? [name] : [],
     );
     return [...withDefault, ...(Array.isArray(required) ? (required as readonly Json[]) : [])];
   });
   return new Set(names);
 }
 
-function standingOf(
+function standingBelow(
   key: string,
   name: string,
   given: ReadonlySet<Json>,

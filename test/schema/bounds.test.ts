@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Json, JsonObject } from '../../src/model/json.js';
-import { filledIn, type Filling } from '../../src/schema/defaults.js';
+import { fillIn, type Filling } from '../../src/schema/defaults.js';
 import { compileSchema, misreadingIn, tooMuchTogether } from '../../src/schema/index.js';
 import { keywords, workKeyword } from '../../src/schema/keywords.js';
 import { compilePattern } from '../../src/schema/pattern.js';
@@ -386,7 +386,7 @@ describe('a validation', () => {
       const compiled = compileSchema({ ...schema, $defs });
       assert.ok(compiled.status === 'ok', JSON.stringify(compiled));
       const { filling, asked } = counted(compiled.filling);
-      assert.deepEqual(filledIn([filling], value), filledIn([compiled.filling], value));
+      assert.deepEqual(fillIn([filling], value), fillIn([compiled.filling], value));
       assert.ok(asked() <= 300, `${asked()} answers of a part`);
       assert.equal(compiled.validate(value).status, 'valid');
     }
