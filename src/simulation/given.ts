@@ -14,7 +14,7 @@ export function readPrincipal(text: string, policySet: PolicySet): PrincipalRead
   const invalid = (message: string): PrincipalRead => ({ status: 'invalid', message: `${message}: ${how}` });
   const [who = '', ...rest] = text.split(',');
   const found = /^([a-z]+):(.+)$/.exec(who.trim());
-  const kind = principalKinds.find((one) => one === found?.[1]);
+  const kind = principalKinds.find((candidate) => candidate === found?.[1]);
   if (found === null || kind === undefined) return invalid(`\`${text}\` names no kind of principal`);
   const lists = { roles: [] as string[], permissions: [] as string[] };
   let into: string[] | null = null;

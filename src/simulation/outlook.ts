@@ -69,39 +69,41 @@ export function outlook(play: Play, principals: ReadonlyMap<string, Principal>):
   const { run, plan } = play;
   const state = findState(plan, run.state);
   const over = closedStatuses.includes(run.status) || run.status === 'stuck';
-  const transitions = over ? [] : (state?.transitions ?? []).filter((one) => one.actor !== 'deterministic');
+  const transitions = over
+    ? []
+    : (state?.transitions ?? []).filter((transition) => transition.actor !== 'deterministic');
   return {
     principals: [...principals].map(([name, principal]) => {
-      const listed = new Set(links(plan, run, principal, play.kit).map((one) => one.rel));
+      const listed = new Set(links(plan, run, principal, play.kit).map((link) => link.rel));
       return {
         name,
         kind: principal.kind,
-        options: transitions.map((one) => ({
-          transition: one.name,
-          title: one.title,
-          listed: listed.has(one.name),
-          could: could(play, one, principal),
-          gate: gateOf(play, one, principal, principals),
+        options: transitions.map((transition) => ({
+          transition: transition.name,
+          title: transition.title,
+          listed: listed.has(transition.name),
+          could: judgeSubmit(play, transition, principal),
+          gate: gateOf(play, transition, principal, principals),
         })),
       };
     }),
     approvals: run.approvals
       .filter(({ status }) => isOpen(status))
-      .map((one) => ({
-        transition: one.action.transition,
-        arguments: one.action.arguments,
-        status: one.status,
-        roles: one.roles,
-        quorum: Math.max(...one.gates.map(({ rule }) => rule.quorum.count)),
-        gates: gateViews(one, play.kit),
-        because: one.asked.map(({ rule }) => rule),
-        deciders: [...principals].map(([name, principal]) => decider(play, one, name, principal)),
+      .map((approval) => ({
+        transition: approval.action.transition,
+        arguments: approval.action.arguments,
+        status: approval.status,
+        roles: approval.roles,
+        quorum: Math.max(...approval.gates.map(({ rule }) => rule.quorum.count)),
+        gates: gateViews(approval, play.kit),
+        because: approval.asked.map(({ rule }) => rule),
+        deciders: [...principals].map(([name, principal]) => judgeDecider(play, approval, name, principal)),
       })),
   };
 }
 
 /** Without arguments the engine itself is asked. Where it asks for some, what comes before and after them still decides. */
-function could(play: Play, transition: Transition, principal: Principal): Could {
+function judgeSubmit(play: Play, transition: Transition, principal: Principal): Could {
   const tried = act(play, {
     kind: 'submit',
     transition: transition.name,
@@ -113,16 +115,16 @@ function could(play: Play, transition: Transition, principal: Principal): Could 
   const { code, message, guard = null } = tried.answer;
   // One that takes no arguments is not refused for any: what it reads of its run is.
   if (code === 'INPUT_INVALID' && transition.inputSchema !== null)
-    return withArguments(play, transition, principal);
+    return judgeWithArguments(play, transition, principal);
   const read = guard === null ? undefined : transition.guards[guard.index];
   if (code === 'GUARD_REJECTED' && read !== undefined && readsArguments(read))
-    return withArguments(play, transition, principal);
+    return judgeWithArguments(play, transition, principal);
   // The executor's own failure, named beforehand, is no refusal.
   if (code === 'EXECUTOR_FAILED') return { status: 'yes' };
   return { status: 'no', code, message, guard };
 }
 
-function withArguments(play: Play, transition: Transition, principal: Principal): Could {
+function judgeWithArguments(play: Play, transition: Transition, principal: Principal): Could {
   const no = (code: string, message: string, guard: GuardReport | null = null): Could => ({
     status: 'no',
     code,
@@ -159,24 +161,24 @@ function gateOf(
   const at = guardContext(play.run, requester, {});
   const open = gates.filter(({ on }) => on !== null && readsArguments(on));
   const sure = applyingGates(
-    gates.filter((one) => !open.includes(one)),
+    gates.filter((gate) => !open.includes(gate)),
     at,
   );
   // What nobody has given yet cannot be read, and an error asks: these are the rules of all that may.
   const asking = (sure ?? applyingGates(open, at))?.gates ?? [];
   if (asking.length === 0) return null;
-  const approval = sketch(play, asking, requester);
+  const approval = sketchApproval(play, asking, requester);
   return {
     when: sure === null ? (whenAsked(open) ?? 'always') : 'always',
-    roles: [...new Set(approval.gates.flatMap((one) => one.roles))],
+    roles: [...new Set(approval.gates.flatMap((gate) => gate.roles))],
     approvers: [...principals]
-      .filter(([, one]) => decider(play, approval, one.id, one).may)
+      .filter(([, candidate]) => judgeDecider(play, approval, candidate.id, candidate).may)
       .map(([name]) => name),
   };
 }
 
 /** As much of an approval as the question who may decide it reads. */
-function sketch(play: Play, asking: readonly AskingGate[], requester: Principal): Sketch {
+function sketchApproval(play: Play, asking: readonly AskingGate[], requester: Principal): Sketch {
   const gates = asking.map(({ rule, asked }): GateState => ({
     rule,
     source: asked.source,
@@ -188,7 +190,7 @@ function sketch(play: Play, asking: readonly AskingGate[], requester: Principal)
 
 type Sketch = Pick<ApprovalState, 'gates' | 'requesters' | 'decisions'>;
 
-function decider({ kit }: Play, approval: Sketch, name: string, principal: Principal): Decider {
+function judgeDecider({ kit }: Play, approval: Sketch, name: string, principal: Principal): Decider {
   const may = mayDecide(approval, principal, kit);
   return { principal: name, may: may.status === 'yes', why: may.status === 'yes' ? null : may.why };
 }

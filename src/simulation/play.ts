@@ -81,7 +81,7 @@ export type Act =
   | { readonly kind: 'cancel' | 'retry'; readonly as: Principal }
   | { readonly kind: 'look' };
 
-const nobodys = { author: null, promoter: null };
+const nobodysFlow = { author: null, promoter: null };
 
 /** Nobody reads its card; whether anybody would be asked is found as in the service. */
 function showIn({ policySet, flow }: Setup): Kit['show'] {
@@ -98,13 +98,13 @@ const maxAnswers = 1_000;
 
 /** The run after its start: state entered, chain walked, as far as the answers reach. */
 export function begin(setup: Setup): Happened {
-  const play = layOut(setup);
+  const play = prepareRun(setup);
   return follow(play, startMessage(play, setup));
 }
 
 /** A run that stands in a state without having walked there. */
-export function place(setup: Setup, { state, context, recorded }: Place): Play {
-  const play = layOut(setup);
+export function placeRun(setup: Setup, { state, context, recorded }: Place): Play {
+  const play = prepareRun(setup);
   const at = new Date(play.now).toISOString();
   const evidence = recorded.map(({ kind, by }, index): Evidence => ({
     id: `evd_${index}`,
@@ -128,9 +128,9 @@ export function place(setup: Setup, { state, context, recorded }: Place): Play {
   };
 }
 
-function layOut(setup: Setup): Play {
+function prepareRun(setup: Setup): Play {
   const { plan } = setup.flow;
-  const kit = makeKit(setup.policySet, setup.flow.environment, nobodys, {
+  const kit = makeKit(setup.policySet, setup.flow.environment, nobodysFlow, {
     ...onPaper,
     isRead,
     show: showIn(setup),
@@ -179,7 +179,7 @@ export function act(play: Play, what: Act): Happened | Impossible {
     case 'retry':
       return follow(play, message(play, what.as, { kind: what.kind }));
     case 'answer':
-      return answered(play, what.answer);
+      return answerExecuting(play, what.answer);
     case 'passes':
       return what.what === 'timeout' ? timeoutPasses(play) : deadlinePasses(play, what.approval);
   }
@@ -190,19 +190,20 @@ function impossible(text: string): Impossible {
 }
 
 /** The approval that is meant: of that transition, else the only open one, else the last. */
-function meant(play: Play, transition: string | null): ApprovalState | string {
+function findApproval(play: Play, transition: string | null): ApprovalState | string {
   const all = play.run.approvals.filter(
-    (one) => transition === null || one.action.transition === transition || one.action.tool === transition,
+    (approval) =>
+      transition === null || approval.action.transition === transition || approval.action.tool === transition,
   );
   const open = all.filter(({ status }) => isOpen(status));
   const ofIt = transition === null ? '' : ` of \`${transition}\``;
   if (open.length > 1)
-    return `${open.length} approvals${ofIt} are open (${open.map((one) => `\`${one.action.transition}\``).join(', ')}): name one with \`approval\``;
+    return `${open.length} approvals${ofIt} are open (${open.map((approval) => `\`${approval.action.transition}\``).join(', ')}): name one with \`approval\``;
   return open[0] ?? all.at(-1) ?? `no approval${ofIt} was opened`;
 }
 
 function decideOpen(play: Play, what: Extract<Act, { kind: 'decide' }>): Happened | Impossible {
-  const approval = meant(play, what.approval);
+  const approval = findApproval(play, what.approval);
   if (typeof approval === 'string') return impossible(approval);
   return follow(
     play,
@@ -218,7 +219,7 @@ function decideOpen(play: Play, what: Extract<Act, { kind: 'decide' }>): Happene
 }
 
 function deadlinePasses(play: Play, transition: string | null): Happened | Impossible {
-  const approval = meant(play, transition);
+  const approval = findApproval(play, transition);
   if (typeof approval === 'string') return impossible(approval);
   // The next end of a stage, reminders left out: what a case means by a deadline.
   const stages = waiting(approval, play.kit).map((gate) => gate.expiresAt);
@@ -238,7 +239,7 @@ function timeoutPasses(play: Play): Happened | Impossible {
   return walk({ ...play, now }, { kind: 'timeout', time: new Date(now).toISOString() }, null);
 }
 
-function answered(play: Play, answer: AnswerShape): Happened | Impossible {
+function answerExecuting(play: Play, answer: AnswerShape): Happened | Impossible {
   const { executing } = play.run;
   if (executing === null) return impossible(`nothing is executing: the run is ${play.run.status}`);
   return walk(play, outcomeOf(play, executing.action.id, answer), null);
@@ -264,13 +265,13 @@ function walk(from: Play, first: Event, messageId: string | null): Happened {
       else other = effect.answer;
     }
     play = { ...play, run: decision.state, now: play.now + 1_000, count: play.count + 1 };
-    event = known(play);
+    event = knownOutcome(play);
   }
   return { play, before: from.run, answer: own ?? other, facts };
 }
 
 /** The outcome of what executes, when it is known: named beforehand, or written in the plan. */
-function known(play: Play): Event | null {
+function knownOutcome(play: Play): Event | null {
   const { executing } = play.run;
   if (executing === null) return null;
   const { action, executor } = executing;

@@ -80,7 +80,7 @@ function stopOf({ principals }: Walk, step: string, { play, answer, facts }: Hap
   return {
     step,
     answer,
-    run: { state, status, version, context, evidence: evidence.map((one) => one.kind), problem },
+    run: { state, status, version, context, evidence: evidence.map((item) => item.kind), problem },
     executing: executingOf(play.run),
     ...outlook(play, principals),
     records: facts,

@@ -14,5 +14,5 @@ export function expectationOf(written: ExpectationShape): ExpectShape {
 }
 
 function isIn<T extends string>(list: readonly T[], word: string): word is T {
-  return list.some((one) => one === word);
+  return list.some((item) => item === word);
 }
