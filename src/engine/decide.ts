@@ -22,15 +22,16 @@ import { isRun, refuseUnreadable } from './run/unreadable.js';
 /**
  * The meaning of governance, pure: what one event does to a run. Used by the run's policy check, by
  * links, by the checker, by the simulator and by the audit's replay. Time, ids and `key` (unique for
- * the event within the run) come in with the event; refusals are answers, never exceptions. What is thrown comes back as
- * `failure`, beside the refusal: whoever keeps a run says and counts it, and does not let time ask for it again for ever.
+ * the event within the run) come in with the event. Refusals are answers, never exceptions: what is thrown in here comes
+ * back as `failure`, beside a refusal. Whoever keeps a run reports and counts it, and sees to it that a timer does not repeat
+ * the same event for ever.
  */
 export function decide(plan: Plan, run: RunState, event: Event, kit: Kit, key: string): EventResult {
   try {
     if (isRun(run)) return applyEvent(plan, run, event, kit, key);
     return refuseUnreadable(run, event, key, new Error('the run has no status, version, stay or depth'));
   } catch (error) {
-    // Types end at the store: whatever is missing or nested there, or wrong here, must not keep a run from answering, nor let it pass.
+    // What comes out of the store is not typed. Whatever is missing there, or wrong in here, is refused: the run still answers.
     return refuseUnreadable(run, event, key, error as Error);
   }
 }

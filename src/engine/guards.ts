@@ -20,7 +20,7 @@ export interface GuardContext {
   readonly evidence: readonly Evidence[];
   readonly state: string;
   readonly stay: number;
-  /** What it may take, together with what else is asked in the same piece. Absent: nobody waits for it. */
+  /** The work that is left for this guard and whatever shares the meter. Absent: no limit, for where nobody waits. */
   readonly meter?: Meter;
 }
 
@@ -36,11 +36,11 @@ export interface Evaluation {
   readonly reads: readonly Seen[];
 }
 
-/** What a loader lets in is far smaller; what a store gives back may be anything. */
+/** Far more than a loader accepts: what a store gives back may be anything. */
 const maxGuardDepth = 64;
 const maxGuards = 10_000;
 
-/** How many parts, counted no further than the limit; nested too deeply is one too many. */
+/** How many parts a guard has. It stops counting above `maxGuards`, and gives more than that for a guard nested too deeply. */
 function partsOf(guard: Guard, depth: number): number {
   if (depth > maxGuardDepth) return maxGuards + 1;
   if (guard.kind === 'not') return 1 + partsOf(guard.guard, depth + 1);
@@ -55,17 +55,17 @@ function partsOf(guard: Guard, depth: number): number {
   return parts;
 }
 
-/** Of so many parts, or nested so deeply, that it is not evaluated: an error. */
+/** It has so many parts, or is nested so deeply, that it is not evaluated: its verdict is an error. */
 export function isTooLarge(guard: Guard): boolean {
   return partsOf(guard, 0) > maxGuards;
 }
 
-/** How many conditions are asked with these; of one guard, counted no further than it may have. */
+/** How many conditions these guards have together; each guard is counted up to its limit and no further. */
 export function conditionsOf(guards: readonly Guard[]): number {
   return guards.reduce((sum, guard) => sum + partsOf(guard, 0), 0);
 }
 
-/** It is in the answer, on record and in what an approver reads. */
+/** Characters. A reason is in the answer, on record and in what an approver reads. */
 const longestReason = 2_000;
 
 /** Three-valued: error denies everywhere, also under `not` (docs/spec/semantics.md §3). */
@@ -76,12 +76,12 @@ export function evaluateGuard(guard: Guard, at: GuardContext): Evaluation {
   return { verdict, reason: truncate(reason(), longestReason), reads };
 }
 
-/** What `evaluateGuard` says, for whoever records no reason. */
+/** The verdict of `evaluateGuard`, without working out its reason. */
 export function verdictOf(guard: Guard, at: GuardContext): Verdict {
   return isTooLarge(guard) ? 'error' : evaluate(guard, at).verdict;
 }
 
-/** A verdict, and what it rests on: worked out only where somebody asks. */
+/** A verdict; its reason, and the values that were read, are worked out only when they are asked for. */
 interface LazyEvaluation {
   readonly verdict: Verdict;
   readonly reason: () => string;
@@ -96,7 +96,7 @@ const oversized: LazyEvaluation = {
   read: readNothing,
 };
 
-/** Also for whoever asks for guards one after the other. */
+/** The reason where a meter is used up: of a guard, and of the guards after it. */
 export const tooMuchCompared = `the conditions before it compare more than the ${mostChainBytes} bytes that they may`;
 
 const exhausted: LazyEvaluation = { verdict: 'error', reason: () => tooMuchCompared, read: readNothing };
@@ -152,7 +152,7 @@ function evaluateComparison(expr: Comparison, at: GuardContext): LazyEvaluation 
   const { meter = unmetered } = at;
   if (!meter.isLeft()) return exhausted;
   const [left, right] = [valueOf(expr.left, at), valueOf(expr.right, at)];
-  // A record has of each its size and digest.
+  // A record names the size and digest of each value, so both are read whole.
   for (const value of [left, right]) if (value !== undefined) meter.look(value);
   const compared = compare(left, expr.operator, right, meter);
   const read = (into: Seen[]): void => {
@@ -199,7 +199,7 @@ function evaluateEvidence(
   const judged = (verdict: Verdict, reason: () => string): LazyEvaluation => ({
     verdict,
     reason,
-    // Beyond what is asked for nothing is counted: a run does not keep it (`prune`).
+    // No more is reported than was required: a run does not keep the rest (`prune`).
     read: (into) => {
       for (const { kind, count, have, enough } of counted)
         into.push({ path: `evidence.${kind}`, value: enough ? count : have });
@@ -233,7 +233,7 @@ function combine(guards: readonly Guard[], at: GuardContext, decisive: 'pass' | 
       };
 }
 
-/** No more of them than a reason has room for. */
+/** The first reasons, as many as a reason has room for. */
 function joinReasons(reasons: readonly (() => string)[]): string {
   let text = '';
   for (const reason of reasons) {
@@ -252,7 +252,7 @@ function negate(inner: LazyEvaluation): LazyEvaluation {
   };
 }
 
-/** Does the guard read what only a submit brings? Then a link cannot promise it. */
+/** Does the guard read arguments, which only a submit brings? Then a link cannot promise that it passes. */
 export function readsArguments(guard: Guard): boolean {
   return isTooLarge(guard) || readsBelow(guard);
 }
@@ -273,7 +273,7 @@ function readsBelow(guard: Guard): boolean {
   }
 }
 
-/** What a guard could still say, whatever the caller and the arguments are. */
+/** Which verdicts the guard could give now to some caller with some arguments. */
 export function possibleVerdicts(guard: Guard, at: GuardContext): Possible {
   return isTooLarge(guard) ? { pass: false, fail: false } : verdictsBelow(guard, at);
 }
@@ -291,7 +291,7 @@ function verdictsBelow(guard: Guard, at: GuardContext): Possible {
     case 'allOf':
     case 'anyOf': {
       const all = guard.guards.map((part) => verdictsBelow(part, at));
-      // An empty list says neither: it is an error.
+      // The verdict of an empty list is an error.
       if (all.length === 0) return { pass: false, fail: false };
       return guard.kind === 'allOf'
         ? { pass: all.every((part) => part.pass), fail: all.some((part) => part.fail) }

@@ -3,10 +3,10 @@ import { revokeOpen } from '../gates/changes.js';
 import { labelIn } from './key-label.js';
 import type { Problem, RunState } from '../state.js';
 
-// What a run is stuck on that may have happened, or has happened and is written nowhere: until a person has said what
-// became of it, time moves the run nowhere. Where the run ends all the same its end says so, and of what else is in doubt.
+// A run may be stuck on an effect that is in doubt: it may have happened, or it has happened and is written nowhere. Until a
+// person has said what became of it, no deadline moves the run. If the run ends all the same, its end says what is in doubt.
 
-/** What is in doubt; null: nothing. */
+/** What is in doubt of the step that the run is stuck on, as part of a sentence; null: nothing. */
 export function whyInDoubt({ stuckOn, state }: Pick<RunState, 'stuckOn' | 'state'>): string | null {
   switch (stuckOn?.kind) {
     case 'action':
@@ -27,8 +27,8 @@ function unknownWhether(name: string): string {
 type Left = Pick<RunState, 'stuckOn' | 'state' | 'problem' | 'doubts'>;
 
 /**
- * The problem of a run that ends, whatever ends it, while something of it is in doubt: what it is stuck on, and what a
- * caller was told of and the run has gone on after. Null: nothing is.
+ * The problem of a run that ends, for whatever reason, while effects of it are in doubt: the step that it is stuck on, and
+ * earlier ones, of which a caller was told and after which the run went on. Null: nothing is in doubt.
  */
 export function problemAtEnd(run: Left): Problem | null {
   const doubt = whyInDoubt(run);
@@ -46,7 +46,7 @@ export function problemAtEnd(run: Left): Problem | null {
 
 const mostNames = 10;
 
-/** Of what the run is not stuck on. */
+/** What is in doubt besides the step that the run is stuck on, as part of a sentence; null: nothing. */
 function otherDoubts({ doubts = [], stuckOn }: Left): string | null {
   const own = keyOf(stuckOn);
   const names = [...new Set(doubts.filter((key) => key !== own).map(labelIn))];
@@ -64,7 +64,7 @@ function keyOf(stuckOn: RunState['stuckOn']): string | undefined {
   return stuckOn?.kind === 'onEnter' ? stuckOn.again?.idempotencyKey : undefined;
 }
 
-/** The run's time is up, and it moves only when a person has said what happened: by a retry, or by a cancel. */
+/** The run's time is up, and something is in doubt: the run moves once a person has said what happened, by a retry or a cancel. */
 export function waitForPerson(draft: Draft, doubt: string, target: string): void {
   const { run } = draft;
   const next = `the run's time is up, and ${doubt}: a retry by a person, then the run moves to \`${target}\`, or a cancel`;

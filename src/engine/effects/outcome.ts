@@ -18,12 +18,12 @@ import { writeResult } from '../run/written.js';
 
 type Succeeded = Extract<Outcome, { status: 'succeeded' }>;
 
-/** What the executor activity found out: write context and evidence and move, or say why not. */
+/** The outcome of the effect under way: writes context and evidence and moves the run, or says why not. */
 export function onOutcome(draft: Draft, actionId: string, result: Outcome): void {
   const executing = draft.run.executing;
   if (executing === null || executing.action.id !== actionId) return;
   draft.run.executing = null;
-  // What a person had repeated after the run's time was up was the last of it.
+  // The run's time was up, and a person had this effect repeated: nothing else is done before the run ends or moves.
   if (draft.run.overdue === true) draft.run.timeoutDue = true;
   if (executing.action.approval !== null && wasCalled(result))
     consumeApproval(draft, executing.action.approval);
@@ -32,7 +32,7 @@ export function onOutcome(draft: Draft, actionId: string, result: Outcome): void
   resumeDeferred(draft);
 }
 
-/** What was stopped before its first attempt has used up nothing. */
+/** An action that was stopped before its first attempt has not used up its approval. */
 function wasCalled(result: Outcome): boolean {
   if (result.status !== 'failed' || result.code === undefined) return true;
   return result.attempt > 1 || result.effectPossible === true;
@@ -46,7 +46,7 @@ function onSuccess(draft: Draft, executing: Executing, result: Succeeded): void 
       ? state?.transitions.find((candidate) => candidate.name === action.transition)
       : undefined;
   const step = transition ?? (executing.at === 'onEnter' ? state?.onEnter : null) ?? null;
-  // A plan is bound by its hash, so this is a store that was changed: the effect is done, a person decides.
+  // A plan is bound by its hash, so the store was changed. The effect has happened: a person decides what follows.
   if (step === null)
     return failed(draft, executing, {
       status: 'unknown',
@@ -67,8 +67,9 @@ function onSuccess(draft: Draft, executing: Executing, result: Succeeded): void 
 }
 
 /**
- * The effect has happened. Without a key it would happen again for whoever asks again, so a person looks first; and a run
- * that is to end says at its end that it has happened.
+ * The outcome where the effect has happened, and what it answered does not fit. `failed`, where it may be asked for again
+ * without harm. Else `unknown`: without an idempotency key it would happen twice, so a person looks first; and a run that is
+ * to end says so at its end.
  */
 function outcomeOfUnfitOutput(
   { run, kit }: Draft,
@@ -104,7 +105,7 @@ function outputProblem(draft: Draft, schema: JsonObject | null, result: Succeede
 
 function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Succeeded>): void {
   const { action } = executing;
-  // What says neither that it succeeded nor that it failed leaves the effect's outcome unknown.
+  // Whatever says neither `succeeded` nor `failed` leaves the effect's outcome unknown.
   const errorClass = result.status === 'failed' ? result.errorClass : 'unknown_outcome';
   const unknown = errorClass === 'unknown_outcome';
   const uncalled = result.status === 'failed' ? result.code : undefined;
@@ -132,7 +133,7 @@ function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Suc
   if (executing.at === 'transition' && action.byRuntime !== true) return remain(draft);
   const failure = executing.at === 'transition' ? error : entryProblem(draft, error);
   if (!isPossible) return stick(draft, failure, { kind: executing.at === 'onEnter' ? 'onEnter' : 'chain' });
-  // Nobody but the runtime asks for it again, so a person says whether it is done again.
+  // Only the runtime would ask for it again, so that a person has to say whether it is repeated.
   const message = `${failure.message}; it may have happened all the same, look before a retry`;
   stick(draft, { ...failure, message }, unknownOf(executing));
 }
@@ -142,14 +143,14 @@ function entryProblem({ run }: Draft, error: Problem): Problem {
   return { ...error, code: 'ON_ENTER_FAILED', message };
 }
 
-/** What a run is stuck on when nobody knows whether this effect has happened. */
+/** `stuckOn` of a run of which nobody knows whether this effect has happened. */
 export function unknownOf({ at, action }: Executing): StuckOn {
   if (at === 'transition') return { kind: 'action', action };
   const { idempotencyKey, n } = action;
   return { kind: 'onEnter', unknown: true, again: { idempotencyKey, n } };
 }
 
-/** What had to wait while an effect was under way: cancel, the run's time-out, approved actions. */
+/** Does what had to wait while an effect was under way: a cancel, the run's time-out, moves after denials, approved actions. */
 export function resumeDeferred(draft: Draft): void {
   const { run } = draft;
   if (run.executing !== null || hasClosed(draft)) return;
@@ -163,7 +164,10 @@ function hasClosed(draft: Draft): boolean {
   return draft.effects.some((effect) => effect.kind === 'close');
 }
 
-/** The run's own deadline: it moves to its target, or ends. What is in doubt of it comes first, and from a terminal state it moves nowhere. */
+/**
+ * The run's own time is up: the run moves to its `onTimeout` target, or ends. It waits first for the effect under way, and for
+ * a person where something is in doubt; from a terminal state it moves nowhere.
+ */
 export function onRunTimeout(draft: Draft): void {
   const { run } = draft;
   if (run.executing !== null) {
@@ -184,18 +188,18 @@ export function onRunTimeout(draft: Draft): void {
   }
   run.chainDepth = 0;
   moveTo(draft, target, 'timeout', null);
-  // Where it led to the state that the run was in, what was approved there is still to be begun.
+  // The target may be the state that the run was in: what was approved there has still to begin.
   resumeDeferred(draft);
 }
 
-/** What the terminal state does on entry has not come to its end: a person has it tried again, or cancels the run. */
+/** The run is in a terminal state whose onEnter has not succeeded: a person has it tried again, or cancels the run. */
 function stayAtEnd(draft: Draft): void {
   const { run } = draft;
   const isDone = run.stuckOn?.kind === 'done';
   const waits = `nothing leaves a terminal state: ${isDone ? '' : `a retry of what \`${run.state}\` does on entry, or `}a cancel`;
   if (run.overdue !== true) record(draft, 'timeout.fired', { data: { state: run.state, waits } });
   delete run.overdue;
-  // A person has said of what is done, and could not be written, that the run goes on: it ends where it is.
+  // The onEnter has happened and could not be written, and a person has had the run go on: it ends in this state.
   if (run.stuckOn === null) afterEnter(draft);
 }
 

@@ -6,9 +6,9 @@ import type { Kit, RunState } from '../state.js';
 import { readPath } from '../expression/template.js';
 import { callsOf, type Calling } from './effects.js';
 
-// What a call takes from its run besides its arguments: the approval binds that too, as it is when it is asked for.
+// What a call reads of its run besides its arguments: the approval binds these values too, as of when it is asked for.
 
-/** By path, as written: the digest of its value; a path that finds nothing has none. */
+/** By path, as written: the digest of its value. A path that finds nothing is left out. */
 export type Reads = Readonly<Record<string, string>>;
 
 export function readsOf(
@@ -17,7 +17,7 @@ export function readsOf(
   { context, input }: Pick<RunState, 'context' | 'input'>,
 ): Reads {
   const found: Record<string, string> = {};
-  // One value has many spellings of the way to it.
+  // Paths that are written differently may lead to one value.
   const { digest } = rememberDigests(kit);
   for (const path of pathsIn(callsOf(calling) as unknown as Json)) {
     if (Object.hasOwn(found, path.text)) continue;
@@ -27,7 +27,7 @@ export function readsOf(
   return found;
 }
 
-/** The paths that no longer read what they did. */
+/** The paths whose values are no longer the same. */
 export function changedReads(before: Reads, now: Reads): readonly string[] {
   return [...new Set([...Object.keys(before), ...Object.keys(now)])].filter(
     (path) => before[path] !== now[path],

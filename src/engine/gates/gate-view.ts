@@ -40,11 +40,7 @@ function missingAt(approval: Viewed, gate: GateState, index: number, kit: QueueK
 }
 
 /** The gates, by index, that would still wait if everybody among these people who may decide at them approved. */
-export function outOfReach(
-  approval: Viewed,
-  people: readonly Principal[],
-  kit: QueueKit,
-): readonly number[] {
+export function outOfReach(approval: Viewed, people: readonly Principal[], kit: QueueKit): readonly number[] {
   return [...approval.gates.entries()].flatMap(([index, gate]) => {
     const able = people.filter((person) => mayDecideAt(approval, index, person, kit));
     const { roles: deciding } = decidersNow(gate, kit);
