@@ -109,7 +109,7 @@ export interface ApprovalState {
   /** Of all gates together. */
   readonly roles: readonly string[];
   readonly decisions: readonly ApprovalDecision[];
-  /** Epoch milliseconds: the first end of a stage that denies, or the run's own end; where neither denies, the first end of a stage. */
+  /** Epoch milliseconds: the first end that denies, of a gate or of the run; where there is none, the first end of a stage. */
   readonly expiresAt: number;
   /** Epoch milliseconds: when the run's own time is up, which ends the approval. Absent: the run's time does not end it. */
   readonly runEndsAt?: number;

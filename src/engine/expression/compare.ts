@@ -6,7 +6,7 @@ import { includesText, searchUnits } from './search.js';
 
 type Compared = { readonly verdict: 'pass' | 'fail' | 'error'; readonly reason: string };
 
-/** One comparison (docs/spec/semantics.md §3). `undefined` is a path that does not resolve: null for `==` and `!=`, else an error. */
+/** Compares two values (docs/spec/semantics.md §3). `undefined` is a path that does not resolve: null for `==` and `!=`, else an error. */
 export function compare(
   left: Json | undefined,
   operator: Operator,
@@ -74,12 +74,12 @@ function compareEqual(left: Json, right: Json, wanted: boolean, meter: Meter): C
   return toCompared(same === wanted);
 }
 
-/** Of one value that is compared with another, without what it holds. */
+/** The units of comparing one value with another, without what it holds. */
 function comparedUnits(value: unknown): number {
   return 32 + (typeof value === 'string' ? Math.ceil(value.length / 16) : 0);
 }
 
-/** Values never change: one that can be compared always can. */
+/** Values that can be compared. Values never change, so they always can. */
 const comparable = new WeakSet<object>();
 
 function troubleOf(value: object): string | null {
@@ -112,7 +112,7 @@ function contains(left: Json | undefined, right: Json | undefined, meter: Meter)
   return operandError('contains', 'a string in a string or a scalar in an array', left, right);
 }
 
-/** Only the items up to the one that is found: a list in which a text of the same length is looked for is compared with it. */
+/** Charges for the items up to the one that is found; looking for a text, for their bytes as well, since texts of the same length are compared. */
 function lookThrough(items: readonly Json[], wanted: Json, meter: Meter): Compared {
   const at = items.indexOf(wanted);
   const looked = at === -1 ? items.length : at + 1;

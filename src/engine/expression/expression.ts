@@ -10,7 +10,7 @@ import {
 } from '../plan.js';
 import { truncate } from '../../model/text.js';
 
-// The expression notation of docs/spec/semantics.md §3: exactly one comparison, with the position of whatever is none.
+// The expression notation of docs/spec/semantics.md §3: exactly one comparison. Where a text is none, the position of the mistake is given.
 
 export interface Invalid {
   readonly status: 'invalid';
@@ -19,7 +19,7 @@ export interface Invalid {
   readonly message: string;
   /** What to write there instead. */
   readonly suggestion?: string;
-  /** The path starts where no value is. */
+  /** The path starts with a scope that does not exist here. */
   readonly scope?: 'unknown';
 }
 
@@ -112,7 +112,7 @@ const foreign: readonly (readonly [RegExp, string, string?])[] = [
   [/(?<![=!<>])=(?!=)/, 'a single `=` compares nothing: use `==`', '=='],
 ];
 
-/** What other languages would take, named before the parser trips over it. Quoted text is not looked at. */
+/** Finds notation of other languages, so that the message can name it, before the parser fails at it. Quoted text is not looked at. */
 function findForeignNotation(text: string): Invalid | null {
   const bare = text.replace(/"[^"]*"|'[^']*'/g, (quoted) => ' '.repeat(quoted.length));
   for (const [pattern, message, suggestion] of foreign) {
@@ -125,7 +125,7 @@ function findForeignNotation(text: string): Invalid | null {
 // --- operands ----------------------------------------------------------------------------------
 
 const number = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
-/** What starts as numbers do, up to where it ends: it is one, or a mistake. */
+/** Whatever starts as numbers do, up to its end: it is a number, or a mistake. */
 const likeNumber = /^(?=[-+.]?\d)[-+]?(?:[\p{L}\p{N}_.]|(?<=[eE])[-+])+/u;
 const word = /^[\p{L}_][\p{L}\p{N}_-]*/u;
 

@@ -18,11 +18,11 @@ import { allApproved } from './quorum.js';
 import { lastMoment } from './standing.js';
 import { moveTo, remain } from '../run/flow.js';
 
-// A decision about an approval, and what follows a denial. Its opening is opening.ts, its end by time expiry.ts, what follows an approval approved.ts.
+// A decision about an approval, and what follows a denial. Approvals open in opening.ts and end by time in expiry.ts; what follows when all gates have approved is in approved.ts.
 
 type Decide = Extract<Message['body'], { kind: 'decide' }>;
 
-/** Still open, approver, digest, in time, reason: in this order (docs/spec/api.md). Null: the decision counts. */
+/** Why a decision does not count; null: it counts. Checked in this order: still open, approver, digest, in time, reason (docs/spec/api.md). */
 function refusalOf(
   { kit }: Draft,
   approval: ApprovalState,
@@ -140,7 +140,7 @@ function accept(draft: Draft, approval: ApprovalState, message: Message, body: D
   if (allApproved(next, draft.kit)) onApproved(draft, next);
 }
 
-/** The door, and who acted for the human where one did. */
+/** The door by which the decision came, and who acted for the human, if somebody did. */
 function channelOf(message: Message, body: Decide): JsonObject {
   const { actedBy } = message.principal;
   return {
@@ -149,7 +149,7 @@ function channelOf(message: Message, body: Decide): JsonObject {
   };
 }
 
-/** Who approves here has approved in this run: what else is open in it may ask for somebody else. */
+/** Notes that this person has approved in the run: gates of other open approvals may ask for somebody who has not. */
 function noteApprover(draft: Draft, { id }: ApprovalState, by: string): void {
   const { run } = draft;
   run.approvers = [...new Set([...(run.approvers ?? []), by])];
@@ -170,14 +170,14 @@ function excludeApprover(id: string): (gate: GateState) => GateState {
 function deny(draft: Draft, approval: ApprovalState, by: string): void {
   const onDeny = transitionOf(draft, approval)?.onDeny ?? null;
   noteDenial(draft, approval.action, by);
-  // While an effect is under way, or its outcome unknown, the move waits: it belongs to the run as that leaves it.
+  // While an effect is under way, or its outcome is unknown, the move waits: what becomes of the effect counts first.
   const moves = onDeny !== null && approval.repeats !== true;
   changeApproval(draft, approval.id, { status: 'denied', queued: moves });
   project(draft, approval.action, 'denied');
   if (!moveDenied(draft)) remain(draft);
 }
 
-/** Moves where the `onDeny` of what was denied leads, once nothing executes: leaving the state has ended the wait. */
+/** Moves the run to the `onDeny` target of what was denied, once nothing executes. True: it has moved. */
 export function moveDenied(draft: Draft): boolean {
   const { run } = draft;
   let hasMoved = false;

@@ -25,7 +25,7 @@ import { actingNow } from '../rights.js';
 import { changedReads, readsOf, readsProblem } from '../effects/reads.js';
 import { contextProblem } from '../run/written.js';
 
-// What was approved, up to its start: everything that it was approved on is checked once more.
+// An approved action, up to its start: everything on which it was approved is checked once more.
 
 export function onApproved(draft: Draft, approval: ApprovalState): void {
   changeApproval(draft, approval.id, { status: 'approved', queued: true });
@@ -34,7 +34,7 @@ export function onApproved(draft: Draft, approval: ApprovalState): void {
   startApproved(draft);
 }
 
-/** Evidence `human_request`, one for each who approved; the requester's own carries no name, so it never counts. */
+/** Evidence `human_request` of one approver; that of a requester carries no name, so that it never counts. */
 function addEvidence(draft: Draft, approval: ApprovalState, by: string): void {
   const own = approval.requesters.includes(by);
   const id = derivedId(draft, 'evd', `${approval.id}:${by}`);
@@ -50,12 +50,12 @@ function addEvidence(draft: Draft, approval: ApprovalState, by: string): void {
   });
 }
 
-/** Starts the oldest approved action that may still run, when nothing else does. Guards and digest are checked once more. */
+/** Starts the oldest approved action that may still run, unless something executes. What may no longer run is refused, on record. */
 export function startApproved(draft: Draft): void {
   const { run } = draft;
   if (isHalted(run)) return;
   while (run.executing === null && !isEnding(run) && !isOver(run, draft.time)) {
-    // Of a stuck run only what it is stuck on is done again.
+    // In a stuck run only the repeat of the step that it is stuck on starts.
     const next = run.approvals.find(
       (approval) =>
         approval.queued &&
@@ -83,7 +83,7 @@ function startChecked(draft: Draft, transition: Transition, { id, human, action 
   perform(draft, transition, action);
 }
 
-/** Why what was approved does not run: something of it changed, or a guard no longer passes. */
+/** Why an approved action does not run: something about it has changed, or a guard no longer passes. */
 interface Stop {
   readonly code: 'DIGEST_MISMATCH' | 'GUARD_REJECTED' | 'RUN_FULL';
   readonly message: string;
@@ -104,7 +104,7 @@ function stop(draft: Draft, { id, action }: ApprovalState, { code, message }: St
   remain(draft);
 }
 
-/** Why what was approved may no longer run; null when it may. */
+/** Why an approved action may no longer run; null: it may. */
 function recheck(draft: Draft, transition: Transition, approval: ApprovalState): Stop | null {
   const { action } = approval;
   if (bindingDigest(draft.kit, draft.run, action, boundRules(approval.gates)) !== action.digest)
@@ -130,7 +130,7 @@ function recheck(draft: Draft, transition: Transition, approval: ApprovalState):
   return full === null ? null : { code: 'RUN_FULL', message: full };
 }
 
-/** What around the action is not as it was when it was approved; null: nothing that would have asked for more. */
+/** What has changed around the action since it was approved, so that it must be asked for again; null: nothing that matters. */
 function changedSince(
   draft: Draft,
   transition: Transition,

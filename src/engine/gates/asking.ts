@@ -10,7 +10,7 @@ import {
 import { stepMeter } from '../expression/meter.js';
 import type { Work } from '../run/work.js';
 
-/** Evaluates the guards of one step, one after the other. What is more work than one step may ask for is an error. */
+/** Evaluates the guards of one step, one after the other, on one meter. What exceeds the work of a step is an error. */
 export function makeAsking(
   work: Work,
   guards: readonly Guard[],

@@ -19,7 +19,7 @@ export function changeApproval(
   return draft.run.approvals.find((approval) => approval.id === id);
 }
 
-/** Its gates stand otherwise: so does what is told of all of them together, and while one waits its timer goes on. */
+/** Sets the gates of an approval and, while one of them waits, what follows from them: roles, end and timer. */
 export function setGates(
   draft: Draft,
   approval: ApprovalState,
@@ -39,7 +39,7 @@ export function transitionOf(draft: Draft, approval: ApprovalState): Transition 
   );
 }
 
-/** Of these, what waits can no longer be decided, or no longer run: the run left the state or ended, or it is done already. */
+/** Revokes those approvals among `which` that wait for a decision or for their turn; denials that wait for theirs are dropped. */
 export function revokeOpen(
   draft: Notes,
   why: string,

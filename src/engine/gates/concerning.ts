@@ -2,16 +2,16 @@ import type { Comparison, Guard, Operand, Path } from '../plan.js';
 import { compare } from '../expression/compare.js';
 import { isTooLarge } from '../guards.js';
 
-// A charter's condition is written once for many actions, and some of them have not all the arguments that it reads.
+// A charter's condition is written once for many actions, and some of these do not have all the arguments that it reads.
 
-/** How an action has an argument: by its schema, from a caller who may bring it, or never. */
+/** Whether an action has an argument: its schema declares it, a caller may bring it (`open`), or never. */
 export type Carried = 'declared' | 'open' | 'never';
 export type CarriedBy = (argument: Path) => Carried;
 
 /**
- * The condition as it is asked of one action. A comparison of arguments that are all missing is false where it would be
- * an error; with `==` and `!=` they are null, as everywhere. Whatever else is in the condition counts. Null: it can never
- * hold here. Too large to look at: it stays, and asks.
+ * The condition as it is asked of one action: a comparison whose arguments are all missing is false, instead of an error;
+ * with `==` and `!=` they are null, as everywhere. The other parts of the condition count as they are. Null: the condition
+ * can never hold for this action. A condition that is too large to look at stays as it is.
  */
 export function concerning(on: Guard, carried: CarriedBy): Guard | null {
   return isTooLarge(on) ? on : narrow(on, carried);
@@ -28,7 +28,7 @@ function narrow(on: Guard, carried: CarriedBy): Guard | null {
   return guards.length === 1 ? only : { kind: 'anyOf', guards };
 }
 
-/** The same, whole: what is false here may be what holds under a `not`. */
+/** The condition with nothing taken out, since what is false may hold under a `not`: comparisons ask first whether their arguments are given. */
 function requireGiven(on: Guard, carried: CarriedBy): Guard {
   switch (on.kind) {
     case 'expr':
@@ -58,7 +58,7 @@ function neverHolds(expr: Comparison, carried: CarriedBy): boolean {
   return compare(left, expr.operator, right).verdict === 'fail';
 }
 
-/** An argument that is missing is no reason to wait; one that is there and makes no sense is. */
+/** The comparison, asked only where an argument of it is given: a missing argument must not make a gate wait, a senseless one must. */
 function requireGivenArguments(on: Guard, expr: Comparison, carried: CarriedBy): Guard {
   const read = [expr.left, expr.right].filter(isArgument);
   if (takesNull(expr) || read.length === 0 || read.some((argument) => carried(argument) === 'declared'))

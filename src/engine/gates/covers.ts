@@ -5,11 +5,11 @@ import { decidersOf } from './deciders.js';
 import { floorsFor, ruleOf, ruleText, unknownFloors, type Step } from './gates.js';
 import { isApprovedByRule } from './quorum.js';
 
-// Gates of now beside those that something was approved under: does anybody ask for more?
+// Gates as they are now, beside those under which something was approved: does any of them ask for more?
 
 type QueueKit = Pick<Kit, 'queueRoles'>;
 
-/** The rules by which one of these gates asks for more than each of those did, by name; none: those answer for these. */
+/** Names of the rules by which a gate of `now` asks for more than every gate of `then`; none: `then` answers for `now`. */
 export function stricterThanAll(now: readonly Gate[], then: readonly Gate[], kit: QueueKit): string[] {
   const more = now.flatMap((gate) => {
     const [first = ['gate'], ...others] = then.map((earlier) => stricterThan(gate, earlier, kit));
@@ -19,8 +19,8 @@ export function stricterThanAll(now: readonly Gate[], then: readonly Gate[], kit
 }
 
 /**
- * The same of gates that are approved. One that time approved, or that took people whom an escalation added, answers
- * for its own rule only: nobody whom the rule names has stood for another.
+ * The same for the gates of an approval. A gate that time approved, or that people approved whom an escalation added,
+ * answers for the same rule only: nobody whom the rule names has approved.
  */
 export function stricterThanApproved(now: readonly Gate[], approval: Approved, kit: QueueKit): string[] {
   const kept = approval.gates.map(({ rule }) => rule);
@@ -30,8 +30,8 @@ export function stricterThanApproved(now: readonly Gate[], approval: Approved, k
 }
 
 /**
- * Why an effect may not begin under the floors that stand now; null: they ask for no more than what it was granted under.
- * Without an approval nobody was asked.
+ * Why an effect may not begin under the environment's floors as they are now; null: it was granted under no less.
+ * `approval`: undefined where the effect was granted without any.
  */
 export function missingUnderFloors(
   step: Omit<Step, 'gates'>,
@@ -57,7 +57,7 @@ function isSame(gate: Gate, other: Gate): boolean {
   return sameJson(gate, other);
 }
 
-/** The rules that `now` has and `then` has not, by name; none: whoever satisfied `then` satisfies `now`. */
+/** Names of the rules in which `now` is stricter than `then`; none: whoever satisfied `then` satisfies `now`. */
 export function stricterThan(now: Gate, then: Gate, kit: QueueKit): string[] {
   if (isSame(now, then)) return [];
   const rules: readonly (readonly [string, boolean])[] = [
@@ -70,7 +70,7 @@ export function stricterThan(now: Gate, then: Gate, kit: QueueKit): string[] {
   return rules.flatMap(([name, more]) => (more ? [name] : []));
 }
 
-/** Somebody decides at `then` who does not at `now`. */
+/** Somebody decides at `then` who does not decide at `now`. */
 function takesOthers(now: Gate, then: Gate, kit: QueueKit): boolean {
   const [here, there] = [decidersOf(now, kit), decidersOf(then, kit)];
   const roles = new Set(here.roles);

@@ -13,9 +13,8 @@ import { momentOf, standingOf } from './standing.js';
 // What time does to an open approval: remind, escalate, approve at a gate, expire.
 
 /**
- * Time has something to say to the approval: every gate whose moment has come is asked what follows. The first that
- * denies ends it; an escalation adds people to its own gate, and an approval by time (reversible tools only) counts for
- * its own.
+ * The approval's timer has gone: each gate whose moment has come does what follows. A gate that denies ends the approval; an
+ * escalation adds people to its gate, and an approval by time (reversible tools only) approves its gate.
  */
 export function onApprovalDeadline(draft: Draft, id: string): void {
   const { kit } = draft;
@@ -37,8 +36,8 @@ export function onApprovalDeadline(draft: Draft, id: string): void {
 }
 
 /**
- * Nothing is over: it was asked too early, or decisions, or queues as they are now, have settled what its moment was for.
- * The timer goes on to what waits by now.
+ * No gate's moment has come: the timer was early, or decisions, or changed queues, have settled the gate that it was for.
+ * The timer is set to the next moment.
  */
 function onNothingDue(draft: Draft, approval: ApprovalState): void {
   if (allApproved(approval, draft.kit)) return onApproved(draft, approval);
@@ -102,7 +101,7 @@ function remind(draft: Draft, { id, action }: ApprovalState, gate: GateState, no
   };
 }
 
-/** Who decided at it already still counts; who is added decides beside them. */
+/** Decisions made at the gate still count; the roles that are added decide beside the others. */
 function escalate(
   draft: Draft,
   { id, action }: ApprovalState,

@@ -5,7 +5,7 @@ import { endingOfStage } from './deadlines.js';
 import { ruleText } from './gates.js';
 import { isGateApproved, shareAt } from './quorum.js';
 
-// The gates of an approval, as an approver is told of them.
+// The gates of an approval, as an approver sees them.
 
 type QueueKit = Pick<Kit, 'queueRoles'>;
 type Viewed = Pick<ApprovalState, 'gates' | 'decisions' | 'requesters' | 'action' | 'runEndsAt'>;
@@ -29,7 +29,7 @@ export function gateViews(approval: Viewed, kit: QueueKit): GateView[] {
   });
 }
 
-/** First those of roles that have slots of their own, then as many more as it takes. */
+/** Whom a gate still waits for: first people for the slots of roles, then as many more as the quorum takes. */
 function missingAt(approval: Viewed, gate: GateState, index: number, kit: QueueKit): Missing[] {
   const { approved, perRole } = shareAt(approval, gate, index, kit);
   const ofRoles = perRole.flatMap((share): Missing[] =>
@@ -39,7 +39,7 @@ function missingAt(approval: Viewed, gate: GateState, index: number, kit: QueueK
   return more > 0 ? [...ofRoles, { roles: decidersNow(gate, kit).roles, count: more }] : ofRoles;
 }
 
-/** The gates, by index, that would still wait if everybody among these people who may decide at them approved. */
+/** Indexes of the gates that would still wait if all of these people who may decide there approved. */
 export function outOfReach(approval: Viewed, people: readonly Principal[], kit: QueueKit): readonly number[] {
   return [...approval.gates.entries()].flatMap(([index, gate]) => {
     const able = people.filter((person) => mayDecideAt(approval, index, person, kit));

@@ -1,17 +1,17 @@
 import type { Json } from '../../model/json.js';
 import { truncate } from '../../model/text.js';
 
-/** 60000 reads as 60,000; a year, and what has an exponent, stays as it is. */
+/** 60000 becomes 60,000; four digits, as of a year, and numbers with an exponent stay as they are. */
 export function grouped(value: number): string {
   return String(value).replace(/^-?\d{5,}(?=\.\d+$|$)/, (whole) => whole.replaceAll(/\B(?=(\d{3})+$)/g, ','));
 }
 
-/** `truncate` of the JSON of a value, of which no more is written than is shown. */
+/** The JSON of a value, cut by `truncate`; what would be cut off is not written in the first place. */
 export function jsonBeginning(value: Json, longest: number): string {
   return truncate(JSON.stringify(shorten(value, { left: longest })), longest);
 }
 
-/** A value whose JSON begins as the whole one's does, up to so many units; what is cut is longer than that all the same. */
+/** The value cut so that its JSON begins with the same `room.left` characters; where something is cut it is still longer than that. */
 function shorten(value: Json, room: { left: number }): Json {
   if (typeof value === 'string') {
     const part = value.slice(0, Math.max(0, room.left + 1));

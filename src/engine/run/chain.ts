@@ -10,14 +10,14 @@ import { chainMeter } from '../expression/meter.js';
 import { isLeft } from '../effects/room.js';
 import { countConditions, countStep, withFreshChain, type Work } from './work.js';
 
-// Steps that the runtime takes by itself.
+// Deterministic chains: steps that the runtime takes by itself.
 
-/** A chain without effects is one call inside another: what a loader lets in, and no more. */
+/** Steps. In a chain without effects each step is a call inside that of the step before, so there are no more than a loader accepts. */
 const longestChain = 500;
 
 /**
- * The transition that the runtime takes next: exactly one guarded one passes, else it is the unguarded default. Null: the run
- * is stuck, and waits for an operator.
+ * The transition that the runtime takes next: the only one whose guards pass, else the one without guards. Null: the run is
+ * stuck, and waits for an operator.
  */
 export function chainStep(draft: Draft, transitions: readonly Transition[]): Transition | null {
   const { run } = draft;
@@ -60,7 +60,7 @@ function stickChain(draft: Draft, problem: Problem, until?: Until): null {
   return null;
 }
 
-/** Null: another step may be taken. */
+/** Why the chain may not go on; null: another step may be taken. */
 function whyTooLong({ plan, run, work }: Draft): string | null {
   const longest = Math.min(plan.maxChainDepth, longestChain);
   if (run.chainDepth >= longest) return `the deterministic chain is longer than ${longest} steps`;
@@ -71,7 +71,7 @@ function tooMuchText(steps: number): string {
   return `after ${steps} steps the deterministic chain has read and written more than the ${mostChainBytes} bytes that it may at a time, or taken and asked more than ${mostChainFacts} steps and conditions: keep less in the context, or retry to go on`;
 }
 
-/** Where the conditions of the state are too much by themselves, nothing that goes on from here comes any further. */
+/** The chain's room is used up amid the conditions of a state. Where these are too much by themselves, a retry comes no further. */
 function stickLate(draft: Draft, transitions: readonly Transition[]): null {
   const { state, chainDepth } = draft.run;
   const isTooMuchAlone = !fitsAlone(draft, transitions);
@@ -81,7 +81,7 @@ function stickLate(draft: Draft, transitions: readonly Transition[]): null {
   return stickChain(draft, { code: 'CHAIN_TOO_LONG', message }, isTooMuchAlone ? 'never' : undefined);
 }
 
-/** What a retry would find, with nothing of the chain before it. */
+/** Would the conditions of the state fit into the room of a chain that begins here, as after a retry? */
 function fitsAlone({ run, work }: Draft, transitions: readonly Transition[]): boolean {
   const ask = makeChainAsking(run, withFreshChain(work));
   return transitions.every(({ guards }) => {
@@ -93,7 +93,7 @@ function fitsAlone({ run, work }: Draft, transitions: readonly Transition[]): bo
   });
 }
 
-/** Null: the chain may ask no more. A state may have thousands of transitions, so that the next step would be too late to see it. */
+/** Evaluates guards in the room of the chain. Null: it is used up, which is checked at each guard: a state may have thousands of transitions. */
 function makeChainAsking(run: RunState, work: Work): (guard: Guard) => Evaluation | null {
   const at = { ...guardContext(run, null, {}), meter: chainMeter(work) };
   return (guard) => {
@@ -104,7 +104,7 @@ function makeChainAsking(run: RunState, work: Work): (guard: Guard) => Evaluatio
   };
 }
 
-/** The charter is asked of what the runtime takes by itself, too. */
+/** The charter blocks a step of the runtime as it blocks a submit. */
 function stickBlocked(draft: Draft, { name, tool }: Transition, rule: BlockRule): null {
   const { code, message } = blockRefusal(tool ?? name, rule);
   record(draft, 'policy.blocked', {

@@ -39,7 +39,7 @@ function failureOf({ state }: Draft['run']): Problem {
   return { code: 'OUTCOME_FAILURE', message };
 }
 
-/** In a terminal state whose onEnter is not begun: the run was to end before it came there. */
+/** Ends a run that was to end before it came to its terminal state: the onEnter of that state is not begun. */
 export function closeUnentered(draft: Draft, onEnter: string): void {
   const { cancelRequested, state } = draft.run;
   noteUnentered(draft, onEnter);

@@ -38,7 +38,7 @@ import { contextProblem, nothingCalled, writeResult } from './written.js';
 
 // How a run moves: entering states, deterministic chains, executing, closing. How it comes to rest is settle.ts.
 
-/** A state was entered: run its onEnter, or go on to what follows it; of a run that is to end, neither. Nothing leaves a terminal state. */
+/** The run has entered its state: runs the onEnter, or goes on to what follows. A run that is to end does neither; in a terminal state it closes. */
 export function enter(draft: Draft, again?: Again): void {
   const state = findState(draft.plan, draft.run.state);
   const onEnter = state?.onEnter ?? null;
@@ -63,7 +63,7 @@ export function enter(draft: Draft, again?: Again): void {
   execute(draft, { action, executor: onEnter.executor, reliability: onEnter.reliability, at: 'onEnter' });
 }
 
-/** After onEnter: close in a terminal state, take a deterministic step, or wait for a caller. */
+/** After the onEnter: closes in a terminal state, takes a deterministic step, or waits for a caller. */
 export function afterEnter(draft: Draft): void {
   const { run } = draft;
   const state = findState(draft.plan, run.state);
@@ -80,19 +80,19 @@ export function afterEnter(draft: Draft): void {
   if (next !== null) take(draft, next, {}, null, { messageId: null, refs: [] });
 }
 
-/** The runtime takes one of them by itself. */
+/** Does the runtime take one of these transitions by itself? */
 function isOfRuntime(transitions: readonly Transition[]): boolean {
   return transitions.length > 0 && transitions.every((transition) => transition.actor === 'deterministic');
 }
 
-/** What was asked for is not done, and the run stays where it is: nothing of it may have become nobody's turn. */
+/** What was asked for is not done, and the run stays in its state: it waits for the next caller, or is stuck where there can be none. */
 export function remain(draft: Draft): void {
   const { run, plan } = draft;
   if (run.executing !== null || run.status === 'stuck') return;
   waitForSomebody(draft, findState(plan, run.state)?.transitions ?? []);
 }
 
-/** The run waits for a caller or a decision; where nobody could come, for an operator. */
+/** The run waits for a caller or a decision; where nobody could come, it is stuck and waits for an operator. */
 function waitForSomebody(draft: Draft, transitions: readonly Transition[]): void {
   const decided = draft.run.approvals.every((approval) => !isOpen(approval.status) && !approval.queued);
   if (!decided || isForSomebody(draft, transitions)) return settle(draft);
@@ -103,7 +103,7 @@ function waitForSomebody(draft: Draft, transitions: readonly Transition[]): void
   );
 }
 
-/** What a retry needs that is to come to anything else. */
+/** What has to change before a retry comes to anything else. */
 function untilSomebody({ plan, kit }: Draft, transitions: readonly Transition[]): Until {
   if (isOfRuntime(transitions)) return 'asks';
   const isOfPolicies = transitions.some(
@@ -121,13 +121,13 @@ function terminalStatus(
   return outcome === 'failure' ? 'failed' : 'completed';
 }
 
-/** Also where that takes more work to tell than one step may: then a person finds out, whose submit is refused. */
+/** Could somebody take one of the transitions? Yes, too, where finding out takes more work than a step may: then the submit is refused. */
 function isForSomebody(draft: Draft, transitions: readonly Transition[]): boolean {
   const meter = stepMeter(draft.work);
   return transitions.some((transition) => whyNobody(draft, transition, meter) === null || !meter.isLeft());
 }
 
-/** Why no principal could take it, whatever the arguments; null: somebody could. */
+/** Why no principal could take the transition, whatever the arguments; null: somebody could. */
 function whyNobody(draft: Draft, transition: Transition, meter: Meter): string | null {
   if (transition.actor === 'deterministic') return 'only the runtime takes it';
   const rule = blockedBy(draft.plan, transition, draft.kit);
@@ -146,18 +146,18 @@ function whyNobodyAtAll(draft: Draft, transitions: readonly Transition[]): strin
   return `no principal can take any transition of state \`${draft.run.state}\`: ${why}`;
 }
 
-/** What a step comes from. */
+/** Who or what a step comes from. */
 export interface From {
-  /** Arrival whose answer waits for it; null: nobody waits. */
+  /** The message that is answered with the step's outcome; null: nobody waits. */
   readonly messageId: string | null;
   readonly refs: Action['refs'];
-  /** Who has an effect done again whose outcome is unknown. */
+  /** Who has an effect repeated whose outcome is unknown. */
   readonly repeatedBy?: string;
-  /** What that effect was sent with. */
+  /** Key and count with which that effect was sent. */
   readonly again?: Again;
 }
 
-/** Takes a transition that has passed every check before its gates: park, execute, or just move. */
+/** Takes a transition that has passed every check before its gates: parks it, executes it, or just moves the run. */
 export function take(
   draft: Draft,
   transition: Transition,
@@ -240,11 +240,11 @@ function execute(draft: Draft, executing: Executing): void {
   draft.effects.push({ kind: 'execute', executing });
 }
 
-/** Counts the success: the next identical action gets a new idempotency key, and what was asked under this one is done. */
+/** Counts the success, so that the next identical action gets a new idempotency key; open approvals of the same action are superseded. */
 export function succeed(draft: Draft, action: Action, label: string, outputRef: PayloadRef | null): void {
   const done = doneKey(draft, action, label);
   const others = draft.run.successes.filter(([key]) => key !== done);
-  // What was done again may have a key of another count: none that was used up comes again.
+  // The count of a repeat may be another one than that of now: no count that has been used comes again.
   const times = Math.max(timesDone(draft.run, done), action.n) + 1;
   draft.run.successes = [...others, [done, times]];
   settleDoubt(draft, action);
@@ -256,7 +256,7 @@ export function succeed(draft: Draft, action: Action, label: string, outputRef: 
   revokeOpen(draft, why, (other) => other.status !== 'denied' && isSame(other.action));
 }
 
-/** The transition's effect is done and its context written: branch, move, enter. */
+/** The transition has happened and its context is written: branches, and moves the run. */
 export function complete(draft: Draft, transition: Transition, action: Action): void {
   const target = branchTarget(draft, transition, action);
   if (target === null) {
@@ -266,7 +266,7 @@ export function complete(draft: Draft, transition: Transition, action: Action): 
   moveTo(draft, target, transition.name, action);
 }
 
-/** Version + 1; a new stay, its approvals and its onEnter only when the state is another one. */
+/** Raises the version and enters the target. Where it is another state, or terminal, a new stay begins, and open approvals are revoked. */
 export function moveTo(
   draft: Draft,
   target: string,
@@ -280,7 +280,7 @@ export function moveTo(
   run.problem = null;
   run.stuckOn = null;
   run.state = target;
-  // Time alone moves a run without an action.
+  // Only the run's time-out moves it without an action.
   run.viaTimeout = action === null;
   setLeader(run, action, deniers);
   record(draft, 'run.transitioned', {
@@ -289,7 +289,7 @@ export function moveTo(
     data: { from, to: target, transition, version: run.version },
   });
   if (run.chainDepth > 0) run.chain = [...run.chain, { transition, from, to: target }];
-  // Entering it again runs its onEnter once more, and the stay goes on.
+  // Entering the same state again runs its onEnter once more, and the stay goes on.
   if (from === target && findState(draft.plan, target)?.terminal !== true) return enter(draft);
   run.stay += 1;
   revokeOpen(draft, `the run left state \`${from}\``);

@@ -20,7 +20,7 @@ import { wayOn } from './way-on.js';
 type Submit = Extract<Message['body'], { kind: 'submit' }>;
 type Said = Omit<Refusal, 'status'>;
 
-/** docs/spec/semantics.md §2, in its order. A refusal never changes state, version or context. */
+/** Checks a submit in the order of docs/spec/semantics.md §2, and takes it. A refusal never changes state, version or context. */
 export function submit(draft: Draft, message: Message, body: Submit): void {
   const tool = findTransition(draft, body.transition)?.tool ?? null;
   record(draft, 'transition.requested', {
@@ -85,13 +85,13 @@ function check(draft: Draft, message: Message, body: Submit): Said | Admitted {
   );
 }
 
-/** The message that asks, and for whom. */
+/** The id of the message that asks, and for whom it asks. */
 interface Asker {
   readonly id: string;
   readonly principal: Principal | null;
 }
 
-/** What environment, charter and guards say now; null: nothing against it. */
+/** Why environment, charter or guards refuse the transition now; null: they do not. */
 export function policyRefusal(
   draft: Draft,
   asker: Asker,
@@ -136,10 +136,10 @@ function unknownTransition(draft: Draft, name: string): Said {
   };
 }
 
-/** As of a schema that they do not fit. */
+/** As many errors as a schema gives that arguments do not fit. */
 const mostErrors = 20;
 
-/** Schema defaults, then the schema. No schema: no arguments are accepted. */
+/** The arguments with the defaults of their schema, checked against it. Without a schema no arguments are accepted. */
 function checkInput(
   draft: Draft,
   transition: Transition,
@@ -165,8 +165,8 @@ function checkInput(
 }
 
 /**
- * A transition narrows what its tool takes, and widens nothing. What the tool's defaults fill in is sent, so it fits the
- * transition's own schema too.
+ * Arguments must fit the schema of the transition and that of its tool. What the tool's defaults fill in is sent, so that it
+ * must fit the transition's own schema too.
  */
 function checkFit(
   { kit }: Pick<Draft, 'kit'>,
@@ -197,7 +197,7 @@ function misfitRefusal(
   };
 }
 
-/** In declaration order; the first that does not pass stops. Each evaluated guard is a record. */
+/** The refusal of the first guard, in the order of the plan, that does not pass; null: all pass. Each evaluated guard is put on record. */
 function checkGuards(draft: Draft, asker: Asker, transition: Transition, args: JsonObject): Said | null {
   const at = guardContext(draft.run, asker.principal, args);
   const ask = makeAsking(draft.work, transition.guards, at);

@@ -5,12 +5,12 @@ import { makeNotes } from './draft.js';
 import { unknownOf } from '../effects/outcome.js';
 import { closedStatuses, type Answer, type EventResult, type Executing, type RunState } from '../state.js';
 
-// Plans, states and events come out of stores. What is not what this engine reads decides nothing, and is on record.
+// Plans, runs and events come out of stores. Where they are not what this engine reads, nothing is decided, and that is put on record.
 
 const epoch = new Date(0).toISOString();
 const statuses: readonly unknown[] = [...closedStatuses, 'running', 'waiting', 'stuck'];
 
-/** What every decision counts with: a status that is none, or a number that is none, must let nothing through. */
+/** Has the run what every event relies on? A status or a number that is none must let nothing through. */
 export function isRun({ status, version, stay, chainDepth }: RunState): boolean {
   return (
     statuses.includes(status) &&
@@ -19,8 +19,8 @@ export function isRun({ status, version, stay, chainDepth }: RunState): boolean 
 }
 
 /**
- * Nothing has happened: whoever asked is refused, and the run is as it was. Only where an effect is done, and what
- * came of it cannot be read, does the run wait for an operator instead of waiting for ever.
+ * Refuses an event: whoever asked is told, and the run stays as it was. Only where an effect has come to an outcome that
+ * cannot be read does the run become stuck: it would wait for that outcome for ever.
  */
 export function refuseUnreadable(run: RunState, event: unknown, key: string, failure: Error): EventResult {
   const name = textOf(propertyOf(event, 'kind')) ?? 'unknown';
@@ -58,7 +58,7 @@ export function refuseUnreadable(run: RunState, event: unknown, key: string, fai
   };
 }
 
-/** As where the outcome itself is unknown: whoever waits is told, and whoever is asked for it again. */
+/** The same as after an unknown outcome: whoever waits is answered, and whoever is asked to approve it again is told. */
 function leaveToPerson(
   run: RunState,
   executing: Executing,
@@ -76,7 +76,7 @@ function leaveToPerson(
   try {
     if (textOf(propertyOf(action, 'idempotencyKey')) !== null) noteDoubt(noted, action);
   } catch {
-    // Approvals that cannot be read are decided by nobody.
+    // Approvals that cannot be read need not be revoked: nobody can decide them.
   }
   const waiting = textOf(propertyOf(propertyOf(run, 'waitingAnswer'), 'messageId'));
   const told: Answer = {
