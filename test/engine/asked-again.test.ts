@@ -42,9 +42,9 @@ const twice = (gated = true): Plan =>
 /** A run, and what its approvers were last shown. */
 function showing(of: Plan): { walk: Walk; asked: () => Asking } {
   let last: Asking | null = null;
-  const show: Kit['show'] = (one, asking) => {
+  const show: Kit['show'] = (transition, asking) => {
     last = asking;
-    return kit.show(one, asking);
+    return kit.show(transition, asking);
   };
   const walk = begin(of, {}, principal('starter'), { ...kit, show });
   return { walk, asked: () => last ?? assert.fail('nobody was asked') };
@@ -225,7 +225,7 @@ describe('what becomes of a card that does not say that it may have happened', (
     run.send({ kind: 'outcome', time, action: action.id, result: null as never });
     assert.deepEqual(statuses(run).slice(0, 1), ['revoked']);
     assert.deepEqual(run.run.doubts, [action.idempotencyKey]);
-    const told = run.last.actions.find((one) => one.action.id === action.id);
+    const told = run.last.actions.find((row) => row.action.id === action.id);
     assert.deepEqual([told?.status, told?.error?.code], ['unknown', 'EXECUTOR_UNKNOWN']);
     retry(run);
     assert.equal(run.run.approvals.filter(({ status }) => status === 'open').length, 1);

@@ -213,7 +213,7 @@ export function begin(
         message: message(who, { kind: 'submit', transition: name, arguments: args, expectedVersion }),
       }),
     decide(who, approval, decision, digest) {
-      const known = walk.run.approvals.find((one) => one.id === approval)?.action.digest ?? '';
+      const known = walk.run.approvals.find((candidate) => candidate.id === approval)?.action.digest ?? '';
       return walk.send({
         kind: 'message',
         time,
@@ -227,7 +227,7 @@ export function begin(
       });
     },
     fire(approval) {
-      const at = walk.run.approvals.find((one) => one.id === approval)?.timer ?? 0;
+      const at = walk.run.approvals.find((candidate) => candidate.id === approval)?.timer ?? 0;
       return walk.send({ kind: 'deadline', time: new Date(at).toISOString(), approval });
     },
     outcome(result = {}) {
@@ -254,6 +254,6 @@ export function wakesAfter({ run }: Pick<Walk, 'run'>): number | null {
 }
 
 export function answerOf(decision: EventResult): { status: string; code?: string } | undefined {
-  const found = decision.effects.find((one) => one.kind === 'answer');
+  const found = decision.effects.find((effect) => effect.kind === 'answer');
   return found?.kind === 'answer' ? found.answer : undefined;
 }

@@ -50,10 +50,10 @@ const verdict = (guard: Guard): string =>
   evaluateGuard(guard, guardContext(facing({}).run, agent, {})).verdict;
 const refused = (text: string): readonly string[] => {
   const checked = checkFlowText(text, { catalog });
-  return checked.status === 'invalid' ? checked.errors.map((one) => one.code) : [];
+  return checked.status === 'invalid' ? checked.errors.map((finding) => finding.code) : [];
 };
 const executed = (walk: Walk): number =>
-  walk.history.flatMap((one) => one.effects).filter((one) => one.kind === 'execute').length;
+  walk.history.flatMap((result) => result.effects).filter((effect) => effect.kind === 'execute').length;
 const approvalOf = (walk: Walk): string => walk.run.approvals.at(-1)?.id ?? '';
 const unreadable = (text: string): void => assert.equal(parseComparison(text).status, 'invalid', text);
 
@@ -171,7 +171,7 @@ describe('no way in by how a run moves', () => {
     walk.submit(agent, 'go');
     walk.outcome({ evidence: ['rest_call'] } as object);
     assert.deepEqual(
-      walk.run.evidence.map((one) => one.kind),
+      walk.run.evidence.map((item) => item.kind),
       ['rest_call', 'done'],
     );
   });
@@ -252,7 +252,10 @@ describe('no way in by an approval', () => {
       const of = parked();
       of.run = {
         ...of.run,
-        approvals: of.run.approvals.map((one) => ({ ...one, action: { ...one.action, ...edit } })),
+        approvals: of.run.approvals.map((approval) => ({
+          ...approval,
+          action: { ...approval.action, ...edit },
+        })),
       };
       of.decide(ann, approvalOf(of), 'approve');
       assert.deepEqual([executed(of), of.run.state], [0, 'a']);

@@ -93,8 +93,8 @@ describe("a charter's condition", () => {
   });
 });
 
-const isForeign = (one: Operand): one is Path =>
-  one.kind === 'path' && one.scope === 'arguments' && one.segments.length > 0;
+const isForeign = (operand: Operand): operand is Path =>
+  operand.kind === 'path' && operand.scope === 'arguments' && operand.segments.length > 0;
 
 /** What the condition says where a comparison of arguments that are all missing, and would be an error, does not apply. */
 function byHand(on: Guard, where: GuardContext): Verdict {
@@ -103,10 +103,14 @@ function byHand(on: Guard, where: GuardContext): Verdict {
     return inner === 'error' ? inner : inner === 'pass' ? 'fail' : 'pass';
   }
   if (on.kind === 'allOf' || on.kind === 'anyOf') {
-    const verdicts = on.guards.map((one) => byHand(one, where));
+    const verdicts = on.guards.map((guard) => byHand(guard, where));
     const decisive = on.kind === 'allOf' ? 'fail' : 'pass';
     const other = decisive === 'fail' ? 'pass' : 'fail';
-    return verdicts.find((one) => one === decisive) ?? verdicts.find((one) => one === 'error') ?? other;
+    return (
+      verdicts.find((verdict) => verdict === decisive) ??
+      verdicts.find((verdict) => verdict === 'error') ??
+      other
+    );
   }
   const verdict = verdictOf(on, where);
   return on.kind === 'expr' && verdict === 'error' && allMissing(on.expr, where) ? 'fail' : verdict;

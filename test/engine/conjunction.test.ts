@@ -67,7 +67,7 @@ function decideAt(walk: Walk, who: Principal, ms: number, fields: Partial<Decide
 type Decide = Extract<Message['body'], { kind: 'decide' }>;
 
 const executes = (walk: Walk): boolean => walk.run.executing !== null;
-const types = (walk: Walk): string[] => walk.last.trace.map((one) => one.type);
+const types = (walk: Walk): string[] => walk.last.trace.map((fact) => fact.type);
 
 describe('an approval at several gates', () => {
   it('is approved when each of them is, and one decision counts for all that this person may decide', () => {
@@ -116,7 +116,7 @@ describe('an approval at several gates', () => {
     const walk = waiting([gate({ roles: ['clerk'], separation: open }), gate({ roles: ['cfo'] })], {}, {});
     const own = begin(
       plan([
-        state('a', [transition('go', 'b', { gates: only(walk).gates.map((one) => one.rule) })]),
+        state('a', [transition('go', 'b', { gates: only(walk).gates.map((gate) => gate.rule) })]),
         state('b'),
       ]),
     );
@@ -124,7 +124,7 @@ describe('an approval at several gates', () => {
     own.submit(both, 'go');
     own.decide(both, only(own).id, 'approve');
     assert.deepEqual(
-      only(own).decisions.map((one) => one.gates),
+      only(own).decisions.map((decision) => decision.gates),
       [[0]],
     );
     const again = mayDecide(only(own), both, kit);
@@ -155,8 +155,8 @@ describe('an approval at several gates', () => {
 
   it('binds the rules of every gate that applies', () => {
     const digest = (gates: readonly Gate[]): string => only(waiting(gates)).action.digest;
-    const [one, other] = [gate({ roles: ['clerk'] }), gate({ roles: ['cfo'] })];
-    const digests = [[one], [other], [one, other], [one, { ...other, reason: 'required' as const }]].map(
+    const [rule, other] = [gate({ roles: ['clerk'] }), gate({ roles: ['cfo'] })];
+    const digests = [[rule], [other], [rule, other], [rule, { ...other, reason: 'required' as const }]].map(
       digest,
     );
     assert.equal(new Set(digests).size, digests.length);
@@ -175,7 +175,7 @@ describe('time at several gates', () => {
     assert.equal(decideAt(walk, cfo, 2_000), 'accepted');
     assert.ok(executes(walk));
     assert.deepEqual(
-      walk.run.evidence.map((one) => one.by),
+      walk.run.evidence.map((item) => item.by),
       ['cyd'],
     );
   });
@@ -257,8 +257,8 @@ describe('time at several gates', () => {
   });
 
   it('has approved where it approves at all that wait: no decision comes after it', () => {
-    const gates = [timeout('approve', hour), timeout('approve', 2 * hour)].map((one) =>
-      gate({ timeout: one }),
+    const gates = [timeout('approve', hour), timeout('approve', 2 * hour)].map((stage) =>
+      gate({ timeout: stage }),
     );
     const walk = waiting(gates);
     const fay = holder('fay', 'finance.controller');
@@ -348,7 +348,7 @@ describe('a queue', () => {
     assert.equal(decideAt(walk, sre, 3), 'accepted');
     assert.ok(executes(walk));
     assert.deepEqual(
-      walk.run.evidence.map((one) => one.by),
+      walk.run.evidence.map((item) => item.by),
       ['cyd', 'sam'],
     );
   });
@@ -535,7 +535,7 @@ describe('what an approver is told of gates', () => {
     );
     const fresh = gateViews(only(waiting(gates)), kit);
     assert.deepEqual(
-      fresh.map((one) => one.missing),
+      fresh.map((view) => view.missing),
       [
         [
           { roles: ['cfo'], count: 1 },
@@ -602,7 +602,7 @@ describe('who has a part in a run', () => {
     });
     assert.deepEqual(why, ['approver', 'approver', 'may']);
     assert.deepEqual(
-      walk.run.evidence.map((one) => one.by),
+      walk.run.evidence.map((item) => item.by),
       [null],
     );
   });
@@ -636,7 +636,7 @@ describe('who has a part in a run', () => {
         ['human_request', 'cyd'],
       ],
     );
-    assert.equal(types(walk).filter((one) => one === 'evidence.recorded').length, 2);
+    assert.equal(types(walk).filter((name) => name === 'evidence.recorded').length, 2);
   });
 });
 
@@ -783,9 +783,9 @@ describe('what the runtime asks for by itself', () => {
     walk.outcome({ status: 'failed', errorClass: 'permanent', message: 'no' } as never);
     assert.deepEqual([walk.run.status, walk.run.stuckOn?.kind], ['stuck', 'chain']);
     const moved = begin(plan([state('a', [asks('go', 'b', { gates: [] })]), state('b')]), {}, clerk);
-    const facts = moved.last.trace.filter((one) => one.type === 'run.transitioned');
+    const facts = moved.last.trace.filter((fact) => fact.type === 'run.transitioned');
     assert.deepEqual(
-      facts.map((one) => one.actor.kind),
+      facts.map((fact) => fact.actor.kind),
       ['runtime'],
     );
   });
@@ -849,9 +849,9 @@ const anyDecision = fc.record({
   roles: fc.subarray(roles),
   permitted: fc.boolean(),
   kind: fc.constantFrom<Principal['kind']>('human', 'human', 'human', 'agent'),
-  approve: fc.nat(9).map((one) => one > 0),
+  approve: fc.nat(9).map((number) => number > 0),
   reasonGiven: fc.boolean(),
-  acted: fc.nat(3).map((one) => one === 0),
+  acted: fc.nat(3).map((number) => number === 0),
   after: fc.integer({ min: 0, max: 12 }),
 });
 type AnyDecision = typeof anyDecision extends fc.Arbitrary<infer T> ? T : never;
@@ -901,7 +901,7 @@ function tell(gates: readonly Gate[], { decisions, tier, n, made }: Story): Told
     if (word === 'accepted') accepted.add(index);
   }
   passes(now + 3 * hour);
-  const ran = walk.history.some((one) => one.effects.some((effect) => effect.kind === 'execute'));
+  const ran = walk.history.some((result) => result.effects.some((effect) => effect.kind === 'execute'));
   const approval = walk.run.approvals[0];
   if (ran && approval !== undefined) assert.ok(allApproved(approval, kit));
   return { ran, accepted };

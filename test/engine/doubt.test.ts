@@ -50,8 +50,8 @@ function entering(onTimeout: Target): Plan {
 
 const types = ({ trace }: EventResult): string[] => trace.map((fact) => fact.type);
 const counted = (walk: Walk, type: string): number =>
-  walk.history.flatMap((one) => types(one)).filter((one) => one === type).length;
-const begins = ({ effects }: EventResult): boolean => effects.some((one) => one.kind === 'execute');
+  walk.history.flatMap((result) => types(result)).filter((name) => name === type).length;
+const begins = ({ effects }: EventResult): boolean => effects.some((effect) => effect.kind === 'execute');
 const operate = (walk: Walk, kind: 'cancel' | 'retry', at = end, by = operator): EventResult =>
   walk.send({ kind: 'message', time: at, message: message(by, { kind }) });
 const timeUp = (walk: Walk): EventResult => walk.send({ kind: 'timeout', time: end });
@@ -92,8 +92,8 @@ const begun: readonly { name: string; walk: (executor: Executor, onTimeout: Targ
 
 describe('what the runtime began and has failed, and may have happened all the same', () => {
   const possible = { ...failing, effectPossible: true };
-  const each = begun.flatMap((one) =>
-    [keyless, { ...keyless, idempotencyKey: true }].map((executor) => ({ ...one, executor })),
+  const each = begun.flatMap((start) =>
+    [keyless, { ...keyless, idempotencyKey: true }].map((executor) => ({ ...start, executor })),
   );
 
   it('is said to, is repeated for a human alone, under its own key, and is settled by a success', () => {
@@ -269,7 +269,7 @@ describe("a run's time that is up while an outcome is unknown", () => {
       walk.outcome(lost);
       operate(walk, 'retry', time);
       timeUp(walk);
-      const open = walk.run.approvals.filter((one) => one.status === 'open');
+      const open = walk.run.approvals.filter((approval) => approval.status === 'open');
       assert.deepEqual(
         open.map(({ action, repeats }) => [action.transition, repeats]),
         [['pay', true]],

@@ -76,7 +76,8 @@ const unbegun = ({ trace }: EventResult): unknown[] =>
   trace.flatMap(({ type, action, policy }) =>
     type === 'transition.rejected' && policy?.rule === 'RUN_CLOSED' ? [action?.transition] : [],
   );
-const begins = (decision: EventResult): boolean => decision.effects.some((one) => one.kind === 'execute');
+const begins = (decision: EventResult): boolean =>
+  decision.effects.some((effect) => effect.kind === 'execute');
 
 describe("after a run's time, though no timer has gone", () => {
   it('a submit begins nothing: the run has timed out', () => {
@@ -248,7 +249,8 @@ describe('a run that is to end once what is under way has its outcome', () => {
     submit(walk, 'go', time);
     return walk;
   };
-  const offered = (walk: Walk): string[] => links(of, walk.run, agent, { floors: [] }).map((one) => one.rel);
+  const offered = (walk: Walk): string[] =>
+    links(of, walk.run, agent, { floors: [] }).map((link) => link.rel);
   const told = (walk: Walk): string => {
     const answer = answerOf(submit(walk, 'pay', time)) as { code?: string; message?: string } | undefined;
     assert.equal(answer?.code, 'RUN_BUSY');

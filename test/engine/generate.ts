@@ -132,7 +132,7 @@ const onePlace: fc.Arbitrary<Gate> = fc
 /** Of no place, of one, or of two. */
 const gates: fc.Arbitrary<readonly Gate[]> = fc.oneof(
   { weight: 2, arbitrary: fc.constant([]) },
-  { weight: 3, arbitrary: onePlace.map((one) => [one]) },
+  { weight: 3, arbitrary: onePlace.map((gate) => [gate]) },
   { weight: 2, arbitrary: fc.tuple(onePlace, onePlace) },
 );
 
@@ -282,15 +282,15 @@ export const happening: fc.Arbitrary<Happening> = fc.oneof(
       arguments: fc.oneof(fc.constant({}), object),
       // Flows have up to three transitions a state, named by the first names.
       transition: fc.constantFrom('a', 'a', 'a', 'b', 'b', '__proto__', 'constructor'),
-      stale: fc.nat(19).map((one) => one === 0),
+      stale: fc.nat(19).map((number) => number === 0),
     }),
   },
   {
     weight: 16,
     arbitrary: fc.record({
       ...{ kind: fc.constant('decide' as const), by: principal, which: fc.nat(3) },
-      approve: fc.nat(4).map((one) => one !== 0),
-      forged: fc.nat(19).map((one) => one === 0),
+      approve: fc.nat(4).map((number) => number !== 0),
+      forged: fc.nat(19).map((number) => number === 0),
     }),
   },
   {
@@ -305,7 +305,7 @@ export const happening: fc.Arbitrary<Happening> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('outcome' as const),
       result: outcomes,
-      other: fc.nat(9).map((one) => one === 0),
+      other: fc.nat(9).map((number) => number === 0),
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('deadline' as const), which: fc.nat(3) }) },
@@ -318,7 +318,9 @@ export const happening: fc.Arbitrary<Happening> = fc.oneof(
 
 /** Mostly one that is still open. */
 function approvalOf(run: RunState, which: number): ApprovalState | undefined {
-  const open = run.approvals.filter((one) => one.status === 'open' || one.status === 'escalated');
+  const open = run.approvals.filter(
+    (approval) => approval.status === 'open' || approval.status === 'escalated',
+  );
   const some = which > 2 || open.length === 0 ? run.approvals : open;
   return some[which % Math.max(some.length, 1)];
 }

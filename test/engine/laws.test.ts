@@ -45,11 +45,11 @@ function reference(of: Guard, at: GuardContext): Verdict {
       return inner === 'error' ? 'error' : inner === 'pass' ? 'fail' : 'pass';
     }
     case 'allOf': {
-      const all = of.guards.map((one) => reference(one, at));
+      const all = of.guards.map((guard) => reference(guard, at));
       return all.includes('fail') ? 'fail' : all.includes('error') ? 'error' : 'pass';
     }
     case 'anyOf': {
-      const all = of.guards.map((one) => reference(one, at));
+      const all = of.guards.map((guard) => reference(guard, at));
       return all.includes('pass') ? 'pass' : all.includes('error') ? 'error' : 'fail';
     }
     default:
@@ -69,7 +69,7 @@ describe('guards, whatever they are', () => {
           return { kind: 'not', guard: without(of.guard, at) };
         case 'allOf':
         case 'anyOf':
-          return { kind: of.kind, guards: of.guards.map((one) => without(one, at)) };
+          return { kind: of.kind, guards: of.guards.map((guard) => without(guard, at)) };
         default:
           return of;
       }

@@ -152,7 +152,7 @@ function counted(evidence: readonly Evidence[]): {
       return Reflect.get(target, name);
     },
   };
-  return { evidence: evidence.map((one) => new Proxy(one, handler)), reads: () => reads };
+  return { evidence: evidence.map((item) => new Proxy(item, handler)), reads: () => reads };
 }
 
 const context = (evidence: readonly Evidence[], fields: Partial<GuardContext> = {}): GuardContext => ({
@@ -200,7 +200,7 @@ describe('many kinds of evidence that a guard requires', () => {
       ...recorded(4),
       ...recorded(4),
       ...people,
-      ...people.map((one) => ({ ...one, by: null })),
+      ...people.map((item) => ({ ...item, by: null })),
     ];
     const have = (of: EvidenceRequirement, fields: Partial<GuardContext> = {}): boolean =>
       verdictOf(requires(of), context(evidence, fields)) === 'pass';
@@ -224,9 +224,9 @@ describe('many kinds of evidence that a guard requires', () => {
   });
 
   it('are an error where counting them is more than one step may do', () => {
-    const [one] = recorded(1);
-    assert.ok(one !== undefined);
-    const evidence = times(600_000, () => one);
+    const [item] = recorded(1);
+    assert.ok(item !== undefined);
+    const evidence = times(600_000, () => item);
     const walk = begin(
       plan([
         state('a', [transition('go', 'a', { guards: [requires(requirement('x'))] }), transition('end', 'b')]),
@@ -357,7 +357,7 @@ describe('what guards read', () => {
     assert.deepEqual(reads[0], { path: '$.context.q', value });
     assert.deepEqual(reads.at(-1), { path: '$.context.q', bytes: 4_002, digest: kit.digest(value) });
     assert.equal(reads.length, 500);
-    const kept = reads.filter((one) => Object.hasOwn(one, 'value')).length;
+    const kept = reads.filter((value) => Object.hasOwn(value, 'value')).length;
     assert.equal(kept, Math.floor((256 * 1024) / 4_002));
   });
 
@@ -365,8 +365,8 @@ describe('what guards read', () => {
     const [text, part] = ['x'.repeat(250_000), 'x'.repeat(249_000)];
     const begins = expr(path('context', 'text'), 'starts_with', path('context', 'part'));
     const guards = times(1_200, () => begins);
-    const one: Guard = { kind: 'allOf', guards };
-    const of = [state('a', [transition('go', 'b', { gates: [gate({ on: one })] })]), state('b')];
+    const conjunction: Guard = { kind: 'allOf', guards };
+    const of = [state('a', [transition('go', 'b', { gates: [gate({ on: conjunction })] })]), state('b')];
     const walk = begin(plan(of, { initialContext: { text, part } }));
     walk.submit(agent, 'go');
     assert.match(walk.run.approvals[0]?.asked[0]?.reason ?? '', /compare more than/);

@@ -29,11 +29,11 @@ const other = (run: RunState, fields: Partial<ApprovalState>): RunState => {
 
 describe('a run wakes', () => {
   it('when the first of its approvals is to be reminded of or ends, or when its own time is up', () => {
-    const one = parked({ timer: now + 5 * hour });
-    assert.equal(wakeTime(one), now + 5 * hour);
-    assert.equal(wakeTime({ ...one, deadline: now + hour }), now + hour);
-    assert.equal(wakeTime({ ...one, deadline: now + 9 * hour }), now + 5 * hour);
-    assert.equal(wakeTime(other(one, { id: 'apr_2', timer: now + 2 * hour })), now + 2 * hour);
+    const waiting = parked({ timer: now + 5 * hour });
+    assert.equal(wakeTime(waiting), now + 5 * hour);
+    assert.equal(wakeTime({ ...waiting, deadline: now + hour }), now + hour);
+    assert.equal(wakeTime({ ...waiting, deadline: now + 9 * hour }), now + 5 * hour);
+    assert.equal(wakeTime(other(waiting, { id: 'apr_2', timer: now + 2 * hour })), now + 2 * hour);
   });
 
   it('for no approval that is settled, and for its own time once', () => {

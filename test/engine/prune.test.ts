@@ -79,11 +79,11 @@ describe('a run without what nothing can ask for again', () => {
 
   it('keeps of each kind the latest, as many as the largest guard asks for, wherever that guard stands', () => {
     const items = [1, 2, 3, 4, 5].flatMap((n) => [evidence('paid', `p${n}`), evidence('seen', `s${n}`)]);
-    const one = { kind: 'paid', count: 1, distinct: false };
-    assert.deepEqual(idsOf(needing(one), items), ['p5']);
-    assert.deepEqual(idsOf(needing(one, { ...one, count: 3 }), items), ['p3', 'p4', 'p5']);
+    const paidOnce = { kind: 'paid', count: 1, distinct: false };
+    assert.deepEqual(idsOf(needing(paidOnce), items), ['p5']);
+    assert.deepEqual(idsOf(needing(paidOnce, { ...paidOnce, count: 3 }), items), ['p3', 'p4', 'p5']);
     const nested: Guard = {
-      ...{ kind: 'not', guard: { kind: 'anyOf', guards: [{ kind: 'evidence', requires: [one] }] } },
+      ...{ kind: 'not', guard: { kind: 'anyOf', guards: [{ kind: 'evidence', requires: [paidOnce] }] } },
     };
     const branches = [{ when: nested, target: 'b' }];
     assert.deepEqual(

@@ -65,7 +65,7 @@ describe('every run', () => {
         for (const [late, before] of [run, run, halted(run)].entries()) {
           const at = new Date(run.deadline + (late % 2)).toISOString();
           const { trace, effects } = decide(plan, before, { ...event, time: at }, kit, key);
-          const begun = effects.filter((one) => one.kind === 'execute');
+          const begun = effects.filter((effect) => effect.kind === 'execute');
           const target = plan.onTimeout?.target ?? null;
           const moved = trace.some(
             ({ type, data }) =>
@@ -111,7 +111,7 @@ describe('every run', () => {
     always((steps) => {
       for (const { before, event, decision } of steps) {
         if (event.kind !== 'message') continue;
-        const own = answered(decision).find((one) => one.messageId === event.message.id);
+        const own = answered(decision).find((reply) => reply.messageId === event.message.id);
         if (own?.answer.status !== 'refused') continue;
         assert.deepEqual(decision.state, before);
         assert.deepEqual(
@@ -128,7 +128,7 @@ describe('every run', () => {
       for (const { before, event, decision } of steps) {
         if (event.kind !== 'refused_message') continue;
         assert.deepEqual(decision.state, before);
-        assert.ok(decision.effects.every((one) => one.kind === 'answer'));
+        assert.ok(decision.effects.every((effect) => effect.kind === 'answer'));
       }
     });
   });
@@ -169,7 +169,7 @@ describe('every run', () => {
     always((steps, { plan }) => {
       for (const { before, decision } of steps) {
         const terminal = (name: unknown): boolean =>
-          plan.states.find((one) => one.name === name)?.terminal === true;
+          plan.states.find((state) => state.name === name)?.terminal === true;
         const left = decision.trace.filter(
           ({ type, data }) =>
             type === 'run.transitioned' && (data['from'] !== data['to'] || terminal(data['to'])),
@@ -183,7 +183,9 @@ describe('every run', () => {
     always((steps) => {
       for (const { decision, event } of steps) {
         const run = decision.state;
-        const open = run.approvals.filter((one) => one.status === 'open' || one.status === 'escalated');
+        const open = run.approvals.filter(
+          (approval) => approval.status === 'open' || approval.status === 'escalated',
+        );
         const told = JSON.stringify([event, run]);
         if (run.executing !== null) assert.equal(run.status, 'running', told);
         else assert.equal(run.waitingAnswer, null, told);
@@ -191,10 +193,12 @@ describe('every run', () => {
         if (run.status === 'stuck') assert.notEqual(run.problem, null, told);
         if (run.status === 'waiting') assert.ok(open.length > 0, told);
         if (run.status === 'running' && run.executing === null) assert.equal(open.length, 0, told);
-        for (const one of open) assert.equal(one.action.stay, run.stay, told);
+        for (const approval of open) assert.equal(approval.action.stay, run.stay, told);
         if (closed(run)) assert.equal(open.length, 0, told);
       }
-      const ends = steps.flatMap(({ decision }) => decision.effects.filter((one) => one.kind === 'close'));
+      const ends = steps.flatMap(({ decision }) =>
+        decision.effects.filter((effect) => effect.kind === 'close'),
+      );
       const last = steps.at(-1)?.decision.state;
       assert.deepEqual(
         ends,
@@ -208,7 +212,7 @@ describe('every run', () => {
       for (const { before, decision } of steps) {
         if (!closed(before)) continue;
         assert.deepEqual(decision.state, before);
-        assert.ok(decision.effects.every((one) => one.kind === 'answer'));
+        assert.ok(decision.effects.every((effect) => effect.kind === 'answer'));
       }
     });
   });
@@ -229,12 +233,12 @@ describe('links', () => {
   /** Asks for every transition of the state in the run's name, and compares with what was listed. */
   const asked = (step: Step, told: Story, by: Story['by'], args: Story['input']): void => {
     const run = step.decision.state;
-    const state = told.plan.states.find((one) => one.name === run.state);
+    const state = told.plan.states.find((state) => state.name === run.state);
     const filter = state?.linkFilter ?? told.plan.linkFilter;
     const listed = links(told.plan, run, by, { floors: [] });
     if (closed(run) || run.status === 'stuck' || isEnding(run)) return assert.deepEqual(listed, []);
     for (const transition of state?.transitions ?? []) {
-      const link = listed.find((one) => one.rel === transition.name);
+      const link = listed.find((link) => link.rel === transition.name);
       const body = {
         ...{ kind: 'submit' as const, transition: transition.name, arguments: args },
         expectedVersion: link?.expectedVersion ?? null,
@@ -245,7 +249,7 @@ describe('links', () => {
       const { decision } = {
         decision: decide(told.plan, idle, { kind: 'message', time, message }, kit, 'q'),
       };
-      const answer = answered(decision).find((one) => one.messageId === 'msg_ask')?.answer;
+      const answer = answered(decision).find((reply) => reply.messageId === 'msg_ask')?.answer;
       const code = answer?.status === 'refused' ? answer.code : null;
       const governed = code !== null && ['ACTOR_MISMATCH', 'BLOCKED', 'GUARD_REJECTED'].includes(code);
       if (transition.actor === 'deterministic') assert.equal(link, undefined);

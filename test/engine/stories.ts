@@ -70,7 +70,7 @@ export function play(told: Story): Step[] {
   happen({ kind: 'message', time, message: start });
   for (const [index, happens] of told.happenings.entries()) {
     const event = eventOf(run, happens, index + 1, earlier);
-    if (event.kind === 'message' && !earlier.some((one) => one.id === event.message.id))
+    if (event.kind === 'message' && !earlier.some((message) => message.id === event.message.id))
       earlier.push(event.message);
     happen(event);
   }
@@ -80,17 +80,17 @@ export function play(told: Story): Step[] {
 function frozen<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   Object.freeze(value);
-  for (const one of Object.values(value)) frozen(one);
+  for (const item of Object.values(value)) frozen(item);
   return value;
 }
 
 /** Every answer that a decision gives, with whose it is. */
 export function answered(decision: EventResult): { readonly messageId: string; readonly answer: Answer }[] {
-  return decision.effects.flatMap((one) => (one.kind === 'answer' ? [one] : []));
+  return decision.effects.flatMap((effect) => (effect.kind === 'answer' ? [effect] : []));
 }
 
 export function executed(
   decision: EventResult,
 ): Extract<EventResult['effects'][number], { kind: 'execute' }>[] {
-  return decision.effects.flatMap((one) => (one.kind === 'execute' ? [one] : []));
+  return decision.effects.flatMap((effect) => (effect.kind === 'execute' ? [effect] : []));
 }

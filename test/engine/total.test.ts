@@ -33,7 +33,8 @@ function changed(value: unknown, way: readonly number[], by: unknown, remove: bo
   return copy;
 }
 
-const executes = (decision: EventResult): boolean => decision.effects.some((one) => one.kind === 'execute');
+const executes = (decision: EventResult): boolean =>
+  decision.effects.some((effect) => effect.kind === 'execute');
 
 function isDecision(decision: EventResult): void {
   for (const list of [decision.effects, decision.trace, decision.actions]) assert.ok(Array.isArray(list));
@@ -76,7 +77,7 @@ describe('decide, of whatever it is given', () => {
           given[which] = changed(given[which], at, by, remove);
           const decision = decide(given[0] as Plan, given[1] as RunState, given[2] as Event, kit, key);
           isDecision(decision);
-          assert.ok(decision.effects.filter((one) => one.kind === 'execute').length <= 1);
+          assert.ok(decision.effects.filter((effect) => effect.kind === 'execute').length <= 1);
         },
       ),
       { numRuns: runsOf(4_000) },
@@ -129,11 +130,13 @@ describe('links, of whatever they are given', () => {
 describe('a name', () => {
   /** The same story, told with other names for everything that has one. */
   const renamed = <T>(value: T, as: ReadonlyMap<string, string>): T => {
-    const walk = (one: unknown): unknown => {
-      if (typeof one === 'string') return as.get(one) ?? one;
-      if (Array.isArray(one)) return one.map(walk);
-      if (typeof one !== 'object' || one === null) return one;
-      return Object.fromEntries(Object.entries(one).map(([key, inner]) => [as.get(key) ?? key, walk(inner)]));
+    const walk = (value: unknown): unknown => {
+      if (typeof value === 'string') return as.get(value) ?? value;
+      if (Array.isArray(value)) return value.map(walk);
+      if (typeof value !== 'object' || value === null) return value;
+      return Object.fromEntries(
+        Object.entries(value).map(([key, inner]) => [as.get(key) ?? key, walk(inner)]),
+      );
     };
     return walk(value) as T;
   };
@@ -141,29 +144,32 @@ describe('a name', () => {
   it('means nothing: with plain names for `__proto__`, `constructor`, `a/b` and the like, every run goes the same way', () => {
     const plain = new Map(
       [...names, 's0', 's/2', 's3']
-        .filter((one) => !/^[ab]$/.test(one))
-        .map((one, index) => [one, `plain${index}`]),
+        .filter((name) => !/^[ab]$/.test(name))
+        .map((name, index) => [name, `plain${index}`]),
     );
     fc.assert(
       fc.property(story, (told) => {
         const other = renamed(told, plain);
         // An order of keys that JavaScript keeps: none of the names is a number.
-        const [one, two] = [play(told), play(other)];
-        const told1 = one.map(({ decision }) => [
+        const [first, second] = [play(told), play(other)];
+        const told1 = first.map(({ decision }) => [
           decision.state.status,
           decision.state.version,
           decision.trace.map((fact) => fact.type),
         ]);
-        const told2 = two.map(({ decision }) => [
+        const told2 = second.map(({ decision }) => [
           decision.state.status,
           decision.state.version,
           decision.trace.map((fact) => fact.type),
         ]);
         assert.deepEqual(told2, told1);
-        assert.equal(two.at(-1)?.decision.state.state, plain.get(one.at(-1)?.decision.state.state ?? ''));
+        assert.equal(
+          second.at(-1)?.decision.state.state,
+          plain.get(first.at(-1)?.decision.state.state ?? ''),
+        );
         assert.deepEqual(
-          Object.keys(renamed(one.at(-1)?.decision.state ?? assert.fail(), plain).context).sort(),
-          Object.keys(two.at(-1)?.decision.state.context ?? {}).sort(),
+          Object.keys(renamed(first.at(-1)?.decision.state ?? assert.fail(), plain).context).sort(),
+          Object.keys(second.at(-1)?.decision.state.context ?? {}).sort(),
         );
       }),
       { numRuns: runsOf(400) },

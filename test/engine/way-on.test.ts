@@ -34,7 +34,7 @@ const rest: Executor = {
 };
 const retry = (walk: Walk, by = operator): EventResult =>
   walk.send({ kind: 'message', time, message: message(by, { kind: 'retry' }) });
-const begins = ({ effects }: EventResult): boolean => effects.some((one) => one.kind === 'execute');
+const begins = ({ effects }: EventResult): boolean => effects.some((effect) => effect.kind === 'execute');
 const no: Partial<Outcome> = { status: 'failed', errorClass: 'permanent', message: 'no' };
 const possibly = { ...no, errorClass: 'transient', message: '500', effectPossible: true } as object;
 const lost: Partial<Outcome> = { status: 'unknown', message: 'the connection was lost' };
@@ -156,7 +156,7 @@ const cases: readonly (readonly [Code, RegExp, Truth, () => Walk])[] = [
         plan([
           state(
             'a',
-            ['x', 'y'].map((one) => transition(one, 'done', { actor: 'deterministic', guards: [isTrue] })),
+            ['x', 'y'].map((name) => transition(name, 'done', { actor: 'deterministic', guards: [isTrue] })),
           ),
           state('done'),
         ]),
@@ -451,7 +451,7 @@ describe('a retry that is refused says', () => {
 
   it('whose right is missing: of who asked for it, and not of who retries', () => {
     const walk = after(asked(payer), lost);
-    walk.kit = { ...kit, rightsNow: (one) => ({ ...one, roles: [] }) };
+    walk.kit = { ...kit, rightsNow: (name) => ({ ...name, roles: [] }) };
     const said = retry(walk);
     assert.equal(answerOf(said)?.code, 'GUARD_REJECTED');
     assert.match(

@@ -223,8 +223,8 @@ describe('a decision', () => {
     const args = Array.from({ length: count }, () =>
       counted({ list: Array.from({ length: 100 }, (_, n) => n) }),
     );
-    for (const [n, one] of args.entries())
-      walk.submit(agent, 'go', { n, more: one.value as unknown as Json });
+    for (const [n, counted] of args.entries())
+      walk.submit(agent, 'go', { n, more: counted.value as unknown as Json });
     assert.equal(walk.run.approvals.length, count);
     return { walk, args };
   };
@@ -233,17 +233,17 @@ describe('a decision', () => {
     const { walk, args } = gated(5);
     const [first, ...others] = args;
     assert.ok(first !== undefined);
-    const before = others.map((one) => one.reads());
+    const before = others.map((counted) => counted.reads());
     const ids = walk.run.approvals.map(({ id }) => id);
     walk.decide(fay, ids[0] ?? '', 'deny');
     walk.submit(agent, 'go', { n: 99 });
     assert.deepEqual(
-      others.map((one) => one.reads()),
+      others.map((counted) => counted.reads()),
       before,
     );
     walk.fire(ids[1] ?? '');
     assert.deepEqual(
-      others.slice(1).map((one) => one.reads()),
+      others.slice(1).map((counted) => counted.reads()),
       before.slice(1),
     );
   });

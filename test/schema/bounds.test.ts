@@ -110,8 +110,8 @@ describe('patterns', () => {
     const atom = fc.constantFrom(...atoms);
     const times = fc.constantFrom('', '', '*', '+', '?', '{2}', '{1,3}', '*?');
     const term = fc.oneof(
-      fc.tuple(atom, times).map(([one, many]) => (/^(\\b|\^|\$)$/.test(one) ? one : one + many)),
-      fc.tuple(atom, atom, times).map(([one, other, many]) => `(?:${one}|${other})${many}`),
+      fc.tuple(atom, times).map(([name, many]) => (/^(\\b|\^|\$)$/.test(name) ? name : name + many)),
+      fc.tuple(atom, atom, times).map(([name, other, many]) => `(?:${name}|${other})${many}`),
     );
     const pattern = fc.array(term, { minLength: 1, maxLength: 5 }).map((terms) => terms.join(''));
     const signs = [
@@ -157,9 +157,9 @@ describe('patterns', () => {
   const many = (count: number, pattern: (index: number) => string): JsonObject => ({
     type: 'object',
     properties: Object.fromEntries(
-      times(count, (index) => ({ type: 'string', pattern: pattern(index) })).map((one, index) => [
+      times(count, (index) => ({ type: 'string', pattern: pattern(index) })).map((property, index) => [
         `p${index}`,
-        one,
+        property,
       ]),
     ),
   });
@@ -483,7 +483,7 @@ describe('a schema', () => {
   it('whose references lead from one part of it into the other does not compile where that makes too much of it', () => {
     const step = '/properties/p';
     const inner = times(60, () => 0).reduce<JsonObject>(
-      (one) => ({ type: 'object', properties: { p: one } }),
+      (value) => ({ type: 'object', properties: { p: value } }),
       {},
     );
     const into = times(60, (index) => [

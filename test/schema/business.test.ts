@@ -89,7 +89,7 @@ test('more time never ends earlier, and never before as many hours have passed',
       from: fc.integer({ min: 0, max: 1_000 }),
       length: fc.integer({ min: 30, max: 400 }),
     })
-    .map(({ length, ...one }) => ({ ...one, to: one.from + length }));
+    .map(({ length, ...hours }) => ({ ...hours, to: hours.from + length }));
   const from = fc.integer({ min: Date.parse('2026-01-01'), max: Date.parse('2027-01-01') });
   fc.assert(
     fc.property(hours, from, fc.integer({ min: 1, max: 40 * hour }), fc.nat(hour), (of, at, ms, more) => {

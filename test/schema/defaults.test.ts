@@ -101,7 +101,7 @@ describe('a default in a branch', () => {
     const dryRun = { type: 'boolean', default: true };
     const options = object({ dryRun });
     const at = (schema: JsonObject): readonly string[] =>
-      places(schema).map((one) => one.replace(/\/default$/, ''));
+      places(schema).map((name) => name.replace(/\/default$/, ''));
     assert.deepEqual(at(object({ options })), ['properties/options/properties/dryRun']);
     assert.deepEqual(taken(object({ options }), {}), {});
     const [told] = usable(object({ options })).unfilled;
@@ -362,7 +362,7 @@ function between(value: Json, filled: Json, numbers: Iterator<number>): Json {
     return value;
   if (Array.isArray(value)) {
     const others = filled as readonly Json[];
-    return (value as readonly Json[]).map((one, index) => between(one, others[index] ?? null, numbers));
+    return (value as readonly Json[]).map((value, index) => between(value, others[index] ?? null, numbers));
   }
   const [less, more] = [value as JsonObject, filled as JsonObject];
   return Object.fromEntries(

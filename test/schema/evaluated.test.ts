@@ -129,7 +129,7 @@ function schemaOf(depth: number, asks: boolean, type: 'object' | 'array'): fc.Ar
   const own = maybe(type === 'object' ? objects : lists);
   return fc
     .tuple(own, branch, branch)
-    .map(([keywords, one, other]): JsonObject => ({ type, ...keywords, ...one, ...other }));
+    .map(([keywords, value, other]): JsonObject => ({ type, ...keywords, ...value, ...other }));
 }
 
 const content: fc.Arbitrary<Json> = fc.letrec<{ value: Json }>((tie) => ({
