@@ -4,19 +4,20 @@ import type { SchemaPath } from './subschemas.js';
 import type { Unfilled } from './unfilled.js';
 import { spend } from './work.js';
 
-// A default that stands behind a reference is written for every place that refers to it, and does not fit all of them, or none:
-// generators write `default: {}` beside `required`. Where it does not fit it stays the annotation that it was to most readers.
+// A default behind a reference is written once for every place that refers to it, and may not fit all of them, or any:
+// generators write `default: {}` beside `required`. Where it does not fit it is not filled in, and stays a mere annotation, as
+// most readers of JSON Schema take defaults.
 
-/** The value of a name, whose default is said by what its schema refers to. */
+/** A property whose default is not in its own schema, but in what that refers to. */
 export interface Behind {
   readonly own: JsonObject;
   readonly path: SchemaPath;
   readonly said: Json;
-  /** Where that stands. */
+  /** The path of that default. */
   readonly saidAt: SchemaPath;
 }
 
-/** `paths`: of each subschema. */
+/** All such properties of a schema. `paths`: of each of its subschemas. */
 export function behindReferences(
   reading: Reading,
   paths: ReadonlyMap<JsonObject, SchemaPath>,
@@ -29,7 +30,7 @@ export function behindReferences(
   });
 }
 
-/** Those whose default does not fit with what is filled in within it. One that does without the others' is not among them. */
+/** The properties whose default, with what is filled into it, does not fit. Not those that fit once the defaults of others are left out. */
 export function findUnfitting(
   all: readonly Behind[],
   fillerWithout: (left: ReadonlySet<JsonObject>) => Filler,

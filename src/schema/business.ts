@@ -4,10 +4,10 @@ import type { BusinessHours } from '../model/policy-set.js';
 
 const dayMs = 86_400_000;
 const minuteMs = 60_000;
-/** Days looked ahead; a calendar that holds fewer hours than were asked for counts all hours. */
+/** Days looked ahead. Where they hold fewer business hours than were asked for, all hours count. */
 const longestDays = 3_660;
 
-/** When so many milliseconds of these hours are over, counted from `from`; both epoch milliseconds. */
+/** Epoch milliseconds at which `ms` milliseconds of these hours have passed since `from`, in epoch milliseconds. */
 export function businessEnd(hours: BusinessHours, from: number, ms: number): number {
   let left = ms;
   const first = localDay(hours.zone, from);
@@ -28,15 +28,15 @@ function weekday(local: number): number {
   return ((new Date(local).getUTCDay() + 6) % 7) + 1;
 }
 
-/** Local midnight of the day that the instant falls on, as if its zone were UTC. */
+/** Local midnight of the day on which the instant falls, written as if the zone were UTC. */
 function localDay(zone: string, at: number): number {
   const local = at + offsetAt(zone, at);
   return local - (((local % dayMs) + dayMs) % dayMs);
 }
 
 /**
- * The instant at which clocks in the zone show this local time: of two, where clocks are set back, the first or the last;
- * where they are set forward over it, the instant at which that is done.
+ * The instant at which clocks in the zone show this local time. Where clocks are set back there are two: `which` chooses.
+ * Where they are set forward over the local time it is the instant at which that is done.
  */
 function instantOf(zone: string, local: number, which: 'first' | 'last'): number {
   const [before, after] = [offsetAt(zone, local - dayMs), offsetAt(zone, local + dayMs)];
@@ -53,7 +53,7 @@ function instantOf(zone: string, local: number, which: 'first' | 'last'): number
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-/** How far the zone's clocks are ahead of UTC then, in milliseconds. */
+/** How many milliseconds the zone's clocks are ahead of UTC at that instant. */
 function offsetAt(zone: string, at: number): number {
   const parts = new Map(
     formatOf(zone)

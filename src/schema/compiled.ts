@@ -2,12 +2,12 @@ import { escapePointer, isObject, type Json, type JsonObject } from '../model/js
 import type { Reading } from './defaults.js';
 import { mapSubschemas, type SchemaPath } from './subschemas.js';
 
-// ajv makes code for a subschema wherever it meets it: where it stands, where it stands within what a reference leads to, and
-// in place of a reference to it. What all of that comes to is counted before.
+// ajv makes code for a subschema wherever it meets it: in its own place, again within everything that a reference leads to,
+// and in place of a reference to it. How often that is, is counted before ajv compiles.
 
 const notCompiled = new Set(['$defs', 'definitions']);
 
-/** For how many subschemas ajv makes code. `inlines`: a reference is replaced by what it leads to, if nothing in that refers on. */
+/** For how many subschemas ajv makes code. `inlines`: ajv replaces a reference by its target, unless the target has references itself. */
 export function countCompiled(schema: JsonObject, { resolve }: Reading, inlines: boolean): number {
   const functions = new Set([schema]);
   const sizes = new Map<JsonObject, number>();
@@ -48,7 +48,7 @@ function subschemasOf(key: string, value: Json): readonly JsonObject[] {
   return found;
 }
 
-/** What `askingEach` calls the schema that it is made of: no `$id` of an author. */
+/** The name of the whole schema in that of `makeAskingSchema`; it is no `$id` that an author would write. */
 export const wholeName = 'countersign-whole-schema';
 
 interface Asked {
@@ -59,15 +59,15 @@ interface Asked {
 }
 
 export interface Asking {
-  /** Asks of an object with one of the names whether its value fits what stands at the path of that name. */
+  /** An object `{name: value}` fits it where the value fits the subschema at the path of that name. */
   readonly schema: JsonObject;
-  /** One for each path, in their order. */
+  /** A name for each path, in their order. */
   readonly names: readonly string[];
 }
 
 /**
- * One that stands within another is a reference there, and those that are alike are one, so that code is made for each once,
- * however deep they stand in one another.
+ * A schema with a property for each subschema at these paths. Where a subschema holds another of them it refers to its
+ * property, and equal subschemas share a property: so code is made once for each, however deep they are nested.
  */
 export function makeAskingSchema({ schema, reading, paths }: Asked, all: readonly SchemaPath[]): Asking {
   const owns = all.map((path) => valueAt(schema, path));

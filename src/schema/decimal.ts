@@ -1,4 +1,4 @@
-/** Is the number a multiple as both are written in decimals? 19.99 is one of 0.01; the nearest doubles are not. */
+/** Is the number a multiple, both taken as they are written in decimals? 19.99 is a multiple of 0.01, though the nearest doubles are not. */
 export function isMultiple(value: number, of: number): boolean {
   const [a, b] = [decimal(value), decimal(of)];
   const exponent = Math.min(a.exponent, b.exponent);
@@ -26,7 +26,7 @@ function decimal(value: number): Decimal {
 
 const powers = [1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
-/** Exact where it is a safe integer. */
+/** The number in units of 10^`to`; exact where the result is a safe integer. */
 function scale({ digits, exponent }: Decimal, to: number): number {
   return Number(digits) * (powers[exponent - to] ?? Infinity);
 }

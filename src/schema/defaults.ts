@@ -2,36 +2,36 @@ import { isObject, maxJsonDepth, type Json, type JsonObject } from '../model/jso
 import type { Pattern } from './pattern.js';
 import { spend } from './work.js';
 
-// Defaults are filled in before the schema is asked anything, by which names are there and never by what a value is: what
-// comes out is the same whichever of the defaults were sent. A default under a keyword that not every value fits, such as
-// `oneOf` or `if`, is not filled in, and `unfilled.ts` names it.
+// Defaults are filled in before the value is validated. What is filled in depends on which names are present, and never on
+// values, so that the result is the same whichever of the defaults were sent. A default under a keyword that not every value
+// fits, such as `oneOf` or `if`, is not filled in, and `unfilled.ts` reports it.
 
-/** What a schema is read with: where its references lead, and its patterns as they were compiled. */
+/** What is needed to read a schema: where its references lead, and its compiled patterns. */
 export interface Reading {
   readonly resolve: (reference: string) => Json | undefined;
   readonly patterns: ReadonlyMap<string, Pattern>;
 }
 
-/** What one schema fills in. */
+/** What a schema fills in. */
 export interface Filling {
-  /** Of the whole value; empty: it fills in nothing. */
+  /** The parts that apply to the whole value; empty: the schema fills in nothing. */
   readonly parts: readonly Part[];
   /** Names that are filled in at the top. */
   readonly names: readonly string[];
 }
 
-/** A subschema that every value at its place must fit. Only what something is filled in below is followed. */
+/** A subschema that every value at its place must fit. Names and items are followed only where something is filled in below them. */
 interface Part {
-  /** By name, as JSON texts. */
+  /** The defaults of names, as JSON texts. */
   readonly defaults: readonly (readonly [name: string, text: string])[];
-  /** Names whose values are followed, where it is not every name. */
+  /** Names whose values are followed, unless `followsEveryName`. */
   readonly names: readonly string[];
   readonly followsEveryName: boolean;
-  /** Names of which it says nothing are alike to it. */
+  /** Does the subschema declare or match the name? All other names are alike to it. */
   readonly speaksOf: (name: string) => boolean;
-  /** Those of the value of a name. */
+  /** The parts that apply to the value of a name. */
   readonly ofName: (name: string) => readonly Part[];
-  /** Up to this index each item has its own; null: no item is followed. */
+  /** Items below this index have parts of their own, the others share theirs; null: no item is followed. */
   readonly prefix: number | null;
   readonly ofItem: (index: number) => readonly Part[];
 }
@@ -40,7 +40,7 @@ const noParts: readonly Part[] = [];
 
 export type Filler = (schema: JsonObject) => Filling;
 
-/** `left`: schemas of names whose defaults are not filled in. */
+/** `left`: schemas of properties whose defaults are not filled in. */
 export function makeFiller(reading: Reading, left: ReadonlySet<JsonObject>): Filler {
   const defaultsOf = rememberBySchema((schema) => defaultsIn(schema, reading, left));
   const isFilling = rememberBySchema((schema) => fillsBelow(schema, reading, defaultsOf, new Set()));
@@ -85,7 +85,7 @@ export function rememberBySchema<V>(make: (schema: JsonObject) => V): (schema: J
   };
 }
 
-/** The schema and those that hold wherever it does, the nearest first: its references, and its `allOf`. */
+/** The schema and all schemas that apply wherever it does, the nearest first: targets of its references, and its `allOf`. */
 export function schemasTogether(
   schema: Json | undefined,
   reading: Reading,
@@ -105,7 +105,7 @@ function schemasBeside(schema: JsonObject, { resolve }: Reading): readonly (Json
   return [...targets, ...listOf(schema['allOf'])];
 }
 
-/** What it says of the values inside of one. */
+/** What a schema says of the values inside an object or a list. */
 function valuesInside(schema: JsonObject, { patterns: compiled }: Reading) {
   const { properties, patternProperties, additionalProperties, prefixItems, items } = schema;
   const patterns = Object.entries(objectOf(patternProperties)).flatMap(([text, inner]) => {
@@ -133,7 +133,7 @@ function schemaWithDefault(own: Json | undefined, reading: Reading): JsonObject 
   return [...schemasTogether(own, reading)].find((candidate) => Object.hasOwn(candidate, 'default'));
 }
 
-/** What says the default of this schema, where it does not say it itself. */
+/** The schema behind references or `allOf` that gives this schema its default; null: it has its own, or none. */
 export function defaultBehind(own: JsonObject, reading: Reading): JsonObject | null {
   return Object.hasOwn(own, 'default') ? null : (schemaWithDefault(own, reading) ?? null);
 }
@@ -160,39 +160,40 @@ function fillsBelow(
   );
 }
 
-/** Characters of JSON that defaults fill into one value that is kept, names included: a few definitions can double it at each level. */
+/** Characters of JSON, names included, that defaults may fill into a value that is kept: a few definitions can double them at each level. */
 const mostFilled = 262_144;
 
-/** What one value is filled in with. It is worked out anew each time, so that the work is the same each time. */
+/** The filling in of one value. Places are worked out anew for each value, so that the work is the same each time. */
 interface FillRun {
   readonly places: Places;
   readonly most: number;
   filled: number;
 }
 
-/** By their parts, in their order: what is worked out for a set of parts holds wherever they stand together. */
+/** Places by their parts, in order: what is worked out for a set of parts holds wherever these apply together. */
 interface Places {
   readonly next: Map<Part, Places>;
   place?: Place;
 }
 
+/** What applies to the values at one place of the value that is filled in. */
 interface Place {
   readonly parts: readonly Part[];
-  /** The first of each name. */
+  /** The first default of each name. */
   readonly defaults: ReadonlyMap<string, string>;
   readonly names: readonly string[];
   readonly followsEveryName: boolean;
-  /** Up to this index each item has its own; null: no item is followed. */
+  /** As of a part; null: no item is followed. */
   readonly prefix: number | null;
-  /** Those that have been reached: of names, of items, and of the names that no part speaks of. */
+  /** The places inside that have been reached: by name, by index; under null, those of names that no part declares. */
   readonly inside: Map<string | number | null, Place>;
 }
 
 /**
- * The value with the defaults of all these schemas, each of which it is to fit; what the first says goes before what the
- * others say. It is the value itself where they have none, else a copy, made by way of a text: `structuredClone`, and every
- * copy that is made name by name, takes ten times as long for objects of many names. What is not kept is as large as the
- * work for it allows.
+ * The value with the defaults of all these schemas, each of which it is to fit; where several have a default for a name, the
+ * first counts. Where they have none it is the value itself, else a copy. The copy is made by way of JSON text:
+ * `structuredClone`, and every copy that is made name by name, takes ten times as long for objects with many names. Where
+ * the value is not kept (`isKept`), only the work for it limits its size.
  */
 export function fillIn(fillings: readonly Filling[], value: JsonObject, isKept = true): JsonObject {
   const parts = fillings.flatMap((filling) => filling.parts);
@@ -252,7 +253,7 @@ function insideOf(
 function fill(run: FillRun, place: Place, value: Json | undefined, depth: number): void {
   if (place.parts.length === 0 || typeof value !== 'object' || value === null) return;
   spend(5);
-  // Such a value could not be kept, and what is filled in without an end stops here.
+  // A deeper value could not be kept. Defaults that fill in one another without end stop here.
   if (depth > maxJsonDepth) spend(Infinity);
   if (Array.isArray(value)) fillItems(run, place, value as readonly Json[], depth);
   else fillNames(run, place, value as JsonObject, depth);
@@ -287,9 +288,9 @@ function fillNames(run: FillRun, place: Place, value: JsonObject, depth: number)
   for (const name of place.names) if (Object.hasOwn(value, name)) follow(name, name);
 }
 
-/** A name like `__proto__` is a name. */
+/** Sets a name of the object, also a name like `__proto__`. */
 function defineName(run: FillRun, object: JsonObject, name: string, text: string): void {
-  // A list of empty lists takes longest for its length.
+  // The units are those of a list of empty lists, which takes longest for its length.
   spend(15 + text.length);
   run.filled += name.length + text.length + '"":,'.length;
   if (run.filled > run.most) spend(Infinity);

@@ -3,20 +3,20 @@ import { isObject, type Json } from '../model/json.js';
 import { isMultiple } from './decimal.js';
 import { spend } from './work.js';
 
-// Keywords of ajv whose time is not linear, or whose answer is not the one of decimal numbers, and one of our own that
-// counts the work of a subschema.
+// Keywords that replace those of ajv, whose time is not linear or whose answer is wrong for decimal numbers; and a keyword of
+// our own that counts the work of a subschema.
 
-/** Stands in every subschema while it is compiled: what its other keywords cost. */
+/** The keyword is put into every subschema while it is compiled, and says what its other keywords cost. */
 export const workKeyword = 'x-work';
 
 export interface WorkOf {
-  /** Whatever the value. */
+  /** For every value. */
   readonly units: number;
   /** For each name of an object, where keywords go through them. */
   readonly perName: number;
   /** For each item of a list, likewise. */
   readonly perItem: number;
-  /** The length of a text is counted by its characters. */
+  /** Charge for the characters of a text, since its length is asked. */
   readonly length: boolean;
 }
 
@@ -37,7 +37,7 @@ export const keywords: readonly FuncKeywordDefinition[] = [
     schemaType: 'number',
     error: { message: ({ schemaCode }) => str`must be a multiple of ${schemaCode}` },
     compile: (of: number) => (value: number) => {
-      // Far apart, they are compared with hundreds of digits.
+      // Numbers that are far apart are compared with hundreds of digits.
       spend(20 + Math.abs(Math.log10(Math.abs(value) || 1) - Math.log10(of)) / 2);
       return isMultiple(value, of);
     },
@@ -83,7 +83,7 @@ function isAmong(values: readonly Json[]): (value: Json) => boolean {
   };
 }
 
-/** Of the text that stands for a value: making it costs so much. */
+/** Units for making the text that stands for a value (`identity`), for each character. */
 const perCharacter = 3;
 
 function sizeOf(value: Json): number {

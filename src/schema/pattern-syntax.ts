@@ -1,5 +1,5 @@
-// From ECMA-262's syntax (flag `u`, already found valid) to RE2's, so that both accept the same texts. What RE2 has no
-// word for is refused.
+// Translates patterns from ECMA-262's syntax (flag `u`, already found valid) to RE2's, so that both accept the same texts. What
+// RE2 cannot express is refused.
 
 export type Translated =
   | { readonly status: 'translated'; readonly text: string }
@@ -33,7 +33,7 @@ function next(reader: Reader): string {
   return point;
 }
 
-/** Takes the text if it stands here. */
+/** Reads the text if it comes next; true: it did. */
 function takeIf(reader: Reader, text: string): boolean {
   const points = [...text];
   if (!points.every((point, index) => reader.points[reader.at + index] === point)) return false;
@@ -94,7 +94,7 @@ function translateSet(reader: Reader): string | null {
   return members === null ? null : `[${members}]`;
 }
 
-/** The same inside brackets. The backslash is read already; what is no set stays unread. */
+/** The same as members of a bracket. The backslash has been read; what is no set is left unread. */
 function setMembers(reader: Reader): string | null {
   const kind = reader.points[reader.at] ?? '';
   if (!/^[dDwWsSpP]$/.test(kind)) return null;
@@ -149,7 +149,7 @@ function translateBracket(reader: Reader): string {
   const negated = takeIf(reader, '^');
   let members = '';
   while (!takeIf(reader, ']')) members += translateMember(reader);
-  // Nothing, or all there is.
+  // `[]` matches nothing, `[^]` every character.
   if (members === '') return negated ? String.raw`[\x{0}-\x{10ffff}]` : String.raw`[^\x{0}-\x{10ffff}]`;
   return `[${negated ? '^' : ''}${members}]`;
 }
@@ -175,7 +175,7 @@ function readClassAtom(reader: Reader): number {
 
 const controls: Readonly<Record<string, number>> = { t: 9, n: 10, v: 11, f: 12, r: 13, '0': 0 };
 
-/** The one character that an escape stands for; the backslash is read already. */
+/** The code point for which an escape stands; the backslash has been read. */
 function readCharacter(reader: Reader): number {
   const kind = next(reader);
   if (Object.hasOwn(controls, kind)) return controls[kind] ?? 0;

@@ -17,7 +17,7 @@ const named = new Set([
 
 export type SchemaPath = readonly (string | number)[];
 
-/** A keyword's value with what is made of each schema that it holds. `path`: from the schema that the keyword stands in. */
+/** The value of a keyword with each schema that it holds replaced by what `make` gives. `path`: from the schema that has the keyword. */
 export function mapSubschemas(
   keyword: string,
   value: Json,
