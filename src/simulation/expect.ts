@@ -9,7 +9,7 @@ import type { PathSegment } from '../policy/text/problems.js';
 import type { ExpectShape, RecordExpectation } from '../policy/shape/tests.js';
 import type { Happened } from './play.js';
 
-// What was expected beside what happened.
+// Compares what a case expects with what happened.
 
 export interface Difference {
   readonly path: readonly PathSegment[];
@@ -38,7 +38,7 @@ export function differences(
   ];
 }
 
-/** No expectation was written: it must not be refused, and a run that gets stuck is no silent success. */
+/** What no case has to write: a step without `expect` must not be refused; and a run must not get stuck, unless status or problem are expected. */
 export function unexpectedTrouble(happened: Happened, shape: ExpectShape | null): Difference[] {
   const { answer, before, play } = happened;
   const refused = shape === null && answer?.status === 'refused';
@@ -58,7 +58,7 @@ function valueText(value: Json): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** Nothing when nothing was expected of it. */
+/** No difference where nothing was expected. */
 function compareExact(path: readonly PathSegment[], expected: Json | undefined, actual: Json): Difference[] {
   return expected === undefined || sameJson(expected, actual) ? [] : [differ(path, expected, actual)];
 }
@@ -132,7 +132,7 @@ function differencesOfProblem(wanted: ExpectShape['problem'], { happened: { play
   ];
 }
 
-/** The newest approval, or the newest of that transition. */
+/** Of the newest approval, or the newest of the transition that is named. */
 function differencesOfApproval(wanted: ExpectShape['approval'], { happened: { play } }: Seen): Difference[] {
   if (wanted === undefined) return [];
   const all = play.run.approvals;
@@ -217,7 +217,7 @@ function fits(wanted: RecordExpectation, fact: Fact | undefined): boolean {
   );
 }
 
-/** Every key that is named has that value. */
+/** `actual` has every key of `wanted`, with the same value. */
 function hasAll(wanted: JsonObject, actual: Json): boolean {
   return (
     isObject(actual) &&
@@ -233,7 +233,7 @@ function recordText(record: RecordExpectation): string {
   return `${type} ${JSON.stringify(fields)}`;
 }
 
-/** The records as far as the expectation looks: where it names fields, with the fields of that type. */
+/** The records as far as they were expected: of a type whose fields were expected, with its fields. */
 function nearestText(wanted: readonly RecordExpectation[], facts: readonly Fact[]): string {
   const detailed = new Set(
     wanted.flatMap((record) => (typeof record === 'string' ? [] : [record.type as string])),

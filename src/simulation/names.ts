@@ -34,7 +34,7 @@ export function complain(
   reading.problems.push(problemAt(reading.source, code, path, message, 'value', suggestion));
 }
 
-/** The thing of that name; an unknown one is a problem where it stands. */
+/** What has that name; null: nothing has it, and a problem was reported at `path`. */
 export function findNamed<T>(
   reading: CaseReading,
   what: string,
@@ -55,7 +55,7 @@ export function findNamed<T>(
   return null;
 }
 
-/** Keys that the flow starts with or writes; nothing else can stand in its context. */
+/** Reports keys that the flow neither starts with nor writes, and that can therefore never be in its context. */
 export function checkContextKeys(
   reading: CaseReading,
   context: JsonObject | undefined,

@@ -11,12 +11,12 @@ import type { JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
 import { act, type Play } from './play.js';
 
-// What each principal could do next, and who could approve it. Asked of the engine: a submit on a copy of the run.
+// What each principal could do next, and who could approve it. The engine tells, by a submit on a copy of the run.
 
 type Could =
-  /** It would be taken: at once, or after an approval. */
+  /** The submit would be taken: at once, or after an approval. */
   | { readonly status: 'yes' }
-  /** Only the arguments decide: a schema that demands some, or a guard that reads them. */
+  /** Only the arguments decide: a schema requires some, or a guard reads them. */
   | { readonly status: 'depends'; readonly on: string }
   | {
       readonly status: 'no';
@@ -32,7 +32,7 @@ export interface Option {
   readonly could: Could;
   /** Null: no gate. */
   readonly gate: {
-    /** `always`, or when it applies. */
+    /** `always`, or the conditions of the gates. */
     readonly when: string;
     readonly roles: readonly string[];
     readonly approvers: readonly string[];
@@ -58,7 +58,7 @@ export interface Outlook {
     readonly status: string;
     readonly roles: readonly string[];
     readonly quorum: number;
-    /** Each gate that it waits at: all of them must be approved. */
+    /** The gates that it waits at: all of them must be approved. */
     readonly gates: readonly GateView[];
     readonly because: readonly string[];
     readonly deciders: readonly Decider[];
@@ -102,7 +102,7 @@ export function outlook(play: Play, principals: ReadonlyMap<string, Principal>):
   };
 }
 
-/** Without arguments the engine itself is asked. Where it asks for some, what comes before and after them still decides. */
+/** Asks the engine, by a submit without arguments. Where arguments are missing, the checks before and after them still decide. */
 function judgeSubmit(play: Play, transition: Transition, principal: Principal): Could {
   const tried = act(play, {
     kind: 'submit',
@@ -113,13 +113,13 @@ function judgeSubmit(play: Play, transition: Transition, principal: Principal): 
   });
   if ('status' in tried || tried.answer?.status !== 'refused') return { status: 'yes' };
   const { code, message, guard = null } = tried.answer;
-  // One that takes no arguments is not refused for any: what it reads of its run is.
+  // A transition that takes no arguments is not refused for them, but for what it reads of its run.
   if (code === 'INPUT_INVALID' && transition.inputSchema !== null)
     return judgeWithArguments(play, transition, principal);
   const read = guard === null ? undefined : transition.guards[guard.index];
   if (code === 'GUARD_REJECTED' && read !== undefined && readsArguments(read))
     return judgeWithArguments(play, transition, principal);
-  // The executor's own failure, named beforehand, is no refusal.
+  // The executor fails because the case says so: the submit itself was taken.
   if (code === 'EXECUTOR_FAILED') return { status: 'yes' };
   return { status: 'no', code, message, guard };
 }
@@ -164,7 +164,7 @@ function gateOf(
     gates.filter((gate) => !open.includes(gate)),
     at,
   );
-  // What nobody has given yet cannot be read, and an error asks: these are the rules of all that may.
+  // Conditions read arguments that nobody has given yet. An error makes a gate apply, so these are all gates that may apply.
   const asking = (sure ?? applyingGates(open, at))?.gates ?? [];
   if (asking.length === 0) return null;
   const approval = sketchApproval(play, asking, requester);
@@ -177,7 +177,7 @@ function gateOf(
   };
 }
 
-/** As much of an approval as the question who may decide it reads. */
+/** As much of an approval as is needed to tell who may decide it. */
 function sketchApproval(play: Play, asking: readonly AskingGate[], requester: Principal): Sketch {
   const gates = asking.map(({ rule, asked }): GateState => ({
     rule,

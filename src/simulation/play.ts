@@ -16,8 +16,8 @@ import { kindNamed } from '../executors/kinds.js';
 import { previewCalls } from '../executors/preview.js';
 import { makeKit, onPaper, showOnPaper } from '../schema/kit.js';
 
-// One run on paper: the engine decides as in the service, and nothing is executed. The clock and the ids are made up,
-// so that the same steps always give the same run.
+// A run on paper: the engine decides as in the service, and nothing is executed. The clock and the ids are made up, so that the
+// same steps always give the same run.
 
 export interface Play {
   readonly plan: Plan;
@@ -26,7 +26,7 @@ export interface Play {
   /** Epoch milliseconds of the last event. */
   readonly now: number;
   readonly count: number;
-  /** What executors answer at once, by transition or `onEnter:<state>`; the others are waited for. */
+  /** What executors answer at once, by transition or `onEnter:<state>`; for the answers of others the run waits. */
   readonly answers: ReadonlyMap<string, AnswerShape>;
 }
 
@@ -38,17 +38,18 @@ export interface Setup {
   readonly answers: ReadonlyMap<string, AnswerShape>;
 }
 
+/** Where a run stands that has not walked there. */
 export interface Place {
   readonly state: string;
   readonly context: JsonObject;
   readonly recorded: readonly { readonly kind: string; readonly by: string | null }[];
 }
 
-/** What one step did. */
+/** What a step did. */
 export interface Happened {
   readonly play: Play;
   readonly before: RunState;
-  /** To whoever asked, or waited; null: nobody was answered yet. */
+  /** The answer to whoever asked or waited; null: nobody has been answered yet. */
   readonly answer: Answer | null;
   readonly facts: readonly Fact[];
 }
@@ -71,7 +72,7 @@ export type Act =
       readonly kind: 'decide';
       readonly decision: 'approve' | 'deny';
       readonly as: Principal;
-      /** Its transition; null: the one that is open. */
+      /** The transition of the approval; null: of the only approval that is open. */
       readonly approval: string | null;
       readonly digest: string | null;
       readonly reasonGiven: boolean;
@@ -83,7 +84,7 @@ export type Act =
 
 const nobodysFlow = { author: null, promoter: null };
 
-/** Nobody reads its card; whether anybody would be asked is found as in the service. */
+/** On paper nobody is shown anything. Whether anybody could be asked is found as in the service. */
 function showIn({ policySet, flow }: Setup): Kit['show'] {
   return (transition, asking) => {
     const sentWith = (name: string) => writtenHeaders(policySet, name, flow.environment);
@@ -93,16 +94,16 @@ function showIn({ policySet, flow }: Setup): Kit['show'] {
 }
 
 const firstMoment = Date.parse('2026-01-01T00:00:00.000Z');
-/** A flow that answers itself without end is stopped here; chains are bounded by the engine already. */
+/** Events of one step. A flow whose executors answer without end is stopped here; chains are bounded by the engine. */
 const maxAnswers = 1_000;
 
-/** The run after its start: state entered, chain walked, as far as the answers reach. */
+/** The run after its start: its state entered, its chain walked, as far as answers are known. */
 export function begin(setup: Setup): Happened {
   const play = prepareRun(setup);
   return follow(play, startMessage(play, setup));
 }
 
-/** A run that stands in a state without having walked there. */
+/** A run that stands in a state to which it has not walked. */
 export function placeRun(setup: Setup, { state, context, recorded }: Place): Play {
   const play = prepareRun(setup);
   const at = new Date(play.now).toISOString();
@@ -189,7 +190,7 @@ function impossible(text: string): Impossible {
   return { status: 'impossible', message: text };
 }
 
-/** The approval that is meant: of that transition, else the only open one, else the last. */
+/** The approval that a step means: of the transition that it names, the open one, else the last. A text: why there is none, or several. */
 function findApproval(play: Play, transition: string | null): ApprovalState | string {
   const all = play.run.approvals.filter(
     (approval) =>
@@ -221,7 +222,7 @@ function decideOpen(play: Play, what: Extract<Act, { kind: 'decide' }>): Happene
 function deadlinePasses(play: Play, transition: string | null): Happened | Impossible {
   const approval = findApproval(play, transition);
   if (typeof approval === 'string') return impossible(approval);
-  // The next end of a stage, reminders left out: what a case means by a deadline.
+  // By a deadline a case means the next end of a stage; reminders do not count.
   const stages = waiting(approval, play.kit).map((gate) => gate.expiresAt);
   const at = Math.min(approval.expiresAt, ...stages);
   const now = Math.max(play.now, at);
@@ -249,7 +250,7 @@ function follow(play: Play, sent: Message): Happened {
   return walk(play, { kind: 'message', time: sent.time, message: sent }, sent.id);
 }
 
-/** One event, and the answers that are known beforehand, until the run waits for something else. */
+/** Takes an event, and then the outcomes that are known beforehand, until the run waits for something else. */
 function walk(from: Play, first: Event, messageId: string | null): Happened {
   const facts: Fact[] = [];
   let play = from;
@@ -270,7 +271,7 @@ function walk(from: Play, first: Event, messageId: string | null): Happened {
   return { play, before: from.run, answer: own ?? other, facts };
 }
 
-/** The outcome of what executes, when it is known: named beforehand, or written in the plan. */
+/** The outcome of what executes, where it is known beforehand: from the case, or written in the plan. Null: nothing executes, or it is not known. */
 function knownOutcome(play: Play): Event | null {
   const { executing } = play.run;
   if (executing === null) return null;

@@ -13,7 +13,7 @@ import { complain, checkContextKeys, findNamed, type CaseReading, type Policies 
 import { readSteps } from './steps.js';
 import type { Case, CasesRead } from './types.js';
 
-// A case file to cases: every name that it uses is looked up, so that a slip of the pen is no passing test.
+// Reads a case file. Every name in it is looked up, so that a misspelt name does not make a test that passes.
 
 type Path = readonly PathSegment[];
 
@@ -38,7 +38,7 @@ export function readCases(source: Source, policies: Policies): CasesRead {
     : { status: 'read', cases };
 }
 
-/** Always there, without a role or a permission. */
+/** Principals that every case file has, each without a role or a permission. */
 export const plainPrincipals: ReadonlyMap<string, Principal> = new Map(
   principalKinds.map((kind): [string, Principal] => [kind, { id: kind, kind, roles: [], permissions: [] }]),
 );
@@ -102,7 +102,7 @@ function starterOf(reading: CaseReading, shape: CaseShape, path: Path): Principa
   return found ?? { id: name, kind: 'system', roles: [], permissions: [] };
 }
 
-/** A run that is placed takes an input that its flow would have taken; one that is started is refused by its start. */
+/** The input of a case. A run that is placed in a state needs an input that its flow accepts; one that is started is refused by its start. */
 function inputOf(
   reading: CaseReading,
   shape: CaseShape,
@@ -128,7 +128,7 @@ export type InputChecked =
   | { readonly status: 'valid'; readonly value: JsonObject }
   | { readonly status: 'invalid'; readonly message: string };
 
-/** What the API asks before a run is started: its input, with defaults, or why it is none. */
+/** The check of the API before a run is started: the input with its defaults, or why the flow does not take it. */
 export function checkInput({ name, inputSchema }: CompiledFlow['plan'], given: JsonObject): InputChecked {
   if (inputSchema === null)
     return Object.keys(given).length === 0

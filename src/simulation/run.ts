@@ -4,7 +4,7 @@ import type { PolicySet } from '../model/policy-set.js';
 import { differences, unexpectedTrouble, type Difference } from './expect.js';
 import type { Case, CaseResult, Failure, Mismatch, Step } from './types.js';
 
-/** Plays one case. Same case, same policies, same result. */
+/** Plays a case. The same case under the same policies has the same result. */
 export function runCase(testCase: Case, policySet: PolicySet): CaseResult {
   const at = testCase.source.locate(testCase.path);
   const failure = firstFailure(testCase, policySet);
@@ -18,7 +18,7 @@ export function runCase(testCase: Case, policySet: PolicySet): CaseResult {
   };
 }
 
-/** Steps after a failed one say nothing any more. */
+/** The failure of the first step that fails; the steps after it say nothing any more. */
 function firstFailure(testCase: Case, policySet: PolicySet): Failure | null {
   const setup: Setup = { ...testCase, policySet };
   let last: Happened = beginCase(testCase, setup);
@@ -43,7 +43,7 @@ function beginCase(testCase: Case, setup: Setup): Happened {
   return { play, before: play.run, answer: null, facts: [] };
 }
 
-/** A start that went wrong is the failure, unless the first step looks at it. */
+/** A run that did not start is the failure, unless the first step looks at it. */
 function startFailure(testCase: Case, happened: Happened): Failure | null {
   const [first] = testCase.steps;
   if (first === undefined || first.act.kind === 'look' || happened.play.run.problem === null) return null;

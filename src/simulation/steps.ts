@@ -9,7 +9,7 @@ import { complain, checkContextKeys, findNamed, type CaseReading } from './names
 import type { Expectation, Step } from './types.js';
 import { expectationOf } from './words.js';
 
-// What a case does: one action, one action by several principals, or a sequence.
+// What a case does: an action, the same action by several principals, or a sequence.
 
 type Path = readonly PathSegment[];
 
@@ -19,7 +19,7 @@ interface Run {
   readonly steps: readonly Step[];
 }
 
-/** Which keys go with which action; the first of each row names it. */
+/** The keys that go with each action; the first of a row names the action. */
 const rows = [
   ['submit', 'as', 'with', 'expectedVersion'],
   ['approve', 'approval', 'reason', 'digest'],
@@ -63,7 +63,7 @@ export interface From {
   readonly flow: CompiledFlow;
 }
 
-/** Nothing is done: the run as it starts, or as it stands. */
+/** A case that does nothing looks at the run as it starts, or as it was placed. */
 function readLook(from: From, shape: CaseShape, path: Path): Run[] {
   requireExpect(from, shape, path);
   const expect = readExpect(from, shape.expect, [...path, 'expect']);
@@ -81,7 +81,7 @@ function requireExpect({ reading }: From, shape: CaseShape, path: Path): void {
   );
 }
 
-/** One action by several principals, each from the same beginning. */
+/** The same action by several principals: a case for each, all from the same beginning. */
 function readTable(
   from: From,
   shape: CaseShape,
@@ -112,7 +112,7 @@ function readTable(
   });
 }
 
-/** Null: it cannot be read, and that is told. */
+/** Null: the step cannot be read, and a problem was reported. */
 export function readStep(
   from: From,
   shape: StepShape,
@@ -205,7 +205,7 @@ function principalOf({ reading }: From, name: string | undefined, path: Path): P
 function submitOf(from: From, shape: StepShape, path: Path, expect: Expectation | null): Made | null {
   const transition = shape.submit ?? '';
   const as = principalOf(from, shape.as, [...path, 'as']);
-  // A name that the flow does not know is a slip of the pen, unless that is what the case is about.
+  // A name that the flow does not know is misspelt, unless it is what the case is about.
   const code = expect?.shape.code;
   if (code !== 'UNKNOWN_TRANSITION' && code !== 'BLOCKED')
     checkTransition(from, transition, [...path, 'submit']);

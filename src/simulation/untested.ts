@@ -1,6 +1,6 @@
 import type { Case } from './types.js';
 
-/** Transitions of the flows that have cases, which no case of theirs submits. Those of the runtime are walked, not asked for. */
+/** By flow that has cases: the transitions that none of its cases submits, without those that the runtime takes. */
 export function untested(
   cases: readonly Case[],
 ): readonly { readonly flow: string; readonly transitions: readonly string[] }[] {
