@@ -9,7 +9,7 @@ import type { Principal } from '../../src/model/principal.js';
 import { runsOf } from '../../testing/samples.js';
 import { executed, play, story, type Step } from './stories.js';
 
-// What holds of every approval, told from the messages that came and not from what the run says of itself.
+// What holds of every approval, judged by the messages that came, and not by what the run says of itself.
 
 const always = (of: (steps: readonly Step[], plan: Plan) => void, numRuns = 300): void =>
   fc.assert(
@@ -53,7 +53,7 @@ function askers(steps: readonly Step[], id: string): Set<string> {
   );
 }
 
-/** Enough of those who approved could decide at this gate, or time has approved at it. */
+/** Is the gate approved: by enough people who could decide at it, or by time? */
 function satisfies(gate: GateState, { action }: ApprovalState, by: readonly Approver[]): boolean {
   const { rule, roles, byPermission, byTime } = gate;
   if (byTime !== undefined) return action.tier === 'reversible';

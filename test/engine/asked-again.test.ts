@@ -58,7 +58,7 @@ const approve = (walk: Walk) => walk.decide(fay, walk.run.approvals.at(-1)?.id ?
 const statuses = ({ run }: Walk): string[] => run.approvals.map(({ status }) => status);
 
 describe('a retry of an unknown outcome', () => {
-  /** As a kernel before this one named and counted it. */
+  /** The same as an earlier kernel named and counted it. */
   const renamed = (key: string): string => key.replace(/:[^:]*:([^:]*):.*$/u, ':an older name:$1:7');
 
   it('is sent with the key that it had, whatever it would be now', () => {
@@ -80,7 +80,7 @@ describe('a retry of an unknown outcome', () => {
       if (gated) approve(walk);
       assert.equal(keyOf(walk), idempotencyKey);
       assert.equal(walk.run.executing?.action.n, 7);
-      // Unknown again, it has it still; and what it leaves when it is done is no key that was used.
+      // While its outcome is unknown again the key stays the same; once it is done, the next key is none that was used.
       walk.outcome(lost);
       retry(walk);
       if (gated) approve(walk);
@@ -108,7 +108,7 @@ describe('a retry of an unknown outcome', () => {
     };
     retry(walk);
     assert.deepEqual([asked().inDoubt, asked().repeatedBy], [true, 'ops']);
-    // Two who have it retried have one card.
+    // Two people who retry share one approval.
     retry(walk);
     assert.deepEqual(statuses(walk), ['consumed', 'open']);
   });

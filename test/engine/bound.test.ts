@@ -209,7 +209,7 @@ describe('what cannot be shown', () => {
     const walk = begin(plan([state('a', [note])]));
     assert.equal(answerOf(walk.submit(agent, 'note', { n: 'q'.repeat(200_000) }))?.code, 'RUN_FULL');
     assert.deepEqual(walk.run.context, {});
-    // Nor one that is too large with what was there before.
+    // Nor an approval that is too large together with those before it.
     const keep = transition('keep', 'a', {
       output: [{ key: 'k', spec: { kind: 'set', value: operands[0] ?? assert.fail() } }],
     });
@@ -316,7 +316,7 @@ describe('a denial', () => {
     assert.deepEqual([walk.run.state, statuses(walk)], ['a', ['denied']]);
     walk.outcome({ status: 'failed', errorClass: 'permanent', message: 'no', attempt: 1 } as never);
     assert.deepEqual([walk.run.state, walk.run.executing], ['denied', null]);
-    // Once: the state is left, and entered again.
+    // First the state is left, and entered again.
     walk.submit(agent, 'again');
     assert.deepEqual([walk.run.state, walk.run.status], ['a', 'running']);
   });
@@ -339,7 +339,7 @@ describe('a denial', () => {
     const version = walk.run.version;
     walk.outcome();
     assert.deepEqual([walk.run.state, walk.run.version], ['denied', version + 2]);
-    // In place: the run stays, and nothing of it is lost.
+    // Then the run stays in its state, and nothing of it is lost.
     const self = facing({ onDeny: 'a' });
     for (const n of [1, 2]) self.submit(agent, 'pay', { n });
     deny(self, 0);
@@ -387,7 +387,7 @@ describe('a denial', () => {
       said.map((denial) => (denial === null ? null : [denial.by, denial.at, denial.count, denial.same])),
       [null, ['ann', time, 1, true], ['ann', time, 1, false], ['ann', time, 2, true]],
     );
-    // What is said of an earlier denial does not make it another request.
+    // It is the same request, though its approvers are told of an earlier denial.
     const { length } = walk.run.approvals;
     walk.submit(other, 'pay', { amount: 5 });
     assert.equal(walk.run.approvals.length, length);

@@ -17,7 +17,7 @@ import { decide, initialRun, wakeTime } from '../../src/engine/index.js';
 import { isRead } from '../../src/executors/index.js';
 import type { EventResult, Event, Kit, RunState } from '../../src/engine/state.js';
 
-// Plans and events by hand: what the engine means, without the notation that usually writes them.
+// Plans and events written by hand, without the notation of policies that usually makes them.
 
 export const kit: Kit = {
   digest: (value) => `sha256:${createHash('sha256').update(canonical(value)).digest('hex')}`,
@@ -46,7 +46,7 @@ export function principal(
   return { id, kind, roles: [], permissions: [], ...extra };
 }
 
-/** `gate`: its only one. */
+/** `gate`: its only gate. */
 export type Fields = Partial<Transition> & { readonly gate?: Gate | null };
 
 export function transition(name: string, target: string, { gate: own, ...fields }: Fields = {}): Transition {
@@ -167,7 +167,7 @@ export interface Walk {
   send(event: Event): EventResult;
   submit(by: Principal, name: string, args?: JsonObject, expectedVersion?: number | null): EventResult;
   decide(by: Principal, approval: string, decision: 'approve' | 'deny', digest?: string): EventResult;
-  /** The moment at which time has something to say to the approval has come. */
+  /** The approval's timer goes. */
   fire(approval: string): EventResult;
   outcome(result?: Partial<Extract<Event, { kind: 'outcome' }>['result']> & object): EventResult;
 }
@@ -247,7 +247,7 @@ export function begin(
   return walk;
 }
 
-/** Milliseconds from `time` to when the run's timer goes; null: it has none. */
+/** Milliseconds from `time` until the run's timer goes; null: it has no timer. */
 export function wakesAfter({ run }: Pick<Walk, 'run'>): number | null {
   const at = wakeTime(run);
   return at === null ? null : at - Date.parse(time);

@@ -23,7 +23,7 @@ import {
   type Fields,
 } from './build.js';
 
-// Where governance layers are known to have failed open: each way in, and the test that it is shut here.
+// Ways in by which governance layers are known to have failed open, each with the test that it is shut here.
 
 const agent = principal('bot', 'agent');
 const ann = principal('ann', 'human', { roles: ['finance.controller'] });
@@ -37,7 +37,7 @@ before(async () => {
   ({ catalog } = await shipped());
 });
 
-/** One of the bypasses, by its id: the list below wants every one of them. */
+/** A test of a bypass, by its id: the list below wants every bypass to have a test. */
 const shown = new Set<string>();
 function bypass(id: string, promise: string, show: () => void): void {
   shown.add(id);
@@ -307,7 +307,7 @@ const elsewhere: Readonly<Record<string, readonly [file: string, name: string]>>
     'test/audit/chain.test.ts',
     'twenty writers at once leave one gapless chain, in the order of the log',
   ],
-  // `shadow` is what others call log only. A nested agent, or one that streams, has no other way in than a submit.
+  // `shadow` is what others call log only. An agent that is nested, or streams, has no other way in than a submit.
   'log-only-executes': [
     'test/promises/approvals/payment.test.ts',
     'in shadow is asked, approved and recorded as ever, and does nothing outside',

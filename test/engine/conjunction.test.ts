@@ -33,7 +33,7 @@ import {
 } from './build.js';
 import { rest } from '../fail-closed/refused.js';
 
-// Several gates before one action: each keeps its own word, and all must be approved (docs/adr/0012).
+// Several gates before one action: each keeps its own rules, and all must be approved (docs/adr/0012).
 
 const agent = principal('bot', 'agent');
 const holder = (id: string, ...roles: string[]): Principal => principal(id, 'human', { roles });
@@ -396,7 +396,7 @@ describe('a queue', () => {
     assert.ok(executes(walk));
   });
 
-  /** Two of `desk` decide while each is out of it in turn; then it has both again, and nobody is left to decide. */
+  /** Two people of `desk` decide, each while the other has left the queue; then it has both again, and nobody is left to decide. */
   function widenedAgain(fields: Partial<Gate> = {}): Walk {
     const walk = waiting([gate({ ...desk, quorum: { count: 2, perRole: [] }, ...fields })], {}, all);
     decideAt(walk, clerk, 1);
@@ -463,7 +463,7 @@ describe('a queue', () => {
 });
 
 describe('a gate that was approved by others than its rule names', () => {
-  /** Approved while another effect is under way, which a new floor comes into force before the end of. */
+  /** Approved while another effect is under way; before that ends, a new floor comes into force. */
   function meanwhile(own: Gate, floor: Gate, approve: (walk: Walk) => void): string | undefined {
     const other = transition('other', 'a', { executor: rest });
     const go = transition('go', 'b', { executor: rest, tier: 'reversible', gates: [own] });
@@ -860,7 +860,7 @@ interface Story {
   readonly decisions: readonly AnyDecision[];
   readonly tier: Transition['tier'];
   readonly n: number;
-  /** Only these are made, by index; without it all. The clock goes on for the others too. */
+  /** Indexes of the decisions that are made; absent: all. The clock goes on for the others too. */
   readonly made?: ReadonlySet<number>;
 }
 
@@ -908,8 +908,8 @@ function tell(gates: readonly Gate[], { decisions, tier, n, made }: Story): Told
 }
 
 /**
- * The same accepted decisions at the same times let it through before these gates alone. One that was refused was none:
- * a person whom another gate asked for a reason has not spent a vote here.
+ * The same accepted decisions at the same times let the action through these gates alone. A decision that was refused does not
+ * count: a person whom another gate asked for a reason has not used up a vote here.
  */
 function letsToo(gates: readonly Gate[], story: Story, { accepted }: Told): boolean {
   return tell(gates, { ...story, made: accepted }).ran;

@@ -17,7 +17,7 @@ import {
   type Walk,
 } from './build.js';
 
-// A run whose time is up while what became of an effect is unknown: nothing but a person's word moves it.
+// A run whose time is up while the outcome of an effect is unknown: only a person's word moves it.
 
 const agent = principal('bot', 'agent', { permissions: ['run.operate'] });
 const operator = principal('ops', 'human', { permissions: ['run.operate'] });
@@ -66,7 +66,7 @@ const isWaiting = ({ run }: Walk, at: string): void => {
 };
 
 const failing = { status: 'failed', errorClass: 'transient', message: 'the target answered 500' } as object;
-/** What the runtime begins by itself: on the way into a state, and as a step of its own. */
+/** Effects that the runtime begins by itself: on the way into a state, and as a step of a chain. */
 const begun: readonly { name: string; walk: (executor: Executor, onTimeout: Target) => Walk }[] = [
   {
     name: 'onEnter:a',

@@ -30,7 +30,7 @@ const entering: Partial<State> = {
   onEnter: { executor: rest, output: [], reliability: defaultReliability, evidence: null },
 };
 const lasting = 1_000;
-/** The very moment at which the time of the run is up. */
+/** The moment at which the run's time is up. */
 const end = new Date(Date.parse(time) + lasting).toISOString();
 const justBefore = new Date(Date.parse(time) + lasting - 1).toISOString();
 
@@ -71,7 +71,7 @@ function succeeds(walk: Walk, at: string): EventResult {
   const action = walk.run.executing?.action.id ?? '';
   return walk.send({ kind: 'outcome', time: at, action, result: { status: 'succeeded', ...done } });
 }
-/** What the record says was not begun, since the run was to end. */
+/** What was not begun by the record, since the run was to end. */
 const unbegun = ({ trace }: EventResult): unknown[] =>
   trace.flatMap(({ type, action, policy }) =>
     type === 'transition.rejected' && policy?.rule === 'RUN_CLOSED' ? [action?.transition] : [],

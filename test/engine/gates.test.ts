@@ -735,13 +735,13 @@ describe("an approval's time", () => {
       decideAt(walk, hour / 2 + 1);
       return walk;
     };
-    // Its end is absolute: no stage comes after it.
+    // The end is absolute: no stage comes after it.
     assert.equal(ending('2026-01-01T00:30:00Z').run.executing, null);
     assert.notEqual(ending('2026-01-01T06:30:00Z').run.executing, null);
   });
 });
 
-/** Only the environment asks for it. */
+/** Only the environment asks for an approval. */
 function parkedByFloor(): { walk: Walk; approval: string } {
   const walk = facing({ gate: null });
   walk.kit = { ...walk.kit, floors: [floor({})] };
@@ -837,7 +837,7 @@ describe('what was approved', () => {
     assert.deepEqual(compared(gate({ roles: ['a', 'b'], quorum: slot })), ['quorum']);
     const more = { count: 1, perRole: [{ role: 'a', count: 2 }] };
     assert.deepEqual(compared(gate({ roles: ['a', 'b'], quorum: more })), ['quorum']);
-    // Those whom a permission names are others than those whom a role does, either way.
+    // Whoever holds a permission is somebody else than whoever holds a role, whichever of them comes first.
     const byPermission = gate({ roles: [] });
     assert.deepEqual(stricterThan(gate({ roles: ['a'] }), byPermission, kit), ['roles']);
     assert.deepEqual(compared({ ...gate({ roles: ['a', 'b'] }), direct: 'required' }), ['direct']);

@@ -155,7 +155,7 @@ describe('giving up on a step', () => {
     );
     assert.deepEqual([begun.input, begun.deadline], [{ copies: 2 }, Date.parse(time) + 1_000]);
     assert.deepEqual([begun.executing?.at, begun.stuckOn], ['onEnter', null]);
-    // Given up once more it has still not begun.
+    // Given up once more, the run has still not begun.
     assert.equal(giveUp(given.state, { ...giving, start: null, messages: [] }).state.stuckOn?.kind, 'start');
     const { state: refused } = retried(startOf({ copies: 'x' }).given.state);
     assert.deepEqual([refused.status, refused.problem?.code], ['failed', 'START_REFUSED']);
@@ -275,7 +275,7 @@ describe('giving up on a step', () => {
 
     const { walk, repeat } = stuckOnPay();
     walk.send(retried);
-    // It waits for that approval alone, as before it was given up.
+    // The run waits for that approval only, as before it was given up.
     assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'EXECUTOR_UNKNOWN']);
     assert.match(walk.run.problem?.message ?? '', /^whether `pay` was done is not known: it threw$/);
     assert.equal(walk.run.approvals.filter(({ status }) => status === 'open').length, 1);

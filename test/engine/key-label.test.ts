@@ -88,7 +88,7 @@ describe('the idempotency key of an effect', () => {
       state(target, [does(`${long}三`, target)], { onEnter }),
     ]);
     const keys = keysOf(of, [...names, `${long}三`, 'enter', `${long}三`]);
-    // The last one enters its state again, whose onEnter then has another count.
+    // The last transition enters its state again, whose onEnter then has another count.
     assert.deepEqual([keys.length, new Set(keys).size], [names.length + 5, names.length + 5]);
     assert.equal(new Set(labels(keys)).size, names.length + 4);
     for (const key of keys) {

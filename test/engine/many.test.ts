@@ -21,7 +21,7 @@ import {
   transition,
 } from './build.js';
 
-// Many of something that an author or a caller chooses: what one decision does and records with them has a bound.
+// Many of something that an author or a caller chooses: what one event does and records with them has a bound.
 
 const agent = principal('bot', 'agent');
 const times = <T>(count: number, make: (index: number) => T): T[] =>
@@ -30,7 +30,7 @@ const bytesOf = (value: unknown): number => utf8Length(JSON.stringify(value));
 const unresolvedIn = ({ trace }: EventResult): readonly JsonObject[] =>
   trace.filter(({ type }) => type === 'mapping.unresolved').map(({ data }) => data);
 
-/** A context of which each look at a name is counted. */
+/** A context that counts each look at a name. */
 function watched(context: JsonObject): { readonly context: JsonObject; readonly looks: () => number } {
   let looks = 0;
   const handler: ProxyHandler<JsonObject> = {
@@ -48,7 +48,7 @@ const concat = (key: string, operands: readonly Operand[]): Mapping => ({
 });
 
 describe('a chain whose steps join very many values', () => {
-  /** It goes round so often, and joins so many each time. */
+  /** How often the chain goes round, and how many values it joins each time. */
   const round = (operands: readonly Operand[], q: JsonObject) => {
     const more = transition('more', 'b', {
       actor: 'deterministic',
@@ -140,7 +140,7 @@ const recorded = (count: number, kind = 'x', by: string | null = null): Evidence
     by: by === null ? null : `${by}${n}`,
   }));
 
-/** Evidence of which each reading of a record is counted. */
+/** Evidence that counts each reading of a record. */
 function counted(evidence: readonly Evidence[]): {
   readonly evidence: readonly Evidence[];
   readonly reads: () => number;

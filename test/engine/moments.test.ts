@@ -6,7 +6,7 @@ import { closedStatuses, type ApprovalState, type RunState } from '../../src/eng
 import { begin, gate, kit as plainKit, plan, principal, state, time, transition } from './build.js';
 import { kit, play, story } from './stories.js';
 
-// When a run's one timer is set, and what is found due when it fires: the time is compared, never believed.
+// When a run's only timer is set, and what is found due when it fires: deadlines are compared with the time; that a timer has gone proves nothing.
 
 const now = Date.parse(time);
 const hour = 3_600_000;

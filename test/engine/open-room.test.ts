@@ -82,7 +82,7 @@ describe('what open approvals take of the document of their run', () => {
       assert.ok(documentBytes(walk) < mostDocumentBytes);
 
       walk.decide(ann, walk.run.approvals[0]?.id ?? '', 'deny');
-      // What was denied in this very step takes no room any more.
+      // An approval that was denied in this very step takes no room any more.
       assert.equal(answerOf(walk.submit(agent, 'pay', { amount: 200, what: 'w' }))?.status, 'pending');
     });
   }

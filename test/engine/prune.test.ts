@@ -8,14 +8,14 @@ import { leastOf, runsOf } from '../../testing/samples.js';
 import { begin, gate, message, plan, principal, state, time, transition } from './build.js';
 import { kit, play, story, type Step } from './stories.js';
 
-// What a run's document leaves out is never missed: whatever is decided on the pruned run is decided the same on the whole.
+// What a run's document leaves out is never missed: every event comes to the same on the pruned run as on the whole.
 
 const rest: Executor = {
   ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
   ...{ query: [], headers: [], body: null, idempotencyKey: false },
 };
 
-/** The event as the run's hands give it, who look up how an approval ended that has left the document. */
+/** The event as a policy check gives it, which looks up how an approval ended that has left the document. */
 function withSettled(whole: RunState, event: Event): Event {
   if (event.kind !== 'message' || event.message.body.kind !== 'decide') return event;
   const { approval: id } = event.message.body;

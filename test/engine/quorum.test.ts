@@ -4,7 +4,7 @@ import type { ApprovalDecision, ApprovalState, GateState } from '../../src/engin
 import { isGateApproved } from '../../src/engine/gates/quorum.js';
 import { gate } from './build.js';
 
-// What counts of an approval that was given, when it is counted again later.
+// Which decisions still count when an approval is counted again later.
 
 type Voted = Pick<ApprovalState, 'gates' | 'decisions' | 'requesters'>;
 

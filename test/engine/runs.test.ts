@@ -11,7 +11,7 @@ import { time } from './build.js';
 import { object, principal } from './generate.js';
 import { answered, executed, kit, opening, play, story, type Step, type Story } from './stories.js';
 
-// What holds of every run, whatever its flow is, whoever asks, and whatever happens in which order.
+// What holds of every run, whatever its flow, whoever asks, and whatever happens in whatever order.
 
 const always = (of: (steps: readonly Step[], told: Story) => void, numRuns = 400): void =>
   fc.assert(
@@ -22,7 +22,7 @@ const closed = (run: RunState): boolean => closedStatuses.includes(run.status);
 const count = ({ decision }: Step, type: string): number =>
   decision.trace.filter((fact) => fact.type === type).length;
 
-/** A person asks for what may have happened once more, or decides an approval of that. */
+/** Does a person repeat, by a retry or a decision, an effect that may have happened? */
 function repeats({ approvals }: RunState, event: Step['event']): boolean {
   if (event.kind !== 'message') return false;
   const { body } = event.message;
@@ -30,13 +30,13 @@ function repeats({ approvals }: RunState, event: Step['event']): boolean {
   return approvals.find(({ id }) => id === body.approval)?.repeats === true;
 }
 
-/** As our own code leaves a run over which it has failed. */
+/** The run as it is given up after our own code has failed. */
 function halted(run: RunState): RunState {
   const code = run.version % 2 === 0 ? 'HISTORY_FORKED' : 'STEP_FAILED';
   return giveUp(run, { code, key: 'halted', time, why: 'two pasts', start: null, messages: [] }).state;
 }
 
-/** All of it but what people have decided, and what follows from that for those who are asked. */
+/** The run without what people have decided, and what follows from that for those who are asked. */
 function whereIs(run: RunState): object {
   const { approvals, evidence: _1, approvers: _2, denials: _3, ...other } = run;
   return { ...other, approvals: approvals.map(({ id }) => id) };
@@ -155,7 +155,7 @@ describe('every run', () => {
         const entered = decision.actions.filter(
           ({ action, status }) => action.transition.startsWith('onEnter:') && status === 'executed',
         ).length;
-        // A timeout with a target is told as its transition.
+        // A time-out with a target is on record as the transition to it.
         const ended = plan.onTimeout === null ? count(step, 'timeout.fired') : 0;
         assert.equal(
           decision.state.version - before.version,
@@ -244,7 +244,7 @@ describe('links', () => {
         expectedVersion: link?.expectedVersion ?? null,
       };
       const message = { ...opening(told), id: 'msg_ask', principal: by, body };
-      // The run as it is when nothing executes: who asks then is only told to wait.
+      // The run as if nothing executed: while something does, whoever asks is only told to wait.
       const idle = { ...run, executing: null };
       const { decision } = {
         decision: decide(told.plan, idle, { kind: 'message', time, message }, kit, 'q'),

@@ -29,7 +29,7 @@ import {
   wakesAfter,
 } from './build.js';
 
-// Steps that few runs take: late cancels and timeouts, what an operator does again, what a store may have changed.
+// Steps that few runs take: late cancels and time-outs, retries of an operator, plans and runs that a store has changed.
 
 const agent = principal('bot', 'agent');
 const operator = principal('ops', 'human', { permissions: ['run.operate'] });
@@ -244,7 +244,7 @@ describe('an outcome', () => {
       walk.outcome();
       assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'EXECUTOR_UNKNOWN']);
       assert.equal(walk.run.waitingAnswer, null);
-      // Again it finds no such step, and waits for an operator as before.
+      // The retry finds no such step either, and the run waits for an operator as before.
       operate(walk, 'retry');
       assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'NO_ELIGIBLE_TRANSITION']);
     }
@@ -320,7 +320,7 @@ describe('a step whose mapping writes more than a context takes', () => {
       assert.equal(walk.last.actions.at(-1)?.status, 'executed');
       const before = walk.run;
       assert.deepEqual([before.status, before.problem?.code], ['stuck', 'STATE_TOO_LARGE']);
-      // A run that an earlier engine made stuck so, and one that was given up since, are no different.
+      // The same holds of a run that an earlier engine made stuck, and of a run that was given up since.
       const stored: Partial<RunState>[] = [
         {},
         { stuckOn: { kind: 'chain' } },
@@ -466,7 +466,7 @@ describe('an operator', () => {
       walk.outcome(lost);
       const about = walk.run.stuckAt ?? assert.fail();
       assert.equal(retryAbout(walk, null), 'NOT_STUCK', 'it was asked before there was a problem');
-      // A refusal of something else changes nothing of the problem.
+      // A refusal of something else does not change the problem.
       walk.submit(agent, 'go');
       assert.equal(retryAbout(walk, about), undefined);
       walk.outcome(again);

@@ -8,7 +8,7 @@ import type { Answer, EventResult, Event, Kit, RunState } from '../../src/engine
 import { gate, kit as plainKit, time } from './build.js';
 import { eventOf, flow, happening, object, principal, type Happening } from './generate.js';
 
-// Runs by chance: a flow, who starts it with what, and what happens to it, told step by step.
+// Random runs: a flow, who starts it with what, and what happens to it, step by step.
 
 export interface Story {
   readonly plan: Plan;
@@ -34,7 +34,7 @@ export interface Step {
 /** A schema here says how many arguments there may be. */
 export const kit: Kit = {
   ...plainKit,
-  // An author cannot go below it: what cannot be undone takes a person.
+  // A floor, which no author can go below: what cannot be undone takes a person.
   floors: [{ tiers: ['irreversible'], gate: gate({ roles: ['r2'], because: ['environment'] }) }],
   validate: (schema, value) =>
     Object.keys(value).length > Number(schema['maxProperties'] ?? 99)
@@ -52,7 +52,7 @@ export function opening({ plan, by, input }: Story): Message {
   };
 }
 
-/** Everything that happens, one decision after the other. Nothing may write into what it is given. */
+/** Plays everything that happens, event by event. Values are frozen: nothing may write into what it is given. */
 export function play(told: Story): Step[] {
   const start = opening(told);
   const plan = frozen(told.plan);
@@ -84,7 +84,7 @@ function frozen<T>(value: T): T {
   return value;
 }
 
-/** Every answer that a decision gives, with whose it is. */
+/** Every answer that an event gives, with the message that it answers. */
 export function answered(decision: EventResult): { readonly messageId: string; readonly answer: Answer }[] {
   return decision.effects.flatMap((effect) => (effect.kind === 'answer' ? [effect] : []));
 }

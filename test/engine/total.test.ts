@@ -9,7 +9,7 @@ import { runsOf } from '../../testing/samples.js';
 import { play, story, kit } from './stories.js';
 import { json, names, principal } from './generate.js';
 
-// Whatever a store gives back: one answer, in bounded time, and never a permission that nobody wrote.
+// Whatever a store gives back, the engine answers once, in bounded time, and never grants what nobody wrote.
 
 const anything = fc.oneof(
   fc.jsonValue({ maxDepth: 4 }),
@@ -17,7 +17,7 @@ const anything = fc.oneof(
   fc.constantFrom<unknown>(null, undefined, [], {}, '', 0, -1, 1e300, 'approve', true),
 );
 
-/** The value with one of its places, however deep, taken away or replaced. */
+/** The value with a part of it, however deep, removed or replaced. */
 function changed(value: unknown, way: readonly number[], by: unknown, remove: boolean): unknown {
   const [turn, ...rest] = way;
   if (typeof value !== 'object' || value === null || turn === undefined) return by;
@@ -128,7 +128,7 @@ describe('links, of whatever they are given', () => {
 });
 
 describe('a name', () => {
-  /** The same story, told with other names for everything that has one. */
+  /** The same story with other names for everything that has a name. */
   const renamed = <T>(value: T, as: ReadonlyMap<string, string>): T => {
     const walk = (value: unknown): unknown => {
       if (typeof value === 'string') return as.get(value) ?? value;
@@ -150,7 +150,7 @@ describe('a name', () => {
     fc.assert(
       fc.property(story, (told) => {
         const other = renamed(told, plain);
-        // An order of keys that JavaScript keeps: none of the names is a number.
+        // JavaScript keeps the order of these keys, since none of the names is a number.
         const [first, second] = [play(told), play(other)];
         const told1 = first.map(({ decision }) => [
           decision.state.status,

@@ -24,7 +24,7 @@ import {
   type Walk,
 } from './build.js';
 
-// Whoever looks at a stuck run is told which of retry and cancel helps, and it is so: each code is come to, and retried.
+// Whoever looks at a stuck run is told whether a retry or a cancel helps, and that is true: for each code a run is made stuck, and retried.
 
 const agent = principal('bot', 'agent', { roles: ['payer'], permissions: ['run.operate'] });
 const operator = principal('ops', 'human', { permissions: ['run.operate'] });
@@ -102,7 +102,7 @@ const setsLarge: Fields['output'] = [{ key: 'k', spec: { kind: 'set', value: pat
 const setsOutput: Fields['output'] = [
   { key: 'k', spec: { kind: 'set', value: { ...path('context', 'large'), scope: 'output' } as never } },
 ];
-/** The runtime has asked for its step, and that was denied, or its time was up. */
+/** The runtime has asked for approval of its step, which was denied, or whose time was up. */
 const unapproved = (by: 'denial' | 'expiry'): Walk => {
   const walk = chain(gated);
   const approval = walk.run.approvals[0]?.id ?? '';
@@ -116,7 +116,7 @@ const given = (walk: Walk, code: 'STEP_FAILED' | 'HISTORY_FORKED'): Walk => {
   return walk;
 };
 
-/** What is true of a retry: `goes` on, or comes to the `same`; goes once policies or a `cause` are others; a human's alone; `refused`. */
+/** What a retry does: it `goes` on, comes to the `same`, goes on once policies or the `cause` have changed, needs a human, or is `refused`. */
 type Truth = 'goes' | 'same' | 'policies' | 'human' | 'refused';
 type Code = keyof typeof wayOfCode;
 const cases: readonly (readonly [Code, RegExp, Truth, () => Walk])[] = [
@@ -466,7 +466,7 @@ describe('a retry that is refused says', () => {
     const blocked = after(asked(), lost);
     blocked.kit = unknown;
     assert.match(messageOf(retry(blocked)), /is blocked: .*; a retry helps once the policies/);
-    // Of what the runtime began for nobody.
+    // An effect that the runtime began for nobody.
     const { stuckOn } = blocked.run;
     assert.ok(stuckOn?.kind === 'action');
     const action = { ...stuckOn.action, requester: null };

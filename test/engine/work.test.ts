@@ -26,12 +26,12 @@ import {
 } from './build.js';
 import { json } from './generate.js';
 
-// How much of large values one decision looks through: it may not be so many steps, guards or approvals times their size.
+// How much of large values one event looks through: it may not be their size times the number of steps, guards or approvals.
 
 const agent = principal('bot', 'agent');
 const fay = principal('fay', 'human', { roles: ['finance.controller'] });
 
-/** A value of which each reading of a part is counted. */
+/** A value that counts each reading of a part. */
 function counted<T extends object>(value: T): { readonly value: T; readonly reads: () => number } {
   let reads = 0;
   const handler: ProxyHandler<T> = {
@@ -316,11 +316,11 @@ describe('the guards of one step', () => {
       walk.submit(agent, 'go');
       return walk.run;
     };
-    // An error in a gate's condition asks.
+    // An error in a gate's condition makes the gate apply.
     const gated = walked({ gates: [gate({ on: none })] });
     assert.match(gated.approvals[0]?.asked[0]?.reason ?? '', /compare more than/);
     const branches = Array.from({ length: 250 }, () => ({ when: same, target: 'a' }));
-    // One that could not be asked is no answer: the run goes nowhere.
+    // A branch whose condition could not be asked leads nowhere.
     const led = walked({ branches });
     assert.deepEqual([led.status, led.state, led.problem?.code], ['stuck', 'a', 'CHAIN_TOO_LONG']);
     assert.match(led.problem?.message ?? '', /the branches of `go` compare more than/);

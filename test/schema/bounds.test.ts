@@ -8,8 +8,8 @@ import { keywords, workKeyword } from '../../src/schema/keywords.js';
 import { compilePattern } from '../../src/schema/pattern.js';
 import { runsOf } from '../../testing/samples.js';
 
-// Whatever a schema or a value is made of, compiling and validating end soon: by construction, so nothing here is timed.
-// Where a bound is missing, a test does not end.
+// Whatever a schema or a value is made of, compiling and validating end soon. That is so by construction, and nothing here is
+// timed: where a bound is missing, a test does not end.
 
 const property = (schema: JsonObject): JsonObject => ({ type: 'object', properties: { a: schema } });
 
@@ -456,7 +456,7 @@ describe('a schema', () => {
     const d = { ...named(6), default: {}, required: ['x'] };
     const deep: JsonObject = { type: 'object', $defs: { d }, properties: { one: chain(), two: chain() } };
     for (const schema of [often, deep]) assert.ok(timesCounted(schema) < 1_000);
-    // The default of the inner ones fits without those within it, and not with them.
+    // The default of the inner schemas fits only without the defaults inside it.
     const compiled = compileSchema(deep);
     assert.ok(compiled.status === 'ok');
     assert.equal(compiled.unfilled.length, 122);
@@ -580,7 +580,7 @@ describe('dialects', () => {
       assert.equal(of(name), '');
     const properties = { name: { $ref, type: 'string', maxLength: 3 } };
     assert.equal(misreadingIn({ definitions, type: 'object', properties }), null);
-    // Runs under way go on under what they began with.
+    // Runs under way go on with the schemas with which they began.
     assert.equal(compileSchema({ $schema: draft7, definitions, type: 'object', properties }).status, 'ok');
   });
 

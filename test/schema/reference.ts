@@ -1,8 +1,8 @@
 import { isObject, type Json, type JsonObject } from '../../src/model/json.js';
 
-// JSON Schema 2020-12 as its text has it, keyword by keyword, for the keywords that pass on what they have looked at.
+// JSON Schema 2020-12 as its specification says, keyword by keyword, for the keywords that pass on what they have looked at.
 
-/** The names and items of a value that a schema which it fits has looked at; null: it does not fit. */
+/** The names and items that a schema has looked at in a value that fits; null: the value does not fit. */
 type Seen = ReadonlySet<string> | null;
 
 export function fits(schema: Json, value: Json): boolean {
@@ -83,7 +83,7 @@ function restFits(schema: JsonObject, value: Json, inside: Inside): boolean {
   return others.map((name) => inside(rest, name)).every(Boolean);
 }
 
-/** What each branch has seen that has a say; null among them: the value does not fit. */
+/** What each branch that counts has looked at; null among them: the value does not fit. */
 function branches(schema: JsonObject, here: (of: Json | undefined) => Seen): readonly Seen[] {
   const list = (key: string): readonly Seen[] => ((schema[key] ?? []) as readonly Json[]).map(here);
   const holding = (all: readonly Seen[], isEnough: (count: number) => boolean): readonly Seen[] => {

@@ -5,7 +5,7 @@ import { parseText } from '../../src/policy/text/source.js';
 import { readCases, runCase, type Case } from '../../src/simulation/index.js';
 import { countersign, makeFolder, policies, type Folder } from './world.js';
 
-// Case files as somebody writes them: what is left out, what is written wrongly, and what a failure says.
+// Case files as people write them: what is left out, what is written wrongly, and what a failure says.
 
 const flow = `workflows:
   pay:

@@ -70,7 +70,7 @@ describe('the shipped cases', () => {
 
 const flows = ['expense_approval', 'vendor-invoice-reconciliation'];
 
-/** For each thing that is expected, something else. */
+/** For each expectation, another one that must fail. */
 function wrongs(shape: ExpectShape): [string, ExpectShape][] {
   const other: { [K in keyof ExpectShape]-?: ExpectShape[K] } = {
     verdict: shape.verdict === 'executed' ? 'pending' : 'executed',
@@ -146,7 +146,7 @@ const lost: readonly (readonly [what: string, file: string, from: RegExp, to: st
   ['the arguments are asked for', 'tools/erp.yaml', /required: \[vendor, amount\]/, 'required: [vendor]'],
 ];
 
-/** In the expense flow, from that line on: `file#line`. */
+/** Tests in the expense flow from that line on: `file#line`. */
 function expense(from: string): string {
   return `flows/expense_approval.yaml#${from}`;
 }
