@@ -1,4 +1,4 @@
-import type { Decision, Executing, Outcome } from '../../engine/state.js';
+import type { EventResult, Executing, Outcome } from '../../engine/state.js';
 import type { Fact } from '../../model/records.js';
 import type { Tx } from '../../db/index.js';
 import { beginCourse, takeUnrung } from '../step/course.js';
@@ -46,7 +46,7 @@ const refused: ReadonlySet<string> = new Set(['failed', 'unknown']);
 function refusedOutputFacts(
   { action }: Executing,
   outcome: Outcome,
-  decision: Decision,
+  decision: EventResult,
   time: string,
   rev: number,
 ): Fact[] {

@@ -1,6 +1,6 @@
 import {
   closedStatuses,
-  type Decision,
+  type EventResult,
   type Effect,
   type Event,
   type Kit,
@@ -37,7 +37,7 @@ export interface Course {
   readonly after: RunState;
   readonly effects: readonly Effect[];
   readonly facts: readonly Fact[];
-  readonly actions: Decision['actions'];
+  readonly actions: EventResult['actions'];
   readonly taken: readonly TakenMessage[];
   readonly arrived: readonly ArrivedValue[];
 }
@@ -66,7 +66,7 @@ export interface OpenCourse {
   take(incoming: Incoming): void;
   /** Every deadline that is due by now. */
   takeDue(): void;
-  decide(event: Event): Decision;
+  decide(event: Event): EventResult;
   takenIds(): readonly string[];
   isClosed(): boolean;
   done(): Course;
@@ -87,10 +87,10 @@ export function beginCourse(
   let count = 0;
   const effects: Effect[] = [];
   const facts: Fact[] = [];
-  const actions: Decision['actions'][number][] = [];
+  const actions: EventResult['actions'][number][] = [];
   const taken: TakenMessage[] = [];
   const arrived: ArrivedValue[] = [];
-  const decideOn = (event: Event): Decision => {
+  const decideOn = (event: Event): EventResult => {
     const decision = decide(plan, after, event, kit, `s${rev}.${from}${count}`);
     const { failure } = decision;
     if (failure !== undefined) {

@@ -8,7 +8,7 @@ import { prune, wakeTime, wayOn } from '../../engine/index.js';
 import {
   closedStatuses,
   type Answer,
-  type Decision,
+  type EventResult,
   type Effect,
   type RunState,
   type ShownProblem,
@@ -40,7 +40,7 @@ export interface Step {
   readonly before: LoadedRun | null;
   readonly after: RunState;
   readonly effects: readonly Effect[];
-  readonly actions: Decision['actions'];
+  readonly actions: EventResult['actions'];
   readonly facts: readonly Fact[];
   readonly rev: number;
   /** `step`, `outcome:<action>` or `forked:…`: what took this rev. */
