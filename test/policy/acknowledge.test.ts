@@ -6,7 +6,7 @@ import { after, describe, test } from 'node:test';
 import { loadFolder, type Finding } from '../../src/policy/index.js';
 import { marked } from './documents.js';
 
-// A warning is accepted where it arises, with a reason, and stays in sight; nothing else is (docs/adr/0006).
+// A warning is accepted where it arises, with a reason, and is still shown; nothing else is accepted (docs/adr/0006).
 
 const root = mkdtempSync(join(tmpdir(), 'countersign-acknowledge-'));
 after(() => rmSync(root, { recursive: true }));
@@ -25,7 +25,7 @@ async function load(files: Readonly<Record<string, string>>) {
 }
 
 const briefly = (found: readonly Finding[]): unknown[] =>
-  found.map((one) => [one.code, one.path, one.acknowledged ?? null]);
+  found.map((finding) => [finding.code, finding.path, finding.acknowledged ?? null]);
 
 /** A flow without an owner, with two states that nothing leads to. */
 const flow = (acknowledge: string, more = ''): string => `workflows:
@@ -49,7 +49,7 @@ describe('a warning is acknowledged', () => {
     ['not without a word', '[]', told(null, null, null)],
     ['by its code, all over the flow', '[{ code: UNREACHABLE_STATE, reason: r }]', told(null, 'r', 'r')],
     [
-      'at one place, and what is below it',
+      'at a path, and below it',
       '[{ code: UNREACHABLE_STATE, at: /states/b, reason: r }]',
       told(null, 'r', null),
     ],
@@ -59,7 +59,7 @@ describe('a warning is acknowledged', () => {
       told(null, null, 'r'),
     ],
     [
-      'with the first reason, where several say one',
+      'with the first reason, where several entries give a reason',
       '[{ code: NO_OWNER, reason: first }, { code: NO_OWNER, reason: second }]',
       told('first', null, null),
     ],
@@ -80,7 +80,7 @@ describe('a warning is acknowledged', () => {
       'flows/bot.yaml': 'name: bot\npermissions: {}\nacknowledge: [{ code: NO_OWNER, reason: nobody }]\n',
     });
     assert.deepEqual(errors, []);
-    assert.deepEqual(briefly(warnings.filter((one) => one.code !== 'TIER_MISSING')), [
+    assert.deepEqual(briefly(warnings.filter((finding) => finding.code !== 'TIER_MISSING')), [
       ['NO_OWNER', '', 'nobody'],
       ['GATE_WITHOUT_TIMEOUT', '/tools/0/gate', 'inner'],
       ['GATE_WITHOUT_TIMEOUT', '/proxy/expose/0/gate', 'outer'],
@@ -95,7 +95,7 @@ describe('a warning is acknowledged', () => {
         'acknowledge: [{ code: NAMES_DIFFER_IN_CASE, reason: both are old }]\nroles: { clerk: , Clerk: }\n',
       'flows/f.yaml': `acknowledge: [{ code: NO_OWNER, reason: all of them }]\n${flow('[]')}`,
     });
-    assert.deepEqual(briefly(warnings.filter((one) => one.code !== 'UNREACHABLE_STATE')), [
+    assert.deepEqual(briefly(warnings.filter((finding) => finding.code !== 'UNREACHABLE_STATE')), [
       ['GATE_WITHOUT_TIMEOUT', '/environments/dev/gates/0', 'ours'],
       ['ACKNOWLEDGED_NOTHING', '/acknowledge/0', null],
       ['NO_OWNER', '/workflows/f', null],
@@ -116,7 +116,7 @@ describe('an environment', () => {
     assert.deepEqual(briefly(taken.warnings), told('r', 'r', 'r'));
   });
 
-  test('that demands tiers takes no missing one, whoever acknowledges it', async () => {
+  test('that demands tiers refuses a missing tier, whoever acknowledges it', async () => {
     const { errors } = await load({
       'environments.yaml': 'environments: { dev: { requireTiers: true } }\n',
       'connections.yaml': 'connections: { c: { kind: rest, baseUrl: "https://c.example" } }',
@@ -131,7 +131,7 @@ describe('an environment', () => {
 `,
     });
     assert.deepEqual(
-      errors.map((one) => one.code),
+      errors.map((finding) => finding.code),
       ['TIER_MISSING'],
     );
   });
@@ -150,19 +150,19 @@ describe('an environment', () => {
     'connections.yaml': 'connections: { c: { kind: rest, baseUrl: "https://c.example" } }',
   };
 
-  test('that demands tiers takes no missing one, however many other warnings there are', async () => {
+  test('that demands tiers refuses a missing tier, however many other warnings there are', async () => {
     const { errors } = await load({
       ...connections,
       'environments.yaml': 'environments: { dev: { requireTiers: true } }\n',
       'flows/f.yaml': manyRewritten('[]'),
     });
     assert.deepEqual(
-      errors.map((one) => one.code),
+      errors.map((finding) => finding.code),
       ['TIER_MISSING'],
     );
   });
 
-  test('that refuses warnings does not take those that are too many to be said, where only a part is acknowledged', async () => {
+  test('that refuses warnings refuses those that are too many to be shown, where only a part of them is acknowledged', async () => {
     const { errors } = await load({
       ...connections,
       ...strict,
@@ -201,7 +201,7 @@ describe('what is called only where something else fails', () => {
   for (const [title, states, more, codes] of rows)
     test(`needs ${title}`, async () => {
       const { errors } = await open(states, more);
-      assert.deepEqual(errors.map((one) => one.code).sort(), [...codes].sort());
+      assert.deepEqual(errors.map((finding) => finding.code).sort(), [...codes].sort());
     });
 });
 
@@ -221,7 +221,7 @@ describe('it is no acknowledgement', () => {
     test(title, async () => {
       const at = marked(flow(list));
       const { errors, warnings } = await load({ 'flows/f.yaml': at.text });
-      const found = [...errors, ...warnings].find((one) => one.code === code);
+      const found = [...errors, ...warnings].find((finding) => finding.code === code);
       assert.deepEqual(
         [found?.file, found?.line, found?.column, found?.suggestion],
         ['flows/f.yaml', at.line, at.column, suggestion],

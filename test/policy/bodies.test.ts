@@ -40,7 +40,7 @@ describe('a form', () => {
     assert.deepEqual(found('a=1&b=2', `{ Content-Type: ${form} }`), []);
   });
 
-  test('has no list and no object in it, whoever says that it is one', () => {
+  test('has no list and no object in it, wherever its content type is written', () => {
     const said = [
       `WRONG_VALUE ${at}/b a form has plain values, and \`b\` is a list: give each a name of its own, as its target writes them (\`b[0]\`, \`b[key]\`)`,
       `WRONG_VALUE ${at}/c a form has plain values, and \`c\` is an object: give each a name of its own, as its target writes them (\`c[0]\`, \`c[key]\`)`,
@@ -54,7 +54,7 @@ describe('a form', () => {
   test('is sent as text: a number in another writing, and what would be left out, are told', () => {
     const told = found('{ a: 1.10, b: null }', `{ content-type: ${form} }`);
     assert.deepEqual(
-      told.map((one) => one.split(' ').slice(0, 2).join(' ')),
+      told.map((sentence) => sentence.split(' ').slice(0, 2).join(' ')),
       [`WRONG_VALUE ${at}/a`, `WRONG_VALUE ${at}/b`],
     );
   });
@@ -75,7 +75,7 @@ describe('a content type of another kind', () => {
     });
 });
 
-test('JSON is carried under no content type, and under every one that says JSON', () => {
+test('JSON is carried without a content type, and under every content type that says JSON', () => {
   assert.deepEqual(found('{ a: [1] }'), []);
   for (const type of ['application/json', 'application/vnd.api+json', 'application/x-amz-json-1.1'])
     assert.deepEqual(found('{ a: [1] }', `{ Content-Type: ${type} }`), []);
@@ -83,6 +83,6 @@ test('JSON is carried under no content type, and under every one that says JSON'
     assert.deepEqual(found(body, '{ Content-Type: application/x-ndjson }'), []);
 });
 
-test('what a reference holds is not known here, and is told when the call is made', () => {
+test('what a reference holds is not known here, and is judged when the call is made', () => {
   assert.deepEqual(found('{ a: [1] }', '{}', withHeaders({ 'content-type': 'env://TYPE' })), []);
 });

@@ -30,11 +30,11 @@ async function load(files: Readonly<Record<string, string>>): Promise<FolderResu
 }
 
 const codes = (result: FolderResult): readonly string[] => [
-  ...(result.status === 'invalid' ? result.errors : []).map((one) => one.code),
-  ...result.warnings.map((one) => one.code),
+  ...(result.status === 'invalid' ? result.errors : []).map((finding) => finding.code),
+  ...result.warnings.map((finding) => finding.code),
 ];
 
-/** What comes of asking for it: it waits, it is called, or it is refused. */
+/** What becomes of a submit: it waits, it is executed, or it is refused. */
 function asked(result: FolderResult, action: string, args: JsonObject): string {
   assert.ok(result.status === 'loaded', JSON.stringify(result));
   const { plan } = result.flows[0] ?? assert.fail('there is no flow');
@@ -107,7 +107,7 @@ describe('a charter gate that reads an argument and something else', () => {
   });
 });
 
-describe('a schema of which it is not certain that it lets no argument in', () => {
+describe('a schema that may let an undeclared argument in', () => {
   const agent = (on: string, schema: string, other = declaring): Readonly<Record<string, string>> => ({
     'tools/t.yaml': `tools:
   - { name: pay, tier: reversible, inputSchema: ${schema}, executor: { kind: cli, connection: sh, args: [pay] } }
@@ -143,7 +143,7 @@ approval_gate: { on: '${on}', approver_role: controller, timeout: { after: 1h } 
       assert.equal(asked(loaded, 'pay', { kind: 'x', amount: 60_000 }), 'waits');
     });
 
-  it('has the gate one level down too', async () => {
+  it('has the gate a level deeper too', async () => {
     const inner = (more: string): string =>
       `{ type: object, properties: { amount: { type: object, properties: { k: { type: string } }, ${more}, unevaluatedProperties: false } }, additionalProperties: false }`;
     for (const more of [

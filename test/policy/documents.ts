@@ -8,7 +8,7 @@ import {
   type Problem,
 } from '../../src/policy/index.js';
 
-// Flows as text. `«` stands right before the place where a problem is expected to be told.
+// Flows as text. `«` stands right before the position that a problem is expected to name.
 
 export const policies = join(import.meta.dirname, '../../policies');
 
@@ -30,7 +30,7 @@ export interface Marked {
 
 export function marked(text: string): Marked {
   const at = text.indexOf('«');
-  if (at === -1 || text.indexOf('«', at + 1) !== -1) throw new Error(`one mark, please: ${text}`);
+  if (at === -1 || text.indexOf('«', at + 1) !== -1) throw new Error(`exactly one mark is expected: ${text}`);
   const before = text.slice(0, at).split('\n');
   return {
     text: text.replace('«', ''),
@@ -72,5 +72,5 @@ export function errorsOf(text: string, catalog: Catalog): readonly Problem[] {
 }
 
 export function warningsOf(text: string, catalog: Catalog): readonly string[] {
-  return checkFlowText(text, { catalog }).warnings.map((one) => one.code);
+  return checkFlowText(text, { catalog }).warnings.map((finding) => finding.code);
 }

@@ -3,7 +3,7 @@ import { before, test } from 'node:test';
 import { checkFlowText, type Catalog } from '../../src/policy/index.js';
 import { shipped, withStates } from './documents.js';
 
-// What a step calls in its executor's stead counts for what the flow records and reads, as its executor does.
+// The fallbacks of a step count for what the flow records and reads, as its executor does.
 
 let catalog: Catalog;
 before(async () => {

@@ -45,12 +45,15 @@ async function refused(files: Readonly<Record<string, string | Buffer>>): Promis
   assert.equal(result.status, 'invalid', JSON.stringify(result));
   const errors = result.status === 'invalid' ? result.errors : [];
   assert.ok(errors.length > 0);
-  for (const one of errors) assert.ok(one.line >= 1 && one.column >= 1 && one.file !== undefined);
+  for (const finding of errors)
+    assert.ok(finding.line >= 1 && finding.column >= 1 && finding.file !== undefined);
   return errors;
 }
 
 const briefly = (problems: readonly Problem[]): readonly string[] =>
-  problems.map((one) => `${one.file ?? ''}:${one.line}:${one.column} ${one.code} ${one.path}`);
+  problems.map(
+    (problem) => `${problem.file ?? ''}:${problem.line}:${problem.column} ${problem.code} ${problem.path}`,
+  );
 
 const simple = withTransition('title: go');
 const rest = (url: string): string => `{ kind: rest, baseUrl: '${url}' }`;
@@ -75,12 +78,12 @@ describe('the layout', () => {
       'tests/f.test.yaml': 'cases: []',
       'notifications.yaml': 'routes: []',
     });
-    assert.deepEqual(flows.map((one) => [one.name, one.environment]).sort(), [
+    assert.deepEqual(flows.map((flow) => [flow.name, flow.environment]).sort(), [
       ['bot', 'live'],
       ['f', 'dev'],
     ]);
     assert.deepEqual(
-      catalog.tools.map((one) => one.name),
+      catalog.tools.map((tool) => tool.name),
       ['draft', 'more'],
     );
     assert.deepEqual(policySet.environments, [
@@ -104,12 +107,12 @@ describe('the layout', () => {
   test('without environments.yaml there are dev, staging and prod', async () => {
     const { policySet } = await loaded({ 'roles.yaml': 'roles: { clerk: }' });
     assert.deepEqual(
-      policySet.environments.map((one) => one.name),
+      policySet.environments.map((environment) => environment.name),
       ['dev', 'staging', 'prod'],
     );
   });
 
-  test('a folder with roles alone loads, and an empty one; a file that declares nothing does not', async () => {
+  test('a folder with roles alone loads, and an empty folder; a file that declares nothing does not', async () => {
     assert.equal(
       (await load({ 'roles.yaml': 'version: 1\nroles: { clerk: { permissions: [] } }' })).status,
       'loaded',
@@ -126,17 +129,17 @@ describe('the layout', () => {
       for (const text of ['', '\n', '# cut off\n', '---\n', '~', 'version: 1', '{}']) {
         const result = await load({ [file]: text });
         assert.ok(result.status === 'invalid', `${file}: ${text}`);
-        // What cases and routes must have is missing there.
+        // Keys that cases and routes require are missing there.
         const codes = /^(tests|notif)/.test(file) ? ['EMPTY_FILE', 'REQUIRED'] : ['EMPTY_FILE'];
         assert.ok(
-          result.errors.every((one) => codes.includes(one.code) && one.file === file),
+          result.errors.every((finding) => codes.includes(finding.code) && finding.file === file),
           JSON.stringify(result.errors),
         );
       }
     assert.equal((await load({ 'tools/t.yaml': 'tools: []' })).status, 'loaded');
   });
 
-  test('cut off behind its name, or one that says null, says so', async () => {
+  test('cut off after its name, or that holds null, is reported', async () => {
     for (const [text, stands] of [
       ['environments:', 'nothing'],
       ['environments: null', '`null`'],
@@ -149,7 +152,7 @@ describe('the layout', () => {
     }
   });
 
-  test('files of other kinds, and hidden ones, are not policy', async () => {
+  test('files of other kinds, and hidden files, are not policies', async () => {
     const { flows } = await loaded({
       'README.md': '# hi',
       'flows/f.yaml': simple,
@@ -172,7 +175,7 @@ describe('the layout', () => {
     const linked = await loadFolder(root);
     assert.ok(linked.status === 'loaded', JSON.stringify(linked));
     assert.deepEqual(
-      linked.flows.map((one) => one.name),
+      linked.flows.map((flow) => flow.name),
       ['f'],
     );
   });
@@ -342,7 +345,7 @@ describe('refused', () => {
     );
   });
 
-  test('a folder that is not there, and one that is a file', async () => {
+  test('a folder that is not there, and a folder that is a file', async () => {
     const root = await folderOf({ 'roles.yaml': 'roles: { x: }' });
     for (const path of [join(root, 'none'), join(root, 'roles.yaml')]) {
       const result = await loadFolder(path);
@@ -358,7 +361,7 @@ describe('refused', () => {
       'connections.yaml': 'conections: {}',
     });
     assert.deepEqual(
-      errors.map((one) => one.file),
+      errors.map((problem) => problem.file),
       ['connections.yaml', 'flows/b.yaml'],
     );
   });
@@ -394,7 +397,7 @@ describe('connections per environment', () => {
     assert.match(JSON.stringify(errors), /UNKNOWN_CONNECTION.*serves no `staging`/);
   });
 
-  test('one with a mistake is refused for that alone, and nothing that uses it', async () => {
+  test('a connection with a mistake is refused for the mistake alone, and nothing that uses it is', async () => {
     const wrong: Readonly<Record<string, string>> = {
       CONNECTION_INVALID: rest('erp.example'),
       UNKNOWN_KEY: rest('https://erp.example').replace('}', ', header: {} }'),
@@ -410,7 +413,7 @@ describe('connections per environment', () => {
           'flows/f.yaml': flowIn('dev'),
         });
         assert.deepEqual(
-          errors.map((one) => `${one.code} ${one.file ?? ''}`),
+          errors.map((problem) => `${problem.code} ${problem.file ?? ''}`),
           [`${code} connections.yaml`],
           text,
         );
@@ -432,7 +435,7 @@ approval_gate: { on: amount > 5, approver_role: finance }
       'flows/wrong.yaml': withTransition('tool: drafd').replace('workflows:\n  f', 'workflows:\n  w'),
     });
     assert.deepEqual(
-      errors.map((one) => `${one.code} ${one.file ?? ''}`),
+      errors.map((problem) => `${problem.code} ${problem.file ?? ''}`),
       ['UNKNOWN_TOOL flows/wrong.yaml', 'UNKNOWN_VALUE tools/a.yaml'],
     );
   });
@@ -450,7 +453,7 @@ approval_gate: { on: amount > 5, approver_role: finance }
       for (const wrong of [`${text}\nodd: 1\n`, `${text}\n}: {`, '']) {
         const errors = await refused({ ...files, [file]: wrong });
         assert.deepEqual(
-          [errors.length, [...new Set(errors.map((one) => one.file))]],
+          [errors.length, [...new Set(errors.map((problem) => problem.file))]],
           [1, [file]],
           JSON.stringify(errors),
         );
@@ -466,7 +469,7 @@ approval_gate: { on: amount > 5, approver_role: finance }
       'flows/f.yaml': withStates('a: { terminl: true }'),
     });
     assert.deepEqual(
-      errors.map((one) => one.file),
+      errors.map((problem) => problem.file),
       [
         'connections.yaml',
         'flows/f.yaml',
@@ -490,7 +493,7 @@ routes: [{ queue: desk, flow: f, to: [hook] }, { queue: mony, flow: g, to: [hok]
     });
     assert.ok(result.status === 'invalid');
     assert.deepEqual(
-      result.errors.map((one) => `${one.code} ${one.path}`),
+      result.errors.map((finding) => `${finding.code} ${finding.path}`),
       [
         'UNKNOWN_KEY /workflows/f/states/a/transitions/go/executor/rolse',
         'ROUTE_UNKNOWN /routes/1/queue',
@@ -498,7 +501,7 @@ routes: [{ queue: desk, flow: f, to: [hook] }, { queue: mony, flow: g, to: [hok]
       ],
     );
     assert.deepEqual(
-      result.warnings.map((one) => `${one.code} ${one.path}`),
+      result.warnings.map((finding) => `${finding.code} ${finding.path}`),
       ['UNKNOWN_FLOW /routes/1/flow'],
     );
   });
@@ -513,7 +516,7 @@ routes: [{ queue: desk, flow: f, to: [hook] }, { queue: mony, flow: g, to: [hok]
           'flows/f.yaml': withTransition('tool: draft2'),
           ...files,
         })
-      ).map((one) => `${one.code} ${one.file ?? ''}`);
+      ).map((problem) => `${problem.code} ${problem.file ?? ''}`);
     const other = { 'flows/g.yaml': withTransition('tool: draft\nonDeny: nowhere').replace('  f:', '  g:') };
     assert.deepEqual(await told({ ...other, 'tools/b.yaml': more.replace('name', 'nmae') }), [
       ...(await told({ ...other, 'tools/b.yaml': more })),
@@ -529,7 +532,7 @@ routes: [{ queue: desk, flow: f, to: [hook] }, { queue: mony, flow: g, to: [hok]
       'connections.yaml': connections.replace(rest('https://erp.example'), '{ kind: cli, command: ls }'),
     });
     assert.deepEqual(
-      errors.map((one) => one.code),
+      errors.map((problem) => problem.code),
       ['CONNECTION_KIND'],
     );
   });
@@ -552,13 +555,13 @@ describe('proxy.expose', () => {
       'tools/deploy.yaml': proxy,
     });
     assert.deepEqual(
-      flows.map((one) => one.name),
+      flows.map((flow) => flow.name),
       ['proxy'],
     );
     const { plan } = flows[0]!;
     assert.equal(plan.notation, 'proxy');
     assert.deepEqual(
-      plan.states.map((one) => [one.name, one.terminal]),
+      plan.states.map((state) => [state.name, state.terminal]),
       [['active', false]],
     );
     const [deploy] = plan.states[0]!.transitions;
@@ -574,20 +577,22 @@ describe('proxy.expose', () => {
       idempotencyKey: false,
     });
     assert.deepEqual(
-      catalog.tools.map((one) => one.name),
+      catalog.tools.map((tool) => tool.name),
       ['deploy.prod'],
     );
-    assert.ok(warnings.some((one) => one.code === 'TIER_MISSING' && one.path === '/proxy/expose/0'));
+    assert.ok(
+      warnings.some((finding) => finding.code === 'TIER_MISSING' && finding.path === '/proxy/expose/0'),
+    );
   });
 
-  test('where tiers are demanded, the missing one is an error', async () => {
+  test('where tiers are demanded, a missing tier is an error', async () => {
     const errors = await refused({
       'connections.yaml': kubectl,
       'environments.yaml': 'environments: { dev: { requireTiers: true } }',
       'tools/deploy.yaml': proxy,
     });
     assert.ok(
-      briefly(errors).some((one) => one.includes('TIER_MISSING /proxy/expose/0')),
+      briefly(errors).some((finding) => finding.includes('TIER_MISSING /proxy/expose/0')),
       JSON.stringify(errors),
     );
   });
@@ -607,7 +612,7 @@ describe('proxy.expose', () => {
       'tools/deploy.yaml': proxy,
       'flows/f.yaml': simple.replace('  f:', '  proxy:'),
     });
-    assert.ok(errors.some((one) => one.code === 'DUPLICATE_NAME'));
+    assert.ok(errors.some((problem) => problem.code === 'DUPLICATE_NAME'));
   });
 });
 
@@ -619,10 +624,10 @@ describe('warnings', () => {
     '    owner: team\n    acknowledge: [{ code: TIER_MISSING, reason: it reads }]',
   );
 
-  test('a missing tier loads where none is demanded, and does not where one is', async () => {
+  test('a missing tier loads where tiers are not demanded, and does not where they are', async () => {
     const { warnings } = await loaded({ 'connections.yaml': erp, 'flows/f.yaml': untiered });
     assert.deepEqual(
-      warnings.map((one) => one.code),
+      warnings.map((finding) => finding.code),
       ['TIER_MISSING'],
     );
     const errors = await refused({
@@ -631,7 +636,7 @@ describe('warnings', () => {
       'flows/f.yaml': untiered,
     });
     assert.deepEqual(
-      errors.map((one) => one.code),
+      errors.map((problem) => problem.code),
       ['TIER_MISSING'],
     );
   });
@@ -639,7 +644,7 @@ describe('warnings', () => {
   test('what an author has accepted is told with its reason', async () => {
     const { warnings } = await loaded({ 'connections.yaml': erp, 'flows/f.yaml': acknowledged });
     assert.deepEqual(
-      warnings.map((one) => [one.code, one.acknowledged]),
+      warnings.map((finding) => [finding.code, finding.acknowledged]),
       [['TIER_MISSING', 'it reads']],
     );
   });
@@ -651,7 +656,7 @@ describe('warnings', () => {
       'flows/f.yaml': acknowledged,
     });
     assert.deepEqual(
-      errors.map((one) => one.code),
+      errors.map((problem) => problem.code),
       ['TIER_MISSING'],
     );
   });
@@ -663,7 +668,7 @@ describe('warnings', () => {
       'flows/f.yaml': untiered,
     });
     assert.deepEqual(
-      errors.map((one) => one.code),
+      errors.map((problem) => problem.code),
       ['TIER_MISSING'],
     );
   });
@@ -723,7 +728,7 @@ describe('warnings', () => {
     `{ gateTimeout: 2d, gates: [{ tiers: [irreversible], roles: [chief], ${more} }] }`;
   test('an error that is a warning elsewhere says which environment refuses it, and what to do', async () => {
     const said = async (dev: string, text: string): Promise<readonly (string | undefined)[]> =>
-      (await refused({ ...inDev(dev), 'flows/f.yaml': text })).map((one) => one.message);
+      (await refused({ ...inDev(dev), 'flows/f.yaml': text })).map((problem) => problem.message);
     assert.match(
       (await said('{ refuseWarnings: true }', irreversible)).join('\n'),
       /one approval by somebody else is asked for; environment `dev` refuses warnings: mend it, or acknowledge it$/,
@@ -737,7 +742,7 @@ describe('warnings', () => {
   });
   test('DEFAULT_GATE: not where the environment keeps the requester out, and so asks for no default', async () => {
     const codes = async (dev: string): Promise<readonly string[]> =>
-      (await loaded(inDev(dev))).warnings.map((one) => one.code);
+      (await loaded(inDev(dev))).warnings.map((finding) => finding.code);
     assert.deepEqual(await codes(floor('')), []);
     assert.deepEqual(await codes(floor('separation: { requester: false }')), ['DEFAULT_GATE']);
   });
@@ -750,13 +755,13 @@ describe('warnings', () => {
     };
     const codes = async (...given: Parameters<typeof result>): Promise<readonly string[]> => {
       const found = await result(...given);
-      return (found.status === 'loaded' ? found.warnings : found.errors).map((one) => one.code);
+      return (found.status === 'loaded' ? found.warnings : found.errors).map((finding) => finding.code);
     };
     const rest = '{ kind: rest, connection: erp, method: POST, path: / }';
     const acknowledge = '    acknowledge: [{ code: DEFAULT_GATE, reason: known }]\n';
     assert.deepEqual(await codes('{ kind: noop, output: { a: 1 } }'), ['DEFAULT_GATE']);
     assert.deepEqual(await codes('{ kind: human, roles: [chief] }'), []);
-    // Whoever had accepted it is not told that there is nothing to accept.
+    // An acknowledgement of it is not reported as unused.
     for (const executor of [rest, '{ kind: human, roles: [chief] }', '{ kind: noop, output: { a: 1 } }'])
       assert.equal((await result(executor, acknowledge)).status, 'loaded', executor);
     const proxy = (executor: string): string =>
@@ -776,7 +781,7 @@ describe('warnings', () => {
   test('GATE_WITHOUT_TIMEOUT: not of the gate of an environment that has a `gateTimeout`', async () => {
     const { warnings } = await loaded(inDev(floor('').replace('gateTimeout: 2d, ', '')));
     assert.deepEqual(
-      warnings.map((one) => one.code),
+      warnings.map((finding) => finding.code),
       ['GATE_WITHOUT_TIMEOUT'],
     );
   });
@@ -785,13 +790,13 @@ describe('warnings', () => {
     const call = (method: string, key?: boolean): string =>
       `kind: rest, connection: erp, method: ${method}, path: /${key === undefined ? '' : `, idempotencyKey: ${key}`}`;
     const warns = (first: string, ...fallbacks: string[]): boolean => {
-      const executors = fallbacks.map((one) => `{ ${one} }`).join(', ');
+      const executors = fallbacks.map((fallback) => `{ ${fallback} }`).join(', ');
       const text = withTransition(
         `executor: { ${first}, reliability: { retry: { maxAttempts: 1 }, fallback: { strategy: first_success, executors: [${executors}] } } }`,
       );
       const checked = checkFlowText(text, { catalog });
       assert.equal(checked.status, 'valid', JSON.stringify(checked));
-      return checked.warnings.some((one) => one.code === 'RETRY_NOT_IDEMPOTENT');
+      return checked.warnings.some((finding) => finding.code === 'RETRY_NOT_IDEMPOTENT');
     };
     assert.equal(warns(call('POST', true), call('POST', false)), true);
     assert.equal(warns(call('GET'), call('POST'), call('PUT')), true);
@@ -808,10 +813,10 @@ describe('warnings', () => {
       const checked = checkFlowText(text, { catalog });
       assert.equal(checked.status, 'valid', JSON.stringify(checked));
       assert.ok(
-        checked.warnings.some((one) => one.code === code),
+        checked.warnings.some((finding) => finding.code === code),
         JSON.stringify(checked.warnings),
       );
-      for (const one of checked.warnings) assert.ok(one.line >= 1 && one.column >= 1);
+      for (const finding of checked.warnings) assert.ok(finding.line >= 1 && finding.column >= 1);
     });
   }
 });

@@ -22,7 +22,7 @@ queues: { desk: { roles: [clerk] } }
 const connections = 'connections: { erp: { kind: rest, baseUrl: "https://erp.example" } }\n';
 const rest = 'executor: { kind: rest, connection: erp, method: POST, path: /x }';
 
-/** A flow of one effect under this gate. */
+/** A flow with an effect under this gate. */
 const flow = (gate: string, tier = 'reversible', more = ''): string => `workflows:
   f:
     owner: team
@@ -45,7 +45,7 @@ const bare = `workflows:
       a: { transitions: { go: { target: b, tier: reversible, ${rest} } } }
       b: { terminal: true }
 `;
-/** A flow under a charter with an effect on a transition and one on entering. */
+/** A flow under a charter, with an effect on a transition and another on entering. */
 const entering = (charter: string, tier: string): string =>
   bare
     .replace(
@@ -249,7 +249,7 @@ const bad: readonly Row[] = [
     'GATE_TIMEOUT',
   ],
   [
-    'a stage that ends before the one before it',
+    'a stage that ends before the stage before it',
     F,
     flow(
       '{ timeout: { at: "2127-01-02T12:00:00Z", action: escalate, to: [chief], then: { at: «"2127-01-01T12:00:00Z" } } }',
@@ -402,32 +402,32 @@ describe('told where it stands', () => {
         JSON.stringify(findings, null, 1),
       );
       assert.ok(
-        findings.every((one) => one.code === code),
+        findings.every((finding) => finding.code === code),
         JSON.stringify(findings),
       );
     });
 });
 
-/** Where nobody is asked, nobody denies: nothing leads to its state `c`. */
+/** A flow in which nobody is asked, so nobody denies: nothing leads to its state `c`. */
 const onDeny = bare
   .replace('go: {', 'go: { onDeny: c,')
   .replace('      b:', '      c: { terminal: true }\n      b:');
-/** And this loop has no exit. */
+/** The same with a loop without an exit. */
 const loop = bare.replace('go: { target: b,', 'go: { target: a, actor: deterministic, onDeny: b,');
 
-test('a state to which only a denial leads that nobody can give is told as one to which nothing leads', async () => {
+test('a state that only an impossible denial leads to is reported as a state that nothing leads to', async () => {
   const codes = async (text: string, more = {}): Promise<string[]> =>
     (await found({ ...more, [F]: text })).map(({ code }) => code);
   assert.deepEqual(await codes(onDeny), ['NOTHING_TO_DENY', 'UNREACHABLE_STATE']);
   assert.deepEqual(await codes(onDeny, { [E]: floor(`{ ${time} }`) }), []);
-  // A mistake beside it is told, and nothing false of what it hides.
+  // Only a mistake beside it is reported, and nothing false that would follow from the mistake.
   const unknown = onDeny.replace(`tier: reversible, ${rest}`, 'tool: nobody');
   assert.deepEqual(await codes(unknown, { [E]: floor(`{ ${time} }`) }), ['UNKNOWN_TOOL']);
   assert.ok((await codes(loop)).includes('DETERMINISTIC_LOOP'));
   assert.ok(!(await codes(loop, { [E]: floor(`{ ${time} }`) })).includes('DETERMINISTIC_LOOP'));
 });
 
-test('a flow that was published with a denial that nobody can give goes on and says so, unless it loops without an exit', async () => {
+test('a flow that was published with an impossible denial goes on with a warning, unless it loops without an exit', async () => {
   const loaded = await load({ [E]: 'environments: { dev: { refuseWarnings: true } }\n' });
   assert.ok(loaded.status === 'loaded', JSON.stringify(loaded));
   const { catalog } = loaded;
@@ -438,7 +438,7 @@ test('a flow that was published with a denial that nobody can give goes on and s
     published.flow.warnings.map(({ code }) => code),
     ['NOTHING_TO_DENY'],
   );
-  // Where it was taken with its warnings, their acknowledgements refuse nothing either when one is not said any more.
+  // It was accepted with its warnings, so an acknowledgement of a warning that is not given any more refuses nothing either.
   const accepted = ['NOTHING_TO_DENY', 'UNREACHABLE_STATE'].map((code) => `{ code: ${code}, reason: later }`);
   const taken = onDeny.replace('owner: team\n', `owner: team\n    acknowledge: [${accepted.join(', ')}]\n`);
   assert.equal(checkFlowText(taken, { catalog }).status, 'valid');

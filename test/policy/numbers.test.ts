@@ -145,7 +145,7 @@ test('what is sent as it is written needs no quotes', () => {
   const { executor } = found.flow.plan.states[0]?.transitions[0] ?? {};
   assert.ok(executor?.kind === 'cli');
   assert.deepEqual(
-    (executor as CliExecutor).args.map((one) => one.kind === 'literal' && one.value),
+    (executor as CliExecutor).args.map((argument) => argument.kind === 'literal' && argument.value),
     ['3', '3.5', '-7', 'true', 'yes', '2024-01-01', '12:30', '10_000', '3.10', 'argv'],
   );
 });
@@ -158,21 +158,21 @@ test('a null in a place of text would be left out, so it is an error', () => {
     );
 });
 
-test('a number that an alias stands for is the one at its anchor', () => {
+test('a number that an alias stands for is the number at its anchor', () => {
   assert.match(
     told(check(rest('headers: { A: &v 1.50, B: *v }'))).join('\n'),
     /headers\/A the number `1\.50`.*\n.*headers\/B the number `1\.50`/,
   );
 });
 
-test('a part of `concat` is text too, and an operand of a sum is none', () => {
+test('a part of `concat` is text too, but an operand of a sum is not', () => {
   assert.match(
     told(check('{ kind: noop }', '{ release: { concat: [v, 3.10] } }')).join(),
     /^WRONG_VALUE 11 output\/release\/concat\/1 the number `3\.10` would be joined as `3\.1`/,
   );
   assert.deepEqual(
-    told(check('{ kind: noop }', '{ total: { add: ["$.context.total", 1.50] } }')).filter((one) =>
-      /1\.50/.test(one),
+    told(check('{ kind: noop }', '{ total: { add: ["$.context.total", 1.50] } }')).filter((finding) =>
+      /1\.50/.test(finding),
     ),
     [],
   );
@@ -193,7 +193,7 @@ test('where JSON is sent or kept, a number in another writing is a warning', () 
   );
 });
 
-test('a flow that is sent as JSON is held to the same', () => {
+test('numbers in a flow that is sent as JSON are checked in the same way', () => {
   const executor = { kind: 'rest', connection: 'web', method: 'GET', path: '/x', query: { v: 'V' } };
   const states = {
     a: { transitions: { go: { target: 'done', tier: 'reversible', executor } } },
@@ -236,18 +236,18 @@ test('a connection that is given a number where it takes text is told to quote w
   );
 });
 
-test('a flow that is published already goes on as it was taken, and only says so', () => {
+test('a flow that is published already goes on as it was, with a warning', () => {
   const environment = { name: 'dev', requireTiers: false, refuseWarnings: true, gateTimeoutMs: 1_000 };
   const strict = { ...catalog, policySet: { ...catalog.policySet, environments: [environment] } };
   const written = ['1.0', 'True', '~', '', '+5', '0x1F', '-0'];
-  const executors = written.flatMap((one) => [
-    rest(`query: { v: ${one} }`),
-    rest(`headers: { X-Version: ${one} }`),
-    rest(`body: { v: [${one}] }`),
-    ...(one === '' || one === '~' ? [] : [cli(`[${one}]`)]),
+  const executors = written.flatMap((text) => [
+    rest(`query: { v: ${text} }`),
+    rest(`headers: { X-Version: ${text} }`),
+    rest(`body: { v: [${text}] }`),
+    ...(text === '' || text === '~' ? [] : [cli(`[${text}]`)]),
   ]);
   const texts = [
-    ...executors.map((one) => flow(one)),
+    ...executors.map((executor) => flow(executor)),
     flow('{ kind: noop }', '{ v: { concat: [v, 1.0] } }'),
     flow('{ kind: noop }', '{ v: 1e3 }'),
   ];
@@ -263,7 +263,7 @@ test('a flow that is published already goes on as it was taken, and only says so
   }
 });
 
-test('and is withdrawn for what is wrong besides', () => {
+test('a flow that is published already is withdrawn for what else is wrong in it', () => {
   const text = flow(rest('query: { v: 1.0 }')).replace('connection: web', 'connection: gone');
   const published = compilePublished(text, catalog);
   assert.ok(published.status === 'invalid');

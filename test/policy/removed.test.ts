@@ -11,7 +11,7 @@ import {
   type Held,
 } from '../../src/policy/index.js';
 
-// What a reload tells that it takes away, and which of it needs its name.
+// What a reload says that it takes away, and what of it has to be confirmed by name.
 
 const strict: EnvironmentEntry = {
   name: 'live',
@@ -34,7 +34,7 @@ const told = (before: Held, after: Held, named: readonly string[] = []) =>
 const changed = (before: Partial<PolicySet>, after: Partial<PolicySet>) =>
   told(held({ ...base, ...before }), held({ ...base, ...after }));
 
-describe('what one set of policies had and the next has no more', () => {
+describe('what a set of policies had and the next has not', () => {
   const rules: readonly (readonly [string, Partial<EnvironmentEntry>])[] = [
     ['live: requireTiers', { requireTiers: false }],
     ['live: refuseWarnings', { refuseWarnings: false }],
@@ -121,7 +121,7 @@ describe('a queue that is named alone', () => {
 });
 
 describe('a queue that is gone', () => {
-  it('is known as one after any number of loads', () => {
+  it('is known as a former queue after any number of loads', () => {
     const known = knownQueues({ queues: [{ name: 'a', roles: [] }], formerQueues: ['b'] });
     assert.deepEqual(known, ['a', 'b']);
     assert.deepEqual(formerQueues([], known), { formerQueues: ['a', 'b'] });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { loadFolder } from '../../src/policy/index.js';
 
-// A schema of a transition beside its tool's: together they take some call.
+// The schemas of a transition and of its tool must accept some call together.
 
 const made: string[] = [];
 after(async () => {
@@ -36,7 +36,7 @@ async function found(own: string, urgent = '{ type: boolean, default: true }'): 
   for (const [path, text] of Object.entries(files)) await writeFile(join(root, path), text);
   const loaded = await loadFolder(root);
   const all = loaded.status === 'loaded' ? loaded.warnings : loaded.errors;
-  return all.map((one) => `${one.code} ${one.message}`);
+  return all.map((finding) => `${finding.code} ${finding.message}`);
 }
 
 describe('what a tool fills in', () => {
