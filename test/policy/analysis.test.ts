@@ -19,7 +19,7 @@ const watched = [
   'DETERMINISTIC_OVERLAP',
 ];
 
-function found(text: string): readonly Finding[] {
+function watchedWarnings(text: string): readonly Finding[] {
   const checked = checkFlowText(text, { catalog });
   assert.equal(checked.status, 'valid', JSON.stringify(checked));
   return checked.warnings.filter((finding) => watched.includes(finding.code));
@@ -108,7 +108,7 @@ const together: readonly (readonly [text: string, codes: readonly string[]])[] =
 describe('comparisons and conjunctions', () => {
   for (const [text, codes] of [...comparisons, ...together])
     test(`${/guards: .*|gate: .*|branches: .*/.exec(text)?.[0] ?? text} -> ${codes.join(', ') || 'nothing'}`, () => {
-      const warnings = found(text);
+      const warnings = watchedWarnings(text);
       assert.deepEqual(
         warnings.map((finding) => finding.code),
         codes,
@@ -204,7 +204,7 @@ const choices: readonly (readonly [title: string, text: string, codes: readonly 
 describe('deterministic choices', () => {
   for (const [title, text, codes] of choices)
     test(title, () => {
-      const warnings = found(text);
+      const warnings = watchedWarnings(text);
       assert.deepEqual(
         warnings.map((finding) => finding.code).sort(),
         [...codes].sort(),
@@ -213,9 +213,9 @@ describe('deterministic choices', () => {
     });
 
   test('a hole and an overlap name a value for which they are there', () => {
-    const [hole] = found(decides([arm('k < 10'), arm('k > 10')], number));
+    const [hole] = watchedWarnings(decides([arm('k < 10'), arm('k > 10')], number));
     assert.match(hole?.message ?? '', /when `\$\.context\.k` is `10`/);
-    const [overlap] = found(decides([arm('k <= 10'), arm('k >= 10')], number));
+    const [overlap] = watchedWarnings(decides([arm('k <= 10'), arm('k >= 10')], number));
     assert.match(overlap?.message ?? '', /`t1` and `t0` both apply when `\$\.context\.k` is `10`/);
   });
 });

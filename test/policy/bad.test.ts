@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { checkFlowText, type Catalog } from '../../src/policy/index.js';
-import { marked, shipped, transitionAt as T, withGuard, withStates, withTransition } from './documents.js';
+import { takeMark, shipped, transitionAt as T, withGuard, withStates, withTransition } from './documents.js';
 
 // Every row is a document that must not load, with the position that the error must name.
 
@@ -742,7 +742,7 @@ for (const [group, list] of Object.entries(rows)) {
   describe(`refused, with its place: ${group}`, () => {
     for (const [title, document, code, path, suggestion] of list) {
       test(title, () => {
-        const { text: source, line, column } = marked(document);
+        const { text: source, line, column } = takeMark(document);
         const checked = checkFlowText(source, { catalog, file: 'f.yaml' });
         assert.equal(checked.status, 'invalid');
         const errors = checked.status === 'invalid' ? checked.errors : [];
@@ -769,7 +769,7 @@ for (const [group, list] of Object.entries(rows)) {
 }
 
 describe('refused before anything is built of it', () => {
-  const refused = (source: string): void => {
+  const assertRefused = (source: string): void => {
     const checked = checkFlowText(source, { catalog });
     assert.equal(checked.status, 'invalid');
     const errors = checked.status === 'invalid' ? checked.errors : [];
@@ -811,7 +811,7 @@ describe('refused before anything is built of it', () => {
     ),
   };
   for (const [title, source] of Object.entries(documents))
-    test(title, { timeout: 10_000 }, () => refused(source));
+    test(title, { timeout: 10_000 }, () => assertRefused(source));
 });
 
 test('an unknown kind names the kinds of its place', () => {

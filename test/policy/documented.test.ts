@@ -59,7 +59,7 @@ before(async () => {
   catalog = loaded.catalog;
 });
 
-async function foundIn({ text, where }: Example): Promise<readonly Finding[]> {
+async function findingsIn({ text, where }: Example): Promise<readonly Finding[]> {
   const found =
     where === 'alone'
       ? checkFlowText(text, { catalog, file: 'flows/refund.yaml' })
@@ -104,7 +104,7 @@ describe('a documented bad example', () => {
     test(`${code} is found, and nothing else, where the page says`, async () => {
       const bad = block(entries.get(code) ?? '', 'bad');
       assert.ok(bad !== null, 'it has a bad example');
-      const found = await foundIn(bad);
+      const found = await findingsIn(bad);
       assert.deepEqual(
         [...new Set(found.map((finding) => finding.code))],
         [code],
@@ -126,7 +126,7 @@ describe('a documented good example', () => {
       const good = block(entries.get(code) ?? '', 'good');
       assert.ok(good !== null, 'it has a good example');
       assert.deepEqual(
-        (await foundIn(good)).filter((finding) => finding.acknowledged === undefined),
+        (await findingsIn(good)).filter((finding) => finding.acknowledged === undefined),
         [],
       );
     });
@@ -142,12 +142,12 @@ describe('a documented warning', () => {
       const place = /Acknowledge it (on the flow|on the tool|at the top of the file)\./.exec(entry)?.[1];
       const bad = block(entry, 'bad');
       assert.ok(place !== undefined && bad !== null, 'it says where');
-      const [first] = await foundIn(bad);
+      const [first] = await findingsIn(bad);
       assert.ok(first?.file !== undefined);
       const files = filesOf(bad.text);
       const document = parseDocument(files[first.file] ?? '');
       acknowledge(document, place, first);
-      const again = await foundIn({
+      const again = await findingsIn({
         ...bad,
         text: Object.entries({ ...files, [first.file]: document.toString({ lineWidth: 0 }) })
           .map(([file, text]) => `# ${file}\n${text}`)

@@ -18,7 +18,7 @@ export async function shipped(): Promise<LoadedFolder> {
   return loaded;
 }
 
-export async function shippedText(file: string): Promise<string> {
+export async function readShippedText(file: string): Promise<string> {
   return readFile(join(policies, file), 'utf8');
 }
 
@@ -28,7 +28,7 @@ export interface Marked {
   readonly column: number;
 }
 
-export function marked(text: string): Marked {
+export function takeMark(text: string): Marked {
   const at = text.indexOf('«');
   if (at === -1 || text.indexOf('«', at + 1) !== -1) throw new Error(`exactly one mark is expected: ${text}`);
   const before = text.slice(0, at).split('\n');

@@ -34,13 +34,13 @@ async function folderOf(files: Readonly<Record<string, string | Buffer>>): Promi
 const load = async (files: Readonly<Record<string, string | Buffer>>): Promise<FolderResult> =>
   loadFolder(await folderOf(files));
 
-async function loaded(files: Readonly<Record<string, string>>): Promise<LoadedFolder> {
+async function loadValid(files: Readonly<Record<string, string>>): Promise<LoadedFolder> {
   const result = await load(files);
   assert.equal(result.status, 'loaded', JSON.stringify(result));
   return result as LoadedFolder;
 }
 
-async function refused(files: Readonly<Record<string, string | Buffer>>): Promise<readonly Problem[]> {
+async function loadInvalid(files: Readonly<Record<string, string | Buffer>>): Promise<readonly Problem[]> {
   const result = await load(files);
   assert.equal(result.status, 'invalid', JSON.stringify(result));
   const errors = result.status === 'invalid' ? result.errors : [];
@@ -50,7 +50,7 @@ async function refused(files: Readonly<Record<string, string | Buffer>>): Promis
   return errors;
 }
 
-const briefly = (problems: readonly Problem[]): readonly string[] =>
+const summariesOf = (problems: readonly Problem[]): readonly string[] =>
   problems.map(
     (problem) => `${problem.file ?? ''}:${problem.line}:${problem.column} ${problem.code} ${problem.path}`,
   );
@@ -67,7 +67,7 @@ const erp = `connections: { erp: ${rest('https://erp.example')} }\n`;
 
 describe('the layout', () => {
   test('every place of it is read', async () => {
-    const { policySet, flows, catalog } = await loaded({
+    const { policySet, flows, catalog } = await loadValid({
       'connections.yaml': erp,
       'environments.yaml': 'environments: { dev: { gateTimeout: 1h }, live: { requireTiers: true } }',
       'roles.yaml': 'roles: { clerk: { permissions: [a.b] }, chief: }\nqueues: { money: { roles: [chief] } }',
@@ -98,14 +98,14 @@ describe('the layout', () => {
   });
 
   test('one file may hold everything', async () => {
-    const { flows, catalog, policySet } = await loaded({
+    const { flows, catalog, policySet } = await loadValid({
       'flows/all.yaml': `version: 1\n${erp}${draft}${simple}`,
     });
     assert.deepEqual([flows.length, catalog.tools.length, policySet.connections.length], [1, 1, 1]);
   });
 
   test('without environments.yaml there are dev, staging and prod', async () => {
-    const { policySet } = await loaded({ 'roles.yaml': 'roles: { clerk: }' });
+    const { policySet } = await loadValid({ 'roles.yaml': 'roles: { clerk: }' });
     assert.deepEqual(
       policySet.environments.map((environment) => environment.name),
       ['dev', 'staging', 'prod'],
@@ -153,7 +153,7 @@ describe('the layout', () => {
   });
 
   test('files of other kinds, and hidden files, are not policies', async () => {
-    const { flows } = await loaded({
+    const { flows } = await loadValid({
       'README.md': '# hi',
       'flows/f.yaml': simple,
       '.git/config.yaml': 'x: [',
@@ -315,8 +315,8 @@ describe('refused', () => {
   ];
   for (const [title, files, told] of rows) {
     test(title, async () => {
-      const errors = await refused(files);
-      assert.ok(briefly(errors).includes(told), `${told}\n${JSON.stringify(errors, null, 1)}`);
+      const errors = await loadInvalid(files);
+      assert.ok(summariesOf(errors).includes(told), `${told}\n${JSON.stringify(errors, null, 1)}`);
     });
   }
 
@@ -327,16 +327,16 @@ describe('refused', () => {
       'a: 1\nb c\nd: 2': /^a line without `:` stands/,
     };
     for (const [text, message] of Object.entries(said)) {
-      const [error] = await refused({ 'flows/f.yaml': text });
+      const [error] = await loadInvalid({ 'flows/f.yaml': text });
       assert.equal(error?.code, 'MALFORMED');
       assert.match(error.message, message);
     }
-    const block = await refused({ 'flows/f.yaml': 'a: |\n <<<<<<< x\nb: c: d' });
+    const block = await loadInvalid({ 'flows/f.yaml': 'a: |\n <<<<<<< x\nb: c: d' });
     assert.match(block[0]?.message ?? '', /^what stands behind/);
   });
 
   test('an address with a query is refused for that, and the message repeats nothing of it', async () => {
-    const [error] = await refused({
+    const [error] = await loadInvalid({
       'connections.yaml': `connections: { x: ${rest('https://a.example?api_key=k1')} }`,
     });
     assert.match(
@@ -355,7 +355,7 @@ describe('refused', () => {
   });
 
   test('one mistake in one file, and nothing of the folder is used; all mistakes are told, by file', async () => {
-    const errors = await refused({
+    const errors = await loadInvalid({
       'flows/a.yaml': simple,
       'flows/b.yaml': withStates('a: { terminall: true }').replace('  f:', '  g:'),
       'connections.yaml': 'conections: {}',
@@ -381,7 +381,10 @@ describe('connections per environment', () => {
     );
 
   test('each has its own target', async () => {
-    const { policySet } = await loaded({ 'connections.yaml': connections, 'flows/f.yaml': flowIn('prod') });
+    const { policySet } = await loadValid({
+      'connections.yaml': connections,
+      'flows/f.yaml': flowIn('prod'),
+    });
     const targets = policySet.connections[0]?.targets.map(({ environment, connection }) => [
       environment,
       connection.kind === 'rest' ? connection.baseUrl : null,
@@ -393,7 +396,7 @@ describe('connections per environment', () => {
   });
 
   test('a flow where a connection leads nowhere is refused', async () => {
-    const errors = await refused({ 'connections.yaml': connections, 'flows/f.yaml': flowIn('staging') });
+    const errors = await loadInvalid({ 'connections.yaml': connections, 'flows/f.yaml': flowIn('staging') });
     assert.match(JSON.stringify(errors), /UNKNOWN_CONNECTION.*serves no `staging`/);
   });
 
@@ -407,7 +410,7 @@ describe('connections per environment', () => {
         `connections: { erp: ${dev} }`,
         connections.replace(rest('http://127.0.0.1:9'), dev),
       ]) {
-        const errors = await refused({
+        const errors = await loadInvalid({
           'connections.yaml': text,
           'tools/a.yaml': draft,
           'flows/f.yaml': flowIn('dev'),
@@ -421,7 +424,7 @@ describe('connections per environment', () => {
   });
 
   test('a tool with a mistake is refused for that alone, and nothing that uses it', async () => {
-    const errors = await refused({
+    const errors = await loadInvalid({
       'tools/a.yaml': draft.replace('reversible', 'reversable'),
       'flows/f.yaml': withTransition('tool: draft'),
       'flows/g.yaml': withTransition('tool: draft').replace('workflows:\n  f', 'workflows:\n  g'),
@@ -448,10 +451,10 @@ approval_gate: { on: amount > 5, approver_role: finance }
       'tools/a.yaml': draft,
       'flows/f.yaml': flowIn('dev'),
     };
-    await loaded(files);
+    await loadValid(files);
     for (const [file, text] of Object.entries(files).filter(([name]) => name !== 'flows/f.yaml'))
       for (const wrong of [`${text}\nodd: 1\n`, `${text}\n}: {`, '']) {
-        const errors = await refused({ ...files, [file]: wrong });
+        const errors = await loadInvalid({ ...files, [file]: wrong });
         assert.deepEqual(
           [errors.length, [...new Set(errors.map((problem) => problem.file))]],
           [1, [file]],
@@ -461,7 +464,7 @@ approval_gate: { on: amount > 5, approver_role: finance }
   });
 
   test('beside a file of declarations that cannot be read, what fits no shape is told of connections, tools and flows', async () => {
-    const errors = await refused({
+    const errors = await loadInvalid({
       'connections.yaml': erp.replace('kind', 'kinf'),
       'roles.yaml': 'rolse: { clerk: }',
       'tools/bad.yaml': draft.replace('tier', 'teir'),
@@ -510,7 +513,7 @@ routes: [{ queue: desk, flow: f, to: [hook] }, { queue: mony, flow: g, to: [hok]
     const more = draft.replace('name: draft', 'name: draft2');
     const told = async (files: Readonly<Record<string, string>>): Promise<readonly string[]> =>
       (
-        await refused({
+        await loadInvalid({
           'connections.yaml': connections,
           'tools/a.yaml': draft,
           'flows/f.yaml': withTransition('tool: draft2'),
@@ -528,7 +531,7 @@ routes: [{ queue: desk, flow: f, to: [hook] }, { queue: mony, flow: g, to: [hok]
   });
 
   test('one name is of one kind everywhere', async () => {
-    const errors = await refused({
+    const errors = await loadInvalid({
       'connections.yaml': connections.replace(rest('https://erp.example'), '{ kind: cli, command: ls }'),
     });
     assert.deepEqual(
@@ -550,7 +553,7 @@ describe('proxy.expose', () => {
   const kubectl = 'connections: { kubectl: { kind: cli, command: /usr/bin/kubectl } }\n';
 
   test('the example of the seed becomes a flow of one state, with a warning that it has no tier', async () => {
-    const { flows, catalog, warnings } = await loaded({
+    const { flows, catalog, warnings } = await loadValid({
       'connections.yaml': kubectl,
       'tools/deploy.yaml': proxy,
     });
@@ -586,28 +589,28 @@ describe('proxy.expose', () => {
   });
 
   test('where tiers are demanded, a missing tier is an error', async () => {
-    const errors = await refused({
+    const errors = await loadInvalid({
       'connections.yaml': kubectl,
       'environments.yaml': 'environments: { dev: { requireTiers: true } }',
       'tools/deploy.yaml': proxy,
     });
     assert.ok(
-      briefly(errors).some((finding) => finding.includes('TIER_MISSING /proxy/expose/0')),
+      summariesOf(errors).some((finding) => finding.includes('TIER_MISSING /proxy/expose/0')),
       JSON.stringify(errors),
     );
   });
 
   test('under a charter it cannot be permitted', async () => {
-    const errors = await refused({
+    const errors = await loadInvalid({
       'connections.yaml': kubectl,
       'tools/deploy.yaml': proxy,
       'flows/bot.yaml': 'name: bot\nowner: t\npermissions: { execute: [deploy.prod] }',
     });
-    assert.deepEqual(briefly(errors), ['flows/bot.yaml:3:26 TIER_REQUIRED /permissions/execute/0']);
+    assert.deepEqual(summariesOf(errors), ['flows/bot.yaml:3:26 TIER_REQUIRED /permissions/execute/0']);
   });
 
   test('a flow that is called proxy too is refused', async () => {
-    const errors = await refused({
+    const errors = await loadInvalid({
       'connections.yaml': kubectl,
       'tools/deploy.yaml': proxy,
       'flows/f.yaml': simple.replace('  f:', '  proxy:'),
@@ -625,12 +628,12 @@ describe('warnings', () => {
   );
 
   test('a missing tier loads where tiers are not demanded, and does not where they are', async () => {
-    const { warnings } = await loaded({ 'connections.yaml': erp, 'flows/f.yaml': untiered });
+    const { warnings } = await loadValid({ 'connections.yaml': erp, 'flows/f.yaml': untiered });
     assert.deepEqual(
       warnings.map((finding) => finding.code),
       ['TIER_MISSING'],
     );
-    const errors = await refused({
+    const errors = await loadInvalid({
       'connections.yaml': erp,
       'environments.yaml': environments('requireTiers: true'),
       'flows/f.yaml': untiered,
@@ -642,7 +645,7 @@ describe('warnings', () => {
   });
 
   test('what an author has accepted is told with its reason', async () => {
-    const { warnings } = await loaded({ 'connections.yaml': erp, 'flows/f.yaml': acknowledged });
+    const { warnings } = await loadValid({ 'connections.yaml': erp, 'flows/f.yaml': acknowledged });
     assert.deepEqual(
       warnings.map((finding) => [finding.code, finding.acknowledged]),
       [['TIER_MISSING', 'it reads']],
@@ -650,7 +653,7 @@ describe('warnings', () => {
   });
 
   test('what an environment demands, no author can accept away', async () => {
-    const errors = await refused({
+    const errors = await loadInvalid({
       'connections.yaml': erp,
       'environments.yaml': environments('requireTiers: true'),
       'flows/f.yaml': acknowledged,
@@ -662,7 +665,7 @@ describe('warnings', () => {
   });
 
   test('an environment may refuse them', async () => {
-    const errors = await refused({
+    const errors = await loadInvalid({
       'connections.yaml': erp,
       'environments.yaml': environments('refuseWarnings: true'),
       'flows/f.yaml': untiered,
@@ -727,22 +730,22 @@ describe('warnings', () => {
   const floor = (more: string): string =>
     `{ gateTimeout: 2d, gates: [{ tiers: [irreversible], roles: [chief], ${more} }] }`;
   test('an error that is a warning elsewhere says which environment refuses it, and what to do', async () => {
-    const said = async (dev: string, text: string): Promise<readonly (string | undefined)[]> =>
-      (await refused({ ...inDev(dev), 'flows/f.yaml': text })).map((problem) => problem.message);
+    const messagesOf = async (dev: string, text: string): Promise<readonly (string | undefined)[]> =>
+      (await loadInvalid({ ...inDev(dev), 'flows/f.yaml': text })).map((problem) => problem.message);
     assert.match(
-      (await said('{ refuseWarnings: true }', irreversible)).join('\n'),
+      (await messagesOf('{ refuseWarnings: true }', irreversible)).join('\n'),
       /one approval by somebody else is asked for; environment `dev` refuses warnings: mend it, or acknowledge it$/,
     );
     assert.match(
-      (await said('{ requireTiers: true }', irreversible.replace('tier: irreversible', 'title: go'))).join(
-        '\n',
-      ),
+      (
+        await messagesOf('{ requireTiers: true }', irreversible.replace('tier: irreversible', 'title: go'))
+      ).join('\n'),
       /; environment `dev` requires tiers: name it$/,
     );
   });
   test('DEFAULT_GATE: not where the environment keeps the requester out, and so asks for no default', async () => {
     const codes = async (dev: string): Promise<readonly string[]> =>
-      (await loaded(inDev(dev))).warnings.map((finding) => finding.code);
+      (await loadValid(inDev(dev))).warnings.map((finding) => finding.code);
     assert.deepEqual(await codes(floor('')), []);
     assert.deepEqual(await codes(floor('separation: { requester: false }')), ['DEFAULT_GATE']);
   });
@@ -779,14 +782,14 @@ describe('warnings', () => {
       );
   });
   test('GATE_WITHOUT_TIMEOUT: not of the gate of an environment that has a `gateTimeout`', async () => {
-    const { warnings } = await loaded(inDev(floor('').replace('gateTimeout: 2d, ', '')));
+    const { warnings } = await loadValid(inDev(floor('').replace('gateTimeout: 2d, ', '')));
     assert.deepEqual(
       warnings.map((finding) => finding.code),
       ['GATE_WITHOUT_TIMEOUT'],
     );
   });
   test('RETRY_NOT_IDEMPOTENT: of each executor of a step, whichever has no key', async () => {
-    const { catalog } = await loaded({ 'connections.yaml': erp });
+    const { catalog } = await loadValid({ 'connections.yaml': erp });
     const call = (method: string, key?: boolean): string =>
       `kind: rest, connection: erp, method: ${method}, path: /${key === undefined ? '' : `, idempotencyKey: ${key}`}`;
     const warns = (first: string, ...fallbacks: string[]): boolean => {
@@ -809,7 +812,7 @@ describe('warnings', () => {
 
   for (const [code, text] of rows) {
     test(code, async () => {
-      const { catalog } = await loaded({ 'connections.yaml': erp });
+      const { catalog } = await loadValid({ 'connections.yaml': erp });
       const checked = checkFlowText(text, { catalog });
       assert.equal(checked.status, 'valid', JSON.stringify(checked));
       assert.ok(

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { compilePublished } from '../../src/policy/folder/published.js';
 import { checkFlowText, loadFolder, type Finding, type FolderResult } from '../../src/policy/index.js';
-import { marked } from './documents.js';
+import { takeMark } from './documents.js';
 
 // Gates with stages, hours, floors and slots: what is wrong with them is told in the file and at the place where it is.
 
@@ -70,7 +70,7 @@ async function load(files: Readonly<Record<string, string>>): Promise<FolderResu
   return loadFolder(join(parent, 'policies'));
 }
 
-async function found(files: Readonly<Record<string, string>>): Promise<readonly Finding[]> {
+async function findingsIn(files: Readonly<Record<string, string>>): Promise<readonly Finding[]> {
   const loaded = await load(files);
   return [...(loaded.status === 'invalid' ? loaded.errors : []), ...loaded.warnings];
 }
@@ -154,7 +154,7 @@ const good: readonly (readonly [title: string, files: Readonly<Record<string, st
 describe('nothing is said about', () => {
   for (const [title, files] of good)
     test(title, async () => {
-      assert.deepEqual(await found(files), []);
+      assert.deepEqual(await findingsIn(files), []);
     });
 });
 
@@ -385,8 +385,8 @@ const bad: readonly Row[] = [
 describe('told where it stands', () => {
   for (const [title, file, text, code, suggestion = null, others = {}] of bad)
     test(title, async () => {
-      const at = marked(text);
-      const findings = await found({ ...others, [file]: at.text });
+      const at = takeMark(text);
+      const findings = await findingsIn({ ...others, [file]: at.text });
       const [first] = findings;
       assert.deepEqual(
         findings.length > 0 && { ...first, message: '', path: '' },
@@ -417,7 +417,7 @@ const loop = bare.replace('go: { target: b,', 'go: { target: a, actor: determini
 
 test('a state that only an impossible denial leads to is reported as a state that nothing leads to', async () => {
   const codes = async (text: string, more = {}): Promise<string[]> =>
-    (await found({ ...more, [F]: text })).map(({ code }) => code);
+    (await findingsIn({ ...more, [F]: text })).map(({ code }) => code);
   assert.deepEqual(await codes(onDeny), ['NOTHING_TO_DENY', 'UNREACHABLE_STATE']);
   assert.deepEqual(await codes(onDeny, { [E]: floor(`{ ${time} }`) }), []);
   // Only a mistake beside it is reported, and nothing false that would follow from the mistake.

@@ -145,7 +145,7 @@ test('a step with more roles, fallbacks or people than a step may have does not 
   const go = (fields: object): Parameters<typeof flow>[0] => ({
     open: { transitions: { go: { target: 'done', ...fields } } },
   });
-  const found = (fields: object): readonly string[] => {
+  const findingsIn = (fields: object): readonly string[] => {
     const { errors } = { errors: [], ...checkFlowText(flow(go(fields)), { catalog, media: 'json' }) };
     return errors.map(({ path, message }: { path: string; message: string }) => `${path}: ${message}`);
   };
@@ -168,7 +168,7 @@ test('a step with more roles, fallbacks or people than a step may have does not 
     falling(10),
     asking({ role0: 60, role1: 40 }),
   ])
-    assert.deepEqual(found(fields), []);
+    assert.deepEqual(findingsIn(fields), []);
   const at = '/workflows/f/states/open/transitions/go';
   for (const [fields, place, said] of [
     [{ gate: { roles: names(101), timeout: after } }, 'gate/roles', 'more than 100 roles'],
@@ -181,7 +181,7 @@ test('a step with more roles, fallbacks or people than a step may have does not 
     [falling(11), 'reliability/fallback/executors', 'more than 10'],
     [asking({ role0: 60, role1: 41 }), 'gate/quorum/perRole', 'more than 100 people'],
   ] as const) {
-    const [first = '', ...others] = found(fields);
+    const [first = '', ...others] = findingsIn(fields);
     assert.ok(first.startsWith(`${at}/${place}: `) && first.includes(said), first);
     assert.deepEqual(others, []);
   }

@@ -24,15 +24,15 @@ const base: PolicySet = {
   ...{ v: 1, baseDirectory: '/', connections: [], environments: [strict] },
   ...{ roles: [], queues: [] },
 };
-const held = (policySet: PolicySet, tools: readonly string[] = []): Held => ({
+const stateOf = (policySet: PolicySet, tools: readonly string[] = []): Held => ({
   policySet,
   catalog: { policySet, tools: tools.map((name) => ({ name })) } as unknown as Catalog,
   flows: [],
 });
-const told = (before: Held, after: Held, named: readonly string[] = []) =>
+const removedBetween = (before: Held, after: Held, named: readonly string[] = []) =>
   takenAway(before, after, named).map(({ kind, name, confirm }) => [kind, name, confirm]);
 const changed = (before: Partial<PolicySet>, after: Partial<PolicySet>) =>
-  told(held({ ...base, ...before }), held({ ...base, ...after }));
+  removedBetween(stateOf({ ...base, ...before }), stateOf({ ...base, ...after }));
 
 describe('what a set of policies had and the next has not', () => {
   const rules: readonly (readonly [string, Partial<EnvironmentEntry>])[] = [
@@ -64,14 +64,16 @@ describe('what a set of policies had and the next has not', () => {
     assert.deepEqual(changed({ notifications } as Partial<PolicySet>, {}), [
       ['notifications', 'notifications', false],
     ]);
-    assert.deepEqual(told(held(base, ['pay', 'read']), held(base, ['read'])), [['tool', 'pay', false]]);
+    assert.deepEqual(removedBetween(stateOf(base, ['pay', 'read']), stateOf(base, ['read'])), [
+      ['tool', 'pay', false],
+    ]);
   });
 
   it('is a queue, which needs its name where something waits in it', () => {
     const queues = [{ name: 'money', roles: [] }] as unknown as PolicySet['queues'];
-    const [was, is] = [held({ ...base, queues }), held(base)];
-    assert.deepEqual(told(was, is), [['queue', 'money', false]]);
-    assert.deepEqual(told(was, is, ['money']), [['queue', 'money', true]]);
+    const [was, is] = [stateOf({ ...base, queues }), stateOf(base)];
+    assert.deepEqual(removedBetween(was, is), [['queue', 'money', false]]);
+    assert.deepEqual(removedBetween(was, is, ['money']), [['queue', 'money', true]]);
   });
 
   const floor = (timeout: object | null): FloorEntry =>

@@ -3,7 +3,7 @@ import { before, test } from 'node:test';
 import type { Plan, State, Transition } from '../../src/engine/plan.js';
 import type { RestExecutor } from '../../src/executors/rest/types.js';
 import { checkFlowText, type CompiledFlow, type LoadedFolder } from '../../src/policy/index.js';
-import { shipped, shippedText } from './documents.js';
+import { shipped, readShippedText } from './documents.js';
 
 // The two flows that the service ships are the examples of its seeds, as written there.
 
@@ -183,7 +183,7 @@ test('either flow alone, as text, compiles to the plan of the folder', async () 
     ['flows/vendor-invoice-reconciliation.json', 'vendor-invoice-reconciliation'],
     ['flows/expense_approval.yaml', 'expense_approval'],
   ] as const) {
-    const text = await shippedText(file);
+    const text = await readShippedText(file);
     const alone = checkFlowText(text, { catalog: folder.catalog });
     assert.ok(alone.status === 'valid', JSON.stringify(alone));
     assert.deepEqual(alone.flow.plan, flow(name).plan);
@@ -194,14 +194,14 @@ test('either flow alone, as text, compiles to the plan of the folder', async () 
 
 test('the catalog survives being stored', async () => {
   const catalog = JSON.parse(JSON.stringify(folder.catalog)) as typeof folder.catalog;
-  const text = await shippedText('flows/vendor-invoice-reconciliation.json');
+  const text = await readShippedText('flows/vendor-invoice-reconciliation.json');
   const again = checkFlowText(text, { catalog });
   assert.ok(again.status === 'valid');
   assert.deepEqual(again.flow.plan, flow('vendor-invoice-reconciliation').plan);
 });
 
 test('YAML or JSON, the same flow: layout and comments do not change the plan', async () => {
-  const agent = JSON.parse(await shippedText('flows/vendor-invoice-reconciliation.json')) as Record<
+  const agent = JSON.parse(await readShippedText('flows/vendor-invoice-reconciliation.json')) as Record<
     string,
     unknown
   >;

@@ -12,7 +12,7 @@ const made: string[] = [];
 after(() => made.forEach((path) => rmSync(path, { recursive: true, force: true })));
 
 /** Codes and paths of the findings in these files; errors alone where they do not load. */
-async function told(files: Readonly<Record<string, string>>): Promise<readonly string[]> {
+async function findingsIn(files: Readonly<Record<string, string>>): Promise<readonly string[]> {
   const root = join(mkdtempSync(join(tmpdir(), 'countersign-suspected-')), 'policies');
   made.push(dirname(root));
   for (const [path, text] of Object.entries(files)) {
@@ -26,7 +26,7 @@ async function told(files: Readonly<Record<string, string>>): Promise<readonly s
     .map(({ code, path, message }) => `${code} ${path} ${message}`);
 }
 const connection = (target: object): Promise<readonly string[]> =>
-  told({ 'connections.yaml': JSON.stringify({ connections: { one: target } }) });
+  findingsIn({ 'connections.yaml': JSON.stringify({ connections: { one: target } }) });
 const hex = 'a7f4c2e9d1b80365'.repeat(4);
 /** A key as Azure makes it for a function. */
 const functionKey = 'Zq7kxLm9Tr4wvPq2Zq7kxLm9Tr4wvPq2Zq7kxLm9AzFuTr4wvPq2==';
@@ -158,7 +158,7 @@ describe('an address that may hold a credential is told, and loads', () => {
 
   test('of a webhook, which may be a reference', async () => {
     const hook = (url: string): Promise<readonly string[]> =>
-      told({
+      findingsIn({
         'notifications.yaml': JSON.stringify({
           channels: { a: { kind: 'webhook', url, secret: 'env://S' } },
         }),

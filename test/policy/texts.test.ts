@@ -58,7 +58,7 @@ function load(files: Readonly<Record<string, string>>): Promise<FolderResult> {
   return loadFolder(root);
 }
 
-async function found(files: Readonly<Record<string, string>>): Promise<readonly string[]> {
+async function findingsIn(files: Readonly<Record<string, string>>): Promise<readonly string[]> {
   const loaded = await load(files);
   return loaded.status === 'invalid'
     ? loaded.errors.map(({ code, path, message }) => `${code} ${path} ${message}`)
@@ -66,9 +66,9 @@ async function found(files: Readonly<Record<string, string>>): Promise<readonly 
 }
 
 const connection = (target: string): Promise<readonly string[]> =>
-  found({ 'connections.yaml': `connections:\n  one:\n    ${target.replaceAll('\n', '\n    ')}\n` });
+  findingsIn({ 'connections.yaml': `connections:\n  one:\n    ${target.replaceAll('\n', '\n    ')}\n` });
 const tool = (executor: string, more = ''): Promise<readonly string[]> =>
-  found({
+  findingsIn({
     'connections.yaml': connections,
     'tools/t.yaml': `tools:\n  - name: t\n    tier: reversible\n${more}    executor:\n      ${executor.replaceAll('\n', '\n      ')}\n`,
   });
@@ -181,7 +181,7 @@ describe('a credential that is written as it is does not load, and no message re
     'Ocp-Apim-Subscription-Key',
   ];
   const variables = ['API_TOKEN', 'PGPASSWORD', 'MYSQL_PWD', 'SMTP_PASS', 'AWS_SECRET_ACCESS_KEY'];
-  const refused = (errors: readonly string[], at: string): void => {
+  const assertRefused = (errors: readonly string[], at: string): void => {
     assert.equal(errors.length, 1, errors.join('\n'));
     assert.match(
       errors[0] ?? '',
@@ -192,27 +192,30 @@ describe('a credential that is written as it is does not load, and no message re
   for (const name of names)
     test(`in the header ${name} of a connection, and of an executor`, async () => {
       for (const target of [rest, mcp])
-        refused(
+        assertRefused(
           await connection(`${target}\nheaders: { ${name}: "Bearer ${secret}" }`),
           `/connections/one/headers/${name}`,
         );
-      refused(
+      assertRefused(
         await tool(`${ofBank}\nheaders: { ${name}: "${secret}" }`),
         `/tools/0/executor/headers/${name}`,
       );
     });
   for (const name of variables)
     test(`in the variable ${name}`, async () => {
-      refused(await connection(`${cli}\nenv: { ${name}: "${secret}" }`), `/connections/one/env/${name}`);
+      assertRefused(
+        await connection(`${cli}\nenv: { ${name}: "${secret}" }`),
+        `/connections/one/env/${name}`,
+      );
     });
 
   test('as the password of an address, in a variable and an argument', async () => {
     const address = `postgres://app:${secret}@db.example/app`;
-    refused(
+    assertRefused(
       await connection(`${cli}\nenv: { DATABASE_URL: "${address}" }`),
       '/connections/one/env/DATABASE_URL',
     );
-    refused(await connection(`${cli}\nargs: ["--db=${address}"]`), '/connections/one/args/0');
+    assertRefused(await connection(`${cli}\nargs: ["--db=${address}"]`), '/connections/one/args/0');
   });
 
   test('several hosts hold no password, and neither does what follows a port', async () => {
@@ -224,7 +227,7 @@ describe('a credential that is written as it is does not load, and no message re
     ]) {
       assert.deepEqual(await connection(`${cli}\nenv: { JDBC_URL: "${address}" }`), [], address);
       const both = `${address} mongodb://app:${secret}@h1:27017,h2:27017/db`;
-      refused(await connection(`${cli}\nargs: ["${both}"]`), '/connections/one/args/0');
+      assertRefused(await connection(`${cli}\nargs: ["${both}"]`), '/connections/one/args/0');
     }
   });
 
@@ -243,7 +246,7 @@ describe('a credential that is written as it is does not load, and no message re
       ...(await connection(`kind: mcp\nurl: https://${secret}@bank.example`)),
       ...(await connection(`kind: rest\nbaseUrl: https://bot:${secret}/x?y#z@bank.example`)),
       ...(await connection(`kind: rest\nbaseUrl: "https://bot:a/${secret}@bank.example"`)),
-      ...(await found({
+      ...(await findingsIn({
         'notifications.yaml': `publicUrl: https://bot:${secret}@us.example\nchannels: { a: { kind: webhook, url: 'https://bot:${secret}@h.example', secret: env://S } }`,
       })),
     ];
@@ -292,9 +295,12 @@ describe('a credential that is written as it is does not load, and no message re
   });
 
   test('is recognized by how it begins, whatever its name is, and after a scheme, whatever it looks like', async () => {
-    refused(await connection(`${rest}\nheaders: { X-Auth: ${secret} }`), '/connections/one/headers/X-Auth');
-    refused(await connection(`${cli}\nargs: ["--key=${secret}"]`), '/connections/one/args/0');
-    refused(
+    assertRefused(
+      await connection(`${rest}\nheaders: { X-Auth: ${secret} }`),
+      '/connections/one/headers/X-Auth',
+    );
+    assertRefused(await connection(`${cli}\nargs: ["--key=${secret}"]`), '/connections/one/args/0');
+    assertRefused(
       await connection(`${rest}\nheaders: { Authorization: "ApiKey correct-horse" }`),
       '/connections/one/headers/Authorization',
     );
@@ -302,7 +308,7 @@ describe('a credential that is written as it is does not load, and no message re
       ['DATABASE_URL', 'postgres://app:ge/heim1234@db/x'],
       ['AWS_ACCESS_KEY', 'AKIAIOSFODNN7EXAMPLE'],
     ])
-      refused(await connection(`${cli}\nenv: { ${name}: "${text}" }`), `/connections/one/env/${name}`);
+      assertRefused(await connection(`${cli}\nenv: { ${name}: "${text}" }`), `/connections/one/env/${name}`);
   });
 
   test('a text that was meant as a reference does not load where a credential belongs, nor does a short credential under Authorization', async () => {
@@ -319,7 +325,7 @@ describe('a credential that is written as it is does not load, and no message re
         const said = `SECRET_REFERENCE /connections/one/headers/${name} \`${name}\` would be sent as it is written, a secret or a reference that is not whole`;
         assert.ok(error?.startsWith(said), `${text}: ${error}`);
         if (!text.includes('{{'))
-          refused(
+          assertRefused(
             await tool(`${ofBank}\nheaders: { ${name}: "${text}" }`),
             `/tools/0/executor/headers/${name}`,
           );
@@ -327,7 +333,7 @@ describe('a credential that is written as it is does not load, and no message re
     const [error] = await connection(`${cli}\nenv: { API_TOKEN: "env:TOKEN" }`);
     assert.match(error ?? '', /^SECRET_REFERENCE \/connections\/one\/env\/API_TOKEN /);
     for (const text of ['hunter2', 'Bearer x', 'Token x'])
-      refused(
+      assertRefused(
         await connection(`${rest}\nheaders: { Authorization: "${text}" }`),
         '/connections/one/headers/Authorization',
       );

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { findings } from '../../src/policy/text/findings.js';
 import { checkFlowText, type Catalog, type FlowCheck } from '../../src/policy/index.js';
 import { runsOf } from '../../testing/samples.js';
-import { shipped, shippedText, withTransition } from './documents.js';
+import { shipped, readShippedText, withTransition } from './documents.js';
 
 // Whatever is sent, the answer is a flow or located problems: never an exception.
 
@@ -46,8 +46,8 @@ before(async () => {
   ({ catalog } = await shipped());
   const { parse } = await import('yaml');
   documents = [
-    parse(await shippedText('flows/expense_approval.yaml')),
-    parse(await shippedText('flows/vendor-invoice-reconciliation.json')),
+    parse(await readShippedText('flows/expense_approval.yaml')),
+    parse(await readShippedText('flows/vendor-invoice-reconciliation.json')),
     parse(everyKind),
   ];
 });
