@@ -2,11 +2,11 @@
 // what a target may answer, and what is quick must find whatever this finds.
 import { isUtf8 } from 'node:buffer';
 import { formsOf } from '../../src/executors/masking/forms.js';
-import { drained } from '../../src/executors/masking/find.js';
+import { drain } from '../../src/executors/masking/find.js';
 import { partsOf } from '../../src/executors/masking/parts.js';
 
 export function standsSlowly(secrets: readonly string[], text: string): boolean {
-  const parts = [...new Set(secrets.flatMap((secret) => drained(partsOf(secret))))].filter(
+  const parts = [...new Set(secrets.flatMap((secret) => drain(partsOf(secret))))].filter(
     (part) => part.length >= 6,
   );
   const forms = [...new Set(parts.flatMap(formsOf))].filter((form) => form.length >= 6);
