@@ -83,7 +83,7 @@ describe('a stream of events', () => {
       const text = message.replaceAll('\n', end);
       assert.match(eventsRead()(text), marked);
       const read = eventsRead();
-      assert.match([...text].map((one) => read(one)).join(''), marked);
+      assert.match([...text].map((character) => read(character)).join(''), marked);
     });
 
   test('has no event that was not ended', () => {
