@@ -43,7 +43,7 @@ describe('tokens at the API', () => {
 
   const failures = async (): Promise<{ issuer?: string; count?: number; reason: string }[]> =>
     (await api.ask('auditor', 'GET', '/v1/audit?type=authn.failed&limit=500')).body.data.map(
-      (one: { data: object }) => one.data,
+      (record: { data: object }) => record.data,
     );
   const call = async (token: string): Promise<void> => {
     const headers = { authorization: `Bearer ${token}` };
