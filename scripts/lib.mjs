@@ -13,7 +13,7 @@ const heartbeatMs = 8_000;
 
 let told = 'stdout';
 
-/** For a command whose standard output is its answer: what is done before it is told beside that. */
+/** For a command whose standard output is its answer: progress goes to standard error. */
 export const tellOnStderr = () => (told = 'stderr');
 
 export const say = (line) => process[told].write(`${line}\n`);
@@ -25,7 +25,7 @@ export function assertNodeVersion() {
   process.exit(1);
 }
 
-/** One AbortSignal for SIGINT, SIGTERM and SIGHUP; npm and the terminal both send one, so a second is the same. */
+/** An AbortSignal for SIGINT, SIGTERM and SIGHUP. npm and the terminal both send a signal, so a second signal changes nothing. */
 export function stopSignal() {
   const controller = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => controller.abort(name));
