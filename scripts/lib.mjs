@@ -36,9 +36,9 @@ export function stopSignal() {
 }
 
 /**
- * Runs a command in a process group of its own and passes its output on; when that is silent for a while, says that
- * the step is still at it, unless `isSilent`. Gives the exit code, or fails on another one than 0 unless `anyCode`. A stop
- * gives it `graceMs` to end.
+ * Runs a command in a process group of its own and passes its output on. If there is no output for a while, says that the step
+ * still runs, unless `isSilent`. Gives the exit code; fails if it is not 0, unless `anyCode`. After a stop the command has
+ * `graceMs` to end.
  */
 export function runStep(
   title,
