@@ -86,7 +86,10 @@ function compileByText(schema: JsonObject): CompiledSchema {
   const key = keyOf(schema);
   if (key === null) return { status: 'invalid', message: 'a text in it holds a lone surrogate' };
   if (key.length > longest)
-    return { status: 'invalid', message: `it is longer than ${longest} characters: take less apart` };
+    return {
+      status: 'invalid',
+      message: `it is longer than ${longest} characters: describe less of the value`,
+    };
   const found = cache.get(key);
   if (found !== undefined) return found;
   const compiled = compile(schema);
@@ -138,7 +141,10 @@ function compile(schema: JsonObject): CompiledSchema {
     const check = ajv.compile(prepared.schema);
     // A schema that refers to itself without end fails at its first use, so it is used here.
     if (withWork(mostWork, () => check({})) === null)
-      return { status: 'invalid', message: 'its references multiply without reading the value: say it once' };
+      return {
+        status: 'invalid',
+        message: 'its references multiply without going further into the value: refer to each subschema once',
+      };
     let telling: ValidateFunction | undefined;
     const explain = (): ValidateFunction =>
       (telling ??=
