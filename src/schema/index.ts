@@ -45,7 +45,7 @@ export interface UsableSchema {
 
 export type CompiledSchema = UsableSchema | { readonly status: 'invalid'; readonly message: string };
 
-const mostCached = 500;
+const cacheSize = 500;
 const cache = new Map<string, CompiledSchema>();
 /** A plan's schema is the same object for as long as the plan is kept, so that its text need not be made again. */
 const known = new WeakMap<JsonObject, CompiledSchema>();
@@ -94,7 +94,7 @@ function compileByText(schema: JsonObject): CompiledSchema {
   if (found !== undefined) return found;
   const compiled = compile(schema);
   const [oldest] = cache.keys();
-  if (cache.size >= mostCached && oldest !== undefined) cache.delete(oldest);
+  if (cache.size >= cacheSize && oldest !== undefined) cache.delete(oldest);
   cache.set(key, compiled);
   return compiled;
 }
