@@ -3,7 +3,7 @@ import type { JudgedStep } from '../engine/effects/effects.js';
 import type { Room } from '../engine/effects/room.js';
 import { asksPeople, type Executor } from '../engine/plan.js';
 import { hasEffect } from './effects.js';
-import { kindNamed } from './kinds.js';
+import { requireKind } from './kinds.js';
 import type { At, Built, Scopes } from './types.js';
 
 // What would be called, before any call is made: pure, so that a run on paper and a run that calls are told the same.
@@ -23,7 +23,7 @@ export function buildCall(
   room: Room = callRoom(),
 ): Built {
   if (asksPeople(executor)) throw new Error('a human executor opens an approval; it makes no call');
-  const kind = kindNamed(executor.kind);
+  const kind = requireKind(executor.kind);
   const built = kind.build(executor, scopes, at, room);
   if (built.status !== 'built' || hasEffect(judged, executor)) return built;
   return kind.refusedRead?.(executor, built.call) ?? built;

@@ -6,7 +6,7 @@ import { kinds } from './kinds.js';
 
 /** Does the kind of the call know that it is a read, whatever its author says? False for a kind that this build does not have. */
 export function isRead(executor: CallExecutor): boolean {
-  return kinds.find(({ name }) => name === executor.kind)?.isRead?.(executor) ?? false;
+  return kinds.find(({ kind: name }) => name === executor.kind)?.isRead?.(executor) ?? false;
 }
 
 export function hasEffect(judged: engine.JudgedStep, executor: Executor): boolean {

@@ -16,7 +16,7 @@ export interface Kind<
   E extends CallExecutor | FixedExecutor = CallExecutor | FixedExecutor,
   C extends Call = Call,
 > {
-  readonly name: string;
+  readonly kind: string;
   /** What it calls over; null: it calls nothing. */
   readonly connection: ConnectionKind | null;
   /** The keys of this kind alone, beside those that every executor may have. */

@@ -4,7 +4,7 @@ import { callRoom } from '../engine/expression/template.js';
 import type { JsonObject } from '../model/json.js';
 import { buildCall } from './build.js';
 import type { Headers } from './kind.js';
-import { kindNamed } from './kinds.js';
+import { requireKind } from './kinds.js';
 import type { Built, Call } from './types.js';
 
 /** The headers that the connection of this name sends with each call, without those that are references. */
@@ -40,7 +40,7 @@ export function previewCalls(
 
 function checkFits(built: Built, sentWith: SentWith): Built {
   if (built.status !== 'built' || built.call.connection === undefined) return built;
-  return kindNamed(built.call.kind).unfit?.(built.call, sentWith(built.call.connection)) ?? built;
+  return requireKind(built.call.kind).unfit?.(built.call, sentWith(built.call.connection)) ?? built;
 }
 
 function refusalOf(calls: readonly Built[]): NonNullable<Shown['refused']> | null {
@@ -53,7 +53,7 @@ function refusalOf(calls: readonly Built[]): NonNullable<Shown['refused']> | nul
 
 /** What the approver sees: the call as it will be sent, without the connection's own headers and environment. */
 export function describeCall(call: Call): JsonObject {
-  return kindNamed(call.kind).preview(call);
+  return requireKind(call.kind).preview(call);
 }
 
 function describeBuilt(kind: string, built: Built): JsonObject {

@@ -16,7 +16,7 @@ import {
 import { makeStoreOwnership, type StoreOwnership } from './store-ownership.js';
 import type { Config } from './config.js';
 import { askInTime, namespaceIdOf } from './namespace-id.js';
-import { isWorkedFor, queueHolder } from './queue-holder.js';
+import { isWorkedFor, takeQueue } from './queue-holder.js';
 import type { HomeStore } from './store-owner.js';
 
 // For API and worker: does the store that a process was given belong to its deployment?
@@ -42,7 +42,7 @@ export function openStoreOwnership(
     taskQueue,
     namespaceId: (namespace: string) => askInTime(temporal, () => namespaceIdOf(temporal, namespace)),
     queueHolder: (namespace: string, own: string, take: Take) =>
-      askInTime(temporal, () => queueHolder(temporal, { namespace, taskQueue }, own, take)),
+      askInTime(temporal, () => takeQueue(temporal, { namespace, taskQueue }, own, take)),
     ownTemporal,
     alone: ownServers,
   };

@@ -21,7 +21,7 @@ export interface QueueHolder {
 const holderIdOf = (taskQueue: string): string => `countersign-store:${taskQueue}`;
 
 /** Takes the queue for `store` as far as `take` allows; gives the id of the store that the queue is worked for then; null: none. */
-export async function queueHolder(
+export async function takeQueue(
   connection: ConnectionLike,
   queue: TaskQueue,
   store: string,

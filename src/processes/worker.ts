@@ -12,7 +12,7 @@ import { makePayloads, makeServiceChain } from '../audit/index.js';
 import { loadKeys } from '../auth/index.js';
 import { assertAppendOnly, isUnavailable, makePool, type Pool } from '../db/index.js';
 import { closeExecutors } from '../executors/index.js';
-import { processReferences, unsetReferences } from '../executors/connections/references.js';
+import { processReferences, findUnsetReferences } from '../executors/connections/references.js';
 import { namespaceOf } from '../model/temporal-names.js';
 import { newId } from '../model/ids.js';
 import { addInternalErrors } from '../store/internal-errors.js';
@@ -65,7 +65,7 @@ async function main(config: Config): Promise<void> {
   watchEventLoop(log);
   logSlotWaits(log);
   const findUnset: HeartbeatOptions['unset'] = async () =>
-    unsetReferences((await deps.policySet(pool)).connections, processReferences());
+    findUnsetReferences((await deps.policySet(pool)).connections, processReferences());
   const ownership = openStoreOwnership({ config, keys, temporal: connection }, pool, log);
   await waitUntilOurs(ownership, log);
   const makeEnvironmentWorker = async (environment: string): Promise<Worker> => {

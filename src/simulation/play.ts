@@ -12,7 +12,7 @@ import type { CompiledFlow } from '../policy/index.js';
 import type { AnswerShape } from '../policy/shape/tests.js';
 import { writtenHeaders } from '../executors/connections/address.js';
 import { isRead } from '../executors/effects.js';
-import { kindNamed } from '../executors/kinds.js';
+import { requireKind } from '../executors/kinds.js';
 import { previewCalls } from '../executors/preview.js';
 import { makeKit, onPaper, showOnPaper } from '../schema/kit.js';
 
@@ -293,7 +293,7 @@ function resultOf({ run }: Play, answer: AnswerShape): Outcome {
       : { status: 'failed', errorClass: answer.failed, message: text, attempt: 1 };
   }
   const executor = run.executing?.executor;
-  const kind = executor === undefined ? null : kindNamed(executor.kind);
+  const kind = executor === undefined ? null : requireKind(executor.kind);
   const usual = kind?.response?.(answer.output) ?? answer.output;
   const own = kind?.evidence ?? null;
   const evidence = answer.evidence ?? (own === null ? [] : [own]);

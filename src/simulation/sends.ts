@@ -1,7 +1,7 @@
 import { asksPeople } from '../engine/plan.js';
 import type { RunState } from '../engine/state.js';
 import { buildCall } from '../executors/build.js';
-import { kindNamed } from '../executors/kinds.js';
+import { requireKind } from '../executors/kinds.js';
 import type { Json } from '../model/json.js';
 
 /** The call that would be made, and is not: the reader says what was answered. */
@@ -29,7 +29,7 @@ export function executingOf(run: RunState): Executing | null {
     transition: action.transition,
     kind: executor.kind,
     connection: 'connection' in executor ? executor.connection : null,
-    ...kindNamed(executor.kind).outline(executor, built.status === 'built' ? built.call : null),
+    ...requireKind(executor.kind).outline(executor, built.status === 'built' ? built.call : null),
     unresolved: built.status === 'built' ? null : built.message,
     idempotencyKey: keyed ? action.idempotencyKey : null,
   };

@@ -25,7 +25,7 @@ const sourceFiles = readdirSync(src, { recursive: true, encoding: 'utf8' }).filt
   name.endsWith('.ts'),
 );
 const textOf = (file: string): string => readFileSync(join(src, file), 'utf8');
-const names = kinds.map(({ name }) => name);
+const names = kinds.map(({ kind: name }) => name);
 
 /** Words that are written like a kind's name and mean something else, by what stands in their line. */
 const otherMeanings: readonly RegExp[] = [

@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import type { AddressInfo } from 'node:net';
 import { buildCall, runCall } from '../../src/executors/index.js';
 import type { RestCall, RestExecutor as Rest } from '../../src/executors/rest/types.js';
-import { retryAfterMs } from '../../src/executors/connections/network.js';
+import { parseRetryAfter } from '../../src/executors/connections/network.js';
 import type { Built, Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
 import type { Path, Template } from '../../src/engine/plan.js';
 import type { Json, JsonObject } from '../../src/model/json.js';
@@ -206,13 +206,13 @@ test('Retry-After is read as seconds and as a date', async () => {
   assert.ok(result.status === 'failed');
   assert.equal(result.retryAfterMs, 7000);
   const now = Date.parse('2026-11-21T10:00:00Z');
-  assert.equal(retryAfterMs('Sat, 21 Nov 2026 10:00:09 GMT', now), 9000);
-  assert.equal(retryAfterMs('Sat, 21 Nov 2026 09:00:00 GMT', now), 0);
+  assert.equal(parseRetryAfter('Sat, 21 Nov 2026 10:00:09 GMT', now), 9000);
+  assert.equal(parseRetryAfter('Sat, 21 Nov 2026 09:00:00 GMT', now), 0);
   for (const zone of ['UTC', '+0000', '-0000'])
-    assert.equal(retryAfterMs(`Sat, 21 Nov 2026 10:00:09 ${zone}`, now), 9000, zone);
-  assert.equal(retryAfterMs('1.5', now), 1500);
+    assert.equal(parseRetryAfter(`Sat, 21 Nov 2026 10:00:09 ${zone}`, now), 9000, zone);
+  assert.equal(parseRetryAfter('1.5', now), 1500);
   for (const unreadable of ['soon', '-5', '', '1e3', '1.', '1.5.2', 'Sat, 21 Nov 2026 10:00:09 +0200'])
-    assert.equal(retryAfterMs(unreadable, now), undefined, unreadable);
+    assert.equal(parseRetryAfter(unreadable, now), undefined, unreadable);
 });
 
 test('a value in a path stays in its segment', () => {

@@ -127,7 +127,7 @@ describe('docs/fail-closed.md', () => {
     const ids = new Set(inventory.rows.map((one) => one.id));
     const wanted = [
       ...kindsOf('Guard').map((kind) => `guard.${kind}`),
-      ...['human', ...kinds.map(({ name }) => name)].map((kind) => `executor.${kind}`),
+      ...['human', ...kinds.map(({ kind: name }) => name)].map((kind) => `executor.${kind}`),
     ];
     assert.ok(wanted.length >= 12);
     assert.deepEqual(

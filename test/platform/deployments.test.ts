@@ -10,7 +10,7 @@ import { Client, Connection } from '@temporalio/client';
 import { isStillPolled, type TaskQueue } from '../../src/client/pollers.js';
 import { makePool, type Pool } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';
-import { forgetHolder, isWorkedFor, queueHolder, readHolder } from '../../src/processes/queue-holder.js';
+import { forgetHolder, isWorkedFor, takeQueue, readHolder } from '../../src/processes/queue-holder.js';
 import { makeStoreOwnership } from '../../src/processes/store-ownership.js';
 import { homeStoreOf, waitUntilOurs } from '../../src/processes/own-store.js';
 import type { StoreOwner } from '../../src/processes/store-owner.js';
@@ -320,7 +320,7 @@ describe('a copy of a store, on the same Temporal with a task queue of its own',
       assert.deepEqual([open.name, taskQueue], ['RUNNING', stack.taskQueue]);
       await isDone(stack, waiting);
       // It does not come to the first one's queue while that one works, though both stores have one name.
-      await queueHolder(connection, queue, holder.store, 'where free');
+      await takeQueue(connection, queue, holder.store, 'where free');
       const back = { ...env, COUNTERSIGN_TASK_QUEUE: stack.taskQueue };
       const kept = await whileWorking(stack, run(stack, 'migrate', back, ['--forget-temporal']));
       assert.equal(kept.code, 1, kept.output);
@@ -406,7 +406,7 @@ describe('a deployment that moves to another task queue', inCampaigns, () => {
       const own = await makeDatabase();
       const queue = { namespace: 'countersign-dev', taskQueue: newId('svc') };
       const { rows } = await own.pool.query<{ id: string }>('select id from store_identity');
-      if (isHeld) await queueHolder(connection, queue, String(rows[0]?.id), 'where free');
+      if (isHeld) await takeQueue(connection, queue, String(rows[0]?.id), 'where free');
       await own.asSuperuser(
         "insert into temporal_home (namespace, namespace_id, task_queue) values ('countersign-dev', 'another', 'q')",
       );
@@ -487,26 +487,26 @@ describe('whose a task queue is', () => {
   it('is one of many who come at once, until it is forgotten', async () => {
     const at = queue();
     const stores = ['a', 'b', 'c', 'd'];
-    const held = await Promise.all(stores.map((store) => queueHolder(connection, at, store, 'where free')));
+    const held = await Promise.all(stores.map((store) => takeQueue(connection, at, store, 'where free')));
     assert.equal(new Set(held).size, 1, String(held));
     const [holder] = held;
     assert.ok(typeof holder === 'string');
-    assert.equal(await queueHolder(connection, at, 'e', 'where free'), holder);
-    assert.equal(await queueHolder(connection, at, 'e', 'never'), holder);
+    assert.equal(await takeQueue(connection, at, 'e', 'where free'), holder);
+    assert.equal(await takeQueue(connection, at, 'e', 'never'), holder);
     const seen = await readHolder(connection, at);
     assert.ok(seen !== null);
     assert.equal(await forgetHolder(connection, at, seen), null);
-    assert.equal(await queueHolder(connection, at, 'e', 'never'), null);
-    assert.equal(await queueHolder(connection, at, 'e', 'where free'), 'e');
-    assert.equal(await queueHolder(connection, at, 'f', 'always'), 'f');
-    assert.equal(await queueHolder(connection, at, 'e', 'where free'), 'f');
+    assert.equal(await takeQueue(connection, at, 'e', 'never'), null);
+    assert.equal(await takeQueue(connection, at, 'e', 'where free'), 'e');
+    assert.equal(await takeQueue(connection, at, 'f', 'always'), 'f');
+    assert.equal(await takeQueue(connection, at, 'e', 'where free'), 'f');
   });
 
   it('is worked for that store and its copies, and for no other, as long as it has a holder', async () => {
     const at = queue();
     const isFor = (store: string): Promise<boolean> => isWorkedFor(connection, at, store);
     assert.deepEqual([await isFor('a'), await isFor('b')], [false, false]);
-    await queueHolder(connection, at, 'a', 'where free');
+    await takeQueue(connection, at, 'a', 'where free');
     assert.deepEqual([await isFor('a'), await isFor('b')], [true, false]);
   });
 
@@ -541,22 +541,22 @@ describe('whose a task queue is', () => {
     const id = `countersign-store:${at.taskQueue}`;
     const { workflow } = new Client({ connection, namespace: at.namespace });
     await workflow.start('anything', { workflowId: id, taskQueue: id });
-    const held = await queueHolder(connection, at, 'e', 'where free');
+    const held = await takeQueue(connection, at, 'e', 'where free');
     assert.equal(held, `unnamed, by workflow ${id}`);
     const seen = await readHolder(connection, at);
     assert.ok(seen !== null);
     assert.equal(await forgetHolder(connection, at, seen), null);
-    assert.equal(await queueHolder(connection, at, 'e', 'where free'), 'e');
+    assert.equal(await takeQueue(connection, at, 'e', 'where free'), 'e');
   });
 
   it('stays with whoever has come since its holder was seen', async () => {
     const at = queue();
-    assert.equal(await queueHolder(connection, at, 'gone', 'where free'), 'gone');
+    assert.equal(await takeQueue(connection, at, 'gone', 'where free'), 'gone');
     const seen = await readHolder(connection, at);
     assert.ok(seen !== null);
     assert.equal(await forgetHolder(connection, at, seen), null);
     for (const store of ['came', 'gone']) {
-      assert.equal(await queueHolder(connection, at, store, 'always'), store);
+      assert.equal(await takeQueue(connection, at, store, 'always'), store);
       const since = await readHolder(connection, at);
       // Also where it is the same store again.
       assert.deepEqual(await forgetHolder(connection, at, seen), since);

@@ -26,7 +26,8 @@ function checkPassed(to: Compiling, args: readonly Template[], path: Path): void
   for (const [index, text] of written.entries()) {
     const [trouble, broken] = [passingTrouble(text), breakTrouble(text)];
     if (trouble !== null) error(to, 'WRONG_VALUE', [...path, index], `the argument ${trouble}`);
-    else if (broken !== null) errorUnlessPublished(to, 'WRONG_VALUE', [...path, index], `the argument ${broken}`);
+    else if (broken !== null)
+      errorUnlessPublished(to, 'WRONG_VALUE', [...path, index], `the argument ${broken}`);
   }
   const bytes = passedBytes(written);
   if (bytes > mostArgumentsBytes)

@@ -20,7 +20,7 @@ export const evidence = 'cli_output';
 
 /** A command, run to its end. */
 export const cli: Kind<CliShape, CliExecutor, CliCall> = {
-  name: 'cli',
+  kind: 'cli',
   connection: cliConnection,
   shape,
   evidence,

@@ -5,7 +5,7 @@ import {
   type PolicySet,
 } from '../../model/policy-set.js';
 import type { Headers } from '../kind.js';
-import { connectionKind } from '../kinds.js';
+import { requireConnectionKind } from '../kinds.js';
 
 // What is known of a connection before its secrets are resolved.
 
@@ -22,7 +22,7 @@ export function withAddress(
     const value = Object.hasOwn(variables, name) ? variables[name] : undefined;
     return value === undefined || value === '' || reservedVariables.has(name) ? text : value;
   };
-  const kind = connectionKind(connection.kind);
+  const kind = requireConnectionKind(connection.kind);
   const { address, headers, env } = kind.texts(connection);
   const path = env['PATH'];
   return kind.withTexts(connection, {
@@ -36,6 +36,6 @@ export function withAddress(
 export function writtenHeaders(policySet: PolicySet, name: string, environment: string): Headers {
   const found = resolveConnection(policySet, name, environment);
   if (found === null) return [];
-  const { headers } = connectionKind(found.kind).texts(found);
+  const { headers } = requireConnectionKind(found.kind).texts(found);
   return Object.entries(headers).filter(([, value]) => !/^(?:env|secret):\/\//.test(value));
 }

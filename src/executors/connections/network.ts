@@ -174,7 +174,7 @@ function send(outgoing: Outgoing, addresses: readonly LookupAddress[]): Promise<
     },
     agent: false,
     signal: outgoing.signal,
-    lookup: pinned(addresses),
+    lookup: makePinnedLookup(addresses),
   };
   return new Promise((resolve) => {
     let sent = false;
@@ -227,7 +227,7 @@ function noteBreak(response: IncomingMessage, request: ClientRequest, signal: Ab
 type LookupDone = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
 
 /** A `lookup` that gives these addresses, whatever the name resolves to by now. */
-export function pinned(
+export function makePinnedLookup(
   addresses: readonly LookupAddress[],
 ): (host: string, options: LookupOptions, done: LookupDone) => void {
   return (_host, options, done) => {
@@ -277,7 +277,7 @@ export async function readCapped(stream: Readable, limit: number): Promise<Body>
 const longestAskedMs = 366 * 86_400_000;
 
 /** A `Retry-After` (seconds or an HTTP date) as milliseconds from now, a year at most; undefined: absent or unreadable. */
-export function retryAfterMs(header: string | undefined, now: number): number | undefined {
+export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
   const text = header?.trim() ?? '';
   if (/^[0-9]+(\.[0-9]+)?$/.test(text)) return Math.min(Math.ceil(Number(text) * 1000), longestAskedMs);
   const at = readDate(text);

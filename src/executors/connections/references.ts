@@ -5,7 +5,7 @@ import { mostEnvironmentBytes, passedBytes, passingTrouble, variable } from '../
 import { reservedVariables, type Connection, type ConnectionEntry } from '../../model/policy-set.js';
 import { makeMaskIn, type Mask } from '../masking/mask.js';
 import { makeTurns } from '../../model/give-way.js';
-import { connectionKind } from '../kinds.js';
+import { requireConnectionKind } from '../kinds.js';
 import type { ReferenceSource } from '../types.js';
 import { isHeaderValue } from '../values.js';
 
@@ -78,7 +78,7 @@ export async function resolveTexts(
 }
 
 async function resolveValues(connection: Connection, plain: Resolve, secret: Resolve): Promise<Connection> {
-  const kind = connectionKind(connection.kind);
+  const kind = requireConnectionKind(connection.kind);
   const { address, headers, env } = kind.texts(connection);
   return kind.withTexts(connection, {
     address: address === null ? null : await plain(address),
@@ -112,7 +112,7 @@ function carrierProblem(reference: string, value: string, carrier: Carrier | und
 /** Why all variables together are too long, though each alone may be passed; null: they are not. */
 function environmentProblem(connection: Connection | null): string | null {
   if (connection === null) return null;
-  const { env } = connectionKind(connection.kind).texts(connection);
+  const { env } = requireConnectionKind(connection.kind).texts(connection);
   const bytes = passedBytes(Object.entries(env).map(variable));
   if (bytes <= mostEnvironmentBytes) return null;
   return `its environment takes ${bytes} bytes, and ${mostEnvironmentBytes} are the most; hand over less in \`env\``;
@@ -132,7 +132,7 @@ export interface UnsetReference {
 }
 
 /** The references of all connections that have no value in this process. A call over such a connection fails before anything is sent. */
-export async function unsetReferences(
+export async function findUnsetReferences(
   connections: readonly ConnectionEntry[],
   source: ReferenceSource,
 ): Promise<readonly UnsetReference[]> {
@@ -148,7 +148,7 @@ export async function unsetReferences(
 
 /** The texts of a connection that may be references. */
 function textsOf(connection: Connection): readonly string[] {
-  const { address, headers, env } = connectionKind(connection.kind).texts(connection);
+  const { address, headers, env } = requireConnectionKind(connection.kind).texts(connection);
   return [...(address === null ? [] : [address]), ...Object.values(headers), ...Object.values(env)];
 }
 

@@ -5,7 +5,7 @@ import { isObject, type Json } from '../../model/json.js';
 import type { Excerpts } from '../masking/mask.js';
 import { toFetchResponse, readRefusalWords } from './answer.js';
 import { clientInfo } from './limits.js';
-import { exchange, retryAfterMs, type Exchange } from '../connections/network.js';
+import { exchange, parseRetryAfter, type Exchange } from '../connections/network.js';
 import type { Deadline } from '../answer/outcome.js';
 import { classOfStatus, redirectHint } from '../rest/status.js';
 import type { HttpTransport } from './types.js';
@@ -138,7 +138,7 @@ async function pinnedFetch(
   const status = response.statusCode ?? 502;
   if (status >= 300) {
     const words = method === 'POST' ? await readRefusalWords(response, excerpts) : undefined;
-    const after = retryAfterMs(response.headers['retry-after'], Date.now());
+    const after = parseRetryAfter(response.headers['retry-after'], Date.now());
     tell(describeRefusal(status, { words, after, isKeyed, inSession: headers.has('mcp-session-id') }));
     response.destroy();
     if (status <= 399) throw new Error('redirects are not followed');

@@ -17,7 +17,7 @@ export const evidence = 'mcp_tool_result';
 
 /** A tool of an MCP server. */
 export const mcp: Kind<z.infer<z.ZodObject<typeof shape>>, McpExecutor, McpCall> = {
-  name: 'mcp',
+  kind: 'mcp',
   connection: mcpConnection,
   shape,
   evidence,

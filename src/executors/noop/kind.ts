@@ -10,7 +10,7 @@ export type Noop = { readonly kind: 'noop'; readonly output: Json };
 
 /** Calls nothing; its output is what the definition says. */
 export const noop: Kind<z.infer<z.ZodObject<typeof shape>>, Noop, Noop> = {
-  name: 'noop',
+  kind: 'noop',
   connection: null,
   shape,
   evidence: null,

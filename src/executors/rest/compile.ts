@@ -1,7 +1,13 @@
 import { headerName, reservedHeaders, writingOf } from '../../model/http.js';
 import { isObject, type Json, type JsonObject } from '../../model/json.js';
 import { breakTrouble, lineTrouble } from '../../model/text.js';
-import { error, errorUnlessPublished, warn, type Compiling, type Path } from '../../policy/compile/context.js';
+import {
+  error,
+  errorUnlessPublished,
+  warn,
+  type Compiling,
+  type Path,
+} from '../../policy/compile/context.js';
 import { isCredential, judgeCredential } from '../../policy/check/credentials.js';
 import { holeTrouble } from '../../policy/check/holes.js';
 import { refuseSentRewritten, warnRewritten } from '../../policy/check/rewritten-values.js';
@@ -46,7 +52,8 @@ function check(to: Compiling, shape: RestShape, path: Path): void {
   checkBody(to, shape, [...path, 'body']);
   for (const [name, value] of Object.entries(shape.query ?? {})) {
     const broken = breakTrouble(textOf(value));
-    if (broken !== null) errorUnlessPublished(to, 'WRONG_VALUE', [...path, 'query', name], `\`${name}\` ${broken}`);
+    if (broken !== null)
+      errorUnlessPublished(to, 'WRONG_VALUE', [...path, 'query', name], `\`${name}\` ${broken}`);
   }
 }
 

@@ -23,7 +23,7 @@ export const evidence = 'rest_call';
 
 /** One HTTP request. */
 export const rest: Kind<RestShape, RestExecutor, RestCall> = {
-  name: 'rest',
+  kind: 'rest',
   connection: restConnection,
   shape,
   evidence,

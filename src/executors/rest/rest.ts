@@ -7,7 +7,13 @@ import { parseExactly } from '../answer/exact-json.js';
 import type { Place } from '../answer/places.js';
 import { asWindows1252, readableText } from '../masking/decode.js';
 import type { Excerpts } from '../masking/mask.js';
-import { exchange, readCapped, retryAfterMs, type Exchange, type Outgoing } from '../connections/network.js';
+import {
+  exchange,
+  readCapped,
+  parseRetryAfter,
+  type Exchange,
+  type Outgoing,
+} from '../connections/network.js';
 import {
   failure,
   failureAfterSending,
@@ -167,7 +173,7 @@ function toStatusFailure(
   shown: { status: number; headers: JsonObject; body: Json },
   context: RunContext,
 ): Failure {
-  const retryAfter = retryAfterMs(response.headers['retry-after'], Date.now());
+  const retryAfter = parseRetryAfter(response.headers['retry-after'], Date.now());
   const message = `connection \`${call.connection}\` answered ${shown.status} to \`${call.method} ${call.writtenPath}\`${redirectHint(shown.status)}`;
   return failureOfStatus(context, shown.status, message, {
     response: { ...shown },

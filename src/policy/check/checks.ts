@@ -9,7 +9,7 @@ import {
   type Transition,
 } from '../../engine/plan.js';
 import { callsOf, type Calling } from '../../engine/effects/effects.js';
-import { kindNamed } from '../../executors/kinds.js';
+import { requireKind } from '../../executors/kinds.js';
 import { defaultEnvironment } from '../../model/policy-set.js';
 import { error, warn, type Compiling, type Path } from '../compile/context.js';
 import { checkArms } from '../reachability/arms.js';
@@ -112,7 +112,7 @@ function executorsOf(step: Calling | null): readonly Executor[] {
 
 /** The kind of evidence that an executor records by itself when it has succeeded; an empty list where it records none. */
 function evidenceOf(executor: Executor): string | readonly never[] {
-  return asksPeople(executor) ? 'human_request' : (kindNamed(executor.kind).evidence ?? []);
+  return asksPeople(executor) ? 'human_request' : (requireKind(executor.kind).evidence ?? []);
 }
 
 /** A guard that requires a kind of evidence that nothing in the flow produces never passes. */

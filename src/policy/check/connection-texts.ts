@@ -1,4 +1,4 @@
-import { connectionKind } from '../../executors/kinds.js';
+import { requireConnectionKind } from '../../executors/kinds.js';
 import { headerName } from '../../model/http.js';
 import {
   mostEnvironmentBytes,
@@ -58,7 +58,7 @@ export function remedyFor(key: string): string {
 
 /** The keys of those texts of a connection that `verdict` is true of. */
 export function keysJudged(shape: TargetShape, verdict: CredentialVerdict): readonly string[] {
-  const { address } = connectionKind(shape.kind);
+  const { address } = requireConnectionKind(shape.kind);
   const isJudgedSo = ([key, text]: readonly [string, string]): boolean => {
     if (key === address) return verdict === 'perhaps' && isSuspectAddress(text);
     const [, part, name = ''] = /^(headers|env|args)\/(.*)$/s.exec(key) ?? [];
@@ -103,7 +103,7 @@ function findWrongReference(shape: TargetShape): Misfit | null {
   });
   const isBroken = (text: string | undefined): boolean =>
     text !== undefined && referenceLike.test(text) && !referencePattern.test(text);
-  const { address: addressKey } = connectionKind(shape.kind);
+  const { address: addressKey } = requireConnectionKind(shape.kind);
   const address = textsOf(shape).find(([key]) => key === addressKey);
   if (address !== undefined) {
     const [key, text] = address;

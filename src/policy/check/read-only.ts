@@ -1,5 +1,5 @@
 import { isCall, type Executor, type Reliability, type Tier } from '../../engine/plan.js';
-import { kindNamed, kinds } from '../../executors/kinds.js';
+import { requireKind, kinds } from '../../executors/kinds.js';
 import { error, warn, type Compiling, type Path } from '../compile/context.js';
 
 // A `read_only` effect passes gates, floors and shadow mode, so it must change nothing. What a server says of its own tools, such
@@ -24,7 +24,7 @@ export function checkReadOnly(
 ): void {
   const executors = [executor, ...reliability.fallback].filter((tried) => tried !== null);
   const readings = executors.flatMap((tried) =>
-    isCall(tried) ? [kindNamed(tried.kind).reading(tried)] : [],
+    isCall(tried) ? [requireKind(tried.kind).reading(tried)] : [],
   );
   const unproven = readings.flatMap((reading) => reading.unproven ?? []);
   const doubted = unproven.find((doubt) => doubt.isRefused) ?? unproven[0];

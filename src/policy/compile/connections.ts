@@ -1,5 +1,5 @@
 import type { Connection, ConnectionEntry } from '../../model/policy-set.js';
-import { connectionKind } from '../../executors/kinds.js';
+import { requireConnectionKind } from '../../executors/kinds.js';
 import { keysJudged, misfitOf, remedyFor } from '../check/connection-texts.js';
 import { nearest, type PathSegment } from '../text/problems.js';
 import { claimName, type Reading } from '../folder/reading.js';
@@ -62,7 +62,7 @@ function compileTarget(
   shape: TargetShape,
   path: readonly PathSegment[],
 ): { environment: string | null; connection: Connection }[] {
-  const compiled = misfitOf(shape) ?? connectionKind(shape.kind).compile(shape);
+  const compiled = misfitOf(shape) ?? requireConnectionKind(shape.kind).compile(shape);
   if (compiled.status === 'made') {
     for (const key of keysJudged(shape, 'perhaps')) {
       const message = `\`${key}\` may be a credential as it is, for everybody to read: ${remedyFor(key)}; or acknowledge at the top of the file that it is none`;

@@ -1,5 +1,5 @@
 import { hasEffect, isRepeatable } from '../../executors/effects.js';
-import { kindNamed } from '../../executors/kinds.js';
+import { requireKind } from '../../executors/kinds.js';
 import {
   defaultReliability,
   isCall,
@@ -105,7 +105,7 @@ function compileBareExecutor(
   }
   const { kind, connection } = shape;
   if (connection !== undefined) checkConnection(to, kind, connection, [...path, 'connection']);
-  const ofKind = kindNamed(kind).compile(to, shape, path);
+  const ofKind = requireKind(kind).compile(to, shape, path);
   return connection === undefined
     ? ({ kind, ...ofKind } as FixedExecutor)
     : ({ kind, connection, ...ofKind, idempotencyKey } as CallExecutor);

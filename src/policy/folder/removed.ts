@@ -30,7 +30,11 @@ export interface Removed {
 }
 
 /** `named`: queues that gates of flows in force name. To remove such a queue has to be confirmed, as for a floor. */
-export function findRemoved(before: PolicyState, after: PolicyState, named: readonly string[]): readonly Removed[] {
+export function findRemoved(
+  before: PolicyState,
+  after: PolicyState,
+  named: readonly string[],
+): readonly Removed[] {
   const [oldSet, newSet] = [before.policySet, after.policySet];
   const unconfirmed = (kind: Removed['kind'], old: readonly string[], now: readonly string[]): Removed[] =>
     namesGone(old, now).map((name) => ({ kind, name, confirm: false }));

@@ -9,7 +9,7 @@ import {
   type Reliability,
   type TextTemplate,
 } from '../../engine/plan.js';
-import { kindNamed } from '../../executors/kinds.js';
+import { requireKind } from '../../executors/kinds.js';
 import { isObject, type Json, type JsonObject } from '../../model/json.js';
 import { error, type Compiling, type Path } from '../compile/context.js';
 import { templatePaths } from '../compile/values.js';
@@ -153,7 +153,7 @@ export function guardPaths(guard: Guard): readonly PathOperand[] {
 }
 
 export function executorPaths(executor: Executor): readonly PathOperand[] {
-  return asksPeople(executor) ? [] : kindNamed(executor.kind).paths(executor);
+  return asksPeople(executor) ? [] : requireKind(executor.kind).paths(executor);
 }
 
 export function mappingPaths(mappings: readonly Mapping[]): readonly PathOperand[] {

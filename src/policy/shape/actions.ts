@@ -108,7 +108,7 @@ export function isHumanShape(shape: ExecutorShape): shape is HumanShape {
 
 const calls = kinds
   .filter(({ connection }) => connection !== null)
-  .map(({ name, shape }) =>
+  .map(({ kind: name, shape }) =>
     z.strictObject({
       kind: z.literal(name),
       connection: identifier,
@@ -119,7 +119,7 @@ const calls = kinds
   );
 const others = kinds
   .filter(({ connection }) => connection === null)
-  .map(({ name, shape }) => z.strictObject({ kind: z.literal(name), ...shape, ...common }));
+  .map(({ kind: name, shape }) => z.strictObject({ kind: z.literal(name), ...shape, ...common }));
 
 type AnyShape = (typeof calls)[number] | (typeof others)[number] | typeof humanShape;
 export const executorShape = z.discriminatedUnion('kind', [...calls, humanShape, ...others] as unknown as [

@@ -199,7 +199,7 @@ function unknownKind(fitting: Fitting, inner: readonly PropertyKey[]): Finding {
       path,
       `a \`kind\` is required here: one of ${quoteNames(names)}`,
     );
-  if (kind === 'workflow' && kinds.some(({ name }) => names.includes(name)))
+  if (kind === 'workflow' && kinds.some(({ kind: name }) => names.includes(name)))
     return problemAt(
       fitting.source,
       'SUB_FLOW',

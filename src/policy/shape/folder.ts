@@ -15,7 +15,7 @@ export interface TargetShape {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-const targets = kinds.flatMap(({ name, connection }) =>
+const targets = kinds.flatMap(({ kind: name, connection }) =>
   connection === null ? [] : [z.strictObject({ kind: z.literal(name), ...connection.shape })],
 );
 const targetShape = z.discriminatedUnion(

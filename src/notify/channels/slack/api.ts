@@ -1,4 +1,4 @@
-import { exchange, readCapped, retryAfterMs, type Exchange } from '../../../executors/connections/network.js';
+import { exchange, readCapped, parseRetryAfter, type Exchange } from '../../../executors/connections/network.js';
 import { resolveTexts } from '../../../executors/connections/references.js';
 import { isObject, type Json, type JsonObject } from '../../../model/json.js';
 import type { SlackChannel } from '../../../model/notifications.js';
@@ -86,7 +86,7 @@ async function judgeExchange(exchanged: Exchange, signal: AbortSignal, now: numb
   const { response } = exchanged;
   const status = response.statusCode ?? 0;
   const afterMs = Math.min(
-    retryAfterMs(response.headers['retry-after'], now) ?? defaultWaitMs,
+    parseRetryAfter(response.headers['retry-after'], now) ?? defaultWaitMs,
     longestWaitMs,
   );
   const read = await readCapped(response, longestAnswer);

@@ -1,5 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
-import { exchange, retryAfterMs, type Exchange } from '../../../executors/connections/network.js';
+import { exchange, parseRetryAfter, type Exchange } from '../../../executors/connections/network.js';
 import { resolveTexts } from '../../../executors/connections/references.js';
 import { isWebhookAddress, type WebhookChannel } from '../../../model/notifications.js';
 import type { JsonObject } from '../../../model/json.js';
@@ -129,7 +129,7 @@ function judgeExchange(exchanged: Exchange, { signal, now }: Around): Delivered 
   if (status === gone) return 'gone';
   if (status >= 300 && status < 400)
     return { status: 'retry', detail: `answered ${status}: redirects are not followed` };
-  const asked = retryAfterMs(response.headers['retry-after'], now().getTime());
+  const asked = parseRetryAfter(response.headers['retry-after'], now().getTime());
   return {
     status: 'retry',
     detail: `answered ${status}`,
