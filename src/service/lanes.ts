@@ -1,4 +1,4 @@
-/** Each item once, `lanes` of them at a time; the results in the order of the items. */
+/** Runs `act` for each item, at most `lanes` of them at a time; gives the results in the order of the items. */
 export async function inLanes<T, R>(
   items: readonly T[],
   lanes: number,

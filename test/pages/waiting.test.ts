@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { waiting } from '../../src/api/pages/waiting.js';
+import { waitingHtml } from '../../src/api/pages/waiting.js';
 import { signIn, visit } from '../../testing/browser-forms.js';
 import { fillStore } from '../../testing/many-rows.js';
 import { startApi, type Harness } from '../api/harness.js';
@@ -42,8 +42,8 @@ describe('the page of who has signed in', () => {
   });
 
   it('says that nothing waits only where the inbox was read to its end', () => {
-    assert.match(waiting([], null).html, /No approval waits for you/);
-    const { html } = waiting([], 'where it goes on');
+    assert.match(waitingHtml([], null).html, /No approval waits for you/);
+    const { html } = waitingHtml([], 'where it goes on');
     assert.doesNotMatch(html, /No approval waits/);
     assert.match(html, /others stand behind them/);
     assert.match(html, /GET \/v1\/approvals\?mine=true/);

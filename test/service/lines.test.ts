@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { linesOfGates } from '../../src/policy/index.js';
-import { explainer } from '../../src/service/approvals/because.js';
+import { makeExplain } from '../../src/service/approvals/because.js';
 import type { Reader } from '../../src/service/runs/body.js';
 import type { ApprovalRow } from '../../src/store/approvals.js';
 
@@ -30,7 +30,7 @@ describe('the lines of rules that approvals are asked for by', () => {
     const sets = [[0], [1, 0], [2], [0, 2, 1], ...Array.from({ length: 196 }, (_, n) => [n + 3])];
     const rows = [1, 2].flatMap((version) => sets.map((gates) => approvalOf(version, gates)));
     const looked: number[] = [];
-    const explain = await explainer(readerOf(200), rows, (text, paths) => {
+    const explain = await makeExplain(readerOf(200), rows, (text, paths) => {
       looked.push(paths.length);
       return linesOfGates(text, paths);
     });

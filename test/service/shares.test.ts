@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, it } from 'node:test';
 import type { Pool } from '../../src/db/index.js';
 import { reconstruct } from '../../src/service/audit/reconstruction.js';
-import { explainer } from '../../src/service/approvals/because.js';
+import { makeExplain } from '../../src/service/approvals/because.js';
 import type { Caller } from '../../src/service/caller.js';
 import { withDocument, type Reader } from '../../src/service/runs/body.js';
 import { makeFairTurns } from '../../src/service/seats.js';
@@ -68,7 +68,7 @@ const kinds: readonly {
     all: 8,
     read: (asker) => withDocument(asker, 'run_1', (_row, document) => document),
   },
-  { name: 'the texts of flows', each: 1, all: 2, read: (asker) => explainer(asker, [approval]) },
+  { name: 'the texts of flows', each: 1, all: 2, read: (asker) => makeExplain(asker, [approval]) },
   {
     name: 'the record of a run',
     each: 1,

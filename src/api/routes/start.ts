@@ -52,7 +52,7 @@ function startedReply(
   );
 }
 
-/** The run stands where its first transition is refused. */
+/** If the first transition is refused, the run is started all the same. */
 function startRefused(refused: Refusal): Problem {
   const { run } = refused.extra;
   const found = problemOf(refused);

@@ -4,7 +4,7 @@ import {
   describeFlow,
   getFlowVersion,
   getWithdrawal,
-  listFlows as flowsIn,
+  listFlows as listStoredFlows,
   listVersions,
   type FlowVersionRow,
   type Withdrawal,
@@ -18,7 +18,7 @@ import { readText } from '../values.js';
 import { diffPlans } from './diff/diff.js';
 import { graphOf } from './graph.js';
 
-// Flows and their versions, as they are told.
+// Flows and their versions, as doors show them.
 
 export interface FlowRead {
   readonly kind: 'flow';
@@ -35,20 +35,20 @@ export interface VersionsDiffered {
   readonly body: FlowDiffJson;
 }
 
-/** The latest version of each. */
+/** Each flow with its latest version. */
 export async function listFlows(
   { deps }: Caller,
   { limit, cursor = null }: { readonly limit: number; readonly cursor?: string | null | undefined },
 ): Promise<Page<FlowSummaryJson> | Refusal> {
-  const page = await flowsIn(deps.pool, limit, cursor);
+  const page = await listStoredFlows(deps.pool, limit, cursor);
   if (page === null) return badCursor();
   const data = await Promise.all(
-    page.items.map(async (one) => ({ ...one, withdrawn: await withdrawalBody(deps, one.withdrawn) })),
+    page.items.map(async (flow) => ({ ...flow, withdrawn: await withdrawalBody(deps, flow.withdrawn) })),
   );
   return { kind: 'page', data, nextCursor: page.nextCursor };
 }
 
-/** `versions` come newest first; who owns it and what it does is what the newest says. */
+/** `versions` come newest first; owner and description are those of the newest version. */
 export async function readFlow({ deps }: Pick<Caller, 'deps'>, name: string): Promise<FlowRead | Refusal> {
   const { pool } = deps;
   const [newest, rows] = await Promise.all([describeFlow(pool, name), listVersions(pool, name)]);
@@ -74,7 +74,7 @@ async function withdrawalBody(
   return { by, at, reason: await readText(deps, reasonRef) };
 }
 
-/** The store numbers versions with 32 bits: what is beyond is a version that does not exist. */
+/** The store numbers versions with 32 bits: a larger number is a version that does not exist. */
 async function findVersion(
   { pool }: ServiceDeps,
   name: string,
@@ -83,7 +83,7 @@ async function findVersion(
   return version > 2_147_483_647 ? null : getFlowVersion(pool, name, version);
 }
 
-/** With its definition, its plan and its graph. */
+/** A version with its definition, its plan and its graph. */
 export async function readVersion(
   { deps }: Caller,
   name: string,
@@ -112,14 +112,15 @@ export async function readVersion(
   return { kind: 'version', body: { ...fields, definition, plan: asJson(plan), graph } };
 }
 
-/** What changed between two versions, and what it permits. */
+/** What changed between two versions, and what the change permits. */
 export async function diffVersions(
   { deps }: Caller,
   name: string,
   { from, to }: { readonly from: number; readonly to: number },
 ): Promise<VersionsDiffered | Refusal> {
-  const [one, other] = await Promise.all([findVersion(deps, name, from), findVersion(deps, name, to)]);
-  if (one === null || other === null) return notFound('version', `${name} ${one === null ? from : to}`);
-  const [before, after] = await Promise.all([planOf(deps, one.planHash), planOf(deps, other.planHash)]);
+  const [fromRow, toRow] = await Promise.all([findVersion(deps, name, from), findVersion(deps, name, to)]);
+  if (fromRow === null || toRow === null)
+    return notFound('version', `${name} ${fromRow === null ? from : to}`);
+  const [before, after] = await Promise.all([planOf(deps, fromRow.planHash), planOf(deps, toRow.planHash)]);
   return { kind: 'diff', body: { name, from, to, ...(await diffPlans(before, after)) } };
 }

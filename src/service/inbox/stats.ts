@@ -7,9 +7,9 @@ import { viewer, type Caller } from '../caller.js';
 
 // How long approvals wait and how they end.
 
-const usualMs = 30 * 86_400_000;
+const defaultSpanMs = 30 * 86_400_000;
 
-/** Null: the time ends before it begins. */
+/** Null: the time range ends before it begins. */
 export async function readStats(
   caller: Caller,
   query: z.output<typeof api.statsQuery>,
@@ -18,7 +18,7 @@ export async function readStats(
   const to = query.to === undefined ? now().toISOString() : storable(query.to);
   const from =
     query.from === undefined
-      ? new Date(Math.max(Date.parse(to) - usualMs, 0)).toISOString()
+      ? new Date(Math.max(Date.parse(to) - defaultSpanMs, 0)).toISOString()
       : storable(query.from);
   if (from >= to) return null;
   const filter = { from, to, flow: query.flow, role: query.role, viewer: viewer(caller) };
@@ -41,7 +41,7 @@ export async function readStats(
     })),
     open: ageNames.map((age) => ({
       age,
-      count: open.filter((one) => one.age === age).reduce((sum, one) => sum + one.count, 0),
+      count: open.filter((group) => group.age === age).reduce((sum, group) => sum + group.count, 0),
     })),
   };
 }
@@ -69,7 +69,7 @@ function measuresOf({
   };
 }
 
-/** Null: of nothing there is no share. */
+/** Rounded to four digits; null: the whole is 0. */
 function share(part: number, whole: number): number | null {
   return whole === 0 ? null : Math.round((part / whole) * 10_000) / 10_000;
 }

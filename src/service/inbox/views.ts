@@ -4,17 +4,17 @@ import { deleteView, getView, listViews, mostViews, putView, type ViewRow } from
 import type { Caller } from '../caller.js';
 import { invalid, notFound, type Refusal } from '../refusal.js';
 
-// Saved inboxes are each person's own.
+// Saved inboxes: each person has their own.
 
 export type SavedView = { readonly kind: 'view'; readonly body: SavedViewJson } | Refusal;
 
 export async function listSavedViews({ deps, principal }: Caller): Promise<SavedViewJson[]> {
-  return (await listViews(deps.pool, principal.id)).map(viewObject);
+  return (await listViews(deps.pool, principal.id)).map(viewJson);
 }
 
 export async function readView({ deps, principal }: Caller, name: string): Promise<SavedView> {
   const row = await getView(deps.pool, principal.id, name);
-  return row === null ? notFound('view', name) : { kind: 'view', body: viewObject(row) };
+  return row === null ? notFound('view', name) : { kind: 'view', body: viewJson(row) };
 }
 
 export async function saveView(caller: Caller, name: string, query: JsonObject): Promise<SavedView> {
@@ -25,11 +25,11 @@ export async function saveView(caller: Caller, name: string, query: JsonObject):
   ]);
 }
 
-function viewObject({ name, query, updatedAt }: ViewRow): SavedViewJson {
+function viewJson({ name, query, updatedAt }: ViewRow): SavedViewJson {
   return { name, query, href: `/v1/approvals?view=${encodeURIComponent(name)}`, updatedAt };
 }
 
-/** Null: it is forgotten. */
+/** Null: the view is deleted. */
 export async function forgetView({ deps, principal }: Caller, name: string): Promise<Refusal | null> {
   return (await deleteView(deps.pool, principal.id, name)) ? null : notFound('view', name);
 }

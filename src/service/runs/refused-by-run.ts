@@ -4,17 +4,17 @@ import { noteRun, type Caller } from '../caller.js';
 import { notFound, refusal, uncertain, type Refusal } from '../refusal.js';
 import { linksOf, withDocument } from './body.js';
 
-/** What a run said no to, with the legal links and the version as they are now. Null: it did not refuse. */
-export async function refusedByRun(
+/** The refusal of a run, with its legal links and its version as they are now. Null: the run did not refuse. */
+export async function refusalFromRun(
   caller: Caller,
   run: string,
   outcome: MessageOutcome,
 ): Promise<Refusal | null> {
-  if (outcome.status === 'unavailable') return unavailable(caller, outcome.code, outcome.message);
+  if (outcome.status === 'unavailable') return unavailableRefusal(caller, outcome.code, outcome.message);
   if (outcome.status !== 'answered' || outcome.answer.status !== 'refused') return null;
   const { answer } = outcome;
   if (answer.code === 'NOT_FOUND') return notFound('run', run);
-  // A closed run's own chain takes no more records: then the service's has to.
+  // A closed run's chain takes no more records: the service's chain has to take this one.
   caller.trail.recordedByRun =
     outcome.by === 'run' && answer.code !== 'RUN_CLOSED' && answer.code !== 'INTERNAL';
   const found = await withDocument(caller, run, async (row, document) => ({
@@ -24,12 +24,18 @@ export async function refusedByRun(
   if (found === null) return notFound('run', run);
   const { row, links } = found;
   noteRun(caller, row, true);
-  const extra = { ...fields(answer), links, version: row.version, state: row.state, runStatus: row.status };
-  // What is asked too often now may be asked again soon.
+  const extra = {
+    ...refusalFields(answer),
+    links,
+    version: row.version,
+    state: row.state,
+    runStatus: row.status,
+  };
+  // Too often for now: the same may be asked again soon.
   return refusal(answer.code, answer.message, extra, answer.code === 'RATE_LIMITED' ? 2 : null);
 }
 
-export function unavailable(
+export function unavailableRefusal(
   { held }: Caller,
   code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE',
   message?: string,
@@ -38,11 +44,11 @@ export function unavailable(
     message ??
     (code === 'AUDIT_UNAVAILABLE'
       ? uncertain('the store of runs and records does not answer', held !== null ? 'repeat' : 'look')
-      : 'the workflow engine does not answer, and nothing runs of what was asked: try again');
+      : 'the workflow engine does not answer, and nothing of this request runs: try again');
   return refusal(code, detail, {}, 2);
 }
 
-function fields({ guard, rule, why, errorClass, errors, action }: RunRefusal): object {
+function refusalFields({ guard, rule, why, errorClass, errors, action }: RunRefusal): object {
   return {
     ...(guard === undefined ? {} : { guard }),
     ...(rule === undefined ? {} : { rule }),
