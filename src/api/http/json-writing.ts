@@ -59,7 +59,8 @@ async function writeObject(
 /** Index after the simple values that are written together from `start` on. */
 function endOfSimple<T>(items: readonly T[], start: number, valueOf: (item: T) => unknown): number {
   let end = start + 1;
-  while (end < items.length && end < start + piecesTogether && !isComposite(valueOf(items[end] as T))) end += 1;
+  while (end < items.length && end < start + piecesTogether && !isComposite(valueOf(items[end] as T)))
+    end += 1;
   return end;
 }
 

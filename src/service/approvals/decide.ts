@@ -5,6 +5,7 @@ import { isBlank } from '../../model/text.js';
 import { decisionsOf, getDecision, type DecisionRow } from '../../store/decisions.js';
 import { effectId, note, type Caller } from '../caller.js';
 import { ownershipCheckOf } from '../effect.js';
+import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 import { runJson, visibleRun } from '../runs/body.js';
 import { refusalFromRun } from '../runs/refused-by-run.js';
@@ -31,6 +32,8 @@ export async function decide(
   decision: Decision,
   { via, waitMs }: Deciding,
 ): Promise<Decided | Refusal> {
+  const denied = refuseCaller(caller, 'decideApproval');
+  if (denied !== null) return denied;
   const { deps, principal } = caller;
   const { row } = found;
   const judged = await toJudge(deps, found);
@@ -71,7 +74,7 @@ export function earlierDecision(
   return decisions.find((row) => row.id === id) ?? null;
 }
 
-/** An earlier attempt of this request has reached the run: what came of it is the answer. */
+/** The first attempt of this request got through: its effect is the answer, and is on record. */
 function answerRepeat(
   caller: Caller,
   { decisions }: Judged,
@@ -79,6 +82,7 @@ function answerRepeat(
 ): Promise<Decided | Refusal> | Refusal {
   if (earlier.status === 'applied') return readApplied(caller, earlier.approval);
   const code = (earlier.code ?? 'ALREADY_DECIDED') as ErrorCode;
+  caller.trail.recordedByRun = true;
   return tellWhoDecided(refusal(code, 'the run refused this decision'), decisions, caller.principal);
 }
 
@@ -110,6 +114,8 @@ export async function readDecision(
   id: string,
 ): Promise<{ readonly kind: 'decision'; readonly body: DecisionJson } | Refusal> {
   const { deps } = caller;
+  const refused = refuseCaller(caller, 'getDecision');
+  if (refused !== null) return refused;
   const row = await getDecision(deps.pool, id);
   if (row === null) return notFound('decision', id);
   const found = await visibleRun(caller, row.run);

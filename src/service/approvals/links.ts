@@ -6,6 +6,7 @@ import type { ApprovalLinkJson } from '../../model/answer-types.js';
 import { getApproval } from '../../store/approvals.js';
 import { insertLink, linksOf, lockLinks, openLinks, revokeLink, type LinkRow } from '../../store/links.js';
 import { note, type Caller } from '../caller.js';
+import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 import { visibleRun } from '../runs/body.js';
 import { refuseDecider, toJudge } from './judge.js';
@@ -28,6 +29,8 @@ const mostOpenLinks = 20;
 
 /** A link for the caller itself, good for `minutes`, and never longer than the approval is open. */
 export async function makeOwnLink(caller: Caller, id: string, minutes: number): Promise<MadeLink | Refusal> {
+  const denied = refuseCaller(caller, 'makeLink');
+  if (denied !== null) return denied;
   const { deps, principal: person } = caller;
   const found = await visibleApproval(caller, id);
   if (found.kind === 'refusal') return found;
@@ -60,6 +63,8 @@ export async function listOwnLinks(
   caller: Caller,
   id: string,
 ): Promise<{ readonly kind: 'links'; readonly links: readonly ApprovalLinkJson[] } | Refusal> {
+  const refused = refuseCaller(caller, 'listLinks');
+  if (refused !== null) return refused;
   const found = await visibleApproval(caller, id);
   if (found.kind === 'refusal') return found;
   const rows = await linksOf(caller.deps.pool, id, caller.principal.id);
@@ -68,6 +73,8 @@ export async function listOwnLinks(
 
 /** Revokes a link of the caller, who need not see the approval any more: to revoke only takes access away. Null: done. */
 export async function revokeOwnLink(caller: Caller, approval: string, link: string): Promise<Refusal | null> {
+  const refused = refuseCaller(caller, 'revokeLink');
+  if (refused !== null) return refused;
   const { deps, principal } = caller;
   const row = await getApproval(deps.pool, approval);
   if (row === null) return notFound('link', link);

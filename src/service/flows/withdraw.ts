@@ -2,9 +2,10 @@ import { z } from 'zod';
 import { describeFlow, getWithdrawal, withdrawFlow as storeWithdrawal } from '../../store/flows.js';
 import { actorOf, type Caller } from '../caller.js';
 import { makeKeptEffect } from '../effect.js';
+import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 import { withdrawnFact } from './policy-facts.js';
-import { readFlow, type FlowRead } from './read.js';
+import { flowAsItIs, type FlowRead } from './read.js';
 
 // A withdrawn flow takes no new runs until it is published again; runs under way go on.
 
@@ -16,6 +17,8 @@ export async function withdrawFlow(
   name: string,
   reason: string,
 ): Promise<FlowRead | Refusal> {
+  const refused = refuseCaller(caller, 'withdrawFlow');
+  if (refused !== null) return refused;
   const { deps } = caller;
   if ((await describeFlow(deps.pool, name)) === null) return notFound('flow', name);
   const [time, actor] = [deps.now().toISOString(), actorOf(caller)];
@@ -33,6 +36,6 @@ export async function withdrawFlow(
     return true;
   });
   return isDone
-    ? readFlow(caller, name)
+    ? flowAsItIs(deps, name)
     : refusal('FLOW_WITHDRAWN', `\`${name}\` is withdrawn already: publishing it again ends that`);
 }
