@@ -39,7 +39,7 @@ interface AboutRun {
 export type CallFact = Pick<ServiceFact, 'type' | 'data'> &
   Partial<Pick<ServiceFact, 'permission' | 'approval' | 'action' | 'refs'>> & {
     /** The run of this fact, where a request is about several; absent: the run that the request is about. */
-    readonly place?: AboutRun | null;
+    readonly about?: AboutRun | null;
   };
 
 export function newTrail(): Trail {

@@ -38,7 +38,7 @@ const waysOn = {
 } as const;
 
 /** The detail of a refusal where nobody knows whether the request was done: `why` it was cut off, and what to do next. */
-export function uncertain(why: string, wayOn: keyof typeof waysOn): string {
+export function uncertainDetail(why: string, wayOn: keyof typeof waysOn): string {
   return `${why}, and it is not certain whether this was done: ${waysOn[wayOn]}`;
 }
 

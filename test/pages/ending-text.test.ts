@@ -32,7 +32,7 @@ const told: readonly (readonly [ApprovalProgress, RegExp])[] = [
     approved('failed', { code: 'GUARD_REJECTED' }),
     /was not run \(GUARD_REJECTED\): it is to be asked for again\.$/,
   ],
-  // The target answered what does not fit, or nothing, under a key: the effect may stand.
+  // The target gave no fitting answer to a call under a key: the effect may have happened.
   [
     approved('failed', { wasTried: 'maybe', code: 'EXECUTOR_FAILED' }),
     /whether it has happened is not known \(EXECUTOR_FAILED\): a person has to look at the target\.$/,

@@ -85,12 +85,12 @@ describe('a page', () => {
       await fetch(`${api.url}/approvals/${'x'.repeat(300)}`),
     ];
     assert.deepEqual(
-      problems.map((one) => one.status),
+      problems.map((response) => response.status),
       [422, 422, 415, 405, 404, 404],
     );
-    for (const one of problems) {
-      assert.match(one.headers.get('content-type') ?? '', /^text\/html/);
-      assert.match(await one.text(), /<h1>/);
+    for (const response of problems) {
+      assert.match(response.headers.get('content-type') ?? '', /^text\/html/);
+      assert.match(await response.text(), /<h1>/);
     }
     assert.equal(problems[3]?.headers.get('allow'), 'GET, POST, HEAD, OPTIONS');
     assert.equal((await api.ask('finance', 'GET', `/v1/approvals/${id}`)).body.status, 'open');

@@ -6,17 +6,17 @@ import { makeExplain } from '../../src/service/approvals/because.js';
 import type { Reader } from '../../src/service/runs/body.js';
 import type { ApprovalRow } from '../../src/store/approvals.js';
 
-// What it takes to say why approvals were asked for: looks and statements are counted, and no time is taken.
+// What it costs to say why approvals were asked for. Looks and statements are counted; no time is measured.
 
 interface Store {
   readonly pool: Pool;
-  /** Of each statement, how many texts it asked for. */
+  /** For each statement, how many sources it asked for. */
   readonly asked: number[];
-  /** The most statements at one time. */
+  /** The most statements at the same time. */
   mostAtOnce(): number;
 }
 
-/** The gate of each version stands in a line of its own: that of version 1 in line 3. */
+/** Each version has its gate in another line: version 1 in line 3. */
 function storeOfTexts(): Store {
   const asked: number[] = [];
   let now = 0;
@@ -39,7 +39,7 @@ function storeOfTexts(): Store {
 
 interface Noted {
   readonly row: ApprovalRow;
-  /** How often it was looked at what asks for it, and how often that was looked for in a text. */
+  /** How often the rules of an approval were read, and how often they were looked for in a source. */
   readonly seen: { looks: number; located: number };
 }
 

@@ -5,7 +5,7 @@ import { makeExplain } from '../../src/service/approvals/because.js';
 import type { Reader } from '../../src/service/runs/body.js';
 import type { ApprovalRow } from '../../src/store/approvals.js';
 
-/** Each version has `gates` rules, which begin in the line of its own number. */
+/** Each version has `gates` rules; the first stands in the line of the version's number. */
 function readerOf(gates: number): Reader {
   const source = (version: number): string =>
     `${'\n'.repeat(version)}gates:\n${'  - on: amount > 1\n'.repeat(gates)}`;
@@ -18,7 +18,7 @@ function readerOf(gates: number): Reader {
   return { deps: { pool: { query } as unknown as Reader['deps']['pool'] }, principal: null };
 }
 
-/** Asked for by the gates of these numbers, and by one rule that stands in no text. */
+/** An approval that the gates of these numbers ask for, and a rule that stands in no source. */
 function approvalOf(flowVersion: number, gates: readonly number[]): ApprovalRow {
   const elsewhere = { source: 'floor', rule: 'always', reason: null, path: null };
   const asked = gates.map((n) => ({ source: 'flow', rule: `gate ${n}`, reason: null, path: ['gates', n] }));

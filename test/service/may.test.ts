@@ -19,7 +19,7 @@ import { clearAbsence, readAbsence, setAbsence } from '../../src/service/inbox/a
 import { listInbox } from '../../src/service/inbox/inbox.js';
 import { readStats } from '../../src/service/inbox/stats.js';
 import { forgetView, listSavedViews, readView, saveView } from '../../src/service/inbox/views.js';
-import { askedBy, useCaseNames, type UseCase } from '../../src/service/may.js';
+import { rulesOf, useCaseNames, type UseCase } from '../../src/service/may.js';
 import { createApiKey, listApiKeys, revokeApiKey } from '../../src/service/principals/keys.js';
 import {
   readSigningKeys,
@@ -33,13 +33,13 @@ import { listRuns, readRun } from '../../src/service/runs/read.js';
 import { startRun } from '../../src/service/runs/start.js';
 import { submitTransition } from '../../src/service/runs/submit.js';
 
-/** What a door does by itself: it shows what `visibleApproval`, the credential and the feed give it. */
+/** What doors do without a use case: they show what `visibleApproval`, the credential and the feed give them. */
 type OfDoors = 'getApproval' | 'whoami' | 'events';
 
 const text = { media: 'json', bytes: Buffer.from('{}') } as const;
 const page = { limit: 10 };
 
-/** Each asked with what passes the contract; whoever may ask gets as far as the store, which is not there. */
+/** Each use case, called with values that fit the contract. A caller who may use it gets as far as the store, which is missing here. */
 const asked: Readonly<Record<Exclude<UseCase, OfDoors>, (caller: Caller) => Promise<unknown>>> = {
   publishFlow: (caller) => publishFlow(caller, text),
   checkFlow: (caller) => checkFlow(caller, text),
@@ -135,7 +135,7 @@ describe('a use case, by whichever door', () => {
   });
 
   for (const name of names) {
-    const { permission, humansOnly, delegated } = askedBy(name);
+    const { permission, humansOnly, delegated } = rulesOf(name);
 
     it(`${name} goes on for who may ask`, async () => {
       await assert.rejects(asked[name](callerWith('human', builtInPermissions)), Reached);

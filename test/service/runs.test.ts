@@ -41,7 +41,7 @@ describe('a run, asked for by no door', () => {
     const caller = await as('agent');
     const refused = await submitTransition(caller, { run, transition: 'nothing' }, {}, 5);
     assert.equal(refusedWith(refused).code, 'BLOCKED');
-    // The run has it on record: its door has not to record it again.
+    // The run has recorded the refusal: the door need not record it again.
     assert.deepEqual([caller.trail.recordedByRun, caller.trail.facts], [true, []]);
   });
 

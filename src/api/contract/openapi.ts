@@ -3,7 +3,7 @@ import { apiSchemas, described } from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
 import { errorTable, type ErrorCode } from '../../model/errors.js';
 import type { Json, JsonObject } from '../../model/json.js';
-import { askedBy } from '../../service/may.js';
+import { rulesOf } from '../../service/may.js';
 import { acceptedMedia } from '../http/body.js';
 import { isPage, type AnswerSpec, type Route } from '../http/call.js';
 
@@ -158,7 +158,7 @@ const errorsOfIdempotent: readonly ErrorCode[] = [
 export function errorsOf(route: Route): readonly ErrorCode[] {
   const isForAll = route.access === 'public';
   // A service that acts for somebody else is refused where the route is not `delegated`.
-  const needsRights = !isForAll && (route.permission !== null || askedBy(route.useCase).delegated !== true);
+  const needsRights = !isForAll && (route.permission !== null || rulesOf(route.useCase).delegated !== true);
   const codes = [
     ...errorsOfAll,
     ...(isForAll ? [] : errorsOfPrincipals),

@@ -7,7 +7,7 @@ import type { JsonObject } from '../../model/json.js';
 import type { RecordActor } from '../../model/records.js';
 import type { Caller, Trail } from '../../service/caller.js';
 import type { FlowText } from '../../service/flows/publish-text.js';
-import { askedBy, useCaseOf, type UseCase } from '../../service/may.js';
+import { rulesOf, useCaseOf, type UseCase } from '../../service/may.js';
 import type { Refusal } from '../../service/refusal.js';
 import type { ApiDeps } from '../deps.js';
 import type { Problem } from '../contract/problem.js';
@@ -65,7 +65,7 @@ export interface Call {
   readonly trail: Trail;
   replayed: boolean;
   /** The status of the answer that the caller may not see any more; null: nothing was withheld. */
-  withheld: number | null;
+  withheldStatus: number | null;
   /** How many facts of the trail are on record already. */
   recordedFacts: number;
 }
@@ -128,7 +128,7 @@ type AnswerAs<Status extends number, Spec> = Spec extends { readonly schema: inf
 /** A line of the contract: it drives dispatch, validation, OpenAPI and the docs page. */
 export interface Route {
   readonly id: string;
-  /** Which it is a door to, by its own name: that says what is asked of its caller. Null: a page, or no door to any. */
+  /** The use case of the route's `id`, which says what is required of the caller; null: a page, or a route without a use case. */
   readonly useCase: UseCase | null;
   readonly method: Method;
   /** `/v1/runs/{id}`. */
@@ -139,7 +139,7 @@ export interface Route {
   readonly access: 'principal' | 'public';
   /** Each call is on record as `api.called`. */
   readonly recorded: boolean;
-  /** As its use case asks it; null: none. */
+  /** The permission that its use case requires; null: none. */
   readonly permission: string | null;
   readonly idempotent: boolean;
   readonly params: z.ZodType<JsonObject | Record<string, unknown>>;
@@ -193,7 +193,7 @@ export function route<P extends z.ZodType, Q extends z.ZodType, A extends Answer
     access: 'principal',
     recorded: fields.access !== 'public',
     useCase,
-    permission: askedBy(useCase).permission ?? null,
+    permission: rulesOf(useCase).permission ?? null,
     idempotent: false,
     errors: [],
     body: { kind: 'none' },

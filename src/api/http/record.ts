@@ -27,7 +27,7 @@ export async function recordCall(call: Call, route: Route, reply: Reply, started
       route: route.path,
       status: isGone ? clientGone : answered,
       // The status of what was done, where the client has gone or may not see the answer any more.
-      ...(isGone || call.withheld !== null ? { answer: call.withheld ?? answered } : {}),
+      ...(isGone || call.withheldStatus !== null ? { answer: call.withheldStatus ?? answered } : {}),
       ...(code === null ? {} : { code }),
       requestId: call.requestId,
       durationMs: Math.round(performance.now() - startedAt),
@@ -103,7 +103,7 @@ function refusalFacts(call: Call, route: Route, reply: Reply): CallFact[] {
   const code = codeOf(reply);
   if (
     code === null ||
-    call.withheld !== null ||
+    call.withheldStatus !== null ||
     call.trail.recordedByRun ||
     call.trail.facts.some(({ type, data }) => refusalTypes.includes(type) || data.code === code)
   )
@@ -124,7 +124,7 @@ function codeOf(reply: Reply): ErrorCode | null {
 
 const refusalTypes: readonly CallFact['type'][] = ['authn.failed', 'approval.refused', 'authz.denied'];
 
-function toServiceFact(call: Call, { place: at, ...fact }: CallFact, index: number): ServiceFact {
+function toServiceFact(call: Call, { about: at, ...fact }: CallFact, index: number): ServiceFact {
   const about = at ?? call.trail.about;
   return {
     ...fact,

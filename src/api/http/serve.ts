@@ -5,7 +5,7 @@ import { newId } from '../../model/ids.js';
 import { isObject } from '../../model/json.js';
 import { newTrail, traceIdOf } from '../../service/caller.js';
 import { KeyLost } from '../../service/effect.js';
-import { uncertain } from '../../service/refusal.js';
+import { uncertainDetail } from '../../service/refusal.js';
 import { ClientGone, parseBody, readBody, type RawBody } from './body.js';
 import { isPage, type Call, type Input, type Reply, type Route } from './call.js';
 import type { ApiDeps } from '../deps.js';
@@ -70,7 +70,7 @@ function newCall(deps: ApiDeps, request: IncomingMessage): Call {
     heldKey: null,
     trail: newTrail(),
     replayed: false,
-    withheld: null,
+    withheldStatus: null,
     recordedFacts: 0,
   };
 }
@@ -161,7 +161,7 @@ async function recheck(
         : (notPermitted(now, route) ?? reply);
   const open = told === reply ? reply : sayIfUncertain(call, route, told, reply);
   if (open !== told && !isRead(call))
-    call.withheld = reply.kind === 'problem' ? statusOf(reply) : reply.status;
+    call.withheldStatus = reply.kind === 'problem' ? statusOf(reply) : reply.status;
   return open;
 }
 
@@ -247,7 +247,7 @@ function uncertainText(
 ): string {
   if (isRead(call)) return `${why}: ask again`;
   const hasKey = isIdempotent && call.request.headers['idempotency-key'] !== undefined;
-  return uncertain(why, hasKey ? again : 'look');
+  return uncertainDetail(why, hasKey ? again : 'look');
 }
 
 /** The answer to an unexpected failure, without details of it: the log has them under the same trace id. */

@@ -77,7 +77,7 @@ async function openStream(call: Call, query: Query): Promise<Reply> {
       media,
       run: (response) => {
         clearTimeout(opening);
-        stream(call, query, after, response, seat);
+        runStream(call, query, after, response, seat);
       },
     };
   } catch (error) {
@@ -87,7 +87,7 @@ async function openStream(call: Call, query: Query): Promise<Reply> {
   }
 }
 
-function stream(call: Call, query: Query, from: number, response: ServerResponse, seat: Seat): void {
+function runStream(call: Call, query: Query, from: number, response: ServerResponse, seat: Seat): void {
   const { feed } = call.deps;
   const gone = new AbortController();
   const reader = { principal: principalOf(call), at: call.deps.now().getTime() };

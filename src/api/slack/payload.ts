@@ -62,10 +62,10 @@ type Read<T> = { readonly kind: 'read'; readonly value: T } | Problem;
 
 export function readPayload(form: Buffer): Read<Payload> {
   const fields = new URLSearchParams(form.toString('utf8')).getAll('payload');
-  return fields.length === 1 ? readJson(payload, fields[0] ?? '', '/payload') : unreadable('/payload');
+  return fields.length === 1 ? parseJson(payload, fields[0] ?? '', '/payload') : unreadable('/payload');
 }
 
-export function readJson<S extends z.ZodType>(schema: S, text: string, pointer: string): Read<z.output<S>> {
+export function parseJson<S extends z.ZodType>(schema: S, text: string, pointer: string): Read<z.output<S>> {
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -44,7 +44,7 @@ export async function verifySlack(call: Call, bytes: Buffer): Promise<Signed> {
   if (head.status === 'refused') return head;
   const { timestamp, given, channels } = head;
   const judged = await Promise.all(
-    channels.map((channel) => signedBy(call, channel, { timestamp, bytes, given })),
+    channels.map((channel) => verifySignature(call, channel, { timestamp, bytes, given })),
   );
   if (judged.every((verdict) => verdict === 'no_secret')) return refuseRequest('no_secret');
   const matching = channels.filter((_, index) => judged[index] === 'yes');
@@ -69,7 +69,7 @@ interface Given {
   readonly given: Buffer;
 }
 
-async function signedBy(
+async function verifySignature(
   call: Call,
   { signingSecret }: SlackChannel,
   { timestamp, bytes, given }: Given,

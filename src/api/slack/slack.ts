@@ -15,7 +15,7 @@ import {
 } from '../../notify/slack-door.js';
 import { bodyOf } from '../../service/approvals/body.js';
 import { decide, noteRefusedDecision } from '../../service/approvals/decide.js';
-import { requiredReasons, refuseDecision, toJudge } from '../../service/approvals/judge.js';
+import { requiredReasons, refuseDecision, loadJudged } from '../../service/approvals/judge.js';
 import { visibleApproval, isUndecided, type FoundApproval } from '../../service/approvals/look.js';
 import { noteView } from '../../service/approvals/seen.js';
 import { note } from '../../service/caller.js';
@@ -34,7 +34,7 @@ import { problem, type Problem } from '../contract/problem.js';
 import {
   buttonValue,
   decisionOf,
-  readJson,
+  parseJson,
   readPayload,
   unreadable,
   windowMetadata,
@@ -109,7 +109,7 @@ async function onButton(call: Call, channels: readonly SlackChannel[], pressed: 
   const decision = decisionOf[action?.action_id ?? ''];
   // Other buttons are links: Slack only reports that they were pressed.
   if (decision === undefined) return answer(200);
-  const read = readJson(buttonValue, action?.value ?? '', '/payload/actions/0/value');
+  const read = parseJson(buttonValue, action?.value ?? '', '/payload/actions/0/value');
   if (read.kind === 'problem') return read;
   const channel = channelOf(channels, pressed);
   const asked = { ...read.value, decision };
@@ -120,7 +120,7 @@ async function onButton(call: Call, channels: readonly SlackChannel[], pressed: 
   if (found.kind === 'refusal') return tellAlone(call, channel, pressed, recordRefusal(call, asked, found));
   const shown = await toSlackApproval(call, found);
   // The reason is asked for in the window, so a missing reason refuses nothing here.
-  const judged = await toJudge(call.deps, found);
+  const judged = await loadJudged(call.deps, found);
   const refused = await refuseDecision(callerOf(call), judged, { ...asked, reason: 'asked for next' });
   if (refused !== null) {
     noteRefusedDecision(callerOf(call), asked.approval, asked, refused);
@@ -206,13 +206,13 @@ async function onWindow(
   { user, view }: Submitted,
 ): Promise<Reply> {
   if (view.callback_id !== modalId) return unreadable('/payload/view/callback_id');
-  const read = readJson(windowMetadata, view.private_metadata, '/payload/view/private_metadata');
+  const read = parseJson(windowMetadata, view.private_metadata, '/payload/view/private_metadata');
   if (read.kind === 'problem') return read;
   const { approval, digest, decision } = read.value;
   const person = await slackPerson(call, channels, user.id);
   if (person.kind === 'refusal') return windowError(recordRefusal(call, read.value, person));
   call.principal = person.principal;
-  call.effect = effectOf(view.id, person.principal.id, read.value);
+  call.effect = effectOfWindow(view.id, person.principal.id, read.value);
   const reason = view.state.values[reasonInput.block]?.[reasonInput.action]?.value ?? '';
   const body = { decision, digest, reason };
   const found = await visibleApproval(callerOf(call), approval);
@@ -234,7 +234,11 @@ async function onWindow(
 }
 
 /** The same for the same window, so that a window that is sent twice makes only one decision. */
-function effectOf(view: string, person: string, { approval, digest, decision }: WindowMetadata): string {
+function effectOfWindow(
+  view: string,
+  person: string,
+  { approval, digest, decision }: WindowMetadata,
+): string {
   return createHash('sha256')
     .update(JSON.stringify(['slack', view, person, approval, digest, decision]))
     .digest('hex')

@@ -20,7 +20,7 @@ export function issueToken(
   };
 }
 
-export function tokenHolds(caller: Caller, batch: Batch): boolean {
+export function isTokenValid(caller: Caller, batch: Batch): boolean {
   const [, expires, given = ''] = /^(\d{1,15})\.([\w-]{43})$/.exec(batch.token ?? '') ?? [];
   if (expires === undefined || Number(expires) < caller.deps.now().getTime()) return false;
   return timingSafeEqual(Buffer.from(given), Buffer.from(computeMac(caller, batch, Number(expires))));

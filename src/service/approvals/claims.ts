@@ -5,7 +5,7 @@ import type { Caller } from '../caller.js';
 import { refuseCaller } from '../may.js';
 import { refusal, type Refusal } from '../refusal.js';
 import { bodyOf } from './body.js';
-import { judge, refuseDecider, toJudge, type Judged } from './judge.js';
+import { judge, refuseDecider, loadJudged, type Judged } from './judge.js';
 import { visibleApproval, type FoundApproval } from './look.js';
 import { findPerson } from './people.js';
 import { recordAbout } from './seen.js';
@@ -26,7 +26,7 @@ async function decidableApproval(
 ): Promise<{ readonly kind: 'decidable'; readonly found: FoundApproval; readonly judged: Judged } | Refusal> {
   const found = await visibleApproval(caller, id);
   if (found.kind === 'refusal') return found;
-  const judged = await toJudge(caller.deps, found);
+  const judged = await loadJudged(caller.deps, found);
   return refuseDecider(judged, caller.principal) ?? { kind: 'decidable', found, judged };
 }
 

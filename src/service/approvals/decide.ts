@@ -10,7 +10,7 @@ import { notFound, refusal, type Refusal } from '../refusal.js';
 import { runJson, visibleRun } from '../runs/body.js';
 import { refusalFromRun } from '../runs/refused-by-run.js';
 import { bodyOf, readDecisionJson } from './body.js';
-import { refuseDecision, tellWhoDecided, toJudge, type Decision, type Judged } from './judge.js';
+import { refuseDecision, tellWhoDecided, loadJudged, type Decision, type Judged } from './judge.js';
 import { visibleApproval, type FoundApproval } from './look.js';
 
 export type Decided =
@@ -36,7 +36,7 @@ export async function decide(
   if (denied !== null) return denied;
   const { deps, principal } = caller;
   const { row } = found;
-  const judged = await toJudge(deps, found);
+  const judged = await loadJudged(deps, found);
   const earlier = earlierDecision(caller, judged);
   const refused = earlier === null ? await refuseDecision(caller, judged, decision) : null;
   if (refused !== null) return noteRefusedDecision(caller, row.id, decision, refused);

@@ -27,7 +27,7 @@ export interface Judged extends Approval {
   readonly decisions: readonly DecisionRow[];
 }
 
-export async function toJudge(deps: ServiceDeps, { row, state }: Approval): Promise<Judged> {
+export async function loadJudged(deps: ServiceDeps, { row, state }: Approval): Promise<Judged> {
   const [kit, decisions] = await Promise.all([readQueueKit(deps), decisionsOf(deps.pool, [row.id])]);
   return { row, state, kit, decisions };
 }

@@ -9,7 +9,7 @@ import { note, type Caller } from '../caller.js';
 import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 import { visibleRun } from '../runs/body.js';
-import { refuseDecider, toJudge } from './judge.js';
+import { refuseDecider, loadJudged } from './judge.js';
 import { visibleApproval } from './look.js';
 import { recordAbout } from './seen.js';
 
@@ -34,7 +34,7 @@ export async function makeOwnLink(caller: Caller, id: string, minutes: number): 
   const { deps, principal: person } = caller;
   const found = await visibleApproval(caller, id);
   if (found.kind === 'refusal') return found;
-  const refused = refuseDecider(await toJudge(deps, found), person);
+  const refused = refuseDecider(await loadJudged(deps, found), person);
   if (refused !== null) return refused;
   const until = Math.min(deps.now().getTime() + minutes * 60_000, found.state?.expiresAt ?? 0);
   const link = await deps.transaction(async (tx) => {

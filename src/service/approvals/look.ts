@@ -48,7 +48,7 @@ export async function readApproval(reader: Reader, row: ApprovalRow): Promise<Ap
  * Approvals for lists, by the state in their rows. Old rows without a state are read from their run's document while they are
  * open.
  */
-export async function asTheyStand(reader: Reader, rows: readonly ApprovalRow[]): Promise<Approval[]> {
+export async function readApprovals(reader: Reader, rows: readonly ApprovalRow[]): Promise<Approval[]> {
   const rowsWithoutState = rows.filter(({ status, state }) => isOpen(status) && state === null);
   const found = new Map(
     (await readFromRuns(reader, rowsWithoutState)).map((approval) => [approval.row.id, approval]),

@@ -2,7 +2,7 @@ import type { JsonObject } from '../../model/json.js';
 import { getApproval } from '../../store/approvals.js';
 import type { ServiceDeps } from '../deps.js';
 import { bodyOf } from './body.js';
-import { judge, toJudge } from './judge.js';
+import { judge, loadJudged } from './judge.js';
 import { makeLink } from './links.js';
 import { readApproval, type Approval } from './look.js';
 import { findPerson } from './people.js';
@@ -38,7 +38,7 @@ export function makeNotices(deps: ServiceDeps): Notices {
 
 /** By the rights that the person has now; they are checked again when the link is used. */
 async function mayPersonDecide(deps: ServiceDeps, approval: Approval, id: string): Promise<boolean> {
-  const [person, judged] = await Promise.all([findPerson(deps, id), toJudge(deps, approval)]);
+  const [person, judged] = await Promise.all([findPerson(deps, id), loadJudged(deps, approval)]);
   return person?.credentials.some((principal) => judge(judged, principal).status === 'yes') ?? false;
 }
 

@@ -113,7 +113,7 @@ function actionJson(
   omitted: NonNullable<ActionJson['omitted']>,
 ): ActionJson {
   const { prompt = null, response = null, reason = null } = texts;
-  const input = jsonOf(texts.input);
+  const input = parseText(texts.input);
   const { approval } = action;
   return {
     id: action.id,
@@ -127,7 +127,7 @@ function actionJson(
       approval === null
         ? null
         : { decision: approval.decision, by: approval.by, at: approval.at, reason, digest: approval.digest },
-    output: jsonOf(texts.output),
+    output: parseText(texts.output),
     timing: { requestedAt: action.requestedAt, startedAt: action.started, settledAt: action.settledAt },
     attempts: action.attempts,
     errors: action.errors,
@@ -136,6 +136,6 @@ function actionJson(
   };
 }
 
-function jsonOf(text: string | null | undefined): Json {
+function parseText(text: string | null | undefined): Json {
   return text === null || text === undefined ? null : (JSON.parse(text) as Json);
 }

@@ -53,11 +53,11 @@ export async function listFlows(
 }
 
 export async function readFlow(caller: Caller, name: string): Promise<FlowRead | Refusal> {
-  return refuseCaller(caller, 'getFlow') ?? flowAsItIs(caller.deps, name);
+  return refuseCaller(caller, 'getFlow') ?? loadFlow(caller.deps, name);
 }
 
 /** `versions` come newest first; owner and description are those of the newest version. */
-export async function flowAsItIs(deps: ServiceDeps, name: string): Promise<FlowRead | Refusal> {
+export async function loadFlow(deps: ServiceDeps, name: string): Promise<FlowRead | Refusal> {
   const { pool } = deps;
   const [newest, rows] = await Promise.all([describeFlow(pool, name), listVersions(pool, name)]);
   if (newest === null) return notFound('flow', name);
@@ -132,8 +132,9 @@ export async function diffVersions(
   const refused = refuseCaller(caller, 'diffFlow');
   if (refused !== null) return refused;
   const { deps } = caller;
-  const [one, other] = await Promise.all([findVersion(deps, name, from), findVersion(deps, name, to)]);
-  if (one === null || other === null) return notFound('version', `${name} ${one === null ? from : to}`);
-  const [before, after] = await Promise.all([planOf(deps, one.planHash), planOf(deps, other.planHash)]);
+  const [fromRow, toRow] = await Promise.all([findVersion(deps, name, from), findVersion(deps, name, to)]);
+  if (fromRow === null || toRow === null)
+    return notFound('version', `${name} ${fromRow === null ? from : to}`);
+  const [before, after] = await Promise.all([planOf(deps, fromRow.planHash), planOf(deps, toRow.planHash)]);
   return { kind: 'diff', body: { name, from, to, ...(await diffPlans(before, after)) } };
 }

@@ -5,7 +5,7 @@ import { makeKeptEffect } from '../effect.js';
 import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 import { withdrawnFact } from './policy-facts.js';
-import { flowAsItIs, type FlowRead } from './read.js';
+import { loadFlow, type FlowRead } from './read.js';
 
 // A withdrawn flow takes no new runs until it is published again; runs under way go on.
 
@@ -36,6 +36,6 @@ export async function withdrawFlow(
     return true;
   });
   return isDone
-    ? flowAsItIs(deps, name)
+    ? loadFlow(deps, name)
     : refusal('FLOW_WITHDRAWN', `\`${name}\` is withdrawn already: publishing it again ends that`);
 }

@@ -10,7 +10,7 @@ import { storable } from '../../store/instant.js';
 import { getView } from '../../store/views.js';
 import { askedBytes, bodiesOf } from '../approvals/body.js';
 import { judge, readQueueKit, type Judged, type QueueKit } from '../approvals/judge.js';
-import { asTheyStand, type Approval } from '../approvals/look.js';
+import { readApprovals, type Approval } from '../approvals/look.js';
 import { findAbsentPrincipals, type KnownPerson } from '../approvals/people.js';
 import { viewer, type Caller } from '../caller.js';
 import { badCursor, type Page } from '../page.js';
@@ -92,7 +92,7 @@ async function readPart(
 ): Promise<{ readonly items: readonly ListedApproval[]; readonly nextCursor: string | null } | null> {
   const page = await readTurns(principal.id, () => listApprovals(deps.pool, filter));
   if (page === null) return null;
-  const approvals = await asTheyStand({ deps, principal }, page.items);
+  const approvals = await readApprovals({ deps, principal }, page.items);
   if (absent === null)
     return { ...page, items: approvals.map((approval) => ({ ...approval, onBehalfOf: null })) };
   const decisions = await decisionsOf(

@@ -21,10 +21,10 @@ export async function listSavedViews(
 export async function readView(caller: Caller, name: string): Promise<SavedView> {
   const refused = refuseCaller(caller, 'getView');
   if (refused !== null) return refused;
-  return savedView(caller, name);
+  return loadView(caller, name);
 }
 
-async function savedView({ deps, principal }: Caller, name: string): Promise<SavedView> {
+async function loadView({ deps, principal }: Caller, name: string): Promise<SavedView> {
   const row = await getView(deps.pool, principal.id, name);
   return row === null ? notFound('view', name) : { kind: 'view', body: viewJson(row) };
 }
@@ -33,7 +33,7 @@ export async function saveView(caller: Caller, name: string, query: JsonObject):
   const refused = refuseCaller(caller, 'saveView');
   if (refused !== null) return refused;
   const { deps, principal } = caller;
-  if (await putView(deps.pool, { principal: principal.id, name, query })) return savedView(caller, name);
+  if (await putView(deps.pool, { principal: principal.id, name, query })) return loadView(caller, name);
   return invalid(`there are ${mostViews} saved views already: delete one first`, [
     { pointer: '/params/name', message: `would be one more than ${mostViews}` },
   ]);

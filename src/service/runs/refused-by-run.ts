@@ -1,7 +1,7 @@
 import type { MessageOutcome } from '../../client/types.js';
 import type { Refusal as RunRefusal } from '../../engine/state.js';
 import { noteRun, type Caller } from '../caller.js';
-import { notFound, refusal, uncertain, type Refusal } from '../refusal.js';
+import { notFound, refusal, uncertainDetail, type Refusal } from '../refusal.js';
 import { linksOf, withDocument } from './body.js';
 
 /** The refusal of a run, with its legal links and its version as they are now. Null: the run did not refuse. */
@@ -43,7 +43,7 @@ export function unavailableRefusal(
   const detail =
     message ??
     (code === 'AUDIT_UNAVAILABLE'
-      ? uncertain('the store of runs and records does not answer', held !== null ? 'repeat' : 'look')
+      ? uncertainDetail('the store of runs and records does not answer', held !== null ? 'repeat' : 'look')
       : 'the workflow engine does not answer, and nothing of this request runs: try again');
   return refusal(code, detail, {}, 2);
 }

@@ -2,7 +2,7 @@ import type { OnEnter, Plan, Reliability, State, Tier } from '../../../engine/pl
 import { canonical, sameJson } from '../../../model/canonical.js';
 import type { Json } from '../../../model/json.js';
 import { effectOf, itemsNotIn, noteOthers, tierEffect, weigh, type Note, type Weighed } from './weigh.js';
-import { doingText, duration, executorText } from './words.js';
+import { doingText, durationText, executorText } from './words.js';
 
 // Changes of what a run does without a transition being taken: on entering a state, when something fails, when its time is up.
 
@@ -26,7 +26,7 @@ export function* planChanges(before: Plan, after: Plan): Generator<readonly Weig
 function timeOf({ timeoutMs, onTimeout }: Plan): string {
   if (timeoutMs === null) return 'a run has no time of its own';
   const end = onTimeout === null ? 'ends' : `goes to \`${onTimeout.target}\``;
-  return `a run ${end} after ${duration(timeoutMs)}`;
+  return `a run ${end} after ${durationText(timeoutMs)}`;
 }
 
 /** The effect of a change of where a time-out, or a denial, leads. */

@@ -182,7 +182,7 @@ function toolTiers({ states }: Plan): (tool: string) => Tier | null {
 }
 
 function* transitionChanges(before: Plan, after: Plan): Generator<readonly Weighed[]> {
-  const [old, now] = [transitions(before), transitions(after)];
+  const [old, now] = [transitionsOf(before), transitionsOf(after)];
   for (const key of new Set([...old.keys(), ...now.keys()]))
     yield transitionChange(key, old.get(key), now.get(key));
 }
@@ -204,7 +204,7 @@ function transitionChange(
   ];
 }
 
-function transitions(plan: Plan): Map<string, Transition> {
+function transitionsOf(plan: Plan): Map<string, Transition> {
   return new Map(
     plan.states.flatMap((state) =>
       state.transitions.map(

@@ -11,7 +11,7 @@ import { gateText } from './words.js';
 const byName = { queueRoles: (queue: string): readonly string[] => [`queue:${queue}`] };
 
 export function gateChange(key: string, before: readonly Gate[], after: readonly Gate[], note: Note): void {
-  if (rules(before) === rules(after)) return;
+  if (rulesText(before) === rulesText(after)) return;
   if (after.length === 0) return note('wider', `${key} no longer waits for an approval`, 9);
   if (before.length === 0) return note('narrower', `${key} now waits: ${gateText(after)}`, 9);
   const effect = effectOf(asksLess(before, after), asksLess(after, before));
@@ -19,7 +19,7 @@ export function gateChange(key: string, before: readonly Gate[], after: readonly
 }
 
 /** The gates without why they are there and where they are written. */
-function rules(gates: readonly Gate[]): string {
+function rulesText(gates: readonly Gate[]): string {
   return canonical(gates.map(({ because: _because, origin: _origin, ...rule }) => rule) as unknown as Json);
 }
 

@@ -48,10 +48,10 @@ function peopleText({ roles, queue }: Pick<Gate, 'roles' | 'queue'>): string {
 
 export function gateText(gates: readonly Gate[]): string {
   if (gates.length === 0) return 'without approval';
-  return `with ${gates.map(oneGateText).join(', and ')}`;
+  return `with ${gates.map(singleGateText).join(', and ')}`;
 }
 
-function oneGateText(gate: Gate): string {
+function singleGateText(gate: Gate): string {
   const { quorum, on, timeout, reason, direct, separation, expiresWith = [], reminders = [] } = gate;
   const when = on === null ? '' : ` when ${guardText(on)}`;
   const kept = (['requester', 'author', 'promoter', 'approvers'] as const).filter(
@@ -80,7 +80,7 @@ function timeText({ afterMs, atMs, hours, action, to, then }: GateTimeout): stri
   }[action];
   const at = atMs === undefined ? '' : ` or at ${new Date(atMs).toISOString()}`;
   const during = hours === undefined ? '' : ' of business hours';
-  const stage = `after ${duration(afterMs)}${during}${at} ${what}`;
+  const stage = `after ${durationText(afterMs)}${during}${at} ${what}`;
   return then === undefined ? stage : `${stage}, then ${timeText(then)}`;
 }
 
@@ -91,7 +91,7 @@ const units = [
   ['s', 1_000],
 ] as const;
 
-export function duration(ms: number): string {
+export function durationText(ms: number): string {
   const [unit, length] = units.find((unit) => ms >= unit[1] && ms % unit[1] === 0) ?? ['ms', 1];
   return `${ms / length} ${unit}`;
 }
