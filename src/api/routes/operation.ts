@@ -92,11 +92,11 @@ function documentRoutes(contract: () => readonly Route[]): readonly Route[] {
 }
 
 async function answerReadiness(call: Call): Promise<Answer<200 | 503, ReadyJson>> {
-  const { isReady, body } = await readReadiness(call.deps, () => mayOperate(call));
+  const { isReady, body } = await readReadiness(call.deps, () => holdsRunOperate(call));
   return answer(isReady ? 200 : 503, body);
 }
 
-async function mayOperate({ deps, request }: Call): Promise<boolean> {
+async function holdsRunOperate({ deps, request }: Call): Promise<boolean> {
   const { authorization } = request.headers;
   if (authorization === undefined) return false;
   const caller = await deps.authenticate(authorization);
