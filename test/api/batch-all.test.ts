@@ -228,6 +228,32 @@ describe('a batch in which one is refused after all', () => {
     }
   });
 
+  it('whose key is revoked in the middle of it is not told what was made, nor that the rest is refused, and goes on under its key', async () => {
+    for (const mode of ['all', 'each']) {
+      const { key, keyId } = await decider();
+      const batch = { decisions: await park(2), mode };
+      const dry = await api.ask(key, 'POST', '/v1/approvals/batch', { ...batch, dryRun: true });
+      const real = { ...batch, dryRun: false, token: dry.body.token };
+      const headers = { 'idempotency-key': `revoked-midway-${mode}` };
+      const send = (): Promise<Answer> => api.ask(key, 'POST', '/v1/approvals/batch', real, headers);
+      let asked = 0;
+      beforeAuthenticating = async () => {
+        if ((asked += 1) === 3) await revoke(keyId);
+      };
+      const answer = await send();
+      beforeAuthenticating = () => Promise.resolve();
+      assert.deepEqual(codes(answer), [401, 'UNAUTHENTICATED'], answer.text);
+      assert.match(
+        answer.body.detail,
+        /not certain whether this was done: repeat the request under the same/,
+      );
+      assert.match(answer.headers.get('www-authenticate') ?? '', /^Bearer /);
+      await api.database.pool.query('update api_key set revoked_at = null where key_id = $1', [keyId]);
+      const back = await send();
+      assert.deepEqual(statuses(back), ['applied', 'applied'], back.text);
+    }
+  });
+
   it('that was cut off makes nothing more once its dry run is too long ago, and tells what stands', async () => {
     for (const [mode, left] of [
       ['all', 'DRY_RUN_REQUIRED'],

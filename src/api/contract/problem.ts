@@ -21,9 +21,13 @@ export function problem(
   return { kind: 'problem', code, detail, extra: extra as JsonObject, headers };
 }
 
+/** The header of a 401, which says what credential is asked for (RFC 9110, 11.6.1). */
+export const asksForCredential: Problem['headers'] = { 'WWW-Authenticate': 'Bearer realm="countersign"' };
+
 /** The refusal of a use case as an answer. */
 export function problemOf({ code, detail, extra, retryAfter }: Refusal): Problem {
-  return problem(code, detail, extra, retryHeader(retryAfter));
+  const asked = code === 'UNAUTHENTICATED' ? asksForCredential : {};
+  return problem(code, detail, extra, { ...asked, ...retryHeader(retryAfter) });
 }
 
 /** The header that says after how many seconds the same request may be sent again. */

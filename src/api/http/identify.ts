@@ -1,7 +1,7 @@
 import type { Authentication } from '../../auth/index.js';
 import { note } from '../../service/caller.js';
 import type { Call } from './call.js';
-import { problem, type Problem } from '../contract/problem.js';
+import { asksForCredential, problem, type Problem } from '../contract/problem.js';
 
 /**
  * Sets `call.principal` by what the credential gives now. Called again wherever a call has waited: by then the credential may be
@@ -20,12 +20,11 @@ export async function authenticate(call: Call): Promise<Problem | null> {
   }
   call.principal = null;
   noteFailedAuthn(call, found);
-  const headers = { 'WWW-Authenticate': 'Bearer realm="countersign"' };
   return problem(
     'UNAUTHENTICATED',
     'send `Authorization: Bearer <key or JWT>` with a credential that is valid now',
     {},
-    headers,
+    asksForCredential,
   );
 }
 

@@ -7,7 +7,7 @@ import { inLanes } from '../../service/lanes.js';
 import { problemOf, type Problem } from '../contract/problem.js';
 import { visibleRun } from '../../service/runs/body.js';
 
-// What a route asks of whoever calls, before anything of the call is looked at.
+// What a route asks of whoever calls, before it looks at what is asked.
 
 /** Why this caller may not ask for this at all; null: it may. */
 export function notPermitted(call: Call, { useCase }: Route): Problem | null {

@@ -221,7 +221,7 @@ async function decideAll(
     decideRun(caller, ofRun, progress, results),
   );
   noteDenied(caller, progress);
-  if (progress.denied !== null && begun.size > 0) return toUncertain(progress.denied.why);
+  if (progress.denied !== null && caller.held !== null) return toUncertain(progress.denied.why);
   const itemResults = checked.map((entry) => results.get(entry) ?? notMadeResult(entry));
   const madeNone = itemResults.every(({ status }) => status === 'refused' || status === 'not_made');
   if (isAll && madeNone) return refuseNoneMade(itemResults, progress);
@@ -230,7 +230,10 @@ async function decideAll(
   return { kind: 'batch', body: { dryRun: false, mode, ok, results: itemResults }, retryAfter };
 }
 
-/** A caller whose credential is not valid any more is not told what was decided before, but neither that nothing was. */
+/**
+ * A caller whose credential is not valid any more is told neither what was decided nor that nothing was. The answer is not kept
+ * under the key, so that a repeat with a valid credential goes on.
+ */
 function toUncertain(denied: Refusal): Refusal {
   return { ...denied, detail: uncertainDetail(denied.detail, 'repeat') };
 }
@@ -291,7 +294,7 @@ function refuseNoneMade(results: readonly Result[], { passing }: Pick<BatchProgr
   const first = results.find(({ status }) => status === 'refused');
   return refusal(
     'BATCH_REFUSED',
-    `the decision about \`${String(first?.approval)}\` was refused (${String(first?.code)}), so none was made: see \`results\`, and begin with a dry run again`,
+    `the decision about \`${String(first?.approval)}\` was refused (${String(first?.code)}), so none was made: see \`results\`, and ${passing === null ? 'begin with a dry run again' : 'send the same again'}`,
     { results: [...results] },
     passing?.retryAfter ?? null,
   );

@@ -8,7 +8,7 @@ import { ownershipCheckOf } from '../effect.js';
 import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 import { runJson, visibleRun } from '../runs/body.js';
-import { refusalFromRun } from '../runs/refused-by-run.js';
+import { isOnChain, refusalFromRun } from '../runs/refused-by-run.js';
 import { bodyOf, readDecisionJson } from './body.js';
 import { refuseDecision, tellWhoDecided, loadJudged, type Decision, type Judged } from './judge.js';
 import { visibleApproval, type FoundApproval } from './look.js';
@@ -74,7 +74,7 @@ export function earlierDecision(
   return decisions.find((row) => row.id === id) ?? null;
 }
 
-/** The first attempt of this request got through: its effect is the answer, and is on record. */
+/** An earlier attempt of this request has reached the run: what came of it is the answer. */
 function answerRepeat(
   caller: Caller,
   { decisions }: Judged,
@@ -82,7 +82,7 @@ function answerRepeat(
 ): Promise<Decided | Refusal> | Refusal {
   if (earlier.status === 'applied') return readApplied(caller, earlier.approval);
   const code = (earlier.code ?? 'ALREADY_DECIDED') as ErrorCode;
-  caller.trail.recordedByRun = true;
+  caller.trail.recordedByRun = isOnChain(code);
   return tellWhoDecided(refusal(code, 'the run refused this decision'), decisions, caller.principal);
 }
 

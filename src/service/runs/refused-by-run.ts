@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../../model/errors.js';
 import type { MessageOutcome } from '../../client/types.js';
 import type { Refusal as RunRefusal } from '../../engine/state.js';
 import { noteRun, type Caller } from '../caller.js';
@@ -14,9 +15,7 @@ export async function refusalFromRun(
   if (outcome.status !== 'answered' || outcome.answer.status !== 'refused') return null;
   const { answer } = outcome;
   if (answer.code === 'NOT_FOUND') return notFound('run', run);
-  // A closed run's chain takes no more records: the service's chain has to take this one.
-  caller.trail.recordedByRun =
-    outcome.by === 'run' && answer.code !== 'RUN_CLOSED' && answer.code !== 'INTERNAL';
+  caller.trail.recordedByRun = outcome.by === 'run' && isOnChain(answer.code);
   const found = await withDocument(caller, run, async (row, document) => ({
     row,
     links: await linksOf(caller.deps, row, document, caller.principal),
@@ -33,6 +32,14 @@ export async function refusalFromRun(
   };
   // Too often for now: the same may be asked again soon.
   return refusal(answer.code, answer.message, extra, answer.code === 'RATE_LIMITED' ? 2 : null);
+}
+
+/**
+ * A run records a refusal of this code on its own chain. A closed run's chain takes no more records, and a run does not record what
+ * it could not read: these refusals go to the service's chain.
+ */
+export function isOnChain(code: ErrorCode): boolean {
+  return code !== 'RUN_CLOSED' && code !== 'INTERNAL';
 }
 
 export function unavailableRefusal(
