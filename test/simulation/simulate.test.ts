@@ -106,7 +106,7 @@ describe('npx countersign simulate', () => {
 
   it('is asked rightly, or says how', async () => {
     const wrong: readonly (readonly [readonly string[], RegExp])[] = [
-      [['nope'], /unknown flow `nope`: it is one of/],
+      [['nope'], /unknown flow `nope`: there are/],
       [['expense_aproval'], /did you mean `expense_approval`\?/],
       [[payment, '--as', 'robot:x'], /names no kind of principal/],
       [[payment, '--as', 'human:x,rolls=a'], /`rolls` is nothing that a principal has/],
