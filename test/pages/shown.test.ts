@@ -116,6 +116,6 @@ describe('a page', () => {
     let answer = '';
     for await (const chunk of socket) answer += String(chunk);
     assert.match(answer, /^HTTP\/1\.1 400 /);
-    assert.match(answer, /2 `Authorization` headers came.*send one/);
+    assert.match(answer, /the request has 2 `Authorization` headers: send exactly one/);
   });
 });
