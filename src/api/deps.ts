@@ -4,15 +4,15 @@ import type { ServiceDeps } from '../service/deps.js';
 import type { Anonymous } from './http/anonymous.js';
 import type { Metrics } from './metrics/metrics.js';
 
-/** What the API stands on. The composition root gives it; tests give their own. */
+/** What the API needs. The composition root passes it; tests pass their own. */
 export interface ApiDeps extends ServiceDeps {
-  /** Is the audit store down? */
+  /** Whether the error says that the store does not answer. */
   readonly isUnavailable: (error: unknown) => boolean;
   readonly authenticate: Authenticator;
-  /** AES-256 key under which answers to idempotent requests are kept: one of them may hold a new API key. */
+  /** AES-256 key under which answers to idempotent requests are kept: such an answer may hold a new API key. */
   readonly answerKey: Buffer;
   readonly sessions: Sessions;
-  /** What verifies webhooks of `signing: ed25519`: `whpk_<base64>`. */
+  /** The public key that verifies webhooks of `signing: ed25519`: `whpk_<base64>`. */
   readonly webhookKey: string;
   readonly feed: Feed;
   /** Counts requests without a credential. */

@@ -6,40 +6,40 @@ import type { ListedRun } from '../store/runs.js';
 import { viewerOf, type Viewer } from '../store/visibility.js';
 import type { ServiceDeps } from './deps.js';
 
-/** Who asks for something, by whichever door. A use case takes one, and plain values. */
+/** Who asks, by whichever door. Every use case takes a caller and plain values. */
 export interface Caller {
   readonly deps: ServiceDeps;
   readonly principal: Principal;
   readonly requestId: string;
-  /** 32 hex digits from which the ids of what this request makes are derived: the same in a retry of it. */
+  /** 32 hex digits from which the ids of what this request makes are derived; a retry of the request has the same. */
   readonly effect: string;
-  /** The idempotency key that this request holds. */
+  /** The idempotency key that this request holds; null: it was sent without a key. */
   readonly held: HeldKey | null;
   readonly trail: Trail;
 }
 
-/** What a request is about and leaves on record, noted as it becomes known. Its door writes it down at the end. */
+/** What a request is about and what it leaves on record, noted as it becomes known. The door records it at the end. */
 export interface Trail {
-  about: Place | null;
-  /** The caller may see what it is about, so its trace id may be said. */
+  about: AboutRun | null;
+  /** The caller may see the run that the request is about, so the answer may name the run's trace id. */
   visible: boolean;
-  /** The run itself has recorded the refusal. */
+  /** The run itself has recorded the refusal: the service need not. */
   recordedByRun: boolean;
   readonly facts: CallFact[];
 }
 
-interface Place {
+interface AboutRun {
   readonly run: string;
   readonly flow: string;
   readonly environment: string;
   readonly traceId: string;
 }
 
-/** The facts that a request leaves besides that it was made. */
+/** A fact that a request leaves on record, besides the fact that it was made. */
 export type CallFact = Pick<ServiceFact, 'type' | 'data'> &
   Partial<Pick<ServiceFact, 'permission' | 'approval' | 'action' | 'refs'>> & {
-    /** Where one request is about several runs; else the request's. */
-    readonly place?: Place | null;
+    /** The run of this fact, where a request is about several; absent: the run that the request is about. */
+    readonly about?: AboutRun | null;
   };
 
 export function newTrail(): Trail {
@@ -50,7 +50,7 @@ export function note({ trail }: Pick<Caller, 'trail'>, fact: CallFact): void {
   trail.facts.push(fact);
 }
 
-/** `visible`: to the caller. What is refused is about its run all the same. */
+/** `visible`: the caller may see the run. A refused request is on record as being about its run, too. */
 export function noteRun({ trail }: Pick<Caller, 'trail'>, row: ListedRun, visible: boolean): void {
   trail.about = { run: row.id, flow: row.flow, environment: row.environment, traceId: row.traceId };
   trail.visible = visible;
@@ -68,7 +68,7 @@ export function viewer({ principal }: Pick<Caller, 'principal'>): Viewer {
   return viewerOf(principal);
 }
 
-/** Ids of what the request makes. */
+/** The id of what the request makes; a retry of the request gives the same id. */
 export function effectId({ effect }: Pick<Caller, 'effect'>, prefix: 'run' | 'msg' | 'dec' | 'key'): string {
   return `${prefix}_${effect}`;
 }

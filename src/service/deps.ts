@@ -8,13 +8,13 @@ import type { Policies } from './flows/policies.js';
 
 /** Environments as namespaces of Temporal that workers poll: a reload may add one. */
 export interface Engines {
-  /** Can a run start there? Makes the namespace where it is not there yet, and says no until it can be used. */
+  /** Whether a run can start there. Makes the namespace where it is missing, and gives false until it can be used. */
   isReady(environment: string): Promise<boolean>;
-  /** Of these, the environments that no worker polls. */
+  /** Those of `environments` that no worker polls. */
   unserved(environments: readonly string[]): Promise<readonly string[]>;
 }
 
-/** What the use cases stand on. The composition root gives it; tests give their own. */
+/** What the use cases need. The composition root passes it; tests pass their own. */
 export interface ServiceDeps {
   readonly pool: Pool;
   readonly transaction: <T>(fn: (tx: Tx) => Promise<T>) => Promise<T>;
@@ -23,13 +23,13 @@ export interface ServiceDeps {
   readonly client: RunClient;
   readonly engines: Engines;
   readonly policies: Policies;
-  /** Under which API keys, and links, are hashed. */
+  /** The key under which API keys and links are hashed. */
   readonly pepper: Buffer;
-  /** A key to sign with, its private half sealed for the service's processes. */
+  /** Makes a signing key, its private half sealed for the service's processes. */
   readonly makeSigningKey: () => NewSigningKey;
-  /** For `env://` and `secret://` of channels. */
+  /** Resolves `env://` and `secret://` in notification channels. */
   readonly references: ReferenceSource;
-  /** The store's clock: what is over for a person is what the store says is over. */
+  /** The store's clock, so that people see a deadline as passed exactly when the store does. */
   readonly now: () => Date;
   readonly onInternalError: OnInternalError;
 }

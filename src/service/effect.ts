@@ -5,32 +5,33 @@ import { isKeyHeld, keepEffect, lockEffect, type HeldKey } from '../store/idempo
 import type { StartRequest } from '../client/types.js';
 import type { Caller } from './caller.js';
 
-// A request is repeated where its process died between what it did and its answer, or nobody knows whether it did anything.
-// What it makes under an id of `effectId` is found again by that id. All else that it does is kept with its idempotency key.
+// A client repeats a request when the process died before it answered, or when nobody knows whether it did anything. What the
+// request makes under an id of `effectId` is found again by that id. Everything else that it does is kept with its idempotency
+// key.
 
 type CallerAndWait = Pick<StartRequest, 'principal' | 'waitMs' | 'whileOurs'>;
 
 export interface KeptEffect<T> {
-  /** What an earlier attempt of this request did; null: nothing. In a transaction, other attempts wait for its end. */
+  /** What an earlier attempt of this request did; null: nothing. In a transaction it makes other attempts wait for the end. */
   readonly earlier: (q: Queryable) => Promise<T | null>;
-  /** In the transaction that does it. */
+  /** Keeps what was done. To be called in the transaction that does it. */
   readonly keep: (tx: Tx, did: T) => Promise<void>;
 }
 
 /**
- * Another attempt has taken the request over, since this process was not heard of for too long: it does nothing more, and
- * that one's answer counts.
+ * Another attempt has taken the request over, because this process was silent for too long: this one stops, and the other's
+ * answer counts.
  */
 export class KeyLost extends Error {}
 
-/** Without an idempotency key every request is the first. */
-export function keptEffect<T extends JsonObject>(
+/** Without an idempotency key nothing is kept, and no earlier attempt is found. */
+export function makeKeptEffect<T extends JsonObject>(
   { held }: Pick<Caller, 'held'>,
   schema: z.ZodType<T>,
 ): KeptEffect<T> {
   return {
     earlier: async (q) => {
-      const found = held === null ? null : await earlierOf(q, held);
+      const found = held === null ? null : await readEarlier(q, held);
       return found === null ? null : schema.parse(found);
     },
     keep: async (tx, did) => {
@@ -39,20 +40,20 @@ export function keptEffect<T extends JsonObject>(
   };
 }
 
-async function earlierOf(q: Queryable, held: HeldKey): Promise<JsonObject | null> {
+async function readEarlier(q: Queryable, held: HeldKey): Promise<JsonObject | null> {
   const found = await lockEffect(q, held);
   if (found.kind === 'lost') throw new KeyLost();
   return found.effect;
 }
 
-/** For what is kept under an id of the request: in that transaction, while the key is this attempt's. */
-export function whileOurs({ held }: Pick<Caller, 'held'>): (tx: Tx) => Promise<void> {
+/** A check that throws `KeyLost` unless this attempt still holds the key: to be run in the transaction that keeps something. */
+export function ownershipCheckOf({ held }: Pick<Caller, 'held'>): (tx: Tx) => Promise<void> {
   return async (tx) => {
     if (held !== null && !(await isKeyHeld(tx, held))) throw new KeyLost();
   };
 }
 
-/** What every request that a run is asked has: who asks, how long that waits (milliseconds), and whether it is still ours. */
-export function askingOf(caller: Caller, waitSeconds: number): CallerAndWait {
-  return { principal: caller.principal, waitMs: waitSeconds * 1_000, whileOurs: whileOurs(caller) };
+/** What every request to a run carries: who asks, how long to wait for the answer, and the check that the key is still ours. */
+export function requestBaseOf(caller: Caller, waitSeconds: number): CallerAndWait {
+  return { principal: caller.principal, waitMs: waitSeconds * 1_000, whileOurs: ownershipCheckOf(caller) };
 }

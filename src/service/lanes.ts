@@ -1,6 +1,6 @@
 /**
- * Each item once, `lanes` of them at a time; the results in the order of the items. After one that throws none is begun any more,
- * and the error is thrown when all that were begun have ended.
+ * Runs `act` for each item, at most `lanes` of them at a time; gives the results in the order of the items. If an item throws, no
+ * other is begun, and the error is thrown when all that were begun have ended.
  */
 export async function inLanes<T, R>(
   items: readonly T[],
@@ -19,6 +19,6 @@ export async function inLanes<T, R>(
     }
   };
   const ended = await Promise.allSettled(Array.from({ length: Math.min(lanes, items.length) }, lane));
-  for (const one of ended) if (one.status === 'rejected') throw one.reason;
+  for (const outcome of ended) if (outcome.status === 'rejected') throw outcome.reason;
   return results;
 }

@@ -1,18 +1,18 @@
 import { refusal, type Refusal } from './refusal.js';
 import type { Caller } from './caller.js';
 
-interface Asked {
-  /** Without it the caller is refused, whatever it asks about; absent: what it may see or do is judged case by case. */
+interface CallerRules {
+  /** The caller is refused without it; absent: what the caller may see or do is judged case by case. */
   readonly permission?: string;
-  /** Agents and systems are refused, whatever they hold. */
+  /** Agents and systems are refused, whatever permissions they hold. */
   readonly humansOnly?: true;
-  /** Open to a service that acts for a human: to read what waits, and to decide it. Everything else is refused. */
+  /** A service that acts for a human may use it: to read what waits, and to decide it. It is refused everywhere else. */
   readonly delegated?: true;
 }
 
 /**
- * What each use case asks of its caller, by whichever door it comes. A door may ask it before it reads the request; the use case
- * asks it in any case.
+ * What each use case requires of its caller, by whichever door. A door may check it before it reads the request; the use case
+ * checks it in any case.
  */
 const useCases = {
   publishFlow: { permission: 'flow.publish' },
@@ -63,28 +63,28 @@ const useCases = {
   listSigningKeys: {},
   rotateSigningKey: { permission: 'key.manage', humansOnly: true },
   retireSigningKey: { permission: 'key.manage', humansOnly: true },
-} as const satisfies Readonly<Record<string, Asked>>;
+} as const satisfies Readonly<Record<string, CallerRules>>;
 
 export type UseCase = keyof typeof useCases;
 
 export const useCaseNames = Object.keys(useCases) as readonly UseCase[];
 
-/** The use case of this name; null: none has it. */
+/** The use case of this name; null: there is none. */
 export function useCaseOf(name: string): UseCase | null {
   return useCaseNames.find((useCase) => useCase === name) ?? null;
 }
 
-/** Null: of what is no use case nothing is known, so that nobody acts for somebody else there. */
-export function askedBy(useCase: UseCase | null): Asked {
+/** What a use case requires. For null, what is no use case, only callers that act for somebody else are refused. */
+export function rulesOf(useCase: UseCase | null): CallerRules {
   return useCase === null ? {} : useCases[useCase];
 }
 
-/** Why this caller may not ask for this at all; null: it may. */
+/** Why this caller may not use this use case at all; null: it may. */
 export function refuseCaller(
   { principal }: Pick<Caller, 'principal'>,
   useCase: UseCase | null,
 ): Refusal | null {
-  const { permission, humansOnly = false, delegated = false } = askedBy(useCase);
+  const { permission, humansOnly = false, delegated = false } = rulesOf(useCase);
   const { id, kind, actedBy, permissions } = principal;
   if (actedBy !== undefined && !delegated)
     return refusal(

@@ -1,36 +1,36 @@
 import type { ReadyJson } from '../model/answer-types.js';
 import { policySetHash } from '../store/policy.js';
 import type { ServiceDeps } from './deps.js';
-import { inNumbers, inWords, warnings } from './flows/warnings.js';
+import { warningCounts, warningLines, findWarnings } from './flows/warnings.js';
 
 const patienceMs = 3_000;
 
 interface Readiness {
-  /** Postgres and Temporal answer; `body` also says whether a worker does. */
+  /** Postgres and Temporal answer. Whether a worker does is only in `body`. */
   readonly isReady: boolean;
   readonly body: ReadyJson;
 }
 
-/** Anybody may know how many references have no value; which, who `operates`. */
+/** Anybody may know how many references have no value; which ones, only whoever `operates` the service. */
 export async function readReadiness(deps: ServiceDeps, operates: () => Promise<boolean>): Promise<Readiness> {
   const [postgres, engine, unserved, warned] = await Promise.all([
-    within(
+    withTimeout(
       policySetHash(deps.pool).then(
         (hash) => hash !== null,
         () => false,
       ),
       false,
     ),
-    within(
+    withTimeout(
       deps.client.health().catch(() => ({ temporal: false, worker: false })),
       { temporal: false, worker: false },
     ),
-    within(
+    withTimeout(
       unservedEnvironments(deps).catch(() => null),
       null,
     ),
-    within(
-      told(deps, operates).catch(() => []),
+    withTimeout(
+      readWarnings(deps, operates).catch(() => []),
       [],
     ),
   ]);
@@ -46,9 +46,9 @@ export async function readReadiness(deps: ServiceDeps, operates: () => Promise<b
   return { isReady: postgres && engine.temporal, body };
 }
 
-async function told(deps: ServiceDeps, operates: () => Promise<boolean>): Promise<readonly string[]> {
-  const found = await warnings(deps);
-  return (await operates()) ? inWords(found) : inNumbers(found);
+async function readWarnings(deps: ServiceDeps, operates: () => Promise<boolean>): Promise<readonly string[]> {
+  const found = await findWarnings(deps);
+  return (await operates()) ? warningLines(found) : warningCounts(found);
 }
 
 async function unservedEnvironments({ policies, engines }: ServiceDeps): Promise<readonly string[]> {
@@ -56,7 +56,7 @@ async function unservedEnvironments({ policies, engines }: ServiceDeps): Promise
   return engines.unserved(environments.map(({ name }) => name));
 }
 
-async function within<T>(asked: Promise<T>, otherwise: T): Promise<T> {
+async function withTimeout<T>(asked: Promise<T>, otherwise: T): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<T>((resolve) => {
     timer = setTimeout(() => resolve(otherwise), patienceMs);

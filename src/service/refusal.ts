@@ -9,7 +9,7 @@ export interface Refusal {
   readonly detail: string;
   /** `links`, `errors`, `permission`, `guard` and the like. */
   readonly extra: JsonObject;
-  /** Seconds after which the same may be asked again; null: asking again does not help. */
+  /** Seconds after which the same request may be sent again; null: sending it again does not help. */
   readonly retryAfter: number | null;
 }
 
@@ -30,19 +30,19 @@ export function notFound(what: string, id: string): Refusal {
   return refusal('NOT_FOUND', `there is no ${what} \`${id}\`, or it is not for you to see`);
 }
 
-/** What whoever has asked may do: send it again under its idempotency key, also once its rights are back, or look. */
+/** What a client may do whose request was cut off: repeat it under its idempotency key, get its rights back first, or look. */
 const waysOn = {
   repeat: 'repeat the request under the same Idempotency-Key, which does it once',
   regain: 'ask who may see it; once you may again, the same request under its Idempotency-Key does it once',
   look: 'look before you send it again',
 } as const;
 
-/** What became of a request that was cut off in the middle. */
-export function uncertain(why: string, wayOn: keyof typeof waysOn): string {
+/** The detail of a refusal where nobody knows whether the request was done: `why` it was cut off, and what to do next. */
+export function uncertainDetail(why: string, wayOn: keyof typeof waysOn): string {
   return `${why}, and it is not certain whether this was done: ${waysOn[wayOn]}`;
 }
 
-/** The store or the engine did not answer: asking again may help, and the detail says whether anything was kept. */
+/** The store or the engine did not answer: asking again may help. Whether anything was kept is said in the detail. */
 export function isUnavailable({ code }: Refusal): boolean {
   return code === 'AUDIT_UNAVAILABLE' || code === 'ENGINE_UNAVAILABLE';
 }

@@ -1,15 +1,16 @@
-// How many of something that lasts may be open at once, for one principal and in this process.
+// Limits on what runs at the same time: for each principal, and for all together in this process.
 
 export interface Seat {
   leave(): void;
 }
 
 export interface Seats {
+  /** The most for one principal, and for all together. */
   readonly each: number;
   readonly all: number;
-  /** By all principals together. */
+  /** How many are taken now, by all principals together. */
   taken(): number;
-  /** Null: the principal, or the process, has as many as it may. */
+  /** Null: the principal, or the process, has as many as it may have. */
   take(principal: string): Seat | null;
 }
 
@@ -43,8 +44,8 @@ export function makeSeats({ each, all }: { readonly each: number; readonly all: 
 export type Shared = <T>(key: string, ask: () => Promise<T>) => Promise<T>;
 
 /**
- * Who asks the same while it is being asked shares the asking after that one: it begins later than each of its askers, so
- * what it finds is never older than their question. All that have one key must want one type.
+ * Calls of the same key share one `ask`. A call that comes while an `ask` runs does not share it but the next, which begins
+ * after it ends: so no answer is older than the call. All calls of one key must want the same type.
  */
 export function makeShared(): Shared {
   interface Asking {
@@ -73,7 +74,7 @@ export function makeShared(): Shared {
 
 export type Turns = <T>(act: () => Promise<T>) => Promise<T>;
 
-/** At most `most` at once; the others wait in the order in which they came. */
+/** At most `most` run at once; the others wait in the order in which they came. */
 export function makeTurns(most: number): Turns {
   const waiting: (() => void)[] = [];
   let running = 0;
@@ -84,7 +85,7 @@ export function makeTurns(most: number): Turns {
       return await act();
     } finally {
       const next = waiting.shift();
-      // Whoever is next takes over this turn.
+      // The next in line takes over this turn.
       if (next === undefined) running -= 1;
       else next();
     }
@@ -94,8 +95,8 @@ export function makeTurns(most: number): Turns {
 export type FairTurns = <T>(principal: string | null, act: () => Promise<T>) => Promise<T>;
 
 /**
- * At most `all` at once, and `each` of one principal: whoever asks for many waits for their own, and holds up nobody else's.
- * Null: the service itself, which has a share like any other.
+ * At most `all` run at once, and `each` of one principal: a principal that asks for many waits for its own, and delays nobody
+ * else's. The principal null is the service itself, which has a share like any other.
  */
 export function makeFairTurns({ each, all }: { readonly each: number; readonly all: number }): FairTurns {
   const together = makeTurns(all);

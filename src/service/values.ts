@@ -3,20 +3,23 @@ import type { Json } from '../model/json.js';
 import type { PayloadRef } from '../model/records.js';
 import type { ServiceDeps } from './deps.js';
 
-// Values that are kept as encrypted payloads. Null: there is none, or it was erased.
+// Values that are kept as encrypted payloads. Null: there is no value, or it was erased.
 
-type Reading = Pick<ServiceDeps, 'payloads' | 'pool'>;
+type PayloadAccess = Pick<ServiceDeps, 'payloads' | 'pool'>;
 
-export async function readText({ payloads, pool }: Reading, ref: PayloadRef | null): Promise<string | null> {
+export async function readText(
+  { payloads, pool }: PayloadAccess,
+  ref: PayloadRef | null,
+): Promise<string | null> {
   const bytes = ref === null ? null : await payloads.get(pool, ref);
   return bytes === null ? null : bytes.toString('utf8');
 }
 
-/** What these refs name, read together. */
+/** The text of a payload that was read before, together with others. */
 export type ReadValues = (ref: PayloadRef | null) => string | null;
 
 export async function readAll(
-  { payloads, pool }: Reading,
+  { payloads, pool }: PayloadAccess,
   refs: readonly (PayloadRef | null)[],
 ): Promise<ReadValues> {
   const found = await payloads.getAll(
@@ -26,14 +29,14 @@ export async function readAll(
   return (ref) => (ref === null ? null : (found.get(ref.payload)?.toString('utf8') ?? null));
 }
 
-/** Gives way before a long one is parsed. */
+/** Gives way to other work before a long text is parsed. */
 export async function parseValue(text: string | null): Promise<Json> {
   if (text === null) return null;
   await giveWayBefore(text.length);
   return JSON.parse(text) as Json;
 }
 
-export async function readJson(deps: Reading, ref: PayloadRef | null): Promise<Json> {
+export async function readJson(deps: PayloadAccess, ref: PayloadRef | null): Promise<Json> {
   const text = await readText(deps, ref);
   return text === null ? null : (JSON.parse(text) as Json);
 }

@@ -62,9 +62,9 @@ describe('an answer is no larger than this service carries', () => {
     const path = `/v1/runs/${run}/reconstruction`;
     const { body, text } = await api.ask('auditor', 'GET', path);
     assert.ok(text.length < mostAnswerBytes + 100_000, `${text.length} bytes`);
-    const told = body.actions.map((one: any) => [
-      one.input?.currency.length ?? null,
-      one.omitted?.map(({ part, bytes }: { part: string; bytes: number }) => [part, bytes]) ?? null,
+    const told = body.actions.map((action: any) => [
+      action.input?.currency.length ?? null,
+      action.omitted?.map(({ part, bytes }: { part: string; bytes: number }) => [part, bytes]) ?? null,
     ]);
     const bytes = JSON.stringify({ amount: 1, currency: '0'.repeat(large) }).length;
     assert.deepEqual(told, [

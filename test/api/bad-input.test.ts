@@ -96,13 +96,13 @@ describe('bad requests of every kind', () => {
 
   it('name each field that is wrong', async () => {
     const { body } = await start({ input: 1, mode: 'x', extra: 1 });
-    assert.deepEqual(body.errors.map((one: { pointer: string }) => one.pointer).sort(), [
+    assert.deepEqual(body.errors.map((error: { pointer: string }) => error.pointer).sort(), [
       '/extra',
       '/input',
       '/mode',
     ]);
     const { body: query } = await api.ask('agent', 'GET', '/v1/runs?limit=501&other=1');
-    assert.deepEqual(query.errors.map((one: { pointer: string }) => one.pointer).sort(), [
+    assert.deepEqual(query.errors.map((error: { pointer: string }) => error.pointer).sort(), [
       '/query/limit',
       '/query/other',
     ]);
@@ -234,7 +234,7 @@ describe('bad requests of every kind', () => {
   });
 
   it('leave a record each, the credential in none of them', async () => {
-    // What is counted until now goes first.
+    // First records what was counted so far.
     await api.deps.anonymous.flush();
     const before = await types();
     const secret = `cs_${'A'.repeat(43)}`;

@@ -8,7 +8,7 @@ type Instead = (request: DecideRequest, turn: number) => Promise<MessageOutcome 
 describe('a batch in which one is refused after all', () => {
   let api: Harness;
   let turns = 0;
-  /** What happens when a decision's turn has come; what it gives is said instead of asking the run. */
+  /** Called when a decision's turn has come; a result that it gives is used instead of asking the run. */
   let atTurn: Instead = () => Promise.resolve(null);
   let beforeAuthenticating: () => Promise<void> = () => Promise.resolve();
   let laterMs = 0;
@@ -65,7 +65,7 @@ describe('a batch in which one is refused after all', () => {
   const statuses = ({ body }: Answer): string[] =>
     body.results.map(({ status, code }: { status: string; code?: string }) => code ?? status);
   const open = async (decisions: object[]): Promise<boolean[]> => {
-    const ids = decisions.map((one) => (one as { approval: string }).approval);
+    const ids = decisions.map((decision) => (decision as { approval: string }).approval);
     const found = await Promise.all(ids.map((id) => api.ask('finance', 'GET', `/v1/approvals/${id}`)));
     return found.map(({ body }) => body.status === 'open');
   };
@@ -107,7 +107,7 @@ describe('a batch in which one is refused after all', () => {
       if (turn === 1) await revoke(keyId);
       return null;
     });
-    // Where the machine was slow, who asked is asked who it is once more, and told nothing.
+    // On a slow machine the caller is authenticated once more, refused, and told nothing.
     if (answer.status !== 401) assert.deepEqual(statuses(answer), ['applied', 'UNAUTHENTICATED', 'not_made']);
     assert.deepEqual(await open(decisions), [false, true, true]);
   });
@@ -117,7 +117,7 @@ describe('a batch in which one is refused after all', () => {
     const answer = await make(key, await park(3), 'each', (_, turn) =>
       Promise.resolve(turn === 1 ? full : null),
     );
-    assert.equal(statuses(answer).filter((one) => one === 'applied').length, 2);
+    assert.equal(statuses(answer).filter((status) => status === 'applied').length, 2);
   });
 
   it('records that its key was revoked once, with the count of what it decided no more', async () => {
@@ -129,14 +129,14 @@ describe('a batch in which one is refused after all', () => {
     let asked = 0;
     let revoked: Promise<unknown> | null = null;
     beforeAuthenticating = async () => {
-      // The dry run, the request itself, and then all turns, several at once: each comes after the revocation.
+      // The dry run, the request itself, and then all turns, several at a time: each turn comes after the revocation.
       if ((asked += 1) >= 3) await (revoked ??= revoke(keyId));
     };
     const answer = await make(key, decisions, 'each', () => Promise.resolve(null));
     beforeAuthenticating = () => Promise.resolve();
     if (answer.status !== 401)
       assert.ok(
-        statuses(answer).every((one) => one === 'UNAUTHENTICATED'),
+        statuses(answer).every((status) => status === 'UNAUTHENTICATED'),
         answer.text,
       );
     const facts = (await failed()).slice(before).map(({ data }) => [data.reason, data.count]);
@@ -174,7 +174,7 @@ describe('a batch in which one is refused after all', () => {
     readonly keyId: string;
     readonly again: () => Promise<Answer>;
   }
-  /** A batch under a key of which the first decision is made, and the process fails at the second. */
+  /** A batch under a key: its first decision is made, and the process fails at the second. */
   const cutOff = async (decisions: object[], mode: string): Promise<CutOff> => {
     const { key, keyId } = await decider();
     const id = `decider-${made}`;
@@ -289,7 +289,7 @@ describe('a batch in which one is refused after all', () => {
   });
 
   const refusals = async (decisions: object[]): Promise<[string, string][]> => {
-    const ids = decisions.map((one) => (one as { approval: string }).approval);
+    const ids = decisions.map((decision) => (decision as { approval: string }).approval);
     const page = await api.ask('auditor', 'GET', '/v1/audit?limit=500&type=approval.refused,request.refused');
     return page.body.data
       .filter(({ approval }: { approval?: string }) => ids.includes(approval ?? ''))
@@ -299,7 +299,7 @@ describe('a batch in which one is refused after all', () => {
   it('puts a refusal on record only of what is refused, and once', async () => {
     const { key } = await decider();
     const decisions = await park(2);
-    // It is kept, and nobody hears of that.
+    // The decision is kept, and nobody is told.
     const answer = await make(key, decisions, 'each', async (request, turn) => {
       if (turn !== 1) return null;
       await decideReally(request);

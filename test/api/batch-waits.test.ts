@@ -6,7 +6,7 @@ import { codes, startApi, type Answer, type Harness } from './harness.js';
 describe('a batch whose runs do not answer', () => {
   let api: Harness;
   let asked: DecideRequest[] = [];
-  /** What the client says instead of asking the run. */
+  /** The result that the client gives instead of asking the run. */
   let instead: (request: DecideRequest) => MessageOutcome | null = () => null;
   let clock = 0;
   before(async () => {
@@ -39,7 +39,7 @@ describe('a batch whose runs do not answer', () => {
     for (let n = 0; n < count; n += 1) decisions.push(await park(run, 500 + n));
     return decisions;
   };
-  /** After its dry run; sends the same again each time that it is called. */
+  /** Makes a dry run, and gives a function that sends the same batch each time that it is called. */
   const tried = async (
     decisions: object[],
     mode: string,

@@ -8,7 +8,7 @@ import type { Pool } from '../../src/db/index.js';
 import { until } from '../../testing/until.js';
 import { startApi, type Harness } from './harness.js';
 
-/** The same pool, whose statements and their rows are seen. */
+/** A pool that shows `see` each statement and then its rows. */
 function watched(pool: Pool, see: (text: string) => (rows: unknown) => void): Pool {
   const query = async (text: string, values: unknown[]): Promise<unknown> => {
     const done = see(text);
@@ -71,10 +71,10 @@ describe('what one caller can cost', () => {
     setMaxListeners(0, signal);
     await until('a log with an index', async () => ((await feed.size()) > 5 ? true : null), 20_000);
     const followers = Array.from({ length: 20 }, () => feed.follow(-1, 'greedy'));
-    const pieces = await Promise.all(followers.map((one) => one.next(signal)));
+    const pieces = await Promise.all(followers.map((follower) => follower.next(signal)));
     assert.ok(pieces.every((piece) => piece[0]?.index === 0));
     assert.ok(most >= 1 && most <= 2, `one reader of it, and one of the tail: ${most}`);
-    for (const one of followers) one.leave();
+    for (const follower of followers) follower.leave();
     await feed.close();
   });
 
@@ -86,7 +86,7 @@ describe('what one caller can cost', () => {
     const { longPolls } = api.deps.feed;
     const waiting = Array.from({ length: 30 }, () => api.ask('agent', 'GET', `${poll}?wait=20`));
     let answered = 0;
-    for (const one of waiting) void one.then(() => (answered += 1));
+    for (const asking of waiting) void asking.then(() => (answered += 1));
     await until('those without a seat', () => Promise.resolve(answered === 10 || null), 15_000);
     assert.equal(longPolls.taken(), 20);
     const decision = { decision: 'approve', digest: approval.digest, reason: 'seen' };

@@ -8,7 +8,7 @@ import { makePool } from '../../src/db/index.js';
 import { freePort } from '../../src/embedded/process/ports.js';
 import { codes, startApi, type Harness } from './harness.js';
 
-/** docs/spec/api.md's list, checkpoint, proof and tile left out: they come with the global log. */
+/** The list of docs/spec/api.md without checkpoint, proof and tile, which come with the global log. */
 const contract = `
 POST /v1/flows
 POST /v1/flows/check
@@ -85,12 +85,12 @@ POST /sign-in
 POST /sign-out
 `.trim();
 
-/** Where Slack's buttons and windows come in. */
+/** The address to which Slack's buttons and windows send. */
 const slack = 'POST /slack/interactions';
 
 describe('the contract', () => {
   it('has every call of docs/spec/api.md, and no other', () => {
-    const offered = routes.map((one) => `${one.method} ${one.path}`).sort();
+    const offered = routes.map((route) => `${route.method} ${route.path}`).sort();
     assert.deepEqual(
       offered,
       [contract, inbox, signing, pages, slack].flatMap((list) => list.split('\n')).sort(),
@@ -99,8 +99,8 @@ describe('the contract', () => {
 
   it('takes an Idempotency-Key on every call that creates or decides', () => {
     const kept = routes
-      .filter((one) => one.idempotent)
-      .map((one) => one.id)
+      .filter((route) => route.idempotent)
+      .map((route) => route.id)
       .sort();
     assert.deepEqual(kept, [
       'cancelRun',
@@ -114,11 +114,11 @@ describe('the contract', () => {
       'submitTransition',
       'withdrawFlow',
     ]);
-    // No GET ever decides, or makes anything.
+    // No GET ever decides or creates anything.
     assert.ok(
       routes
-        .filter((one) => one.method === 'GET')
-        .every((one) => one.body.kind === 'none' && !one.idempotent),
+        .filter((route) => route.method === 'GET')
+        .every((route) => route.body.kind === 'none' && !route.idempotent),
     );
   });
 
@@ -130,15 +130,15 @@ describe('the contract', () => {
     for (const [, name] of text.matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g))
       assert.ok(names.has(name ?? ''), name);
     assert.ok(!text.includes('"$id"') && !text.includes('#/$defs'));
-    const operations = routes.map((one) => document.paths[one.path]?.[one.method.toLowerCase()]);
-    assert.equal(new Set(operations.map((one) => one?.operationId)).size, routes.length);
-    for (const [index, one] of routes.entries()) {
-      const named = [...one.path.matchAll(/\{(\w+)\}/g)].map((found) => found[1]);
+    const operations = routes.map((route) => document.paths[route.path]?.[route.method.toLowerCase()]);
+    assert.equal(new Set(operations.map((operation) => operation?.operationId)).size, routes.length);
+    for (const [index, route] of routes.entries()) {
+      const named = [...route.path.matchAll(/\{(\w+)\}/g)].map((found) => found[1]);
       const path = operations[index]?.parameters.filter((each) => each.in === 'path') ?? [];
       assert.deepEqual(
         path.map((each) => each.name),
         named,
-        one.path,
+        route.path,
       );
       assert.ok(path.every((each) => each.required));
     }
@@ -182,7 +182,7 @@ describe('flows, keys and operation', () => {
     assert.deepEqual([second.status, second.body.version], [201, 2], second.text);
     const flow = await api.ask('agent', 'GET', '/v1/flows/orders');
     assert.deepEqual(
-      flow.body.versions.map((one: { version: number }) => one.version),
+      flow.body.versions.map((version: { version: number }) => version.version),
       [2, 1],
     );
     const version = await api.ask('agent', 'GET', '/v1/flows/orders/versions/2');
@@ -296,7 +296,7 @@ describe('flows, keys and operation', () => {
     );
     const listed = await api.ask('admin', 'GET', '/v1/keys?limit=500');
     assert.ok(
-      !listed.text.includes(key) && listed.body.data.some((one: { keyId: string }) => one.keyId === keyId),
+      !listed.text.includes(key) && listed.body.data.some((item: { keyId: string }) => item.keyId === keyId),
     );
     assert.equal((await api.ask('admin', 'DELETE', `/v1/keys/${keyId}`)).status, 204);
     assert.equal((await api.ask('admin', 'DELETE', `/v1/keys/${keyId}`)).status, 204);
@@ -305,8 +305,8 @@ describe('flows, keys and operation', () => {
     const records = await api.ask('auditor', 'GET', '/v1/audit?type=key.created,key.revoked&limit=500');
     assert.ok(
       records.body.data.some(
-        (one: { type: string; data: { keyId: string } }) =>
-          one.type === 'key.revoked' && one.data.keyId === keyId,
+        (item: { type: string; data: { keyId: string } }) =>
+          item.type === 'key.revoked' && item.data.keyId === keyId,
       ),
     );
   });

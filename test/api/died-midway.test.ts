@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { routes } from '../../src/api/index.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
-// A request under an idempotency key whose process died after it had done what was asked, and before it could answer.
+// Requests under an idempotency key: the process dies after it has done what was asked, and before it has answered.
 
 describe('a request that is repeated after its process died', () => {
   let api: Harness;
@@ -15,7 +15,7 @@ describe('a request that is repeated after its process died', () => {
 
   let keys = 0;
   const tested = new Set<string>();
-  /** Sends it, lets its process die before the answer is kept, lets something happen, and repeats it. */
+  /** Sends a request, lets the process die before the answer is kept, runs `meanwhile`, and repeats the request. */
   const repeated = async (
     route: string,
     send: (headers: Record<string, string>) => Promise<Answer>,
@@ -70,7 +70,7 @@ describe('a request that is repeated after its process died', () => {
     ).length;
   const versions = async (name: string): Promise<number[]> =>
     (await api.ask('admin', 'GET', `/v1/flows/${name}`)).body.versions.map(
-      (one: { version: number }) => one.version,
+      (version: { version: number }) => version.version,
     );
 
   describe('has published once', () => {
@@ -203,7 +203,7 @@ describe('a request that is repeated after its process died', () => {
       api.ask('admin', 'POST', '/v1/signing-keys', { window: '1h' }, headers);
     const { first, again } = await repeated('rotateSigningKey', rotate);
     assert.equal(again.status, 201, again.text);
-    const ids = ({ body }: Answer): string[] => body.data.map((one: { keyId: string }) => one.keyId);
+    const ids = ({ body }: Answer): string[] => body.data.map((item: { keyId: string }) => item.keyId);
     assert.deepEqual(ids(again), ids(first));
   });
 
@@ -263,8 +263,11 @@ describe('a request that is repeated after its process died', () => {
   });
 
   it('has decided a batch once, also where its dry run is long over', async () => {
-    const one = await parked(600);
-    const body = { mode: 'each', decisions: [{ approval: one.id, decision: 'approve', digest: one.digest }] };
+    const approval = await parked(600);
+    const body = {
+      mode: 'each',
+      decisions: [{ approval: approval.id, decision: 'approve', digest: approval.digest }],
+    };
     const { token } = (await api.ask('finance', 'POST', '/v1/approvals/batch', { ...body, dryRun: true }))
       .body;
     const { first, again } = await repeated(
@@ -295,9 +298,9 @@ describe('a request that is repeated after its process died', () => {
   const results = ({ body }: Answer): string[] => body.results.map((each: { status: string }) => each.status);
 
   it('has decided a batch once, also where it names what nobody sees', async () => {
-    const one = await parked(650);
-    const gone = { id: 'apr_00000000000000000000000000000000', digest: one.digest };
-    const { first, again } = await decideAll('each', [one, gone]);
+    const approval = await parked(650);
+    const gone = { id: 'apr_00000000000000000000000000000000', digest: approval.digest };
+    const { first, again } = await decideAll('each', [approval, gone]);
     assert.deepEqual([again.status, again.body], [200, first.body], again.text);
   });
 
@@ -324,24 +327,25 @@ describe('a request that is repeated after its process died', () => {
   });
 
   it('has decided one of a batch that asks for all or none, and is not told that none was', async () => {
-    const [one, other] = [await parked(700), await parked(800)];
-    const { again } = await decideAll('all', [one, other], async () => {
-      // As the store stands when the process dies after the first of the two.
-      const second = `where approval = '${other.id}'`;
+    const [first, later] = [await parked(700), await parked(800)];
+    const { again } = await decideAll('all', [first, later], async () => {
+      // The state of the store when the process dies after the first of the two.
+      const second = `where approval = '${later.id}'`;
       await api.kernel.settled();
-      await api.database.asSuperuser(`update approval set status = 'revoked' where id = '${other.id}'`);
+      await api.database.asSuperuser(`update approval set status = 'revoked' where id = '${later.id}'`);
       await api.database.asSuperuser(`update decision set id = 'dec_of_somebody_else' ${second}`);
     });
     assert.deepEqual([again.status, again.body.ok, results(again)], [200, false, ['applied', 'refused']]);
   });
 
   it('has decided what comes after one that its run refused late, and is told so', async () => {
-    const [one, other, last] = [await parked(710), await parked(810), await parked(910)];
-    const { again } = await decideAll('all', [one, other, last], async () => {
-      // As the store stands when the first was kept unanswered, the process died after the second, and the run said no to the first.
+    const [first, second, last] = [await parked(710), await parked(810), await parked(910)];
+    const { again } = await decideAll('all', [first, second, last], async () => {
+      // The state of the store when the first was kept without an answer, the process died after the second, and the run refused
+      // the first.
       await api.kernel.settled();
       await api.database.asSuperuser(
-        `update decision set status = 'refused', code = 'DIGEST_MISMATCH' where approval = '${one.id}'`,
+        `update decision set status = 'refused', code = 'DIGEST_MISMATCH' where approval = '${first.id}'`,
       );
       await api.database.asSuperuser(
         `update decision set id = 'dec_of_somebody' where approval = '${last.id}'`,
@@ -360,8 +364,8 @@ describe('a request that is repeated after its process died', () => {
   });
 
   it('is tested for every route that takes an idempotency key', () => {
-    // A retry is a message as a cancel is, and goes the same way.
-    const expected = routes.filter((one) => one.idempotent).map(({ id }) => id);
+    // A retry is a message like a cancel, and is handled in the same way.
+    const expected = routes.filter((route) => route.idempotent).map(({ id }) => id);
     assert.deepEqual([...tested, 'retryRun'].sort(), expected.sort());
   });
 });

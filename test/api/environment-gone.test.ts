@@ -6,7 +6,7 @@ import { newId } from '../../src/model/ids.js';
 import { currentPolicies, putPolicies } from '../../src/store/policy.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
-// Whoever takes an environment away takes none of what it asked for from the runs that are under way in it.
+// Removing an environment from the policies changes nothing of what it requires of the runs that are under way in it.
 
 const dev = 'environments: { dev: {} }\n';
 const both =
@@ -111,7 +111,7 @@ describe('runs under way in an environment that the policies declare no more', (
     assert.equal(refused.body.rule, 'environment');
     assert.match(refused.body.detail as string, /declare it again in environments\.yaml/);
     const { body } = await api.ask('auditor', 'GET', `/v1/runs/${run}/audit`);
-    const types = (body.data as { type: string }[]).map((one) => one.type);
+    const types = (body.data as { type: string }[]).map((record) => record.type);
     assert.ok(types.includes('policy.blocked'), types.join());
     assert.ok(!types.includes('executor.started'), types.join());
     assert.equal((await bringBack()).status, 200);

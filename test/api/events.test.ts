@@ -20,7 +20,7 @@ interface Event {
   };
 }
 
-/** Reads until `enough` says so, then lets go. */
+/** Reads events until `enough` gives true, then closes the stream. */
 async function listen(
   api: Harness,
   as: string,
@@ -70,7 +70,7 @@ describe('GET /v1/events', () => {
       api,
       'auditor',
       '/v1/events',
-      (found) => found.some((one) => one.event === 'run.started'),
+      (found) => found.some((event) => event.event === 'run.started'),
       {},
       async () => {
         run = await start('agent');
@@ -78,7 +78,8 @@ describe('GET /v1/events', () => {
     );
     assert.ok(
       first.every(
-        (one) => one.event === one.data.type && one.id === one.data.index && one.event !== 'api.called',
+        (event) =>
+          event.event === event.data.type && event.id === event.data.index && event.event !== 'api.called',
       ),
     );
     const last = first.at(-1)?.id ?? 0;
@@ -87,10 +88,10 @@ describe('GET /v1/events', () => {
       api,
       'auditor',
       '/v1/events',
-      (found) => found.some((one) => one.event === 'executor.succeeded'),
+      (found) => found.some((event) => event.event === 'executor.succeeded'),
       { 'last-event-id': String(last) },
     );
-    assert.ok(rest.every((one) => one.id > last));
+    assert.ok(rest.every((event) => event.id > last));
     assert.equal(rest[0]?.event, 'transition.requested');
   });
 
@@ -102,10 +103,10 @@ describe('GET /v1/events', () => {
       api,
       'employee',
       '/v1/events',
-      (found) => found.some((one) => one.data.run === marker),
+      (found) => found.some((event) => event.data.run === marker),
       { 'last-event-id': '0' },
     );
-    const runs = new Set(seen.map((one) => one.data.run || one.data.about));
+    const runs = new Set(seen.map((event) => event.data.run || event.data.about));
     assert.ok(runs.has(mine) && !runs.has(other) && !runs.has(''));
   });
 
@@ -119,7 +120,7 @@ describe('GET /v1/events', () => {
       { 'last-event-id': '0' },
     );
     assert.deepEqual(
-      found.map((one) => one.event),
+      found.map((event) => event.event),
       ['run.started', 'api.called'],
     );
     assert.deepEqual(
@@ -134,13 +135,13 @@ describe('GET /v1/events', () => {
 });
 
 describe('a reader of events that takes nothing', () => {
-  /** More than lies in the buffers between the two ends. */
+  /** More bytes than fit into the buffers between server and reader. */
   const large = {
     index: 1,
     type: 'api.called',
     data: { text: 'x'.repeat(32_000_000) },
   } as unknown as AuditItem;
-  /** Held back from the stream: its heartbeat, and the end of its patience. */
+  /** The stream's timers, which the test fires itself: the heartbeat, and the end of the wait for a stalled reader. */
   const held = new Map<number, () => void>();
   let judge: 'as it is' | 'refuse' | 'fail' = 'as it is';
   let told = (): void => undefined;
@@ -216,7 +217,7 @@ describe('a reader of events that takes nothing', () => {
       judge = said;
       held.get(15_000)?.();
       await later();
-      // What lies there has gone to nobody, so that its connection is open still.
+      // What the reader has not taken is still in the buffers, so its connection is still open.
       judge = 'as it is';
       held.get(15_000)?.();
       await api.ask('auditor', 'GET', '/v1/whoami');

@@ -40,7 +40,7 @@ describe('the log as it grows', () => {
         data: { key },
       },
     ]);
-  const keysOf = (items: readonly AuditItem[]): unknown[] => items.map((one) => one.data['key']);
+  const keysOf = (items: readonly AuditItem[]): unknown[] => items.map((item) => item.data['key']);
   const readings = (): number => asked.filter(({ text }) => text.includes('from audit_log l')).length;
   const never = new AbortController().signal;
   setMaxListeners(0, never);
@@ -49,13 +49,13 @@ describe('the log as it grows', () => {
     await note('before');
     const size = await feed.size();
     const followers = Array.from({ length: 300 }, () => feed.follow(size - 1, 'reader'));
-    const got = Promise.all(followers.map((one) => one.next(never)));
+    const got = Promise.all(followers.map((follower) => follower.next(never)));
     await new Promise((resolve) => setImmediate(resolve));
     const earlier = readings();
     await note('together');
     for (const items of await got) assert.deepEqual(keysOf(items), ['together']);
     assert.ok(readings() - earlier < 20, `${readings() - earlier} readings for 300 followers`);
-    for (const one of followers) one.leave();
+    for (const follower of followers) follower.leave();
   });
 
   it('goes on where each of them was, also for one who is far behind', async () => {
@@ -80,12 +80,12 @@ describe('the log as it grows', () => {
     const sights = makeSights({ pool, turns: makeTurns(4) });
     const item = (run: string, type: string): AuditItem => ({ run, about: '', type }) as AuditItem;
     const items = [item('run_mine', 'run.started'), item('run_other', 'run.started'), item('', 'api.called')];
-    // The feed asks on the same pool, whenever it reads on.
+    // The feed uses the same pool whenever it reads on.
     const asksWhoSees = (): number => asked.filter(({ text }) => text.includes('from run r where')).length;
     const questions = async (): Promise<number> => {
       const before = asksWhoSees();
       assert.deepEqual(
-        (await sights.visible(viewer, items)).map((one) => one.run),
+        (await sights.visible(viewer, items)).map((item) => item.run),
         ['run_mine'],
       );
       return asksWhoSees() - before;
@@ -103,12 +103,12 @@ describe('the log as it grows', () => {
 describe('seats', () => {
   it('are counted for each principal and for all, and given back once', () => {
     const seats = makeSeats({ each: 2, all: 3 });
-    const [one, two] = [seats.take('ann'), seats.take('ann')];
-    assert.ok(one !== null && two !== null && seats.take('ann') === null);
+    const [first, second] = [seats.take('ann'), seats.take('ann')];
+    assert.ok(first !== null && second !== null && seats.take('ann') === null);
     assert.ok(seats.take('bob') !== null);
     assert.equal(seats.take('eve'), null, 'all are taken');
-    one.leave();
-    one.leave();
+    first.leave();
+    first.leave();
     assert.ok(seats.take('eve') !== null);
     assert.equal(seats.take('ann'), null, 'given back twice is one');
   });

@@ -8,7 +8,7 @@ import type { Finding } from '../../src/policy/index.js';
 import { block, entries, filesOf } from '../policy/examples.js';
 import { startApi, type Harness } from './harness.js';
 
-// One check, two doors: what the command finds in a flow is what the service finds.
+// The command and the service find the same problems in a flow.
 
 let api: Harness;
 let folder: string;
@@ -21,8 +21,8 @@ after(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** Sent as a text, a flow is in no file. */
-const bare = (found: readonly Finding[]): unknown[] => found.map(({ file: _file, ...one }) => one);
+/** Without the file, which a flow that is sent as a text does not have. */
+const bare = (found: readonly Finding[]): unknown[] => found.map(({ file: _file, ...finding }) => finding);
 
 async function both(text: string) {
   const path = join(folder, 'flow.yaml');
@@ -51,7 +51,7 @@ describe('POST /v1/flows/check and countersign check', () => {
     const codes = new Set<string>();
     for (const text of texts) {
       const { errors, warnings } = await both(text);
-      for (const one of [...errors, ...warnings]) codes.add(one.code);
+      for (const finding of [...errors, ...warnings]) codes.add(finding.code);
     }
     assert.ok(codes.size > 30, [...codes].join(' '));
   });
@@ -64,7 +64,7 @@ describe('POST /v1/flows/check and countersign check', () => {
     states: { done: { terminal: true } }
 `);
     assert.deepEqual(
-      warnings.map((one) => [one.code, one.acknowledged]),
+      warnings.map((finding) => [finding.code, finding.acknowledged]),
       [['NO_OWNER', "everybody's"]],
     );
   });

@@ -13,7 +13,7 @@ import {
 } from '../../src/engine/plan.js';
 import { gate, plan, state, transition, type Fields } from '../engine/build.js';
 
-// What a version permits that the one before did not is said as a sentence, and weighed.
+// What a version newly permits is said as a sentence, and weighed.
 
 const base: Fields = { tier: 'reversible', gate: gate(), executor: { kind: 'noop', output: null } };
 const withPay = (fields: Fields, of: Partial<Plan> = {}): Plan =>
@@ -26,7 +26,7 @@ const withPay = (fields: Fields, of: Partial<Plan> = {}): Plan =>
   );
 const told = async (before: Plan, after: Plan): Promise<readonly PermissionChange[]> =>
   (await diffPlans(before, after)).permissions;
-const one = async (before: Plan, after: Plan): Promise<PermissionChange> => {
+const onlyChange = async (before: Plan, after: Plan): Promise<PermissionChange> => {
   const all = await told(before, after);
   assert.equal(all.length, 1, JSON.stringify(all));
   return all[0] as PermissionChange;
@@ -55,17 +55,17 @@ describe('what another version permits', () => {
   for (const [what, [timeout, sentence]] of Object.entries(timeouts))
     it(`is wider where ${what}, and narrower the other way round`, async () => {
       const [before, after] = [withPay({}), withPay({ gate: gate({ timeout }) })];
-      const change = await one(before, after);
+      const change = await onlyChange(before, after);
       assert.equal(change.effect, 'wider');
       assert.match(change.sentence, sentence);
-      assert.equal((await one(after, before)).effect, 'narrower');
+      assert.equal((await onlyChange(after, before)).effect, 'narrower');
     });
 
   it('is wider where time approves sooner than it did', async () => {
     const after = (afterMs: number) =>
       withPay({ gate: gate({ timeout: { afterMs, action: 'approve', to: [] } }) });
-    assert.equal((await one(after(86_400_000), after(1_000))).effect, 'wider');
-    assert.equal((await one(after(1_000), after(86_400_000))).effect, 'narrower');
+    assert.equal((await onlyChange(after(86_400_000), after(1_000))).effect, 'wider');
+    assert.equal((await onlyChange(after(1_000), after(86_400_000))).effect, 'narrower');
   });
 
   it('is no change where a gate has only been moved or explained otherwise', async () => {
@@ -94,7 +94,7 @@ describe('what another version permits', () => {
     ];
     const sentences: string[] = [];
     for (const other of others)
-      sentences.push((await one(withPay({}), withPay({ gate: gate(other) }))).sentence);
+      sentences.push((await onlyChange(withPay({}), withPay({ gate: gate(other) }))).sentence);
     for (const sentence of sentences) {
       const [, was, is] = /changed: (.*) became (.*)$/.exec(sentence) ?? [];
       assert.notEqual(was, is, sentence);
@@ -112,20 +112,20 @@ describe('what another version permits', () => {
     };
     const entered = (of: Partial<Plan['states'][number]>): Plan =>
       plan([state('open', [transition('pay', 'done', base)]), state('done', [], { terminal: true, ...of })]);
-    const added = await one(entered({}), entered({ onEnter }));
+    const added = await onlyChange(entered({}), entered({ onEnter }));
     assert.equal(added.effect, 'wider');
     assert.equal(
       added.sentence,
       'entering `done` now calls POST /wire of `bank` (irreversible), and asks nobody',
     );
-    assert.equal((await one(entered({ onEnter }), entered({}))).effect, 'narrower');
+    assert.equal((await onlyChange(entered({ onEnter }), entered({}))).effect, 'narrower');
     const other = { ...onEnter, executor: rest('/refund') };
     assert.match(
-      (await one(entered({ onEnter }), entered({ onEnter: other }))).sentence,
+      (await onlyChange(entered({ onEnter }), entered({ onEnter: other }))).sentence,
       /POST \/wire .* became .* \/refund/,
     );
     const again = { ...onEnter, reliability: { ...defaultReliability, maxAttempts: 3 } };
-    assert.equal((await one(entered({ onEnter }), entered({ onEnter: again }))).effect, 'wider');
+    assert.equal((await onlyChange(entered({ onEnter }), entered({ onEnter: again }))).effect, 'wider');
     const known = plan([state('open', [transition('pay', 'open', base)])]);
     const inNew = plan([...known.states, state('sent', [], { onEnter })]);
     assert.match(JSON.stringify(await told(known, inNew)), /entering `sent` now calls POST \/wire/);
@@ -134,25 +134,28 @@ describe('what another version permits', () => {
   it('names what is done where something fails, and how often it is tried', async () => {
     const reliably = (fields: Partial<typeof defaultReliability>): Plan =>
       withPay({ reliability: { ...defaultReliability, ...fields } });
-    const fallback = await one(withPay({}), reliably({ fallback: [rest('/wire')] }));
+    const fallback = await onlyChange(withPay({}), reliably({ fallback: [rest('/wire')] }));
     assert.deepEqual(fallback, {
       effect: 'wider',
       sentence: 'where `pay` in `open` fails, it now calls POST /wire of `bank`',
     });
-    assert.equal((await one(reliably({ fallback: [rest('/wire')] }), withPay({}))).effect, 'narrower');
-    assert.equal((await one(withPay({}), reliably({ maxAttempts: 5 }))).effect, 'wider');
-    assert.equal((await one(reliably({ retryOn: [] }), reliably({ retryOn: ['timeout'] }))).effect, 'wider');
-    assert.match((await one(withPay({}), reliably({ timeoutMs: 1 }))).sentence, /`timeoutMs`/);
+    assert.equal((await onlyChange(reliably({ fallback: [rest('/wire')] }), withPay({}))).effect, 'narrower');
+    assert.equal((await onlyChange(withPay({}), reliably({ maxAttempts: 5 }))).effect, 'wider');
+    assert.equal(
+      (await onlyChange(reliably({ retryOn: [] }), reliably({ retryOn: ['timeout'] }))).effect,
+      'wider',
+    );
+    assert.match((await onlyChange(withPay({}), reliably({ timeoutMs: 1 }))).sentence, /`timeoutMs`/);
   });
 
   it('names where a denial and the end of time lead', async () => {
-    const denied = await one(withPay({}), withPay({ onDeny: 'done' }));
+    const denied = await onlyChange(withPay({}), withPay({ onDeny: 'done' }));
     assert.deepEqual(denied, {
       effect: 'wider',
       sentence: 'a denial of `pay` in `open` moves the run to `done`, where it left the run where it is',
     });
     const timed = withPay({}, { timeoutMs: 60_000, onTimeout: { target: 'done' } });
-    assert.deepEqual(await one(withPay({}, { timeoutMs: 60_000 }), timed), {
+    assert.deepEqual(await onlyChange(withPay({}, { timeoutMs: 60_000 }), timed), {
       effect: 'wider',
       sentence: 'a run goes to `done` after 1 min, where until now a run ends after 1 min',
     });
@@ -206,7 +209,7 @@ describe('the differences of two versions as large as they may be', () => {
       },
     );
 
-  /** How often others went on meanwhile. */
+  /** How often the comparison gave way to other work. */
   async function compared(
     before: Plan,
     after: Plan,
@@ -222,7 +225,7 @@ describe('the differences of two versions as large as they may be', () => {
     return { diff, turns };
   }
 
-  // A comparison of each with each other takes minutes here.
+  // Comparing each gate with each other would take minutes here.
   const inTime = { timeout: 20_000 };
 
   it('are found with each guard, gate, tool and transition looked at once', inTime, async () => {

@@ -46,7 +46,7 @@ describe('from a start to an executed action', () => {
       namespace: 'countersign-dev',
       workflowId: started.body.run.id,
     });
-    assert.deepEqual(started.body.links.map((one: { rel: string }) => one.rel).sort(), [
+    assert.deepEqual(started.body.links.map((link: { rel: string }) => link.rel).sort(), [
       'bank.balance',
       'bank.pay',
       'complete',
@@ -126,7 +126,7 @@ describe('from a start to an executed action', () => {
       [run],
     );
     const { body, text } = await api.ask('agent', 'GET', `/v1/runs/${run}`);
-    const ids = body.approvals.map((one: { id: string }) => one.id);
+    const ids = body.approvals.map((approval: { id: string }) => approval.id);
     const newest = Array.from({ length: 500 }, (_, index) => `apr_old${index + 101}`);
     assert.deepEqual(ids, [approval, ...newest]);
     assert.deepEqual(
@@ -163,7 +163,7 @@ describe('from a start to an executed action', () => {
     const other = await submit('agent', run, 'bank.pay', { arguments: { amount: 900 } });
     const mixed = await decide('finance', other.body.result.approval.id, { decision: 'approve', digest });
     assert.deepEqual(
-      mixed.body.changed.map((one: { field: string }) => one.field),
+      mixed.body.changed.map((change: { field: string }) => change.field),
       ['digest', 'arguments', 'shown'],
     );
     assert.deepEqual(mixed.body.changed[1].current, { amount: 900, currency: 'EUR' });
@@ -173,7 +173,7 @@ describe('from a start to an executed action', () => {
     const { approval, digest } = await park();
     const ids = async (as: string): Promise<string[]> => {
       const found = await api.ask(as, 'GET', '/v1/approvals?mine=true&limit=500');
-      return found.body.data.map((one: { id: string }) => one.id);
+      return found.body.data.map((item: { id: string }) => item.id);
     };
     assert.ok((await ids('finance')).includes(approval));
     assert.deepEqual(await ids('agent'), []);
@@ -195,10 +195,10 @@ describe('from a start to an executed action', () => {
     const bad = await submit('agent', run, 'bank.pay', { arguments: { amount: 'much' } });
     assert.equal(bad.body.errors[0].pointer, '/arguments/amount');
     const types = (await api.ask('agent', 'GET', `/v1/runs/${run}/audit`)).body.data.map(
-      (one: { type: string }) => one.type,
+      (record: { type: string }) => record.type,
     );
     assert.ok(types.includes('policy.blocked'));
-    assert.equal(types.filter((one: string) => one === 'request.refused').length, 0);
+    assert.equal(types.filter((type: string) => type === 'request.refused').length, 0);
     assert.ok(!types.includes('api.called'));
   });
 
@@ -242,7 +242,7 @@ describe('from a start to an executed action', () => {
     }
     assert.deepEqual(codes(await submit('employee', run, 'bank.balance')), [404, 'NOT_FOUND']);
     const list = await api.ask('employee', 'GET', '/v1/runs?limit=500');
-    assert.ok(list.body.data.every((one: { startedBy: string }) => one.startedBy === 'employee'));
+    assert.ok(list.body.data.every((run: { startedBy: string }) => run.startedBy === 'employee'));
     const about = await api.ask('auditor', 'GET', `/v1/runs/${run}/audit?type=request.refused`);
     assert.ok(about.body.data.length >= 6, about.text);
     assert.equal(about.body.data[0].actor.id, 'employee');
@@ -258,10 +258,10 @@ describe('from a start to an executed action', () => {
       'GET',
       `/v1/runs/${run}/audit?type=approval.viewed,approval.refused`,
     );
-    const told = body.data.map((one: { type: string; actor: { id: string }; chain: string }) => [
-      one.type,
-      one.actor.id,
-      one.chain,
+    const told = body.data.map((record: { type: string; actor: { id: string }; chain: string }) => [
+      record.type,
+      record.actor.id,
+      record.chain,
     ]);
     assert.deepEqual(told, [
       ['approval.viewed', 'finance', 'service'],
@@ -316,7 +316,7 @@ describe('from a start to an executed action', () => {
     const pinned = await api.ask('auditor', 'GET', `/v1/audit?limit=2&asOf=3`);
     assert.equal(pinned.body.asOfSize, 3);
     const rest = await api.ask('auditor', 'GET', `/v1/audit?limit=500&cursor=${pinned.body.nextCursor}`);
-    assert.ok(rest.body.data.every((one: { index: number }) => one.index < 3));
+    assert.ok(rest.body.data.every((record: { index: number }) => record.index < 3));
     const entry = await api.ask('auditor', 'GET', `/v1/audit/entries/${all.body.data[0].index}`);
     assert.equal(entry.body.id, all.body.data[0].id);
     assert.deepEqual(codes(await api.ask('auditor', 'GET', '/v1/audit/entries/99999999')), [

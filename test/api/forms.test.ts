@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import { validateBody, validateQuery } from '../../src/api/contract/validate.js';
 import * as api from '../../src/model/api.js';
 
-// Whoever writes a value in another form than the contract's is told the form, with an example of it.
+// A value that is not in the form of the contract is refused with the form and an example.
 
 const time = /must be a time with its zone, as `2026-12-30T18:00:00Z`/;
 const absence = { from: '2026-12-30', until: '2026-12-31T00:00:00Z', delegate: 'bob' };

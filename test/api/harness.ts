@@ -75,7 +75,7 @@ export interface Answer {
   readonly text: string;
 }
 
-/** What the API stands on, without its server. */
+/** The dependencies of the API, without its server. */
 export interface Ground {
   readonly keys: Readonly<Record<string, string>>;
   readonly database: Database;
@@ -83,13 +83,13 @@ export interface Ground {
   readonly deps: ApiDeps;
   readonly home: string;
   readonly logged: string[];
-  /** `server`: ends what is served, which still stands on the store then. */
+  /** Closes everything. `server`: closes the server first, while the store is still there. */
   stop(server?: () => Promise<void>): Promise<void>;
 }
 
 export interface Harness extends Ground {
   readonly url: string;
-  /** Checks each answer against the contract on its way. */
+  /** Sends a request, and checks the answer against the contract. */
   ask(
     name: string | null,
     method: string,
@@ -97,7 +97,7 @@ export interface Harness extends Ground {
     body?: unknown,
     headers?: Record<string, string>,
   ): Promise<Answer>;
-  /** Writes these files of policies, by their paths: the others stay. Resolves once they are in force. */
+  /** Writes these policy files, by their paths; other files stay. Resolves once they are in force. */
   load(files: Readonly<Record<string, object>>): Promise<void>;
 }
 
@@ -197,7 +197,7 @@ export async function startApi(change?: (deps: ApiDeps) => ApiDeps): Promise<Har
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const ask: Harness['ask'] = async (name, method, path, body, headers = {}) => {
-    // Each request of a stranger is the first of its minute, so that what it leaves can be looked for.
+    // Each request without a credential counts as the first of its minute, so that it is recorded and can be found.
     if (name === null || devKeys[name] === undefined) await deps.anonymous.flush();
     const response = await fetch(`${url}${path}`, {
       method,
@@ -241,14 +241,16 @@ export async function startApi(change?: (deps: ApiDeps) => ApiDeps): Promise<Har
   return { ...ground, url, ask, load, stop };
 }
 
-/** Every answer is one that the contract names, in the shape that it says. */
+/** Asserts that the contract describes the answer: its status, its media type and its body. */
 function holdToContract(method: string, path: string, { status, headers, body, text }: Answer): void {
   assert.ok(!/\n\s+at |node_modules/.test(text), `a stack trace: ${text}`);
   const plain = path.split('?')[0] ?? '';
   const matching = routes.filter(
-    (one) => one.method === method && new RegExp(`^${one.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(plain),
+    (candidate) =>
+      candidate.method === method &&
+      new RegExp(`^${candidate.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(plain),
   );
-  const route = matching.find((one) => !one.path.includes('{')) ?? matching[0];
+  const route = matching.find((candidate) => !candidate.path.includes('{')) ?? matching[0];
   if (status >= 400 && body !== null && body.api === undefined) {
     assert.match(headers.get('content-type') ?? '', /^application\/problem\+json/);
     const parsed = problem.safeParse(body);

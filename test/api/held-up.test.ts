@@ -23,7 +23,7 @@ describe('a run that is held up', () => {
       api.ask('agent', 'POST', path(run), {}),
     );
     let told = 0;
-    for (const one of asked) void one.then(() => (told += 1));
+    for (const answer of asked) void answer.then(() => (told += 1));
     await until('refusals at the door', () => told === more || null, 10_000);
     for (const as of ['employee', 'auditor', 'agent']) {
       const read = await api.ask(as, 'GET', '/v1/runs');
@@ -37,7 +37,7 @@ describe('a run that is held up', () => {
     const busy = answers.filter(({ status }) => status === 429);
     assert.equal(busy.length, more);
     assert.deepEqual(
-      [...new Set(busy.map((one) => `${codes(one).join()} ${one.headers.get('retry-after')}`))],
+      [...new Set(busy.map((answer) => `${codes(answer).join()} ${answer.headers.get('retry-after')}`))],
       ['429,RATE_LIMITED 2'],
     );
     assert.match(busy[0]?.body.detail, /50 requests of this kind wait already/);

@@ -8,7 +8,7 @@ import { holdRun } from '../../testing/locks.js';
 import { until } from '../../testing/until.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
-/** A store in which the next look at decisions is answered, and its asker hears of it once `go` is called. */
+/** A store that holds back the answer to the next look at decisions until `go` is called. */
 function slowOnce(pool: Pool): { pool: Pool; arm(): { looked: Promise<void>; go: () => void } } {
   let armed: { looked: () => void; gone: Promise<void> } | null = null;
   const query = async (...args: Parameters<Pool['query']>): Promise<unknown> => {
@@ -60,11 +60,13 @@ describe('Idempotency-Key', () => {
     );
     assert.equal(second.headers.get('location'), first.headers.get('location'));
     const racing = await Promise.all(Array.from({ length: 6 }, () => start('race')));
-    const made = racing.filter((one) => one.status === 201);
+    const made = racing.filter((answer) => answer.status === 201);
     assert.ok(made.length >= 1);
-    assert.equal(new Set(made.map((one) => one.body.run.id)).size, 1);
+    assert.equal(new Set(made.map((answer) => answer.body.run.id)).size, 1);
     assert.ok(
-      racing.filter((one) => one.status !== 201).every((one) => one.body.code === 'IDEMPOTENCY_IN_PROGRESS'),
+      racing
+        .filter((answer) => answer.status !== 201)
+        .every((answer) => answer.body.code === 'IDEMPOTENCY_IN_PROGRESS'),
     );
     assert.equal(await runs(), before + 2);
   });
@@ -154,7 +156,7 @@ describe('Idempotency-Key', () => {
       const paid = await post(`/v1/runs/${id}/transitions/bank.pay`, body, 'apart');
       assert.deepEqual([paid.status, paid.replayed], [200, undefined], paid.text);
     }
-    const keyed = routes.filter((one) => one.idempotent).map((one) => one.path.split('/'));
+    const keyed = routes.filter((route) => route.idempotent).map((route) => route.path.split('/'));
     const isHole = (part: string | undefined): boolean => part?.startsWith('{') === true;
     for (const [index, path] of keyed.entries())
       for (const twin of keyed.slice(index + 1)) {
@@ -210,7 +212,7 @@ describe('Idempotency-Key', () => {
 
   it("gives the first attempt's effect to the retry when its process died", async () => {
     const first = await start('died');
-    // As the store stands when the process dies between the effect and its answer.
+    // The state of the store when the process dies between the effect and its answer.
     await api.database.asSuperuser(
       `update idempotency set status = null, response = null, held_until = now() + interval '10 seconds' where key = 'died'`,
     );
@@ -241,7 +243,7 @@ describe('Idempotency-Key', () => {
     assert.equal(retried.body.approval.decisions.length, 1);
   });
 
-  /** As if this much of the hold had passed. */
+  /** Changes the store as if this much of the hold had passed. */
   const pass = (key: string): Promise<unknown> =>
     api.database.asSuperuser(
       `update idempotency set held_until = now() - interval '1 second' where key = $1 and status is null`,
@@ -309,7 +311,7 @@ describe('Idempotency-Key', () => {
     const [late, second] = await Promise.all([first, overtaking]);
     api.kernel.idle = false;
     assert.equal(second.status, 202, second.text);
-    // Where that one has not answered yet, it is told to ask again.
+    // While the other attempt has not answered yet, this one is told to ask again.
     if (late.status === 202) assert.deepEqual(late.body, second.body);
     else assert.deepEqual(codes(late), [409, 'IDEMPOTENCY_IN_PROGRESS'], late.text);
     assert.equal((await decide(headers)).text, second.text, 'the answer that is kept is the holder’s');

@@ -46,7 +46,7 @@ describe('an answer as text', () => {
   });
 });
 
-/** What has no JSON, and what throws, is in no answer. */
+/** Any value but those that JSON cannot write or that throw: they are in no answer. */
 function isWritten(value: unknown): boolean {
   try {
     return JSON.stringify(value) !== undefined && !JSON.stringify(value).includes('undefined');

@@ -4,7 +4,7 @@ import { codes, startApi, type Answer, type Harness } from './harness.js';
 
 describe('the kept answer of an idempotency key', () => {
   let api: Harness;
-  /** As if the process died with an answer kept and its call not on record. */
+  /** Changes the store as if the process had died after it kept the answer, before the call was on record. */
   let diesOnceKept = false;
   before(async () => {
     api = await startApi((deps) => ({
@@ -124,12 +124,12 @@ describe('the kept answer of an idempotency key', () => {
       const dryRun = (as: string): Promise<Answer> => send(as, dry, { 'idempotency-key': 'dry' });
       const tried = await dryRun(key);
       assert.equal((await dryRun(key)).text, tried.text);
-      // Of the other one it tells what only those may read who see it.
+      // About the other approval it tells what only those may read who may see it.
       const blind = await dryRun((await person([], [], id)).key);
       assert.deepEqual([...codes(blind), isReplayed(blind)], [404, 'NOT_FOUND', false]);
       const real = { decisions, mode: 'each', dryRun: false, token: tried.body.token };
       const [first, again] = [await send(key, real, headers), await send(key, real, headers)];
-      const told = first.body.results.map((one: any) => one.code ?? one.status);
+      const told = first.body.results.map((result: any) => result.code ?? result.status);
       assert.deepEqual([first.status, told], [200, ['NOT_FOUND', 'applied']], first.text);
       assert.deepEqual([again.text, isReplayed(again)], [first.text, true]);
     });

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 import { signIn, visit } from '../../testing/browser-forms.js';
 
-// A decision that is kept, and that its run has not applied yet, is a decision: nobody is asked for another one.
+// A decision that is kept, but not yet applied by its run, counts as made: its person is not asked again.
 
 interface Parked {
   readonly id: string;
@@ -50,7 +50,7 @@ describe('whoever has decided', () => {
     assert.match(again.body.detail, kept);
 
     const mine = await api.ask('finance', 'GET', '/v1/approvals?mine=true');
-    assert.ok(mine.body.data.every((one: Parked) => one.id !== parked.id));
+    assert.ok(mine.body.data.every((item: Parked) => item.id !== parked.id));
     const link = await api.ask('finance', 'POST', `/v1/approvals/${parked.id}/links`, {});
     assert.deepEqual(codes(link), [409, 'ALREADY_DECIDED']);
     const claim = await api.ask('finance', 'POST', `/v1/approvals/${parked.id}/claim`, {});

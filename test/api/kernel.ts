@@ -9,20 +9,20 @@ import { getRun, getStep } from '../../src/store/runs.js';
 import type { Known, RunInput } from '../../src/workflows/messages.js';
 import { runKernel, type LocalKernel, type LocalSurroundings } from '../../testing/kernel.js';
 
-/** Temporal and its worker, in this process: the API's tests need real runs, not real histories. */
+/** Stands for Temporal and its worker, in this process: the API's tests need real runs, not real histories. */
 export interface Kernel {
   readonly client: Client;
   /** While true, Temporal does not answer. */
   away: boolean;
-  /** While true, no worker is up: what Temporal takes waits, and is done once this is false again. */
+  /** While true, no worker is up: what Temporal has taken waits until this is false again. */
   idle: boolean;
-  /** While true, what a step has committed is in the store, and its workflow task does not get to its end. */
+  /** While true, a step commits to the store, but its workflow task does not end. */
   held: boolean;
-  /** While true, what starts a run is taken, and the answer is lost. */
+  /** While true, Temporal takes the start of a run, and its answer is lost. */
   lost: boolean;
-  /** The approval's time is up. */
+  /** Lets the approval's time pass. */
   fire(run: string, approval: string): Promise<void>;
-  /** Resolves once no run has anything left to do until something arrives. */
+  /** Resolves once every run waits for something to arrive. */
   settled(): Promise<void>;
 }
 
@@ -121,7 +121,7 @@ interface StartOptions {
   readonly args: readonly [RunInput];
 }
 
-/** What the product asks of Temporal's client. */
+/** The part of Temporal's client that the product uses. */
 function makeClient(switches: { readonly away: boolean; readonly lost: boolean }, server: Server): Client {
   const unavailable = (): Error =>
     Object.assign(new Error('unavailable'), { code: 14, details: '', metadata: {} });
@@ -173,7 +173,7 @@ function makeClient(switches: { readonly away: boolean; readonly lost: boolean }
   return { workflow, withDeadline } as unknown as Client;
 }
 
-/** The same run whose approval's time is over, as another history would go on with it. */
+/** The run after its approval's time has passed, as it goes on in another history. */
 async function expire({ pool }: ActivityDeps, run: string, approval: string): Promise<Known> {
   const row = await getRun(pool, run);
   const document = row === null ? null : documentOf(row);

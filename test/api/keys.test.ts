@@ -22,7 +22,7 @@ describe('keys are made and taken away by humans', () => {
   const keys = async (): Promise<number> =>
     (await api.ask('admin', 'GET', '/v1/keys?limit=500')).body.data.length;
 
-  /** A key as the store could hold it from before this was refused. */
+  /** Stores a key that would be refused today, as an earlier version could have made it. */
   const earlierKey = async (id: string, kind: 'agent' | 'system'): Promise<string> => {
     const key = newApiKey();
     await withTransaction(api.database.pool, async (tx) => {
@@ -87,7 +87,7 @@ describe('keys are made and taken away by humans', () => {
       assert.equal(await keys(), before);
       const { body } = await api.ask('auditor', 'GET', `/v1/audit?actor=old-${kind}&type=request.refused`);
       assert.equal(body.data.length, 6);
-      assert.ok(body.data.every((one: { data: { code: string } }) => one.data.code === 'HUMANS_ONLY'));
+      assert.ok(body.data.every((record: { data: { code: string } }) => record.data.code === 'HUMANS_ONLY'));
     }
   });
 

@@ -33,7 +33,7 @@ describe('what one caller may have at once', () => {
   });
   after(() => api.stop());
 
-  /** An event stream whose first bytes have come. */
+  /** Opens an event stream, and waits for its first bytes. */
   const openStream = async (key: string): Promise<AbortController> => {
     const stop = new AbortController();
     const response = await fetch(`${api.url}/v1/events`, {
@@ -66,7 +66,7 @@ describe('what one caller may have at once', () => {
         5_000,
       ),
     );
-    for (const one of streams) one.abort();
+    for (const stream of streams) stream.abort();
     const [record] = (await records(api, 'actor=employee&type=request.refused')).slice(-1);
     assert.equal(record?.data['code'], 'RATE_LIMITED');
   });
@@ -117,8 +117,8 @@ describe('what one caller may have at once', () => {
     const asked = await Promise.all(Array.from({ length: 60 }, () => api.ask('finance', 'POST', path, {})));
     const made = asked.filter(({ status }) => status === 201);
     assert.equal(made.length, 20);
-    for (const one of asked)
-      if (!made.includes(one)) assert.deepEqual(codes(one), [429, 'RATE_LIMITED'], one.text);
+    for (const answer of asked)
+      if (!made.includes(answer)) assert.deepEqual(codes(answer), [429, 'RATE_LIMITED'], answer.text);
     assert.deepEqual(codes(await api.ask('finance', 'POST', path, {})), [429, 'RATE_LIMITED']);
     assert.equal((await api.ask('finance', 'DELETE', `${path}/${made[0]?.body.id}`)).status, 204);
     assert.equal((await api.ask('finance', 'POST', path, {})).status, 201);
@@ -127,7 +127,7 @@ describe('what one caller may have at once', () => {
   it('is a number of idempotency keys a day: a new one is then 429, one that is there is answered still', async () => {
     const start = (key: string | null, as = 'agent') =>
       api.ask(as, 'POST', '/v1/flows/pay/runs', {}, key === null ? {} : { 'idempotency-key': key });
-    // A principal of its own, whom nobody has counted yet.
+    // A new principal, whose keys have not been counted yet.
     const made = await api.ask('admin', 'POST', '/v1/keys', {
       id: 'busy',
       kind: 'agent',
@@ -173,7 +173,7 @@ describe('requests without a credential', () => {
     );
     const made = (await records(api, 'actor=anonymous')).slice(before);
     assert.deepEqual(
-      made.map((one) => [one.type, one.data['reason']]),
+      made.map((record) => [record.type, record.data['reason']]),
       [['authn.failed', 'no_credential']],
     );
     await api.deps.anonymous.flush();
@@ -203,11 +203,11 @@ describe('requests without a credential', () => {
     await api.deps.anonymous.flush();
     const made = (await records(api, 'actor=anonymous')).slice(before);
     const called = (await records(api, 'actor=anonymous&type=api.called')).filter(
-      (one) => 'count' in one.data,
+      (record) => 'count' in record.data,
     );
-    const counts = [...made, ...called].filter((one) => 'count' in one.data);
+    const counts = [...made, ...called].filter((record) => 'count' in record.data);
     assert.deepEqual(
-      counts.map((one) => one.data['count']),
+      counts.map((record) => record.data['count']),
       [19, 19, 19, 19].slice(0, counts.length),
     );
     assert.ok(counts.length >= 3 && made.length <= 8, JSON.stringify(made));
@@ -241,7 +241,7 @@ describe('requests without a credential', () => {
     fails = false;
     await anonymous.close();
     assert.deepEqual(
-      written.map((one) => [one.data['remote'], one.data['count']]),
+      written.map((fact) => [fact.data['remote'], fact.data['count']]),
       [['others', 10_000 - mostWindows - 1]],
     );
   });
@@ -266,7 +266,9 @@ describe('a client that goes away', () => {
       'the record of a client that has gone',
       async () => {
         const found = await records(api, 'actor=agent&type=api.called');
-        return found.find((one) => one.data['route'] === route && one.data['status'] === 499) ?? null;
+        return (
+          found.find((record) => record.data['route'] === route && record.data['status'] === 499) ?? null
+        );
       },
       5_000,
     );

@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { newId } from '../../src/model/ids.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
-// A queue that was declared is never a label again: what waits in it opens to nobody, not to all who may decide.
+// A removed queue is not treated as an undeclared label: nobody, and not everybody, may decide what waits in it.
 
 describe('queues that the policies declare no more', () => {
   let api: Harness;
@@ -59,9 +59,9 @@ describe('queues that the policies declare no more', () => {
     assert.equal((await reload(['money'])).status, 200);
 
     const later = await approval('wired');
-    for (const one of [opened, later])
+    for (const approval of [opened, later])
       for (const who of [decider, cfo])
-        assert.deepEqual(codes(await decide(who, one)), [403, 'NOT_AN_APPROVER']);
+        assert.deepEqual(codes(await decide(who, approval)), [403, 'NOT_AN_APPROVER']);
     const { body } = await api.ask('admin', 'GET', `/v1/approvals/${later.id}`);
     assert.match(body.gates[0].text, /^nobody: its queue names no role any more; .*nobody who is known here/);
 

@@ -9,7 +9,7 @@ import { newId } from '../../src/model/ids.js';
 import { inCampaigns, inCampaignsUnless } from '../../testing/samples.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
-// What was published is compiled again where policies have changed: once, one after the other, and within a budget.
+// Published flows are compiled again where policies have changed: once, one after the other, and within a budget.
 
 const by = { kind: 'human', id: 'admin' } as const;
 const envs = 'environments: { dev: , live: }\n';
@@ -17,7 +17,7 @@ const envs = 'environments: { dev: , live: }\n';
 describe('what was published by the API, when it is compiled again', () => {
   let api: Harness;
   let author = '';
-  /** Flows, as each was compiled by whatever `policiesOf` made. */
+  /** Names of the flows in the order in which `policiesOf`'s policies have compiled them. */
   let compiled: string[] = [];
   let onCompiled: (name: string) => Promise<void> = () => Promise.resolve();
   before(async () => {
@@ -82,7 +82,7 @@ describe('what was published by the API, when it is compiled again', () => {
     assert.equal(published.status, 201, published.text);
   };
   const all = ['five', 'four', 'one', 'three', 'two'];
-  /** Kept of the publications themselves, and of the versions that they became. */
+  /** Results kept for the publications themselves, and for the versions that they became. */
   const once = (names: readonly string[]): string[] => names.flatMap((name) => [name, name]).sort();
 
   for (const how of ['reload', 'start'] as const)
@@ -108,7 +108,7 @@ describe('what was published by the API, when it is compiled again', () => {
     await publish('six');
     await loaded(another(), 'reload');
     assert.deepEqual(compiled, []);
-    // What a compiled flow does not follow from.
+    // A change that does not affect what a flow compiles to.
     writeFileSync(file('notifications.yaml'), 'channels: {}\nroutes: []\n');
     await loaded(another(), 'reload');
     assert.deepEqual(compiled, []);
@@ -156,7 +156,7 @@ describe('what was published by the API, when it is compiled again', () => {
   it('holds back no reload and no start where it cannot be compiled, and it says so', async () => {
     tool(8);
     const real = makeChecker();
-    /** A thread that ends whenever it compiles `two`. */
+    /** Compiles in a thread that ends whenever it compiles `two`. */
     const ending: Checker = {
       ...real,
       folder: (given, use) =>

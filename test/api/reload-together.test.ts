@@ -10,14 +10,14 @@ import { newId } from '../../src/model/ids.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { until } from '../../testing/until.js';
 
-// Two processes load at the same instant: each compares with what is in force when its own comes into force.
+// Two processes load policies at the same instant: each compares them with those in force when its own come into force.
 
 describe('two that load policies at once', () => {
   let database: Database;
   const folders: string[] = [];
-  /** Runs before the first set in force is stored by `slow`, once its folder has been compared with what is there. */
+  /** Runs after `slow` has compared its folder with the policies in force, and before it stores its own for the first time. */
   let beforeStoring: () => Promise<void> = () => Promise.resolve();
-  /** The same before `slow` locks the policies, once it has read and compared its folder for the first time. */
+  /** Runs after `slow` has read and compared its folder for the first time, and before it locks the policies. */
   let beforeLocking: () => Promise<void> = () => Promise.resolve();
   let slow: Policies;
   let quick: Policies;

@@ -5,13 +5,13 @@ import { after, before, describe, it } from 'node:test';
 import { newId } from '../../src/model/ids.js';
 import { startApi, type Answer, type Harness } from './harness.js';
 
-// A reload tells what it takes away, and takes nothing away that holds people back unless somebody names it.
+// A reload tells what it takes away. What restrains people is only taken away if somebody confirms it by name.
 
 let api: Harness;
 before(async () => {
   api = await startApi();
   writeFileSync(file('environments.yaml'), strict);
-  // Where no file says otherwise there are these too.
+  // These exist, too, unless a file says otherwise.
   const first = await reload({ confirm: ['staging', 'prod'] });
   assert.equal(first.status, 200, first.text);
 });
@@ -23,7 +23,10 @@ const restart = () => api.deps.policies.start({ kind: 'runtime', id: 'countersig
 const floor = '{ tiers: [irreversible], roles: [finance.controller], timeout: { after: 1d } }';
 const strict = `environments: { dev: , live: { requireTiers: true, gates: [${floor}] } }\n`;
 const floors = async (): Promise<unknown> =>
-  (await api.deps.policies.policySet())?.environments.map((one) => [one.name, one.floors?.length ?? 0]);
+  (await api.deps.policies.policySet())?.environments.map((environment) => [
+    environment.name,
+    environment.floors?.length ?? 0,
+  ]);
 
 describe('POST /v1/policies/reload', () => {
   it('refuses a file that was cut off, and keeps what was there', async () => {
@@ -53,7 +56,7 @@ describe('POST /v1/policies/reload', () => {
         const refused = await reload(confirm);
         assert.deepEqual([refused.status, refused.body.code], [409, 'CONFIRM_REQUIRED'], text);
         assert.deepEqual(
-          refused.body.removed.map((one: { name: string }) => one.name),
+          refused.body.removed.map((item: { name: string }) => item.name),
           names,
         );
         for (const name of names) assert.ok(refused.body.detail.includes(name), refused.body.detail);
@@ -65,13 +68,13 @@ describe('POST /v1/policies/reload', () => {
       const taken = await reload({ confirm: names });
       assert.equal(taken.status, 200, taken.text);
       assert.deepEqual(
-        taken.body.removed.map((one: { name: string }) => one.name),
+        taken.body.removed.map((item: { name: string }) => item.name),
         names,
       );
       const { body } = await api.ask('auditor', 'GET', '/v1/audit?type=policy.reloaded&limit=500');
       const last = body.data.at(-1).data.removed as string[];
       assert.deepEqual(
-        last.map((one) => one.slice(one.indexOf(' ') + 1)),
+        last.map((line) => line.slice(line.indexOf(' ') + 1)),
         names,
       );
       writeFileSync(file('environments.yaml'), strict);
@@ -84,7 +87,9 @@ describe('POST /v1/policies/reload', () => {
     const short = [...lines.slice(0, -1), '    gateTimeout: 1h', ''];
     const put = (all: readonly string[]) => writeFileSync(file('environments.yaml'), all.join('\n'));
     const hours = async () =>
-      (await api.deps.policies.policySet())?.environments.map((one) => one.gateTimeoutMs / 3_600_000);
+      (await api.deps.policies.policySet())?.environments.map(
+        (environment) => environment.gateTimeoutMs / 3_600_000,
+      );
     put(short);
     assert.equal((await restart()).status, 'loaded');
     const removed = [{ kind: 'rule', name: 'dev: gateTimeout', confirm: true }];
@@ -157,7 +162,7 @@ describe('POST /v1/policies/reload', () => {
       declare(text);
       const refused = await reload();
       assert.deepEqual([refused.status, refused.body.code], [409, 'CONFIRM_REQUIRED'], text);
-      const floors = refused.body.removed.filter((one: { kind: string }) => one.kind === 'floor');
+      const floors = refused.body.removed.filter((item: { kind: string }) => item.kind === 'floor');
       assert.deepEqual(floors, [{ kind: 'floor', name, confirm: true }]);
     }
     declare(decides.replace('[run.read]', '[run.read, run.start]'));
@@ -173,7 +178,7 @@ describe('POST /v1/policies/reload', () => {
     const refused = await reload();
     assert.equal(refused.body.code, 'CONFIRM_REQUIRED', refused.text);
     assert.deepEqual(
-      refused.body.removed.map((one: { name: string }) => one.name),
+      refused.body.removed.map((item: { name: string }) => item.name),
       ['live: reversible by cfo'],
     );
     declare(roles);
@@ -190,7 +195,7 @@ describe('POST /v1/policies/reload', () => {
     const live = (...which: readonly string[]) =>
       writeFileSync(
         file('environments.yaml'),
-        `environments: { dev: , live: { gates: [${which.map((one) => `{ tiers: [irreversible], ${one} }`).join(', ')}] } }\n`,
+        `environments: { dev: , live: { gates: [${which.map((gate) => `{ tiers: [irreversible], ${gate} }`).join(', ')}] } }\n`,
       );
     live(...all);
     assert.equal((await restart()).status, 'loaded');
@@ -198,7 +203,7 @@ describe('POST /v1/policies/reload', () => {
     const { body } = await reload({ confirm: ['live: irreversible by cfo'] });
     assert.equal(body.code, 'CONFIRM_REQUIRED');
     assert.deepEqual(
-      body.removed.map((one: { name: string }) => one.name),
+      body.removed.map((item: { name: string }) => item.name),
       [
         'live: irreversible by cfo',
         'live: irreversible by cfo, quorum 3, reason required',
@@ -214,7 +219,7 @@ describe('POST /v1/policies/reload', () => {
     const declared = readFileSync(file('roles.yaml'), 'utf8');
     writeFileSync(
       file('roles.yaml'),
-      `roles: { finance.controller: , ${roles.map((one) => `${one}: `).join(', ')} }\n`,
+      `roles: { finance.controller: , ${roles.map((role) => `${role}: `).join(', ')} }\n`,
     );
     const many = Array.from({ length: 250 }, (_, index) => `e${index}: `).join(', ');
     writeFileSync(
@@ -224,8 +229,8 @@ describe('POST /v1/policies/reload', () => {
     assert.equal((await restart()).status, 'loaded');
     writeFileSync(file('environments.yaml'), 'environments: { dev: , live: }\n');
     const { body } = await reload();
-    const names = body.removed.map((one: { name: string }) => one.name) as string[];
-    assert.ok(names.length > 250 && names.some((one) => one.length > 250), String(names.length));
+    const names = body.removed.map((item: { name: string }) => item.name) as string[];
+    assert.ok(names.length > 250 && names.some((name) => name.length > 250), String(names.length));
     assert.equal((await reload({ confirm: names })).status, 200);
     writeFileSync(file('roles.yaml'), declared);
     writeFileSync(file('environments.yaml'), strict);

@@ -5,7 +5,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { newId } from '../../src/model/ids.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
-// A flow that was published by the API starts under what the policies say now, not under what they said then.
+// A flow that was published by the API starts under the policies of now, not of when it was published.
 
 describe('flows that were published by the API, when the policies change', () => {
   let api: Harness;
@@ -22,7 +22,7 @@ describe('flows that were published by the API, when the policies change', () =>
   after(() => api.stop());
 
   const file = (name: string): string => join(api.home, 'policies', name);
-  /** Whole at once: a reload may read it meanwhile. */
+  /** Written as a whole, since a reload may read it meanwhile. */
   const replace = (name: string, text: string): void => {
     const draft = join(api.home, 'draft');
     writeFileSync(draft, text);
@@ -75,7 +75,7 @@ describe('flows that were published by the API, when the policies change', () =>
     const { flows, withdrawn } = await reload();
     assert.deepEqual(withdrawn, []);
     assert.deepEqual(
-      flows.filter((one: { change: string }) => one.change === 'published'),
+      flows.filter((flow: { change: string }) => flow.change === 'published'),
       [{ name: 'tightened', version: 2, change: 'published' }],
     );
     const { run } = (await begin('tightened')).body;
@@ -149,7 +149,7 @@ describe('flows that were published by the API, when the policies change', () =>
       const old = (await begin(name)).body.run.id as string;
       noTool();
       const { withdrawn } = how === 'reload' ? await reload() : await restart();
-      const own = withdrawn.filter((one: { name: string }) => one.name === name);
+      const own = withdrawn.filter((flow: { name: string }) => flow.name === name);
       assert.deepEqual([own.length, own[0].environment], [1, 'dev']);
       assert.match(own[0].reason, /UNKNOWN_TOOL: .*desk\.send/);
       assert.deepEqual(codes(await begin(name)), [409, 'FLOW_WITHDRAWN']);
@@ -171,7 +171,7 @@ describe('flows that were published by the API, when the policies change', () =>
     assert.equal((await begin('both')).body.run.flowVersion, 2);
     noTool();
     const { withdrawn } = await reload();
-    assert.ok(withdrawn.some((one: { name: string }) => one.name === 'both'));
+    assert.ok(withdrawn.some((flow: { name: string }) => flow.name === 'both'));
     const { run } = (await begin('both')).body;
     assert.equal(run.flowVersion, 3);
     assert.deepEqual(codes(await send(run.id, 1)), [404, 'UNKNOWN_TRANSITION']);

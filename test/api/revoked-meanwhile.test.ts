@@ -10,7 +10,7 @@ import { KeyLost } from '../../src/service/effect.js';
 import { until } from '../../testing/until.js';
 import { startApi, type Answer, type Harness } from './harness.js';
 
-/** As one reads the log who is always there before the next record comes. */
+/** Reads the log as a reader that has always read everything before the next record comes. */
 function oneByOne({ next, leave }: Follower): Follower {
   let rest: readonly AuditItem[] = [];
   return {
@@ -26,7 +26,7 @@ function oneByOne({ next, leave }: Follower): Follower {
 describe('a key that is revoked while its request is under way', () => {
   let api: Harness;
   const authenticated = new EventEmitter();
-  /** Whose rights the bearer of a header has by now. */
+  /** The principal that a header gives now. */
   const keysNow = new Map<string, string>();
   let onAuthenticated: (header: string) => Promise<void> = () => Promise.resolve();
   let beforeStarting: () => Promise<void> = () => Promise.resolve();
@@ -88,7 +88,7 @@ describe('a key that is revoked while its request is under way', () => {
     return parked.body.result.approval;
   };
 
-  /** Sends the head and a beginning of the body; `meanwhile` passes before the rest is sent. */
+  /** Sends the head and the beginning of the body, runs `meanwhile`, and sends the rest. */
   const slowly = async (
     { key }: Key,
     path: string,
@@ -150,7 +150,7 @@ describe('a key that is revoked while its request is under way', () => {
     );
     const path = '/v1/audit?type=authn.failed&limit=500';
     const noted = async (): Promise<number> => {
-      // Those of a minute are told as one, with their count.
+      // Refusals of the same minute are a single record, with their count.
       await api.deps.anonymous.flush();
       const { body } = await api.ask('admin', 'GET', path);
       return (body.data as { data: { count?: number } }[]).reduce(
@@ -160,7 +160,7 @@ describe('a key that is revoked while its request is under way', () => {
     };
     const before = await noted();
     await revoke(key);
-    // Only then is it asked again who is told.
+    // The caller's rights are checked again only after half a second.
     await until(
       'more than half a second',
       () => Promise.resolve(performance.now() - askedAt > 600 || null),
@@ -169,7 +169,7 @@ describe('a key that is revoked while its request is under way', () => {
     const decision = { decision: 'approve', digest, reason: 'seen' };
     await api.ask('finance', 'POST', `/v1/approvals/${id}/decision`, decision);
     assert.equal((await waiting).status, 401);
-    // One refusal, one record.
+    // A single refusal leaves a single record.
     assert.equal((await noted()) - before, 1);
   });
 
@@ -213,7 +213,7 @@ describe('a key that is revoked while its request is under way', () => {
     }
     assert.equal((await api.ask('finance', 'GET', `/v1/approvals/${id}`)).body.status, 'consumed');
     assert.equal((await api.ask('auditor', 'GET', `/v1/runs/${cancelled}`)).body.run.status, 'cancelled');
-    // Its effect names whoever asked, and so does the request.
+    // The record of the effect names whoever asked, and so does the record of the request.
     const called = await api.ask('auditor', 'GET', `/v1/audit?type=api.called&actor=${key.id}&limit=100`);
     const told = called.body.data.filter(({ data }: any) => data.status === 401);
     assert.equal(told.length, asked.length, called.text);
@@ -248,7 +248,7 @@ describe('a key that is revoked while its request is under way', () => {
     assert.deepEqual([data.status, data.answer], [403, 202]);
     assert.equal((await recorded('run.started')).length, 1);
     for (const type of ['authz.denied', 'request.refused']) assert.deepEqual(await recorded(type), []);
-    // Nor by a repeat, which is refused, and does it for nobody who may not.
+    // Nor by a repeat, which is refused, and does nothing for a caller without the right.
     const repeated = await start(without);
     assert.deepEqual([repeated.status, unsure.test(repeated.text)], [403, true], repeated.text);
     assert.equal((await recorded('authz.denied')).length, 1);
@@ -289,7 +289,7 @@ describe('a key that is revoked while its request is under way', () => {
   });
 
   describe('that has lost it after a while', () => {
-    /** `left`: null, the key is gone; else what it may do still. */
+    /** `left`: the permissions that the key still has; null: the key is gone. */
     const losing = async (left: readonly string[] | null, path: string): Promise<Answer & Key> => {
       const key = await keyOf(['finance.controller'], ['run.start', 'run.read']);
       onAuthenticated = async (header) => {
@@ -314,9 +314,9 @@ describe('a key that is revoked while its request is under way', () => {
       const { status, text, id } = await losing(['run.read'], starting);
       assert.equal(status, 403, text);
       assert.match(text, /it is not certain whether this was done/);
-      // Whoever it has become is on record with it.
+      // The record names the principal that the caller has become.
       const calls = await api.ask('auditor', 'GET', '/v1/audit?type=api.called&limit=500');
-      const [{ data }] = calls.body.data.filter((one: any) => one.data.answer === 500);
+      const [{ data }] = calls.body.data.filter((record: any) => record.data.answer === 500);
       assert.deepEqual([data.status, data.route], [403, '/v1/flows/{name}/runs']);
       assert.deepEqual(await recorded(id, 'authz.denied'), []);
     });
@@ -436,8 +436,8 @@ describe('a key that is revoked while its request is under way', () => {
     await api.ask(key.key, 'POST', '/v1/approvals/batch', real);
     await api.kernel.settled();
     const standing: string[] = [];
-    for (const { approval: one } of decisions)
-      standing.push((await api.ask('finance', 'GET', `/v1/approvals/${one}`)).body.status as string);
+    for (const { approval: id } of decisions)
+      standing.push((await api.ask('finance', 'GET', `/v1/approvals/${id}`)).body.status as string);
     assert.deepEqual(standing, ['consumed', 'open']);
   });
 

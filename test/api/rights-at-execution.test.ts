@@ -78,10 +78,10 @@ describe('what a requester held when it asked', () => {
     readonly action: string;
     readonly approval: string;
     readonly digest: string;
-    /** How often the bank had been called when its rights went; a refusal adds none. */
+    /** How often the bank had been called when the key lost its rights; a refusal adds no call. */
     readonly calls: number;
   }
-  /** Asked for by that key and approved, while no worker is up; `meanwhile` passes before one is. */
+  /** A payment that this key asks for, approved while no worker is up; `meanwhile` runs before a worker comes up. */
   const approvedThen = async (
     name: string,
     { key }: Key,
@@ -137,7 +137,7 @@ describe('what a requester held when it asked', () => {
     assert.deepEqual([run.state, run.status], ['open', 'running']);
   };
 
-  /** What `finance`, who has approved it, reads when they come again. */
+  /** The page that `finance`, who has approved the payment, reads when they come again. */
   const pageAgain = async ({ approval }: Pick<Asked, 'approval'>): Promise<string> => {
     const page = `/approvals/${approval}`;
     const cookie = await signIn(api.url, api.keys['finance'] ?? '', page);

@@ -7,7 +7,7 @@ import { codes, startApi, type Harness } from './harness.js';
 
 describe('an approval that is settled while a request about it is under way', () => {
   let api: Harness;
-  /** Done before the API next reads a run, until it gives true. */
+  /** Called before each of the API's readings of a run, until it gives true. */
   let meanwhile: (() => Promise<boolean>) | null = null;
   before(async () => {
     api = await startApi((deps) => {
@@ -56,12 +56,12 @@ describe('an approval that is settled while a request about it is under way', ()
       return done;
     };
     const [listed, told] = [await park(), await park()];
-    // A row that says all of it is as it was when it was read; of one that an earlier version wrote, the run is asked.
+    // A row with its state is used as it was read; for a row that an earlier version wrote, the run is read.
     await api.database.asSuperuser('update approval set state_at = null where id = $1', [listed.id]);
     meanwhile = settle(listed);
     const inbox = await api.ask('finance', 'GET', '/v1/approvals?status=open');
     assert.equal(meanwhile, null);
-    const found = inbox.body.data.find((one: { id: string }) => one.id === listed.id);
+    const found = inbox.body.data.find((approval: { id: string }) => approval.id === listed.id);
     assert.equal(found.status, 'consumed', inbox.text);
     assert.match(found.may.message, /the approval is consumed: there is nothing left to decide/);
     meanwhile = settle(told);

@@ -71,7 +71,7 @@ describe('signing keys', () => {
     assert.deepEqual(refused.body.data, []);
   });
 
-  /** How many wait for a lock of that kind. */
+  /** How many sessions wait for a lock of that kind. */
   const waiting = async (locktype: string): Promise<number> => {
     const { rows } = await api.database.asSuperuser(
       `select 1 from pg_locks l join pg_database d on d.oid = l.database
@@ -80,7 +80,7 @@ describe('signing keys', () => {
     );
     return rows.length;
   };
-  /** Its answer, where it was signed and not yet kept when the keys were rotated without a window. */
+  /** The answer to a request that was signed, but not yet kept, when the keys were rotated without a window. */
   const askedDuringRotation = async (ask: () => Promise<Answer>): Promise<Answer> => {
     const holder = new pg.Client({ connectionString: api.database.url });
     await holder.connect();
@@ -97,7 +97,7 @@ describe('signing keys', () => {
     return asked;
   };
 
-  /** As a process that stands still in a transaction: what `meanwhile` asks for is answered while it does. */
+  /** Holds a transaction open, as a process that has stopped does, while `meanwhile` runs. */
   const whileSomebodyStandsStill = async (lock: string, meanwhile: () => Promise<void>): Promise<void> => {
     const holder = new pg.Client({ connectionString: api.database.url });
     await holder.connect();

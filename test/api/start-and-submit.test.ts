@@ -9,7 +9,7 @@ import { resolveVersion } from '../../src/store/flows.js';
 import { closeUnstarted } from '../../src/store/runs.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
-// `POST /v1/flows/{name}/runs` with `submit`: the run, and the first thing that is asked of it.
+// `POST /v1/flows/{name}/runs` with `submit`: starts a run, and submits its first transition.
 
 describe('a start that carries its first submit', () => {
   let api: Harness;
@@ -42,7 +42,7 @@ describe('a start that carries its first submit', () => {
     );
     const { run } = parked.body;
     const records = (await api.ask('auditor', 'GET', `/v1/runs/${run.id}/audit`)).body.data;
-    const types = records.map((one: { type: string }) => one.type);
+    const types = records.map((record: { type: string }) => record.type);
     assert.ok(types.indexOf('run.started') < types.indexOf('human.approval.requested'), types.join(', '));
   });
 
@@ -104,7 +104,7 @@ describe('a start that carries its first submit', () => {
     assert.deepEqual(codes(closed), [409, 'RUN_CLOSED']);
   });
 
-  /** A run whose start is durable, and of which Temporal was not told. */
+  /** A run whose start is durable, but was not sent to Temporal. */
   const keepStart = async (): Promise<string> => {
     const { pool } = api.database;
     const flow = await resolveVersion(pool, 'pay', {});

@@ -46,7 +46,7 @@ describe('a start, while others change its flow', () => {
   const start = (as = 'agent', body: object = {}): Promise<Answer> =>
     api.ask(as, 'POST', `/v1/flows/${name}/runs`, body);
 
-  /** Something is changed before each reading of the store that the start makes. */
+  /** Runs a change before each of the start's readings of the store. */
   const whileItReads = async (
     change: (turn: number) => Promise<void>,
     as: string,
@@ -119,7 +119,7 @@ describe('a start, while others change its flow', () => {
     rmSync(join(api.home, 'policies', path()));
   });
 
-  /** Its answer, where it waited with all who sign for a change of the keys. */
+  /** The answer to a start that waited, with all who sign, for a change of the signing keys. */
   const startBehindKeys = async (body: object, meanwhile: () => Promise<void>): Promise<Answer> => {
     const holder = new pg.Client({ connectionString: api.database.url });
     await holder.connect();
@@ -180,7 +180,7 @@ describe('a start, while others change its flow', () => {
   }
 });
 
-/** A pool that does something before it is asked. */
+/** A pool that runs something before each statement. */
 function watched<T extends object>(pool: T, first: () => Promise<void>): T {
   return new Proxy(pool, {
     get: (target, key) => {

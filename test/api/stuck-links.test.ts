@@ -11,7 +11,7 @@ import { runRow } from '../store/rows.js';
 const agent = principal('bot', 'agent');
 const of = plan([state('a', [transition('pay', 'b')]), state('b')]);
 const body = JSON.stringify(of);
-/** As the step wrote it that was its last: it goes on. */
+/** The document that the run's last step wrote, by which the run goes on. */
 const doc = JSON.stringify({ ...begin(of).run, heldInput: null });
 const offered = async (status: RunStatus): Promise<string[]> => {
   const deps = {

@@ -53,7 +53,7 @@ describe('an attempt whose request another one has taken over', () => {
   after(() => api.stop());
 
   let keys = 0;
-  /** Sends it; before it does anything, its key goes to another attempt. */
+  /** Sends a request whose key goes to another attempt before anything is done. */
   const overtaken = async (
     name: string,
     method: string,

@@ -6,8 +6,8 @@ import { json, jsonObject, noQuery } from '../../src/model/api.js';
 import type { AnswerOf } from '../../src/model/answer-types.js';
 import type { Json, JsonObject } from '../../src/model/json.js';
 
-// What the compiler refuses is the test here: an expected error that is none does not compile. `npm run types` is what fails then,
-// since this file runs without its types.
+// The compiler makes this test: an expected error that does not occur does not compile. So `npm run types` fails then, since this
+// file runs without its types.
 
 const fields = {
   id: 'read',
@@ -27,15 +27,15 @@ test('a handler answers only what its route describes', () => {
   const made = [
     route({ ...fields, handle: () => Promise.resolve(answer(200, { name: 'a' })) }),
     route({ ...fields, handle: () => Promise.resolve(answer(204)) }),
-    // @ts-expect-error: a status that it does not describe
+    // @ts-expect-error: a status that the route does not describe
     route({ ...fields, handle: () => Promise.resolve(answer(201, { name: 'a' })) }),
-    // @ts-expect-error: a body where it says that there is none
+    // @ts-expect-error: a body where the route describes none
     route({ ...fields, handle: () => Promise.resolve(answer(204, { name: 'a' })) }),
-    // @ts-expect-error: no body where it describes one
+    // @ts-expect-error: no body where the route describes a body
     route({ ...fields, handle: () => Promise.resolve(answer(200)) }),
     // @ts-expect-error: a value of another type
     route({ ...fields, handle: () => Promise.resolve(answer(200, { name: 1 })) }),
-    // @ts-expect-error: without what it always has
+    // @ts-expect-error: without a field that it always has
     route({ ...fields, handle: () => Promise.resolve(answer(200, { size: 1 })) }),
   ];
   assert.equal(made.length, 7);

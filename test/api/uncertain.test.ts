@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { codes, startApi, type Harness } from './harness.js';
 
-// Nobody is told to repeat what may have been done already, but under the key that makes it one.
+// Nobody is told to repeat what may have been done already, unless under the idempotency key, with which it is done only once.
 
 describe('a request that was cut off in the middle', () => {
   let api: Harness;
-  /** What the next call of the store meets, wherever in a request that is. */
+  /** The fault that the next call to the store meets, wherever in a request that is. */
   let failure: Error | null = null;
   const away = (): Error =>
     Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED', syscall: 'connect' });
@@ -90,7 +90,7 @@ describe('a request that was cut off in the middle', () => {
     assert.match(api.logged.find((line) => line.startsWith(`${traceId}: `)) ?? '', /keeps_nothing/);
     const path = '/v1/audit?type=api.called,request.refused&limit=500';
     const records = (await api.ask('auditor', 'GET', path)).body.data.filter(
-      (one: any) => one.traceId === traceId,
+      (record: any) => record.traceId === traceId,
     );
     assert.deepEqual(
       records.map(({ type, data }: any) => [type, data.code, data.status]),

@@ -36,7 +36,7 @@ describe('which flows and versions start', () => {
     api.ask(as, 'POST', `/v1/flows/${name}/withdraw`, { reason: 'the bank has closed' });
   const listed = async (): Promise<any> =>
     (await api.ask('admin', 'GET', '/v1/flows?limit=500')).body.data.find(
-      (one: { name: string }) => one.name === name,
+      (flow: { name: string }) => flow.name === name,
     );
   const recorded = async (type: string): Promise<any[]> =>
     (await api.ask('auditor', 'GET', `/v1/audit?limit=500&flow=${name}&type=${type}`)).body.data;
@@ -236,7 +236,7 @@ describe('which flows and versions start', () => {
     await publish(200);
     const records = await recorded('flow.published');
     assert.deepEqual(
-      records.map((one) => one.permission),
+      records.map((record) => record.permission),
       ['policy.reload', 'flow.publish'],
     );
     rmSync(file());

@@ -1,17 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { endingText } from '../../src/api/pages/ending-text.js';
-import type { Course } from '../../src/service/approvals/course.js';
+import type { ApprovalProgress } from '../../src/service/approvals/course.js';
 
-const course = (approval: Course['approval'], fields: Partial<Course> = {}): Course => ({
+const course = (
+  approval: ApprovalProgress['approval'],
+  fields: Partial<ApprovalProgress> = {},
+): ApprovalProgress => ({
   approval,
   ...{ action: null, wasTried: 'no', code: null, isHeldUp: false },
   ...fields,
 });
-const approved = (action: Course['action'], fields: Partial<Course> = {}): Course =>
-  course('consumed', { action, ...fields });
+const approved = (
+  action: ApprovalProgress['action'],
+  fields: Partial<ApprovalProgress> = {},
+): ApprovalProgress => course('consumed', { action, ...fields });
 
-const told: readonly (readonly [Course, RegExp])[] = [
+const told: readonly (readonly [ApprovalProgress, RegExp])[] = [
   [course('open'), /waits for others\.$/],
   [course('escalated', { isHeldUp: true }), /waits for others, and for an operator\.$/],
   [course('denied'), /denied: nothing of it runs/],
@@ -27,7 +32,7 @@ const told: readonly (readonly [Course, RegExp])[] = [
     approved('failed', { code: 'GUARD_REJECTED' }),
     /was not run \(GUARD_REJECTED\): it is to be asked for again\.$/,
   ],
-  // The target answered what does not fit, or nothing, under a key: the effect may stand.
+  // The target gave no fitting answer to a call under a key: the effect may have happened.
   [
     approved('failed', { wasTried: 'maybe', code: 'EXECUTOR_FAILED' }),
     /whether it has happened is not known \(EXECUTOR_FAILED\): a person has to look at the target\.$/,

@@ -73,14 +73,14 @@ describe('a link to an approval', () => {
     const link = await linkFor(parked.id);
     const form = { decision: 'approve', digest: parked.digest, token: '', reason: 'as agreed' };
     const both = await Promise.all([post(link.path, form), post(link.path, form)]);
-    assert.deepEqual(both.map((one) => one.status).sort(), [200, 200]);
-    // The decision is answered for, and its effect follows.
+    assert.deepEqual(both.map((response) => response.status).sort(), [200, 200]);
+    // The decision is answered, and its effect follows.
     await until('it to have run', async () => (await statusOf(parked.id)) === 'consumed');
     const audit = await api.ask('auditor', 'GET', `/v1/audit?run=${parked.run}&type=approval.decided`);
     assert.deepEqual(
-      audit.body.data.map((one: { actor: { id: string }; data: { via: string } }) => [
-        one.actor.id,
-        one.data.via,
+      audit.body.data.map((record: { actor: { id: string }; data: { via: string } }) => [
+        record.actor.id,
+        record.data.via,
       ]),
       [['finance', 'link']],
     );
@@ -167,7 +167,7 @@ describe('a link to an approval', () => {
     assert.equal((await get(`/links/${'x'.repeat(43)}`)).status, 404);
     const listed = await api.ask('finance', 'GET', `/v1/approvals/${parked.id}/links`);
     assert.deepEqual(
-      listed.body.data.map((one: { status: string }) => one.status),
+      listed.body.data.map((link: { status: string }) => link.status),
       ['revoked', 'expired'],
     );
     assert.ok(!listed.text.includes(token));
@@ -187,12 +187,12 @@ describe('a link to an approval', () => {
     assert.equal((await get(link.path)).status, 403);
     const listed = await api.ask('auditor', 'GET', `/v1/audit?run=${parked.run}&type=credential.revoked`);
     assert.deepEqual(
-      listed.body.data.map((one: any) => [one.approval, one.about, one.data]),
+      listed.body.data.map((record: any) => [record.approval, record.about, record.data]),
       [[parked.id, parked.run, { link: link.id }]],
     );
     const all = await api.ask('auditor', 'GET', '/v1/audit?type=credential.revoked&limit=500');
     assert.ok(
-      all.body.data.every((one: any) => one.approval !== 'apr_of_somebody_else'),
+      all.body.data.every((record: any) => record.approval !== 'apr_of_somebody_else'),
       all.text,
     );
   });

@@ -34,7 +34,7 @@ describe('what a page refuses', () => {
     return `/links/${token}`;
   };
   const send = async (path: string, cookie = '', fields?: Record<string, string>): Promise<Page> => {
-    // Each request of a stranger is the first of its minute.
+    // Each request without a credential counts as the first of its minute, so that it is recorded.
     await api.deps.anonymous.flush();
     return visit(`${api.url}${path}`, cookie, fields ?? null);
   };

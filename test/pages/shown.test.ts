@@ -85,12 +85,12 @@ describe('a page', () => {
       await fetch(`${api.url}/approvals/${'x'.repeat(300)}`),
     ];
     assert.deepEqual(
-      problems.map((one) => one.status),
+      problems.map((response) => response.status),
       [422, 422, 415, 405, 404, 404],
     );
-    for (const one of problems) {
-      assert.match(one.headers.get('content-type') ?? '', /^text\/html/);
-      assert.match(await one.text(), /<h1>/);
+    for (const response of problems) {
+      assert.match(response.headers.get('content-type') ?? '', /^text\/html/);
+      assert.match(await response.text(), /<h1>/);
     }
     assert.equal(problems[3]?.headers.get('allow'), 'GET, POST, HEAD, OPTIONS');
     assert.equal((await api.ask('finance', 'GET', `/v1/approvals/${id}`)).body.status, 'open');
@@ -116,6 +116,6 @@ describe('a page', () => {
     let answer = '';
     for await (const chunk of socket) answer += String(chunk);
     assert.match(answer, /^HTTP\/1\.1 400 /);
-    assert.match(answer, /2 `Authorization` headers came.*send one/);
+    assert.match(answer, /the request has 2 `Authorization` headers: send exactly one/);
   });
 });

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { startApi, type Harness } from '../api/harness.js';
 import { formToken, signIn, visit, type Page } from '../../testing/browser-forms.js';
 
-// A browser always says who is signed in, and has a way on.
+// Every page says who is signed in, and offers something to do next.
 
 describe('a browser', () => {
   let api: Harness;

@@ -69,7 +69,7 @@ describe('an approver of a run that is stuck', () => {
     const [sent, other] = [await park(run, 'send'), await park(run, 'other')];
     const waits = /stuck: what is approved here does not run before an operator has the run go on/;
     assert.doesNotMatch((await read(other)).text, waits);
-    // It takes what is sent, and its answer is lost.
+    // The target takes the request, and its answer is lost.
     post.say('drop');
     await approve(sent);
     await isRun(run, 'stuck');
@@ -79,7 +79,7 @@ describe('an approver of a run that is stuck', () => {
     const retried = await api.ask('admin', 'POST', `/v1/runs/${run}/retry`, { reason: 'it did not arrive' });
     assert.ok(retried.status === 200 || retried.status === 202, retried.text);
     const open = await api.ask('finance', 'GET', '/v1/approvals?status=open');
-    const repeat = open.body.data.find((one: any) => one.run === run && one.id !== other.id);
+    const repeat = open.body.data.find((approval: any) => approval.run === run && approval.id !== other.id);
     assert.ok(repeat !== undefined, open.text);
     await isRun(run, 'stuck');
     const shown = await read(repeat);

@@ -8,7 +8,7 @@ import { until } from '../../testing/flows.js';
 describe('a click on a link that is used, by which nothing is decided yet', () => {
   let api: Harness;
   let behindMs = 0;
-  /** How often anybody looked for a link. */
+  /** How often a link was looked up. */
   let looks = 0;
   before(async () => {
     api = await startApi((deps) => {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { waiting } from '../../src/api/pages/waiting.js';
+import { waitingHtml } from '../../src/api/pages/waiting.js';
 import { signIn, visit } from '../../testing/browser-forms.js';
 import { fillStore } from '../../testing/many-rows.js';
 import { startApi, type Harness } from '../api/harness.js';
 
-/** Three of four are asked of its role: more than one page of the inbox looks through. */
+/** Three of four approvals go to the reader's own role: more than a page of the inbox looks through. */
 const own = 1_500;
 
 describe('the page of who has signed in', () => {
@@ -27,7 +27,7 @@ describe('the page of who has signed in', () => {
     const { approval } = await park('agent');
     const sizes = { runs: own, approvals: own, closedApprovals: 0, records: 0 };
     await fillStore(api.database.asSuperuser, original, sizes);
-    // Then the oldest stand first, and the agent's is behind them.
+    // The oldest come first, and the agent's approval comes after them.
     await api.database.asSuperuser('update approval set risk = 1');
     const first = await api.ask('finance', 'GET', '/v1/approvals?status=open&mine=true&limit=20');
     assert.deepEqual(first.body.data, [], 'the first page of the inbox goes on without any');
@@ -42,8 +42,8 @@ describe('the page of who has signed in', () => {
   });
 
   it('says that nothing waits only where the inbox was read to its end', () => {
-    assert.match(waiting([], null).html, /No approval waits for you/);
-    const { html } = waiting([], 'where it goes on');
+    assert.match(waitingHtml([], null).html, /No approval waits for you/);
+    const { html } = waitingHtml([], 'where it goes on');
     assert.doesNotMatch(html, /No approval waits/);
     assert.match(html, /others stand behind them/);
     assert.match(html, /GET \/v1\/approvals\?mine=true/);

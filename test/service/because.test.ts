@@ -2,21 +2,21 @@ import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { describe, it } from 'node:test';
 import type { Pool } from '../../src/db/index.js';
-import { explainer } from '../../src/service/approvals/because.js';
+import { makeExplain } from '../../src/service/approvals/because.js';
 import type { Reader } from '../../src/service/runs/body.js';
 import type { ApprovalRow } from '../../src/store/approvals.js';
 
-// What it takes to say why approvals were asked for: looks and statements are counted, and no time is taken.
+// What it costs to say why approvals were asked for. Looks and statements are counted; no time is measured.
 
 interface Store {
   readonly pool: Pool;
-  /** Of each statement, how many texts it asked for. */
+  /** For each statement, how many sources it asked for. */
   readonly asked: number[];
-  /** The most statements at one time. */
+  /** The most statements at the same time. */
   mostAtOnce(): number;
 }
 
-/** The gate of each version stands in a line of its own: that of version 1 in line 3. */
+/** Each version has its gate in another line: version 1 in line 3. */
 function storeOfTexts(): Store {
   const asked: number[] = [];
   let now = 0;
@@ -39,7 +39,7 @@ function storeOfTexts(): Store {
 
 interface Noted {
   readonly row: ApprovalRow;
-  /** How often it was looked at what asks for it, and how often that was looked for in a text. */
+  /** How often the rules of an approval were read, and how often they were looked for in a source. */
   readonly seen: { looks: number; located: number };
 }
 
@@ -73,7 +73,7 @@ describe('why approvals are asked for', () => {
   it('is said by the text of the version of each, of which eight are read at a time', async () => {
     const noted = [...versions(60), approvalOf(7, 'other')];
     const { pool, asked } = storeOfTexts();
-    const explain = await explainer(reader(pool), rowsOf(noted));
+    const explain = await makeExplain(reader(pool), rowsOf(noted));
     assert.deepEqual(
       noted.map(({ row }) => explain(row)[0]?.line),
       [...Array.from({ length: 60 }, (_, n) => n + 3), 9],
@@ -83,14 +83,14 @@ describe('why approvals are asked for', () => {
 
   it('takes a few looks at each approval, of however many versions they are', async () => {
     const noted = versions(60);
-    await explainer(reader(storeOfTexts().pool), rowsOf(noted));
+    await makeExplain(reader(storeOfTexts().pool), rowsOf(noted));
     for (const { seen } of noted) assert.ok(seen.looks <= 6, `${seen.looks} looks`);
   });
 
   it('is looked for in a text once, for however many approvals the same rules ask', async () => {
     const noted = Array.from({ length: 60 }, () => approvalOf(1));
     const { pool, asked } = storeOfTexts();
-    const explain = await explainer(reader(pool), rowsOf(noted));
+    const explain = await makeExplain(reader(pool), rowsOf(noted));
     assert.deepEqual(new Set(noted.map(({ row }) => explain(row)[0]?.line)), new Set([3]));
     assert.deepEqual(asked, [1]);
     assert.equal(
@@ -102,7 +102,7 @@ describe('why approvals are asked for', () => {
   it('is read for two answers at a time, however many are asked for', async () => {
     const { pool, mostAtOnce } = storeOfTexts();
     const all = await Promise.all(
-      Array.from({ length: 10 }, (_, n) => explainer(reader(pool, `p${n}`), rowsOf(versions(20)))),
+      Array.from({ length: 10 }, (_, n) => makeExplain(reader(pool, `p${n}`), rowsOf(versions(20)))),
     );
     assert.deepEqual([all.length, mostAtOnce()], [10, 2]);
   });

@@ -7,7 +7,7 @@ import { makeGround, type Ground } from '../api/harness.js';
 
 export { makeGround, type Ground };
 
-/** As a door would make one for each request: whoever holds the development key of this name. */
+/** A caller as a door makes it for each request: the holder of the development key of this name. */
 export async function callerOf({ deps, keys }: Ground, name: string): Promise<Caller> {
   const found = await deps.authenticate(`Bearer ${keys[name] ?? ''}`);
   assert.ok(found.status === 'ok');
@@ -21,7 +21,7 @@ export async function callerOf({ deps, keys }: Ground, name: string): Promise<Ca
   };
 }
 
-/** What was given, which is no refusal. */
+/** The result, which must not be a refusal. */
 export function taken<T extends { readonly kind: string }>(given: T | Refusal): Exclude<T, Refusal> {
   assert.notEqual(given.kind, 'refusal', JSON.stringify(given));
   return given as Exclude<T, Refusal>;

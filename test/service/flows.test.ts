@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { checkFlow, publishFlow, type FlowText } from '../../src/service/flows/publish-text.js';
 import { diffVersions, readFlow, readVersion } from '../../src/service/flows/read.js';
 import { reloadPolicies } from '../../src/service/flows/reload.js';
-import { withdraw } from '../../src/service/flows/withdraw.js';
+import { withdrawFlow } from '../../src/service/flows/withdraw.js';
 import { startRun } from '../../src/service/runs/start.js';
 import { callerOf, makeGround, refusedWith, taken, type Ground } from './callers.js';
 
@@ -31,7 +31,7 @@ describe('a flow, published by no door', () => {
     assert.match(JSON.stringify(body), /the charter now lets the flow execute `bank.wire`/);
     taken(await readVersion(await as('admin'), 'desk', 2));
     assert.equal(refusedWith(await readVersion(await as('admin'), 'desk', 3)).code, 'NOT_FOUND');
-    taken(await withdraw(await as('admin'), 'desk', 'not wanted'));
+    taken(await withdrawFlow(await as('admin'), 'desk', 'not wanted'));
     assert.equal(taken(await readFlow(await as('admin'), 'desk')).kind, 'flow');
     assert.equal(refusedWith(await startRun(await as('agent'), 'desk', {}, 0)).code, 'FLOW_WITHDRAWN');
   });

@@ -7,7 +7,7 @@ import { startRun } from '../../src/service/runs/start.js';
 import { fillStore } from '../../testing/many-rows.js';
 import { callerOf, makeGround, taken, type Ground } from './callers.js';
 
-/** All of them are older than the others, and their requester is who reads. */
+/** Approvals older than all others, requested by the reader itself. */
 const own = 1_500;
 
 describe('an inbox most of which its reader has asked for', () => {
@@ -29,7 +29,7 @@ describe('an inbox most of which its reader has asked for', () => {
     return { run: started.body.run.id, approval: String(started.approval['id']) };
   }
 
-  /** Of each reading of a list, how many rows it brought. */
+  /** For each reading of a list, how many rows it brought. */
   function noteReadings(pool: Pool): { pool: Pool; readings: number[] } {
     const readings: number[] = [];
     const ask = pool.query.bind(pool) as (...args: unknown[]) => Promise<{ rows: unknown[] }>;
@@ -57,12 +57,12 @@ describe('an inbox most of which its reader has asked for', () => {
         await listInbox({ ...caller, deps: { ...caller.deps, pool } }, approvalsQuery.parse(asked)),
       );
       found.push(...page.data.map(({ id }) => id));
-      const rows = readings.reduce((sum, one) => sum + one, 0);
+      const rows = readings.reduce((sum, rows) => sum + rows, 0);
       pages.push({ found: page.data.length, readings: readings.length, rows });
       cursor = page.nextCursor;
     } while (cursor !== null && pages.length < 20);
     assert.deepEqual(found, theirs);
-    // Three of four of its own are asked of its role. What is let go is read again for the next page.
+    // Three of four approvals are its own requests that go to its role. Dropped items are read again for the next page.
     assert.deepEqual(pages, [
       { found: 0, readings: 20, rows: 1_000 },
       { found: 2, readings: 3, rows: (own * 3) / 4 + 1 + theirs.length - 1_000 },

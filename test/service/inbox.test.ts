@@ -5,7 +5,7 @@ import type { Caller } from '../../src/service/caller.js';
 import { listInbox } from '../../src/service/inbox/inbox.js';
 import { readAbsence, setAbsence } from '../../src/service/inbox/absences.js';
 import { forgetView, readView, saveView } from '../../src/service/inbox/views.js';
-import { createKey, revokeApiKey } from '../../src/service/principals/keys.js';
+import { createApiKey, revokeApiKey } from '../../src/service/principals/keys.js';
 import { readSigningKeys, retireSigningKey } from '../../src/service/principals/signing-keys.js';
 import { startRun } from '../../src/service/runs/start.js';
 import { callerOf, makeGround, refusedWith, taken, type Ground } from './callers.js';
@@ -69,10 +69,10 @@ describe('people and what waits for them, asked by no door', () => {
   });
 
   it('a key is made, and revoked once it is not wanted', async () => {
-    const made = taken(await createKey(await as('admin'), { id: 'robot', kind: 'agent' }));
+    const made = taken(await createApiKey(await as('admin'), { id: 'robot', kind: 'agent' }));
     assert.ok(made.kind === 'key');
     assert.equal(await revokeApiKey(await as('admin'), String(made.body['keyId'])), null);
-    const other = await createKey(await as('admin'), { id: 'robot', kind: 'human' });
+    const other = await createApiKey(await as('admin'), { id: 'robot', kind: 'human' });
     assert.equal(refusedWith(other).code, 'KIND_CONFLICT');
   });
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { linesOfGates } from '../../src/policy/index.js';
-import { explainer } from '../../src/service/approvals/because.js';
+import { makeExplain } from '../../src/service/approvals/because.js';
 import type { Reader } from '../../src/service/runs/body.js';
 import type { ApprovalRow } from '../../src/store/approvals.js';
 
-/** Each version has `gates` rules, which begin in the line of its own number. */
+/** Each version has `gates` rules; the first stands in the line of the version's number. */
 function readerOf(gates: number): Reader {
   const source = (version: number): string =>
     `${'\n'.repeat(version)}gates:\n${'  - on: amount > 1\n'.repeat(gates)}`;
@@ -18,7 +18,7 @@ function readerOf(gates: number): Reader {
   return { deps: { pool: { query } as unknown as Reader['deps']['pool'] }, principal: null };
 }
 
-/** Asked for by the gates of these numbers, and by one rule that stands in no text. */
+/** An approval that the gates of these numbers ask for, and a rule that stands in no source. */
 function approvalOf(flowVersion: number, gates: readonly number[]): ApprovalRow {
   const elsewhere = { source: 'floor', rule: 'always', reason: null, path: null };
   const asked = gates.map((n) => ({ source: 'flow', rule: `gate ${n}`, reason: null, path: ['gates', n] }));
@@ -30,7 +30,7 @@ describe('the lines of rules that approvals are asked for by', () => {
     const sets = [[0], [1, 0], [2], [0, 2, 1], ...Array.from({ length: 196 }, (_, n) => [n + 3])];
     const rows = [1, 2].flatMap((version) => sets.map((gates) => approvalOf(version, gates)));
     const looked: number[] = [];
-    const explain = await explainer(readerOf(200), rows, (text, paths) => {
+    const explain = await makeExplain(readerOf(200), rows, (text, paths) => {
       looked.push(paths.length);
       return linesOfGates(text, paths);
     });

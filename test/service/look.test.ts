@@ -2,19 +2,19 @@ import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { describe, it } from 'node:test';
 import type { Pool } from '../../src/db/index.js';
-import { asTheyStand } from '../../src/service/approvals/look.js';
+import { readApprovals } from '../../src/service/approvals/look.js';
 import type { Reader } from '../../src/service/runs/body.js';
 import type { ApprovalRow } from '../../src/store/approvals.js';
 
 interface Store {
   readonly pool: Pool;
-  /** How often a run was asked for, and how often its document was looked at. */
+  /** How often a run was read, and how often its document was looked at. */
   readonly seen: { queries: number; looks: number };
-  /** Of documents that were read and not parsed yet, the most at one time. */
+  /** The most documents at the same time that were read and not parsed yet. */
   mostHeld(): number;
 }
 
-/** Runs with these approvals: what the service asks of it is each run by its id. */
+/** A store of runs with these approvals, which the service reads by the id of the run. */
 function storeOf(runs: Readonly<Record<string, readonly string[]>>): Store {
   const seen = { queries: 0, looks: 0 };
   const held = new Set<string>();
@@ -30,7 +30,7 @@ function storeOf(runs: Readonly<Record<string, readonly string[]>>): Store {
       id,
       get doc() {
         seen.looks += 1;
-        // The first look is at its length.
+        // The first look only takes the length.
         if ((looks += 1) > 1) held.delete(id);
         return text;
       },
@@ -64,7 +64,7 @@ describe('approvals as their runs have them', () => {
   it('cost one reading of each run, however many of its approvals are asked for', async () => {
     const runs = { long: named('a', 95), other: named('b', 3) };
     const store = storeOf(runs);
-    const found = await asTheyStand(readerOf(store, 'ann'), rowsOf(runs));
+    const found = await readApprovals(readerOf(store, 'ann'), rowsOf(runs));
     assert.deepEqual(
       found.map(({ row, state }) => [row.id, row.status, row.roles, state?.id]),
       [...runs.long, ...runs.other].map((id) => [id, 'escalated', ['of the run'], id]),
@@ -78,7 +78,7 @@ describe('approvals as their runs have them', () => {
     );
     const store = storeOf(Object.assign({}, ...lists) as Record<string, readonly string[]>);
     const found = await Promise.all(
-      lists.map((list, n) => asTheyStand(readerOf(store, `colleague ${n}`), rowsOf(list))),
+      lists.map((list, n) => readApprovals(readerOf(store, `colleague ${n}`), rowsOf(list))),
     );
     assert.equal(found.flat().length, 150);
     assert.ok(found.flat().every(({ state }) => state !== null));

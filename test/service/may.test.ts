@@ -14,13 +14,13 @@ import type { ServiceDeps } from '../../src/service/deps.js';
 import { checkFlow, publishFlow } from '../../src/service/flows/publish-text.js';
 import { diffVersions, listFlows, readFlow, readVersion } from '../../src/service/flows/read.js';
 import { reloadPolicies } from '../../src/service/flows/reload.js';
-import { withdraw } from '../../src/service/flows/withdraw.js';
+import { withdrawFlow } from '../../src/service/flows/withdraw.js';
 import { clearAbsence, readAbsence, setAbsence } from '../../src/service/inbox/absences.js';
 import { listInbox } from '../../src/service/inbox/inbox.js';
 import { readStats } from '../../src/service/inbox/stats.js';
 import { forgetView, listSavedViews, readView, saveView } from '../../src/service/inbox/views.js';
-import { askedBy, useCaseNames, type UseCase } from '../../src/service/may.js';
-import { createKey, listApiKeys, revokeApiKey } from '../../src/service/principals/keys.js';
+import { rulesOf, useCaseNames, type UseCase } from '../../src/service/may.js';
+import { createApiKey, listApiKeys, revokeApiKey } from '../../src/service/principals/keys.js';
 import {
   readSigningKeys,
   retireSigningKey,
@@ -33,20 +33,20 @@ import { listRuns, readRun } from '../../src/service/runs/read.js';
 import { startRun } from '../../src/service/runs/start.js';
 import { submitTransition } from '../../src/service/runs/submit.js';
 
-/** What a door does by itself: it shows what `visibleApproval`, the credential and the feed give it. */
+/** What doors do without a use case: they show what `visibleApproval`, the credential and the feed give them. */
 type OfDoors = 'getApproval' | 'whoami' | 'events';
 
 const text = { media: 'json', bytes: Buffer.from('{}') } as const;
 const page = { limit: 10 };
 
-/** Each asked with what passes the contract; whoever may ask gets as far as the store, which is not there. */
+/** Each use case, called with values that fit the contract. A caller who may use it gets as far as the store, which is missing here. */
 const asked: Readonly<Record<Exclude<UseCase, OfDoors>, (caller: Caller) => Promise<unknown>>> = {
   publishFlow: (caller) => publishFlow(caller, text),
   checkFlow: (caller) => checkFlow(caller, text),
   listFlows: (caller) => listFlows(caller, page),
   getFlow: (caller) => readFlow(caller, 'pay'),
   getFlowVersion: (caller) => readVersion(caller, 'pay', 1),
-  withdrawFlow: (caller) => withdraw(caller, 'pay', 'closed'),
+  withdrawFlow: (caller) => withdrawFlow(caller, 'pay', 'closed'),
   diffFlow: (caller) => diffVersions(caller, 'pay', { from: 1, to: 2 }),
   reloadPolicies: (caller) => reloadPolicies(caller, []),
   startRun: (caller) => startRun(caller, 'pay', {}, 0),
@@ -86,7 +86,7 @@ const asked: Readonly<Record<Exclude<UseCase, OfDoors>, (caller: Caller) => Prom
   reconstructRun: (caller) => reconstructRun(caller, 'run_1'),
   runHistory: (caller) => historyOfRun(caller, 'run_1'),
   replayRun: (caller) => replayRun(caller, 'run_1'),
-  createKey: (caller) => createKey(caller, { id: 'bot', kind: 'agent' }),
+  createKey: (caller) => createApiKey(caller, { id: 'bot', kind: 'agent' }),
   listKeys: (caller) => listApiKeys(caller, page),
   revokeKey: (caller) => revokeApiKey(caller, 'key_1'),
   listSigningKeys: readSigningKeys,
@@ -135,7 +135,7 @@ describe('a use case, by whichever door', () => {
   });
 
   for (const name of names) {
-    const { permission, humansOnly, delegated } = askedBy(name);
+    const { permission, humansOnly, delegated } = rulesOf(name);
 
     it(`${name} goes on for who may ask`, async () => {
       await assert.rejects(asked[name](callerWith('human', builtInPermissions)), Reached);

@@ -20,7 +20,7 @@ const finance = person('finance', { roles: ['finance.controller'] });
 const rare = person('rare', { roles: ['role_4'] });
 const agent = person('person_10', { kind: 'agent' });
 
-/** What is read, and the indexes that its plan must have: of each group one. */
+/** A query, and the indexes that its plan must use: one of each group. */
 type Read = readonly [what: string, read: (pool: Pool) => Promise<unknown>, indexes: readonly string[][]];
 
 const page = { limit: 20, cursor: null };
@@ -99,7 +99,7 @@ describe('the plan of', () => {
     const client = await ground.database.pool.connect();
     try {
       await client.query('begin');
-      // Where a table is still read from its beginning to its end, there is no index for it.
+      // With sequential scans off, a table that is still read from beginning to end has no index for the query.
       await client.query('set local enable_seqscan = off');
       const { text, values } = asked[0]!;
       const { rows } = await client.query<{ 'QUERY PLAN': string }>({

@@ -36,16 +36,16 @@ describe('what a page of the inbox asks of the store', () => {
     const { pool, statements } = noteStatements(ground.database.pool);
     const noted: Caller = { ...caller, deps: { ...caller.deps, pool } };
     const page = taken(await listInbox(noted, approvalsQuery.parse({ limit: String(limit), ...more })));
-    for (const one of page.data)
-      assert.ok(typeof one.arguments['amount'] === 'number' && one.reason !== null);
+    for (const approval of page.data)
+      assert.ok(typeof approval.arguments['amount'] === 'number' && approval.reason !== null);
     return { found: page.data.length, texts: statements.map(({ text }) => text) };
   }
 
   for (const more of [{ status: 'open' }, { mine: 'true' }, { order: 'age' }, { tier: 'reversible' }])
     it(`is as many statements for ${size} approvals as for one: ${JSON.stringify(more)}`, async () => {
-      const [one, many] = [await asked(1, more), await asked(size, more)];
-      assert.deepEqual([one.found, many.found], [1, size]);
-      assert.deepEqual(many.texts.length, one.texts.length, many.texts.join('\n'));
+      const [single, many] = [await asked(1, more), await asked(size, more)];
+      assert.deepEqual([single.found, many.found], [1, size]);
+      assert.deepEqual(many.texts.length, single.texts.length, many.texts.join('\n'));
       assert.ok(many.texts.length <= 12, many.texts.join('\n'));
     });
 
@@ -58,7 +58,7 @@ describe('what a page of the inbox asks of the store', () => {
       const document = stateWithoutValues(JSON.parse(doc) as RunDocument);
       assert.deepEqual(
         state,
-        document.approvals.find((one) => one.id === id),
+        document.approvals.find((approval) => approval.id === id),
       );
     }
   });
@@ -78,7 +78,7 @@ describe('what a page of the inbox asks of the store', () => {
 
   const first = approvalsQuery.parse({ limit: '1' });
 
-  /** Lists that read from the store, or wait until they may. */
+  /** Lists that read from the store, or wait for their turn. */
   async function beginLists(callers: readonly Caller[]): Promise<ReturnType<typeof listInbox>[]> {
     const begun: Promise<void>[] = [];
     const lists = callers.map((caller) => {
@@ -105,8 +105,8 @@ describe('what a page of the inbox asks of the store', () => {
     const opened = new Promise<void>((resolve) => (open = resolve));
     const ask = pool.query.bind(pool) as (...args: unknown[]) => Promise<unknown>;
     const slow = { query: (...args: unknown[]) => opened.then(() => ask(...args)) } as unknown as typeof pool;
-    const one = { ...agent, deps: { ...agent.deps, pool: slow } };
-    const held = await beginLists(Array.from({ length: 10 }, () => one));
+    const caller = { ...agent, deps: { ...agent.deps, pool: slow } };
+    const held = await beginLists(Array.from({ length: 10 }, () => caller));
     assert.equal(taken(await listInbox(finance, first)).data.length, 1);
     open();
     for (const page of await Promise.all(held)) taken(page);
@@ -122,7 +122,7 @@ describe('what a page of the inbox asks of the store', () => {
     const query = (text: string, values: unknown): Promise<unknown> =>
       /\br\.doc\b/.test(text) ? opened.then(() => ask(text, values)) : ask(text, values);
     const deps = { ...finance.deps, pool: { query } as unknown as typeof pool };
-    // More than read rows at a time, and fewer than read documents.
+    // More lists than may read rows at a time, and fewer than may read documents.
     const colleague = (n: number): Caller => ({
       ...{ ...finance, principal: { ...finance.principal, id: `colleague ${n}` }, deps },
     });

@@ -41,7 +41,7 @@ describe('a run, asked for by no door', () => {
     const caller = await as('agent');
     const refused = await submitTransition(caller, { run, transition: 'nothing' }, {}, 5);
     assert.equal(refusedWith(refused).code, 'BLOCKED');
-    // The run has it on record: its door has not to record it again.
+    // The run has recorded the refusal: the door need not record it again.
     assert.deepEqual([caller.trail.recordedByRun, caller.trail.facts], [true, []]);
   });
 
@@ -51,10 +51,10 @@ describe('a run, asked for by no door', () => {
     const pending = taken(await submitTransition(await as('agent'), pay, { arguments: { amount: 150 } }, 5));
     assert.ok(pending.kind === 'pending');
     const polled = taken(await readAction(await as('agent'), pending.action));
-    assert.deepEqual([polled.settled, polled.body['status']], [false, 'pending']);
+    assert.deepEqual([polled.isSettled, polled.body['status']], [false, 'pending']);
     const cancelled = taken(await cancelRun(await as('admin'), run, 'no longer wanted', 5));
     assert.equal(cancelled.hasSettled, true);
-    assert.equal(taken(await readAction(await as('agent'), pending.action)).settled, true);
+    assert.equal(taken(await readAction(await as('agent'), pending.action)).isSettled, true);
   });
 
   it('is for those who may see it alone, as are its records', async () => {

@@ -3,16 +3,16 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, it } from 'node:test';
 import type { Pool } from '../../src/db/index.js';
 import { reconstruct } from '../../src/service/audit/reconstruction.js';
-import { explainer } from '../../src/service/approvals/because.js';
+import { makeExplain } from '../../src/service/approvals/because.js';
 import type { Caller } from '../../src/service/caller.js';
 import { withDocument, type Reader } from '../../src/service/runs/body.js';
 import { makeFairTurns } from '../../src/service/seats.js';
 import type { ApprovalRow } from '../../src/store/approvals.js';
 import type { ListedRun } from '../../src/store/runs.js';
 
-// What large answers are made of is read some at a time in one process, and each principal has a share of that.
+// A process reads the values of only a few large answers at a time, and each principal has a share of them.
 
-/** A store that answers nothing until `open`, and how many statements it was asked at once, and by whom. */
+/** A store that answers nothing until `open`. It counts the statements at the same time, and by whom. */
 interface Held {
   readonly pool: (by: string) => Pool;
   open(): void;
@@ -27,7 +27,7 @@ function holdAnswers(): Held {
   const count = (by: string, more: number): void => {
     now.set(by, (now.get(by) ?? 0) + more);
     most.of.set(by, Math.max(most.of.get(by) ?? 0, now.get(by) ?? 0));
-    const all = [...now.values()].reduce((sum, one) => sum + one, 0);
+    const all = [...now.values()].reduce((sum, count) => sum + count, 0);
     most.all = Math.max(most.all, all);
   };
   const pool = (by: string): Pool => {
@@ -68,7 +68,7 @@ const kinds: readonly {
     all: 8,
     read: (asker) => withDocument(asker, 'run_1', (_row, document) => document),
   },
-  { name: 'the texts of flows', each: 1, all: 2, read: (asker) => explainer(asker, [approval]) },
+  { name: 'the texts of flows', each: 1, all: 2, read: (asker) => makeExplain(asker, [approval]) },
   {
     name: 'the record of a run',
     each: 1,

@@ -14,22 +14,22 @@ table { border-collapse: collapse; width: 100%; } th, td { text-align: left; ver
 .method { display: inline-block; min-width: 4.5rem; font-weight: 700; }
 .soft { opacity: .75; }`;
 
-/** Nothing is loaded and nothing runs: one style, known by its hash. */
+/** The page loads nothing and runs nothing; its style is allowed by its hash. */
 export const docsPolicy = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'`;
 
-/** The OpenAPI document as one page, without scripts and without anything from elsewhere. */
+/** The OpenAPI document as a page, without scripts and without anything from other hosts. */
 export function docsPage(document: JsonObject): string {
   const info = object(document['info']);
   const operations = Object.entries(object(document['paths'])).flatMap(([path, methods]) =>
-    Object.entries(object(methods)).map(([method, one]) => ({
+    Object.entries(object(methods)).map(([method, operation]) => ({
       path,
       method: method.toUpperCase(),
-      one: object(one),
+      spec: object(operation),
     })),
   );
-  const tags = [...new Set(operations.map(({ one }) => text(list(one['tags'])[0])))];
+  const tags = [...new Set(operations.map(({ spec }) => text(list(spec['tags'])[0])))];
   const sections = tags.map((tag) => {
-    const own = operations.filter(({ one }) => list(one['tags']).includes(tag));
+    const own = operations.filter(({ spec }) => list(spec['tags']).includes(tag));
     return `<h2 id="${escape(tag)}">${escape(tag)}</h2>${own.map(operation).join('')}`;
   });
   const schemas = Object.entries(object(object(document['components'])['schemas']));
@@ -48,33 +48,33 @@ ${schemas.map(([name, schema]) => `<details id="schema-${escape(name)}"><summary
 function operation({
   path,
   method,
-  one,
+  spec,
 }: {
   readonly path: string;
   readonly method: string;
-  readonly one: JsonObject;
+  readonly spec: JsonObject;
 }): string {
-  const parameters = list(one['parameters']).map(object);
-  const content = object(object(one['requestBody'])['content']);
-  const description = text(one['description']);
-  return `<details><summary><span class="method">${method}</span><code>${escape(path)}</code> <span class="soft">${inline(text(one['summary']))}</span></summary>
+  const parameters = list(spec['parameters']).map(object);
+  const content = object(object(spec['requestBody'])['content']);
+  const description = text(spec['description']);
+  return `<details><summary><span class="method">${method}</span><code>${escape(path)}</code> <span class="soft">${inline(text(spec['summary']))}</span></summary>
 ${description === '' ? '' : `<p>${inline(description)}</p>`}
 ${parameters.length === 0 ? '' : `<table><tr><th>parameter</th><th>in</th><th>schema</th></tr>${parameters.map(parameterRow).join('')}</table>`}
 ${Object.entries(content)
-  .map(([media, one]) => `<p>Body <code>${escape(media)}</code>: ${schema(object(one)['schema'])}</p>`)
+  .map(([media, body]) => `<p>Body <code>${escape(media)}</code>: ${schema(object(body)['schema'])}</p>`)
   .join('')}
-<table><tr><th>status</th><th>answer</th></tr>${Object.entries(object(one['responses'])).map(responseRow).join('')}</table></details>`;
+<table><tr><th>status</th><th>answer</th></tr>${Object.entries(object(spec['responses'])).map(responseRow).join('')}</table></details>`;
 }
 
-function parameterRow(one: JsonObject): string {
-  const required = one['required'] === true ? ' (required)' : '';
-  return `<tr><td><code>${escape(text(one['name']))}</code>${required}</td><td>${escape(text(one['in']))}</td><td><code>${escape(JSON.stringify(one['schema'] ?? {}))}</code></td></tr>`;
+function parameterRow(parameter: JsonObject): string {
+  const required = parameter['required'] === true ? ' (required)' : '';
+  return `<tr><td><code>${escape(text(parameter['name']))}</code>${required}</td><td>${escape(text(parameter['in']))}</td><td><code>${escape(JSON.stringify(parameter['schema'] ?? {}))}</code></td></tr>`;
 }
 
 function responseRow([status, answer]: readonly [string, Json]): string {
-  const one = object(answer);
-  const schemas = Object.values(object(one['content'])).map((each) => schema(object(each)['schema']));
-  return `<tr><td>${escape(status)}</td><td>${inline(text(one['description']))} ${schemas.join(' ')}</td></tr>`;
+  const response = object(answer);
+  const schemas = Object.values(object(response['content'])).map((each) => schema(object(each)['schema']));
+  return `<tr><td>${escape(status)}</td><td>${inline(text(response['description']))} ${schemas.join(' ')}</td></tr>`;
 }
 
 function schema(value: Json | undefined): string {
@@ -88,7 +88,7 @@ function pre(value: Json): string {
   return `<pre>${escape(JSON.stringify(value, null, 2))}</pre>`;
 }
 
-/** Backticks become code. */
+/** Escapes a text; what stands in backticks becomes code. */
 function inline(value: string): string {
   return escape(value).replaceAll(/`([^`]*)`/g, '<code>$1</code>');
 }

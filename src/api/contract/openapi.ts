@@ -3,7 +3,7 @@ import { apiSchemas, described } from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
 import { errorTable, type ErrorCode } from '../../model/errors.js';
 import type { Json, JsonObject } from '../../model/json.js';
-import { askedBy } from '../../service/may.js';
+import { rulesOf } from '../../service/may.js';
 import { acceptedMedia } from '../http/body.js';
 import { isPage, type AnswerSpec, type Route } from '../http/call.js';
 
@@ -23,7 +23,7 @@ const options: ToJson = {
 
 let document: { readonly of: readonly Route[]; readonly text: JsonObject } | null = null;
 
-/** OpenAPI 3.1 of the schemas that validate the requests. */
+/** The OpenAPI 3.1 document, from the same schemas that validate requests. */
 export function openApi(routes: readonly Route[]): JsonObject {
   if (document?.of.length !== routes.length) document = { of: routes, text: describe(routes) };
   return document.text;
@@ -31,7 +31,7 @@ export function openApi(routes: readonly Route[]): JsonObject {
 
 function describe(routes: readonly Route[]): JsonObject {
   const paths: Record<string, Record<string, Json>> = {};
-  for (const one of routes) (paths[one.path] ??= {})[one.method.toLowerCase()] = operation(one);
+  for (const route of routes) (paths[route.path] ??= {})[route.method.toLowerCase()] = operation(route);
   return {
     openapi: '3.1.0',
     info: {
@@ -43,7 +43,7 @@ function describe(routes: readonly Route[]): JsonObject {
     },
     servers: [{ url: '/' }],
     security: [{ bearer: [] }],
-    tags: [...new Set(routes.map((one) => one.tag))].map((name) => ({ name })),
+    tags: [...new Set(routes.map((route) => route.tag))].map((name) => ({ name })),
     paths,
     components: {
       securitySchemes: {
@@ -61,15 +61,15 @@ function describe(routes: readonly Route[]): JsonObject {
 function components(): JsonObject {
   const { schemas } = z.toJSONSchema(apiSchemas, { ...options, uri: (id) => `#/components/schemas/${id}` });
   return Object.fromEntries(
-    Object.entries(schemas).map(([id, schema]) => [id, bare(schema as unknown as JsonObject)]),
+    Object.entries(schemas).map(([id, schema]) => [id, withoutMeta(schema as unknown as JsonObject)]),
   );
 }
 
-function bare(schema: JsonObject): JsonObject {
+function withoutMeta(schema: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(schema).filter(([key]) => key !== '$schema' && key !== '$id'));
 }
 
-/** By name where the schema has one; otherwise in place, with names inside it. */
+/** A reference where the schema has a name; otherwise the schema itself, with references inside. */
 function schemaOf(schema: z.ZodType): JsonObject {
   const known = apiSchemas.get(schema);
   if (known !== undefined) return { $ref: `#/components/schemas/${known.id}` };
@@ -78,32 +78,32 @@ function schemaOf(schema: z.ZodType): JsonObject {
     const shape = Object.entries(schema.shape as Record<string, z.ZodType>);
     return {
       type: 'object',
-      properties: Object.fromEntries(shape.map(([name, one]) => [name, schemaOf(one)])),
-      required: shape.filter(([, one]) => !one.safeParse(undefined).success).map(([name]) => name),
+      properties: Object.fromEntries(shape.map(([name, schema]) => [name, schemaOf(schema)])),
+      required: shape.filter(([, schema]) => !schema.safeParse(undefined).success).map(([name]) => name),
       additionalProperties: false,
     };
   }
-  return bare(z.toJSONSchema(schema, options) as unknown as JsonObject);
+  return withoutMeta(z.toJSONSchema(schema, options) as unknown as JsonObject);
 }
 
-function operation(one: Route): JsonObject {
-  const names = [...one.path.matchAll(/\{(\w+)\}/g)].map((found) => found[1] ?? '');
-  const permission = one.permission === null ? '' : `Needs the permission \`${one.permission}\`.`;
+function operation(route: Route): JsonObject {
+  const names = [...route.path.matchAll(/\{(\w+)\}/g)].map((found) => found[1] ?? '');
+  const permission = route.permission === null ? '' : `Needs the permission \`${route.permission}\`.`;
   return {
-    operationId: one.id,
-    tags: [one.tag],
-    summary: one.summary,
-    ...(permission === '' ? {} : { description: permission, 'x-permission': one.permission }),
-    ...(one.access === 'public' ? { security: [] } : {}),
+    operationId: route.id,
+    tags: [route.tag],
+    summary: route.summary,
+    ...(permission === '' ? {} : { description: permission, 'x-permission': route.permission }),
+    ...(route.access === 'public' ? { security: [] } : {}),
     parameters: [
-      ...fields(one.params)
+      ...fields(route.params)
         .filter(([name]) => names.includes(name))
         .map(([name, schema]) => parameter('path', name, schema)),
-      ...fields(one.query).map(([name, schema]) => parameter('query', name, schema)),
-      ...(one.idempotent ? [idempotencyKey] : []),
+      ...fields(route.query).map(([name, schema]) => parameter('query', name, schema)),
+      ...(route.idempotent ? [idempotencyKey] : []),
     ],
-    ...(one.body.kind === 'none' ? {} : { requestBody: requestBody(one) }),
-    responses: responses(one),
+    ...(route.body.kind === 'none' ? {} : { requestBody: requestBody(route) }),
+    responses: responses(route),
   };
 }
 
@@ -144,37 +144,37 @@ function requestBody({ body }: Route): JsonObject {
   };
 }
 
-const everywhere: readonly ErrorCode[] = ['REQUEST_INVALID', 'INTERNAL'];
-const ofPrincipals: readonly ErrorCode[] = ['MALFORMED', 'UNAUTHENTICATED'];
-/** Its body is read, also where it takes none, and what came of it is on record before it is answered. */
-const recorded: readonly ErrorCode[] = ['TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE', 'AUDIT_UNAVAILABLE'];
-const idempotent: readonly ErrorCode[] = [
+const errorsOfAll: readonly ErrorCode[] = ['REQUEST_INVALID', 'INTERNAL'];
+const errorsOfPrincipals: readonly ErrorCode[] = ['MALFORMED', 'UNAUTHENTICATED'];
+/** Of recorded routes: the body is read, also where none is taken, and the call is on record before the answer. */
+const errorsOfRecorded: readonly ErrorCode[] = ['TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE', 'AUDIT_UNAVAILABLE'];
+const errorsOfIdempotent: readonly ErrorCode[] = [
   'IDEMPOTENCY_KEY_REUSED',
   'IDEMPOTENCY_IN_PROGRESS',
   'RATE_LIMITED',
 ];
 
-/** Every refusal that a route may give, from the one table of errors. */
-export function errorsOf(one: Route): readonly ErrorCode[] {
-  const isForAll = one.access === 'public';
-  // Who acts for somebody else is kept out of what is not delegated.
-  const needsRights = !isForAll && (one.permission !== null || askedBy(one.useCase).delegated !== true);
+/** The codes of every refusal that a route may give. */
+export function errorsOf(route: Route): readonly ErrorCode[] {
+  const isForAll = route.access === 'public';
+  // A service that acts for somebody else is refused where the route is not `delegated`.
+  const needsRights = !isForAll && (route.permission !== null || rulesOf(route.useCase).delegated !== true);
   const codes = [
-    ...everywhere,
-    ...(isForAll ? [] : ofPrincipals),
+    ...errorsOfAll,
+    ...(isForAll ? [] : errorsOfPrincipals),
     ...(needsRights ? (['FORBIDDEN'] as const) : []),
-    ...(one.path.includes('{') ? (['NOT_FOUND'] as const) : []),
-    ...(one.recorded ? recorded : []),
-    ...(one.idempotent ? idempotent : []),
-    ...one.errors,
+    ...(route.path.includes('{') ? (['NOT_FOUND'] as const) : []),
+    ...(route.recorded ? errorsOfRecorded : []),
+    ...(route.idempotent ? errorsOfIdempotent : []),
+    ...route.errors,
   ];
   return [...new Set(codes)];
 }
 
-function responses(one: Route): JsonObject {
+function responses(route: Route): JsonObject {
   const problemSchema = schemaOf(answers.problem);
   const byStatus = new Map<number, ErrorCode[]>();
-  for (const code of errorsOf(one)) {
+  for (const code of errorsOf(route)) {
     const { status } = errorTable[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
@@ -182,14 +182,16 @@ function responses(one: Route): JsonObject {
     String(status),
     {
       description: codes.map((code) => `${code}: ${errorTable[code].title}`).join('; '),
-      content: isPage(one) ? { 'text/html': {} } : { 'application/problem+json': { schema: problemSchema } },
+      content: isPage(route)
+        ? { 'text/html': {} }
+        : { 'application/problem+json': { schema: problemSchema } },
     },
   ]);
-  const good = Object.entries(one.answers).map(([status, spec]) => [status, success(spec)]);
+  const good = Object.entries(route.answers).map(([status, spec]) => [status, successResponse(spec)]);
   return Object.fromEntries([...problems, ...good]) as JsonObject;
 }
 
-function success({ description, schema, media }: AnswerSpec): JsonObject {
+function successResponse({ description, schema, media }: AnswerSpec): JsonObject {
   if (schema === undefined && media === undefined) return { description };
   return {
     description,

@@ -21,16 +21,16 @@ export function problem(
   return { kind: 'problem', code, detail, extra: extra as JsonObject, headers };
 }
 
-/** RFC 9110, 11.6.1: a 401 names what it asks for. */
+/** The header of a 401, which says what credential is asked for (RFC 9110, 11.6.1). */
 export const asksForCredential: Problem['headers'] = { 'WWW-Authenticate': 'Bearer realm="countersign"' };
 
-/** What a use case has refused, as an answer. */
+/** The refusal of a use case as an answer. */
 export function problemOf({ code, detail, extra, retryAfter }: Refusal): Problem {
   const asked = code === 'UNAUTHENTICATED' ? asksForCredential : {};
   return problem(code, detail, extra, { ...asked, ...retryHeader(retryAfter) });
 }
 
-/** When the same may be asked again, in seconds. */
+/** The header that says after how many seconds the same request may be sent again. */
 export function retryHeader(retryAfter: number | null): Problem['headers'] {
   return retryAfter === null ? {} : { 'Retry-After': String(retryAfter) };
 }
@@ -47,7 +47,7 @@ export function statusOf(found: Problem): number {
   return errorTable[found.code].status;
 }
 
-/** RFC 9457. */
+/** The body by RFC 9457. */
 export function problemBody(
   { code, detail, extra }: Problem,
   traceId: string,
@@ -56,7 +56,7 @@ export function problemBody(
   return { type: `urn:countersign:problem:${code}`, title, status, detail, code, traceId, ...extra };
 }
 
-/** The first name that comes a second time. */
+/** The first name that comes twice; null: none does. */
 export function firstTwice(given: readonly (readonly [string, string])[]): string | null {
   const names = new Set<string>();
   for (const [name] of given) {

@@ -6,7 +6,7 @@ import { firstTwice, invalid, notFound, type Problem } from './problem.js';
 
 export type Valid = { readonly kind: 'valid'; readonly value: unknown };
 
-/** Path parameters that cannot name anything are things that do not exist. */
+/** Path parameters that do not fit can name nothing, so they are answered with NOT_FOUND. */
 export function validateParams(
   schema: z.ZodType,
   params: Readonly<Record<string, unknown>>,
@@ -31,10 +31,10 @@ export function validateQuery(schema: z.ZodType, search: URLSearchParams): Valid
     const pointer = `/query/${escapePointer(twice)}`;
     return invalid(`query parameter \`${twice}\` stands twice`, [{ pointer, message: 'must stand once' }]);
   }
-  const odd = given.find(
+  const badPair = given.find(
     ([name, value]) => !`${name}${value}`.isWellFormed() || `${name}${value}`.includes('\u0000'),
   );
-  if (odd !== undefined)
+  if (badPair !== undefined)
     return invalid('the query holds a character that is not accepted', [
       { pointer: '/query', message: 'holds U+0000' },
     ]);
@@ -72,7 +72,7 @@ function fieldErrors(issue: z.core.$ZodIssue, base: string): FieldError[] {
   return [{ pointer, message: sentence(issue) }];
 }
 
-/** zod's sentences, lower case, as ours are. */
+/** zod's sentence, in lower case as ours are. */
 function sentence(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_type' && issue.input === undefined && issue.message.includes('undefined'))
     return 'is required';

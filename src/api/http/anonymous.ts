@@ -3,23 +3,23 @@ import { newId } from '../../model/ids.js';
 import type { ServiceChain, ServiceFact } from '../../audit/index.js';
 import type { CallFact } from '../../service/caller.js';
 
-// Anybody may send requests without a credential. Of each source, kind and minute the first is a record as it comes;
-// those after it are counted, and the count is one record when the minute is over.
+// Anybody may send requests without a credential. The first of each source, kind and minute is recorded as it comes; the
+// further ones are counted, and their count is recorded when the minute is over.
 
-/** What a call without a principal came to. */
+/** A call without a principal, as it is recorded or counted. */
 export interface AnonymousCall {
   /** The address of the caller. */
   readonly remote: string;
-  /** Calls of one source and kind are counted together. */
+  /** Calls of the same source and kind are counted together. */
   readonly kind: string;
   /** The fact that the count repeats. */
   readonly fact: Pick<CallFact, 'type' | 'data'>;
 }
 
 export interface Anonymous {
-  /** `first`: to be recorded now, and forgotten where that fails. `counted`: it is in the count of its minute. */
+  /** `first`: the caller records it now, and calls `forget` if that fails. `counted`: it is in the count of its minute. */
   take(call: AnonymousCall): { readonly status: 'first'; forget(): void } | { readonly status: 'counted' };
-  /** Records all counts, also of minutes that are not over. What could not be recorded is kept for the next time. */
+  /** Records all counts, also of minutes that are not over. What cannot be recorded is kept for the next time. */
   flush(): Promise<void>;
   close(): Promise<void>;
 }
@@ -32,7 +32,7 @@ export interface AnonymousDeps {
 
 const windowMs = 60_000;
 const tickMs = 5_000;
-/** Sources and kinds that are told apart in a minute; all further sources are one. */
+/** Sources and kinds that are told apart in a minute; all further sources are counted together. */
 export const mostWindows = 1_000;
 const everybodyElse = 'others';
 
@@ -46,7 +46,7 @@ interface Window {
 
 export function makeAnonymous({ chain, now, log }: AnonymousDeps): Anonymous {
   const windows = new Map<string, Window>();
-  /** Made and not yet durable: the same facts again, with the same keys, until they are. */
+  /** Facts that are not durable yet: they are written again, with the same keys, until they are. */
   let unwritten: readonly ServiceFact[] = [];
   let writing: Promise<void> = Promise.resolve();
 
@@ -60,7 +60,7 @@ export function makeAnonymous({ chain, now, log }: AnonymousDeps): Anonymous {
     await chain.append(unwritten);
     unwritten = [];
   };
-  /** One at a time; a failure is said and the facts stay. */
+  /** One writing at a time; a failure is logged, and the facts stay. */
   const inTurn = (isOver: (window: Window) => boolean): Promise<void> => {
     writing = writing
       .then(() => write(isOver))
@@ -73,7 +73,7 @@ export function makeAnonymous({ chain, now, log }: AnonymousDeps): Anonymous {
   timer.unref();
   const flush = async (): Promise<void> => {
     await inTurn(() => true);
-    // What an earlier failure had kept back went first.
+    // The first round may only have written what an earlier failure had kept back.
     await inTurn(() => true);
   };
   return {
@@ -107,7 +107,7 @@ function windowOf(
   return { key: `${everybodyElse} ${kind}`, source: everybodyElse };
 }
 
-/** An IPv6 network has as many addresses as it likes: its /64 is the source. */
+/** The source of an address. Of IPv6 it is the /64, since a network has as many addresses as it likes. */
 export function sourceOf(remote: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(remote)?.[1];
   if (mapped !== undefined) return mapped;

@@ -17,31 +17,31 @@ export interface RawBody {
   readonly media: string;
 }
 
-const parsed = new WeakMap<RawBody, JsonText>();
+const parsedBodies = new WeakMap<RawBody, JsonText>();
 
-/** The body as JSON, read once for all who ask. */
+/** The body as JSON; parsed once for each body. */
 export function jsonOf(raw: RawBody): JsonText {
-  const known = parsed.get(raw);
+  const known = parsedBodies.get(raw);
   if (known !== undefined) return known;
   const read = parseJsonText(raw.bytes);
-  parsed.set(raw, read);
+  parsedBodies.set(raw, read);
   return read;
 }
 
-/** A page's form, and the text of one flow: what they are read with is slower than JSON. */
+/** A page's form, and the text of a flow: parsing them is slower than parsing JSON. */
 const maxFormBytes = 131_072;
 const maxFlowBytes = 262_144;
-/** What anybody may send and only its sender's signature vouches for. */
+/** A body that anybody may send, since only a signature in it says who sent it. */
 const maxSignedBytes = 131_072;
 
-/** What a body of that kind may hold at most. */
+/** How many bytes a body of that kind may have. */
 export function maxBytesOf({ kind }: BodySpec): number {
   if (kind === 'form') return maxFormBytes;
   if (kind === 'signed') return maxSignedBytes;
   return kind === 'flow' ? maxFlowBytes : maxBytes;
 }
 
-/** Reads what was sent; the type is checked before the size, and both before the content. */
+/** Reads the body. The type is checked before the size, and both before the content. */
 export async function readBody(request: IncomingMessage, spec: BodySpec): Promise<RawBody | Problem> {
   const media = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
   const length = Number(request.headers['content-length'] ?? 0);
@@ -85,7 +85,7 @@ function tooLarge(request: IncomingMessage, most: number): Problem {
   return problem('TOO_LARGE', `the body is over ${most} bytes: send less`);
 }
 
-/** Whoever is still sending gets the answer, up to a point. */
+/** Reads and drops the rest, so that a client that is still sending gets the answer, up to `maxDiscarded`. */
 function discard(request: IncomingMessage): void {
   let seen = 0;
   request.on('data', (chunk: Buffer) => {
@@ -95,10 +95,10 @@ function discard(request: IncomingMessage): void {
   request.resume();
 }
 
-/** Null: more than the limit. */
+/** Null: the body has more than `most` bytes. */
 function collect(request: IncomingMessage, most: number): Promise<Buffer | null> {
   return new Promise((resolve, reject) => {
-    // Gone already: no event will tell.
+    // The client has gone already: no event will come.
     if (request.destroyed && !request.complete) return reject(new ClientGone());
     const chunks: Buffer[] = [];
     let size = 0;
@@ -120,7 +120,7 @@ export class ClientGone extends Error {
   override readonly name = 'ClientGone';
 }
 
-/** What the handler gets: a validated value, the text of a flow, or nothing. */
+/** What the handler gets, not validated yet: a value, the text of a flow, or nothing. */
 export function parseBody(
   raw: RawBody,
   spec: BodySpec,

@@ -7,7 +7,7 @@ import type { JsonObject } from '../../model/json.js';
 import type { RecordActor } from '../../model/records.js';
 import type { Caller, Trail } from '../../service/caller.js';
 import type { FlowText } from '../../service/flows/publish-text.js';
-import { askedBy, useCaseOf, type UseCase } from '../../service/may.js';
+import { rulesOf, useCaseOf, type UseCase } from '../../service/may.js';
 import type { Refusal } from '../../service/refusal.js';
 import type { ApiDeps } from '../deps.js';
 import type { Problem } from '../contract/problem.js';
@@ -21,14 +21,14 @@ export interface Answer<Status extends number = number, Body = unknown> {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** What is read in a browser; what pages refuse is one too. */
+/** A page to be read in a browser; a refusal there is a page, too. */
 export interface Page extends Answer<number, string> {
   readonly media: 'text/html; charset=utf-8';
-  /** What it refuses with, in words of its own. */
+  /** The error code of a page that refuses; absent: it refuses nothing. */
   readonly code?: ErrorCode;
 }
 
-/** An answer that goes on: sent after its record is durable. */
+/** An answer that goes on. It begins after its record is durable. */
 interface Stream {
   readonly kind: 'stream';
   readonly media: string;
@@ -51,28 +51,28 @@ export function answer(
   return { kind: 'answer', status, body, headers };
 }
 
-/** One request on its way through. */
+/** A request on its way through the API. */
 export interface Call {
   readonly deps: ApiDeps;
   readonly requestId: string;
   readonly request: IncomingMessage;
   principal: Principal | null;
-  /** Who the browser is signed in as, once a page has asked. */
+  /** Id of the person who is signed in, once a page has asked for it. */
   signedInAs: string | null;
-  /** As `Caller` has it. */
+  /** As in `Caller`. */
   effect: string;
-  held: Caller['held'];
+  heldKey: Caller['held'];
   readonly trail: Trail;
   replayed: boolean;
-  /** The status of what was done, which its caller may not be told of any more. */
-  withheld: number | null;
-  /** So many facts of the trail are on record already. */
+  /** The status of the answer that the caller may not see any more; null: nothing was withheld. */
+  withheldStatus: number | null;
+  /** How many facts of the trail are on record already. */
   recordedFacts: number;
 }
 
-/** Who asks, for the use cases: `principal` is the caller's own, but where a page knows who it is for. */
+/** The caller for the use cases. A page passes the `principal` that it acts for; else it is the call's own. */
 export function callerOf(call: Call, principal = principalOf(call)): Caller {
-  const { deps, requestId, effect, held, trail } = call;
+  const { deps, requestId, effect, heldKey: held, trail } = call;
   return { deps, principal, requestId, effect, held, trail };
 }
 
@@ -95,16 +95,16 @@ export interface Input<P, Q, B> {
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
-/** How a body comes: as JSON that fits a schema, as the text of a flow, or not at all. */
+/** How the body comes: as JSON that fits a schema, as the text of a flow, as a form, or not at all. */
 export type BodySpec =
   | { readonly kind: 'json'; readonly schema: z.ZodType }
   | { readonly kind: 'flow' }
-  /** What a page's form sends: names to texts. */
+  /** A page's form: names and texts. */
   | { readonly kind: 'form'; readonly schema: z.ZodType }
-  /** A form whose sender signs its bytes: they are for the handler to judge and to read. */
+  /** A form whose bytes are signed by the sender: the handler verifies and reads them. */
   | { readonly kind: 'signed' }
   | { readonly kind: 'none' }
-  /** Read and left: the call is refused whatever it says. */
+  /** The body is read and dropped: the call is refused whatever it says. */
   | { readonly kind: 'ignored' };
 
 export interface AnswerSpec {
@@ -115,7 +115,7 @@ export interface AnswerSpec {
 
 type Answers = Readonly<Record<number, AnswerSpec>>;
 
-/** What a route may answer, by what it says of its answers: a body as its schema describes it, or what has a media type alone. */
+/** What a route may answer, by its `answers`: a body of the schema, or anything of the media type where no schema is given. */
 type ReplyOf<A extends Answers> =
   { [Status in keyof A]: AnswerAs<Status & number, A[Status]> }[keyof A] | Page | Problem | Refusal;
 
@@ -125,10 +125,10 @@ type AnswerAs<Status extends number, Spec> = Spec extends { readonly schema: inf
     ? Answer | Stream
     : Answer<Status, undefined>;
 
-/** One line of the contract: it drives dispatch, validation, OpenAPI and the docs page. */
+/** A line of the contract: it drives dispatch, validation, OpenAPI and the docs page. */
 export interface Route {
   readonly id: string;
-  /** Which it is a door to, by its own name: that says what is asked of its caller. Null: a page, or no door to any. */
+  /** The use case of the route's `id`, which says what is required of the caller; null: a page, or a route without a use case. */
   readonly useCase: UseCase | null;
   readonly method: Method;
   /** `/v1/runs/{id}`. */
@@ -137,25 +137,25 @@ export interface Route {
   readonly summary: string;
   /** `public`: no credential is asked for. */
   readonly access: 'principal' | 'public';
-  /** Leaves `api.called`. */
+  /** Each call is on record as `api.called`. */
   readonly recorded: boolean;
-  /** As its use case asks it; null: none. */
+  /** The permission that its use case requires; null: none. */
   readonly permission: string | null;
   readonly idempotent: boolean;
   readonly params: z.ZodType<JsonObject | Record<string, unknown>>;
   readonly query: z.ZodType;
   readonly body: BodySpec;
   readonly answers: Answers;
-  /** Beyond those that every route may give. */
+  /** Besides the errors that every route may give. */
   readonly errors: readonly ErrorCode[];
-  /** Of a public route: why the body of a request is not even read, told by its head; null: it is read. */
+  /** Of a public route: refuses a request by its head, before its body is read; null: the body is read. */
   readonly refuseUnread?: (call: Call) => Promise<Problem | null>;
-  /** Approvals that a body names, where the path names none, without those of which a kept answer to it tells nothing. */
+  /** Approvals that the body names, if the path names none; without those that the kept answer tells nothing about. */
   readonly approvalsIn?: (body: unknown, kept: unknown) => readonly string[];
   readonly handle: (call: Call, input: Input<never, never, never>) => Promise<Reply | Refusal>;
 }
 
-/** Read by a person in a browser, whatever it answers. */
+/** Whatever the route answers is read by a person in a browser. */
 export function isPage({ tag }: Pick<Route, 'tag'>): boolean {
   return tag === 'Pages';
 }
@@ -193,7 +193,7 @@ export function route<P extends z.ZodType, Q extends z.ZodType, A extends Answer
     access: 'principal',
     recorded: fields.access !== 'public',
     useCase,
-    permission: askedBy(useCase).permission ?? null,
+    permission: rulesOf(useCase).permission ?? null,
     idempotent: false,
     errors: [],
     body: { kind: 'none' },

@@ -16,26 +16,26 @@ import { invalid, problem, problemBody, statusOf, type Problem } from '../contra
 import { jsonOf, type RawBody } from './body.js';
 import type { Pool } from '../../db/index.js';
 
-/** Others wait this long for a holder that may have died (docs/spec/api.md). One that lives renews its hold meanwhile. */
+/** How long other attempts wait for a holder that may have died (docs/spec/api.md). A living holder renews its hold meanwhile. */
 const holdMs = 30_000;
 const renewMs = 10_000;
-// Printable ASCII, as HTTP has it in a header's value.
-const shape = /^[\x21-\x7e]{1,255}$/;
+// Printable ASCII, as HTTP allows in the value of a header.
+const keyShape = /^[\x21-\x7e]{1,255}$/;
 
-export interface Held {
+export interface KeyHold {
   readonly kind: 'held';
   readonly key: HeldKey;
-  /** Another attempt had the request before, and may have done it. */
+  /** Another attempt held the key before, and may have done the request. */
   readonly tookOver: boolean;
-  /** Nobody handles the request any more: from here the hold runs out, unless it was settled. */
+  /** To be called when the request is no longer handled: from then on the hold runs out, unless it was settled. */
   readonly end: () => void;
 }
 
-/** Takes the key for this call, or says what is to be answered instead. Null: the caller sent none. */
-export async function hold(call: Call, path: string, raw: RawBody): Promise<Held | Reply | null> {
+/** Takes the key for this call, or gives the answer instead. Null: the caller sent no key. */
+export async function holdKey(call: Call, path: string, raw: RawBody): Promise<KeyHold | Reply | null> {
   const key = call.request.headers['idempotency-key'];
   if (key === undefined) return null;
-  if (typeof key !== 'string' || !shape.test(key)) {
+  if (typeof key !== 'string' || !keyShape.test(key)) {
     const message = 'must be 1 to 255 printable ASCII characters without spaces';
     return invalid(`the header Idempotency-Key ${message}`, [
       { pointer: '/headers/idempotency-key', message },
@@ -59,13 +59,13 @@ export async function hold(call: Call, path: string, raw: RawBody): Promise<Held
   });
   switch (found.kind) {
     case 'full':
-      return tooMany(call, budget);
+      return refuseTooManyKeys(call, budget);
     case 'claimed': {
       noteKey(pool, held.principal);
       const tookOver = found.effectId !== call.effect;
       call.effect = found.effectId;
-      call.held = held;
-      return { kind: 'held', key: held, tookOver, end: keepHeld(pool, held) };
+      call.heldKey = held;
+      return { kind: 'held', key: held, tookOver, end: keepRenewing(pool, held) };
     }
     case 'replay':
       return replay(call, found);
@@ -84,10 +84,10 @@ export async function hold(call: Call, path: string, raw: RawBody): Promise<Held
   }
 }
 
-/** However long the request takes, nobody takes its key over while this process handles it. */
-function keepHeld(pool: Pool, key: HeldKey): () => void {
+/** Renews the hold, so that nobody takes the key over while this process handles the request. Gives what stops it. */
+function keepRenewing(pool: Pool, key: HeldKey): () => void {
   const timer = setInterval(() => {
-    // A store that is away may be back before the hold runs out: the next round tries again.
+    // If the store is away, the next round tries again: it may be back before the hold runs out.
     renewKey(pool, key, holdMs).then(
       (isHeld) => (isHeld ? undefined : clearInterval(timer)),
       () => undefined,
@@ -97,19 +97,19 @@ function keepHeld(pool: Pool, key: HeldKey): () => void {
   return () => clearInterval(timer);
 }
 
-/** Without a key the request may go on; with one it could not be told that it was done already. */
-function tooMany(call: Call, { keys, until }: KeyBudget): Problem {
+/** Without a key the request may be sent all the same; but then a repeat could not be recognised. */
+function refuseTooManyKeys(call: Call, { keys, until }: KeyBudget): Problem {
   const from = until ?? new Date(call.deps.now().getTime() + 3_600_000).toISOString();
   const seconds = Math.ceil((Date.parse(from) - call.deps.now().getTime()) / 1_000);
   return problem(
     'RATE_LIMITED',
-    `\`${principalOf(call).id}\` has ${keys} idempotency keys of the last 24 hours, and the answers kept under them; ${mostKeys} keys and ${mostKeptBytes / 1_048_576} MiB are the most: the first is let go at ${from}`,
+    `\`${principalOf(call).id}\` has used ${keys} idempotency keys in the last 24 hours; at most ${mostKeys} keys, and ${mostKeptBytes / 1_048_576} MiB of answers kept under them, are allowed: the oldest key expires at ${from}`,
     { limit: mostKeys, until: from },
     { 'Retry-After': String(Math.max(1, seconds)) },
   );
 }
 
-/** Two texts of the same JSON are the same body. */
+/** Two texts of the same JSON count as the same body. */
 function bodyHash(raw: RawBody): string {
   const parsed = raw.media === 'application/json' ? jsonOf(raw) : null;
   const content = parsed?.status === 'ok' ? canonical(parsed.value) : raw.bytes;
@@ -127,19 +127,19 @@ function replay(call: Call, stored: KeptAnswer): Answer {
   };
 }
 
-/** Not kept: what the next attempt may answer differently (docs/spec/api.md). */
+/** Whether an answer of this status is kept: not where the next attempt may be answered differently (docs/spec/api.md). */
 function isKept(status: number): boolean {
   return (
     (status >= 200 && status < 300) || (status >= 400 && status < 500 && ![401, 408, 429].includes(status))
   );
 }
 
-/** A 202's `Retry-After` says when to look at what was kept; any other's, when to send the same again. */
-function asksAgain(status: number, reply: Reply): boolean {
+/** The answer asks to send the same request again. In a 202, `Retry-After` only says when to look what came of it. */
+function asksToRepeat(status: number, reply: Reply): boolean {
   return status !== 202 && reply.kind !== 'stream' && reply.headers?.['Retry-After'] !== undefined;
 }
 
-/** Another attempt of this request, with an answer of its own. */
+/** The answer to an attempt whose request another attempt has taken over. */
 export const takenOver = problem(
   'IDEMPOTENCY_IN_PROGRESS',
   'another attempt of this request has taken it over, and its answer counts: ask again',
@@ -148,13 +148,13 @@ export const takenOver = problem(
 );
 
 /**
- * Keeps the answer for the next one who asks, or lets the key go. Gives what is to be answered: where another attempt has
- * taken the key over meanwhile, that one's answer, whatever this one has done or was refused.
+ * Keeps the answer for repeats, or releases the key. Gives what is to be answered: if another attempt has taken the key over
+ * meanwhile, the other's answer, whatever this attempt has done.
  */
-export async function settle(call: Call, { key }: Held, reply: Reply): Promise<Reply> {
+export async function settle(call: Call, { key }: KeyHold, reply: Reply): Promise<Reply> {
   const { pool } = call.deps;
   const status = reply.kind === 'problem' ? statusOf(reply) : reply.kind === 'answer' ? reply.status : 0;
-  if (!isKept(status) || asksAgain(status, reply) || reply.kind === 'stream')
+  if (!isKept(status) || asksToRepeat(status, reply) || reply.kind === 'stream')
     return (await releaseKey(pool, key)) ? reply : takenOver;
   const text = bodyText(call, reply);
   const media = reply.kind === 'problem' ? 'application/problem+json' : 'application/json';
@@ -168,14 +168,14 @@ export async function settle(call: Call, { key }: Held, reply: Reply): Promise<R
   return other === null ? takenOver : replay(call, other);
 }
 
-/** Nothing is kept of it: the next attempt goes on with what the first may have done. */
-export async function letGo(call: Call, { key }: Held): Promise<void> {
+/** Releases the key, and keeps no answer: the next attempt goes on with what an earlier one may have done. */
+export async function letGo(call: Call, { key }: KeyHold): Promise<void> {
   await releaseKey(call.deps.pool, key);
 }
 
 function bodyText(call: Call, reply: Answer | Problem): string {
   if (reply.kind === 'problem') return JSON.stringify(problemBody(reply, traceIdOf(call)));
-  // It has been written as text by now.
+  // By now the body has been written as text.
   return reply.body === undefined ? '' : String(reply.body);
 }
 

@@ -4,17 +4,14 @@ import type { Call } from './call.js';
 import { asksForCredential, problem, type Problem } from '../contract/problem.js';
 
 /**
- * Who calls, by what holds at this moment. Asked again wherever a call has waited: its credential may have been revoked,
- * may have run out, or may give other rights by then. Null: the call may go on.
+ * Sets `call.principal` by what the credential gives now. Called again wherever a call has waited: by then the credential may be
+ * revoked, have expired, or give other rights. Null: the call may go on.
  */
 export async function authenticate(call: Call): Promise<Problem | null> {
   const sent = call.request.headersDistinct['authorization'] ?? [];
   if (sent.length > 1) {
     call.principal = null;
-    return problem(
-      'MALFORMED',
-      `${sent.length} \`Authorization\` headers came, and one says who calls: send one`,
-    );
+    return problem('MALFORMED', `the request has ${sent.length} \`Authorization\` headers: send exactly one`);
   }
   const found = await call.deps.authenticate(sent[0]);
   if (found.status === 'ok') {
@@ -22,7 +19,7 @@ export async function authenticate(call: Call): Promise<Problem | null> {
     return null;
   }
   call.principal = null;
-  noteRefused(call, found);
+  noteFailedAuthn(call, found);
   return problem(
     'UNAUTHENTICATED',
     'send `Authorization: Bearer <key or JWT>` with a credential that is valid now',
@@ -31,8 +28,8 @@ export async function authenticate(call: Call): Promise<Problem | null> {
   );
 }
 
-/** For the record alone: what it says of a credential is nothing for whoever sent it. */
-export function noteRefused(
+/** Only for the record: the caller is not told why its credential was refused. */
+export function noteFailedAuthn(
   call: Call,
   { reason, detail, issuer }: Extract<Authentication, { status: 'refused' }>,
 ): void {

@@ -4,20 +4,20 @@ import { valueProblem } from '../../model/value-problem.js';
 export type JsonText =
   | { readonly status: 'ok'; readonly value: Json }
   | { readonly status: 'malformed'; readonly message: string }
-  /** More parts than are read in a moment; its content was not looked at. */
+  /** It has so many parts that reading it would take long; its content was not looked at. */
   | { readonly status: 'too_large'; readonly message: string }
-  /** JSON, but what two readers could understand differently, or what the store cannot keep. */
+  /** Valid JSON, but two readers could understand it differently, or the store cannot keep it. */
   | { readonly status: 'refused'; readonly errors: readonly FieldError[] };
 
 const maxDepth = 64;
-/** Values in one text, objects and arrays included: reading them is what takes time, not their bytes. */
+/** Values in a text, objects and arrays included: the time to read it depends on them, not on its bytes. */
 const maxValues = 50_000;
-/** In one object. */
+/** Names in an object. */
 const maxNames = 10_000;
 
 /**
- * JSON as this boundary takes it: UTF-8, 50,000 values at most, 10,000 names in an object, nested 64 deep at most, no name twice in one object, no
- * integer beyond 2^53 - 1, no lone surrogate, no NUL. `__proto__` is a name like any other.
+ * JSON as the API takes it: UTF-8, 50,000 values at most, 10,000 names in an object, nested 64 deep at most, no name twice in an
+ * object, no integer beyond 2^53 - 1, no lone surrogate, no NUL. `__proto__` is a name like any other.
  */
 export function parseJsonText(bytes: Uint8Array): JsonText {
   let text: string;
@@ -47,7 +47,7 @@ interface Level {
   expectsName: boolean;
 }
 
-/** Over text that is known to be JSON: depth, and names that come twice, which a parsed value no longer shows. */
+/** Checks the depth, and for names that come twice, which a parsed value no longer shows. The text must be JSON. */
 function structureProblem(text: string): FieldError | null {
   const levels: Level[] = [];
   for (let at = 0; at < text.length; at += 1) {

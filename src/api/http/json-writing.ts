@@ -1,14 +1,17 @@
 import { makeTurns, type Turn } from '../../model/give-way.js';
 
-// An answer as text. A run's context, a page or a reconstruction is megabytes: it is written in pieces, between which the
-// process serves others.
+// Writes an answer as text. A run's context, a page or a reconstruction may have megabytes: they are written in pieces, and
+// between the pieces the process serves others.
 
-/** Below here a value is written whole: what a list or a run holds is on one of the levels above, and within its own limit (docs/operating.md). */
+/**
+ * Below this level a value is written as a whole. What lists and runs hold is on the levels above, each within its own limit
+ * (docs/operating.md).
+ */
 const levels = 5;
-/** Numbers and texts of one list or object that are written together. */
-const together = 1_000;
+/** How many numbers and texts of a list or object are written together. */
+const piecesTogether = 1_000;
 
-/** What `JSON.stringify` gives. */
+/** The same text as `JSON.stringify` gives. */
 export async function jsonText(value: unknown): Promise<string> {
   const pieces: string[] = [];
   await write(value, 0, pieces, makeTurns());
@@ -16,7 +19,7 @@ export async function jsonText(value: unknown): Promise<string> {
 }
 
 async function write(value: unknown, level: number, pieces: string[], turn: Turn): Promise<void> {
-  if (level === levels || !isOpen(value)) {
+  if (level === levels || !isComposite(value)) {
     pieces.push((JSON.stringify(value) as string | undefined) ?? 'null');
     return turn();
   }
@@ -33,16 +36,16 @@ async function writeObject(
   let before = '{';
   for (let at = 0; at < members.length;) {
     const [name, item] = members[at] as readonly [string, unknown];
-    if (isOpen(item)) {
+    if (isComposite(item)) {
       pieces.push(before, JSON.stringify(name), ':');
       before = ',';
       await write(item, level + 1, pieces, turn);
       at += 1;
       continue;
     }
-    const end = endOfClosed(members, at, ([, one]) => one);
+    const end = endOfSimple(members, at, ([, member]) => member);
     const text = JSON.stringify(Object.fromEntries(members.slice(at, end))).slice(1, -1);
-    // What JSON leaves out may be all of them.
+    // JSON leaves out undefined members, which may be all of them.
     if (text !== '') {
       pieces.push(before, text);
       before = ',';
@@ -53,10 +56,11 @@ async function writeObject(
   pieces.push(before === '{' ? '{}' : '}');
 }
 
-/** Behind those that are written together. */
-function endOfClosed<T>(items: readonly T[], start: number, valueOf: (item: T) => unknown): number {
+/** Index after the simple values that are written together from `start` on. */
+function endOfSimple<T>(items: readonly T[], start: number, valueOf: (item: T) => unknown): number {
   let end = start + 1;
-  while (end < items.length && end < start + together && !isOpen(valueOf(items[end] as T))) end += 1;
+  while (end < items.length && end < start + piecesTogether && !isComposite(valueOf(items[end] as T)))
+    end += 1;
   return end;
 }
 
@@ -69,12 +73,12 @@ async function writeList(
   pieces.push('[');
   for (let at = 0; at < items.length;) {
     if (at > 0) pieces.push(',');
-    if (isOpen(items[at])) {
+    if (isComposite(items[at])) {
       await write(items[at], level + 1, pieces, turn);
       at += 1;
       continue;
     }
-    const end = endOfClosed(items, at, (one) => one);
+    const end = endOfSimple(items, at, (item) => item);
     pieces.push(JSON.stringify(items.slice(at, end)).slice(1, -1));
     await turn();
     at = end;
@@ -82,7 +86,7 @@ async function writeList(
   pieces.push(']');
 }
 
-/** A list or an object that says nothing of its own about how it is written. */
-function isOpen(value: unknown): value is object {
+/** A list or an object, without a `toJSON` of its own. */
+function isComposite(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !('toJSON' in value);
 }

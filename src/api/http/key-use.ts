@@ -1,7 +1,7 @@
 import type { Pool } from '../../db/index.js';
 import { usedBy } from '../../store/idempotency.js';
 
-// How many idempotency keys a principal may have of 24 hours, and how large the answers may be that are kept under them.
+// Limits of a principal in 24 hours: its idempotency keys, and the bytes of the answers kept under them.
 
 export const mostKeys = 100_000;
 export const mostKeptBytes = 536_870_912;
@@ -9,7 +9,7 @@ export const mostKeptBytes = 536_870_912;
 export interface KeyBudget {
   readonly mayAdd: boolean;
   readonly keys: number;
-  /** When the first key is let go again. */
+  /** When the oldest key expires. */
   readonly until: string | null;
 }
 
@@ -21,7 +21,7 @@ interface Use {
   added: number;
 }
 
-/** Counting anew costs more than adding to what was counted: a process may be late by so many keys, or so long. */
+/** Counting in the store costs more than adding to a known count. So a count may be off by so many keys, or be so old. */
 const countedForKeys = 500;
 const countedForMs = 60_000;
 const overForMs = 5_000;
@@ -29,7 +29,7 @@ const mostPrincipals = 10_000;
 
 interface Uses {
   readonly counted: Map<string, Use>;
-  /** One counting at a time for each principal. */
+  /** The counting under way for each principal: one at a time. */
   readonly counting: Map<string, Promise<Use>>;
 }
 
@@ -60,21 +60,21 @@ function currentUse(pool: Pool, principal: string, now: number): Promise<Use> {
   const uses: Uses = stores.get(pool) ?? { counted: new Map(), counting: new Map() };
   stores.set(pool, uses);
   const known = uses.counted.get(principal);
-  if (known !== undefined && isGood(known, now)) return Promise.resolve(known);
+  if (known !== undefined && isFresh(known, now)) return Promise.resolve(known);
   const underWay = uses.counting.get(principal);
   if (underWay !== undefined) return underWay;
-  const asked = count(pool, principal, now, uses).finally(() => uses.counting.delete(principal));
+  const asked = countUse(pool, principal, now, uses).finally(() => uses.counting.delete(principal));
   uses.counting.set(principal, asked);
   return asked;
 }
 
-async function count(pool: Pool, principal: string, now: number, { counted }: Uses): Promise<Use> {
+async function countUse(pool: Pool, principal: string, now: number, { counted }: Uses): Promise<Use> {
   const use = { ...(await usedBy(pool, principal, 2 * mostKeys)), countedAt: now, added: 0 };
   if (counted.size >= mostPrincipals) counted.clear();
   counted.set(principal, use);
   return use;
 }
 
-function isGood(use: Use, now: number): boolean {
+function isFresh(use: Use, now: number): boolean {
   return use.added < countedForKeys && now - use.countedAt < (isOver(use) ? overForMs : countedForMs);
 }

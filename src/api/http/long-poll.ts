@@ -10,7 +10,7 @@ export interface Patience {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** `?wait=25s` says it; else `Prefer: wait=25` (RFC 7240), which is a wish: more than we give is less. */
+/** By `?wait=25s`, else by `Prefer: wait=25` (RFC 7240). The latter is a wish, so a longer time is cut to the longest. */
 export function patienceOf(call: Call, wait: number | undefined): Patience {
   if (wait !== undefined) return { ms: wait * 1_000, headers: {} };
   const { prefer } = call.request.headers;
@@ -21,8 +21,8 @@ export function patienceOf(call: Call, wait: number | undefined): Patience {
 }
 
 /**
- * Until `look` finds what is waited for, the time is up, the process stops or nobody listens any more. Whoever waited is
- * authenticated again: what is shown then is for the caller to read anew, with the rights of then.
+ * Waits until `look` gives true, the time is up, the process stops, or the client has gone. Then the caller is authenticated
+ * again, and must read what it shows anew, with the rights of that moment. Null: the call may go on.
  */
 export async function watchRun(
   call: Call,
@@ -30,8 +30,8 @@ export async function watchRun(
   { ms }: Patience,
   look: () => Promise<boolean>,
 ): Promise<Problem | null> {
-  const seat = seatAt(call, run);
-  // As many wait as may: this one is answered as things stand.
+  const seat = takeSeat(call, run);
+  // There are as many long polls as allowed: this call is answered at once.
   if (seat === null) return null;
   const gone = new AbortController();
   const { socket } = call.request;
@@ -52,8 +52,8 @@ export async function watchRun(
   }
 }
 
-/** One of the principal's own, and one of those that it may have at this run. */
-function seatAt(call: Call, run: string): Seat | null {
+/** A seat among the principal's long polls, and among those that it may have at this run. Null: there is none left. */
+function takeSeat(call: Call, run: string): Seat | null {
   const { longPolls, longPollsOfRun } = call.deps.feed;
   const { id } = principalOf(call);
   const atRun = longPollsOfRun.take(JSON.stringify([id, run]));

@@ -5,16 +5,16 @@ import { actorOf, type Call, type Reply, type Route } from './call.js';
 import { statusOf } from '../contract/problem.js';
 import type { ErrorCode } from '../../model/errors.js';
 
-/** What came of the call, and what it was refused for, before anything else is known of it. */
+/** Records what came of the call, and why it was refused, before its answer is kept. `recordCall` adds the rest. */
 export async function recordFacts(call: Call, route: Route, reply: Reply): Promise<void> {
   const { facts } = call.trail;
-  facts.push(...refusals(call, route, reply));
+  facts.push(...refusalFacts(call, route, reply));
   if (facts.length === 0) return;
   await append(call, facts);
   call.recordedFacts = facts.length;
 }
 
-/** Durable before the answer is sent: the call itself, and whatever it was refused for. */
+/** Records the call, and why it was refused: durable before the answer is sent. */
 export async function recordCall(call: Call, route: Route, reply: Reply, startedAt: number): Promise<void> {
   const answered = reply.kind === 'problem' ? statusOf(reply) : reply.kind === 'answer' ? reply.status : 200;
   const isGone = hasGone(call);
@@ -26,8 +26,8 @@ export async function recordCall(call: Call, route: Route, reply: Reply, started
       method: call.request.method ?? '',
       route: route.path,
       status: isGone ? clientGone : answered,
-      // What was done is done, although nobody was there to hear of it, or might hear of it any more.
-      ...(isGone || call.withheld !== null ? { answer: call.withheld ?? answered } : {}),
+      // The status of what was done, where the client has gone or may not see the answer any more.
+      ...(isGone || call.withheldStatus !== null ? { answer: call.withheldStatus ?? answered } : {}),
       ...(code === null ? {} : { code }),
       requestId: call.requestId,
       durationMs: Math.round(performance.now() - startedAt),
@@ -35,19 +35,19 @@ export async function recordCall(call: Call, route: Route, reply: Reply, started
       ...(call.principal?.actedBy === undefined ? {} : { actedBy: call.principal.actedBy }),
     },
   };
-  const facts = [...call.trail.facts, ...refusals(call, route, reply), called];
+  const facts = [...call.trail.facts, ...refusalFacts(call, route, reply), called];
   await append(call, facts);
 }
 
-/** The status on record where the client did not wait for its answer; no answer has it. */
+/** The status on record where the client did not wait for its answer; no answer ever has this status. */
 export const clientGone = 499;
 
-/** Nobody is there any more who could be answered. */
+/** The client has gone: nobody can be answered. */
 export function hasGone({ request }: Call): boolean {
   return request.socket.destroyed;
 }
 
-/** The client went away before all of its request had come: nothing was done. */
+/** Records a client that went away before its whole request had come: nothing was done. */
 export async function recordGone(call: Call, route: Route, startedAt: number): Promise<void> {
   const { method = '' } = call.request;
   const durationMs = Math.round(performance.now() - startedAt);
@@ -62,9 +62,9 @@ export async function recordGone(call: Call, route: Route, startedAt: number): P
   ]);
 }
 
-/** Of callers without a credential the first of a source, kind and minute; the others are counted there. */
+/** Appends the facts that are not on record yet. Of callers without a credential, only the first of a source, kind and minute. */
 async function append(call: Call, facts: readonly CallFact[]): Promise<void> {
-  const placed = facts.map((fact, index) => place(call, fact, index)).slice(call.recordedFacts);
+  const placed = facts.map((fact, index) => toServiceFact(call, fact, index)).slice(call.recordedFacts);
   const seen = anonymousCall(call, facts);
   if (seen === null) return call.deps.chain.append(placed);
   const taken = call.deps.anonymous.take(seen);
@@ -77,13 +77,13 @@ async function append(call: Call, facts: readonly CallFact[]): Promise<void> {
   }
 }
 
-const ofAnybody: readonly CallFact['type'][] = ['authn.failed', 'request.refused', 'api.called'];
+const anonymousTypes: readonly CallFact['type'][] = ['authn.failed', 'request.refused', 'api.called'];
 
-/** Null: somebody is known, or more came of it than that it was refused or read. */
+/** A call to be counted with others of its kind. Null: the caller is known, or the call did more than read or be refused. */
 function anonymousCall(call: Call, facts: readonly CallFact[]): AnonymousCall | null {
   const [first] = facts;
   if (call.principal !== null || first === undefined) return null;
-  if (facts.some((fact) => !ofAnybody.includes(fact.type))) return null;
+  if (facts.some((fact) => !anonymousTypes.includes(fact.type))) return null;
   const { reason, detail, code, why, route, status } = first.data;
   const data =
     first.type === 'authn.failed'
@@ -98,14 +98,14 @@ function anonymousCall(call: Call, facts: readonly CallFact[]): AnonymousCall | 
   };
 }
 
-/** A refusal that nobody has recorded more exactly. What is done and may not be told is none. */
-function refusals(call: Call, route: Route, reply: Reply): CallFact[] {
+/** The fact of a refusal, unless a more exact fact of it is there. A withheld answer is no refusal: it was done. */
+function refusalFacts(call: Call, route: Route, reply: Reply): CallFact[] {
   const code = codeOf(reply);
   if (
     code === null ||
-    call.withheld !== null ||
+    call.withheldStatus !== null ||
     call.trail.recordedByRun ||
-    call.trail.facts.some(({ type, data }) => refusing.includes(type) || data.code === code)
+    call.trail.facts.some(({ type, data }) => refusalTypes.includes(type) || data.code === code)
   )
     return [];
   const data = { code, route: route.path };
@@ -117,14 +117,14 @@ function refusals(call: Call, route: Route, reply: Reply): CallFact[] {
   return [{ type: 'request.refused', data }];
 }
 
-/** Null: nothing is refused by it. */
+/** The error code of the answer; null: it refuses nothing. */
 function codeOf(reply: Reply): ErrorCode | null {
   return 'code' in reply ? (reply.code ?? null) : null;
 }
 
-const refusing: readonly CallFact['type'][] = ['authn.failed', 'approval.refused', 'authz.denied'];
+const refusalTypes: readonly CallFact['type'][] = ['authn.failed', 'approval.refused', 'authz.denied'];
 
-function place(call: Call, { place: at, ...fact }: CallFact, index: number): ServiceFact {
+function toServiceFact(call: Call, { about: at, ...fact }: CallFact, index: number): ServiceFact {
   const about = at ?? call.trail.about;
   return {
     ...fact,

@@ -5,11 +5,11 @@ import { newId } from '../../model/ids.js';
 import { isObject } from '../../model/json.js';
 import { newTrail, traceIdOf } from '../../service/caller.js';
 import { KeyLost } from '../../service/effect.js';
-import { uncertain } from '../../service/refusal.js';
+import { uncertainDetail } from '../../service/refusal.js';
 import { ClientGone, parseBody, readBody, type RawBody } from './body.js';
 import { isPage, type Call, type Input, type Reply, type Route } from './call.js';
 import type { ApiDeps } from '../deps.js';
-import { hold, letGo, settle, takenOver, type Held } from './idempotency.js';
+import { holdKey, letGo, settle, takenOver, type KeyHold } from './idempotency.js';
 import { authenticate } from './identify.js';
 import { problemPage } from '../pages/html.js';
 import { barred, keptJson, notPermitted, withheld } from './permitted.js';
@@ -19,13 +19,15 @@ import { clientGone, hasGone, recordCall, recordFacts, recordGone } from './reco
 import { validateBody, validateParams, validateQuery } from '../contract/validate.js';
 
 export interface Arrived {
-  /** The route's with its parameters, however the request spelled them: two requests for the same have the same. */
+  /** The route's path with its parameters in a single spelling: requests for the same thing have the same path. */
   readonly path: string;
   readonly params: Readonly<Record<string, string>>;
   readonly search: URLSearchParams;
 }
 
-/** One request, from the credential to the last byte. Whatever fails on the way is a problem answer, never a stack. */
+/**
+ * Serves a request, from the credential to the last byte. Whatever fails is answered with a problem, never with a stack trace.
+ */
 export async function serve(
   deps: ApiDeps,
   route: Route,
@@ -36,18 +38,18 @@ export async function serve(
   const startedAt = performance.now();
   const call = newCall(deps, request);
   try {
-    const reply = await through(call, route, arrived, startedAt);
+    const reply = await answerDurably(call, route, arrived, startedAt);
     send(call, route, reply, response);
   } catch (error) {
-    if (error instanceof ClientGone) await gone(call, route, startedAt);
+    if (error instanceof ClientGone) await recordClientGone(call, route, startedAt);
     else send(call, route, explain(call, route, error), response);
   }
   const status = hasGone(call) ? clientGone : response.statusCode;
   deps.metrics.observe(route, request.method ?? '', status, performance.now() - startedAt);
 }
 
-/** Nobody can be answered; what happened is on record all the same. */
-async function gone(call: Call, route: Route, startedAt: number): Promise<void> {
+/** Nobody can be answered, but the call is put on record. */
+async function recordClientGone(call: Call, route: Route, startedAt: number): Promise<void> {
   try {
     if (route.recorded) await recordGone(call, route, startedAt);
   } catch (error) {
@@ -65,84 +67,89 @@ function newCall(deps: ApiDeps, request: IncomingMessage): Call {
     principal: null,
     signedInAs: null,
     effect: randomUUID().replaceAll('-', ''),
-    held: null,
+    heldKey: null,
     trail: newTrail(),
     replayed: false,
-    withheld: null,
+    withheldStatus: null,
     recordedFacts: 0,
   };
 }
 
-/** The answer, once everything about it is durable. */
-async function through(call: Call, route: Route, arrived: Arrived, startedAt: number): Promise<Reply> {
-  if (!route.recorded) return written(await respond(call, route, arrived, null));
-  const raw = await received(call, route);
-  if (raw.kind === 'problem') return recorded(call, route, raw, startedAt);
-  const held = route.idempotent ? await hold(call, arrived.path, raw) : null;
+/** Gives the answer once everything about it is durable. */
+async function answerDurably(call: Call, route: Route, arrived: Arrived, startedAt: number): Promise<Reply> {
+  if (!route.recorded) return writeBody(await respond(call, route, arrived, null));
+  const raw = await receive(call, route);
+  if (raw.kind === 'problem') return recordReply(call, route, raw, startedAt);
+  const held = route.idempotent ? await holdKey(call, arrived.path, raw) : null;
   if (held !== null && held.kind !== 'held') {
     const told = await withheld(call, route, arrived, raw, held);
-    return recorded(call, route, told === held ? told : openly(call, route, told, held), startedAt);
+    return recordReply(
+      call,
+      route,
+      told === held ? told : sayIfUncertain(call, route, told, held),
+      startedAt,
+    );
   }
   try {
     const refused =
       held?.tookOver === true
-        ? await barredFrom(call, route, arrived).catch((error: unknown) => explain(call, route, error))
+        ? await refuseTakeover(call, route, arrived).catch((error: unknown) => explain(call, route, error))
         : null;
     if (held !== null && refused !== null) {
-      // Where the store is away, the hold runs out by itself.
+      // If the store is away, the hold runs out by itself.
       await letGo(call, held).catch((error: unknown) => explain(call, route, error));
-      return await recorded(call, route, refused, startedAt);
+      return await recordReply(call, route, refused, startedAt);
     }
     const reply = await respond(call, route, arrived, raw)
-      .then(written)
+      .then(writeBody)
       .catch((error: unknown) => explain(call, route, error));
-    const final = held === null ? reply : await kept(call, route, held, reply);
-    const told = await toldNow(call, route, arrived, { raw, reply: final, startedAt }).catch(
+    const final = held === null ? reply : await keepReply(call, route, held, reply);
+    const told = await recheck(call, route, arrived, { raw, reply: final, startedAt }).catch(
       (error: unknown) => explain(call, route, error),
     );
-    return await recorded(call, route, told, startedAt);
+    return await recordReply(call, route, told, startedAt);
   } finally {
     held?.end();
   }
 }
 
 /**
- * Whoever may not ask for this any more, while what another attempt has made of it is not known: it is told so, and nothing is kept of
- * that, since who may ask again goes on with it. Null: it may ask.
+ * Why a caller may not take over the request of an earlier attempt, of which nobody knows what it has done: the caller has lost
+ * the right to ask. That answer is not kept, so that whoever may ask again can go on with the request. Null: it may.
  */
-async function barredFrom(call: Call, route: Route, arrived: Arrived): Promise<Reply | null> {
+async function refuseTakeover(call: Call, route: Route, arrived: Arrived): Promise<Reply | null> {
   const told = await barred(call, route, arrived);
-  return told === null ? null : openly(call, route, told, takenOver);
+  return told === null ? null : sayIfUncertain(call, route, told, takenOver);
 }
 
-/** A repeat is told the kept answer and does nothing more: what came of the request is on record before it is kept. */
-async function kept(call: Call, route: Route, held: Held, reply: Reply): Promise<Reply> {
+/** Keeps the answer for repeats. Since a repeat records nothing more, what came of the request is put on record before. */
+async function keepReply(call: Call, route: Route, held: KeyHold, reply: Reply): Promise<Reply> {
   await recordFacts(call, route, reply);
   return settle(call, held, reply).catch((error: unknown) => explain(call, route, error));
 }
 
-/** Who a request has said that it is, is taken for so long. */
+/** How long a caller's rights are trusted after they were checked. */
 const goodForMs = 500;
 
-interface Made {
+interface Produced {
   readonly raw: RawBody;
   readonly reply: Reply;
   readonly startedAt: number;
 }
 
 /**
- * What has taken a while is told to whoever may be told it by now, as a kept answer is. What it has done is done, and on record
- * as done by who asked. An empty answer shows nothing, and a stream asks by itself.
+ * After a request that took a while, checks again whether the caller may still see the answer, as for a kept answer. What was
+ * done stays done, and is on record under whoever asked. An empty answer shows nothing, and a stream checks by itself.
  */
-async function toldNow(
+async function recheck(
   call: Call,
   route: Route,
   arrived: Arrived,
-  { raw, reply, startedAt }: Made,
+  { raw, reply, startedAt }: Produced,
 ): Promise<Reply> {
   if (route.access === 'public' || performance.now() - startedAt < goodForMs) return reply;
   if (reply.kind === 'stream' || (reply.kind === 'answer' && reply.body === undefined)) return reply;
-  // Whoever waited was asked again already, which is on record.
+  // A call that waited was authenticated again already, and refused, which is on record.
   if (reply.kind === 'problem' && reply.code === 'UNAUTHENTICATED') return reply;
   const now = { ...call };
   const denied = await authenticate(now);
@@ -152,43 +159,43 @@ async function toldNow(
       : route.idempotent
         ? await withheld(now, route, arrived, raw, reply)
         : (notPermitted(now, route) ?? reply);
-  const open = told === reply ? reply : openly(call, route, told, reply);
+  const open = told === reply ? reply : sayIfUncertain(call, route, told, reply);
   if (open !== told && !isRead(call))
-    call.withheld = reply.kind === 'problem' ? statusOf(reply) : reply.status;
+    call.withheldStatus = reply.kind === 'problem' ? statusOf(reply) : reply.status;
   return open;
 }
 
-/** `told` instead of `reply`, which may not be told any more: and that it may be done, where that is not certain. */
-function openly(call: Call, { idempotent }: Route, told: Reply, reply: Reply): Reply {
+/** The refusal `told`, given instead of `reply`; where the request may have been done all the same, its detail says so. */
+function sayIfUncertain(call: Call, { idempotent }: Route, told: Reply, reply: Reply): Reply {
   const isRefused = told.kind === 'problem' && told.code === 'UNAUTHENTICATED';
-  if (told.kind !== 'problem' || isCertainlyNot(reply) || (isRead(call) && !isRefused)) return told;
-  return { ...told, detail: endOf(call, told.detail, idempotent, isRefused ? 'repeat' : 'regain') };
+  if (told.kind !== 'problem' || isCertainlyNotDone(reply) || (isRead(call) && !isRefused)) return told;
+  return { ...told, detail: uncertainText(call, told.detail, idempotent, isRefused ? 'repeat' : 'regain') };
 }
 
-/** A refusal of which nothing is done, also one that was kept: where a run stands that it names, the start is. */
-function isCertainlyNot(reply: Reply): boolean {
+/** The answer, also a kept one, is a refusal, and nothing was done. A refusal that names a run is not: that run was started. */
+function isCertainlyNotDone(reply: Reply): boolean {
   if (reply.kind === 'stream') return false;
   const status = reply.kind === 'problem' ? statusOf(reply) : reply.status;
   if (status < 400 || status >= 500) return false;
   const told = reply.kind === 'problem' ? { ...reply.extra, code: reply.code } : keptJson(reply);
   if (!isObject(told) || told['run'] !== undefined) return false;
-  // Another attempt may do it; the run may have become stuck in the middle of it.
+  // With these codes another attempt may be doing it, or the run may have become stuck in the middle.
   return told['code'] !== 'IDEMPOTENCY_IN_PROGRESS' && told['code'] !== 'RUN_STUCK';
 }
 
-const json = 'application/json; charset=utf-8';
+const jsonMedia = 'application/json; charset=utf-8';
 
-/** Once, and in pieces, for whoever asked and for its idempotency key. */
-async function written(reply: Reply): Promise<Reply> {
+/** The reply with its body as text, written once for the client and for the idempotency key. */
+async function writeBody(reply: Reply): Promise<Reply> {
   if (reply.kind !== 'answer' || reply.body === undefined || reply.media !== undefined) return reply;
-  return { ...reply, body: await jsonText(reply.body), media: json };
+  return { ...reply, body: await jsonText(reply.body), media: jsonMedia };
 }
 
 /**
- * Nobody without a credential makes us read a body, and nobody acts with one that was good only when the body began: who
- * still had to send is authenticated again when all of it is there.
+ * Reads the body, but only of callers with a valid credential. If the body was still on its way, the caller is authenticated
+ * again when all of it has come: the credential must be valid then, not only when the body began.
  */
-async function received(call: Call, route: Route): Promise<RawBody | Problem> {
+async function receive(call: Call, route: Route): Promise<RawBody | Problem> {
   const isPublic = route.access === 'public';
   const denied = isPublic ? ((await route.refuseUnread?.(call)) ?? null) : await authenticate(call);
   if (denied !== null) return denied;
@@ -198,12 +205,12 @@ async function received(call: Call, route: Route): Promise<RawBody | Problem> {
   return (await authenticate(call)) ?? raw;
 }
 
-async function recorded(call: Call, route: Route, reply: Reply, startedAt: number): Promise<Reply> {
+async function recordReply(call: Call, route: Route, reply: Reply, startedAt: number): Promise<Reply> {
   await recordCall(call, route, reply, startedAt);
   return reply;
 }
 
-/** Permission before existence, the contract before the handler. */
+/** Checks the permission before anything is looked up, and the contract before the handler is called. */
 async function respond(call: Call, route: Route, arrived: Arrived, raw: RawBody | null): Promise<Reply> {
   const denied = notPermitted(call, route);
   if (denied !== null) return denied;
@@ -231,8 +238,8 @@ function isRead({ request: { method } }: Call): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
-/** What is told of a request of which it is not certain here what became of it. */
-function endOf(
+/** The detail of an answer where it is not certain whether the request was done. */
+function uncertainText(
   call: Call,
   why: string,
   isIdempotent: boolean,
@@ -240,33 +247,33 @@ function endOf(
 ): string {
   if (isRead(call)) return `${why}: ask again`;
   const hasKey = isIdempotent && call.request.headers['idempotency-key'] !== undefined;
-  return uncertain(why, hasKey ? again : 'look');
+  return uncertainDetail(why, hasKey ? again : 'look');
 }
 
-/** An unexpected failure, said without its inside. The log has the rest under the same trace id. */
+/** The answer to an unexpected failure, without details of it: the log has them under the same trace id. */
 function explain(call: Call, { idempotent, path }: Route, error: unknown): Reply {
   if (error instanceof KeyLost) return takenOver;
   if (call.deps.isUnavailable(error)) {
-    const detail = endOf(call, 'the store of runs and records does not answer', idempotent);
+    const detail = uncertainText(call, 'the store of runs and records does not answer', idempotent);
     return problem('AUDIT_UNAVAILABLE', detail, {}, { 'Retry-After': '2' });
   }
   if (isEngineAway(error)) {
-    const detail = endOf(call, 'the workflow engine does not answer', idempotent);
+    const detail = uncertainText(call, 'the workflow engine does not answer', idempotent);
     return problem('ENGINE_UNAVAILABLE', detail, {}, { 'Retry-After': '2' });
   }
   call.deps.onInternalError(`${traceIdOf(call)}: ${call.request.method ?? ''} ${path}`, error);
-  const failed = 'something unexpected failed, which the log has under this trace id';
-  return problem('INTERNAL', endOf(call, failed, idempotent));
+  const failed = 'something unexpected failed: see the log under this trace id';
+  return problem('INTERNAL', uncertainText(call, failed, idempotent));
 }
 
-/** gRPC: deadline exceeded, unavailable. Known by shape, for the engine's client is not ours to import. */
+/** gRPC's `deadline exceeded` or `unavailable`, recognised by shape: this room may not import the engine's client. */
 function isEngineAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code: unknown = 'code' in error ? error.code : undefined;
   return ((code === 4 || code === 14) && 'details' in error) || isEngineAway(error.cause);
 }
 
-const always: Readonly<Record<string, string>> = {
+const alwaysSent: Readonly<Record<string, string>> = {
   'Cache-Control': 'no-store',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
   'Cross-Origin-Resource-Policy': 'same-origin',
@@ -277,7 +284,7 @@ const always: Readonly<Record<string, string>> = {
 function send(call: Call, route: Route, given: Reply, response: ServerResponse): void {
   if (response.headersSent || response.destroyed) return;
   const reply = given.kind === 'problem' && isPage(route) ? problemPage(call, given) : given;
-  for (const [name, value] of Object.entries(always)) response.setHeader(name, value);
+  for (const [name, value] of Object.entries(alwaysSent)) response.setHeader(name, value);
   if (reply.kind === 'stream') {
     response.setHeader('Content-Type', reply.media);
     response.statusCode = 200;
@@ -293,7 +300,7 @@ function send(call: Call, route: Route, given: Reply, response: ServerResponse):
       JSON.stringify(problemBody(reply, traceIdOf(call))),
     );
   if (reply.body === undefined) return end(response, reply.status, null, '');
-  end(response, reply.status, reply.media ?? json, reply.body as string | Buffer);
+  end(response, reply.status, reply.media ?? jsonMedia, reply.body as string | Buffer);
 }
 
 function end(response: ServerResponse, status: number, media: string | null, body: string | Buffer): void {

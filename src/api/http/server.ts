@@ -32,7 +32,7 @@ export const routes: readonly Route[] = [
   ...startRoutes,
   ...runRoutes,
   ...transitionRoutes,
-  // Before those with an id in their path.
+  // These come before the routes that have an id at the same place of their path.
   ...viewRoutes,
   ...batchRoutes,
   ...statsRoutes,
@@ -49,17 +49,17 @@ export const routes: readonly Route[] = [
   ...operationRoutes(() => routes),
 ];
 
-/** How long the head of a request may take, and all of it; how often that is looked at. */
-interface Haste {
+/** How long the head of a request may take, and the whole request; and how often that is checked. */
+interface RequestTimes {
   readonly headMs: number;
   readonly requestMs: number;
   readonly lookMs: number;
 }
 
-const haste: Haste = { headMs: 15_000, requestMs: 30_000, lookMs: 2_000 };
+const requestTimes: RequestTimes = { headMs: 15_000, requestMs: 30_000, lookMs: 2_000 };
 
-/** The HTTP server over everything that `deps` gives. Not listening yet. */
-export function makeServer(deps: ApiDeps, { headMs, requestMs, lookMs } = haste): Server {
+/** Makes the HTTP server, which does not listen yet. */
+export function makeServer(deps: ApiDeps, { headMs, requestMs, lookMs } = requestTimes): Server {
   const times = { headersTimeout: headMs, requestTimeout: requestMs, connectionsCheckingInterval: lookMs };
   const server = createServer(times, makeApp(deps));
   server.keepAliveTimeout = 65_000;
@@ -74,13 +74,13 @@ function makeApp(deps: ApiDeps): Express {
   app.set('query parser', false);
   app.set('case sensitive routing', true);
   app.set('strict routing', true);
-  for (const one of routes) app[verbs[one.method]](pattern(one.path), handler(deps, one));
-  for (const path of new Set(routes.map((one) => one.path)))
-    app.all(pattern(path), handler(deps, otherMethod(path)));
-  app.use(handler(deps, unknownPath('principal')));
+  for (const route of routes) app[verbs[route.method]](patternOf(route.path), makeHandler(deps, route));
+  for (const path of new Set(routes.map((route) => route.path)))
+    app.all(patternOf(path), makeHandler(deps, otherMethodRoute(path)));
+  app.use(makeHandler(deps, unknownPathRoute('principal')));
   // Express itself fails only on a path that cannot be decoded.
   app.use((_error: unknown, request: Request, response: Response, _next: () => void) => {
-    handler(deps, unknownPath('principal'))(request, response);
+    makeHandler(deps, unknownPathRoute('principal'))(request, response);
   });
   return app;
 }
@@ -90,20 +90,20 @@ const verbs = { GET: 'get', POST: 'post', PUT: 'put', DELETE: 'delete' } as cons
   string
 >;
 
-function pattern(path: string): string {
+function patternOf(path: string): string {
   return path.replaceAll(/\{(\w+)\}/g, ':$1');
 }
 
-function handler(deps: ApiDeps, one: Route): (request: Request, response: Response) => void {
+function makeHandler(deps: ApiDeps, route: Route): (request: Request, response: Response) => void {
   return (request, response) => {
-    // The path as the routes are looked up by it: of an address in absolute form it is a part.
-    const isOpen = one.id === '' && !request.path.startsWith('/v1');
-    const found = isOpen ? { ...one, access: 'public' as const } : one;
+    // Not `request.url`: that may be a whole address, of which the path is only a part.
+    const isOpen = route.id === '' && !request.path.startsWith('/v1');
+    const found = isOpen ? { ...route, access: 'public' as const } : route;
     const params = { ...request.params } as Record<string, string>;
-    const arrived = { path: calledPath(one.path, params), params, search: queryOf(request.originalUrl) };
-    // Written to in a wrong way. Nobody listening, the process that serves all others would end.
+    const arrived = { path: calledPath(route.path, params), params, search: queryOf(request.originalUrl) };
+    // A fault in writing. Without a listener it would end the process, which serves all others.
     response.on('error', (error) => {
-      deps.onInternalError(`the answer to ${one.method} ${one.path}`, error);
+      deps.onInternalError(`the answer to ${route.method} ${route.path}`, error);
       response.destroy();
     });
     void serve(deps, found, arrived, request, response);
@@ -117,7 +117,7 @@ function queryOf(target: string): URLSearchParams {
 }
 
 const anyQuery = z.record(z.string(), z.unknown());
-const nowhere = {
+const noRoute = {
   id: '',
   method: 'GET',
   tag: '',
@@ -129,13 +129,15 @@ const nowhere = {
   body: { kind: 'ignored' },
 } as const;
 
-/** The path is known, the method is not offered. */
-function otherMethod(path: string): Route {
-  const offered: readonly string[] = routes.filter((one) => one.path === path).map((one) => one.method);
-  const tag = routes.find((one) => one.path === path)?.tag ?? '';
+/** The route for a known path with a method that it does not offer. */
+function otherMethodRoute(path: string): Route {
+  const offered: readonly string[] = routes
+    .filter((route) => route.path === path)
+    .map((route) => route.method);
+  const tag = routes.find((route) => route.path === path)?.tag ?? '';
   const allow = [...offered, ...(offered.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
   return route({
-    ...nowhere,
+    ...noRoute,
     path,
     tag,
     handle: (call) =>
@@ -152,19 +154,19 @@ function otherMethod(path: string): Route {
   });
 }
 
-function unknownPath(access: Route['access']): Route {
+function unknownPathRoute(access: Route['access']): Route {
   return route({
-    ...nowhere,
+    ...noRoute,
     path: '(unknown)',
     access,
     handle: () => Promise.resolve(problem('NOT_FOUND', 'there is nothing at this path: see /docs')),
   });
 }
 
-/** What is not HTTP, and what does not come to its end in time, goes no further. */
+/** Refuses what is not HTTP, and a request that does not come to its end in time. */
 function refuseGarbage(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
-  // A route may wait for the rest of it: it is told that nobody sends any more, and records that.
+  // A route may be waiting for the rest of the request: closing the connection tells it, and it records that.
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT')
     return void socket.end('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n', () =>
       socket.destroy(),

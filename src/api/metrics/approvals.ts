@@ -9,18 +9,18 @@ import {
   type Times,
 } from '../../store/measures.js';
 
-/** Everything: a scrape sees what no person asks to see. */
-const everything = { id: '', roles: [], all: true, decides: false } as const;
+/** A viewer who sees the approvals of all runs: metrics hold only counts. */
+const seesAll = { id: '', roles: [], all: true, decides: false } as const;
 const windowMs = 86_400_000;
 
 export interface ApprovalMetrics {
-  /** Asks the store, and puts in the gauges what it says. Empties them and throws where it does not answer. */
+  /** Fills the gauges from the store. If it does not answer, empties them and throws. */
   fill(): Promise<void>;
 }
 
 /**
- * From the rows at each scrape, over the approvals of the last 24 hours: every API process tells the same
- * numbers, so take the maximum over them and not the sum.
+ * Gauges over the approvals of the last 24 hours, counted in the store at each scrape. Every API process gives the same numbers:
+ * take the maximum over the processes, not the sum.
  */
 export function makeApprovalMetrics(pool: Pool, now: () => Date, registry: Registry): ApprovalMetrics {
   const registers = [registry];
@@ -31,7 +31,7 @@ export function makeApprovalMetrics(pool: Pool, now: () => Date, registry: Regis
     open: gauge('approvals_open', 'Open approvals by age', ['environment', 'age']),
     outcomes: gauge(
       'approvals_day',
-      'Approvals opened in the last 24 hours: opened, approved, denied, expired, revoked, escalated, and those that a human closed within five seconds; one of several roles counts under each',
+      'Approvals opened in the last 24 hours: opened, approved, denied, expired, revoked, escalated, and those that a human closed within five seconds; an approval of several roles counts under each',
       [...of, 'measure'],
     ),
     view: gauge('approval_first_view_seconds', 'From opening to the first view by somebody who may decide', [
@@ -40,25 +40,25 @@ export function makeApprovalMetrics(pool: Pool, now: () => Date, registry: Regis
     ]),
     decision: gauge('approval_decision_seconds', 'From opening to the decision', [...of, 'quantile']),
   };
-  const reset = (): void => Object.values(gauges).forEach((one) => one.reset());
+  const reset = (): void => Object.values(gauges).forEach((gauge) => gauge.reset());
   return {
     fill: async () => {
       const to = now();
       const filter = {
         from: new Date(to.getTime() - windowMs).toISOString(),
         to: new Date(to.getTime() + 1_000).toISOString(),
-        viewer: everything,
+        viewer: seesAll,
       };
       const asked = Promise.all([openByAge(pool, filter), measureApprovals(pool, filter, 'flowAndRole')]);
       const found = await asked.finally(reset);
-      set(gauges, ...found);
+      setGauges(gauges, ...found);
     },
   };
 }
 
 type Gauges = Readonly<Record<'open' | 'outcomes' | 'view' | 'decision', Gauge>>;
 
-function set(gauges: Gauges, open: readonly OpenByAge[], groups: readonly MeasuredGroup[]): void {
+function setGauges(gauges: Gauges, open: readonly OpenByAge[], groups: readonly MeasuredGroup[]): void {
   for (const { environment, age, count } of open) gauges.open.set({ environment, age }, count);
   for (const { flow, role, measures } of groups) {
     const labels = { flow: flow ?? '', role: role ?? '' };
@@ -88,5 +88,5 @@ function quantiles({ p50, p90, p99 }: Times): [string, number][] {
     ['0.9', p90],
     ['0.99', p99],
   ];
-  return all.filter((one): one is [string, number] => one[1] !== null);
+  return all.filter((entry): entry is [string, number] => entry[1] !== null);
 }

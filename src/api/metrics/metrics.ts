@@ -11,24 +11,24 @@ import { makeNotificationMetrics } from './notifications.js';
 
 export interface Metrics {
   observe(route: Route, method: string, status: number, milliseconds: number): void;
-  /** An attempt to tell somebody of an approval. */
+  /** Counts an attempt to tell somebody of an approval. */
   notified(channel: string, outcome: string): void;
   readonly media: string;
-  /** Prometheus text. Counts of the store are left out while it is away. */
+  /** Prometheus text. While the store does not answer, what it counts is left out. */
   text(): Promise<string>;
 }
 
 const buckets = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** What this process has counted since it began. */
+/** Counts of this process since it started. */
 export interface Counts {
   readonly internalErrors: () => number;
   readonly lostWorkflows: () => number;
 }
 
-const nothing: Counts = { internalErrors: () => 0, lostWorkflows: () => 0 };
+const noCounts: Counts = { internalErrors: () => 0, lostWorkflows: () => 0 };
 
-export function makeMetrics(pool: Pool, now: () => Date, counts: Counts = nothing): Metrics {
+export function makeMetrics(pool: Pool, now: () => Date, counts: Counts = noCounts): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -58,7 +58,7 @@ export function makeMetrics(pool: Pool, now: () => Date, counts: Counts = nothin
   });
   new Counter({
     name: 'countersign_workflows_lost_total',
-    help: 'Open runs of which Temporal had no open workflow any more; this process has started another one',
+    help: 'Open runs of which Temporal had no open workflow any more, for which this process has started a new workflow',
     registers,
     collect() {
       this.reset();
@@ -88,7 +88,7 @@ export function makeMetrics(pool: Pool, now: () => Date, counts: Counts = nothin
   };
 }
 
-/** Spells in which workers could not reach the store; those of the API show in `countersign_store_up`. */
+/** Times in which workers could not reach the store. Those of the API show in `countersign_store_up`. */
 function makeStoreWaitMetrics(pool: Pool, registry: Registry): () => Promise<void> {
   let waits: Awaited<ReturnType<typeof countStoreWaits>> = [];
   const make = (name: string, help: string, of: 'count' | 'seconds'): void => {
@@ -99,7 +99,7 @@ function makeStoreWaitMetrics(pool: Pool, registry: Registry): () => Promise<voi
       registers: [registry],
       collect() {
         this.reset();
-        for (const one of waits) this.inc({ process: one.process }, one[of]);
+        for (const row of waits) this.inc({ process: row.process }, row[of]);
       },
     });
   };
@@ -112,7 +112,7 @@ function makeStoreWaitMetrics(pool: Pool, registry: Registry): () => Promise<voi
   };
 }
 
-/** What the store is asked for at each scrape. */
+/** What is counted in the store at each scrape. */
 function makeStoredMetrics(
   pool: Pool,
   registry: Registry,
@@ -162,5 +162,5 @@ function fill(
   for (const { environment, status, count } of rows) gauge.set({ environment, status }, count);
 }
 
-/** Labels come from a closed list: a caller cannot make new series. */
+/** A closed list, so that no caller can make new series. */
 const knownMethods = ['GET', 'HEAD', 'POST', 'DELETE', 'OPTIONS', 'PUT', 'PATCH'];

@@ -3,13 +3,13 @@ import type { Pool } from '../../db/index.js';
 import { countUndeliveredNotifications } from '../../store/notifications.js';
 
 export interface NotificationMetrics {
-  /** One attempt to tell somebody of an approval. */
+  /** Counts an attempt to tell somebody of an approval. */
   count(channel: string, outcome: string): void;
-  /** Asks the store what has not been delivered. Empties the gauge and throws where it does not answer. */
+  /** Fills the gauge of what is not delivered from the store. If it does not answer, empties it and throws. */
   fill(): Promise<void>;
 }
 
-/** The counter is of this process: sum it over all. The gauge is of the store: every process tells the same. */
+/** The counter is of this process: sum it over all processes. The gauge is of the store: every process gives the same. */
 export function makeNotificationMetrics(pool: Pool, registry: Registry): NotificationMetrics {
   const registers = [registry];
   const attempts = new Counter({

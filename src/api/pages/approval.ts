@@ -1,16 +1,16 @@
 import { mostReasonLength } from '../../model/api.js';
 import { giveWay } from '../../model/give-way.js';
 import { isObject, type Json, type JsonObject } from '../../model/json.js';
-import type { ReasonsAsked } from '../../service/approvals/judge.js';
+import type { RequiredReasons } from '../../service/approvals/judge.js';
 import type { Page } from '../http/call.js';
 import { html, jsonHtml, page, type Html } from './html.js';
 
-// The exact action, as a person decides it. The same body as `GET /v1/approvals/{id}`.
+// The exact action as a page, for the person who decides. It shows the body of `GET /v1/approvals/{id}`.
 
-/** `waits`: it is neither approved nor ended. */
+/** `waits`: the approval is neither approved nor ended. */
 export async function approvalHtml(body: JsonObject, waits: boolean): Promise<Html> {
   const by = isObject(body['requestedBy']) ? body['requestedBy'] : {};
-  // Each of them may be long.
+  // Both values may be long, so the process serves others between them.
   const given = jsonHtml(body['arguments'] ?? null);
   await giveWay();
   const preview = jsonHtml(body['preview'] ?? null);
@@ -25,8 +25,8 @@ export async function approvalHtml(body: JsonObject, waits: boolean): Promise<Ht
     ['arguments', html`<pre>${given}</pre>`],
     ['what would run', html`<pre>${preview}</pre>`],
     ['why it is asked', text(body['reason'])],
-    ...gates(body['gates']),
-    ...notTold(body['delivery']).map((one) => ['not told', one] as const),
+    ...gateRows(body['gates']),
+    ...undeliveredTexts(body['delivery']).map((line) => ['not told', line] as const),
     ...(waits ? [['if nobody decides', text(body['onExpiry'])] as const] : []),
     ['run', text(body['run'])],
     ['digest', html`<code>${text(body['digest'])}</code>`],
@@ -42,37 +42,37 @@ export async function approvalHtml(body: JsonObject, waits: boolean): Promise<Ht
           </tr>`,
       )}
     </table>
-    ${decisions(body['decisions'])}`;
+    ${decisionsHtml(body['decisions'])}`;
 }
 
-/** All of them must be approved. */
-function gates(value: Json | undefined): (readonly [string, string])[] {
+/** A row for each gate. Every gate must be approved. */
+function gateRows(value: Json | undefined): (readonly [string, string])[] {
   if (!Array.isArray(value)) return [];
   const all = value.filter(isObject);
-  return all.map((one) => [
-    all.length === 1 ? 'who decides' : `who decides: ${text(one['rule'])}`,
-    text(one['text']),
+  return all.map((gate) => [
+    all.length === 1 ? 'who decides' : `who decides: ${text(gate['rule'])}`,
+    text(gate['text']),
   ]);
 }
 
-function notTold(delivery: Json | undefined): string[] {
+function undeliveredTexts(delivery: Json | undefined): string[] {
   const channels = isObject(delivery) ? delivery['channels'] : undefined;
   if (!Array.isArray(channels)) return [];
   return channels
     .filter(isObject)
-    .filter((one) => one['status'] === 'failed' || one['status'] === 'retrying')
-    .map((one) => `${text(one['channel'])} (${text(one['event'])}): ${text(one['detail'])}`);
+    .filter((channel) => channel['status'] === 'failed' || channel['status'] === 'retrying')
+    .map((channel) => `${text(channel['channel'])} (${text(channel['event'])}): ${text(channel['detail'])}`);
 }
 
-function decisions(value: Json | undefined): Html {
+function decisionsHtml(value: Json | undefined): Html {
   if (!Array.isArray(value) || value.length === 0) return html``;
-  const rows = value.filter(isObject).map((one) => {
-    const by = isObject(one['by']) ? one['by'] : {};
+  const rows = value.filter(isObject).map((decision) => {
+    const by = isObject(decision['by']) ? decision['by'] : {};
     return html`<tr>
-      <td>${text(one['at'])}</td>
+      <td>${text(decision['at'])}</td>
       <td>${text(by['id'])}</td>
-      <td>${text(one['decision'])} (${text(one['status'])})</td>
-      <td>${text(one['reason'])}</td>
+      <td>${text(decision['decision'])} (${text(decision['status'])})</td>
+      <td>${text(decision['reason'])}</td>
     </tr>`;
   });
   return html`<h2>Decisions</h2>
@@ -81,8 +81,8 @@ function decisions(value: Json | undefined): Html {
     </table>`;
 }
 
-/** Both buttons name the digest that this page shows: what changed meanwhile is refused. */
-export function decisionForm(action: string, digest: string, token: string, asked: ReasonsAsked): Html {
+/** Both buttons send the digest that this page shows, so that a decision about what has changed meanwhile is refused. */
+export function decisionForm(action: string, digest: string, token: string, asked: RequiredReasons): Html {
   return html`<form method="post" action="${action}">
     <input type="hidden" name="digest" value="${digest}" /><input
       type="hidden"
@@ -102,7 +102,7 @@ export function decisionForm(action: string, digest: string, token: string, aske
   </form>`;
 }
 
-function reasonText({ approve, deny }: ReasonsAsked): string {
+function reasonText({ approve, deny }: RequiredReasons): string {
   if (approve === deny) return approve ? '(required)' : '(optional)';
   return approve ? '(required to approve)' : '(required to deny)';
 }
@@ -125,7 +125,7 @@ export function signInForm(next: string, why: string): Html {
     </form>`;
 }
 
-/** To whoever has to sign in first. */
+/** The page for whoever has to sign in first. */
 export function signInFirst(next: string, why: string): Page {
   return { ...page(401, 'Sign in', signInForm(next, why)), code: 'UNAUTHENTICATED' };
 }

@@ -3,10 +3,10 @@ import { longText } from '../../model/api.js';
 import type { DecisionDoor } from '../../model/message.js';
 import type { Principal } from '../../model/principal.js';
 import { bodyOf } from '../../service/approvals/body.js';
-import { courseOf, ownDecisionOn } from '../../service/approvals/course.js';
+import { readProgress, readOwnDecision } from '../../service/approvals/course.js';
 import { decide, type Decided } from '../../service/approvals/decide.js';
-import { queuesNow, reasonsAsked, type ReasonsAsked } from '../../service/approvals/judge.js';
-import { visibleApproval, waits, type FoundApproval } from '../../service/approvals/look.js';
+import { readQueueKit, requiredReasons, type RequiredReasons } from '../../service/approvals/judge.js';
+import { visibleApproval, isUndecided, type FoundApproval } from '../../service/approvals/look.js';
 import { callerOf, principalOf, type Call, type Page } from '../http/call.js';
 import type { Refusal } from '../../service/refusal.js';
 import { approvalHtml, decisionForm } from './approval.js';
@@ -15,13 +15,13 @@ import { endingText } from './ending-text.js';
 import { html, page, signOutForm, type Html } from './html.js';
 import type { SignedIn } from './session.js';
 
-// What the pages that decide have in common: the form, the page around it, and what it says afterwards.
+// What the pages that decide share: the form, the page around it, and the page after the decision.
 
 export const decisionFields = z.strictObject({
   decision: z.enum(['approve', 'deny']),
   digest: z.string().max(200),
   token: z.string().max(200),
-  // A browser counts the end of a line as one character, and sends two.
+  // A browser counts the end of a line as one character, but sends two.
   reason: z
     .string()
     .transform((given) => given.replaceAll('\r\n', '\n'))
@@ -43,13 +43,13 @@ export async function approvalPage(
 ): Promise<Page> {
   const { row } = found;
   const token = call.deps.sessions.formToken(who.session, `${row.id}:${row.digest}`);
-  const shown = await shownTo(call, found, who.principal, (asked) =>
+  const shown = await renderApproval(call, found, who.principal, (asked) =>
     decisionForm(action, row.digest, token, asked),
   );
   return page(200, 'Approval', html`${shown}${signOutForm(who.principal.id)}`);
 }
 
-/** The form is from a page of this session, and shows this action. */
+/** Whether the form comes from a page of this session that shows this action. */
 export function isFormOf(
   { deps }: Call,
   { session }: SignedIn,
@@ -59,26 +59,26 @@ export function isFormOf(
   return deps.sessions.formTokenHolds(session, `${approval}:${digest}`, token);
 }
 
-/** The approval, and below it how its reader decides it; or why that reader cannot, now. */
-export async function shownTo(
+/** The approval, and below it the form of `below`; or why this reader cannot decide now. */
+export async function renderApproval(
   call: Call,
   found: FoundApproval,
   reader: Principal,
-  below: (asked: ReasonsAsked) => Html,
+  below: (asked: RequiredReasons) => Html,
 ): Promise<Html> {
   const body = await bodyOf(call.deps, found, reader);
   const why = body.may?.message ?? 'you may not decide it';
-  const { course, error } = await courseOf(call.deps, found);
-  const isOpen = waits(found);
-  const asked = reasonsAsked({ state: found.state, kit: await queuesNow(call.deps) }, reader);
-  const held = html`<p class="warn">
+  const { progress: course, error } = await readProgress(call.deps, found);
+  const isOpen = isUndecided(found);
+  const asked = requiredReasons({ state: found.state, kit: await readQueueKit(call.deps) }, reader);
+  const heldUp = html`<p class="warn">
     Its run is stuck: what is approved here does not run before an operator has the run go on.
   </p>`;
   const ending = html`<p>${endingText(course)}${error === null ? '' : ` ${error}`}</p>`;
-  return html`${await approvalHtml(body, isOpen)}${isOpen && course.isHeldUp ? held : html``}${body.may?.decide === true ? below(asked) : html`<p>Nothing to decide here: ${why}.</p>`}${isOpen ? html`` : ending}`;
+  return html`${await approvalHtml(body, isOpen)}${isOpen && course.isHeldUp ? heldUp : html``}${body.may?.decide === true ? below(asked) : html`<p>Nothing to decide here: ${why}.</p>`}${isOpen ? html`` : ending}`;
 }
 
-/** `refused`: nothing was decided by this, though its person may have decided before. */
+/** `refused`: this form has decided nothing. The person may have decided before, which the reply then says. */
 export async function decideByForm(
   call: Call,
   found: FoundApproval,
@@ -87,18 +87,18 @@ export async function decideByForm(
 ): Promise<{ readonly reply: Page | Refusal; readonly refused: boolean }> {
   const made = await decide(callerOf(call), found, body, { via });
   if (made.kind !== 'refusal') return { reply: decidedPage(made, body), refused: false };
-  return { reply: (await decidedBefore(call, found.row.id, body)) ?? made, refused: true };
+  return { reply: (await pageOfOwnDecision(call, found.row.id, body)) ?? made, refused: true };
 }
 
-/** Null: its person has decided nothing here. */
-async function decidedBefore(
+/** Null: the caller has decided nothing about this approval. */
+async function pageOfOwnDecision(
   call: Call,
   approval: string,
   { decision }: DecisionFields,
 ): Promise<Page | null> {
   const found = await visibleApproval(callerOf(call), approval);
   if (found.kind === 'refusal') return null;
-  const own = await ownDecisionOn(call.deps, found.row.id, principalOf(call));
+  const own = await readOwnDecision(call.deps, found.row.id, principalOf(call));
   return own === null ? null : endingPage(call, found, own, decision);
 }
 

@@ -1,8 +1,8 @@
-import type { Course } from '../../service/approvals/course.js';
+import type { ApprovalProgress } from '../../service/approvals/course.js';
 
-// What came of an approval and of its action, in a sentence for whoever has decided it.
+// What came of an approval and its action, in a sentence for whoever has decided.
 
-export function endingText(course: Course): string {
+export function endingText(course: ApprovalProgress): string {
   switch (course.approval) {
     case 'open':
     case 'escalated':
@@ -21,7 +21,7 @@ export function endingText(course: Course): string {
   }
 }
 
-function approvedText({ action, wasTried, code, isHeldUp }: Course): string {
+function approvedText({ action, wasTried, code, isHeldUp }: ApprovalProgress): string {
   const why = code === null ? '' : ` (${code})`;
   switch (action) {
     case 'executed':
@@ -29,7 +29,7 @@ function approvedText({ action, wasTried, code, isHeldUp }: Course): string {
     case 'failed':
       return failedText(wasTried, why);
     case 'unknown':
-      // What a person finds out, or a retry under the same key does, is told by the run and by actions of their own.
+      // If a person finds out, or a retry succeeds, the run and its later actions say so, not this approval.
       return unknownText(why);
     case 'denied':
     case 'expired':
@@ -47,7 +47,7 @@ function approvedText({ action, wasTried, code, isHeldUp }: Course): string {
   }
 }
 
-function failedText(wasTried: Course['wasTried'], why: string): string {
+function failedText(wasTried: ApprovalProgress['wasTried'], why: string): string {
   switch (wasTried) {
     case 'no':
       return `It is approved, and was not run${why}: it is to be asked for again.`;

@@ -1,4 +1,4 @@
-import { courseOf } from '../../service/approvals/course.js';
+import { readProgress } from '../../service/approvals/course.js';
 import { verdict } from '../../service/approvals/judge.js';
 import type { Approval } from '../../service/approvals/look.js';
 import type { DecisionRow } from '../../store/decisions.js';
@@ -6,10 +6,13 @@ import type { Call, Page } from '../http/call.js';
 import { endingText } from './ending-text.js';
 import { html, page } from './html.js';
 
-// Whoever has decided and comes again (a second click, the back button, a link that is used) reads what they have decided, and
-// what came of it. Nothing of the action itself is shown here.
+// A person who has decided and comes again (a second click, the back button, a used link) reads what they have decided, and what
+// came of it. The action itself is not shown.
 
-/** `wanted`: what they ask for now. Another decision than theirs is not taken, and the page says so. */
+/**
+ * `wanted`: what the person asks for now; null: they only look. If it differs from `own`, it is not taken, and the page says
+ * so.
+ */
 export async function endingPage(
   call: Call,
   found: Approval,
@@ -20,7 +23,7 @@ export async function endingPage(
   const isKept = own.status === 'accepted';
   const ending = isKept
     ? 'The run takes it as soon as it can be reached.'
-    : endingText((await courseOf(call.deps, found)).course);
+    : endingText((await readProgress(call.deps, found)).progress);
   const title = `You have ${verdict[own.decision]} this${isOther ? ' before' : ''}.`;
   const refused = isOther ? ' A decision is made once: this one was not taken.' : '';
   const ended = page(

@@ -5,7 +5,7 @@ import { visible, visibleJson } from '../../model/visible.js';
 import { answer, type Call, type Page } from '../http/call.js';
 import type { Problem } from '../contract/problem.js';
 
-/** Markup that may go into a page as it is. Everything else is escaped on its way in. */
+/** Markup that goes into a page as it is. Everything else is escaped. */
 export interface Html {
   readonly html: string;
 }
@@ -13,19 +13,21 @@ export interface Html {
 type Part = string | number | Html | readonly Html[];
 
 /**
- * Template tag: what is filled in is text, unless it is markup itself. No character of a text is drawn as nothing, turns what
- * stands around it or begins another line: a person decides on what is read here.
+ * Template tag: what is filled in is escaped, unless it is `Html`. Characters that are invisible, reverse the text around them, or
+ * begin a new line are made visible, since a person decides on what they read here.
  */
 export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Html {
-  return { html: strings.reduce((text, one, index) => `${text}${shown(parts[index - 1] ?? '')}${one}`) };
+  return {
+    html: strings.reduce((text, literal, index) => `${text}${renderPart(parts[index - 1] ?? '')}${literal}`),
+  };
 }
 
-function shown(part: Part): string {
+function renderPart(part: Part): string {
   if (typeof part === 'string' || typeof part === 'number') return escapeHtml(visible(String(part)));
-  return 'html' in part ? part.html : part.map((one) => one.html).join('');
+  return 'html' in part ? part.html : part.map((item) => item.html).join('');
 }
 
-/** A value as JSON, in the same way. */
+/** A value as JSON, escaped and made visible in the same way. */
 export function jsonHtml(value: Json): Html {
   return { html: escapeHtml(visibleJson(value)) };
 }
@@ -48,7 +50,7 @@ table { border-collapse: collapse; width: 100%; } th, td { text-align: left; ver
 th { white-space: nowrap; font-weight: 600; } .warn { border-left: 4px solid #c60; padding-left: .75rem; }
 input, textarea { width: 100%; box-sizing: border-box; padding: .5rem; font-size: 1rem; } button { font-size: 1rem; padding: .6rem 1.2rem; margin: .75rem .75rem 0 0; }`;
 
-/** Nothing runs and nothing is loaded; forms go nowhere else. */
+/** Pages run nothing and load nothing, and their forms go nowhere else. */
 const policy = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`;
 
 export function page(
@@ -65,14 +67,14 @@ export function page(
   return { ...found, media: 'text/html; charset=utf-8' };
 }
 
-/** Who is signed in, and the way out: on every page that such a person may end on. */
+/** Who is signed in, and the button to sign out: on every page where a signed-in person may end up. */
 export function signOutForm(who: string): Html {
   return html`<form method="post" action="/sign-out">
     <p>Signed in as ${who}. <button>Sign out</button></p>
   </form>`;
 }
 
-/** With the ways on: back to what the form was about, or out of a session that is not the right one. */
+/** A problem as a page, with what to do next: back to what the form was about, or sign out of the wrong session. */
 export function problemPage(
   { request, signedInAs }: Pick<Call, 'request' | 'signedInAs'>,
   { code, detail, extra, headers }: Problem,
@@ -94,7 +96,7 @@ export function problemPage(
   );
 }
 
-/** A form is sent to the address of the page that it stands on. */
+/** The link back to the form. A form is sent to the address of its own page. */
 function backFrom({ method, url = '' }: Call['request']): Html {
   const [path = ''] = url.split('?');
   if (method !== 'POST') return html``;

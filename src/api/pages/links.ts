@@ -2,7 +2,7 @@ import { z } from 'zod';
 import * as api from '../../model/api.js';
 import { decisionErrors } from '../../model/errors.js';
 import type { Principal } from '../../model/principal.js';
-import { ownDecisionOn } from '../../service/approvals/course.js';
+import { readOwnDecision } from '../../service/approvals/course.js';
 import { visibleApproval, type FoundApproval } from '../../service/approvals/look.js';
 import {
   linkUsedAt,
@@ -28,13 +28,13 @@ import {
   decidedOnPage,
   decisionFields,
   isFormOf,
-  shownTo,
+  renderApproval,
   type DecisionFields,
 } from './deciding.js';
-import { signedIn, type SignedIn } from './session.js';
+import { readSignIn, type SignedIn } from './session.js';
 
-// A link names one approval and one person. It is read as often as a scanner likes; a form decides, once. Used, it opens
-// nothing but what its person has decided, and how that ended.
+// A link names an approval and a person. It may be read as often as a mail scanner likes; its form decides once. Once used, it
+// only shows what its person has decided, and what came of it.
 
 const params = z.object({ token: z.string().min(20).max(200) });
 const spec = { tag: 'Pages', access: 'public', recorded: true, query: api.ignoredQuery, params } as const;
@@ -48,7 +48,7 @@ export const linkRoutes: readonly Route[] = [
     summary: 'The exact action that a link is about. Reading it, however often, decides and uses up nothing',
     answers: { ...decidedOnPage, 200: { description: 'the page', media: 'text/html' } },
     errors: ['UNAUTHENTICATED', 'FORBIDDEN'],
-    handle: (call, input) => show(call, input.params.token),
+    handle: (call, input) => showLink(call, input.params.token),
   }),
   route({
     ...spec,
@@ -63,53 +63,56 @@ export const linkRoutes: readonly Route[] = [
   }),
 ];
 
-type Reader =
+type LinkReader =
   | { readonly kind: 'signed-in'; readonly who: SignedIn }
   | { readonly kind: 'link'; readonly person: Principal };
 
-/** The link's person, signed in or by the link alone; null: nobody may be shown anything yet. */
-async function readerOf(call: Call, opened: OpenedLink): Promise<Reader | null> {
-  const who = await signedIn(call);
+/** The link's person, signed in or known by the link alone; null: nothing may be shown before somebody signs in. */
+async function readerOf(call: Call, opened: OpenedLink): Promise<LinkReader | null> {
+  const who = await readSignIn(call);
   if (who !== null) return who.principal.id === opened.link.recipient ? { kind: 'signed-in', who } : null;
   return opened.person === null ? null : { kind: 'link', person: opened.person };
 }
 
-function personOf(reader: Reader): Principal {
+function personOf(reader: LinkReader): Principal {
   return reader.kind === 'link' ? reader.person : reader.who.principal;
 }
 
-const usedBefore = problem('FORBIDDEN', 'this link was used: ask for a new one');
+const usedLink = problem('FORBIDDEN', 'this link was used: ask for a new one');
 
-/** How long a click waits for what the one before it does with the same link: the use of the link is not older, and so often it looks. */
+/**
+ * A second click waits for what the first does with the same link: it looks at most `looks` times, `lookMs` apart, and not
+ * beyond `looks * lookMs` after the use.
+ */
 const [looks, lookMs] = [50, 100];
 
-/** What the person of a link that is used has decided; null: nothing, and the link may be good again. */
-async function decidedByLink(
+/** Waits for what the person of a used link has decided; null: nothing, and the link may be good again. */
+async function awaitOwnDecision(
   call: Call,
   token: string,
   { row }: FoundApproval,
   person: Principal,
 ): Promise<DecisionRow | null> {
   for (let look = 1; ; look += 1) {
-    const own = await ownDecisionOn(call.deps, row.id, person);
+    const own = await readOwnDecision(call.deps, row.id, person);
     if (own?.status === 'applied') return own;
     const usedAt = await linkUsedAt(call.deps, token);
-    // Its looks are counted too, for the clock here may be behind the one that wrote when the link was used.
+    // The looks are counted besides the time, since this clock may be behind the clock that noted when the link was used.
     if (usedAt === null || look >= looks || hasGone(call)) return own;
     if (call.deps.now().getTime() - Date.parse(usedAt) > looks * lookMs) return own;
     await new Promise((resolve) => setTimeout(resolve, lookMs));
   }
 }
 
-/** A link as it is at this moment, with its reader and what it is about. */
-interface Opened {
+/** A link as it is now, with its reader and its approval. */
+interface OpenedFor {
   readonly kind: 'opened';
   readonly link: LinkRow;
-  readonly reader: Reader;
+  readonly reader: LinkReader;
   readonly found: FoundApproval;
 }
 
-async function openNow(call: Call, token: string): Promise<Opened | Page | Refusal> {
+async function openNow(call: Call, token: string): Promise<OpenedFor | Page | Refusal> {
   const opened = await openLink(call.deps, token);
   if (opened.kind === 'refusal') return opened;
   const { link } = opened;
@@ -119,42 +122,45 @@ async function openNow(call: Call, token: string): Promise<Opened | Page | Refus
       `/links/${token}`,
       call.request.method === 'POST' ? nothingDecided : `This link was made for ${link.recipient}.`,
     );
-  // Seen with the rights of the link's person; the record of a mere reading names nobody, for a scanner reads too.
+  // Looked up with the rights of the link's person. Who reads is not put on record, since a scanner reads, too.
   const found = await visibleApproval(callerOf(call, personOf(reader)), link.approval);
   return found.kind === 'refusal' ? found : { kind: 'opened', link, reader, found };
 }
 
 const nothingDecided = 'Nothing was decided: sign in first.';
 
-/** Nothing but what its person has decided, and its ending; null: nothing is decided by it, and it may be good again. */
-async function usedPage(
+/**
+ * The page of a used link: what its person has decided, and what came of it; null: nothing is decided, and it may be good
+ * again.
+ */
+async function pageOfUsedLink(
   call: Call,
   token: string,
-  { found, reader }: Opened,
+  { found, reader }: OpenedFor,
   wanted: DecisionFields['decision'] | null,
 ): Promise<Page | Refusal | null> {
-  const own = await decidedByLink(call, token, found, personOf(reader));
+  const own = await awaitOwnDecision(call, token, found, personOf(reader));
   if (own === null) return null;
-  // That may have taken a while.
+  // The waiting may have taken a while: the link is opened again with the rights of now.
   const now = await openNow(call, token);
   if (now.kind !== 'opened') return now;
-  // A form is its person's; whoever reads a link may be a scanner.
+  // A form was sent by the link's person; whoever only reads may be a scanner, and is not put on record.
   call.principal = wanted === null && now.reader.kind === 'link' ? null : personOf(now.reader);
   return endingPage(call, now.found, own, wanted);
 }
 
-async function show(call: Call, token: string): Promise<Page | Problem | Refusal> {
+async function showLink(call: Call, token: string): Promise<Page | Problem | Refusal> {
   const opened = await openNow(call, token);
   if (opened.kind !== 'opened') return opened;
   const { link, reader, found } = opened;
-  if (link.usedAt !== null) return (await usedPage(call, token, opened, null)) ?? usedBefore;
+  if (link.usedAt !== null) return (await pageOfUsedLink(call, token, opened, null)) ?? usedLink;
   const again = `/links/${token}`;
   if (reader.kind === 'signed-in') {
     call.principal = reader.who.principal;
     await noteView(callerOf(call), found);
     return approvalPage(call, found, reader.who, again);
   }
-  const shown = await shownTo(call, found, reader.person, (asked) =>
+  const shown = await renderApproval(call, found, reader.person, (asked) =>
     needsSignIn(found)
       ? signInForm(again, 'What would run cannot be undone: sign in before you decide.')
       : html`<p>Whoever decides here decides as ${link.recipient}, for whom this link was made.</p>
@@ -170,9 +176,9 @@ async function decideByLink(
 ): Promise<Page | Problem | Refusal> {
   let opened = await openNow(call, token);
   if (opened.kind === 'opened' && opened.link.usedAt !== null) {
-    const told = await usedPage(call, token, opened, body.decision);
+    const told = await pageOfUsedLink(call, token, opened, body.decision);
     if (told !== null) return told;
-    // That has taken a while.
+    // The waiting has taken a while: the link is opened again with the rights of now.
     opened = await openNow(call, token);
   }
   if (opened.kind !== 'opened') return opened;
@@ -185,7 +191,7 @@ async function decideByLink(
       'nothing was decided: this form is not from a page of this session, or shows another action; open the link again',
     );
   if (!(await useLink(call.deps, link)))
-    return (await usedPage(call, token, opened, body.decision)) ?? usedBefore;
+    return (await pageOfUsedLink(call, token, opened, body.decision)) ?? usedLink;
   const decided = await decideByForm(call, found, body, 'link');
   if (decided.refused) await releaseLink(call.deps, link);
   return decided.reply;

@@ -13,7 +13,7 @@ import {
   type Page,
   type Route,
 } from '../http/call.js';
-import { noteRefused } from '../http/identify.js';
+import { noteFailedAuthn } from '../http/identify.js';
 import { problem, type Problem } from '../contract/problem.js';
 import type { Refusal } from '../../service/refusal.js';
 import { signInFirst, signInForm } from './approval.js';
@@ -28,15 +28,15 @@ import {
 } from './deciding.js';
 import { linkRoutes } from './links.js';
 import { waitingPage } from './waiting.js';
-import { mayUsePages, sessionCookie, signedIn } from './session.js';
+import { mayUsePages, sessionCookie, readSignIn } from './session.js';
 
-// Pages for people: reading shows, a form decides. No GET changes anything.
+// Pages for people: a page shows, its form decides. No GET changes anything.
 
 const idParams = z.object({ id: api.shortText });
 const html200 = { 200: { description: 'the page', media: 'text/html' } } as const;
 
-const signIn = z.strictObject({ credential: z.string().min(1).max(16_384), next: z.string().max(500) });
-const page0 = {
+const signInFields = z.strictObject({ credential: z.string().min(1).max(16_384), next: z.string().max(500) });
+const pageSpec = {
   tag: 'Pages',
   access: 'public',
   recorded: true,
@@ -46,7 +46,7 @@ const page0 = {
 
 export const pageRoutes: readonly Route[] = [
   route({
-    ...page0,
+    ...pageSpec,
     id: 'signInPage',
     method: 'GET',
     path: '/sign-in',
@@ -55,19 +55,19 @@ export const pageRoutes: readonly Route[] = [
     handle: showSignIn,
   }),
   route({
-    ...page0,
+    ...pageSpec,
     id: 'signIn',
     method: 'POST',
     path: '/sign-in',
     summary: 'Sign a person in for a quarter of an hour',
     params: z.object({}),
-    body: formBody(signIn),
+    body: formBody(signInFields),
     answers: { 303: { description: 'to the page that asked' } },
     errors: ['UNAUTHENTICATED', 'FORBIDDEN'],
     handle: (call, { body }) => startSession(call, body),
   }),
   route({
-    ...page0,
+    ...pageSpec,
     id: 'signOut',
     method: 'POST',
     path: '/sign-out',
@@ -80,7 +80,7 @@ export const pageRoutes: readonly Route[] = [
       ),
   }),
   route({
-    ...page0,
+    ...pageSpec,
     id: 'approvalPage',
     method: 'GET',
     path: '/approvals/{id}',
@@ -90,7 +90,7 @@ export const pageRoutes: readonly Route[] = [
     handle: (call, { params }) => showApproval(call, params.id),
   }),
   route({
-    ...page0,
+    ...pageSpec,
     id: 'decideOnPage',
     method: 'POST',
     path: '/approvals/{id}',
@@ -105,7 +105,7 @@ export const pageRoutes: readonly Route[] = [
 ];
 
 async function showSignIn(call: Call): Promise<Page | Refusal> {
-  const who = await signedIn(call);
+  const who = await readSignIn(call);
   if (who === null) return page(200, 'Sign in', signInForm('/sign-in', ''));
   call.principal = who.principal;
   return waitingPage(call, who.principal);
@@ -117,7 +117,7 @@ async function startSession(
 ): Promise<Page | Answer<303, undefined> | Problem> {
   const found = await call.deps.authenticate(`Bearer ${credential.trim()}`);
   if (found.status !== 'ok') {
-    noteRefused(call, found);
+    noteFailedAuthn(call, found);
     return signInFirst(next, 'That is not a key or token that is valid now.');
   }
   call.principal = found.principal;
@@ -132,13 +132,13 @@ async function startSession(
   });
 }
 
-/** Never to another site, whatever a form says. */
+/** Where to go after the sign-in: never to another site, whatever the form says. */
 function ownPath(next: string): string {
   return /^\/(approvals|links)\/[\w-]+$/.test(next) ? next : '/sign-in';
 }
 
 async function showApproval(call: Call, id: string): Promise<Page | Refusal> {
-  const who = await signedIn(call);
+  const who = await readSignIn(call);
   if (who === null) return signInFirst(`/approvals/${id}`, '');
   call.principal = who.principal;
   const found = await visibleApproval(callerOf(call), id);
@@ -148,7 +148,7 @@ async function showApproval(call: Call, id: string): Promise<Page | Refusal> {
 }
 
 async function decideHere(call: Call, id: string, body: DecisionFields): Promise<Page | Problem | Refusal> {
-  const who = await signedIn(call);
+  const who = await readSignIn(call);
   if (who === null) return signInFirst(`/approvals/${id}`, 'Your session is over: nothing was decided.');
   call.principal = who.principal;
   if (!isFormOf(call, who, id, body))

@@ -6,10 +6,10 @@ import type { Refusal } from '../../service/refusal.js';
 import { callerOf, type Call, type Page } from '../http/call.js';
 import { html, page, signOutForm, type Html } from './html.js';
 
-// Whoever signs in without a page that asked for it reads who they are, and where their approvals stand.
+// Whoever signs in without having been sent from another page reads who they are, and which approvals wait for them.
 
 const mostShown = 20;
-/** A page of the inbox may be empty and go on: behind all that its reader has asked for, others may stand. */
+/** A page of the inbox may be empty while more follow: so how many pages are read at most. */
 const mostPages = 5;
 
 export async function waitingPage(call: Call, { id }: Principal): Promise<Page | Refusal> {
@@ -28,17 +28,17 @@ export async function waitingPage(call: Call, { id }: Principal): Promise<Page |
     200,
     'Signed in',
     html`<h1>You are signed in as ${id}.</h1>
-      ${waiting(found, cursor)} ${signOutForm(id)}`,
+      ${waitingHtml(found, cursor)} ${signOutForm(id)}`,
   );
 }
 
-/** `cursor`: where the list goes on that was not read to its end. */
-export function waiting(found: readonly ApprovalJson[], cursor: string | null): Html {
+/** `cursor`: where the list goes on; null: it was read to its end. */
+export function waitingHtml(found: readonly ApprovalJson[], cursor: string | null): Html {
   const all = html`<code>GET /v1/approvals?mine=true</code>`;
   if (found.length > 0)
     return html`<p>These approvals wait for you:</p>
       <ul>
-        ${found.map((one) => html`<li><a href="/approvals/${one.id}">${one.summary}</a></li>`)}
+        ${found.map((approval) => html`<li><a href="/approvals/${approval.id}">${approval.summary}</a></li>`)}
       </ul>
       ${cursor === null ? '' : html`<p>There may be more: ${all} lists all of them.</p>`}`;
   return cursor === null

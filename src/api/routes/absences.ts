@@ -7,7 +7,7 @@ import type { Refusal } from '../../service/refusal.js';
 import { answer, callerOf, jsonBody, route, type Answer, type Route } from '../http/call.js';
 
 const own = { tag: 'Approvals', path: '/v1/absences', params: z.object({}), query: api.noQuery } as const;
-const one = { 200: { description: 'the absence', schema: inbox.absence } };
+const absenceAnswer = { 200: { description: 'the absence', schema: inbox.absence } };
 
 export const absenceRoutes: readonly Route[] = [
   route({
@@ -15,7 +15,7 @@ export const absenceRoutes: readonly Route[] = [
     id: 'getAbsence',
     method: 'GET',
     summary: "The caller's absence, past ones too until there is another",
-    answers: one,
+    answers: absenceAnswer,
     errors: ['NOT_FOUND'],
     handle: async (call) => reply(await readAbsence(callerOf(call))),
   }),
@@ -26,7 +26,7 @@ export const absenceRoutes: readonly Route[] = [
     summary:
       "Say that you are away, and who looks at your inbox meanwhile. The delegate's rights stay what they are: shown is what it may decide itself",
     body: jsonBody(api.absenceBody),
-    answers: one,
+    answers: absenceAnswer,
     errors: ['HUMANS_ONLY', 'DELEGATE_UNFIT'],
     handle: async (call, { body }) => reply(await setAbsence(callerOf(call), body)),
   }),

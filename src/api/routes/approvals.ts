@@ -7,7 +7,7 @@ import { decisionErrors } from '../../model/errors.js';
 import type { DecisionDoor } from '../../model/message.js';
 import { bodyOf } from '../../service/approvals/body.js';
 import { decide, readDecision, type Decided } from '../../service/approvals/decide.js';
-import { visibleApproval, waits } from '../../service/approvals/look.js';
+import { visibleApproval, isUndecided } from '../../service/approvals/look.js';
 import { noteView } from '../../service/approvals/seen.js';
 import { listInbox } from '../../service/inbox/inbox.js';
 import type { Refusal } from '../../service/refusal.js';
@@ -32,7 +32,7 @@ export const approvalRoutes: readonly Route[] = [
         schema: answers.pageOf(inbox.approval),
       },
     },
-    // The saved inbox that `view` names.
+    // Of a saved inbox that `view` names.
     errors: ['NOT_FOUND'],
     handle: async (call, { query }) => {
       const page = await listInbox(callerOf(call), query);
@@ -49,7 +49,7 @@ export const approvalRoutes: readonly Route[] = [
     params: idParams,
     query: api.longPollQuery,
     answers: { 200: { description: 'the approval', schema: inbox.approval } },
-    handle: (call, { params, query }) => read(call, params.id, query.wait),
+    handle: (call, { params, query }) => answerApproval(call, params.id, query.wait),
   }),
   route({
     id: 'decideApproval',
@@ -102,8 +102,8 @@ function decidedReply(decided: Decided | Refusal): Answer<200 | 202, DecidedJson
   }
 }
 
-/** `wait`: until it is decided or ends otherwise. */
-async function read(
+/** `wait`: seconds to wait until the approval is decided or ends otherwise. */
+async function answerApproval(
   call: Call,
   id: string,
   wait: number | undefined,
@@ -115,7 +115,7 @@ async function read(
   if (patience.ms === 0) return answer(200, await bodyOf(call.deps, first, call.principal));
   const denied = await watchRun(call, first.row.run, patience, async () => {
     const now = await visibleApproval(callerOf(call), id);
-    return now.kind === 'refusal' || !waits(now);
+    return now.kind === 'refusal' || !isUndecided(now);
   });
   if (denied !== null) return denied;
   const found = await visibleApproval(callerOf(call), id);
@@ -123,7 +123,7 @@ async function read(
   return answer(200, await bodyOf(call.deps, found, call.principal), patience.headers);
 }
 
-/** Our own command line says that it is it; the record says so, and nothing rests on it. */
+/** Our own command line names itself, and only the record says so: nothing depends on it. */
 function doorOf(call: Call): DecisionDoor {
   return call.request.headers['user-agent']?.startsWith('countersign-cli') === true ? 'cli' : 'rest';
 }

@@ -23,14 +23,14 @@ export const batchRoutes: readonly Route[] = [
     answers: { 200: { description: 'one result each, in the same order', schema: inbox.batch } },
     errors: ['DRY_RUN_REQUIRED', 'BATCH_REFUSED', 'NOT_FOUND'],
     handle: async (call, { body }) => {
-      const made = await decideBatch(callerOf(call), body, askAgain(call));
+      const made = await decideBatch(callerOf(call), body, makeAskAgain(call));
       if (made.kind === 'refusal') return made;
       return answer(200, made.body, retryHeader(made.retryAfter));
     },
   }),
 ];
 
-function askAgain(call: Call): AskAgain {
+function makeAskAgain(call: Call): AskAgain {
   return async (trail) => {
     const own: Call = { ...call, trail };
     const denied = await authenticate(own);
@@ -49,14 +49,14 @@ function approvalsIn(body: unknown, kept: unknown): readonly string[] {
     : [];
 }
 
-/** Of a batch's answer, and of its refusal. */
+/** The results in a batch's answer, and in its refusal. */
 const keptResults = z.object({
   results: z.array(
     z.object({ approval: z.string(), code: z.string().optional(), summary: z.unknown().optional() }),
   ),
 });
 
-/** That it is not there, or not for the caller to see, is all that is said of it. */
+/** The result says only that the approval does not exist, or is not for the caller to see. */
 function tellsNothing({ code, summary }: z.output<typeof keptResults>['results'][number]): boolean {
   return code === 'NOT_FOUND' && summary === undefined;
 }

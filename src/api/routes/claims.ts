@@ -6,7 +6,7 @@ import {
   claimApproval,
   delegateApproval,
   releaseApproval,
-  type Told,
+  type ClaimResult,
 } from '../../service/approvals/claims.js';
 import type { Refusal } from '../../service/refusal.js';
 import { answer, callerOf, jsonBody, route, type Answer, type Route } from '../http/call.js';
@@ -20,7 +20,7 @@ const each = {
   errors: ['NOT_AN_APPROVER', 'ALREADY_DECIDED', 'APPROVAL_REVOKED', 'APPROVAL_EXPIRED'],
 } as const;
 
-/** None of these decides, blocks a decision, or gives a right: they say who is at it. */
+/** Claims and delegations say who works on an approval. They decide nothing, block no decision, and give no right. */
 export const claimRoutes: readonly Route[] = [
   route({
     ...each,
@@ -50,6 +50,6 @@ export const claimRoutes: readonly Route[] = [
   }),
 ];
 
-function reply(told: Told): Answer<200, ApprovalJson> | Refusal {
+function reply(told: ClaimResult): Answer<200, ApprovalJson> | Refusal {
   return told.kind === 'refusal' ? told : answer(200, told.body);
 }

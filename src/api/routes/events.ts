@@ -5,7 +5,7 @@ import { z } from 'zod';
 import * as api from '../../model/api.js';
 import type { AuditItem } from '../../audit/index.js';
 import type { Principal } from '../../model/principal.js';
-import { unlisted } from '../../service/audit/records.js';
+import { unlistedTypes } from '../../service/audit/records.js';
 import { principalOf, route, type Call, type Reply, type Route } from '../http/call.js';
 import type { Follower } from '../../service/audit/feed.js';
 import { invalid, problem } from '../contract/problem.js';
@@ -13,13 +13,13 @@ import type { Seat } from '../../service/seats.js';
 import { runOf } from '../../service/audit/sight.js';
 
 const heartbeatMs = 15_000;
-/** With what the credential gave so long ago nothing is shown any more. */
+/** After this time the reader's rights are checked again before anything more is shown. */
 const trustedMs = 5_000;
-/** Records after which a credential may give something else. */
-const changing: readonly string[] = ['key.revoked', 'policy.reloaded'];
-/** A reader that takes nothing for so long is cut off; it comes back with `Last-Event-ID`. */
+/** Records after which a credential may give other rights. */
+const changingTypes: readonly string[] = ['key.revoked', 'policy.reloaded'];
+/** A reader that takes nothing for so long is cut off; it can come back with `Last-Event-ID`. */
 const stalledMs = 30_000;
-/** Between its answer being decided and its first byte. */
+/** How long the seat is kept for an answer that has not begun. */
 const openingMs = 30_000;
 
 type Query = z.output<typeof api.eventsQuery>;
@@ -41,11 +41,11 @@ export const eventRoutes: readonly Route[] = [
       },
     },
     errors: ['RATE_LIMITED'],
-    handle: (call, { query }) => open(call, query),
+    handle: (call, { query }) => openStream(call, query),
   }),
 ];
 
-async function open(call: Call, query: Query): Promise<Reply> {
+async function openStream(call: Call, query: Query): Promise<Reply> {
   const last = call.request.headers['last-event-id'];
   if (last !== undefined && !(typeof last === 'string' && /^\d{1,15}$/.test(last))) {
     return invalid('the header Last-Event-ID is not a log index', [
@@ -55,7 +55,7 @@ async function open(call: Call, query: Query): Promise<Reply> {
   const { feed } = call.deps;
   const media = 'text/event-stream; charset=utf-8';
   if (call.request.method === 'HEAD') return { kind: 'stream', media, run: (response) => response.end() };
-  // Before anything is awaited: many that come at once are counted one by one.
+  // Taken before anything is awaited, so that many requests at the same time are counted correctly.
   const seat = feed.streams.take(principalOf(call).id);
   if (seat === null) {
     const { each, all } = feed.streams;
@@ -66,18 +66,18 @@ async function open(call: Call, query: Query): Promise<Reply> {
       { 'Retry-After': '15' },
     );
   }
-  // Given up again where the answer never begins.
+  // The seat is given up if the answer never begins.
   const opening = setTimeout(seat.leave, openingMs);
   opening.unref();
   try {
-    // Without one, what comes from now on: this call's own record included.
+    // Without `Last-Event-ID`, what comes from now on, including the record of this call.
     const after = last === undefined ? (await feed.size()) - 1 : Number(last);
     return {
       kind: 'stream',
       media,
       run: (response) => {
         clearTimeout(opening);
-        stream(call, query, after, response, seat);
+        runStream(call, query, after, response, seat);
       },
     };
   } catch (error) {
@@ -87,12 +87,12 @@ async function open(call: Call, query: Query): Promise<Reply> {
   }
 }
 
-function stream(call: Call, query: Query, from: number, response: ServerResponse, seat: Seat): void {
+function runStream(call: Call, query: Query, from: number, response: ServerResponse, seat: Seat): void {
   const { feed } = call.deps;
   const gone = new AbortController();
   const reader = { principal: principalOf(call), at: call.deps.now().getTime() };
   const follower = feed.follow(from, principalOf(call).id);
-  // Nothing is written after it. What the reader does not take in time it does not get, so that it gives up its seat.
+  // Nothing is written after this. A reader that does not take the rest in time is cut off, so that its seat becomes free.
   const end = (): void => {
     if (gone.signal.aborted) return;
     gone.abort();
@@ -100,8 +100,8 @@ function stream(call: Call, query: Query, from: number, response: ServerResponse
     setTimeout(() => response.destroy(), stalledMs).unref();
   };
   feed.closing.addEventListener('abort', end);
-  const telling = { reader, follower, response, gone: gone.signal, end };
-  const beat = setInterval(() => void heartbeat(call, telling), heartbeatMs);
+  const open = { reader, follower, response, gone: gone.signal, end };
+  const beat = setInterval(() => void heartbeat(call, open), heartbeatMs);
   const leave = (): void => {
     feed.closing.removeEventListener('abort', end);
     clearInterval(beat);
@@ -114,49 +114,49 @@ function stream(call: Call, query: Query, from: number, response: ServerResponse
   if (feed.closing.aborted) return end();
   response.setHeader('X-Accel-Buffering', 'no');
   response.write(': open\n\n');
-  void tell(call, query, telling);
+  void sendRecords(call, query, open);
 }
 
-interface Telling {
-  /** Who reads, with the rights of `at`. */
+interface OpenStream {
+  /** Who reads, with the rights as of `at` (milliseconds). */
   readonly reader: { principal: Principal; at: number };
   readonly follower: Follower;
   readonly response: ServerResponse;
-  /** Nobody reads any more, or the stream was ended: nothing is written from here on. */
+  /** Aborted when nobody reads any more, or the stream was ended: nothing more is written. */
   readonly gone: AbortSignal;
   readonly end: () => void;
 }
 
-/** One piece after another: the next is not read before the reader has taken this one. */
-async function tell(
+/** Sends piece after piece: the next is not read before the reader has taken this one. */
+async function sendRecords(
   call: Call,
   query: Query,
-  { reader, follower, response, gone, end }: Telling,
+  { reader, follower, response, gone, end }: OpenStream,
 ): Promise<void> {
   const wanted = (item: AuditItem): boolean =>
     (query.run === undefined || runOf(item) === query.run) &&
     (query.type === undefined
-      ? !unlisted.some((type) => type === item.type)
+      ? !unlistedTypes.some((type) => type === item.type)
       : query.type.some((type) => type === item.type));
-  // Also of what the reader did not ask for, and until the next that it is shown.
+  // Set by any record, also by those that the reader did not ask for, and kept until its rights are checked again.
   let isChanged = false;
   while (!gone.aborted) {
     const came = await follower.next(gone);
-    isChanged ||= came.some(({ type }) => changing.includes(type));
+    isChanged ||= came.some(({ type }) => changingTypes.includes(type));
     const items = came.filter(wanted);
     if (items.length === 0) continue;
     const isOld = call.deps.now().getTime() - reader.at > trustedMs;
     if (isOld || isChanged) {
-      if (!(await patiently(() => readsStill(call, reader), gone))) return end();
+      if (!(await retryUntilGone(() => reauthenticate(call, reader), gone))) return end();
       isChanged = false;
     }
-    const visible = await patiently(() => call.deps.feed.sights.visible(reader.principal, items), gone);
+    const visible = await retryUntilGone(() => call.deps.feed.sights.visible(reader.principal, items), gone);
     for (const item of visible ?? []) await write(response, item, gone);
   }
 }
 
-/** The store may be away for a while: nothing is left out because of that. Null: nobody waits any more. */
-async function patiently<T>(ask: () => Promise<T>, gone: AbortSignal): Promise<T | null> {
+/** Asks again while the store does not answer, so that nothing is left out. Null: the reader has gone. */
+async function retryUntilGone<T>(ask: () => Promise<T>, gone: AbortSignal): Promise<T | null> {
   while (!gone.aborted) {
     try {
       return await ask();
@@ -175,13 +175,13 @@ async function write(response: ServerResponse, item: AuditItem, gone: AbortSigna
   if (stalled.aborted && response.writableNeedDrain) response.destroy();
 }
 
-/** A credential that was revoked, or that nobody can judge now, ends the stream; rights that changed hold from here on. */
-async function heartbeat(call: Call, { reader, response, gone, end }: Telling): Promise<void> {
-  if (!(await readsStill(call, reader).catch(() => false))) return end();
+/** Ends the stream if the credential is revoked or cannot be checked now; changed rights hold from here on. */
+async function heartbeat(call: Call, { reader, response, gone, end }: OpenStream): Promise<void> {
+  if (!(await reauthenticate(call, reader).catch(() => false))) return end();
   if (!gone.aborted && !response.writableNeedDrain) response.write(': heartbeat\n\n');
 }
 
-async function readsStill(call: Call, reader: Telling['reader']): Promise<boolean> {
+async function reauthenticate(call: Call, reader: OpenStream['reader']): Promise<boolean> {
   const { feed, authenticate, now } = call.deps;
   const at = now().getTime();
   const found = await feed.turns(() => authenticate(call.request.headers.authorization));

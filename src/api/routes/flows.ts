@@ -4,7 +4,7 @@ import * as api from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
 import { checkFlow, publishFlow, type Published } from '../../service/flows/publish-text.js';
 import { diffVersions, listFlows, readFlow, readVersion } from '../../service/flows/read.js';
-import { withdraw } from '../../service/flows/withdraw.js';
+import { withdrawFlow } from '../../service/flows/withdraw.js';
 import type { Refusal } from '../../service/refusal.js';
 import { answer, callerOf, flowBody, jsonBody, route, type Answer, type Route } from '../http/call.js';
 import { reloadRoute } from './reload.js';
@@ -99,7 +99,8 @@ export const flowRoutes: readonly Route[] = [
     body: jsonBody(api.reasonBody),
     answers: { 200: { description: 'the flow', schema: answers.flow } },
     errors: ['FLOW_WITHDRAWN'],
-    handle: async (call, { params, body }) => reply(await withdraw(callerOf(call), params.name, body.reason)),
+    handle: async (call, { params, body }) =>
+      reply(await withdrawFlow(callerOf(call), params.name, body.reason)),
   }),
   route({
     id: 'diffFlow',

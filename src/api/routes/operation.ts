@@ -15,7 +15,7 @@ const open = {
   query: api.noQuery,
 } as const;
 
-/** Routes that need no credential and leave no record. `contract`: all routes, for the document about them. */
+/** Routes that need no credential and are not recorded. `contract`: all routes, for the OpenAPI document. */
 export function operationRoutes(contract: () => readonly Route[]): readonly Route[] {
   return [...healthRoutes, ...documentRoutes(contract)];
 }
@@ -46,7 +46,7 @@ const healthRoutes: readonly Route[] = [
       200: { description: 'ready', schema: answers.ready },
       503: { description: 'not ready', schema: answers.ready },
     },
-    handle: ready,
+    handle: answerReadiness,
   }),
   route({
     ...open,
@@ -91,12 +91,12 @@ function documentRoutes(contract: () => readonly Route[]): readonly Route[] {
   ];
 }
 
-async function ready(call: Call): Promise<Answer<200 | 503, ReadyJson>> {
-  const { isReady, body } = await readReadiness(call.deps, () => operates(call));
+async function answerReadiness(call: Call): Promise<Answer<200 | 503, ReadyJson>> {
+  const { isReady, body } = await readReadiness(call.deps, () => holdsRunOperate(call));
   return answer(isReady ? 200 : 503, body);
 }
 
-async function operates({ deps, request }: Call): Promise<boolean> {
+async function holdsRunOperate({ deps, request }: Call): Promise<boolean> {
   const { authorization } = request.headers;
   if (authorization === undefined) return false;
   const caller = await deps.authenticate(authorization);

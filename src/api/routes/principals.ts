@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { CreatedKeyJson } from '../../model/answer-types.js';
 import * as api from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
-import { createKey, listApiKeys, revokeApiKey, type KeyMade } from '../../service/principals/keys.js';
+import { createApiKey, listApiKeys, revokeApiKey, type KeyMade } from '../../service/principals/keys.js';
 import type { Refusal } from '../../service/refusal.js';
 import { answer, callerOf, jsonBody, principalOf, route, type Answer, type Route } from '../http/call.js';
 import { invalid, type Problem } from '../contract/problem.js';
@@ -35,7 +35,7 @@ export const principalRoutes: readonly Route[] = [
     body: jsonBody(api.keyBody),
     answers: { 201: { description: 'the key', schema: answers.createdKey } },
     errors: ['HUMANS_ONLY', 'KIND_CONFLICT'],
-    handle: async (call, { body }) => keyReply(await createKey(callerOf(call), body)),
+    handle: async (call, { body }) => keyReply(await createApiKey(callerOf(call), body)),
   }),
   route({
     id: 'listKeys',

@@ -40,7 +40,7 @@ export const startRoutes: readonly Route[] = [
 function startedReply(
   started: Started,
 ): Answer<200 | 202, SubmittedJson> | Answer<201 | 202, RunBodyJson> | Problem {
-  if (started.kind === 'refusal') return startRefused(started);
+  if (started.kind === 'refusal') return problemOfStart(started);
   if (started.kind !== 'started') return submittedReply(started);
   const location = `/v1/runs/${started.run}`;
   if (started.hasSettled) return answer(201, started.body, { Location: location });
@@ -51,8 +51,8 @@ function startedReply(
   );
 }
 
-/** The run stands where its first transition is refused. */
-function startRefused(refused: Refusal): Problem {
+/** If the first transition is refused, the run is started all the same. */
+function problemOfStart(refused: Refusal): Problem {
   const { run } = refused.extra;
   const found = problemOf(refused);
   if (typeof run !== 'string') return found;

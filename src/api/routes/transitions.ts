@@ -47,7 +47,7 @@ export const transitionRoutes: readonly Route[] = [
   }),
 ];
 
-/** Agents poll; this is how often they are asked to. */
+/** How often clients are asked to poll. */
 const pollSeconds = '2';
 
 export function submittedReply(submitted: Submitted): Answer<200 | 202, SubmittedJson> {
@@ -64,7 +64,7 @@ export function submittedReply(submitted: Submitted): Answer<200 | 202, Submitte
   return answer(202, { result, ...body }, { Location: poll, 'Retry-After': pollSeconds });
 }
 
-/** At once, or as soon as it is settled, at the latest when the time is up: then as it stands. */
+/** Answers at once without `wait`; else as soon as the action is settled, or as it stands when the time is up. */
 async function pollAction(
   call: Call,
   id: string,
@@ -72,11 +72,11 @@ async function pollAction(
 ): Promise<Answer<200, ActionJson> | Problem | Refusal> {
   const first = await readAction(callerOf(call), id);
   const patience = patienceOf(call, wait);
-  if (first.kind === 'refusal' || first.settled || patience.ms === 0)
+  if (first.kind === 'refusal' || first.isSettled || patience.ms === 0)
     return polledReply(first, patience.headers);
   const denied = await watchRun(call, first.run, patience, async () => {
     const found = await readAction(callerOf(call), id);
-    return found.kind === 'refusal' || found.settled;
+    return found.kind === 'refusal' || found.isSettled;
   });
   return denied ?? polledReply(await readAction(callerOf(call), id), patience.headers);
 }
@@ -86,5 +86,5 @@ function polledReply(
   headers: Readonly<Record<string, string>>,
 ): Answer<200, ActionJson> | Refusal {
   if (found.kind === 'refusal') return found;
-  return answer(200, found.body, { ...headers, ...(found.settled ? {} : { 'Retry-After': pollSeconds }) });
+  return answer(200, found.body, { ...headers, ...(found.isSettled ? {} : { 'Retry-After': pollSeconds }) });
 }

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { actionIds, longestReason, reasonInput } from '../../notify/channels/slack/blocks.js';
 import { invalid, type Problem } from '../contract/problem.js';
 
-// What Slack sends, as far as it is read here. Slack adds fields as it likes, so others are left alone; what we have put
-// into a button or a window comes back exactly as it was.
+// What Slack sends, as far as it is read here. Slack may add fields, so unknown fields are ignored. What we have put into a
+// button or a window must come back exactly as it was.
 
 const id = z.string().regex(/^[A-Za-z0-9_.-]{1,200}$/);
 const about = { approval: z.string().min(1).max(200), digest: z.string().min(1).max(200) } as const;
@@ -47,9 +47,9 @@ export type Payload = z.output<typeof payload>;
 export type Pressed = z.output<typeof pressed>;
 export type Submitted = z.output<typeof submitted>;
 
-/** What a button carries. */
+/** The value of a button. */
 export const buttonValue = z.strictObject(about);
-/** What the window carries from the button that opened it to its submission. */
+/** What the window hands on from the button that opened it to its submission. */
 export const windowMetadata = z.strictObject({ ...about, decision: z.enum(['approve', 'deny']) });
 export type WindowMetadata = z.output<typeof windowMetadata>;
 
@@ -62,10 +62,10 @@ type Read<T> = { readonly kind: 'read'; readonly value: T } | Problem;
 
 export function readPayload(form: Buffer): Read<Payload> {
   const fields = new URLSearchParams(form.toString('utf8')).getAll('payload');
-  return fields.length === 1 ? readJson(payload, fields[0] ?? '', '/payload') : unreadable('/payload');
+  return fields.length === 1 ? parseJson(payload, fields[0] ?? '', '/payload') : unreadable('/payload');
 }
 
-export function readJson<S extends z.ZodType>(schema: S, text: string, pointer: string): Read<z.output<S>> {
+export function parseJson<S extends z.ZodType>(schema: S, text: string, pointer: string): Read<z.output<S>> {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -77,7 +77,7 @@ export function readJson<S extends z.ZodType>(schema: S, text: string, pointer: 
 }
 
 export function unreadable(pointer: string): Problem {
-  return invalid('this is no interaction with a message of this service', [
+  return invalid('this is not an interaction with a message of this service', [
     { pointer, message: 'is not what its buttons and windows send' },
   ]);
 }

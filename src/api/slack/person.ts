@@ -1,14 +1,14 @@
 import type { SlackChannel } from '../../model/notifications.js';
 import type { Principal } from '../../model/principal.js';
-import { personByKeys } from '../../service/approvals/people.js';
+import { findPersonByKeys } from '../../service/approvals/people.js';
 import { refusal, type Refusal } from '../../service/refusal.js';
 import type { Call } from '../http/call.js';
 
 export type SlackPerson = { readonly kind: 'person'; readonly principal: Principal } | Refusal;
 
 /**
- * Who a Slack user is here: the principal that the policies name for it, with what its keys give it at this moment. Nothing
- * in a request says who somebody is, of which kind, or with which roles. docs/adr/0005.
+ * Who a Slack user is here: the principal that the policies name for them, with the rights that its keys give now. Nothing in a
+ * request says who somebody is, of which kind, or with which roles. docs/adr/0005.
  */
 export async function slackPerson(
   call: Call,
@@ -20,23 +20,26 @@ export async function slackPerson(
   );
   const [id, another] = [...named];
   if (id === undefined)
-    return no(
+    return refusePerson(
       'unmapped',
       `nobody here is named for your Slack user ${user}: an operator adds it to \`users\` of the channel`,
     );
   if (another !== undefined)
-    return no(
+    return refusePerson(
       'ambiguous',
       `the channels name several people for your Slack user ${user}: an operator mends their \`users\``,
     );
-  const principal = await personByKeys(call.deps, id);
+  const principal = await findPersonByKeys(call.deps, id);
   if (principal === null)
-    return no('no_credential', `\`${id}\` has no key that is valid now: open the page and sign in there`);
+    return refusePerson(
+      'no_credential',
+      `\`${id}\` has no key that is valid now: open the page and sign in there`,
+    );
   if (principal.kind !== 'human')
-    return no('not_human', `only a human decides; \`${id}\` is of kind ${principal.kind}`);
+    return refusePerson('not_human', `only a human decides; \`${id}\` is of kind ${principal.kind}`);
   return { kind: 'person', principal };
 }
 
-function no(why: string, detail: string): Refusal {
+function refusePerson(why: string, detail: string): Refusal {
   return refusal('FORBIDDEN', detail, { why });
 }

@@ -7,10 +7,10 @@ import type { Call } from '../http/call.js';
 // Does this request come from Slack? https://docs.slack.dev/authentication/verifying-requests-from-slack
 
 export type Signed =
-  /** The channels whose signing secret it was signed with: never none. */
+  /** The channels whose signing secret the request was signed with: at least one. */
   { readonly status: 'signed'; readonly channels: readonly SlackChannel[] } | Refused;
 
-/** `reason` is for the record; the caller learns only that it is not believed. */
+/** `reason` is only for the record: the sender learns that its signature was refused, but not why. */
 interface Refused {
   readonly status: 'refused';
   readonly reason: 'no_signature' | 'stale' | 'no_slack' | 'no_secret' | 'bad_signature' | 'replayed';
@@ -25,16 +25,17 @@ interface Head {
 
 const goodForMs = 300_000;
 
-/** What can be told before any of the body is read. */
+/** Checks what can be checked before the body is read. */
 export async function readHead(call: Call): Promise<Head | Refused> {
   const { headers } = call.request;
   const [timestamp, signature] = [headers['x-slack-request-timestamp'], headers['x-slack-signature']];
-  if (typeof timestamp !== 'string' || !/^\d{1,12}$/.test(timestamp)) return refused('no_signature');
-  if (typeof signature !== 'string' || !/^v0=[0-9a-f]{64}$/.test(signature)) return refused('no_signature');
+  if (typeof timestamp !== 'string' || !/^\d{1,12}$/.test(timestamp)) return refuseRequest('no_signature');
+  if (typeof signature !== 'string' || !/^v0=[0-9a-f]{64}$/.test(signature))
+    return refuseRequest('no_signature');
   const age = call.deps.now().getTime() - Number(timestamp) * 1_000;
-  if (Math.abs(age) > goodForMs) return refused('stale');
+  if (Math.abs(age) > goodForMs) return refuseRequest('stale');
   const channels = await slackChannels(call);
-  if (channels.length === 0) return refused('no_slack');
+  if (channels.length === 0) return refuseRequest('no_slack');
   return { status: 'head', timestamp, given: Buffer.from(signature.slice('v0='.length), 'hex'), channels };
 }
 
@@ -42,22 +43,24 @@ export async function verifySlack(call: Call, bytes: Buffer): Promise<Signed> {
   const head = await readHead(call);
   if (head.status === 'refused') return head;
   const { timestamp, given, channels } = head;
-  const judged = await Promise.all(channels.map((one) => signedBy(call, one, { timestamp, bytes, given })));
-  if (judged.every((one) => one === 'no_secret')) return refused('no_secret');
+  const judged = await Promise.all(
+    channels.map((channel) => verifySignature(call, channel, { timestamp, bytes, given })),
+  );
+  if (judged.every((verdict) => verdict === 'no_secret')) return refuseRequest('no_secret');
   const matching = channels.filter((_, index) => judged[index] === 'yes');
-  if (matching.length === 0) return refused('bad_signature');
+  if (matching.length === 0) return refuseRequest('bad_signature');
   return (await takeSlackRequest(call.deps.pool, given))
     ? { status: 'signed', channels: matching }
-    : refused('replayed');
+    : refuseRequest('replayed');
 }
 
-function refused(reason: Refused['reason']): Refused {
+function refuseRequest(reason: Refused['reason']): Refused {
   return { status: 'refused', reason };
 }
 
 async function slackChannels(call: Call): Promise<readonly SlackChannel[]> {
   const declared = (await call.deps.policies.policySet())?.notifications?.channels ?? [];
-  return declared.filter((one) => one.kind === 'slack');
+  return declared.filter((channel) => channel.kind === 'slack');
 }
 
 interface Given {
@@ -66,7 +69,7 @@ interface Given {
   readonly given: Buffer;
 }
 
-async function signedBy(
+async function verifySignature(
   call: Call,
   { signingSecret }: SlackChannel,
   { timestamp, bytes, given }: Given,

@@ -14,9 +14,9 @@ import {
   type SlackApproval,
 } from '../../notify/slack-door.js';
 import { bodyOf } from '../../service/approvals/body.js';
-import { decide, noteRefused } from '../../service/approvals/decide.js';
-import { reasonsAsked, refuseDecision, toJudge } from '../../service/approvals/judge.js';
-import { visibleApproval, waits, type FoundApproval } from '../../service/approvals/look.js';
+import { decide, noteRefusedDecision } from '../../service/approvals/decide.js';
+import { requiredReasons, refuseDecision, loadJudged } from '../../service/approvals/judge.js';
+import { visibleApproval, isUndecided, type FoundApproval } from '../../service/approvals/look.js';
 import { noteView } from '../../service/approvals/seen.js';
 import { note } from '../../service/caller.js';
 import { isUnavailable, refusal, type Refusal } from '../../service/refusal.js';
@@ -34,7 +34,7 @@ import { problem, type Problem } from '../contract/problem.js';
 import {
   buttonValue,
   decisionOf,
-  readJson,
+  parseJson,
   readPayload,
   unreadable,
   windowMetadata,
@@ -45,8 +45,8 @@ import {
 import { slackPerson } from './person.js';
 import { readHead, verifySlack } from './request.js';
 
-// Deciding from Slack: a button opens a window, the window asks for a reason, and what it sends is a decision like any
-// other. Slack waits three seconds for each answer.
+// Deciding from Slack: a button opens a window, the window asks for a reason, and its submission is a decision like any other.
+// Slack waits three seconds for each answer.
 
 const path = '/slack/interactions';
 
@@ -68,20 +68,20 @@ export const slackRoutes: readonly Route[] = [
       const head = await readHead(call);
       return head.status === 'refused' ? refuseStranger(call, head.reason) : null;
     },
-    handle: (call, { body }) => interact(call, body),
+    handle: (call, { body }) => onInteraction(call, body),
   }),
 ];
 
-async function interact(call: Call, bytes: Buffer): Promise<Reply> {
+async function onInteraction(call: Call, bytes: Buffer): Promise<Reply> {
   const signed = await verifySlack(call, bytes);
   if (signed.status === 'refused') return refuseStranger(call, signed.reason);
   const read = readPayload(bytes);
   if (read.kind === 'problem') return read;
   switch (read.value.type) {
     case 'block_actions':
-      return press(call, signed.channels, read.value);
+      return onButton(call, signed.channels, read.value);
     case 'view_submission':
-      return submit(call, signed.channels, read.value);
+      return onWindow(call, signed.channels, read.value);
     default:
       return answer(200);
   }
@@ -90,45 +90,48 @@ async function interact(call: Call, bytes: Buffer): Promise<Reply> {
 function refuseStranger(call: Call, reason: string): Problem {
   const remote = call.request.socket.remoteAddress ?? '';
   note(call, { type: 'authn.failed', data: { reason, route: path, remote } });
-  return problem('UNAUTHENTICATED', 'this is for Slack: its signature is not one of now, or not one of ours');
+  return problem(
+    'UNAUTHENTICATED',
+    'only Slack may call this: the signature is too old, or no channel here has signed it',
+  );
 }
 
-/** Of those that Slack may mean, the channel that the message stands in. */
+/** The channel that the message stands in, among those that the request is signed for. */
 function channelOf(channels: readonly SlackChannel[], { container }: Pressed): SlackChannel {
-  const found = channels.find((one) => one.channel === container?.channel_id) ?? channels[0];
+  const found = channels.find((channel) => channel.channel === container?.channel_id) ?? channels[0];
   if (found === undefined) throw new Error('a signed request has a channel');
   return found;
 }
 
-/** A button: shows what would be decided, to somebody who may decide it now. */
-async function press(call: Call, channels: readonly SlackChannel[], pressed: Pressed): Promise<Reply> {
+/** Opens the window that shows what would be decided, if the person may decide it now. */
+async function onButton(call: Call, channels: readonly SlackChannel[], pressed: Pressed): Promise<Reply> {
   const [action] = pressed.actions;
   const decision = decisionOf[action?.action_id ?? ''];
-  // Other buttons are links: Slack tells that they were pressed.
+  // Other buttons are links: Slack only reports that they were pressed.
   if (decision === undefined) return answer(200);
-  const read = readJson(buttonValue, action?.value ?? '', '/payload/actions/0/value');
+  const read = parseJson(buttonValue, action?.value ?? '', '/payload/actions/0/value');
   if (read.kind === 'problem') return read;
   const channel = channelOf(channels, pressed);
   const asked = { ...read.value, decision };
   const person = await slackPerson(call, channels, pressed.user.id);
-  if (person.kind === 'refusal') return tellAlone(call, channel, pressed, refusedHere(call, asked, person));
+  if (person.kind === 'refusal') return tellAlone(call, channel, pressed, recordRefusal(call, asked, person));
   call.principal = person.principal;
   const found = await visibleApproval(callerOf(call), asked.approval);
-  if (found.kind === 'refusal') return tellAlone(call, channel, pressed, refusedHere(call, asked, found));
-  const shown = await shownApproval(call, found);
-  // The reason comes with the window.
-  const judged = await toJudge(call.deps, found);
+  if (found.kind === 'refusal') return tellAlone(call, channel, pressed, recordRefusal(call, asked, found));
+  const shown = await toSlackApproval(call, found);
+  // The reason is asked for in the window, so a missing reason refuses nothing here.
+  const judged = await loadJudged(call.deps, found);
   const refused = await refuseDecision(callerOf(call), judged, { ...asked, reason: 'asked for next' });
   if (refused !== null) {
-    noteRefused(callerOf(call), asked.approval, asked, refused);
+    noteRefusedDecision(callerOf(call), asked.approval, asked, refused);
     const [answered] = await Promise.all([
       tellAlone(call, channel, pressed, refused),
-      waits(found) ? undefined : rewriteSettled(call, channel, pressed, shown),
+      isUndecided(found) ? undefined : rewriteSettled(call, channel, pressed, shown),
     ]);
     return answered;
   }
   await noteView(callerOf(call), found);
-  const asks = reasonsAsked(judged, person.principal);
+  const asks = requiredReasons(judged, person.principal);
   const view = reasonModal(shown, decision, {
     metadata: JSON.stringify(asked),
     reasonRequired: asks[decision],
@@ -137,7 +140,7 @@ async function press(call: Call, channels: readonly SlackChannel[], pressed: Pre
     channel,
     'views.open',
     { trigger_id: pressed.trigger_id, view },
-    around(call),
+    slackOptions(call),
   );
   if (opened.status === 'ok') return answer(200);
   call.deps.log(`${call.requestId}: Slack did not open a window: ${opened.detail}`);
@@ -149,13 +152,13 @@ async function press(call: Call, channels: readonly SlackChannel[], pressed: Pre
   );
 }
 
-async function shownApproval(call: Call, found: FoundApproval): Promise<SlackApproval> {
+async function toSlackApproval(call: Call, found: FoundApproval): Promise<SlackApproval> {
   const { publicUrl = null } = (await call.deps.policies.policySet())?.notifications ?? {};
   const page = publicUrl === null ? null : `${publicUrl}/approvals/${encodeURIComponent(found.row.id)}`;
   return slackApproval(await bodyOf(call.deps, found, call.principal), page);
 }
 
-/** A message that still had its buttons though there is nothing left to decide. */
+/** Rewrites a message that still had its buttons though there is nothing left to decide. */
 async function rewriteSettled(
   call: Call,
   channel: SlackChannel,
@@ -164,17 +167,17 @@ async function rewriteSettled(
 ): Promise<void> {
   const { channel_id, message_ts } = container ?? {};
   if (channel_id === undefined || message_ts === undefined) return;
-  await updateMessage(channel, { channel: channel_id, ts: message_ts }, shown, around(call));
+  await updateMessage(channel, { channel: channel_id, ts: message_ts }, shown, slackOptions(call));
 }
 
 const slackMs = 1_000;
 
-function around(call: Call): Parameters<typeof callSlack>[3] {
+function slackOptions(call: Call): Parameters<typeof callSlack>[3] {
   const { references, now } = call.deps;
   return { references, now, signal: AbortSignal.timeout(slackMs) };
 }
 
-/** To this user only. Slack itself is told that the button was taken: what we think of it is none of its errors. */
+/** Tells the refusal to this user only. Slack gets 200: the button worked, and the refusal is no error of Slack's. */
 async function tellAlone(
   call: Call,
   channel: SlackChannel,
@@ -187,29 +190,29 @@ async function tellAlone(
     text: refusalText(refused),
     mrkdwn: false,
   };
-  const told = await callSlack(channel, 'chat.postEphemeral', body, around(call));
+  const told = await callSlack(channel, 'chat.postEphemeral', body, slackOptions(call));
   if (told.status !== 'ok')
     call.deps.log(`${call.requestId}: Slack did not tell a user of a refusal: ${told.detail}`);
   return answer(200);
 }
 
-/** Slack shows an error after three seconds, though the decision is durable by then. */
+/** How long to wait for the run: after three seconds Slack shows an error, though the decision is durable by then. */
 const decideMs = 1_500;
 
-/** The window: this is the decision. */
-async function submit(
+/** Decides by what the window has sent. */
+async function onWindow(
   call: Call,
   channels: readonly SlackChannel[],
   { user, view }: Submitted,
 ): Promise<Reply> {
   if (view.callback_id !== modalId) return unreadable('/payload/view/callback_id');
-  const read = readJson(windowMetadata, view.private_metadata, '/payload/view/private_metadata');
+  const read = parseJson(windowMetadata, view.private_metadata, '/payload/view/private_metadata');
   if (read.kind === 'problem') return read;
   const { approval, digest, decision } = read.value;
   const person = await slackPerson(call, channels, user.id);
-  if (person.kind === 'refusal') return windowError(refusedHere(call, read.value, person));
+  if (person.kind === 'refusal') return windowError(recordRefusal(call, read.value, person));
   call.principal = person.principal;
-  call.effect = effectOf(view.id, person.principal.id, read.value);
+  call.effect = effectOfWindow(view.id, person.principal.id, read.value);
   const reason = view.state.values[reasonInput.block]?.[reasonInput.action]?.value ?? '';
   const body = { decision, digest, reason };
   const found = await visibleApproval(callerOf(call), approval);
@@ -217,7 +220,7 @@ async function submit(
     found.kind === 'refusal'
       ? found
       : await decide(callerOf(call), found, body, { via: 'slack', waitMs: decideMs });
-  if (made.kind === 'refusal') return windowError(refusedHere(call, read.value, made));
+  if (made.kind === 'refusal') return windowError(recordRefusal(call, read.value, made));
   const taken = made.kind === 'applied';
   return answer(200, {
     response_action: 'update',
@@ -230,8 +233,12 @@ async function submit(
   });
 }
 
-/** The same window sent twice is one decision. */
-function effectOf(view: string, person: string, { approval, digest, decision }: WindowMetadata): string {
+/** The same for the same window, so that a window that is sent twice makes only one decision. */
+function effectOfWindow(
+  view: string,
+  person: string,
+  { approval, digest, decision }: WindowMetadata,
+): string {
   return createHash('sha256')
     .update(JSON.stringify(['slack', view, person, approval, digest, decision]))
     .digest('hex')
@@ -242,10 +249,10 @@ function windowError(refused: Refusal): Answer {
   return answer(200, { response_action: 'errors', errors: { [reasonInput.block]: refusalText(refused) } });
 }
 
-/** Slack is answered 200, so the refusal is put on record here, unless that was done more exactly. */
-function refusedHere(call: Call, { approval, decision }: WindowMetadata, refused: Refusal): Refusal {
+/** Slack is answered 200, so the refusal is put on record here, unless a more exact fact of it is there. */
+function recordRefusal(call: Call, { approval, decision }: WindowMetadata, refused: Refusal): Refusal {
   const { facts, recordedByRun } = call.trail;
-  if (recordedByRun || facts.some((one) => one.type === 'approval.refused')) return refused;
+  if (recordedByRun || facts.some((fact) => fact.type === 'approval.refused')) return refused;
   const { why } = refused.extra;
   note(call, {
     type: 'request.refused',
@@ -260,7 +267,10 @@ function refusedHere(call: Call, { approval, decision }: WindowMetadata, refused
   return refused;
 }
 
-/** Of what could not be asked, the detail says whether it is kept; and whoever has decided before has decided. */
+/**
+ * If the run could not be asked, the detail says whether the decision is kept; else says that nothing was decided, or nothing
+ * more.
+ */
 function refusalText(refused: Refusal): string {
   const { detail, extra } = refused;
   if (isUnavailable(refused)) return line(detail, 1_000);

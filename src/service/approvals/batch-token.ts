@@ -8,22 +8,25 @@ type Batch = Pick<z.output<typeof api.batchBody>, 'decisions' | 'mode' | 'token'
 
 const lifeMs = 15 * 60_000;
 
-/** Only a dry run gives it, for exactly these decisions, in this order and mode, of this person. */
+/** The token that a dry run gives: it holds for exactly these decisions, in this order and mode, of this person. */
 export function issueToken(
   caller: Caller,
   batch: Batch,
 ): { readonly token: string; readonly expiresAt: string } {
   const expires = caller.deps.now().getTime() + lifeMs;
-  return { token: `${expires}.${mac(caller, batch, expires)}`, expiresAt: new Date(expires).toISOString() };
+  return {
+    token: `${expires}.${computeMac(caller, batch, expires)}`,
+    expiresAt: new Date(expires).toISOString(),
+  };
 }
 
-export function tokenHolds(caller: Caller, batch: Batch): boolean {
+export function isTokenValid(caller: Caller, batch: Batch): boolean {
   const [, expires, given = ''] = /^(\d{1,15})\.([\w-]{43})$/.exec(batch.token ?? '') ?? [];
   if (expires === undefined || Number(expires) < caller.deps.now().getTime()) return false;
-  return timingSafeEqual(Buffer.from(given), Buffer.from(mac(caller, batch, Number(expires))));
+  return timingSafeEqual(Buffer.from(given), Buffer.from(computeMac(caller, batch, Number(expires))));
 }
 
-function mac(caller: Caller, { decisions, mode }: Batch, expires: number): string {
+function computeMac(caller: Caller, { decisions, mode }: Batch, expires: number): string {
   const { id, actedBy = null } = caller.principal;
   const over = decisions.map(({ approval, decision, digest = '', reason = '' }) => [
     approval.toWellFormed(),

@@ -8,31 +8,31 @@ import { getDecision } from '../../store/decisions.js';
 import { effectId, newTrail, note, type Caller, type Trail } from '../caller.js';
 import { inLanes } from '../lanes.js';
 import { refuseCaller } from '../may.js';
-import { invalid, isUnavailable, refusal, uncertain, type Refusal } from '../refusal.js';
-import { issueToken, tokenHolds } from './batch-token.js';
+import { invalid, isUnavailable, refusal, uncertainDetail, type Refusal } from '../refusal.js';
+import { issueToken, isTokenValid } from './batch-token.js';
 import { decide, earlierDecision, type Decided } from './decide.js';
-import { refuseDecision, toJudge } from './judge.js';
-import { asTheyStand, seenApproval, visibleApproval, type Approval } from './look.js';
+import { refuseDecision, loadJudged } from './judge.js';
+import { readApprovals, seenApproval, visibleApproval, type Approval } from './look.js';
 
 type Batch = z.output<typeof api.batchBody>;
 type Item = Batch['decisions'][number];
 type Result = BatchJson['results'][number];
 
-/** Who asks by what holds at this moment: a batch takes long. Why nobody does any more is left in `trail`. */
+/** Authenticates the caller again, since a batch may take long. A refusal is noted in `trail`. */
 export type AskAgain = (
   trail: Trail,
 ) => Promise<{ readonly kind: 'principal'; readonly principal: Principal } | Refusal>;
 
-/** Runs at once; the approvals of one run go one after the other. */
+/** How many runs are asked at a time; the approvals of the same run are decided one after the other. */
 const lanes = 10;
-/** How long one decision waits for its run, and all of them together: what is not answered by then is kept, and `accepted`. */
+/** How long a decision waits for its run, and the whole batch. A decision without an answer by then is kept, and `accepted`. */
 const itemMs = 3_000;
 const mostMs = 10_000;
 
-export interface BatchMade {
+export interface BatchResult {
   readonly kind: 'batch';
   readonly body: BatchJson;
-  /** As a refusal's, where one of the decisions was refused so: the same batch, asked again, may decide it. */
+  /** Seconds after which the same batch may decide what was refused only for now; null: no decision was refused so. */
   readonly retryAfter: number | null;
 }
 
@@ -40,35 +40,35 @@ export async function decideBatch(
   caller: Caller,
   batch: Batch,
   askAgain: AskAgain,
-): Promise<BatchMade | Refusal> {
+): Promise<BatchResult | Refusal> {
   const denied = refuseCaller(caller, 'decideBatch');
   if (denied !== null) return denied;
-  const twice = batch.decisions.findIndex(
-    ({ approval }, index) => batch.decisions.findIndex((one) => one.approval === approval) !== index,
+  const repeatedAt = batch.decisions.findIndex(
+    ({ approval }, index) => batch.decisions.findIndex((item) => item.approval === approval) !== index,
   );
-  if (twice !== -1)
-    return invalid('one approval is decided twice in this batch', [
-      { pointer: `/decisions/${twice}/approval`, message: 'is there already: name each approval once' },
+  if (repeatedAt !== -1)
+    return invalid('an approval is decided twice in this batch', [
+      { pointer: `/decisions/${repeatedAt}/approval`, message: 'is there already: name each approval once' },
     ]);
-  const begun = batch.dryRun ? new Set<string>() : await begunBefore(caller, batch);
-  const isTried = batch.dryRun || tokenHolds(caller, batch);
-  if (!isTried && begun.size === 0) return dryRunRequired();
+  const begun = batch.dryRun ? new Set<string>() : await findBegun(caller, batch);
+  const hasDryRun = batch.dryRun || isTokenValid(caller, batch);
+  if (!hasDryRun && begun.size === 0) return dryRunRequired();
   const found = await checkAll(caller, batch);
-  const checked = isTried ? found : found.map((one) => refuseUntried(one, begun));
-  const ok = checked.every((one) => one.refused === null);
-  if (batch.dryRun) return { kind: 'batch', body: dryRun(caller, batch, checked, ok), retryAfter: null };
+  const checked = hasDryRun ? found : found.map((entry) => refuseWithoutDryRun(entry, begun));
+  const ok = checked.every((entry) => entry.refused === null);
+  if (batch.dryRun) return { kind: 'batch', body: dryRunBody(caller, batch, checked, ok), retryAfter: null };
   if (batch.mode === 'all' && !ok && begun.size === 0) return refuseAll(caller, checked);
-  return make(caller, batch, checked, { begun, askAgain });
+  return decideAll(caller, batch, checked, { begun, askAgain });
 }
 
 /**
- * The approvals about which an earlier attempt of this request has kept its decision, under a token that held then: what stands
- * of them is told, whatever holds by now.
+ * Ids of the approvals for which an earlier attempt of this request has kept a decision, under a token that was valid then. What
+ * came of them is told, even if the token is not valid any more.
  */
-async function begunBefore(caller: Caller, { decisions }: Batch): Promise<ReadonlySet<string>> {
+async function findBegun(caller: Caller, { decisions }: Batch): Promise<ReadonlySet<string>> {
   if (caller.held === null) return new Set();
   const kept = await inLanes(decisions, lanes, (item) =>
-    getDecision(caller.deps.pool, effectId({ effect: effectOf(caller, item) }, 'dec')),
+    getDecision(caller.deps.pool, effectId({ effect: effectOfItem(caller, item) }, 'dec')),
   );
   return new Set(kept.flatMap((row) => (row === null ? [] : [row.approval])));
 }
@@ -76,13 +76,13 @@ async function begunBefore(caller: Caller, { decisions }: Batch): Promise<Readon
 function dryRunRequired(): Refusal {
   return refusal(
     'DRY_RUN_REQUIRED',
-    'send `token`: the one that a dry run over exactly these decisions, in this mode, gave you within the last 15 minutes',
+    'send `token`, which a dry run over exactly these decisions, in this mode, has given you within the last 15 minutes',
   );
 }
 
 interface Checked {
   readonly item: Item;
-  /** With a trail of its own: what it is about, and what it leaves, is this decision's. */
+  /** The caller with a trail of this decision's own. */
   readonly caller: Caller;
   readonly found: Approval | null;
   readonly refused: Refusal | null;
@@ -90,25 +90,25 @@ interface Checked {
 
 async function checkAll(caller: Caller, { decisions }: Batch): Promise<Checked[]> {
   const seen = await inLanes(decisions, lanes, async (item) => {
-    const own: Caller = { ...caller, effect: effectOf(caller, item), trail: newTrail() };
+    const own: Caller = { ...caller, effect: effectOfItem(caller, item), trail: newTrail() };
     return { item, caller: own, seen: await seenApproval(own, item.approval) };
   });
-  const rows = seen.flatMap((one) => (one.seen.kind === 'refusal' ? [] : [one.seen.row]));
-  const found = new Map((await asTheyStand(caller, rows)).map((one) => [one.row.id, one]));
-  return inLanes(seen, lanes, (one) =>
-    one.seen.kind === 'refusal'
-      ? Promise.resolve({ ...one, found: null, refused: one.seen })
-      : check(one, found.get(one.seen.row.id) ?? { row: one.seen.row, state: null }),
+  const rows = seen.flatMap((entry) => (entry.seen.kind === 'refusal' ? [] : [entry.seen.row]));
+  const found = new Map((await readApprovals(caller, rows)).map((approval) => [approval.row.id, approval]));
+  return inLanes(seen, lanes, (entry) =>
+    entry.seen.kind === 'refusal'
+      ? Promise.resolve({ ...entry, found: null, refused: entry.seen })
+      : check(entry, found.get(entry.seen.row.id) ?? { row: entry.seen.row, state: null }),
   );
 }
 
-/** Once the dry run is too long ago, what was begun is told, and nothing else made. */
-function refuseUntried(one: Checked, begun: ReadonlySet<string>): Checked {
-  return begun.has(one.item.approval) ? one : { ...one, refused: one.refused ?? dryRunRequired() };
+/** Without a valid token, what was begun before is told, and everything else is refused. */
+function refuseWithoutDryRun(entry: Checked, begun: ReadonlySet<string>): Checked {
+  return begun.has(entry.item.approval) ? entry : { ...entry, refused: entry.refused ?? dryRunRequired() };
 }
 
 async function check({ item, caller }: Pick<Checked, 'item' | 'caller'>, found: Approval): Promise<Checked> {
-  const judged = await toJudge(caller.deps, found);
+  const judged = await loadJudged(caller.deps, found);
   const refused =
     earlierDecision(caller, judged) === null
       ? ((await refuseIrreversible(caller, found)) ?? (await refuseDecision(caller, judged, item)))
@@ -116,8 +116,8 @@ async function check({ item, caller }: Pick<Checked, 'item' | 'caller'>, found: 
   return { item, caller, found, refused };
 }
 
-/** The same in a repeated request, another for each approval. */
-function effectOf({ effect }: Caller, { approval }: Item): string {
+/** The same in a repeated request, but different for each approval. */
+function effectOfItem({ effect }: Caller, { approval }: Item): string {
   return createHash('sha256').update(`${effect}:${approval}`).digest('hex').slice(0, 32);
 }
 
@@ -125,7 +125,7 @@ async function refuseIrreversible({ deps }: Caller, { row }: Approval): Promise<
   const { tier } = row.doc;
   if (tier === 'read_only' || tier === 'reversible') return null;
   const set = await deps.policies.policySet();
-  const allowed = set?.environments.find((one) => one.name === row.environment)?.batchIrreversible === true;
+  const allowed = set?.environments.find(({ name }) => name === row.environment)?.batchIrreversible === true;
   if (allowed) return null;
   const what = tier === null ? 'has no tier, so it counts as irreversible' : 'cannot be undone';
   return refusal(
@@ -134,148 +134,162 @@ async function refuseIrreversible({ deps }: Caller, { row }: Approval): Promise<
   );
 }
 
-function dryRun(caller: Caller, batch: Batch, checked: readonly Checked[], ok: boolean): BatchJson {
-  const useful = batch.mode === 'all' ? ok : checked.some((one) => one.refused === null);
+function dryRunBody(caller: Caller, batch: Batch, checked: readonly Checked[], ok: boolean): BatchJson {
+  const useful = batch.mode === 'all' ? ok : checked.some((entry) => entry.refused === null);
   return {
     dryRun: true,
     mode: batch.mode,
     ok,
     ...(useful ? issueToken(caller, batch) : {}),
-    results: checked.map(checkedItem),
+    results: checked.map(checkedResult),
   };
 }
 
-function checkedItem(one: Checked): Result {
-  return one.refused === null ? { ...itemFields(one), status: 'would_apply' } : refusedItem(one, one.refused);
+function checkedResult(entry: Checked): Result {
+  return entry.refused === null
+    ? { ...resultFields(entry), status: 'would_apply' }
+    : refusedResult(entry, entry.refused);
 }
 
-function itemFields({ item, found }: Checked): Omit<Result, 'status'> {
+function resultFields({ item, found }: Checked): Omit<Result, 'status'> {
   const { approval, decision } = item;
   if (found === null) return { approval, decision };
   const { summary, consequence, tier } = found.row.doc;
   return { approval, decision, summary, consequence, tier };
 }
 
-function refusedItem(one: Checked, { code, detail, extra }: Refusal): Result {
+function refusedResult(entry: Checked, { code, detail, extra }: Refusal): Result {
   return {
-    ...itemFields(one),
+    ...resultFields(entry),
     status: 'refused',
     code,
     detail,
-    ...whoDecided(extra),
+    ...deciderOf(extra),
   };
 }
 
-/** As a refusal tells it of what somebody has decided already. */
-function whoDecided({ decidedBy, decidedAt = null }: JsonObject): Pick<Result, 'decidedBy' | 'decidedAt'> {
+/** Who has decided already, as the `extra` of a refusal says. */
+function deciderOf({ decidedBy, decidedAt = null }: JsonObject): Pick<Result, 'decidedBy' | 'decidedAt'> {
   const { id, kind } = isObject(decidedBy) ? decidedBy : {};
   if (typeof id !== 'string' || typeof kind !== 'string') return {};
   return { decidedBy: { id, kind }, decidedAt: typeof decidedAt === 'string' ? decidedAt : null };
 }
 
-/** Nothing was sent to any run. Each refusal is recorded with its own run. */
+/** Refuses the batch before anything was sent to a run. Each refusal is recorded with its own run. */
 function refuseAll(caller: Caller, checked: readonly Checked[]): Refusal {
-  for (const one of checked) if (one.refused !== null) leave(caller, one, one.refused);
-  const count = checked.filter((one) => one.refused !== null).length;
+  for (const entry of checked) if (entry.refused !== null) noteRefusalOf(caller, entry, entry.refused);
+  const count = checked.filter((entry) => entry.refused !== null).length;
   return refusal(
     'BATCH_REFUSED',
     `${count} of ${checked.length} decisions would be refused, so none was made: see \`results\`, or send \`mode: each\``,
-    { results: checked.map(checkedItem) },
+    { results: checked.map(checkedResult) },
   );
 }
 
 /** How far a batch has come. */
-interface Making {
-  /** Nothing more is decided once a decision is refused; what an earlier attempt has begun is told all the same. */
+interface BatchProgress {
+  /** After a refusal nothing more is decided; what an earlier attempt has begun is told all the same. */
   readonly isAll: boolean;
   readonly until: number;
   readonly begun: ReadonlySet<string>;
   readonly askAgain: AskAgain;
   hasRefused: boolean;
-  /** The first refusal that is for this moment only. */
+  /** The first refusal that holds only for now. */
   passing: Refusal | null;
-  /** The credential is not valid any more, so that it decides nothing more; and how often that was found after the first time. */
+  /** The credential is not valid any more: it decides nothing more. `again`: how many decisions found that after the first. */
   denied: { readonly why: Refusal; again: number } | null;
 }
 
-async function make(
+async function decideAll(
   caller: Caller,
   batch: Batch,
   checked: readonly Checked[],
-  { begun, askAgain }: Pick<Making, 'begun' | 'askAgain'>,
-): Promise<BatchMade | Refusal> {
+  { begun, askAgain }: Pick<BatchProgress, 'begun' | 'askAgain'>,
+): Promise<BatchResult | Refusal> {
   const byRun = new Map<string, Checked[]>();
-  for (const one of checked) {
-    const run = one.found?.row.run ?? one.item.approval;
-    byRun.set(run, [...(byRun.get(run) ?? []), one]);
+  for (const entry of checked) {
+    const run = entry.found?.row.run ?? entry.item.approval;
+    byRun.set(run, [...(byRun.get(run) ?? []), entry]);
   }
   const { mode } = batch;
   const isAll = mode === 'all';
   const until = caller.deps.now().getTime() + mostMs;
   const hasRefused = checked.some(({ refused }) => refused !== null);
-  const making: Making = { isAll, until, begun, askAgain, hasRefused, passing: null, denied: null };
+  const progress: BatchProgress = { isAll, until, begun, askAgain, hasRefused, passing: null, denied: null };
   const results = new Map<Checked, Result>();
-  await inLanes([...byRun.values()], isAll ? 1 : lanes, (ofRun) => makeOf(caller, ofRun, making, results));
-  noteDenied(caller, making);
-  if (making.denied !== null && caller.held !== null) return uncertainOf(making.denied.why);
-  const told = checked.map((one) => results.get(one) ?? notMade(one));
-  const isNone = told.every(({ status }) => status === 'refused' || status === 'not_made');
-  if (isAll && isNone) return noneMade(told, making);
-  const ok = told.every(({ status }) => status === 'applied' || status === 'accepted');
-  const retryAfter = making.passing?.retryAfter ?? null;
-  return { kind: 'batch', body: { dryRun: false, mode, ok, results: told }, retryAfter };
+  await inLanes([...byRun.values()], isAll ? 1 : lanes, (ofRun) =>
+    decideRun(caller, ofRun, progress, results),
+  );
+  noteDenied(caller, progress);
+  if (progress.denied !== null && caller.held !== null) return toUncertain(progress.denied.why);
+  const itemResults = checked.map((entry) => results.get(entry) ?? notMadeResult(entry));
+  const madeNone = itemResults.every(({ status }) => status === 'refused' || status === 'not_made');
+  if (isAll && madeNone) return refuseNoneMade(itemResults, progress);
+  const ok = itemResults.every(({ status }) => status === 'applied' || status === 'accepted');
+  const retryAfter = progress.passing?.retryAfter ?? null;
+  return { kind: 'batch', body: { dryRun: false, mode, ok, results: itemResults }, retryAfter };
 }
 
-/** Who may not be shown any more what was made is not told that it was refused, and the key keeps nothing: whoever holds a good credential again goes on. */
-function uncertainOf(denied: Refusal): Refusal {
-  return { ...denied, detail: uncertain(denied.detail, 'repeat') };
+/**
+ * A caller whose credential is not valid any more is told neither what was decided nor that nothing was. The answer is not kept
+ * under the key, so that a repeat with a valid credential goes on.
+ */
+function toUncertain(denied: Refusal): Refusal {
+  return { ...denied, detail: uncertainDetail(denied.detail, 'repeat') };
 }
 
-/** The decisions of one run, one after the other. */
-async function makeOf(
+/** Makes the decisions of a run, one after the other. */
+async function decideRun(
   caller: Caller,
   ofRun: readonly Checked[],
-  making: Making,
+  progress: BatchProgress,
   results: Map<Checked, Result>,
 ): Promise<void> {
   let silent: Decided | Refusal | null = null;
-  for (const one of ofRun) {
-    if (making.isAll && making.hasRefused && one.refused === null && !isBegun(one, making)) {
-      results.set(one, notMade(one));
+  for (const entry of ofRun) {
+    if (progress.isAll && progress.hasRefused && entry.refused === null && !wasBegun(entry, progress)) {
+      results.set(entry, notMadeResult(entry));
       continue;
     }
-    const leftMs: number = silent === null ? making.until - caller.deps.now().getTime() : 0;
+    const leftMs: number = silent === null ? progress.until - caller.deps.now().getTime() : 0;
     const waitMs = Math.min(itemMs, leftMs);
-    const made = keptAll(one, making, (await untried(one, silent)) ?? (await makeOne(one, making, waitMs)));
-    if (isSilent(made)) silent = made;
+    const made = acceptIfBegun(
+      entry,
+      progress,
+      (await refuseSilent(entry, silent)) ?? (await decideItem(entry, progress, waitMs)),
+    );
+    if (isRunSilent(made)) silent = made;
     if (made.kind === 'refusal') {
-      making.hasRefused = true;
-      if (made.retryAfter !== null) making.passing ??= made;
+      progress.hasRefused = true;
+      if (made.retryAfter !== null) progress.passing ??= made;
     }
-    results.set(one, resultOf(caller, one, made, making));
+    results.set(entry, resultOf(caller, entry, made, progress));
   }
 }
 
-/** What is known to be kept is not refused where its run could not be asked of it again. */
-function keptAll(one: Checked, making: Making, made: Decided | Refusal): Decided | Refusal {
-  if (made.kind !== 'refusal' || !isUnavailable(made) || !isBegun(one, making)) return made;
-  return { kind: 'accepted', decisionId: effectId(one.caller, 'dec') };
+/** A decision that is known to be kept counts as accepted, even if its run could not be asked again. */
+function acceptIfBegun(entry: Checked, progress: BatchProgress, made: Decided | Refusal): Decided | Refusal {
+  if (made.kind !== 'refusal' || !isUnavailable(made) || !wasBegun(entry, progress)) return made;
+  return { kind: 'accepted', decisionId: effectId(entry.caller, 'dec') };
 }
 
-function isBegun({ item }: Pick<Checked, 'item'>, { begun }: Pick<Making, 'begun'>): boolean {
+function wasBegun({ item }: Pick<Checked, 'item'>, { begun }: Pick<BatchProgress, 'begun'>): boolean {
   return begun.has(item.approval);
 }
 
-function notMade(one: Checked): Result {
+function notMadeResult(entry: Checked): Result {
   return {
-    ...itemFields(one),
+    ...resultFields(entry),
     status: 'not_made',
-    detail: 'another of this batch is refused',
+    detail: 'another decision of this batch is refused',
   };
 }
 
-/** Of a run that could not be asked it is not certain that nothing was kept. */
-function noneMade(results: readonly Result[], { passing }: Pick<Making, 'passing'>): Refusal {
+/**
+ * The refusal of a batch of which nothing was made. If a run could not be asked, the refusal does not say that nothing was
+ * kept.
+ */
+function refuseNoneMade(results: readonly Result[], { passing }: Pick<BatchProgress, 'passing'>): Refusal {
   if (passing !== null && isUnavailable(passing)) return { ...passing, extra: { results: [...results] } };
   const first = results.find(({ status }) => status === 'refused');
   return refusal(
@@ -286,21 +300,24 @@ function noneMade(results: readonly Result[], { passing }: Pick<Making, 'passing
   );
 }
 
-/** The first time is on record as it came; those after it by their count. */
-function noteDenied(caller: Caller, { denied }: Making): void {
+/** The first `authn.failed` is on record as it came; how often it came again is recorded as a count. */
+function noteDenied(caller: Caller, { denied }: BatchProgress): void {
   if (denied === null || denied.again === 0) return;
   const first = caller.trail.facts.find(({ type }) => type === 'authn.failed');
   if (first === undefined) return;
   note(caller, { ...first, data: { ...first.data, count: denied.again } });
 }
 
-/** A run that has not answered one decision, or could not be asked, is not waited for again. */
-function isSilent(made: Decided | Refusal): boolean {
+/** The run has not answered a decision, or could not be asked: it is not waited for again. */
+function isRunSilent(made: Decided | Refusal): boolean {
   return made.kind === 'refusal' ? isUnavailable(made) : made.kind === 'accepted';
 }
 
-/** Where the run could not be asked just now, it is not asked again, unless this request has stored the decision before. */
-async function untried(
+/**
+ * The refusal, without asking the run again, where it could not be asked just now; null: ask it, also if this decision is kept
+ * already.
+ */
+async function refuseSilent(
   { caller, refused }: Checked,
   silent: Decided | Refusal | null,
 ): Promise<Refusal | null> {
@@ -309,12 +326,12 @@ async function untried(
 }
 
 /**
- * What was refused in advance is not asked of the run; all else is decided as a single decision is, by who the credential
- * names when its turn has come.
+ * A decision that was refused in advance is not sent to its run. Every other is made like a single decision, by the principal that
+ * the credential gives when its turn has come.
  */
-async function makeOne(
+async function decideItem(
   { caller, item, refused }: Checked,
-  { denied, askAgain }: Making,
+  { denied, askAgain }: BatchProgress,
   waitMs: number,
 ): Promise<Decided | Refusal> {
   const known = refused ?? denied?.why;
@@ -328,27 +345,27 @@ async function makeOne(
     : decide(own, found, item, { via: 'batch', waitMs: Math.max(waitMs, 1) });
 }
 
-function resultOf(caller: Caller, one: Checked, made: Decided | Refusal, making: Making): Result {
-  if (made.kind !== 'refusal') return { ...itemFields(one), status: made.kind };
-  if (made.code !== 'UNAUTHENTICATED') leave(caller, one, made);
-  else if (making.denied !== null) making.denied.again += 1;
+function resultOf(caller: Caller, entry: Checked, made: Decided | Refusal, progress: BatchProgress): Result {
+  if (made.kind !== 'refusal') return { ...resultFields(entry), status: made.kind };
+  if (made.code !== 'UNAUTHENTICATED') noteRefusalOf(caller, entry, made);
+  else if (progress.denied !== null) progress.denied.again += 1;
   else {
-    making.denied = { why: made, again: 0 };
-    leave(caller, one, made);
+    progress.denied = { why: made, again: 0 };
+    noteRefusalOf(caller, entry, made);
   }
-  return refusedItem(one, made);
+  return refusedResult(entry, made);
 }
 
-/** What the decision left in its own trail, or else what it was refused with, about its own run. */
-function leave(caller: Caller, one: Checked, refused: Refusal): void {
-  const { trail } = one.caller;
+/** Notes the facts in the decision's own trail, or if there are none the refusal, as being about the decision's own run. */
+function noteRefusalOf(caller: Caller, entry: Checked, refused: Refusal): void {
+  const { trail } = entry.caller;
   const own = [...trail.facts];
   if (own.length === 0 && !trail.recordedByRun)
     own.push({
-      // Of what could not be asked it is not certain that it is refused.
+      // If the run could not be asked, it is not certain that the decision is refused.
       type: isUnavailable(refused) ? 'request.refused' : 'approval.refused',
-      approval: one.item.approval,
-      data: { code: refused.code, decision: one.item.decision, via: 'batch' },
+      approval: entry.item.approval,
+      data: { code: refused.code, decision: entry.item.decision, via: 'batch' },
     });
-  for (const fact of own) note(caller, { ...fact, place: trail.about });
+  for (const fact of own) note(caller, { ...fact, about: trail.about });
 }

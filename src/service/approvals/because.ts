@@ -7,29 +7,31 @@ import type { ApprovalRow } from '../../store/approvals.js';
 import type { Reader } from '../runs/body.js';
 import { makeFairTurns } from '../seats.js';
 
-/** One rule that asks for an approval: `amount 60,000 > 50,000`, where it is written, and in words. */
+/** A rule that asks for an approval: `amount 60,000 > 50,000`, where it is written, and in words. */
 export interface Because {
   readonly source: string;
   readonly rule: string;
-  /** What its condition read; null: it always applies. */
+  /** The values that its condition has read; null: the rule always applies. */
   readonly read: string | null;
-  /** In the source of the flow's version; null: it is written elsewhere. */
+  /** Line in the source of the flow's version; null: the rule is written elsewhere. */
   readonly line: number | null;
   readonly text: string;
 }
 
 export type Explain = (row: ApprovalRow) => readonly Because[];
 
-/** A text has up to 256 KiB: so many are read together, and for so many answers at a time in one process, and of one principal. */
+/** A source has up to 256 KiB, so few are read together, for few answers at a time, and for fewer of one principal. */
 const mostTexts = 8;
 const mostReadings = 2;
 const mostOwnReadings = 1;
-const readings = makeFairTurns({ each: mostOwnReadings, all: mostReadings });
+const readingTurns = makeFairTurns({ each: mostOwnReadings, all: mostReadings });
 
 type Path = NonNullable<Asked['path']>;
 
-/** For the approvals of one answer: their versions' texts are read some at a time, and each once for all rules that stand in it. */
-export async function explainer(
+/**
+ * Explains the approvals of one answer. The sources of their versions are read some at a time, each once for all of its rules.
+ */
+export async function makeExplain(
   { deps: { pool }, principal }: Reader,
   rows: readonly ApprovalRow[],
   linesIn = linesOfGates,
@@ -39,7 +41,7 @@ export async function explainer(
   const turn = makeTurns();
   const wanted = [...versions.values()];
   for (let at = 0; at < wanted.length; at += mostTexts)
-    await readings(principal?.id ?? null, async () => {
+    await readingTurns(principal?.id ?? null, async () => {
       for (const { name, version, source } of await sourcesOf(pool, wanted.slice(at, at + mostTexts))) {
         const paths = [...(versions.get(keyOf(name, version))?.paths.values() ?? [])];
         await turn();
@@ -49,19 +51,19 @@ export async function explainer(
       }
     });
   return ({ flow, doc }) =>
-    doc.asked.map((one) => worded(one, lines.get(keyOf(flow, doc.flowVersion, one.path)) ?? null));
+    doc.asked.map((rule) => toBecause(rule, lines.get(keyOf(flow, doc.flowVersion, rule.path)) ?? null));
 }
 
-interface Version {
+interface FlowVersion {
   readonly name: string;
   readonly version: number;
-  /** Where in its text the rules stand, each once. */
+  /** Where the rules stand in the source, by the path as JSON. */
   readonly paths: Map<string, Path>;
 }
 
-/** The versions that hold the rules by which these approvals are asked for. */
-function versionsOf(rows: readonly ApprovalRow[]): Map<string, Version> {
-  const found = new Map<string, Version>();
+/** The flow versions whose sources hold the rules that ask for these approvals. */
+function versionsOf(rows: readonly ApprovalRow[]): Map<string, FlowVersion> {
+  const found = new Map<string, FlowVersion>();
   for (const { flow, doc } of rows) {
     const { flowVersion, asked } = doc;
     for (const { path } of asked) {
@@ -79,17 +81,17 @@ function keyOf(flow: string, version: number, path: Path | null = null): string 
   return JSON.stringify([flow, version, path]);
 }
 
-function worded({ source, rule, reason }: Asked, line: number | null): Because {
+function toBecause({ source, rule, reason }: Asked, line: number | null): Because {
   const where = line === null ? '' : ` line ${line}`;
   const text = reason === null ? `${rule}${where && `,${where}`}` : `${reason}, ${source}${where}`;
   return { source, rule, read: reason, line, text };
 }
 
-/** `asked because amount 60,000 > 50,000, charter line 12`; null: nothing is known of why. */
-export function reasonOf(because: readonly Because[]): string | null {
-  return because.length === 0 ? null : `asked because ${because.map((one) => one.text).join('; and ')}`;
+/** `asked because amount 60,000 > 50,000, charter line 12`; null: no rule is known. */
+export function becauseText(because: readonly Because[]): string | null {
+  return because.length === 0 ? null : `asked because ${because.map((rule) => rule.text).join('; and ')}`;
 }
 
-export function listed(because: readonly Because[]): ApprovalJson['because'] {
-  return because.map(({ line, ...one }) => ({ ...one, ...(line === null ? {} : { line }) }));
+export function becauseJson(because: readonly Because[]): ApprovalJson['because'] {
+  return because.map(({ line, ...rest }) => ({ ...rest, ...(line === null ? {} : { line }) }));
 }

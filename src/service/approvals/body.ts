@@ -9,91 +9,91 @@ import { claimsOf, delegationsOf, type ClaimRow, type DelegationRow } from '../.
 import { decisionsOf, type DecisionRow } from '../../store/decisions.js';
 import { notificationsOf, type NotificationRow } from '../../store/notifications.js';
 import { deliveryOf } from './delivery.js';
-import { aroundNow, gatesJson, mayOf, shownGates, type Around } from './gates.js';
+import { readDeciders, gatesJson, mayOf, gateStatuses, type Deciders } from './gates.js';
 import type { Approval } from './look.js';
-import { explainer, listed, reasonOf, type Because } from './because.js';
+import { makeExplain, becauseJson, becauseText, type Because } from './because.js';
 import { onExpiry, onTimeout } from './words.js';
 import { inLanes } from '../lanes.js';
 import type { ServiceDeps } from '../deps.js';
 import { parseValue, readAll, readText, type ReadValues } from '../values.js';
 
-/** What stands beside an approval: what people did about it. */
-interface Beside {
+/** What an approval's body needs besides the approval itself. */
+interface Related {
   readonly decisions: readonly DecisionRow[];
   readonly claims: readonly ClaimRow[];
   readonly delegations: readonly DelegationRow[];
   readonly notifications: readonly NotificationRow[];
-  /** Absent people for whom the caller sees it; null where that is not asked. */
+  /** Absent people for whom the caller sees it; null: not asked for. */
   readonly onBehalfOf: readonly string[] | null;
-  readonly around: Around;
+  readonly deciders: Deciders;
   readonly reader: Principal | null;
 }
 
-/** As one person, or nobody in particular (a notification), reads it. */
+/** The approval as `reader` reads it; null: nobody in particular, as in a notification. */
 export async function bodyOf(
   deps: ServiceDeps,
   { row, state }: Approval,
   reader: Principal | null,
 ): Promise<ApprovalJson> {
   const [body] = await bodiesOf(deps, [{ row, state, onBehalfOf: null }], reader);
-  if (body === undefined) throw new Error('one approval has one body');
+  if (body === undefined) throw new Error('the approval has no body');
   return body;
 }
 
-type Item = Approval & Pick<Beside, 'onBehalfOf'>;
+type Item = Approval & Pick<Related, 'onBehalfOf'>;
 
-/** Of the first ones, as many as one answer carries; always of the first one. */
+/** The bodies of the first items, as many as an answer may carry; at least one. */
 export async function bodiesOf(
   deps: ServiceDeps,
   items: readonly Item[],
   reader: Principal | null,
 ): Promise<ApprovalJson[]> {
   const ids = items.map(({ row }) => row.id);
-  const [decisions, claims, delegations, notifications, around] = await Promise.all([
+  const [decisions, claims, delegations, notifications, deciders] = await Promise.all([
     decisionsOf(deps.pool, ids),
     claimsOf(deps.pool, ids, deps.now().toISOString()),
     delegationsOf(deps.pool, ids),
     notificationsOf(deps.pool, ids),
-    aroundNow(
+    readDeciders(
       deps,
       items.map(({ row }) => row),
     ),
   ]);
-  const of = <T extends { readonly approval: string }>(all: readonly T[], id: string): T[] =>
-    all.filter((one) => one.approval === id);
-  const whole = items.map(({ row, state, onBehalfOf }) => ({
+  const rowsOf = <T extends { readonly approval: string }>(all: readonly T[], id: string): T[] =>
+    all.filter((row) => row.approval === id);
+  const withRelated = items.map(({ row, state, onBehalfOf }) => ({
     row,
     state,
-    beside: {
-      decisions: of(decisions, row.id),
-      claims: of(claims, row.id),
-      delegations: of(delegations, row.id),
-      notifications: of(notifications, row.id),
+    related: {
+      decisions: rowsOf(decisions, row.id),
+      claims: rowsOf(claims, row.id),
+      delegations: rowsOf(delegations, row.id),
+      notifications: rowsOf(notifications, row.id),
       onBehalfOf,
-      around,
+      deciders,
       reader,
     },
   }));
-  const told = fitting(whole);
+  const fitted = takeFitting(withRelated);
   const [explain, read] = await Promise.all([
-    explainer(
+    makeExplain(
       { deps, principal: reader },
-      told.map(({ row }) => row),
+      fitted.map(({ row }) => row),
     ),
     readAll(
       deps,
-      told.flatMap(({ row, beside }) => [
+      fitted.flatMap(({ row, related }) => [
         row.doc.argumentsRef,
         traceOf(row),
-        ...beside.decisions.map((one) => one.reasonRef),
-        ...beside.delegations.map((one) => one.noteRef),
+        ...related.decisions.map((decision) => decision.reasonRef),
+        ...related.delegations.map((delegation) => delegation.noteRef),
       ]),
     ),
   ]);
   const turn = makeTurns();
-  return inLanes(told, 1, async ({ row, state, beside }) => {
+  return inLanes(fitted, 1, async ({ row, state, related }) => {
     await turn();
-    return approvalBody(read, explain(row), { row, state }, beside);
+    return approvalBody(read, explain(row), { row, state }, related);
   });
 }
 
@@ -101,12 +101,14 @@ function traceOf({ doc }: Pick<ApprovalRow, 'doc'>): PayloadRef | null {
   return doc.refs.find((ref) => ref.role === 'trace') ?? null;
 }
 
-function fitting<T extends { readonly row: ApprovalRow; readonly beside: Beside }>(items: readonly T[]): T[] {
+function takeFitting<T extends { readonly row: ApprovalRow; readonly related: Related }>(
+  items: readonly T[],
+): T[] {
   let bytes = 0;
-  const end = items.findIndex(({ row, beside }, index) => {
+  const end = items.findIndex(({ row, related }, index) => {
     const said = [
-      ...beside.decisions.map((one) => one.reasonRef),
-      ...beside.delegations.map((one) => one.noteRef),
+      ...related.decisions.map((decision) => decision.reasonRef),
+      ...related.delegations.map((delegation) => delegation.noteRef),
     ];
     bytes += askedBytes(row) + bytesOf(said);
     return bytes > mostAnswerBytes && index > 0;
@@ -114,7 +116,7 @@ function fitting<T extends { readonly row: ApprovalRow; readonly beside: Beside 
   return end === -1 ? [...items] : items.slice(0, end);
 }
 
-/** What an approval's body carries of what was asked, known before any of it is read. */
+/** Bytes of what was asked, as an approval's body carries it; known before any value is read. */
 export function askedBytes({ doc }: Pick<ApprovalRow, 'doc'>): number {
   const shown = Buffer.byteLength(JSON.stringify([doc.preview, doc.guards, doc.gates, doc.asked]));
   return shown + bytesOf([doc.argumentsRef, ...doc.refs.filter((ref) => ref.role === 'trace')]);
@@ -124,15 +126,15 @@ function bytesOf(refs: readonly (PayloadRef | null)[]): number {
   return refs.reduce((sum, ref) => sum + (ref?.bytes ?? 0), 0);
 }
 
-/** Everything an approver needs: the exact action, why it waits, who may decide, and what follows. */
+/** Everything that an approver needs: the exact action, why it waits, who may decide, and what follows. */
 async function approvalBody(
   read: ReadValues,
   because: readonly Because[],
   { row, state }: Approval,
-  beside: Beside,
+  related: Related,
 ): Promise<ApprovalJson> {
   const { doc } = row;
-  const { kit } = beside.around;
+  const { kit } = related.deciders;
   return {
     id: row.id,
     status: row.status,
@@ -152,30 +154,30 @@ async function approvalBody(
     requestedBy: { id: doc.requestedBy.id, kind: doc.requestedBy.kind },
     requestedAt: row.requestedAt,
     requesters: [...(state?.requesters ?? doc.requesters)],
-    reason: reasonOf(because),
-    because: listed(because),
+    reason: becauseText(because),
+    because: becauseJson(because),
     trace: await parseValue(read(traceOf(row))),
     guards: doc.guards.map(asJson),
     roles: [...row.roles],
-    ...gatesJson(shownGates(row, state, beside.around, beside.decisions)),
-    ...(beside.reader === null
+    ...gatesJson(gateStatuses(row, state, related.deciders, related.decisions)),
+    ...(related.reader === null
       ? {}
-      : { may: mayOf({ row, state, kit, decisions: beside.decisions }, beside.reader) }),
-    decisions: beside.decisions.map((one) => decisionBody(one, read(one.reasonRef))),
+      : { may: mayOf({ row, state, kit, decisions: related.decisions }, related.reader) }),
+    decisions: related.decisions.map((decision) => decisionJson(decision, read(decision.reasonRef))),
     expiresAt: row.expiresAt,
     onTimeout: onTimeout(row, state, kit),
     onExpiry: onExpiry(row, state, kit),
     consequence: doc.consequence,
     escalatedAt: row.escalatedAt,
     closedAt: row.closedAt,
-    delivery: deliveryOf(beside.notifications),
-    ...peopleOf(read, beside),
+    delivery: deliveryOf(related.notifications),
+    ...peopleOf(read, related),
   };
 }
 
 function peopleOf(
   read: ReadValues,
-  { claims, delegations, onBehalfOf }: Beside,
+  { claims, delegations, onBehalfOf }: Related,
 ): Pick<ApprovalJson, 'claims' | 'delegations' | 'onBehalfOf'> {
   return {
     claims: claims.map(({ principal, claimedAt, until }) => ({ by: principal, since: claimedAt, until })),
@@ -189,14 +191,14 @@ function peopleOf(
   };
 }
 
-export async function listedDecision(
+export async function readDecisionJson(
   deps: ServiceDeps,
   row: DecisionRow,
 ): Promise<Omit<DecisionJson, 'approval'>> {
-  return decisionBody(row, await readText(deps, row.reasonRef));
+  return decisionJson(row, await readText(deps, row.reasonRef));
 }
 
-function decisionBody(row: DecisionRow, reason: string | null): Omit<DecisionJson, 'approval'> {
+function decisionJson(row: DecisionRow, reason: string | null): Omit<DecisionJson, 'approval'> {
   return {
     id: row.id,
     by: { id: row.byId, kind: row.byKind },

@@ -5,34 +5,34 @@ import type { Caller } from '../caller.js';
 import { refuseCaller } from '../may.js';
 import { refusal, type Refusal } from '../refusal.js';
 import { bodyOf } from './body.js';
-import { judge, refuseDecider, toJudge, type Judged } from './judge.js';
+import { judge, refuseDecider, loadJudged, type Judged } from './judge.js';
 import { visibleApproval, type FoundApproval } from './look.js';
-import { knownPerson } from './people.js';
+import { findPerson } from './people.js';
 import { recordAbout } from './seen.js';
 
-// None of these decides, blocks a decision, or gives a right: they say who is at it.
+// Claims and delegations say who works on an approval. They decide nothing, block no decision, and give no right.
 
-/** The approval as it stands then, for its reader. */
-export type Told = { readonly kind: 'approval'; readonly body: ApprovalJson } | Refusal;
+/** The approval after the change, as the caller reads it. */
+export type ClaimResult = { readonly kind: 'approval'; readonly body: ApprovalJson } | Refusal;
 
-async function tell({ deps, principal }: Caller, found: FoundApproval): Promise<Told> {
+async function readBack({ deps, principal }: Caller, found: FoundApproval): Promise<ClaimResult> {
   return { kind: 'approval', body: await bodyOf(deps, found, principal) };
 }
 
-/** Visible, open, and the caller's to decide: the run's own rule, asked here. */
+/** An approval that the caller sees and may decide now, by the same rule as the run's. */
 async function decidableApproval(
   caller: Caller,
   id: string,
 ): Promise<{ readonly kind: 'decidable'; readonly found: FoundApproval; readonly judged: Judged } | Refusal> {
   const found = await visibleApproval(caller, id);
   if (found.kind === 'refusal') return found;
-  const judged = await toJudge(caller.deps, found);
+  const judged = await loadJudged(caller.deps, found);
   return refuseDecider(judged, caller.principal) ?? { kind: 'decidable', found, judged };
 }
 
 const claimMs = 15 * 60_000;
 
-export async function claimApproval(caller: Caller, id: string, termMs = claimMs): Promise<Told> {
+export async function claimApproval(caller: Caller, id: string, termMs = claimMs): Promise<ClaimResult> {
   const refused = refuseCaller(caller, 'claimApproval');
   if (refused !== null) return refused;
   const decidable = await decidableApproval(caller, id);
@@ -45,11 +45,11 @@ export async function claimApproval(caller: Caller, id: string, termMs = claimMs
     await putClaim(tx, { approval: id, principal: principal.id, claimedAt: now.toISOString(), until });
     await recordAbout(caller, tx, 'approval.claimed', found, { data: { until } });
   });
-  return tell(caller, found);
+  return readBack(caller, found);
 }
 
-/** Whoever may see it may let go of it: also when it is decided meanwhile, or the role is gone. */
-export async function releaseApproval(caller: Caller, id: string): Promise<Told> {
+/** Whoever may see the approval may release it, also when it was decided meanwhile or the caller has lost the role. */
+export async function releaseApproval(caller: Caller, id: string): Promise<ClaimResult> {
   const refused = refuseCaller(caller, 'releaseApproval');
   if (refused !== null) return refused;
   const found = await visibleApproval(caller, id);
@@ -57,17 +57,17 @@ export async function releaseApproval(caller: Caller, id: string): Promise<Told>
   const { deps, principal } = caller;
   const now = deps.now().toISOString();
   await deps.transaction(async (tx) => {
-    const held = await deleteClaim(tx, { approval: id, principal: principal.id, now });
-    if (held) await recordAbout(caller, tx, 'approval.released', found, { data: {} });
+    const hadClaim = await deleteClaim(tx, { approval: id, principal: principal.id, now });
+    if (hadClaim) await recordAbout(caller, tx, 'approval.released', found, { data: {} });
   });
-  return tell(caller, found);
+  return readBack(caller, found);
 }
 
 export async function delegateApproval(
   caller: Caller,
   id: string,
   { to, note }: { readonly to: string; readonly note?: string | undefined },
-): Promise<Told> {
+): Promise<ClaimResult> {
   const refused = refuseCaller(caller, 'delegateApproval');
   if (refused !== null) return refused;
   const decidable = await decidableApproval(caller, id);
@@ -92,33 +92,33 @@ export async function delegateApproval(
     const refs = noteRef === null ? {} : { refs: [noteRef] };
     await recordAbout(caller, tx, 'approval.delegated', found, { data: { to }, ...refs });
   });
-  return tell(caller, found);
+  return readBack(caller, found);
 }
 
-/** Who is named must be able to decide it as things stand; the run asks again when that person does. */
+/** The delegate must be able to decide the approval as things stand; the run checks again when they decide. */
 async function refuseDelegate(
   { deps, principal }: Caller,
   judged: Judged,
   to: string,
 ): Promise<Refusal | null> {
-  if (to === principal.id) return delegateUnfit(to, 'self', 'it is yours already');
-  const person = await knownPerson(deps, to);
+  if (to === principal.id) return unfitDelegate(to, 'self', 'it is yours already');
+  const person = await findPerson(deps, to);
   if (person === null)
-    return delegateUnfit(to, 'unknown', 'nobody of this name has a key or has signed in here');
+    return unfitDelegate(to, 'unknown', 'nobody of this name has a key or has signed in here');
   if (person.kind !== 'human')
-    return delegateUnfit(to, 'not_human', `only a human decides, and this is of kind ${person.kind}`);
+    return unfitDelegate(to, 'not_human', `only a human decides, and this is of kind ${person.kind}`);
   if (person.credentials.length === 0)
-    return delegateUnfit(
+    return unfitDelegate(
       to,
       'no_credential',
       'no key of this person is valid, and it has not signed in within a day',
     );
-  const asked = person.credentials.map((one) => judge(judged, one));
-  const no = asked.find((one) => one.status === 'no');
-  if (asked.some((one) => one.status === 'yes') || no === undefined) return null;
-  return delegateUnfit(to, no.why ?? 'closed', no.message);
+  const asked = person.credentials.map((credential) => judge(judged, credential));
+  const no = asked.find((judgement) => judgement.status === 'no');
+  if (asked.some((judgement) => judgement.status === 'yes') || no === undefined) return null;
+  return unfitDelegate(to, no.why ?? 'closed', no.message);
 }
 
-export function delegateUnfit(to: string, why: string, because: string): Refusal {
+export function unfitDelegate(to: string, why: string, because: string): Refusal {
   return refusal('DELEGATE_UNFIT', `\`${to}\` cannot stand in: ${because}`, { why });
 }

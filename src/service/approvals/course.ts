@@ -8,47 +8,47 @@ import type { ServiceDeps } from '../deps.js';
 import { ownDecision } from './judge.js';
 import type { Approval } from './look.js';
 
-/** How an approval, its action and its run stand. */
-export interface Course {
+/** How far an approval, its action and its run have come. */
+export interface ApprovalProgress {
   readonly approval: ApprovalStatus;
   /** Null: the store has no such action. */
   readonly action: ActionStatus | null;
-  /** An attempt to execute it was begun; `maybe`: of one of them nobody can say that it has had no effect. */
+  /** Whether an attempt to execute the action was begun; `maybe`: of some attempt nobody can say that it had no effect. */
   readonly wasTried: 'no' | 'yes' | 'maybe';
-  /** Of the action's error; null: it has none. */
+  /** The code of the action's error; null: it has no error. */
   readonly code: string | null;
-  /** Its run is stuck on something else: what is approved waits for an operator. */
+  /** The run is stuck on something else, so that an approved action waits for an operator. */
   readonly isHeldUp: boolean;
 }
 
-/** With what the action's error says, for those who may see the run. */
-export async function courseOf(
+/** `error`: the message of the action's error, only for those who may see the run. */
+export async function readProgress(
   { pool }: ServiceDeps,
   { row: { status, action: actionId, run: runId }, state }: Approval,
-): Promise<{ readonly course: Course; readonly error: string | null }> {
+): Promise<{ readonly progress: ApprovalProgress; readonly error: string | null }> {
   const [action, attempts, run] = await Promise.all([
     getAction(pool, actionId),
     listAttempts(pool, actionId),
     getListedRun(pool, runId),
   ]);
-  const course = {
+  const progress = {
     approval: status,
     action: action?.status ?? null,
     wasTried: triedBy(attempts),
     code: action?.error?.code ?? null,
-    // What it is stuck on is done again as soon as that is approved, unless our own code has halted it.
+    // A run that is stuck on this very action repeats it as soon as it is approved, unless our own code has halted the run.
     isHeldUp: run?.status === 'stuck' && (state?.repeats !== true || isHalted(run)),
   };
-  return { course, error: action?.error?.message ?? null };
+  return { progress, error: action?.error?.message ?? null };
 }
 
-function triedBy(attempts: readonly AttemptRow[]): Course['wasTried'] {
+function triedBy(attempts: readonly AttemptRow[]): ApprovalProgress['wasTried'] {
   if (attempts.length === 0) return 'no';
   return attempts.some(({ effectPossible }) => effectPossible) ? 'maybe' : 'yes';
 }
 
-/** What this person has decided of it; null: nothing that was taken. */
-export async function ownDecisionOn(
+/** This person's decision of the approval; null: they made none, or it was refused. */
+export async function readOwnDecision(
   { pool }: ServiceDeps,
   approval: string,
   person: Pick<Principal, 'id'>,

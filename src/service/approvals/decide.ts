@@ -4,28 +4,28 @@ import type { DecisionDoor } from '../../model/message.js';
 import { isBlank } from '../../model/text.js';
 import { decisionsOf, getDecision, type DecisionRow } from '../../store/decisions.js';
 import { effectId, note, type Caller } from '../caller.js';
-import { whileOurs } from '../effect.js';
+import { ownershipCheckOf } from '../effect.js';
 import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
-import { runObject, visibleRun } from '../runs/body.js';
-import { isOnChain, refusedByRun } from '../runs/refused-by-run.js';
-import { bodyOf, listedDecision } from './body.js';
-import { refuseDecision, tellWhoDecided, toJudge, type Decision, type Judged } from './judge.js';
+import { runJson, visibleRun } from '../runs/body.js';
+import { isOnChain, refusalFromRun } from '../runs/refused-by-run.js';
+import { bodyOf, readDecisionJson } from './body.js';
+import { refuseDecision, tellWhoDecided, loadJudged, type Decision, type Judged } from './judge.js';
 import { visibleApproval, type FoundApproval } from './look.js';
 
 export type Decided =
-  /** The run has taken it. */
+  /** The run has taken the decision. */
   | { readonly kind: 'applied'; readonly approval: ApprovalJson; readonly run: RunJson }
-  /** It is kept, and the run takes it as soon as it can be reached. */
+  /** The decision is kept, and the run takes it as soon as it can be reached. */
   | { readonly kind: 'accepted'; readonly decisionId: string };
 
 export interface Deciding {
   readonly via: DecisionDoor;
-  /** How long the run may take to answer; 3 seconds unless said. */
+  /** How long to wait for the run's answer; 3 seconds if absent. */
   readonly waitMs?: number;
 }
 
-/** Approves or denies what the caller has found. Who is refused is told why, and that is on record. */
+/** Approves or denies an approval that the caller has found. A refusal says why, and is on record. */
 export async function decide(
   caller: Caller,
   found: FoundApproval,
@@ -36,11 +36,11 @@ export async function decide(
   if (denied !== null) return denied;
   const { deps, principal } = caller;
   const { row } = found;
-  const judged = await toJudge(deps, found);
+  const judged = await loadJudged(deps, found);
   const earlier = earlierDecision(caller, judged);
   const refused = earlier === null ? await refuseDecision(caller, judged, decision) : null;
-  if (refused !== null) return noteRefused(caller, row.id, decision, refused);
-  if (earlier !== null && earlier.status !== 'accepted') return repeated(caller, judged, earlier);
+  if (refused !== null) return noteRefusedDecision(caller, row.id, decision, refused);
+  if (earlier !== null && earlier.status !== 'accepted') return answerRepeat(caller, judged, earlier);
   const decisionId = effectId(caller, 'dec');
   const { digest = '', reason = '' } = decision;
   const outcome = await deps.client.decide({
@@ -52,47 +52,48 @@ export async function decide(
     reason: isBlank(reason) ? null : reason,
     principal,
     via: principal.actedBy === undefined ? via : 'callback',
-    whileOurs: whileOurs(caller),
+    whileOurs: ownershipCheckOf(caller),
     ...(waitMs === undefined ? {} : { waitMs }),
   });
-  const said = await refusedByRun(caller, row.run, outcome);
-  if (said === null)
-    return outcome.status === 'answered' ? applied(caller, row.id) : { kind: 'accepted', decisionId };
-  if (outcome.status === 'answered' && outcome.by === 'door') noteRefused(caller, row.id, decision, said);
-  return said.code === 'ALREADY_DECIDED'
-    ? tellWhoDecided(said, await decisionsOf(deps.pool, [row.id]), principal)
-    : said;
+  const runRefusal = await refusalFromRun(caller, row.run, outcome);
+  if (runRefusal === null)
+    return outcome.status === 'answered' ? readApplied(caller, row.id) : { kind: 'accepted', decisionId };
+  if (outcome.status === 'answered' && outcome.by === 'door')
+    noteRefusedDecision(caller, row.id, decision, runRefusal);
+  return runRefusal.code === 'ALREADY_DECIDED'
+    ? tellWhoDecided(runRefusal, await decisionsOf(deps.pool, [row.id]), principal)
+    : runRefusal;
 }
 
-/** What this very request has decided before: that is never held against it. */
+/** The decision that an earlier attempt of this request has made: it is no reason to refuse the request. */
 export function earlierDecision(
   caller: Caller,
   { decisions }: Pick<Judged, 'decisions'>,
 ): DecisionRow | null {
   const id = effectId(caller, 'dec');
-  return decisions.find((one) => one.id === id) ?? null;
+  return decisions.find((row) => row.id === id) ?? null;
 }
 
-/** The first attempt of this request got through: its effect is the answer. */
-function repeated(
+/** An earlier attempt of this request has reached the run: what came of it is the answer. */
+function answerRepeat(
   caller: Caller,
   { decisions }: Judged,
   earlier: DecisionRow,
 ): Promise<Decided | Refusal> | Refusal {
-  if (earlier.status === 'applied') return applied(caller, earlier.approval);
+  if (earlier.status === 'applied') return readApplied(caller, earlier.approval);
   const code = (earlier.code ?? 'ALREADY_DECIDED') as ErrorCode;
   caller.trail.recordedByRun = isOnChain(code);
   return tellWhoDecided(refusal(code, 'the run refused this decision'), decisions, caller.principal);
 }
 
-async function applied(caller: Caller, id: string): Promise<Decided | Refusal> {
+async function readApplied(caller: Caller, id: string): Promise<Decided | Refusal> {
   const found = await visibleApproval(caller, id);
   if (found.kind === 'refusal') return found;
   const approval = await bodyOf(caller.deps, found, caller.principal);
-  return { kind: 'applied', approval, run: runObject(found.run) };
+  return { kind: 'applied', approval, run: runJson(found.run) };
 }
 
-export function noteRefused(
+export function noteRefusedDecision(
   caller: Caller,
   approval: string,
   { decision }: Pick<Decision, 'decision'>,
@@ -107,7 +108,7 @@ export function noteRefused(
   return refused;
 }
 
-/** What became of a decision. */
+/** What became of a decision, for those who may see its run. */
 export async function readDecision(
   caller: Caller,
   id: string,
@@ -119,5 +120,5 @@ export async function readDecision(
   if (row === null) return notFound('decision', id);
   const found = await visibleRun(caller, row.run);
   if (found.kind === 'refusal') return notFound('decision', id);
-  return { kind: 'decision', body: { ...(await listedDecision(deps, row)), approval: row.approval } };
+  return { kind: 'decision', body: { ...(await readDecisionJson(deps, row)), approval: row.approval } };
 }

@@ -4,28 +4,28 @@ import type { NotificationRow } from '../../store/notifications.js';
 
 type Delivery = ApprovalJson['delivery'];
 
-/** Those that ask somebody to decide; the others tell what became of it. */
-const asking: readonly NotificationEvent[] = ['requested', 'reminder', 'escalated'];
+/** The events that ask somebody to decide; the others tell what became of the approval. */
+const askingEvents: readonly NotificationEvent[] = ['requested', 'reminder', 'escalated'];
 
 /**
- * Was anybody told that it waits? `none`: nobody was to be, or it was settled before; `pending`: somebody is still to be
- * told; `partial`: some were told and some cannot be; `failed`: nobody was, and nobody will be.
+ * Whether people were told that the approval waits. `none`: nobody was to be told, or it was settled before; `pending`: somebody
+ * is still to be told; `partial`: some were told, others cannot be; `failed`: nobody was told, and nobody will be.
  */
 export function deliveryOf(rows: readonly NotificationRow[]): Delivery {
   return {
-    status: statusOf(rows.filter((one) => asking.includes(one.event))),
+    status: statusOf(rows.filter((row) => askingEvents.includes(row.event))),
     channels: rows.map(channelOf),
   };
 }
 
 function statusOf(rows: readonly NotificationRow[]): DeliveryStatus {
-  const has = (status: NotificationRow['status']): boolean => rows.some((one) => one.status === status);
+  const has = (status: NotificationRow['status']): boolean => rows.some((row) => row.status === status);
   if (has('waiting')) return 'pending';
   if (has('failed')) return has('delivered') ? 'partial' : 'failed';
   return has('delivered') ? 'delivered' : 'none';
 }
 
-/** Whose address it went to is not for everybody who may see the approval. */
+/** Without the address: not everybody who may see the approval may know whose it is. */
 function channelOf(row: NotificationRow): Delivery['channels'][number] {
   const retrying = row.status === 'waiting' && row.detail !== null;
   return {

@@ -10,56 +10,60 @@ import { humanCredentials, mostCredentials } from '../../store/people.js';
 import type { ServiceDeps } from '../deps.js';
 import { judge, type Judged, type QueueKit } from './judge.js';
 
-// The gates of an approval as its body tells of them, and what its reader may do about it.
+// The gates of an approval as its body shows them, and what its reader may do about it.
 
-/** What the answer depends on besides the approval: who decides in queues now, and who is known here. */
-export interface Around {
+/** Who decides in queues now, and who is known here. */
+export interface Deciders {
   readonly kit: QueueKit;
-  /** Null: too many to look through, or nobody asks. */
+  /** A principal for each human credential; null: too many to look through, or no approval is open. */
   readonly people: readonly Principal[] | null;
 }
 
-export async function aroundNow(deps: ServiceDeps, rows: readonly ApprovalRow[]): Promise<Around> {
+export async function readDeciders(deps: ServiceDeps, rows: readonly ApprovalRow[]): Promise<Deciders> {
   const policySet = await deps.policies.policySet();
-  const people = rows.some((row) => isOpen(row.status)) ? await knownPeople(deps, policySet) : null;
+  const people = rows.some((row) => isOpen(row.status)) ? await readKnownHumans(deps, policySet) : null;
   return { kit: queuesIn(policySet), people };
 }
 
-async function knownPeople(
+async function readKnownHumans(
   deps: ServiceDeps,
   policySet: PolicySet | null,
 ): Promise<readonly Principal[] | null> {
   const found = await humanCredentials(deps.pool);
   if (found.length >= mostCredentials) return null;
-  return found.map((one) => withRolePermissions(policySet, { ...one, kind: 'human' }));
+  return found.map((credential) => withRolePermissions(policySet, { ...credential, kind: 'human' }));
 }
 
 export interface ShownGate extends GateView {
-  /** Everybody who is known here together could not approve at it. */
+  /** All people who are known here together could not satisfy this gate. */
   readonly outOfReach: boolean;
 }
 
-export function shownGates(
+export function gateStatuses(
   { status, doc }: ApprovalRow,
   state: ApprovalState | null,
-  { kit, people }: Around,
+  { kit, people }: Deciders,
   decisions: readonly DecisionRow[],
 ): readonly ShownGate[] {
   if (state === null)
-    return doc.gates.map((gate) => ({ ...asEnded(gate, status, decisions), outOfReach: false }));
+    return doc.gates.map((gate) => ({ ...gateAtEnd(gate, status, decisions), outOfReach: false }));
   const lost = people === null || !isOpen(status) ? [] : outOfReach(state, people, kit);
   return gateViews(state, kit).map((gate, index) => ({ ...gate, outOfReach: lost.includes(index) }));
 }
 
-/** What the run no longer holds is known by its end: approved means at every gate; else the store has who approved. */
-function asEnded(gate: GateView, status: ApprovalRow['status'], decisions: readonly DecisionRow[]): GateView {
+/** A gate of an approval that its run no longer holds: if approved, then at every gate; else by the decisions in the store. */
+function gateAtEnd(
+  gate: GateView,
+  status: ApprovalRow['status'],
+  decisions: readonly DecisionRow[],
+): GateView {
   const { count, perRole } = gate.quorum;
   if (status !== 'approved' && status !== 'consumed') {
     const counted = decisions.filter((row) => row.decision === 'approve' && row.status === 'applied');
     const approved = Math.min(new Set(counted.map(({ byId }) => byId)).size, count);
     return { ...gate, quorum: { ...gate.quorum, approved } };
   }
-  const shares = perRole?.map((one) => ({ ...one, approved: one.count }));
+  const shares = perRole?.map((share) => ({ ...share, approved: share.count }));
   return {
     ...gate,
     quorum: { count, approved: count, ...(shares === undefined ? {} : { perRole: shares }) },
@@ -71,19 +75,19 @@ export function gatesJson(
   gates: readonly ShownGate[],
 ): Pick<ApprovalJson, 'quorum' | 'reasonRequired' | 'gates'> {
   const [first] = gates;
-  // The largest; of two, one that still waits.
+  // The gate with the largest quorum; of two equal ones, a gate that still waits.
   const largest = gates.reduce<ShownGate | undefined>(
-    (best, one) =>
+    (best, gate) =>
       best === undefined ||
-      one.quorum.count > best.quorum.count ||
-      (one.quorum.count === best.quorum.count && best.missing.length === 0)
-        ? one
+      gate.quorum.count > best.quorum.count ||
+      (gate.quorum.count === best.quorum.count && best.missing.length === 0)
+        ? gate
         : best,
     first,
   );
   return {
     quorum: largest?.quorum ?? { count: 1, approved: 0 },
-    reasonRequired: gates.some((one) => one.reasonRequired),
+    reasonRequired: gates.some((gate) => gate.reasonRequired),
     gates: gates.map(({ byPermission: _byPermission, ...gate }, index) => ({
       ...gate,
       text: gateText(gates[index] ?? gate),
@@ -91,7 +95,7 @@ export function gatesJson(
   };
 }
 
-/** `one of the roles cfo; 0 of 1 have approved`; where some role's share is left, who is waited for. */
+/** `one of the roles cfo; 0 of 1 have approved`, and which roles are still missing where each role has a share. */
 function gateText(gate: Omit<ShownGate, 'byPermission'> & { readonly byPermission?: boolean }): string {
   const { roles, byPermission = false, quorum, outOfReach: lost } = gate;
   const who = [
@@ -100,16 +104,16 @@ function gateText(gate: Omit<ShownGate, 'byPermission'> & { readonly byPermissio
   ];
   const decides = who.length === 0 ? 'nobody: its queue names no role any more' : who.join(', or ');
   const share = `${quorum.approved} of ${quorum.count} have approved`;
-  const left = quorum.perRole === undefined ? '' : leftText(gate.missing);
+  const left = quorum.perRole === undefined ? '' : missingText(gate.missing);
   return `${decides}; ${share}${left}${lost ? '; nobody who is known here could, so it waits for people who are not' : ''}`;
 }
 
-function leftText(missing: ShownGate['missing']): string {
+function missingText(missing: ShownGate['missing']): string {
   const each = missing.map(({ roles, count }) => `${count} of ${roles.join(' or ')}`);
   return each.length === 0 ? '' : `; it waits for ${each.join(' and ')}`;
 }
 
-/** What who reads it may do about it now. */
+/** What the reader may do about the approval now. */
 export function mayOf(judged: Judged, reader: Principal): NonNullable<ApprovalJson['may']> {
   const may = judge(judged, reader);
   return may.status === 'yes'

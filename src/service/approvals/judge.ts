@@ -15,25 +15,25 @@ import { refusal, type Refusal } from '../refusal.js';
 import { readJson } from '../values.js';
 import type { Approval } from './look.js';
 
-// Who may decide an approval, what a decision of it is refused with, and in which words: the same for every door. The run asks
-// all of it again.
+// Who may decide an approval, and with which code and words a decision is refused: the same for every door. The run checks all
+// of it again.
 
 export type QueueKit = Pick<Kit, 'queueRoles'>;
 
-/** What a judgement rests on. */
+/** An approval with what is needed to judge who may decide it. */
 export interface Judged extends Approval {
   readonly kit: QueueKit;
-  /** All of this approval, read after its run: one that the run has applied is among them. */
+  /** All decisions of this approval. They are read after the run's document, so that what the run has applied is among them. */
   readonly decisions: readonly DecisionRow[];
 }
 
-export async function toJudge(deps: ServiceDeps, { row, state }: Approval): Promise<Judged> {
-  const [kit, decisions] = await Promise.all([queuesNow(deps), decisionsOf(deps.pool, [row.id])]);
+export async function loadJudged(deps: ServiceDeps, { row, state }: Approval): Promise<Judged> {
+  const [kit, decisions] = await Promise.all([readQueueKit(deps), decisionsOf(deps.pool, [row.id])]);
   return { row, state, kit, decisions };
 }
 
-/** Who decides in queues, as policies say now. */
-export async function queuesNow({ policies }: Pick<ServiceDeps, 'policies'>): Promise<QueueKit> {
+/** Which roles decide in which queues, as the policies say now. */
+export async function readQueueKit({ policies }: Pick<ServiceDeps, 'policies'>): Promise<QueueKit> {
   return queuesIn(await policies.policySet());
 }
 
@@ -42,14 +42,14 @@ type Judgement =
   | {
       readonly status: 'no';
       readonly code: ErrorCode;
-      /** The engine's word for what keeps this person from it; null: nobody can decide it any more. */
+      /** The engine's word for what keeps this person from deciding; null: nobody can decide the approval any more. */
       readonly why: string | null;
       readonly message: string;
     };
 
 /**
- * May this person decide it now? The engine's answer, with what the run does not know yet: a decision that is kept, and waits
- * to be applied, is a decision.
+ * Whether this person may decide the approval now: the engine's answer, and what the run does not know yet. A decision that is
+ * kept but not yet applied counts as the person's decision.
  */
 export function judge({ row: { status }, state, kit, decisions }: Judged, principal: Principal): Judgement {
   if (!isOpen(status))
@@ -75,7 +75,7 @@ export function judge({ row: { status }, state, kit, decisions }: Judged, princi
   return { ...may, code: may.why === 'already_decided' ? 'ALREADY_DECIDED' : 'NOT_AN_APPROVER' };
 }
 
-/** It is still open, and this person is one of those who may decide it; null: so it is. */
+/** Why this person cannot decide the approval now; null: it is open, and they may. */
 export function refuseDecider(judged: Judged, principal: Principal): Refusal | null {
   const may = judge(judged, principal);
   if (may.status === 'yes') return null;
@@ -85,13 +85,13 @@ export function refuseDecider(judged: Judged, principal: Principal): Refusal | n
 
 export interface Decision {
   readonly decision: 'approve' | 'deny';
-  /** What the person has seen. */
+  /** Digest of the approval as the person has seen it. */
   readonly digest?: string | undefined;
   readonly reason?: string | undefined;
 }
 
 /**
- * What a decision would be refused with now; null: the run would take it. In this order: still open, approver, digest, reason
+ * Why a decision would be refused now; null: the run would take it. Checked in this order: still open, approver, digest, reason
  * (docs/spec/api.md).
  */
 export async function refuseDecision(
@@ -116,17 +116,17 @@ async function digestRefusal(
   if (digest === undefined || digest === '') {
     return refusal(
       'DIGEST_REQUIRED',
-      `send \`digest\`: the one of the approval that you have seen, see GET /v1/approvals/${state.id}`,
+      `send \`digest\`, the digest of the approval as you have seen it: see GET /v1/approvals/${state.id}`,
     );
   }
   if (digest === state.action.digest) return null;
   const seen = await approvalWithDigest(deps.pool, row.run, digest);
   const detail = `the decision names another digest than the approval's: see what it asks for now at GET /v1/approvals/${state.id}`;
-  return refusal('DIGEST_MISMATCH', detail, { changed: await changes(deps, digest, seen, row) });
+  return refusal('DIGEST_MISMATCH', detail, { changed: await changedFields(deps, digest, seen, row) });
 }
 
-/** Field by field where the digest is one of this run's own approvals, else the digests themselves. */
-async function changes(
+/** The fields that differ, where the digest sent belongs to an approval of this run; else only the digests. */
+async function changedFields(
   deps: ServiceDeps,
   digest: string,
   seen: ApprovalRow | null,
@@ -163,7 +163,7 @@ function reasonRefusal(
   });
 }
 
-/** Who lost to somebody else is told to whom, and when; who has decided before, that they have. */
+/** Adds to ALREADY_DECIDED who has decided, and when: somebody else, or this person before. Other refusals stay as they are. */
 export function tellWhoDecided(
   refused: Refusal,
   decisions: readonly DecisionRow[],
@@ -173,7 +173,7 @@ export function tellWhoDecided(
   const isOwn = refused.extra['why'] === 'already_decided';
   const last = isOwn
     ? ownDecision(decisions, id)
-    : (decisions.findLast((one) => one.status !== 'refused') ?? null);
+    : (decisions.findLast((row) => row.status !== 'refused') ?? null);
   if (last === null)
     return {
       ...refused,
@@ -187,12 +187,12 @@ export function tellWhoDecided(
   return { ...refused, detail, extra: { ...refused.extra, ...told } };
 }
 
-/** The last one that was not refused. */
+/** The last decision of this person that was not refused. */
 export function ownDecision(decisions: readonly DecisionRow[], id: string): DecisionRow | null {
-  return decisions.findLast((one) => one.byId === id && one.status !== 'refused') ?? null;
+  return decisions.findLast((row) => row.byId === id && row.status !== 'refused') ?? null;
 }
 
-/** Which verdict, when, and whether it counts by now. */
+/** What this person has decided, when, and whether the run has applied it. */
 function ownDecisionText({ byId, decision, at, status }: DecisionRow): string {
   const applied =
     status === 'applied' ? 'the run has applied it' : 'it is kept, and the run has not applied it yet';
@@ -201,17 +201,17 @@ function ownDecisionText({ byId, decision, at, status }: DecisionRow): string {
 
 export const verdict = { approve: 'approved', deny: 'denied' } as const;
 
-/** For which of its two decisions this person is asked for a reason. */
-export interface ReasonsAsked {
+/** For which of the two decisions this person must give a reason. */
+export interface RequiredReasons {
   readonly approve: boolean;
   readonly deny: boolean;
 }
 
-export function reasonsAsked(
+export function requiredReasons(
   { state, kit }: Pick<Judged, 'state' | 'kit'>,
   principal: Principal,
-): ReasonsAsked {
-  const asks = (decision: keyof ReasonsAsked): boolean =>
+): RequiredReasons {
+  const asks = (decision: keyof RequiredReasons): boolean =>
     state !== null && wantsReason(state, principal, decision, kit);
   return { approve: asks('approve'), deny: asks('deny') };
 }

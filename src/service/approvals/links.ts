@@ -9,12 +9,12 @@ import { note, type Caller } from '../caller.js';
 import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 import { visibleRun } from '../runs/body.js';
-import { refuseDecider, toJudge } from './judge.js';
+import { refuseDecider, loadJudged } from './judge.js';
 import { visibleApproval } from './look.js';
 import { recordAbout } from './seen.js';
 
-// Links are credentials of one person for one approval. They are shown to that person alone, or sent to that person's own
-// address by the notifier: what an agent could ask for, it could use.
+// A link is a credential of one person for one approval. It is shown to that person alone, or sent by the notifier to their own
+// address: an agent that could ask for a link could also use it.
 
 export interface MadeLink {
   readonly kind: 'link';
@@ -24,17 +24,17 @@ export interface MadeLink {
   readonly expiresAt: string;
 }
 
-/** Of one person to one approval. */
+/** For one person and one approval. */
 const mostOpenLinks = 20;
 
-/** For the caller itself. */
+/** A link for the caller itself, good for `minutes`, and never longer than the approval is open. */
 export async function makeOwnLink(caller: Caller, id: string, minutes: number): Promise<MadeLink | Refusal> {
   const denied = refuseCaller(caller, 'makeLink');
   if (denied !== null) return denied;
   const { deps, principal: person } = caller;
   const found = await visibleApproval(caller, id);
   if (found.kind === 'refusal') return found;
-  const refused = refuseDecider(await toJudge(deps, found), person);
+  const refused = refuseDecider(await loadJudged(deps, found), person);
   if (refused !== null) return refused;
   const until = Math.min(deps.now().getTime() + minutes * 60_000, found.state?.expiresAt ?? 0);
   const link = await deps.transaction(async (tx) => {
@@ -52,13 +52,13 @@ export async function makeOwnLink(caller: Caller, id: string, minutes: number): 
 function tooManyLinks(open: number): Refusal {
   return refusal(
     'RATE_LIMITED',
-    `you have ${open} links to this approval that are good still, which is the most: use one, or revoke some`,
+    `you have ${open} open links to this approval, which is the most allowed: use one of them, or revoke some`,
     { limit: mostOpenLinks },
     60,
   );
 }
 
-/** The caller's own, without their secrets. */
+/** The caller's own links, without their secrets. */
 export async function listOwnLinks(
   caller: Caller,
   id: string,
@@ -68,10 +68,10 @@ export async function listOwnLinks(
   const found = await visibleApproval(caller, id);
   if (found.kind === 'refusal') return found;
   const rows = await linksOf(caller.deps.pool, id, caller.principal.id);
-  return { kind: 'links', links: rows.map((row) => listed(row, caller.deps.now())) };
+  return { kind: 'links', links: rows.map((row) => linkJson(row, caller.deps.now())) };
 }
 
-/** By its owner, who may have lost the sight of the approval since: what it opens is the less. Null: it opens nothing any more. */
+/** Revokes a link of the caller, who need not see the approval any more: to revoke only takes access away. Null: done. */
 export async function revokeOwnLink(caller: Caller, approval: string, link: string): Promise<Refusal | null> {
   const refused = refuseCaller(caller, 'revokeLink');
   if (refused !== null) return refused;
@@ -98,7 +98,7 @@ export async function makeLink(
   return { kind: 'link', id, token, expiresAt: wanted.expiresAt };
 }
 
-function listed(row: LinkRow, now: Date): ApprovalLinkJson {
+function linkJson(row: LinkRow, now: Date): ApprovalLinkJson {
   const over = Date.parse(row.expiresAt) <= now.getTime();
   return {
     id: row.id,

@@ -8,7 +8,7 @@ import { inLanes } from '../lanes.js';
 import { notFound, type Refusal } from '../refusal.js';
 import { visibleRun, withDocument, type Reader } from '../runs/body.js';
 
-/** As its run has it; `state`: null where the run has it no more. */
+/** An approval as its run holds it; `state`: null where the run no longer holds it. */
 export interface Approval {
   readonly row: ApprovalRow;
   readonly state: ApprovalState | null;
@@ -22,7 +22,7 @@ interface SeenApproval {
 
 export interface FoundApproval extends SeenApproval, Approval {}
 
-/** As its row has it, for those who may see its run. */
+/** The row of an approval, for those who may see its run. */
 export async function seenApproval(caller: Caller, id: string): Promise<SeenApproval | Refusal> {
   const row = await getApproval(caller.deps.pool, id);
   if (row === null) return notFound('approval', id);
@@ -31,29 +31,34 @@ export async function seenApproval(caller: Caller, id: string): Promise<SeenAppr
   return { kind: 'approval', row, run: found.row };
 }
 
-/** For those who may see its run. */
+/** An approval as its run holds it, for those who may see the run. */
 export async function visibleApproval(caller: Caller, id: string): Promise<FoundApproval | Refusal> {
   const seen = await seenApproval(caller, id);
-  return seen.kind === 'refusal' ? seen : { ...seen, ...(await asItStands(caller, seen.row)) };
+  return seen.kind === 'refusal' ? seen : { ...seen, ...(await readApproval(caller, seen.row)) };
 }
 
-/** As its run's document has it: what is done about one approval is judged by what its run vouches for, and by no copy of that. */
-export async function asItStands(reader: Reader, row: ApprovalRow): Promise<Approval> {
+/** An approval from its run's document: what is done about it is judged by what the run itself vouches for, not by a copy. */
+export async function readApproval(reader: Reader, row: ApprovalRow): Promise<Approval> {
   const [found] = await readFromRuns(reader, [row]);
-  if (found === undefined) throw new Error('one approval stands in one way');
+  if (found === undefined) throw new Error('the approval was not read');
   return found;
 }
 
-/** As their runs have them, for lists: rows say it. Of one that was written before rows did, and is open, its run's document does. */
-export async function asTheyStand(reader: Reader, rows: readonly ApprovalRow[]): Promise<Approval[]> {
-  const silent = rows.filter(({ status, state }) => isOpen(status) && state === null);
-  const found = new Map((await readFromRuns(reader, silent)).map((one) => [one.row.id, one]));
+/**
+ * Approvals for lists, by the state in their rows. Old rows without a state are read from their run's document while they are
+ * open.
+ */
+export async function readApprovals(reader: Reader, rows: readonly ApprovalRow[]): Promise<Approval[]> {
+  const rowsWithoutState = rows.filter(({ status, state }) => isOpen(status) && state === null);
+  const found = new Map(
+    (await readFromRuns(reader, rowsWithoutState)).map((approval) => [approval.row.id, approval]),
+  );
   return rows.map((row) => found.get(row.id) ?? { row, state: row.state });
 }
 
 /**
- * The runs are read after the rows. What a run's document no longer has has ended, perhaps since the row was read: the row says
- * how by now.
+ * The runs are read after the rows. An approval that the document no longer holds has ended, perhaps since its row was read: so
+ * the row is read again, and says how.
  */
 async function readFromRuns(reader: Reader, rows: readonly ApprovalRow[]): Promise<Approval[]> {
   const states = new Map<string, ApprovalState>();
@@ -69,7 +74,7 @@ async function readFromRuns(reader: Reader, rows: readonly ApprovalRow[]): Promi
   });
 }
 
-/** These approvals alone of all that the run has. */
+/** The states of these approvals of the run. */
 async function statesIn(
   reader: Reader,
   run: string,
@@ -81,7 +86,7 @@ async function statesIn(
   return states ?? [];
 }
 
-/** It is neither approved nor ended. */
-export function waits({ row }: Approval): boolean {
+/** The approval is neither approved nor ended. */
+export function isUndecided({ row }: Approval): boolean {
   return isOpen(row.status);
 }

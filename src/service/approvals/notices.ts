@@ -2,25 +2,25 @@ import type { JsonObject } from '../../model/json.js';
 import { getApproval } from '../../store/approvals.js';
 import type { ServiceDeps } from '../deps.js';
 import { bodyOf } from './body.js';
-import { judge, toJudge } from './judge.js';
+import { judge, loadJudged } from './judge.js';
 import { makeLink } from './links.js';
-import { asItStands, type Approval } from './look.js';
-import { knownPerson } from './people.js';
+import { readApproval, type Approval } from './look.js';
+import { findPerson } from './people.js';
 
-/** What the notifier asks of the service: the same words, and links only for those who may decide. */
+/** What the notifier gets from the service: the body that every door shows, and links only for people who may decide. */
 interface Notices {
   body(approval: string): Promise<JsonObject | null>;
-  /** Path of a new link; null where this person may not decide it. */
+  /** Path of a new link; null: this person may not decide the approval. */
   link(approval: string, principal: string): Promise<string | null>;
 }
 
-/** A mail may lie for a while before it is read; the link in it is over before the working day is. */
+/** A link in a mail may lie unread for a while, but not beyond a working day. */
 const linkMs = 8 * 3_600_000;
 
 export function makeNotices(deps: ServiceDeps): Notices {
   const find = async (id: string): Promise<Approval | null> => {
     const row = await getApproval(deps.pool, id);
-    return row === null ? null : asItStands({ deps, principal: null }, row);
+    return row === null ? null : readApproval({ deps, principal: null }, row);
   };
   return {
     body: async (approval) => {
@@ -36,9 +36,9 @@ export function makeNotices(deps: ServiceDeps): Notices {
   };
 }
 
-/** With the rights that are known of this person now; what counts is asked again when the link is used. */
+/** By the rights that the person has now; they are checked again when the link is used. */
 async function mayPersonDecide(deps: ServiceDeps, approval: Approval, id: string): Promise<boolean> {
-  const [person, judged] = await Promise.all([knownPerson(deps, id), toJudge(deps, approval)]);
+  const [person, judged] = await Promise.all([findPerson(deps, id), loadJudged(deps, approval)]);
   return person?.credentials.some((principal) => judge(judged, principal).status === 'yes') ?? false;
 }
 

@@ -4,35 +4,32 @@ import { findLink, giveLinkBack, takeLink, type LinkRow } from '../../store/link
 import type { ServiceDeps } from '../deps.js';
 import { refusal, type Refusal } from '../refusal.js';
 import type { Approval } from './look.js';
-import { personByKeys } from './people.js';
+import { findPersonByKeys } from './people.js';
 
-// A link names one approval and one person. It may be read often, and decides once.
+// A link names an approval and a person. It may be opened often, and decides once.
 
 export interface OpenedLink {
   readonly kind: 'link';
   readonly link: LinkRow;
-  /** Whom it was made for; null: no key of that person is valid now. */
+  /** The person whom the link was made for; null: no key of theirs is valid now. */
   readonly person: Principal | null;
 }
 
 export async function openLink(deps: ServiceDeps, token: string): Promise<OpenedLink | Refusal> {
-  const link = await linkOf(deps, token);
+  const link = await findByToken(deps, token);
   if (link === null) return refusal('NOT_FOUND', 'there is no such link: ask for a new one');
   const gone = whyGone(link, deps.now());
   if (gone !== null) return refusal('FORBIDDEN', `this link ${gone}: ask for a new one`);
-  const person = await personByKeys(deps, link.recipient);
+  const person = await findPersonByKeys(deps, link.recipient);
   if (person !== null && person.kind !== 'human')
     return refusal('FORBIDDEN', 'this link was made for a program: only people decide');
   return { kind: 'link', link, person };
 }
 
-/** Whoever holds the link may act as its person only where the effect can be undone. */
+/** Only where the effect can be undone does the link alone let its holder act as its person. */
 const tiersWithoutSignIn: readonly (string | null)[] = ['read_only', 'reversible'];
 
-/**
- * To decide it, the link's person has to sign in. Of what is settled there is nothing to decide: whoever comes late is told
- * how it ended.
- */
+/** Whether the link's person has to sign in before they decide. False for a settled approval: its page only says how it ended. */
 export function needsSignIn({ state }: Approval): boolean {
   if (state === null) return false;
   return (
@@ -41,22 +38,22 @@ export function needsSignIn({ state }: Approval): boolean {
   );
 }
 
-/** When the link was used; null: it was not, or was given back. */
+/** When the link was used; null: it was not used, or was given back. */
 export async function linkUsedAt(deps: ServiceDeps, token: string): Promise<string | null> {
-  return (await linkOf(deps, token))?.usedAt ?? null;
+  return (await findByToken(deps, token))?.usedAt ?? null;
 }
 
-/** For one decision. False: it is used already, or over. */
+/** Uses the link up for one decision. False: it was used before, or is over. */
 export function useLink({ pool }: ServiceDeps, { id }: LinkRow): Promise<boolean> {
   return takeLink(pool, id);
 }
 
-/** Nothing was decided by it: it is good again. */
+/** Gives the link back, because nothing was decided by it: it may be used again. */
 export function releaseLink({ pool }: ServiceDeps, { id }: LinkRow): Promise<void> {
   return giveLinkBack(pool, id);
 }
 
-function linkOf({ pool, pepper }: ServiceDeps, token: string): Promise<LinkRow | null> {
+function findByToken({ pool, pepper }: ServiceDeps, token: string): Promise<LinkRow | null> {
   return findLink(pool, hashApiKey(pepper, token));
 }
 

@@ -5,19 +5,22 @@ import { findPeople } from '../../store/people.js';
 import type { Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 
-/** Somebody who is named, and is not here: one principal for each credential that it has. */
-export interface StandIn {
+/** Somebody who is named but is not the caller: a principal for each valid credential. */
+export interface KnownPerson {
   readonly id: string;
   readonly kind: Principal['kind'];
   readonly credentials: readonly Principal[];
 }
 
-export async function knownPerson(deps: ServiceDeps, id: string): Promise<StandIn | null> {
-  const [person] = await knownPeople(deps, [id]);
+export async function findPerson(deps: ServiceDeps, id: string): Promise<KnownPerson | null> {
+  const [person] = await findKnownPeople(deps, [id]);
   return person ?? null;
 }
 
-async function knownPeople({ pool, policies }: ServiceDeps, ids: readonly string[]): Promise<StandIn[]> {
+async function findKnownPeople(
+  { pool, policies }: ServiceDeps,
+  ids: readonly string[],
+): Promise<KnownPerson[]> {
   const [people, policySet] = await Promise.all([findPeople(pool, ids), policies.policySet()]);
   return people.map(({ id, kind, credentials }) => ({
     id,
@@ -28,19 +31,19 @@ async function knownPeople({ pool, policies }: ServiceDeps, ids: readonly string
   }));
 }
 
-/** The people whose delegate the caller is now. */
-export async function standingIn({ deps, principal }: Caller): Promise<readonly StandIn[]> {
+/** The absent people for whom the caller is the delegate now. */
+export async function findAbsentPrincipals({ deps, principal }: Caller): Promise<readonly KnownPerson[]> {
   const rows = await absentFor(deps.pool, principal.id, deps.now().toISOString());
   return rows.length === 0
     ? []
-    : knownPeople(
+    : findKnownPeople(
         deps,
         rows.map((row) => row.principal),
       );
 }
 
-/** Somebody who is named by what a door knows of it, with what its keys give it at this moment; null: none is valid now. */
-export async function personByKeys(
+/** The person whom a door knows by name, with the rights that their keys give now; null: no key is valid now. */
+export async function findPersonByKeys(
   { pool, policies }: Pick<ServiceDeps, 'pool' | 'policies'>,
   id: string,
 ): Promise<Principal | null> {

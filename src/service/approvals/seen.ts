@@ -4,10 +4,10 @@ import type { PayloadRef, RecordType } from '../../model/records.js';
 import type { Tx } from '../../db/index.js';
 import { hasSeen, insertSeen } from '../../store/claims.js';
 import { actorOf, traceIdOf, type Caller } from '../caller.js';
-import { queuesNow } from './judge.js';
+import { readQueueKit } from './judge.js';
 import type { Approval } from './look.js';
 
-interface About {
+interface AboutApproval {
   readonly row: {
     readonly id: string;
     readonly run: string;
@@ -16,12 +16,12 @@ interface About {
   };
 }
 
-/** With what it says, in one transaction: in the service's chain, about the run. Call it last. */
+/** Records a fact about an approval in the service's chain, in the transaction that makes it true. Call it last there. */
 export async function recordAbout(
   caller: Caller,
   tx: Tx,
   type: RecordType,
-  { row }: About,
+  { row }: AboutApproval,
   { data, refs }: { readonly data: JsonObject; readonly refs?: readonly PayloadRef[] },
 ): Promise<void> {
   await caller.deps.chain.appendIn(tx, [
@@ -42,12 +42,12 @@ export async function recordAbout(
   ]);
 }
 
-/** The first time that somebody who may decide it reads it: recorded, and measured from. */
+/** Records the first time that a person who may decide the approval reads it. Statistics measure from there. */
 export async function noteView(caller: Caller, found: Approval): Promise<void> {
   const { row, state } = found;
   const { principal } = caller;
   if (state === null || !isOpen(row.status)) return;
-  if (mayDecide(state, principal, await queuesNow(caller.deps)).status === 'no') return;
+  if (mayDecide(state, principal, await readQueueKit(caller.deps)).status === 'no') return;
   if (await hasSeen(caller.deps.pool, row.id, principal.id)) return;
   const at = caller.deps.now().toISOString();
   await caller.deps.transaction(async (tx) => {

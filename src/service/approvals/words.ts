@@ -4,7 +4,7 @@ import type { ApprovalState } from '../../engine/state.js';
 import type { ApprovalRow } from '../../store/approvals.js';
 import type { QueueKit } from './judge.js';
 
-/** `deny`, `escalate` or `approve`: what comes at `expiresAt`; of a closed one, what would have. */
+/** `deny`, `escalate` or `approve`: what happens at `expiresAt`; of a closed approval, what would have happened. */
 export function onTimeout(
   { status, doc }: ApprovalRow,
   state: ApprovalState | null,
@@ -15,9 +15,9 @@ export function onTimeout(
   return actions.includes('deny') ? 'deny' : (actions[0] ?? 'deny');
 }
 
-const denied: Pick<NextEnd, 'action' | 'to' | 'byRun'> = { action: 'deny', to: [] };
+const deniedEnd: Pick<NextEnd, 'action' | 'to' | 'byRun'> = { action: 'deny', to: [] };
 
-/** What happens when nobody decides; of a closed one, what happened. */
+/** A sentence: what happens when nobody decides; of a closed approval, what happened. */
 export function onExpiry(
   { status, expiresAt, roles }: ApprovalRow,
   state: ApprovalState | null,
@@ -25,7 +25,7 @@ export function onExpiry(
 ): string {
   const at = expiresAt ?? 'an unknown time';
   if (!isOpen(status)) return `nothing more: it is ${status}`;
-  const { action, to, byRun } = state === null ? denied : nextEnd(state, kit);
+  const { action, to, byRun } = state === null ? deniedEnd : nextEnd(state, kit);
   if (byRun === true)
     return `at ${at} the run's own time is up: the run leaves its state or ends, this can no longer be approved, and nothing of it runs`;
   if (action === 'escalate') {
@@ -36,7 +36,7 @@ export function onExpiry(
     const alone = state !== null && waitingGates(state, kit).length === 1;
     return alone
       ? `at ${at} it is approved by time, and runs`
-      : `at ${at} time approves at one of its gates, and the others still wait`;
+      : `at ${at} one of its gates is approved by time, and the others still wait`;
   }
   return `at ${at} it expires: nothing runs, and it can be asked for again`;
 }

@@ -13,29 +13,29 @@ import {
 } from '../seats.js';
 import { makeSights, type Sights } from './sight.js';
 
-/** The log as it grows, read once for all who follow it. */
+/** The log as it grows, read once for all followers. */
 export interface Feed {
-  /** The log's size now. */
+  /** Number of records in the log now. */
   size(): Promise<number>;
-  /** What comes after `index`, for one who reads it piece by piece. */
+  /** A follower that reads piece by piece what comes after `index`. */
   follow(index: number, principal: string): Follower;
-  /** Who sees what of it. */
+  /** Who may see which records. */
   readonly sights: Sights;
-  /** Questions of streams to the store take turns, so that they never take the connections of requests. */
+  /** Turns for the queries of streams, so that they never use up the connections that requests need. */
   readonly turns: Turns;
   readonly streams: Seats;
   readonly longPolls: Seats;
-  /** Of one principal at one run. */
+  /** Limits the long polls of a principal at the same run. */
   readonly longPollsOfRun: Seats;
-  /** What several long polls look for is looked for once. */
+  /** Shares one look among long polls that wait for the same. */
   readonly looks: Shared;
-  /** Aborted when the process stops: who reads is to be let go. */
+  /** Aborted when the process stops: streams and long polls must end. */
   readonly closing: AbortSignal;
   close(): Promise<void>;
 }
 
 export interface Follower {
-  /** At once where there is something, else as soon as there is; empty when `signal` is aborted. */
+  /** The next records: at once if there are any, else as soon as some come; empty when `signal` is aborted. */
   next(signal: AbortSignal): Promise<readonly AuditItem[]>;
   leave(): void;
 }
@@ -45,26 +45,26 @@ export interface FeedDeps {
   readonly listen: (channels: readonly string[], onNotify: () => void) => Promise<{ close(): Promise<void> }>;
 }
 
-/** Records that no run's step announces (API calls, keys) come with this tick. */
+/** How often to look for records that no step of a run announces (API calls, keys). */
 const tickMs = 1_000;
-const batch = 200;
-/** What is kept for those who follow; who is further behind reads from the store, in turn. */
+const pageSize = 200;
+/** Records kept in memory for followers; a follower that is further behind reads from the store, in turn. */
 const keptRecords = 1_000;
 const turnsAtOnce = 4;
-/** Of one principal, and of all together, in one process. */
+/** The most of one principal, and of all together, in one process. */
 const mostStreamsOfOne = 20;
 const mostStreams = 500;
 const mostLongPollsOfOne = 100;
 const mostLongPolls = 1_000;
 const mostLongPollsAtRun = 20;
-/** Those that are behind read the log from the store, some of them from its beginning: so many at once, and of one principal. */
+/** Followers that are behind read the log from the store, perhaps from its beginning: how many at once, and of one principal. */
 const catchUpsAtOnce = 2;
 const catchUpsOfOne = 1;
 
-/** `countersign_run` is sent by each step of a run, `countersign_feed` when records got their index. */
+/** Listens to `countersign_run`, which each step of a run sends, and `countersign_feed`, sent when records get their index. */
 export async function makeFeed({ pool, listen }: FeedDeps): Promise<Feed> {
   const closing = new AbortController();
-  // Each stream and each request that waits listens for it.
+  // Each stream and each waiting request adds a listener.
   setMaxListeners(0, closing.signal);
   const turns = makeTurns(turnsAtOnce);
   const sights = makeSights({ pool, turns });
@@ -96,14 +96,15 @@ interface Tail {
   readonly wake: () => void;
   enter(): void;
   leave(): void;
-  /** Index of the first record that is kept, and the one after the last; null before the first reading. */
+  /** Index of the first record in memory, and the index after the last; null before the first reading. */
   range(): { readonly from: number; readonly end: number } | null;
+  /** Records in memory after `index`, at most `mostAtOnce`. */
   after(index: number): readonly AuditItem[];
-  /** Resolves with the next reading that found something, or when `signal` is aborted. */
-  grown(signal: AbortSignal): Promise<void>;
+  /** Resolves at the next reading that finds something, or when `signal` is aborted. */
+  waitForGrowth(signal: AbortSignal): Promise<void>;
 }
 
-/** `onReset`: nobody follows any more, so what comes next is not noticed. */
+/** `onReset` is called when the last follower has left: from then on growth is not noticed. */
 function makeTail(pool: Pool, onGrowth: (items: readonly AuditItem[]) => void, onReset: () => void): Tail {
   const kept: AuditItem[] = [];
   const bell = makeBell();
@@ -118,8 +119,8 @@ function makeTail(pool: Pool, onGrowth: (items: readonly AuditItem[]) => void, o
       return bell.ring();
     }
     const from = end;
-    const { items, more } = await readRecords(pool, { afterIndex: from - 1, limit: batch });
-    // All had left meanwhile, and others may have come.
+    const { items, more } = await readRecords(pool, { afterIndex: from - 1, limit: pageSize });
+    // All followers have left meanwhile, and others may have come: what was read does not fit any more.
     if (end !== from) return void (again = true);
     if (items.length === 0) return;
     onGrowth(items);
@@ -136,7 +137,7 @@ function makeTail(pool: Pool, onGrowth: (items: readonly AuditItem[]) => void, o
     void (async () => {
       while (again && followers > 0) {
         again = false;
-        // The store is away: what is missed is read with the next tick.
+        // While the store is away nothing is lost: the next tick reads on.
         await read().catch(() => undefined);
       }
       reading = false;
@@ -158,16 +159,16 @@ function makeTail(pool: Pool, onGrowth: (items: readonly AuditItem[]) => void, o
     range: () => (end === null ? null : { from: end - kept.length, end }),
     after: (index) => {
       const first = (end ?? 0) - kept.length;
-      return kept.slice(index + 1 - first, index + 1 - first + batch);
+      return kept.slice(index + 1 - first, index + 1 - first + pageSize);
     },
-    grown: bell.heard,
+    waitForGrowth: bell.waitForRing,
   };
 }
 
 interface Bell {
   ring(): void;
   /** Resolves when it rings next, or when `signal` is aborted. */
-  heard(signal: AbortSignal): Promise<void>;
+  waitForRing(signal: AbortSignal): Promise<void>;
 }
 
 function makeBell(): Bell {
@@ -178,7 +179,7 @@ function makeBell(): Bell {
       waiting.clear();
       for (const resolve of all) resolve();
     },
-    heard: (signal) =>
+    waitForRing: (signal) =>
       new Promise((resolve) => {
         const done = (): void => {
           signal.removeEventListener('abort', done);
@@ -200,8 +201,8 @@ function follow(pool: Pool, turns: Turns, tail: Tail, index: number): Follower {
     const range = tail.range();
     if (range === null || after + 1 >= range.end) return [];
     if (after + 1 >= range.from) return tail.after(after);
-    // Not beyond the tail: what changes who sees what is noticed there first.
-    const filter = { afterIndex: after, asOfSize: range.end, limit: batch };
+    // Never beyond the tail: a change of who may see what is noticed there first.
+    const filter = { afterIndex: after, asOfSize: range.end, limit: pageSize };
     return (await turns(() => readRecords(pool, filter))).items;
   };
   return {
@@ -209,7 +210,7 @@ function follow(pool: Pool, turns: Turns, tail: Tail, index: number): Follower {
       while (!signal.aborted) {
         const found = await look().catch(() => null);
         if (found === null) await delay(tickMs, undefined, { signal }).catch(() => undefined);
-        else if (found.length === 0) await tail.grown(signal);
+        else if (found.length === 0) await tail.waitForGrowth(signal);
         else {
           after = found.at(-1)?.index ?? after;
           return found;

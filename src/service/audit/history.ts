@@ -6,9 +6,9 @@ import { notFound, refusal, type Refusal } from '../refusal.js';
 import { visibleRun } from '../runs/body.js';
 import { reconstruct } from './reconstruction.js';
 
-// What a run has done, for those who may see it: put together from the record, as Temporal has it, and done again.
+// What a run has done, for those who may see it: reconstructed from the record, as Temporal's history, and replayed.
 
-/** Each action of a run, put together from the record, with what is missing. */
+/** Each action of a run, reconstructed from the record, with what is missing. */
 export async function reconstructRun(
   caller: Caller,
   run: string,
@@ -20,7 +20,7 @@ export async function reconstructRun(
   return { kind: 'reconstruction', body: await reconstruct(caller, found.row) };
 }
 
-/** Temporal's own. */
+/** Temporal's history of the run. */
 export async function historyOfRun(
   caller: Caller,
   run: string,
@@ -36,7 +36,7 @@ export async function historyOfRun(
   return history === null ? notFound('history of run', run) : { kind: 'history', history };
 }
 
-/** The history against this build, compared with the record. */
+/** Replays the run's history on this build, and compares it with the record. */
 export async function replayRun(
   caller: Caller,
   run: string,
@@ -50,6 +50,6 @@ export async function replayRun(
   if (found.kind === 'refusal') return found;
   const report = await caller.deps.client.replay(run);
   return report === 'busy'
-    ? refusal('RATE_LIMITED', 'as many replays wait as this process takes: try again', {}, 5)
+    ? refusal('RATE_LIMITED', 'too many replays are waiting in this process: try again', {}, 5)
     : { kind: 'replayed', report };
 }

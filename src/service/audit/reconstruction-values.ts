@@ -6,12 +6,12 @@ import type { PayloadRef } from '../../model/records.js';
 import { readText } from '../values.js';
 import type { ServiceDeps } from '../deps.js';
 import { inLanes } from '../lanes.js';
-import type { Told } from './reconstruction.js';
+import type { ReconstructedAction } from './reconstruction.js';
 
-type ToldAction = ReconstructionJson['actions'][number];
+type ActionJson = ReconstructionJson['actions'][number];
 
-export interface Shown {
-  readonly body: ToldAction;
+export interface ActionWithValues {
+  readonly body: ActionJson;
   readonly expected: number;
   readonly missing: number;
   readonly omitted: number;
@@ -21,30 +21,36 @@ const parts = ['prompt', 'response', 'input', 'output', 'reason'] as const;
 type Part = (typeof parts)[number];
 type Refs = Readonly<Record<Part, PayloadRef | null>>;
 
-/** Actions whose values are read at a time. */
+/** How many actions' values are read at a time. */
 const readers = 4;
 
-/** With the values that one answer carries, from the first action on; the others are named by size and commitment. */
-export async function showAll(deps: ServiceDeps, told: readonly Told[]): Promise<Shown[]> {
-  const all = told.map((one) => ({ told: one, refs: refsOf(one) }));
-  const omitted = beyondBudget(all.map(({ refs }) => refs));
+/**
+ * The actions with their values, from the first on, as many as an answer may carry; the others are named by size and
+ * commitment.
+ */
+export async function readAllValues(
+  deps: ServiceDeps,
+  actions: readonly ReconstructedAction[],
+): Promise<ActionWithValues[]> {
+  const all = actions.map((action) => ({ action, refs: refsOf(action) }));
+  const omitted = refsOverBudget(all.map(({ refs }) => refs));
   const kept = await keptPayloads(deps.pool, [...omitted]);
-  return inLanes(all, readers, (one) => show(deps, one.told, one.refs, { omitted, kept }));
+  return inLanes(all, readers, (item) => readValues(deps, item.action, item.refs, { omitted, kept }));
 }
 
-function refsOf(told: Told): Refs {
+function refsOf(action: ReconstructedAction): Refs {
   const of = (role: PayloadRef['role']): PayloadRef | null =>
-    told.refs.find((ref) => ref.role === role) ?? null;
+    action.refs.find((ref) => ref.role === role) ?? null;
   return {
     prompt: of('prompt'),
     response: of('response'),
     input: of('args'),
-    output: told.output,
-    reason: told.approval?.reason ?? null,
+    output: action.output,
+    reason: action.approval?.reason ?? null,
   };
 }
 
-function beyondBudget(all: readonly Refs[]): ReadonlySet<PayloadRef> {
+function refsOverBudget(all: readonly Refs[]): ReadonlySet<PayloadRef> {
   const omitted = new Set<PayloadRef>();
   let left = mostAnswerBytes;
   for (const refs of all)
@@ -57,74 +63,79 @@ function beyondBudget(all: readonly Refs[]): ReadonlySet<PayloadRef> {
   return omitted;
 }
 
-interface Beyond {
+interface OverBudget {
   readonly omitted: ReadonlySet<PayloadRef>;
-  /** Payload ids of those omitted that could be read: they are not missing. */
+  /** Payload ids of omitted values that could be read: they are not missing. */
   readonly kept: ReadonlySet<string>;
 }
 
-/** The eight parts, and which of those that there should be are not there. */
-async function show(deps: ServiceDeps, told: Told, refs: Refs, beyond: Beyond): Promise<Shown> {
-  const left = parts.flatMap((part) => {
+/** An action with its values, and which of the parts that it should have are missing. */
+async function readValues(
+  deps: ServiceDeps,
+  action: ReconstructedAction,
+  refs: Refs,
+  overBudget: OverBudget,
+): Promise<ActionWithValues> {
+  const omitted = parts.flatMap((part) => {
     const ref = refs[part];
-    return ref !== null && beyond.omitted.has(ref) && beyond.kept.has(ref.payload)
+    return ref !== null && overBudget.omitted.has(ref) && overBudget.kept.has(ref.payload)
       ? [{ part, bytes: ref.bytes, commit: ref.commit, payload: ref.payload }]
       : [];
   });
   const texts: Partial<Record<Part, string | null>> = {};
   for (const part of parts) {
     const ref = refs[part];
-    texts[part] = ref !== null && beyond.omitted.has(ref) ? null : await readText(deps, ref);
+    texts[part] = ref !== null && overBudget.omitted.has(ref) ? null : await readText(deps, ref);
   }
   const isThere = (part: Part): boolean =>
-    (texts[part] ?? null) !== null || left.some((one) => one.part === part);
+    (texts[part] ?? null) !== null || omitted.some((value) => value.part === part);
   const wanted: readonly (readonly [string, boolean, boolean])[] = [
-    ['prompt', told.byAgent, isThere('prompt')],
-    ['response', told.byAgent, isThere('response')],
+    ['prompt', action.byAgent, isThere('prompt')],
+    ['response', action.byAgent, isThere('response')],
     ['input', refs.input !== null, isThere('input')],
-    ['approval', told.gated && told.outcome !== 'none', told.approval !== null],
+    ['approval', action.gated && action.outcome !== 'none', action.approval !== null],
     ['output', refs.output !== null, isThere('output')],
-    ['timing', told.started !== null, told.settledAt !== null],
+    ['timing', action.started !== null, action.settledAt !== null],
   ];
   const missing = wanted.flatMap(([name, isWanted, there]) => (isWanted && !there ? [name] : []));
   return {
-    body: bodyOf(told, texts, missing, left),
+    body: actionJson(action, texts, missing, omitted),
     expected: wanted.filter(([, isWanted]) => isWanted).length,
     missing: missing.length,
-    omitted: left.length,
+    omitted: omitted.length,
   };
 }
 
-function bodyOf(
-  told: Told,
+function actionJson(
+  action: ReconstructedAction,
   texts: Partial<Record<Part, string | null>>,
   missing: string[],
-  omitted: NonNullable<ToldAction['omitted']>,
-): ToldAction {
+  omitted: NonNullable<ActionJson['omitted']>,
+): ActionJson {
   const { prompt = null, response = null, reason = null } = texts;
-  const input = jsonOf(texts.input);
-  const { approval } = told;
+  const input = parseText(texts.input);
+  const { approval } = action;
   return {
-    id: told.id,
-    transition: told.transition,
-    tool: told.tool,
+    id: action.id,
+    transition: action.transition,
+    tool: action.tool,
     prompt,
     response,
     input: isObject(input) ? input : null,
-    policy: told.policy,
+    policy: action.policy,
     approval:
       approval === null
         ? null
         : { decision: approval.decision, by: approval.by, at: approval.at, reason, digest: approval.digest },
-    output: jsonOf(texts.output),
-    timing: { requestedAt: told.requestedAt, startedAt: told.started, settledAt: told.settledAt },
-    attempts: told.attempts,
-    errors: told.errors,
+    output: parseText(texts.output),
+    timing: { requestedAt: action.requestedAt, startedAt: action.started, settledAt: action.settledAt },
+    attempts: action.attempts,
+    errors: action.errors,
     missing,
     ...(omitted.length === 0 ? {} : { omitted }),
   };
 }
 
-function jsonOf(text: string | null | undefined): Json {
+function parseText(text: string | null | undefined): Json {
   return text === null || text === undefined ? null : (JSON.parse(text) as Json);
 }

@@ -5,12 +5,12 @@ import { mostAnswerBytes } from '../../model/limits.js';
 import type { PayloadRef } from '../../model/records.js';
 import type { ListedRun } from '../../store/runs.js';
 import type { Caller } from '../caller.js';
-import { showAll } from './reconstruction-values.js';
+import { readAllValues } from './reconstruction-values.js';
 import { makeFairTurns } from '../seats.js';
 
-/** One action as the record tells it; payloads by reference until they are read. */
-export interface Told {
-  /** Action id, once a record names it. */
+/** An action as the record tells it, with payloads by reference. */
+export interface ReconstructedAction {
+  /** Action id; null until a record names it. */
   id: string | null;
   readonly transition: string;
   tool: string | null;
@@ -36,7 +36,7 @@ export interface Told {
 }
 
 const pageSize = 500;
-/** Read at a time by one process, and for one principal: each takes as much memory as some answers. */
+/** Reconstructions at a time in one process, and for one principal: each takes the memory of several answers. */
 const mostReaders = 4;
 const mostOwnReaders = 1;
 const readers = makeFairTurns({ each: mostOwnReaders, all: mostReaders });
@@ -47,14 +47,14 @@ export function reconstruct(
   row: ListedRun,
 ): Promise<ReconstructionJson> {
   return readers(principal.id, async () => {
-    const telling = beginTelling();
+    const telling = startReconstruction();
     for (let afterIndex = -1; ;) {
       const { items, more } = await readRecords(deps.pool, { run: row.id, afterIndex, limit: pageSize });
-      for (const item of items) telling.take(item);
+      for (const item of items) telling.add(item);
       afterIndex = items.at(-1)?.index ?? afterIndex;
       if (!more) break;
     }
-    const actions = await showAll(deps, telling.told);
+    const actions = await readAllValues(deps, telling.actions);
     const sum = (of: 'omitted' | 'expected' | 'missing'): number =>
       actions.reduce((total, action) => total + action[of], 0);
     const [expected, missing] = [sum('expected'), sum('missing')];
@@ -70,63 +70,63 @@ export function reconstruct(
   });
 }
 
-interface Telling {
-  /** Records of one run, in the order of its chain. */
-  take(item: AuditItem): void;
-  readonly told: readonly Told[];
-  /** Verdicts that stand without what they read: it is in their records. */
+interface Reconstruction {
+  /** Takes the records of a run, in the order of its chain. */
+  add(item: AuditItem): void;
+  readonly actions: readonly ReconstructedAction[];
+  /** How many verdicts come without the values that they read, which are in their records. */
   omitted(): number;
 }
 
-/** To the actions that the records are about. */
-function beginTelling(): Telling {
-  const told: Told[] = [];
-  const byId = new Map<string, Told>();
-  /** Requests of which no record has named the action yet, by transition. */
-  const unnamed = new Map<string, Set<Told>>();
-  const verdictOf = withinBudget();
-  let current: Told | null = null;
-  let loose: JsonObject[] = [];
-  const add = (item: AuditItem, transition: string): Told => {
-    const added = begin(item, transition);
-    told.push(added);
+/** Assigns records to the actions that they are about. */
+function startReconstruction(): Reconstruction {
+  const actions: ReconstructedAction[] = [];
+  const byId = new Map<string, ReconstructedAction>();
+  /** Requests whose action no record has named yet, by transition. */
+  const unnamed = new Map<string, Set<ReconstructedAction>>();
+  const verdictOf = makeVerdictOf();
+  let current: ReconstructedAction | null = null;
+  let looseVerdicts: JsonObject[] = [];
+  const begin = (item: AuditItem, transition: string): ReconstructedAction => {
+    const added = newAction(item, transition);
+    actions.push(added);
     unnamed.set(transition, (unnamed.get(transition) ?? new Set()).add(added));
     return added;
   };
-  /** By its id; else the request that it belongs to; else one that nobody requested, such as an onEnter. */
-  const find = (item: AuditItem, id: string, transition: string): Told => {
+  /** The action of this id; else the request that it belongs to; else a new action that nobody requested, such as an onEnter. */
+  const find = (item: AuditItem, id: string, transition: string): ReconstructedAction => {
     const known = byId.get(id);
     if (known !== undefined) return known;
     const open = [...(unnamed.get(transition) ?? [])].filter(({ errors }) => errors.length === 0);
     const asked = open.find(({ refs }) => isSame(refs, refsOf(item)));
-    const found = asked ?? open.find((each) => each === current) ?? add(item, transition);
+    const found = asked ?? open.find((each) => each === current) ?? begin(item, transition);
     unnamed.get(transition)?.delete(found);
     found.id = id;
     byId.set(id, found);
     return found;
   };
-  const take = (item: AuditItem): void => {
+  const add = (item: AuditItem): void => {
     const transition = textOf(item.action, 'transition');
     const id = textOf(item.action, 'id');
-    if (item.type === 'transition.requested') current = add(item, transition);
+    if (item.type === 'transition.requested') current = begin(item, transition);
     else if (item.type === 'chain.step') {
-      current = add(item, transition);
-      current.policy.push(...loose);
-      loose = [];
+      current = begin(item, transition);
+      current.policy.push(...looseVerdicts);
+      looseVerdicts = [];
     } else if (transition === '') return;
     else if (id === '' && item.type === 'guard.evaluated' && item.actor['kind'] === 'runtime')
-      loose.push(verdictOf(item));
+      looseVerdicts.push(verdictOf(item));
     else {
       const about = id === '' ? current : find(item, id, transition);
       if (about === null) return;
-      note(about, item, verdictOf);
+      applyRecord(about, item, verdictOf);
       if (about.errors.length > 0) unnamed.get(transition)?.delete(about);
     }
   };
-  return { take, told, omitted: verdictOf.omitted };
+  return { add, actions, omitted: verdictOf.omitted };
 }
 
-/** Of the same values: each request has payloads of its own. */
+/** Whether both have the same payloads: each request has its own. */
 function isSame(some: readonly PayloadRef[], others: readonly PayloadRef[]): boolean {
   return (
     some.length > 0 &&
@@ -134,7 +134,7 @@ function isSame(some: readonly PayloadRef[], others: readonly PayloadRef[]): boo
   );
 }
 
-function begin(item: AuditItem, transition: string): Told {
+function newAction(item: AuditItem, transition: string): ReconstructedAction {
   return {
     id: null,
     transition,
@@ -154,24 +154,28 @@ function begin(item: AuditItem, transition: string): Told {
   };
 }
 
-function note(told: Told, item: AuditItem, verdictOf: (item: AuditItem) => JsonObject): void {
-  told.tool = told.tool ?? (textOf(item.action, 'tool') || null);
+function applyRecord(
+  action: ReconstructedAction,
+  item: AuditItem,
+  verdictOf: (item: AuditItem) => JsonObject,
+): void {
+  action.tool = action.tool ?? (textOf(item.action, 'tool') || null);
   switch (item.type) {
     case 'guard.evaluated':
-      return void told.policy.push(verdictOf(item));
+      return void action.policy.push(verdictOf(item));
     case 'policy.blocked':
     case 'transition.rejected':
-      told.policy.push(verdictOf(item));
-      told.settledAt = item.time;
-      return void told.errors.push({
+      action.policy.push(verdictOf(item));
+      action.settledAt = item.time;
+      return void action.errors.push({
         code: textOf(item.data, 'code'),
         message: textOf(item.policy, 'reason') || textOf(item.data, 'message'),
         at: item.time,
       });
     case 'human.approval.requested':
-      told.gated = true;
-      if (told.refs.length === 0) told.refs = refsOf(item);
-      return void told.policy.push({
+      action.gated = true;
+      if (action.refs.length === 0) action.refs = refsOf(item);
+      return void action.policy.push({
         rule: 'gate',
         verdict: 'park',
         reason: 'an approval is needed',
@@ -179,48 +183,52 @@ function note(told: Told, item: AuditItem, verdictOf: (item: AuditItem) => JsonO
         at: item.time,
       });
     case 'approval.decided':
-      told.approval = {
+      action.approval = {
         decision: textOf(item.data, 'decision'),
         by: { id: item.actor['id'] ?? '', kind: item.actor['kind'] ?? '' },
         at: item.time,
         digest: textOf(item.data, 'digest'),
         reason: refsOf(item).find((ref) => ref.role === 'reason') ?? null,
       };
-      if (told.approval.decision === 'deny') told.settledAt = item.time;
+      if (action.approval.decision === 'deny') action.settledAt = item.time;
       return;
     case 'run.transitioned':
-      told.settledAt = told.settledAt ?? item.time;
+      action.settledAt = action.settledAt ?? item.time;
       return;
     default:
-      return noteExecution(told, item);
+      return applyExecutionRecord(action, item);
   }
 }
 
-function noteExecution(told: Told, item: AuditItem): void {
+function applyExecutionRecord(action: ReconstructedAction, item: AuditItem): void {
   if (item.type === 'executor.started') {
-    told.started = told.started ?? item.time;
-    told.attempts = Math.max(told.attempts, item.attempt ?? told.attempts + 1);
-    if (told.refs.length === 0) told.refs = refsOf(item);
+    action.started = action.started ?? item.time;
+    action.attempts = Math.max(action.attempts, item.attempt ?? action.attempts + 1);
+    if (action.refs.length === 0) action.refs = refsOf(item);
   } else if (item.type === 'executor.succeeded') {
-    told.outcome = 'succeeded';
-    told.settledAt = item.time;
-    told.output = refsOf(item).find((ref) => ref.role === 'output') ?? null;
+    action.outcome = 'succeeded';
+    action.settledAt = item.time;
+    action.output = refsOf(item).find((ref) => ref.role === 'output') ?? null;
   } else if (item.type === 'executor.failed' || item.type === 'executor.unknown') {
-    told.outcome = 'failed';
-    told.settledAt = item.time;
-    told.errors.push({
+    action.outcome = 'failed';
+    action.settledAt = item.time;
+    action.errors.push({
       attempt: item.attempt,
       errorClass: textOf(item.data, 'errorClass'),
       message: textOf(item.data, 'message'),
       at: item.time,
     });
   } else if (item.type === 'executor.retrying') {
-    told.errors.push({ attempt: item.attempt, retry: item.data, at: item.time });
-  } else if (item.type === 'approval.expired' || item.type === 'approval.revoked') told.settledAt = item.time;
+    action.errors.push({ attempt: item.attempt, retry: item.data, at: item.time });
+  } else if (item.type === 'approval.expired' || item.type === 'approval.revoked')
+    action.settledAt = item.time;
 }
 
-/** With what it read, as far as one answer carries it; from there on its record has that, and is named. */
-function withinBudget(): { (item: AuditItem): JsonObject; omitted: () => number } {
+/**
+ * Makes verdicts of records, with the values that they read as far as an answer may carry them; beyond that with the record's
+ * id.
+ */
+function makeVerdictOf(): { (item: AuditItem): JsonObject; omitted: () => number } {
   let left = mostAnswerBytes;
   let omitted = 0;
   const verdictOf = (item: AuditItem): JsonObject => {

@@ -13,7 +13,7 @@ import { notFound, type Refusal } from '../refusal.js';
 import { visibleRun } from '../runs/body.js';
 
 export interface AuditPage extends Page<AuditItemJson> {
-  /** Records of the log that the list is of. */
+  /** Size of the log that the list is taken from. */
   readonly asOfSize: number;
 }
 
@@ -22,17 +22,17 @@ export async function recordsOfRun(caller: Caller, run: string, query: Query): P
   const refused = refuseCaller(caller, 'auditRun');
   if (refused !== null) return refused;
   const found = await visibleRun(caller, run);
-  return found.kind === 'refusal' ? found : page(caller.deps, query, { run, includeAbout: true });
+  return found.kind === 'refusal' ? found : readPage(caller.deps, query, { run, includeAbout: true });
 }
 
-/** Of all runs and of the service, by log index. */
+/** Records of all runs and of the service, by log index. */
 export async function listRecords(
   caller: Caller,
   { run, flow, ...query }: z.output<typeof api.auditQuery>,
 ): Promise<AuditPage | Refusal> {
   const refused = refuseCaller(caller, 'audit');
   if (refused !== null) return refused;
-  return page(caller.deps, query, {
+  return readPage(caller.deps, query, {
     ...(run === undefined ? {} : { run, includeAbout: true }),
     ...(flow === undefined ? {} : { flow }),
   });
@@ -49,13 +49,13 @@ export async function readRecord(
   return bytes === null ? notFound('audit entry', String(index)) : { kind: 'record', bytes };
 }
 
-/** Listed only where `type` asks for it. */
-export const unlisted: readonly string[] = ['api.called'];
+/** Types that are listed only where `type` asks for them. */
+export const unlistedTypes: readonly string[] = ['api.called'];
 
 type Query = Omit<z.output<typeof api.auditQuery>, 'run' | 'flow'>;
 
-/** A page stays within the size that its first page had: records that come meanwhile do not move it. */
-async function page(
+/** All pages are taken from the log at the size that it had for the first page: records that come meanwhile move nothing. */
+async function readPage(
   { pool }: ServiceDeps,
   query: Query,
   scope: Pick<RecordFilter, 'run' | 'includeAbout' | 'flow'>,
@@ -67,7 +67,7 @@ async function page(
   const { items, asOfSize, more } = await readRecords(pool, {
     ...scope,
     ...(actor === undefined ? {} : { actor }),
-    ...(type === undefined ? { notType: unlisted } : { type }),
+    ...(type === undefined ? { notType: unlistedTypes } : { type }),
     ...(verdict === undefined ? {} : { verdict }),
     ...(query.from === undefined ? {} : { from: storable(query.from) }),
     ...(query.to === undefined ? {} : { to: storable(query.to) }),

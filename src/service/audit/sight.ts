@@ -4,23 +4,23 @@ import type { Principal } from '../../model/principal.js';
 import { viewerOf, visibleAmong } from '../../store/visibility.js';
 import type { Turns } from '../seats.js';
 
-/** Which records a principal may see. What belongs to a run is for those who may see it; all else needs `audit.read`. */
+/** Which records a principal may see: those of runs that it may see, and all with `audit.read`. */
 export interface Sights {
   visible(principal: Principal, items: readonly AuditItem[]): Promise<readonly AuditItem[]>;
-  /** To be called with every record that comes: some of them change who may see a run. */
+  /** To be called with every new record: some of them change who may see a run. */
   changed(items: readonly AuditItem[]): void;
-  /** Nothing that was asked before is remembered. */
+  /** Forgets all remembered answers. */
   forget(): void;
 }
 
-/** Answers that are remembered, yes and no alike; with more than these all are asked again. */
+/** How many answers are remembered, yes and no alike; when there are more, all are forgotten. */
 const mostKnown = 100_000;
 
 export function makeSights({ pool, turns }: { readonly pool: Pool; readonly turns: Turns }): Sights {
   /** By run, then by viewer. */
   const known = new Map<string, Map<string, boolean>>();
   let size = 0;
-  /** Rises with each change: an answer that was asked for before is not remembered. */
+  /** Rises with each change: an answer that was asked for before a change is not remembered. */
   let changes = 0;
   const forgetAll = (): void => {
     known.clear();

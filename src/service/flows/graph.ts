@@ -11,9 +11,9 @@ export async function graphOf(plan: Plan, floors: readonly Floor[] | null): Prom
   const turn = makeTurns();
   const edges: JsonObject[] = [];
   for (const state of plan.states)
-    for (const one of state.transitions) {
+    for (const transition of state.transitions) {
       await turn();
-      for (const edge of edgesOf(state, one, floors)) edges.push(edge);
+      for (const edge of edgesOf(state, transition, floors)) edges.push(edge);
     }
   return {
     nodes: plan.states.map((state) => ({

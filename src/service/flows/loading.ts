@@ -26,9 +26,9 @@ import {
 import { forgetResults } from '../../store/publications.js';
 import { publishedFact, reloadedFact, withdrawnFact } from './policy-facts.js';
 import { publishIn, republish, type PublishedFlow, type Republished, type WithdrawnFlow } from './publish.js';
-import { compileAll, notCompiled, type Compilers, type Late, type Recompiled } from './recompile.js';
+import { compileAll, findNotCompiled, type Compilers, type Late, type Recompiled } from './recompile.js';
 
-// The folder comes into force, and what was published by the API beside it is held to it.
+// The policies folder comes into force, and flows that were published by the API are compiled again under it.
 
 export interface PoliciesDeps {
   readonly pool: Pool;
@@ -37,9 +37,9 @@ export interface PoliciesDeps {
   readonly folder: string;
   readonly now: () => Date;
   readonly checker?: Checker;
-  /** To who waits for a start. */
+  /** Tells progress to whoever waits for a start. */
   readonly say?: (line: string) => void;
-  /** At a start, before anything is stored. Throws where the store is another deployment's. */
+  /** Called at a start, before anything is stored. Throws if the store belongs to another deployment. */
   readonly assertOurs?: (policySet: PolicySet) => Promise<void>;
 }
 
@@ -50,14 +50,14 @@ export type ReloadResult =
       readonly hash: string;
       readonly flows: readonly PublishedFlow[];
       readonly removed: readonly Removed[];
-      /** Published by the API, and with an error under these policies. */
+      /** Flows that were published by the API and have an error under these policies. */
       readonly withdrawn: readonly WithdrawnFlow[];
       readonly warnings: readonly Finding[];
     }
-  /** Something is taken away that was not confirmed by its name: the last set stays. */
+  /** The folder takes something away that was not confirmed by its name: the policies stay as they were. */
   | { readonly status: 'unconfirmed'; readonly removed: readonly Removed[] }
   | { readonly status: 'busy' }
-  /** The folder, or the flow that was published by the API, takes too long. */
+  /** Reading the folder takes too long, or compiling `flow`, which was published by the API. */
   | { readonly status: 'late'; readonly flow?: string }
   | {
       readonly status: 'invalid';
@@ -67,16 +67,16 @@ export type ReloadResult =
 
 export type StartResult = Extract<ReloadResult, { readonly status: 'loaded' | 'invalid' }>;
 
-interface Asking {
+interface LoadedBy {
   readonly by: RecordActor;
   readonly traceId: string;
 }
 
-/** Everything in the folder, or nothing of it. `confirm`: the names that may be taken away; null: whatever is gone. */
+/** Brings everything in the folder into force, or nothing. `confirm`: the names that may be taken away; null: any. */
 export async function load(
   deps: PoliciesDeps,
   checker: Checker,
-  asking: Asking & { readonly confirm: readonly string[] | null },
+  asking: LoadedBy & { readonly confirm: readonly string[] | null },
   onLoaded: (loaded: ReadyFolder) => void,
 ): Promise<ReloadResult> {
   const { pool, transaction } = deps;
@@ -88,8 +88,8 @@ export async function load(
   };
   return checker.folder(given, async (loaded, compile): Promise<ReloadResult> => {
     if (loaded.status === 'invalid') return loaded;
-    // Asked again when they come into force: what is refused anyway is not compiled for.
-    const { removed: gone } = await changes(pool, loaded);
+    // Checked again below; here it saves compiling for a load that is refused anyway.
+    const { removed: gone } = await compareWithCurrent(pool, loaded);
     if (isUnconfirmed(gone, asking.confirm)) return { status: 'unconfirmed', removed: gone };
     const onCompile = patient ? sayProgress(deps) : () => undefined;
     const compilers = { pool, transaction, compile, loaded, onCompile, patient };
@@ -98,13 +98,13 @@ export async function load(
     if (patient) await deps.assertOurs?.(loaded.policySet);
     const result = await transaction(async (tx): Promise<ReloadResult> => {
       await lockPolicies(tx);
-      // What was published meanwhile is compiled while nothing else can be.
-      const meanwhile = await notCompiled(tx, loaded.policySet, known);
+      // Flows published meanwhile are compiled here: under the lock no others can be published.
+      const meanwhile = await findNotCompiled(tx, loaded.policySet, known);
       const later = await compileAll(meanwhile, compilers, 'hasty');
       if ('status' in later) return later;
-      const { held, removed } = await changes(tx, loaded);
+      const { held, removed } = await compareWithCurrent(tx, loaded);
       if (isUnconfirmed(removed, asking.confirm)) return { status: 'unconfirmed', removed };
-      return store(deps, tx, { loaded, again: [...known, ...later] }, { held, removed, ...asking });
+      return storeFolder(deps, tx, { loaded, again: [...known, ...later] }, { held, removed, ...asking });
     });
     if (result.status === 'loaded') onLoaded(loaded);
     return result;
@@ -112,16 +112,16 @@ export async function load(
 }
 
 function isUnconfirmed(removed: readonly Removed[], confirm: readonly string[] | null): boolean {
-  return confirm !== null && removed.some((one) => one.confirm && !confirm.includes(one.name));
+  return confirm !== null && removed.some((item) => item.confirm && !confirm.includes(item.name));
 }
 
-/** While it is compiled others may publish: as often as this it is looked again before the policies are locked. */
+/** While flows are compiled, others may be published: how often to look again before the policies are locked. */
 const rounds = 3;
 
 async function compileBefore(compilers: Compilers): Promise<readonly Recompiled[] | Late> {
   const known: Recompiled[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    const rows = await notCompiled(compilers.pool, compilers.loaded.policySet, known);
+    const rows = await findNotCompiled(compilers.pool, compilers.loaded.policySet, known);
     if (rows.length === 0) break;
     const more = await compileAll(rows, compilers);
     if ('status' in more) return more;
@@ -132,7 +132,7 @@ async function compileBefore(compilers: Compilers): Promise<readonly Recompiled[
 
 const progressMs = 5_000;
 
-/** To who waits for a start that takes long. */
+/** Tells whoever waits for a start how far the compiling has come. */
 function sayProgress({ say }: PoliciesDeps): Compilers['onCompile'] {
   let last = performance.now();
   return (name, { at, of }) => {
@@ -142,13 +142,16 @@ function sayProgress({ say }: PoliciesDeps): Compilers['onCompile'] {
   };
 }
 
-interface Changes {
+interface Comparison {
   readonly held: PolicyState;
   readonly removed: readonly Removed[];
 }
 
-/** For who holds the policies' lock, what is compared with stays in force until its transaction ends. */
-async function changes(q: Queryable, { policySet: loaded, catalog, flows }: ReadyFolder): Promise<Changes> {
+/** What the folder would change. Under the policies' lock, what it is compared with stays in force until the transaction ends. */
+async function compareWithCurrent(
+  q: Queryable,
+  { policySet: loaded, catalog, flows }: ReadyFolder,
+): Promise<Comparison> {
   const before = await currentPolicies(q);
   const { formerQueues: _asRead, ...declared } = loaded;
   const last = before?.policySet ?? null;
@@ -157,7 +160,7 @@ async function changes(q: Queryable, { policySet: loaded, catalog, flows }: Read
     ...formerQueues(declared.queues, knownQueues(last)),
     ...formerEnvironments(declared.environments, last),
   };
-  const names = flows.map((one) => one.name).sort();
+  const names = flows.map((flow) => flow.name).sort();
   const held: PolicyState = { policySet, catalog: { ...catalog, policySet }, flows: names };
   if (before === null) return { held, removed: [] };
   const was: PolicyState = { flows: [], ...before, catalog: before.catalog as Catalog };
@@ -172,13 +175,13 @@ async function queuesInForce(q: Queryable): Promise<readonly string[]> {
   return [...named];
 }
 
-async function store(
+async function storeFolder(
   deps: PoliciesDeps,
   tx: Tx,
   { loaded, again }: { readonly loaded: ReadyFolder; readonly again: readonly Recompiled[] },
-  { held, removed, by, traceId }: Changes & Asking,
+  { held, removed, by, traceId }: Comparison & LoadedBy,
 ): Promise<StartResult> {
-  // In one order everywhere, and the chain last: two that publish at once must not wait for each other.
+  // Flows are locked in the same order everywhere, and the chain last: otherwise two publishers could block each other.
   const byName = [...loaded.flows].sort((a, b) => (a.name < b.name ? -1 : 1));
   const { changed, hash } = await putPolicies(tx, held);
   const flows: PublishedFlow[] = [];

@@ -17,35 +17,38 @@ import { keepResult } from '../../store/publications.js';
 import { load, type PoliciesDeps, type ReloadResult, type StartResult } from './loading.js';
 import type { KeptEffect } from '../effect.js';
 import { publishedFact } from './policy-facts.js';
-import { publishIn, tooManyPublished, type PublishedFlow } from './publish.js';
+import { publishIn, whyTooMany, type PublishedFlow } from './publish.js';
 import { compiledOf } from './recompile.js';
 
-/** Why it is not published: its principal holds as much as it may. */
+/** Why the flow is not published: its principal has as many published flows, or bytes, as it may. */
 interface TooMany {
   readonly tooMany: string;
 }
 
 export interface Policies {
-  /** What single flows are compiled against: the same in every process, whichever of them loaded it. */
+  /** What single flows are compiled against: the same in every process, whichever process loaded it. */
   catalog(): Promise<Catalog>;
   policySet(): Promise<PolicySet | null>;
-  /** One flow against the catalog, in a thread of its own. */
+  /** Checks a flow against the catalog, in a thread of its own. */
   check(text: string, media: 'json' | 'yaml', asker: Asker): Promise<ReadyCheck | Unchecked>;
   /**
-   * Everything in the folder, or nothing of it: on an error the last good one stays. `confirm`: the names that may be
-   * taken away.
+   * Loads everything in the folder, or nothing: on an error the policies stay as they were. `confirm`: the names that may
+   * be taken away.
    */
   reload(by: RecordActor, traceId: string, confirm?: readonly string[]): Promise<ReloadResult>;
-  /** The same at the start of a process, which serves nobody yet: what is gone is taken away, told and recorded. */
+  /** The same when a process starts: what is gone from the folder is taken away without being asked, told and recorded. */
   start(by: RecordActor, traceId: string): Promise<StartResult>;
-  /** Once for one `effect`. Null: other policies have come into force since it was checked, and it is to be checked against those. */
+  /**
+   * Publishes once for each `effect`. Null: other policies have come into force since the check, so the flow must be checked
+   * again.
+   */
   publish(
     flow: ReadyFlow,
     by: RecordActor,
     traceId: string,
     effect?: KeptEffect<PublishedFlow>,
   ): Promise<PublishedFlow | TooMany | null>;
-  /** Where the folder names values that it does not hold, as this process has read it last. */
+  /** The references to values outside the folder, as this process has read it last. */
   references(): readonly ReferencePlace[];
 }
 
@@ -59,14 +62,18 @@ export function makePolicies(deps: PoliciesDeps): Policies {
   let references: readonly ReferencePlace[] = [];
   const current = makeCurrent(deps);
   const { checker = makeChecker() } = deps;
-  /** Of each flow that was checked: the policies that it was compiled against. */
+  /** The policies that each checked flow was compiled against. */
   const compiledAgainst = new WeakMap<ReadyFlow, { readonly hash: string; readonly basis: string }>();
   const inForce = async (): Promise<Current> => {
     const found = await current();
     if (found === null) throw new Error('no policies are loaded');
     return found;
   };
-  const take = (by: RecordActor, traceId: string, confirm: readonly string[] | null): Promise<ReloadResult> =>
+  const loadFolder = (
+    by: RecordActor,
+    traceId: string,
+    confirm: readonly string[] | null,
+  ): Promise<ReloadResult> =>
     load(deps, checker, { by, traceId, confirm }, (loaded) => ({ references } = loaded));
   return {
     policySet: async () => (await current())?.policySet ?? null,
@@ -77,9 +84,9 @@ export function makePolicies(deps: PoliciesDeps): Policies {
       if (found.status === 'valid') compiledAgainst.set(found.flow, { hash, basis: found.basis });
       return found;
     },
-    reload: (by, traceId, confirm = []) => take(by, traceId, confirm),
+    reload: (by, traceId, confirm = []) => loadFolder(by, traceId, confirm),
     start: async (by, traceId) => {
-      const result = await take(by, traceId, null);
+      const result = await loadFolder(by, traceId, null);
       if (result.status === 'loaded' || result.status === 'invalid') return result;
       throw new Error('the policies folder cannot be loaded: it takes more time or memory than it may');
     },
@@ -90,7 +97,7 @@ export function makePolicies(deps: PoliciesDeps): Policies {
         if (earlier !== null) return earlier;
         const against = compiledAgainst.get(flow);
         if (against === undefined || against.hash !== (await policySetHash(tx))) return null;
-        const tooMany = await tooManyPublished(tx, flow, by.id);
+        const tooMany = await whyTooMany(tx, flow, by.id);
         if (tooMany !== null) return { tooMany };
         const made = await publishIn(tx, flow, by.id, publishVersion);
         const compiled = compiledOf({ status: 'valid', flow });

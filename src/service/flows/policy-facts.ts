@@ -3,13 +3,13 @@ import type { ServiceFact } from '../../audit/index.js';
 import type { Removed } from '../../policy/index.js';
 import type { PublishedFlow } from './publish.js';
 
-// What is on record of policies and flows that come into force, and of flows that no longer start.
+// The facts on record when policies and flows come into force, and when flows take no new runs any more.
 
 interface Clock {
   readonly now: () => Date;
 }
 
-/** `why`: what made it a version, where nobody sent it and no file has changed. */
+/** `why`: why there is a new version though nobody sent one and no file has changed. */
 export function publishedFact(
   deps: Clock,
   { name, version, hash, environment, why }: PublishedFlow & { readonly why?: string },
@@ -29,7 +29,10 @@ export function publishedFact(
   };
 }
 
-/** `folder`: no file holds it any more, and nobody published it by the API. `policies`: with them it has an error by now. */
+/**
+ * `cause`: `folder`, no file holds the flow any more, and nobody published it by the API; `policies`, it has an error under
+ * them.
+ */
 export function withdrawnFact({
   name,
   time,

@@ -5,12 +5,12 @@ import { valueProblem } from '../../model/value-problem.js';
 import type { Finding, ReadyCheck } from '../../policy/index.js';
 import { getFlowVersion } from '../../store/flows.js';
 import { actorOf, type Caller } from '../caller.js';
-import { keptEffect } from '../effect.js';
+import { makeKeptEffect } from '../effect.js';
 import { refuseCaller } from '../may.js';
 import { refusal, type Refusal } from '../refusal.js';
 import { publishedFlow, type PublishedFlow } from './publish.js';
 
-// The text of one flow, checked and published.
+// The text of a flow, checked and published.
 
 export interface FlowText {
   readonly media: 'json' | 'yaml';
@@ -24,11 +24,11 @@ interface CheckedFlow {
   readonly warnings: readonly Finding[];
 }
 
-/** The same validation as of a publish. */
+/** Checks a flow as publishing would, and publishes nothing. */
 export async function checkFlow(caller: Caller, text: FlowText): Promise<CheckedFlow | Refusal> {
   const refused = refuseCaller(caller, 'checkFlow');
   if (refused !== null) return refused;
-  const found = await check(caller, text, 'check');
+  const found = await checkText(caller, text, 'check');
   if ('kind' in found) return found;
   const errors = found.status === 'invalid' ? found.errors : [];
   const { warnings } = found.status === 'invalid' ? found : found.flow;
@@ -41,38 +41,38 @@ export interface Published {
   readonly warnings: FlowVersionJson['warnings'];
 }
 
-/** A version of exactly one flow, once for one request. */
+/** Publishes a version of exactly one flow, once for each request. */
 export async function publishFlow(caller: Caller, text: FlowText): Promise<Published | Refusal> {
   const refused = refuseCaller(caller, 'publishFlow');
   if (refused !== null) return refused;
   const { deps, requestId } = caller;
-  const effect = keptEffect(caller, publishedFlow);
+  const effect = makeKeptEffect(caller, publishedFlow);
   const earlier = await effect.earlier(deps.pool);
-  // Whatever has come into force since: its version may be neither the newest nor valid by now.
+  // An earlier attempt has published it: that version is the answer, even if it is not the newest, or not valid, any more.
   if (earlier !== null) {
     const row = await getFlowVersion(deps.pool, earlier.name, earlier.version);
     return { kind: 'published', flow: earlier, warnings: row?.warnings ?? [] };
   }
-  for (let turn = 0; turn < mostTurns; turn += 1) {
-    const checked = await check(caller, text, 'publish');
+  for (let attempt = 0; attempt < mostChecks; attempt += 1) {
+    const checked = await checkText(caller, text, 'publish');
     if ('kind' in checked) return checked;
-    if (checked.status === 'invalid') return flowInvalid('FLOW_INVALID', notPublished, checked);
+    if (checked.status === 'invalid') return refuseInvalidFlow('FLOW_INVALID', notPublished, checked);
     const made = await deps.policies.publish(checked.flow, actorOf(caller), requestId, effect);
     if (made === null) continue;
     if ('tooMany' in made) return refusal('TOO_LARGE', made.tooMany);
     return { kind: 'published', flow: made, warnings: checked.flow.warnings };
   }
-  return tooMany('other policies come into force again and again: try again');
+  return refuseBusy('other policies come into force again and again: try again');
 }
 
-/** A flow is checked again so often where other policies come into force as it is. */
-const mostTurns = 3;
+/** How often a flow is checked, when other policies come into force during the check. */
+const mostChecks = 3;
 
 const notPublished = 'the flow is not published';
 
 type Invalid = Extract<ReadyCheck, { status: 'invalid' }>;
 
-export function flowInvalid(
+export function refuseInvalidFlow(
   code: 'FLOW_INVALID' | 'POLICY_INVALID',
   what: string,
   { errors, warnings }: Invalid,
@@ -85,7 +85,7 @@ export function flowInvalid(
   return refusal(code, `${what}${where}`, { errors, warnings }, retryAfter);
 }
 
-async function check(
+async function checkText(
   caller: Caller,
   { bytes, media }: FlowText,
   to: 'check' | 'publish',
@@ -99,23 +99,25 @@ async function check(
     to,
   });
   if (checked.status === 'late')
-    return to === 'check' ? late : flowInvalid('FLOW_INVALID', notPublished, late, 5);
-  if (checked.status === 'busy') return tooMany();
+    return to === 'check' ? lateResult : refuseInvalidFlow('FLOW_INVALID', notPublished, lateResult, 5);
+  if (checked.status === 'busy') return refuseBusy();
   if (checked.status === 'invalid') return checked;
-  const odd = valueProblem(JSON.parse(checked.flow.definition) as Json, '');
-  return odd === null ? checked : refuseText('MALFORMED', `\`${odd.pointer}\` ${odd.message}`, odd.pointer);
+  const badValue = valueProblem(JSON.parse(checked.flow.definition) as Json, '');
+  return badValue === null
+    ? checked
+    : refuseText('MALFORMED', `\`${badValue.pointer}\` ${badValue.message}`, badValue.pointer);
 }
 
-export function tooMany(
-  detail = 'as many checks are waiting as this process takes, or takes of one principal: try again',
+export function refuseBusy(
+  detail = 'too many checks are waiting, in this process or of one principal: try again',
 ): Refusal {
   return refusal('RATE_LIMITED', detail, {}, 2);
 }
 
-/** By the clock: a process that was stopped, or a busy machine, is no mistake in the flow. */
-const late = refuseText(
+/** Measured by the clock, so it may be no fault of the flow: the process was stopped, or the machine is busy. */
+const lateResult = refuseText(
   'TOO_LARGE',
-  'the flow took longer to check than a check may take: try again, and where that comes again split it, or say less in one place',
+  'the flow took longer to check than is allowed: try again, and if it happens again, split the flow or make it shorter',
 );
 
 function refuseText(code: 'MALFORMED' | 'UNREADABLE' | 'TOO_LARGE', message: string, path = ''): Invalid {

@@ -13,7 +13,7 @@ import {
 } from '../../store/publications.js';
 import type { Recompiled } from './recompile.js';
 
-// Flows become versions: sent by somebody, read from the folder, or compiled again with other policies.
+// New versions of flows: sent by somebody, read from the folder, or compiled again under other policies.
 
 export const publishedFlow = z.object({
   ...{ name: z.string(), version: z.number(), hash: z.string(), environment: z.string() },
@@ -28,10 +28,10 @@ export interface WithdrawnFlow {
   readonly reason: string;
 }
 
-/** What is kept of a flow beside its plan and the text that its author sent. */
+/** What is kept of a flow besides its plan and the text that its author sent. */
 export type StoredFlow = Omit<ReadyFlow, 'plan' | 'source'>;
 
-/** Its plan and its version, as `publish` numbers it. */
+/** Stores the flow's plan, and its version as `publish` numbers it. */
 export async function publishIn(
   tx: Tx,
   { plan, source, ...flow }: ReadyFlow,
@@ -64,20 +64,20 @@ async function publishStored(
   return { name, version: made.version, hash, environment, created: made.created };
 }
 
-/** What one principal's published flows may be together: each reload and start compiles them where policies have changed. */
+/** Limits on the published flows of a principal: each reload and start compiles them again where policies have changed. */
 const mostPublishedBytes = 4 * 1024 * 1024;
 const mostPublishedFlows = 1_000;
 
-/** Why this flow is one too many for who publishes it; null: it is not. One that takes less than what it replaces never is. */
-export async function tooManyPublished(
+/** Why this flow would be too much for its publisher; null: it would not. A flow not larger than the one it replaces never is. */
+export async function whyTooMany(
   q: Queryable,
   { name, environment, source }: ReadyFlow,
   by: string,
 ): Promise<string | null> {
-  const held = await publishedBy(q, by);
-  const others = held.filter((one) => one.name !== name || one.environment !== environment);
-  const replaced = held.find((one) => !others.includes(one));
-  const [bytes, kept] = [Buffer.byteLength(source), others.reduce((sum, one) => sum + one.bytes, 0)];
+  const published = await publishedBy(q, by);
+  const others = published.filter((flow) => flow.name !== name || flow.environment !== environment);
+  const replaced = published.find((flow) => !others.includes(flow));
+  const [bytes, kept] = [Buffer.byteLength(source), others.reduce((sum, flow) => sum + flow.bytes, 0)];
   if (replaced !== undefined && bytes <= replaced.bytes) return null;
   if (kept + bytes <= mostPublishedBytes && others.length < mostPublishedFlows) return null;
   return `\`${by}\` holds ${others.length} other published flows of ${kept} bytes, and this one has ${bytes}: at most ${mostPublishedFlows} flows and ${mostPublishedBytes} bytes together; withdraw some that are no longer wanted, or bring them into the policies folder`;
@@ -89,8 +89,8 @@ export interface Republished {
 }
 
 /**
- * New starts are held to what the policies say now. Another plan is a new version, its author's as before; what has an
- * error by now is withdrawn. Runs under way end under what they began with. `flows`: the folder's.
+ * Brings published flows in line with the policies as they are now: a changed plan becomes a new version of the same author, and
+ * a flow that has an error now is withdrawn. Runs under way keep the plan that they began with. `flows`: those of the folder.
  */
 export async function republish(
   tx: Tx,
@@ -103,25 +103,27 @@ export async function republish(
   for (const { row, compiled } of recompiled) {
     await lockFlow(tx, row.name);
     const newest = await newestPublication(tx, row);
-    // Withdrawn meanwhile, or something newer has taken its place.
+    // It was withdrawn meanwhile, or a newer version has taken its place.
     if (newest?.version !== row.version) continue;
     if (compiled.status === 'valid') {
       const { hash, planHash } = compiled.flow;
       if (newest.hash === hash && newest.planHash === planHash) continue;
       const flow = { ...compiled.flow, source: await sourceOf(tx, row) };
-      const again = await publishStored(tx, flow, row.publishedBy, (q, one) => publishNewest(q, one, false));
-      await keepResult(tx, again, basis, compiled as unknown as Json);
-      made.push(again);
+      const newVersion = await publishStored(tx, flow, row.publishedBy, (q, version) =>
+        publishNewest(q, version, false),
+      );
+      await keepResult(tx, newVersion, basis, compiled as unknown as Json);
+      made.push(newVersion);
       continue;
     }
     const { name, environment } = row;
     withdrawn.push({ name, environment, reason: compiled.reason });
     await endPublication(tx, row);
-    const own = flows.find((one) => one.name === name && one.environment === environment);
-    if (own !== undefined)
-      made.push(await publishIn(tx, own, by.by, (q, one) => publishNewest(q, one, true)));
+    const fromFolder = flows.find((flow) => flow.name === name && flow.environment === environment);
+    if (fromFolder !== undefined)
+      made.push(await publishIn(tx, fromFolder, by.by, (q, version) => publishNewest(q, version, true)));
     else if ((await environmentsOf(tx, name)).length === 0)
       await withdrawFlow(tx, name, { reasonRef: null, ...by });
   }
-  return { made: made.filter((one) => one.created), withdrawn };
+  return { made: made.filter((flow) => flow.created), withdrawn };
 }

@@ -4,7 +4,7 @@ import {
   describeFlow,
   getFlowVersion,
   getWithdrawal,
-  listFlows as flowsIn,
+  listFlows as listStoredFlows,
   listVersions,
   type FlowVersionRow,
   type Withdrawal,
@@ -19,7 +19,7 @@ import { readText } from '../values.js';
 import { diffPlans } from './diff/diff.js';
 import { graphOf } from './graph.js';
 
-// Flows and their versions, as they are told.
+// Flows and their versions, as doors show them.
 
 export interface FlowRead {
   readonly kind: 'flow';
@@ -36,7 +36,7 @@ export interface VersionsDiffered {
   readonly body: FlowDiffJson;
 }
 
-/** The latest version of each. */
+/** Each flow with its latest version. */
 export async function listFlows(
   caller: Caller,
   { limit, cursor = null }: { readonly limit: number; readonly cursor?: string | null | undefined },
@@ -44,20 +44,20 @@ export async function listFlows(
   const refused = refuseCaller(caller, 'listFlows');
   if (refused !== null) return refused;
   const { deps } = caller;
-  const page = await flowsIn(deps.pool, limit, cursor);
+  const page = await listStoredFlows(deps.pool, limit, cursor);
   if (page === null) return badCursor();
   const data = await Promise.all(
-    page.items.map(async (one) => ({ ...one, withdrawn: await withdrawalBody(deps, one.withdrawn) })),
+    page.items.map(async (flow) => ({ ...flow, withdrawn: await withdrawalBody(deps, flow.withdrawn) })),
   );
   return { kind: 'page', data, nextCursor: page.nextCursor };
 }
 
 export async function readFlow(caller: Caller, name: string): Promise<FlowRead | Refusal> {
-  return refuseCaller(caller, 'getFlow') ?? flowAsItIs(caller.deps, name);
+  return refuseCaller(caller, 'getFlow') ?? loadFlow(caller.deps, name);
 }
 
-/** `versions` come newest first; who owns it and what it does is what the newest says. */
-export async function flowAsItIs(deps: ServiceDeps, name: string): Promise<FlowRead | Refusal> {
+/** `versions` come newest first; owner and description are those of the newest version. */
+export async function loadFlow(deps: ServiceDeps, name: string): Promise<FlowRead | Refusal> {
   const { pool } = deps;
   const [newest, rows] = await Promise.all([describeFlow(pool, name), listVersions(pool, name)]);
   if (newest === null) return notFound('flow', name);
@@ -82,7 +82,7 @@ async function withdrawalBody(
   return { by, at, reason: await readText(deps, reasonRef) };
 }
 
-/** The store numbers versions with 32 bits: what is beyond is a version that does not exist. */
+/** The store numbers versions with 32 bits: a larger number is a version that does not exist. */
 async function findVersion(
   { pool }: ServiceDeps,
   name: string,
@@ -91,7 +91,7 @@ async function findVersion(
   return version > 2_147_483_647 ? null : getFlowVersion(pool, name, version);
 }
 
-/** With its definition, its plan and its graph. */
+/** A version with its definition, its plan and its graph. */
 export async function readVersion(
   caller: Caller,
   name: string,
@@ -123,7 +123,7 @@ export async function readVersion(
   return { kind: 'version', body: { ...fields, definition, plan: asJson(plan), graph } };
 }
 
-/** What changed between two versions, and what it permits. */
+/** What changed between two versions, and what the change permits. */
 export async function diffVersions(
   caller: Caller,
   name: string,
@@ -132,8 +132,9 @@ export async function diffVersions(
   const refused = refuseCaller(caller, 'diffFlow');
   if (refused !== null) return refused;
   const { deps } = caller;
-  const [one, other] = await Promise.all([findVersion(deps, name, from), findVersion(deps, name, to)]);
-  if (one === null || other === null) return notFound('version', `${name} ${one === null ? from : to}`);
-  const [before, after] = await Promise.all([planOf(deps, one.planHash), planOf(deps, other.planHash)]);
+  const [fromRow, toRow] = await Promise.all([findVersion(deps, name, from), findVersion(deps, name, to)]);
+  if (fromRow === null || toRow === null)
+    return notFound('version', `${name} ${fromRow === null ? from : to}`);
+  const [before, after] = await Promise.all([planOf(deps, fromRow.planHash), planOf(deps, toRow.planHash)]);
   return { kind: 'diff', body: { name, from, to, ...(await diffPlans(before, after)) } };
 }

@@ -12,10 +12,10 @@ import {
 } from '../../store/publications.js';
 import type { StoredFlow } from './publish.js';
 
-// What was published by the API, compiled again with other policies. What a text compiles to follows from the text, the
-// policies and our code, so it is kept in the store: no process does it twice, and none that ends halfway begins anew.
+// Flows that were published by the API, compiled again under other policies. What a text compiles to follows from the text, the
+// policies and our code. So each result is kept in the store: nothing is compiled twice, also after a process has died halfway.
 
-/** The plan stands in the store. */
+/** `valid`: the plan is in the store. */
 export type Compiled =
   | { readonly status: 'valid'; readonly flow: StoredFlow }
   | { readonly status: 'invalid'; readonly reason: string };
@@ -25,7 +25,7 @@ export interface Recompiled {
   readonly compiled: Compiled;
 }
 
-/** `flow`: the one that takes longer than it may. */
+/** Compiling `flow` takes longer than it may. */
 export interface Late {
   readonly status: 'late';
   readonly flow: string;
@@ -36,14 +36,17 @@ export interface Compilers {
   readonly transaction: <T>(fn: (tx: Tx) => Promise<T>) => Promise<T>;
   readonly compile: CompilePublished;
   readonly loaded: ReadyFolder;
-  /** Before each that nobody has compiled yet. */
+  /** Called before each flow that nobody has compiled yet. */
   readonly onCompile: (name: string, place: { readonly at: number; readonly of: number }) => void;
-  /** Nobody may be told to try again: what cannot be compiled is withdrawn. */
+  /** True at a start, where nobody can be told to try again: a flow that cannot be compiled is withdrawn. */
   readonly patient: boolean;
 }
 
-/** Those that are not among `known`. In an environment that is not declared nothing starts: it waits until it comes back. */
-export async function notCompiled(
+/**
+ * Published flows that are not among `known`. Those of an environment that is not declared are left until it is declared
+ * again.
+ */
+export async function findNotCompiled(
   q: Queryable,
   { environments }: PolicySet,
   known: readonly Recompiled[],
@@ -54,7 +57,7 @@ export async function notCompiled(
   return rows.filter((row) => declared.has(row.environment) && !versions.has(`${row.name} ${row.version}`));
 }
 
-/** One after the other, and each is kept as soon as it is compiled, whatever becomes of the policies. */
+/** Compiles one after the other. Each result is kept at once, whatever becomes of the policies. */
 export async function compileAll(
   rows: readonly Publication[],
   compilers: Compilers,
@@ -89,26 +92,26 @@ async function compileOne(
   return compiled;
 }
 
-const again = 'publish it again as the policies have it now';
+const publishAgain = 'publish it again as the policies have it now';
 
-/** Not kept: it may be this machine. */
+/** Never kept in the store: the cause may be this machine. */
 const tooLarge: Compiled = {
   status: 'invalid',
-  reason: `TOO_LARGE: compiling it takes more than it may: ${again}`,
+  reason: `TOO_LARGE: compiling it takes more than it may: ${publishAgain}`,
 };
 
 export function compiledOf(checked: ReadyCheck): Compiled {
-  if (checked.status === 'invalid') return { status: 'invalid', reason: reasonOf(checked) };
+  if (checked.status === 'invalid') return { status: 'invalid', reason: invalidReason(checked) };
   const { plan: _plan, source: _source, ...flow } = checked.flow;
   return { status: 'valid', flow };
 }
 
 const longestReason = 1_000;
 
-/** The first error, as it stands in the flow, and how many more there are. */
-function reasonOf({ errors }: Extract<ReadyCheck, { status: 'invalid' }>): string {
+/** The first error with its path in the flow, and how many more there are. */
+function invalidReason({ errors }: Extract<ReadyCheck, { status: 'invalid' }>): string {
   const [first, ...others] = errors;
   const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
   const text = `${first?.code ?? 'INVALID'}: \`${first?.path ?? ''}\` ${first?.message ?? ''}`;
-  return `${text.slice(0, longestReason).toWellFormed()}${more}: ${again}`;
+  return `${text.slice(0, longestReason).toWellFormed()}${more}: ${publishAgain}`;
 }

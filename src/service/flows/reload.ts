@@ -3,10 +3,10 @@ import type { Removed } from '../../policy/index.js';
 import { actorOf, type Caller } from '../caller.js';
 import { refuseCaller } from '../may.js';
 import { refusal, type Refusal } from '../refusal.js';
-import { flowInvalid, tooMany } from './publish-text.js';
+import { refuseInvalidFlow, refuseBusy } from './publish-text.js';
 
-/** Whoever reloads and then starts something in a new environment is not sent away. It is asked for again at a start. */
-async function readyAll({ deps }: Caller): Promise<void> {
+/** Makes new environments ready, so that a start right after the reload is not refused. A start checks again. */
+async function prepareEnvironments({ deps }: Caller): Promise<void> {
   const environments = (await deps.policies.policySet())?.environments ?? [];
   await Promise.all(environments.map(({ name }) => deps.engines.isReady(name)));
 }
@@ -16,7 +16,7 @@ export interface Reloaded {
   readonly body: ReloadedJson;
 }
 
-/** Loads the policies folder again; on an error the last good one stays. `confirm`: the names that may be taken away. */
+/** Loads the policies folder again; on an error the policies stay as they were. `confirm`: the names that may be taken away. */
 export async function reloadPolicies(
   caller: Caller,
   confirm: readonly string[],
@@ -31,31 +31,31 @@ export async function reloadPolicies(
       `\`${id}\` (${kind}) confirms nothing: only a human takes away what holds authors and agents back; leave \`confirm\` out, or let a human reload`,
     );
   const result = await deps.policies.reload(actorOf(caller), requestId, confirm);
-  if (result.status === 'busy') return tooMany();
+  if (result.status === 'busy') return refuseBusy();
   if (result.status === 'late')
-    return refusal('POLICY_INVALID', `the policies stay as they were: ${tooLong(result.flow)}`, {}, 5);
-  if (result.status === 'unconfirmed') return unconfirmed(result.removed);
+    return refusal('POLICY_INVALID', `the policies stay as they were: ${lateText(result.flow)}`, {}, 5);
+  if (result.status === 'unconfirmed') return refuseUnconfirmed(result.removed);
   if (result.status === 'invalid')
-    return flowInvalid('POLICY_INVALID', 'the policies stay as they were', result);
-  await readyAll(caller);
+    return refuseInvalidFlow('POLICY_INVALID', 'the policies stay as they were', result);
+  await prepareEnvironments(caller);
   const flows = result.flows.map(({ name, version, created }): ReloadedJson['flows'][number] => ({
     name,
     version,
     change: created ? 'published' : 'unchanged',
   }));
   const { changed, hash, removed, withdrawn, warnings } = result;
-  const told = { changed, policySet: hash, flows, removed, withdrawn, warnings };
-  return { kind: 'reloaded', body: told };
+  const body = { changed, policySet: hash, flows, removed, withdrawn, warnings };
+  return { kind: 'reloaded', body };
 }
 
-function tooLong(flow: string | undefined): string {
+function lateText(flow: string | undefined): string {
   return flow === undefined
-    ? 'the folder took longer to read than it may: reload again, and where that comes again divide it'
+    ? 'the folder took longer to read than is allowed: reload again, and if it happens again, divide the folder'
     : `\`${flow}\`, which was published by the API, takes too long to compile against them: reload again, or withdraw it before`;
 }
 
-function unconfirmed(removed: readonly Removed[]): Refusal {
-  const names = removed.filter((one) => one.confirm).map((one) => `\`${one.name}\``);
+function refuseUnconfirmed(removed: readonly Removed[]): Refusal {
+  const names = removed.filter((item) => item.confirm).map((item) => `\`${item.name}\``);
   return refusal(
     'CONFIRM_REQUIRED',
     `the policies stay as they were: the folder takes away ${names.join(', ')}; if that is meant, send the names in \`confirm\``,

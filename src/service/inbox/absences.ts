@@ -3,13 +3,13 @@ import type { AbsenceJson } from '../../model/answer-types.js';
 import type { JsonObject } from '../../model/json.js';
 import { deleteAbsence, getAbsence, putAbsence, type AbsenceRow } from '../../store/absences.js';
 import { storable } from '../../store/instant.js';
-import { delegateUnfit } from '../approvals/claims.js';
-import { knownPerson } from '../approvals/people.js';
+import { unfitDelegate } from '../approvals/claims.js';
+import { findPerson } from '../approvals/people.js';
 import { actorOf, type Caller } from '../caller.js';
 import { refuseCaller } from '../may.js';
 import { invalid, notFound, refusal, type Refusal } from '../refusal.js';
 
-// Each person's own. Nobody is made absent by somebody else.
+// Each person sets their own absence. Nobody is made absent by somebody else.
 
 export type Absence = { readonly kind: 'absence'; readonly body: AbsenceJson } | Refusal;
 
@@ -45,7 +45,11 @@ export async function setAbsence(
   if (refused !== null) return refused;
   await deps.transaction(async (tx) => {
     await putAbsence(tx, row);
-    await record(caller, tx, 'absence.set', { from: row.from, until: row.until, delegate: row.delegate });
+    await recordAbsence(caller, tx, 'absence.set', {
+      from: row.from,
+      until: row.until,
+      delegate: row.delegate,
+    });
   });
   return absenceOf(row);
 }
@@ -55,7 +59,7 @@ export async function clearAbsence(caller: Caller): Promise<Refusal | null> {
   const refused = refuseCaller(caller, 'clearAbsence');
   if (refused !== null) return refused;
   await caller.deps.transaction(async (tx) => {
-    if (await deleteAbsence(tx, caller.principal.id)) await record(caller, tx, 'absence.cleared', {});
+    if (await deleteAbsence(tx, caller.principal.id)) await recordAbsence(caller, tx, 'absence.cleared', {});
   });
   return null;
 }
@@ -70,25 +74,25 @@ function refuseTerm({ from, until, setAt }: AbsenceRow): Refusal | null {
     : null;
 }
 
-/** Roles are no matter here: what the delegate may not decide, it is not shown. */
+/** Roles are not checked here: a delegate is only shown what they may decide. */
 async function refuseDelegate(
   { deps }: Caller,
   { principal, delegate }: AbsenceRow,
 ): Promise<Refusal | null> {
-  if (delegate === principal) return delegateUnfit(delegate, 'self', 'who is away cannot stand in');
-  const person = await knownPerson(deps, delegate);
+  if (delegate === principal) return unfitDelegate(delegate, 'self', 'who is away cannot stand in');
+  const person = await findPerson(deps, delegate);
   if (person === null)
-    return delegateUnfit(delegate, 'unknown', 'nobody of this name has a key or has signed in here');
+    return unfitDelegate(delegate, 'unknown', 'nobody of this name has a key or has signed in here');
   return person.kind === 'human'
     ? null
-    : delegateUnfit(delegate, 'not_human', `only a human decides, and this is of kind ${person.kind}`);
+    : unfitDelegate(delegate, 'not_human', `only a human decides, and this is of kind ${person.kind}`);
 }
 
 function absenceOf({ principal, from, until, delegate, setAt }: AbsenceRow): Absence {
   return { kind: 'absence', body: { principal, from, until, delegate, setAt } };
 }
 
-async function record(
+async function recordAbsence(
   caller: Caller,
   tx: Tx,
   type: 'absence.set' | 'absence.cleared',

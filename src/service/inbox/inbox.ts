@@ -9,9 +9,9 @@ import { cursorAfter, listApprovals, type ApprovalFilter } from '../../store/inb
 import { storable } from '../../store/instant.js';
 import { getView } from '../../store/views.js';
 import { askedBytes, bodiesOf } from '../approvals/body.js';
-import { judge, queuesNow, type Judged, type QueueKit } from '../approvals/judge.js';
-import { asTheyStand, type Approval } from '../approvals/look.js';
-import { standingIn, type StandIn } from '../approvals/people.js';
+import { judge, readQueueKit, type Judged, type QueueKit } from '../approvals/judge.js';
+import { readApprovals, type Approval } from '../approvals/look.js';
+import { findAbsentPrincipals, type KnownPerson } from '../approvals/people.js';
 import { viewer, type Caller } from '../caller.js';
 import { badCursor, type Page } from '../page.js';
 import { refuseCaller } from '../may.js';
@@ -20,7 +20,7 @@ import { makeFairTurns } from '../seats.js';
 
 type Query = z.output<typeof api.approvalsQuery>;
 
-interface Found extends Approval {
+interface ListedApproval extends Approval {
   readonly onBehalfOf: readonly string[] | null;
 }
 
@@ -33,30 +33,30 @@ export async function listInbox(caller: Caller, query: Query): Promise<Page<Appr
   const filter = await filterOf(caller, asked);
   if (filter.kind === 'refusal') return filter;
   const { mine = false, order } = filter.value;
-  const [absent, kit] = await Promise.all([mine ? standingIn(caller) : [], queuesNow(deps)]);
+  const [absent, kit] = await Promise.all([mine ? findAbsentPrincipals(caller) : [], readQueueKit(deps)]);
   const judging = { kit, absent: mine ? absent : null };
-  const found: Found[] = [];
+  const found: ListedApproval[] = [];
   const turn = makeTurns();
   let next = cursor;
   let bytes = 0;
   let readings = 0;
-  // Roles alone do not make an approver: who asked, or has decided, is left out, so a page may take several reads.
+  // The store filters by roles; whoever has asked or decided is no approver all the same. So a page may take several reads.
   do {
     const asking = { ...filter.value, viewer: viewer(caller), cursor: next };
-    const read = await readSome(caller, judging, {
+    const read = await readPart(caller, judging, {
       ...asking,
       limit: Math.max(limit - found.length, mine ? leastRead : 0),
     });
     if (read === null) return badCursor();
     next = read.nextCursor;
     readings += 1;
-    for (const one of read.items) {
+    for (const item of read.items) {
       await turn();
-      found.push(one);
-      bytes += askedBytes(one.row);
+      found.push(item);
+      bytes += askedBytes(item.row);
       if (bytes < mostAnswerBytes && found.length < limit) continue;
-      // What is behind it is let go, and read again for the next page.
-      if (one !== read.items.at(-1)) next = cursorAfter(one.row, order);
+      // Items after this one are dropped, and read again for the next page.
+      if (item !== read.items.at(-1)) next = cursorAfter(item.row, order);
       break;
     }
   } while (next !== null && found.length < limit && bytes < mostAnswerBytes && readings < mostReadings);
@@ -66,30 +66,33 @@ export async function listInbox(caller: Caller, query: Query): Promise<Page<Appr
   return { kind: 'page', data, nextCursor };
 }
 
-/** So many are read at least, of which the caller's are looked for, and so often for one page: the next one goes on behind it. */
+/**
+ * With `mine`: how many rows are read at least to look for the caller's, and how often for a page. The next page goes on from
+ * there.
+ */
 const leastRead = 50;
 const mostReadings = 20;
 
-/** What one reading brings may be as large as an answer: for so many lists at a time in one process, and of one principal. */
+/** A reading may bring as many bytes as an answer: how many lists may read at a time, in one process and of one principal. */
 const mostReads = 4;
 const mostOwnReads = 1;
-const reads = makeFairTurns({ each: mostOwnReads, all: mostReads });
+const readTurns = makeFairTurns({ each: mostOwnReads, all: mostReads });
 
 interface Judging {
   readonly kit: QueueKit;
-  /** For whom the caller stands in; null: what is not the caller's to decide is listed too. */
-  readonly absent: readonly StandIn[] | null;
+  /** The absent people whose delegate the caller is; null: approvals that the caller may not decide are listed, too. */
+  readonly absent: readonly KnownPerson[] | null;
 }
 
-/** A part of a page. Null: the cursor is not one of this list. */
-async function readSome(
+/** A part of a page. Null: the cursor does not belong to this list. */
+async function readPart(
   { deps, principal }: Pick<Caller, 'deps' | 'principal'>,
   { kit, absent }: Judging,
   filter: ApprovalFilter,
-): Promise<{ readonly items: readonly Found[]; readonly nextCursor: string | null } | null> {
-  const page = await reads(principal.id, () => listApprovals(deps.pool, filter));
+): Promise<{ readonly items: readonly ListedApproval[]; readonly nextCursor: string | null } | null> {
+  const page = await readTurns(principal.id, () => listApprovals(deps.pool, filter));
   if (page === null) return null;
-  const approvals = await asTheyStand({ deps, principal }, page.items);
+  const approvals = await readApprovals({ deps, principal }, page.items);
   if (absent === null)
     return { ...page, items: approvals.map((approval) => ({ ...approval, onBehalfOf: null })) };
   const decisions = await decisionsOf(
@@ -100,16 +103,16 @@ async function readSome(
     .map((approval) => ({
       ...approval,
       kit,
-      decisions: decisions.filter((one) => one.approval === approval.row.id),
+      decisions: decisions.filter((decision) => decision.approval === approval.row.id),
     }))
     .filter((judged) => isMine(judged, principal))
-    .map((judged) => ({ row: judged.row, state: judged.state, onBehalfOf: behalf(absent, judged) }));
+    .map((judged) => ({ row: judged.row, state: judged.state, onBehalfOf: whoMayDecide(absent, judged) }));
   return { ...page, items };
 }
 
 type Filter = Omit<ApprovalFilter, 'viewer' | 'limit' | 'cursor'>;
 
-/** A view, and what is asked beside it: what is asked wins. */
+/** The filter of the saved view, if one is named, and of the query, which wins. */
 async function filterOf(
   { deps, principal }: Caller,
   { view, ...asked }: Omit<Query, 'limit' | 'cursor'>,
@@ -130,9 +133,9 @@ function isMine(judged: Judged, principal: Principal): boolean {
   return judge(judged, principal).status === 'yes';
 }
 
-/** Those of the absent who could decide it: the caller sees it for them, with no right but its own. */
-function behalf(absent: readonly StandIn[], judged: Judged): readonly string[] {
+/** Ids of the absent who could decide the approval: the caller sees it on their behalf, but gets no right of theirs. */
+function whoMayDecide(absent: readonly KnownPerson[], judged: Judged): readonly string[] {
   return absent
-    .filter((one) => one.credentials.some((principal) => isMine(judged, principal)))
-    .map((one) => one.id);
+    .filter((person) => person.credentials.some((principal) => isMine(judged, principal)))
+    .map((person) => person.id);
 }

@@ -9,7 +9,7 @@ import { invalid, type Refusal } from '../refusal.js';
 
 // How long approvals wait and how they end.
 
-const usualMs = 30 * 86_400_000;
+const defaultSpanMs = 30 * 86_400_000;
 
 export async function readStats(
   caller: Caller,
@@ -21,7 +21,7 @@ export async function readStats(
   const to = query.to === undefined ? now().toISOString() : storable(query.to);
   const from =
     query.from === undefined
-      ? new Date(Math.max(Date.parse(to) - usualMs, 0)).toISOString()
+      ? new Date(Math.max(Date.parse(to) - defaultSpanMs, 0)).toISOString()
       : storable(query.from);
   if (from >= to)
     return invalid('the time ends before it begins', [
@@ -47,7 +47,7 @@ export async function readStats(
     })),
     open: ageNames.map((age) => ({
       age,
-      count: open.filter((one) => one.age === age).reduce((sum, one) => sum + one.count, 0),
+      count: open.filter((group) => group.age === age).reduce((sum, group) => sum + group.count, 0),
     })),
   };
   return { kind: 'stats', body };
@@ -76,7 +76,7 @@ function measuresOf({
   };
 }
 
-/** Null: of nothing there is no share. */
+/** Rounded to four digits; null: the whole is 0. */
 function share(part: number, whole: number): number | null {
   return whole === 0 ? null : Math.round((part / whole) * 10_000) / 10_000;
 }

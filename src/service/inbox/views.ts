@@ -5,7 +5,7 @@ import type { Caller } from '../caller.js';
 import { refuseCaller } from '../may.js';
 import { invalid, notFound, type Refusal } from '../refusal.js';
 
-// Saved inboxes are each person's own.
+// Saved inboxes: each person has their own.
 
 export type SavedView = { readonly kind: 'view'; readonly body: SavedViewJson } | Refusal;
 
@@ -15,35 +15,35 @@ export async function listSavedViews(
   const refused = refuseCaller(caller, 'listViews');
   if (refused !== null) return refused;
   const rows = await listViews(caller.deps.pool, caller.principal.id);
-  return { kind: 'views', views: rows.map(viewObject) };
+  return { kind: 'views', views: rows.map(viewJson) };
 }
 
 export async function readView(caller: Caller, name: string): Promise<SavedView> {
   const refused = refuseCaller(caller, 'getView');
   if (refused !== null) return refused;
-  return savedView(caller, name);
+  return loadView(caller, name);
 }
 
-async function savedView({ deps, principal }: Caller, name: string): Promise<SavedView> {
+async function loadView({ deps, principal }: Caller, name: string): Promise<SavedView> {
   const row = await getView(deps.pool, principal.id, name);
-  return row === null ? notFound('view', name) : { kind: 'view', body: viewObject(row) };
+  return row === null ? notFound('view', name) : { kind: 'view', body: viewJson(row) };
 }
 
 export async function saveView(caller: Caller, name: string, query: JsonObject): Promise<SavedView> {
   const refused = refuseCaller(caller, 'saveView');
   if (refused !== null) return refused;
   const { deps, principal } = caller;
-  if (await putView(deps.pool, { principal: principal.id, name, query })) return savedView(caller, name);
+  if (await putView(deps.pool, { principal: principal.id, name, query })) return loadView(caller, name);
   return invalid(`there are ${mostViews} saved views already: delete one first`, [
     { pointer: '/params/name', message: `would be one more than ${mostViews}` },
   ]);
 }
 
-function viewObject({ name, query, updatedAt }: ViewRow): SavedViewJson {
+function viewJson({ name, query, updatedAt }: ViewRow): SavedViewJson {
   return { name, query, href: `/v1/approvals?view=${encodeURIComponent(name)}`, updatedAt };
 }
 
-/** Null: it is forgotten. */
+/** Null: the view is deleted. */
 export async function forgetView(caller: Caller, name: string): Promise<Refusal | null> {
   const refused = refuseCaller(caller, 'deleteView');
   if (refused !== null) return refused;

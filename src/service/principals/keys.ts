@@ -19,19 +19,19 @@ import {
 import type { Tx } from '../../db/index.js';
 import { storable } from '../../store/instant.js';
 import { actorOf, effectId, type Caller } from '../caller.js';
-import { keptEffect } from '../effect.js';
+import { makeKeptEffect } from '../effect.js';
 import { badCursor, type Page } from '../page.js';
 import { refuseCaller } from '../may.js';
 import { invalid, notFound, refusal, type Refusal } from '../refusal.js';
 
 export type KeyMade =
-  /** `body` holds the key itself, which nothing keeps. */
+  /** `body` holds the key itself, which is kept nowhere. */
   | { readonly kind: 'key'; readonly body: CreatedKeyJson }
-  /** An earlier attempt of this request made one, and somebody has revoked it: there is to be none. */
+  /** An earlier attempt of this request made the key, and somebody has revoked it since: no other is made. */
   | { readonly kind: 'revoked'; readonly keyId: string };
 
-/** A key for a principal. */
-export async function createKey(
+/** Makes an API key for a principal. */
+export async function createApiKey(
   caller: Caller,
   body: z.output<typeof api.keyBody>,
 ): Promise<KeyMade | Refusal> {
@@ -44,7 +44,7 @@ export async function createKey(
       { pointer: '/expiresAt', message: 'must be in the future' },
     ]);
   }
-  const forHumans = (body.permissions ?? []).findIndex((one) => humanPermissions.includes(one));
+  const forHumans = (body.permissions ?? []).findIndex((permission) => humanPermissions.includes(permission));
   if (body.kind !== 'human' && forHumans !== -1) {
     const name = body.permissions?.[forHumans] ?? '';
     return invalid(`\`${name}\` is for humans: a key of kind ${body.kind} does not hold it`, [
@@ -60,7 +60,7 @@ export async function createKey(
     expiresAt,
     createdBy: principal.id,
   };
-  const made = await deps.transaction((tx) => insert(caller, tx, row, body.kind));
+  const made = await deps.transaction((tx) => insertOnce(caller, tx, row, body.kind));
   if (made.status === 'revoked') return { kind: 'revoked', keyId: made.keyId };
   if (made.status === 'kind_conflict') {
     return refusal(
@@ -83,23 +83,23 @@ export async function createKey(
   };
 }
 
-type Made =
+type InsertedKey =
   | { readonly status: 'made'; readonly keyId: string }
   | { readonly status: 'revoked'; readonly keyId: string }
   | Exclude<InsertedPrincipal, { status: 'ok' }>;
 
 const madeEffect = z.object({ keyId: z.string() });
 
-/** Key and record together: there is no key that the record does not know. */
-async function insert(
+/** Inserts the key and records it in one transaction: no key is without a record. */
+async function insertOnce(
   caller: Caller,
   tx: Tx,
   row: Omit<NewKey, 'keyId'>,
   kind: z.output<typeof api.keyBody>['kind'],
-): Promise<Made> {
-  const effect = keptEffect(caller, madeEffect);
+): Promise<InsertedKey> {
+  const effect = makeKeptEffect(caller, madeEffect);
   const earlier = await effect.earlier(tx);
-  // An attempt that died before it could show its key: it is replaced by one that can be shown.
+  // The earlier attempt died before it could show its key: that key is replaced by a new one, which can be shown.
   if (earlier !== null && !(await revokeNow(caller, tx, earlier.keyId)))
     return { status: 'revoked', keyId: earlier.keyId };
   const principal = await insertPrincipal(tx, { id: row.principalId, kind });
@@ -107,7 +107,7 @@ async function insert(
   const keyId = earlier === null ? effectId(caller, 'key') : newId('key');
   await insertKey(tx, { ...row, keyId });
   const { principalId, roles, permissions, expiresAt } = row;
-  await note(caller, tx, 'key.created', {
+  await recordKey(caller, tx, 'key.created', {
     keyId,
     principal: principalId,
     kind,
@@ -119,15 +119,15 @@ async function insert(
   return { status: 'made', keyId };
 }
 
-/** False: it is revoked already. */
+/** False: the key is revoked already. */
 async function revokeNow(caller: Caller, tx: Tx, keyId: string): Promise<boolean> {
   const principal = await revokeKey(tx, keyId);
   if (principal === null) return false;
-  await note(caller, tx, 'key.revoked', { keyId, principal });
+  await recordKey(caller, tx, 'key.revoked', { keyId, principal });
   return true;
 }
 
-async function note(
+async function recordKey(
   caller: Caller,
   tx: Tx,
   type: 'key.created' | 'key.revoked',
@@ -140,7 +140,7 @@ async function note(
   ]);
 }
 
-/** Revoked ones too; never the keys themselves. */
+/** All keys, revoked ones too, but never the secrets themselves. */
 export async function listApiKeys(
   caller: Caller,
   { limit, cursor }: z.output<typeof api.pageQuery>,
@@ -151,10 +151,10 @@ export async function listApiKeys(
   if (after === null || typeof after[0] !== 'string') return badCursor();
   const rows = await listKeys(caller.deps.pool, limit + 1, after[0]);
   const { items, nextCursor } = page(rows, limit, (row) => [row.keyId]);
-  return { kind: 'page', data: items.map(keyObject), nextCursor };
+  return { kind: 'page', data: items.map(keyJson), nextCursor };
 }
 
-function keyObject({
+function keyJson({
   keyId,
   principalId,
   kind,
@@ -168,7 +168,7 @@ function keyObject({
   return { keyId, id: principalId, kind, roles, permissions, expiresAt, createdAt, createdBy, revokedAt };
 }
 
-/** The next request with it is refused. Null: it is revoked. */
+/** The next request with the key is refused. Null: the key is revoked. */
 export async function revokeApiKey(caller: Caller, keyId: string): Promise<Refusal | null> {
   const refused = refuseCaller(caller, 'revokeKey');
   if (refused !== null) return refused;

@@ -11,11 +11,11 @@ import {
   type SigningKeyRow,
 } from '../../store/signing-keys.js';
 import { actorOf, type Caller } from '../caller.js';
-import { keptEffect } from '../effect.js';
+import { makeKeptEffect } from '../effect.js';
 import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 
-// The keys with which the service signs what enters a run. Changing them is an operator's act, on record like every other.
+// The keys with which the service signs what enters a run. An operator changes them, on record as every act is.
 
 /** Milliseconds. */
 type Window = number;
@@ -27,35 +27,35 @@ export interface SigningKeysRead {
   readonly keys: readonly SigningKeyJson[];
 }
 
-/** Public halves of the keys that messages to runs were ever signed with, the newest first. */
+/** Public halves of all keys that messages to runs were ever signed with, the newest first. */
 export async function readSigningKeys(caller: Caller): Promise<SigningKeysRead | Refusal> {
   const refused = refuseCaller(caller, 'listSigningKeys');
   if (refused !== null) return refused;
   const rows = await listSigningKeys(caller.deps.pool);
-  return { kind: 'keys', keys: rows.map(signingKeyObject) };
+  return { kind: 'keys', keys: rows.map(signingKeyJson) };
 }
 
-/** Signs with a new key from the next message on, and retires all others after the window. Gives all keys. */
+/** Makes a new key, which signs from the next message on, and retires all others after the window. Gives all keys. */
 export async function rotateSigningKey(caller: Caller, window: Window): Promise<SigningKeysRead | Refusal> {
   const refused = refuseCaller(caller, 'rotateSigningKey');
   if (refused !== null) return refused;
   const { deps } = caller;
-  const effect = keptEffect(caller, rotatedEffect);
+  const effect = makeKeptEffect(caller, rotatedEffect);
   const rows = await deps.transaction(async (tx) => {
-    const held = await lockSigningKeys(tx);
+    const active = await lockSigningKeys(tx);
     if ((await effect.earlier(tx)) !== null) return listSigningKeys(tx);
     const made = deps.makeSigningKey();
     await putSigningKey(tx, made);
-    await note(caller, tx, 'signing_key.made', { keyId: made.keyId, publicKey: made.publicKey });
-    await retireSigningKeys(tx, held, window / 1_000);
-    for (const keyId of held) await noteRetired(caller, tx, keyId);
+    await recordSigningKey(caller, tx, 'signing_key.made', { keyId: made.keyId, publicKey: made.publicKey });
+    await retireSigningKeys(tx, active, window / 1_000);
+    for (const keyId of active) await noteRetired(caller, tx, keyId);
     await effect.keep(tx, { keyId: made.keyId });
     return listSigningKeys(tx);
   });
-  return { kind: 'keys', keys: rows.map(signingKeyObject) };
+  return { kind: 'keys', keys: rows.map(signingKeyJson) };
 }
 
-/** What comes later with it is refused. */
+/** Retires a key after the window: later messages signed with it are refused. */
 export async function retireSigningKey(
   caller: Caller,
   keyId: string,
@@ -64,10 +64,10 @@ export async function retireSigningKey(
   const refused = refuseCaller(caller, 'retireSigningKey');
   if (refused !== null) return refused;
   return caller.deps.transaction(async (tx) => {
-    const held = await lockSigningKeys(tx);
+    const active = await lockSigningKeys(tx);
     const before = await getSigningKey(tx, keyId);
     if (before === null) return notFound('signing key', keyId);
-    if (held.every((one) => one === keyId))
+    if (active.every((id) => id === keyId))
       return refusal(
         'LAST_SIGNING_KEY',
         `\`${keyId}\` is the only key that is not retired: \`POST /v1/signing-keys\` makes another one and retires it`,
@@ -76,16 +76,16 @@ export async function retireSigningKey(
     const after = await getSigningKey(tx, keyId);
     if (after === null) throw new Error(`the signing key \`${keyId}\` is gone`);
     if (after.retiredAt !== before.retiredAt) await noteRetired(caller, tx, keyId);
-    return { kind: 'key', body: signingKeyObject(after) };
+    return { kind: 'key', body: signingKeyJson(after) };
   });
 }
 
 async function noteRetired(caller: Caller, tx: Tx, keyId: string): Promise<void> {
   const row = await getSigningKey(tx, keyId);
-  await note(caller, tx, 'signing_key.retired', { keyId, takenUntil: row?.retiredAt ?? '' });
+  await recordSigningKey(caller, tx, 'signing_key.retired', { keyId, takenUntil: row?.retiredAt ?? '' });
 }
 
-async function note(
+async function recordSigningKey(
   caller: Caller,
   tx: Tx,
   type: 'signing_key.made' | 'signing_key.retired',
@@ -98,7 +98,7 @@ async function note(
   ]);
 }
 
-function signingKeyObject({
+function signingKeyJson({
   keyId,
   publicKey,
   createdAt,

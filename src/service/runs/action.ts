@@ -14,15 +14,15 @@ import { visibleRun } from './body.js';
 export interface Polled {
   readonly kind: 'polled';
   readonly run: string;
-  /** Nothing more will come of it. */
-  readonly settled: boolean;
+  /** The action has ended: nothing more will come of it. */
+  readonly isSettled: boolean;
   readonly body: ActionJson;
 }
 
 const unsettled: readonly string[] = ['pending', 'approved', 'executing'];
 
-function polled(run: string, status: string, fields: ActionJson): Polled {
-  return { kind: 'polled', run, settled: !unsettled.includes(status), body: fields };
+function toPolled(run: string, status: string, fields: ActionJson): Polled {
+  return { kind: 'polled', run, isSettled: !unsettled.includes(status), body: fields };
 }
 
 /** What became of a submitted action. */
@@ -31,11 +31,11 @@ export async function readAction(caller: Caller, id: string): Promise<Polled | R
   if (refused !== null) return refused;
   const { deps } = caller;
   const row = await getAction(deps.pool, id);
-  if (row === null) return inFlight(caller, id);
+  if (row === null) return readInFlight(caller, id);
   const found = await visibleRun(caller, row.run);
   if (found.kind === 'refusal') return notFound('action', id);
   const output = row.status === 'executed' ? { output: await readJson(deps, row.outputRef) } : {};
-  return polled(row.run, row.status, {
+  return toPolled(row.run, row.status, {
     id: row.id,
     status: row.status,
     run: row.run,
@@ -43,15 +43,15 @@ export async function readAction(caller: Caller, id: string): Promise<Polled | R
     ...(row.tool === null ? {} : { tool: row.tool }),
     ...(row.approval === null
       ? {}
-      : { approval: row.approval, ...(await decidedOf(deps, row, row.approval)) }),
+      : { approval: row.approval, ...(await decisionFields(deps, row, row.approval)) }),
     ...output,
     ...(row.error === null ? {} : { error: row.error }),
-    ...(row.status === 'executing' ? await attemptsOf(deps, row) : {}),
+    ...(row.status === 'executing' ? await callFields(deps, row) : {}),
   });
 }
 
-/** Without a call under way it waits: for the time that is named, for its turn, or for a worker. */
-async function attemptsOf(
+/** Of an executing action. Without a call under way it waits for `nextAttemptAt`, for its turn, or for a worker. */
+async function callFields(
   { pool }: ServiceDeps,
   { id }: ActionRow,
 ): Promise<Pick<ActionJson, 'callUnderWay' | 'callLost' | 'nextAttemptAt'>> {
@@ -64,22 +64,22 @@ async function attemptsOf(
   };
 }
 
-/** Who decided, and why it did not run where it did not. */
-async function decidedOf(
+/** Who decided, and if the action did not run, why. */
+async function decisionFields(
   deps: ServiceDeps,
   { status, error }: ActionRow,
   approval: string,
 ): Promise<Pick<ActionJson, 'reason' | 'decisions'>> {
-  const taken = (await decisionsOf(deps.pool, [approval])).filter((one) => one.status === 'applied');
+  const taken = (await decisionsOf(deps.pool, [approval])).filter((row) => row.status === 'applied');
   const decisions = await Promise.all(
-    taken.map(async (one) => ({
-      by: { id: one.byId, kind: one.byKind },
-      decision: one.decision,
-      reason: await readText(deps, one.reasonRef),
-      at: one.at,
+    taken.map(async (row) => ({
+      by: { id: row.byId, kind: row.byKind },
+      decision: row.decision,
+      reason: await readText(deps, row.reasonRef),
+      at: row.at,
     })),
   );
-  const denied = decisions.find((one) => one.decision === 'deny');
+  const denied = decisions.find((decision) => decision.decision === 'deny');
   switch (status) {
     case 'denied':
       return { reason: denied?.reason ?? null, decisions };
@@ -94,24 +94,24 @@ async function decidedOf(
   }
 }
 
-/** The run has not taken the message yet, or it took it and made no action of its own of it. */
-async function inFlight(caller: Caller, id: string): Promise<Polled | Refusal> {
+/** An action without a row: the run has not taken the message yet, or has made no new action of it. */
+async function readInFlight(caller: Caller, id: string): Promise<Polled | Refusal> {
   const messageId = messageIdOf(id);
   const message = await getMessage(caller.deps.pool, messageId);
   if (message === null || message.kind !== 'submit') return notFound('action', id);
-  const { run, answer: said } = message;
+  const { run, answer: answer } = message;
   const found = await visibleRun(caller, run);
   if (found.kind === 'refusal') return notFound('action', id);
   const { transition } = (JSON.parse(message.text) as { body: { transition: string } }).body;
   const base = { id, run, transition };
   const failed = (code: string, why: string): Polled =>
-    polled(run, 'failed', { ...base, status: 'failed', error: { code, message: why } });
-  if (said === null && message.isWithdrawn)
+    toPolled(run, 'failed', { ...base, status: 'failed', error: { code, message: why } });
+  if (answer === null && message.isWithdrawn)
     return failed('ENGINE_UNAVAILABLE', 'it was withdrawn: nothing came of it');
-  if (said === null) return polled(run, 'executing', { ...base, status: 'executing' });
-  if (said.status === 'refused') return failed(said.code, said.message);
-  // Attached to an action that was already open: that one is the answer.
-  return said.status === 'accepted' || said.action === id
+  if (answer === null) return toPolled(run, 'executing', { ...base, status: 'executing' });
+  if (answer.status === 'refused') return failed(answer.code, answer.message);
+  // The submit was attached to an action that was already open: that action is the answer.
+  return answer.status === 'accepted' || answer.action === id
     ? notFound('action', id)
-    : readAction(caller, said.action);
+    : readAction(caller, answer.action);
 }

@@ -16,10 +16,10 @@ import { notFound, type Refusal } from '../refusal.js';
 import { makeFairTurns } from '../seats.js';
 import { readJson } from '../values.js';
 
-export type Found = { readonly kind: 'run'; readonly row: ListedRun };
+export type VisibleRun = { readonly kind: 'run'; readonly row: ListedRun };
 
-/** The run when the caller may see it. What is refused is noted as being about it all the same. */
-export async function visibleRun(caller: Caller, id: string): Promise<Found | Refusal> {
+/** The run, if the caller may see it. A refusal, too, is noted as being about the run. */
+export async function visibleRun(caller: Caller, id: string): Promise<VisibleRun | Refusal> {
   const row = await getVisibleRun(caller.deps.pool, id, viewer(caller));
   if (row !== null) {
     noteRun(caller, row, true);
@@ -30,27 +30,27 @@ export async function visibleRun(caller: Caller, id: string): Promise<Found | Re
   return notFound('run', id);
 }
 
-/** Documents of runs that are read at a time by one process, and for one principal: each may be megabytes. */
+/** How many run documents are read at a time, in one process and for one principal: each may have megabytes. */
 const mostDocuments = 8;
 const mostOwnDocuments = 2;
-const documents = makeFairTurns({ each: mostOwnDocuments, all: mostDocuments });
+const documentTurns = makeFairTurns({ each: mostOwnDocuments, all: mostDocuments });
 
-/** On whose behalf runs are read; `principal`: null for the service itself. */
+/** On whose behalf runs are read; `principal` is null for the service itself. */
 export interface Reader {
   readonly deps: Pick<ServiceDeps, 'pool'>;
   readonly principal: Principal | null;
 }
 
 /**
- * What `read` makes of a run and its document, which is parsed once and let go then; `document`: null where the run has taken
- * no step. Null: there is no such run.
+ * Gives what `read` makes of a run and its document; null: there is no such run. The document is parsed once, and not kept. It is
+ * null where the run has taken no step.
  */
 export function withDocument<T>(
   { deps: { pool }, principal }: Reader,
   id: string,
   read: (row: ListedRun, document: RunDocument | null) => T | Promise<T>,
 ): Promise<T | null> {
-  return documents(principal?.id ?? null, async () => {
+  return documentTurns(principal?.id ?? null, async () => {
     const found = await getRun(pool, id);
     if (found === null) return null;
     const { doc, ...row } = found;
@@ -64,7 +64,7 @@ export function planOf({ pool }: ServiceDeps, hash: string): Promise<Plan> {
   return requirePlan(findPlan, pool, hash);
 }
 
-export function runObject(row: ListedRun): RunJson {
+export function runJson(row: ListedRun): RunJson {
   const {
     id,
     flow,
@@ -99,10 +99,10 @@ export function runObject(row: ListedRun): RunJson {
   };
 }
 
-/** A run may live for years: of what it had, its body has the newest so many, and everything that is open. */
+/** A run may live for years: its body lists only the newest approvals and evidence, and every open approval. */
 const mostListed = 500;
 
-/** The run as this caller sees it: its links are the caller's own. */
+/** The run as this caller sees it, with the links that the caller may take. */
 async function runBody(
   deps: ServiceDeps,
   row: ListedRun,
@@ -115,7 +115,7 @@ async function runBody(
     linksOf(deps, row, document, principal),
   ]);
   return {
-    run: { ...runObject(row), ...endingFields(document) },
+    run: { ...runJson(row), ...endingFields(document) },
     context: document?.context ?? {},
     evidence: evidence.map(({ kind, id, at }) => ({ kind, id, at })),
     approvals: approvals.map(({ id, transition, status, roles }) => ({
@@ -129,7 +129,7 @@ async function runBody(
   };
 }
 
-/** A cancel, or the end of its time, that waits for the outcome of what is under way. */
+/** `ending`: a cancel, or a time-out, that waits for the outcome of what is under way. */
 function endingFields(document: RunDocument | null): Pick<RunJson, 'ending'> {
   const ending = document === null ? null : endingOf(document);
   if (ending === null) return {};
@@ -144,15 +144,15 @@ export async function linksOf(
   document: RunDocument | null,
   principal: Principal,
 ): Promise<Link[]> {
-  // Its row knows of more than its document where it was left to another deployment: then it is stuck without a step.
+  // A run that was left to another deployment is stuck without a step: its row says so, its document does not.
   if (document === null || row.status === 'stuck' || closedStatuses.includes(row.status)) return [];
   const [plan, floors, input] = await Promise.all([
     planOf(deps, row.planHash),
     floorsIn(deps, row.environment),
     readHeld(deps, document.heldInput),
   ]);
-  const failed = (error: unknown): void => deps.onInternalError(`the links of run \`${row.id}\``, error);
-  return links(plan, { ...stateWithoutValues(document), input }, principal, { floors }, failed);
+  const onLinkError = (error: unknown): void => deps.onInternalError(`the links of run \`${row.id}\``, error);
+  return links(plan, { ...stateWithoutValues(document), input }, principal, { floors }, onLinkError);
 }
 
 async function readHeld(deps: ServiceDeps, held: HeldValue | null): Promise<JsonObject> {
@@ -164,8 +164,8 @@ export async function floorsIn({ policies }: ServiceDeps, environment: string): 
   return policySet === null ? null : floorsOf(policySet, environment);
 }
 
-/** The run as it stands now, for who may see it. */
-export async function currentBody(
+/** The run as it stands now. The caller must be known to see it. */
+export async function readCurrentBody(
   caller: Caller,
   id: string,
 ): Promise<{ readonly row: ListedRun; readonly body: RunStandingJson }> {

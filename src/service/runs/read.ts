@@ -6,7 +6,7 @@ import { viewer, type Caller } from '../caller.js';
 import { badCursor, type Page } from '../page.js';
 import { refuseCaller } from '../may.js';
 import type { Refusal } from '../refusal.js';
-import { currentBody, runObject, visibleRun } from './body.js';
+import { readCurrentBody, runJson, visibleRun } from './body.js';
 
 /** The runs that the caller may see, the newest first. */
 export async function listRuns(
@@ -21,10 +21,10 @@ export async function listRuns(
     cursor: cursor ?? null,
   });
   if (page === null) return badCursor();
-  return { kind: 'page', data: page.items.map(runObject), nextCursor: page.nextCursor };
+  return { kind: 'page', data: page.items.map(runJson), nextCursor: page.nextCursor };
 }
 
-/** With the legal next steps for the caller. */
+/** A run with the legal next steps for the caller. */
 export async function readRun(
   caller: Caller,
   id: string,
@@ -33,5 +33,5 @@ export async function readRun(
   if (refused !== null) return refused;
   const found = await visibleRun(caller, id);
   if (found.kind === 'refusal') return found;
-  return { kind: 'run', body: (await currentBody(caller, id)).body };
+  return { kind: 'run', body: (await readCurrentBody(caller, id)).body };
 }

@@ -2,16 +2,16 @@ import type { ErrorCode } from '../../model/errors.js';
 import type { MessageOutcome } from '../../client/types.js';
 import type { Refusal as RunRefusal } from '../../engine/state.js';
 import { noteRun, type Caller } from '../caller.js';
-import { notFound, refusal, uncertain, type Refusal } from '../refusal.js';
+import { notFound, refusal, uncertainDetail, type Refusal } from '../refusal.js';
 import { linksOf, withDocument } from './body.js';
 
-/** What a run said no to, with the legal links and the version as they are now. Null: it did not refuse. */
-export async function refusedByRun(
+/** The refusal of a run, with its legal links and its version as they are now. Null: the run did not refuse. */
+export async function refusalFromRun(
   caller: Caller,
   run: string,
   outcome: MessageOutcome,
 ): Promise<Refusal | null> {
-  if (outcome.status === 'unavailable') return unavailable(caller, outcome.code, outcome.message);
+  if (outcome.status === 'unavailable') return unavailableRefusal(caller, outcome.code, outcome.message);
   if (outcome.status !== 'answered' || outcome.answer.status !== 'refused') return null;
   const { answer } = outcome;
   if (answer.code === 'NOT_FOUND') return notFound('run', run);
@@ -23,17 +23,26 @@ export async function refusedByRun(
   if (found === null) return notFound('run', run);
   const { row, links } = found;
   noteRun(caller, row, true);
-  const extra = { ...fields(answer), links, version: row.version, state: row.state, runStatus: row.status };
-  // What is asked too often now may be asked again soon.
+  const extra = {
+    ...refusalFields(answer),
+    links,
+    version: row.version,
+    state: row.state,
+    runStatus: row.status,
+  };
+  // Too often for now: the same may be asked again soon.
   return refusal(answer.code, answer.message, extra, answer.code === 'RATE_LIMITED' ? 2 : null);
 }
 
-/** A closed run's own chain takes no more records, nor one of what it could not read: then the service's has to. */
+/**
+ * A run records a refusal of this code on its own chain. A closed run's chain takes no more records, and a run does not record what
+ * it could not read: these refusals go to the service's chain.
+ */
 export function isOnChain(code: ErrorCode): boolean {
   return code !== 'RUN_CLOSED' && code !== 'INTERNAL';
 }
 
-export function unavailable(
+export function unavailableRefusal(
   { held }: Caller,
   code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE',
   message?: string,
@@ -41,12 +50,12 @@ export function unavailable(
   const detail =
     message ??
     (code === 'AUDIT_UNAVAILABLE'
-      ? uncertain('the store of runs and records does not answer', held !== null ? 'repeat' : 'look')
-      : 'the workflow engine does not answer, and nothing runs of what was asked: try again');
+      ? uncertainDetail('the store of runs and records does not answer', held !== null ? 'repeat' : 'look')
+      : 'the workflow engine does not answer, and nothing of this request runs: try again');
   return refusal(code, detail, {}, 2);
 }
 
-function fields({ guard, rule, why, errorClass, errors, action }: RunRefusal): object {
+function refusalFields({ guard, rule, why, errorClass, errors, action }: RunRefusal): object {
   return {
     ...(guard === undefined ? {} : { guard }),
     ...(rule === undefined ? {} : { rule }),

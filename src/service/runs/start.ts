@@ -11,17 +11,17 @@ import { compileSchema } from '../../schema/index.js';
 import { standingIn, standingOf, type FlowStanding, type HeldVersion } from '../../store/publications.js';
 import { getListedRun, type ListedRun } from '../../store/runs.js';
 import { effectId, type Caller } from '../caller.js';
-import { askingOf, whileOurs } from '../effect.js';
+import { requestBaseOf, ownershipCheckOf } from '../effect.js';
 import { refuseCaller } from '../may.js';
 import { invalid, refusal, type Refusal } from '../refusal.js';
-import { currentBody, planOf } from './body.js';
-import { unavailable } from './refused-by-run.js';
-import { outcomeOfSubmit, type Submitted } from './submit.js';
+import { readCurrentBody, planOf } from './body.js';
+import { unavailableRefusal } from './refused-by-run.js';
+import { resultOfSubmit, type Submitted } from './submit.js';
 
 type StartBody = z.output<typeof api.startBody>;
 
 export type Started =
-  /** `hasSettled`: it waits for somebody, or has ended. */
+  /** `hasSettled`: the run waits for somebody, or has ended. */
   | {
       readonly kind: 'started';
       readonly run: string;
@@ -29,10 +29,10 @@ export type Started =
       readonly body: RunStandingJson;
     }
   | Submitted
-  /** Where the run stands all the same, `extra.run` names it. */
+  /** If the run was started all the same, `extra.run` names it. */
   | Refusal;
 
-/** A run of the newest version of a flow, and with `submit` its first transition. `wait`: seconds. */
+/** Starts a run of a flow and, with `submit`, submits its first transition. `wait`: seconds. */
 export async function startRun(
   caller: Caller,
   name: string,
@@ -55,21 +55,21 @@ async function startAsThingsStand(
   body: StartBody,
   wait: number,
 ): Promise<Started> {
-  const { id, row } = await runOf(caller);
+  const { id, row } = await findOwnRun(caller);
   const asked = { id, name, body, wait };
   const request = begunRequest(caller, asked, row) ?? (await newRequest(caller, asked));
   if ('kind' in request) {
-    // Another attempt of this request may have begun it while this one looked.
+    // Another attempt of this request may have begun the run meanwhile.
     const begun = begunRequest(caller, asked, await getListedRun(caller.deps.pool, id));
     return begun === null ? request : send(caller, begun, body);
   }
   return send(caller, request, body);
 }
 
-/** As the start is to be kept, its flow takes no new runs any more where it was to begin: nothing is kept. */
+/** Thrown when the start is to be kept, but the flow takes no new runs in that environment any more: nothing is kept. */
 class GoneMeanwhile extends Error {}
 
-interface Asked {
+interface StartOrder {
   readonly id: string;
   readonly name: string;
   readonly body: StartBody;
@@ -78,13 +78,16 @@ interface Asked {
 
 function commonOf(
   caller: Caller,
-  { id, body, wait }: Asked,
+  { id, body, wait }: StartOrder,
 ): Pick<StartRequest, 'run' | 'principal' | 'trace' | 'waitMs' | 'whileOurs'> {
-  return { ...askingOf(caller, wait), run: id, trace: body.trace ?? null };
+  return { ...requestBaseOf(caller, wait), run: id, trace: body.trace ?? null };
 }
 
-/** Begun by an earlier attempt of this request: whatever has come into force since, it goes on under what it began with. */
-function begunRequest(caller: Caller, asked: Asked, row: ListedRun | null): StartRequest | null {
+/**
+ * The start that an earlier attempt of this request has begun. It goes on with the version and plan that it began with. Null:
+ * none.
+ */
+function begunRequest(caller: Caller, asked: StartOrder, row: ListedRun | null): StartRequest | null {
   if (row === null) return null;
   const { flow, flowVersion, planHash, environment, mode, state } = row;
   const input = asked.body.input ?? {};
@@ -94,13 +97,13 @@ function begunRequest(caller: Caller, asked: Asked, row: ListedRun | null): Star
   };
 }
 
-async function newRequest(caller: Caller, asked: Asked): Promise<StartRequest | Refusal> {
+async function newRequest(caller: Caller, asked: StartOrder): Promise<StartRequest | Refusal> {
   const { name, body } = asked;
   const environments = (await caller.deps.policies.policySet())?.environments ?? [];
-  const declared = environments.map((one) => one.name);
-  const flow = await flowOf(caller, name, body, declared);
+  const declared = environments.map((entry) => entry.name);
+  const flow = await findFlow(caller, name, body, declared);
   if ('kind' in flow) return flow;
-  if (!(await caller.deps.engines.isReady(flow.environment))) return notReady(flow.environment);
+  if (!(await caller.deps.engines.isReady(flow.environment))) return refuseNotReady(flow.environment);
   const plan = await planOf(caller.deps, flow.planHash);
   const input = checkInput(plan, body.input ?? {});
   if (input.kind === 'refusal') return input;
@@ -120,10 +123,10 @@ async function newRequest(caller: Caller, asked: Asked): Promise<StartRequest | 
 }
 
 /**
- * The version that is asked for; else the newest where the flow is held: in the environment that is named, in the only
- * one that holds it, or in `dev`. Of what is held nowhere the newest of all, so that it is said why it takes no runs.
+ * The version that is asked for; else the newest version in the environment that is named, in the only environment that holds
+ * the flow, or in `dev`. If no environment holds the flow, its newest version is refused, with the reason why it takes no runs.
  */
-async function flowOf(
+async function findFlow(
   caller: Caller,
   name: string,
   { version, environment }: StartBody,
@@ -131,45 +134,46 @@ async function flowOf(
 ): Promise<HeldVersion | Refusal> {
   const { pool } = caller.deps;
   const { asked, ...standing } = await standingOf(pool, name, { version, environment });
-  const newest = version === undefined ? newestOf(standing, name, environment, declared) : null;
+  const newest = version === undefined ? findNewest(standing, name, environment, declared) : null;
   if (newest !== null && 'kind' in newest) return newest;
   const flow = newest ?? asked;
-  if (flow === null) return unknownFlow(name, { version, environment }, declared);
+  if (flow === null) return refuseUnknown(name, { version, environment }, declared);
   return refuseStart(caller, flow, standing, declared) ?? flow;
 }
 
-/** Null: it is held nowhere where it could start. */
-function newestOf(
+/** Null: the flow is held in no environment where it could start. */
+function findNewest(
   { held }: FlowStanding,
   name: string,
   environment: string | undefined,
   declared: readonly string[],
 ): HeldVersion | Refusal | null {
-  if (environment !== undefined) return held.find((one) => one.environment === environment) ?? null;
-  const places = held.filter((one) => declared.includes(one.environment));
-  const only = places.length === 1 ? places[0] : places.find((one) => one.environment === defaultEnvironment);
+  if (environment !== undefined) return held.find((version) => version.environment === environment) ?? null;
+  const places = held.filter((version) => declared.includes(version.environment));
+  const only =
+    places.length === 1 ? places[0] : places.find((version) => version.environment === defaultEnvironment);
   if (only !== undefined || places.length === 0) return only ?? null;
-  return inSeveral(
+  return refuseAmbiguous(
     name,
-    places.map((one) => one.environment),
+    places.map((version) => version.environment),
   );
 }
 
-function inSeveral(name: string, held: readonly string[]): Refusal {
-  const message = `\`${name}\` is published in ${held.map((one) => `\`${one}\``).join(', ')}, and not in \`${defaultEnvironment}\`: name one of them`;
+function refuseAmbiguous(name: string, held: readonly string[]): Refusal {
+  const message = `\`${name}\` is published in ${held.map((place) => `\`${place}\``).join(', ')}, and not in \`${defaultEnvironment}\`: name one of them`;
   return invalid(`\`/environment\`: ${message}`, [{ pointer: '/environment', message }]);
 }
 
 async function send(caller: Caller, request: StartRequest, body: StartBody): Promise<Started> {
   if (body.submit !== undefined) return startAndSubmit(caller, request, body.submit);
   const outcome = await caller.deps.client.start(request);
-  if (outcome.status === 'unavailable') return unavailable(caller, outcome.code);
+  if (outcome.status === 'unavailable') return unavailableRefusal(caller, outcome.code);
   if (outcome.status === 'refused') return refusal(outcome.refusal.code, outcome.refusal.message);
-  const { body: run } = await currentBody(caller, request.run);
+  const { body: run } = await readCurrentBody(caller, request.run);
   return { kind: 'started', run: request.run, hasSettled: outcome.status === 'settled', body: run };
 }
 
-/** Answered as the submit alone would be. The run stands where it is refused, and the refusal says which. */
+/** Answered as the submit alone would be. A refused submit leaves the run started, and the refusal names it. */
 async function startAndSubmit(
   caller: Caller,
   request: StartRequest,
@@ -178,18 +182,21 @@ async function startAndSubmit(
   const { run, principal, waitMs } = request;
   const messageId = derivedId(caller, 'msg', 'submit');
   const about = { transition, arguments: given ?? {}, expectedVersion: null, trace: trace ?? null };
-  const first = { run, messageId, principal, waitMs, whileOurs: whileOurs(caller), ...about };
+  const first = { run, messageId, principal, waitMs, whileOurs: ownershipCheckOf(caller), ...about };
   const outcome = await caller.deps.client.startWithSubmit(request, first);
-  if (outcome.status === 'unavailable') return unavailable(caller, outcome.code, outcome.message);
+  if (outcome.status === 'unavailable') return unavailableRefusal(caller, outcome.code, outcome.message);
   if (outcome.status === 'answered' && outcome.answer.status === 'refused' && outcome.by === 'door') {
     const { code, message: why } = outcome.answer;
     if ((await getListedRun(caller.deps.pool, run)) === null) return refusal(code, why);
   }
-  const submitted = await outcomeOfSubmit(caller, first, outcome);
+  const submitted = await resultOfSubmit(caller, first, outcome);
   return submitted.kind === 'refusal' ? { ...submitted, extra: { ...submitted.extra, run } } : submitted;
 }
 
-/** New runs are of the newest version of their environment, and of no flow that was withdrawn or given up there. */
+/**
+ * Why this version takes no new run: the environment is gone, the flow is withdrawn or given up there, or another version is
+ * newer.
+ */
 function refuseStart(
   caller: Caller,
   flow: HeldVersion,
@@ -201,7 +208,7 @@ function refuseStart(
     return refusal('NOT_FOUND', `the policies declare no environment \`${environment}\` any more`);
   const gone = refuseGone(flow, standing);
   if (gone !== null) return gone;
-  const newest = standing.held.find((one) => one.environment === environment);
+  const newest = standing.held.find((version) => version.environment === environment);
   if (newest === undefined || newest.version === version) return null;
   if (caller.principal.permissions.includes('flow.publish')) return null;
   return refusal(
@@ -211,22 +218,22 @@ function refuseStart(
   );
 }
 
-/** Withdrawn, or given up where it would run. */
+/** Why the flow takes no new runs: it is withdrawn, or no longer held in that environment. */
 function refuseGone({ name, environment }: HeldVersion, { withdrawn, held }: FlowStanding): Refusal | null {
   if (withdrawn !== null)
     return refusal(
       'FLOW_WITHDRAWN',
       `\`${name}\` was withdrawn at ${withdrawn.at}: it takes no new runs until it is published again`,
     );
-  if (held.some((one) => one.environment === environment)) return null;
+  if (held.some((version) => version.environment === environment)) return null;
   return refusal(
     'FLOW_WITHDRAWN',
     `no file and no publication holds \`${name}\` in environment \`${environment}\` any more: it takes no new runs there`,
   );
 }
 
-/** A reload has added it, or Temporal is away. */
-function notReady(environment: string): Refusal {
+/** A reload has just added the environment, or Temporal does not answer. */
+function refuseNotReady(environment: string): Refusal {
   return refusal(
     'ENGINE_UNAVAILABLE',
     `the workflow engine is not ready for environment \`${environment}\` yet: try again`,
@@ -235,7 +242,7 @@ function notReady(environment: string): Refusal {
   );
 }
 
-function unknownFlow(
+function refuseUnknown(
   name: string,
   { version, environment }: Pick<StartBody, 'version' | 'environment'>,
   declared: readonly string[],
@@ -243,17 +250,17 @@ function unknownFlow(
   if (environment !== undefined && !declared.includes(environment))
     return refusal(
       'NOT_FOUND',
-      `the policies declare no environment \`${environment}\`: it is one of ${declared.map((one) => `\`${one}\``).join(', ')}`,
+      `the policies declare no environment \`${environment}\`: it is one of ${declared.map((name) => `\`${name}\``).join(', ')}`,
     );
   const at = `${version === undefined ? '' : ` version ${version}`}${environment === undefined ? '' : ` in environment \`${environment}\``}`;
   return refusal('NOT_FOUND', `there is no flow \`${name}\`${at}: see GET /v1/flows`);
 }
 
 /**
- * The same in every attempt of one request. A start that was answered with 503 never runs (ADR 4),
- * so an attempt after that gets the next id of the same sequence.
+ * The run that this request starts: the same in each of its attempts. A start that was answered with 503 never runs (ADR 4), so
+ * the attempt after that gets the next id of the same sequence.
  */
-async function runOf(caller: Caller): Promise<{ readonly id: string; readonly row: ListedRun | null }> {
+async function findOwnRun(caller: Caller): Promise<{ readonly id: string; readonly row: ListedRun | null }> {
   for (let attempt = 0; ; attempt += 1) {
     const id = attempt === 0 ? effectId(caller, 'run') : derivedId(caller, 'run', String(attempt));
     const row = await getListedRun(caller.deps.pool, id);
@@ -261,12 +268,12 @@ async function runOf(caller: Caller): Promise<{ readonly id: string; readonly ro
   }
 }
 
-/** The same in every attempt of one request, and another for each `of`. */
+/** The same in each attempt of a request, and different for each `of`. */
 function derivedId({ effect }: Caller, prefix: 'msg' | 'run', of: string): string {
   return idFromDigest(prefix, createHash('sha256').update(`${effect}#${of}`).digest('hex'));
 }
 
-/** Schema defaults, then the schema. Without one, only nothing is accepted. */
+/** Adds the schema's defaults, then checks against the schema. A flow without a schema takes no input. */
 function checkInput(
   plan: Plan,
   input: JsonObject,
@@ -276,20 +283,20 @@ function checkInput(
       pointer: `/input/${escapePointer(name)}`,
       message: 'this flow takes no input',
     }));
-    return errors.length === 0 ? { kind: 'input', value: {} } : inputInvalid(plan, errors);
+    return errors.length === 0 ? { kind: 'input', value: {} } : refuseInput(plan, errors);
   }
   const compiled = compileSchema(plan.inputSchema);
   if (compiled.status === 'invalid')
     throw new Error(`the input schema of \`${plan.name}\` does not compile: ${compiled.message}`);
   const checked = compiled.validate(input);
   if (checked.status === 'valid') return { kind: 'input', value: checked.value };
-  return inputInvalid(
+  return refuseInput(
     plan,
     checked.errors.map(({ pointer, message }) => ({ pointer: `/input${pointer}`, message })),
   );
 }
 
-function inputInvalid(plan: Plan, errors: readonly FieldError[]): Refusal {
+function refuseInput(plan: Plan, errors: readonly FieldError[]): Refusal {
   const first = errors[0];
   const where = first === undefined ? '' : `: \`${first.pointer}\` ${first.message}`;
   return refusal('INPUT_INVALID', `the input does not fit the schema of \`${plan.name}\`${where}`, {

@@ -8,14 +8,14 @@ import { getAction } from '../../store/actions.js';
 import { getApproval } from '../../store/approvals.js';
 import type { MessageOutcome, SubmitRequest } from '../../client/types.js';
 import { effectId, type Caller } from '../caller.js';
-import { askingOf } from '../effect.js';
+import { requestBaseOf } from '../effect.js';
 import { refuseCaller } from '../may.js';
 import type { Refusal } from '../refusal.js';
 import { readJson } from '../values.js';
-import { currentBody, visibleRun } from './body.js';
-import { refusedByRun } from './refused-by-run.js';
+import { readCurrentBody, visibleRun } from './body.js';
+import { refusalFromRun } from './refused-by-run.js';
 
-/** What came of a submit; `body`: the run as it stands then. */
+/** What came of a submit; `body` is the run as it stands afterwards. */
 export type Submitted =
   | {
       readonly kind: 'executed';
@@ -38,7 +38,7 @@ export type Submitted =
       readonly body: RunStandingJson;
     };
 
-/** `wait`: seconds. */
+/** Submits a transition to a run that the caller may see. `wait`: seconds. */
 export async function submitTransition(
   caller: Caller,
   { run, transition }: { readonly run: string; readonly transition: string },
@@ -50,7 +50,7 @@ export async function submitTransition(
   const found = await visibleRun(caller, run);
   if (found.kind === 'refusal') return found;
   const request = {
-    ...askingOf(caller, wait),
+    ...requestBaseOf(caller, wait),
     run,
     messageId: effectId(caller, 'msg'),
     transition,
@@ -58,47 +58,50 @@ export async function submitTransition(
     expectedVersion: body.expectedVersion ?? null,
     trace: body.trace ?? null,
   };
-  return outcomeOfSubmit(caller, request, await caller.deps.client.submit(request));
+  return resultOfSubmit(caller, request, await caller.deps.client.submit(request));
 }
 
 type Submitting = Pick<SubmitRequest, 'run' | 'transition' | 'messageId'>;
 
-/** However it came to its run. */
-export async function outcomeOfSubmit(
+/** What came of a submit, whether it came to its run alone or with the start. */
+export async function resultOfSubmit(
   caller: Caller,
   request: Submitting,
   outcome: MessageOutcome,
 ): Promise<Submitted | Refusal> {
-  const refused = await refusedByRun(caller, request.run, outcome);
+  const refused = await refusalFromRun(caller, request.run, outcome);
   if (refused !== null) return refused;
-  if (outcome.status === 'answered') return settled(caller, request, outcome.answer);
-  // After an attempt that was withdrawn, it has another id than the request first gave it.
+  if (outcome.status === 'answered') return answerToSubmit(caller, request, outcome.answer);
+  // After a withdrawn attempt the message has another id than the request first gave it.
   const messageId = outcome.status === 'executing' ? outcome.messageId : request.messageId;
-  return executing(caller, { ...request, messageId });
+  return executingResult(caller, { ...request, messageId });
 }
 
-async function settled(caller: Caller, request: Submitting, said: RunAnswer): Promise<Submitted> {
-  if (said.status === 'pending') return pending(caller, request.run, said);
-  if (said.status !== 'executed') return executing(caller, request);
-  const { transition, chain } = said;
-  const row = await getAction(caller.deps.pool, said.action);
+async function answerToSubmit(caller: Caller, request: Submitting, answer: RunAnswer): Promise<Submitted> {
+  if (answer.status === 'pending') return pendingResult(caller, request.run, answer);
+  if (answer.status !== 'executed') return executingResult(caller, request);
+  const { transition, chain } = answer;
+  const row = await getAction(caller.deps.pool, answer.action);
   const output = await readJson(caller.deps, row?.outputRef ?? null);
-  const { body } = await currentBody(caller, request.run);
+  const { body } = await readCurrentBody(caller, request.run);
   return { kind: 'executed', transition, output, body, chain };
 }
 
-async function executing(caller: Caller, { run, transition, messageId }: Submitting): Promise<Submitted> {
-  const { body } = await currentBody(caller, run);
+async function executingResult(
+  caller: Caller,
+  { run, transition, messageId }: Submitting,
+): Promise<Submitted> {
+  const { body } = await readCurrentBody(caller, run);
   return { kind: 'executing', transition, action: actionIdOf(messageId), body };
 }
 
-async function pending(
+async function pendingResult(
   caller: Caller,
   run: string,
   { transition, action, approval }: Extract<RunAnswer, { status: 'pending' }>,
 ): Promise<Submitted> {
   const [{ body }, opened] = await Promise.all([
-    currentBody(caller, run),
+    readCurrentBody(caller, run),
     getApproval(caller.deps.pool, approval),
   ]);
   if (opened === null) throw new Error(`approval ${approval} of run ${run} is not in the store`);

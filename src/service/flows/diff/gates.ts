@@ -2,24 +2,24 @@ import { stricterThanAll } from '../../../engine/gates/covers.js';
 import type { Gate, GateTimeout } from '../../../engine/plan.js';
 import { canonical } from '../../../model/canonical.js';
 import type { Json } from '../../../model/json.js';
-import { effectOf, missing, type Note } from './weigh.js';
+import { effectOf, itemsNotIn, type Note } from './weigh.js';
 import { gateText } from './words.js';
 
-// What another version of a flow asks for before a step: of whom, and of nobody where time answers instead.
+// How the approvals that a flow asks for have changed: who decides, and where time decides instead.
 
-/** A queue stands for itself: who is in it, no version of a flow says. */
+/** A queue is compared by its name: no version of a flow says who is in it. */
 const byName = { queueRoles: (queue: string): readonly string[] => [`queue:${queue}`] };
 
 export function gateChange(key: string, before: readonly Gate[], after: readonly Gate[], note: Note): void {
-  if (rules(before) === rules(after)) return;
+  if (rulesText(before) === rulesText(after)) return;
   if (after.length === 0) return note('wider', `${key} no longer waits for an approval`, 9);
   if (before.length === 0) return note('narrower', `${key} now waits: ${gateText(after)}`, 9);
   const effect = effectOf(asksLess(before, after), asksLess(after, before));
   note(effect, `the approval of ${key} changed: ${gateText(before)} became ${gateText(after)}`, 7);
 }
 
-/** Not what says why a gate is there, nor where it is written. */
-function rules(gates: readonly Gate[]): string {
+/** The gates without why they are there and where they are written. */
+function rulesText(gates: readonly Gate[]): string {
   return canonical(gates.map(({ because: _because, origin: _origin, ...rule }) => rule) as unknown as Json);
 }
 
@@ -29,17 +29,20 @@ function asksLess(before: readonly Gate[], after: readonly Gate[]): boolean {
     someStricter(before, after) ||
     (asksAlways(before) && !asksAlways(after)) ||
     timeGivesMore(before, after) ||
-    missing(endsOf(before), endsOf(after)).length > 0
+    itemsNotIn(endsOf(before), endsOf(after)).length > 0
   );
 }
 
-/** Each of the gates that changed is held against all others: beyond so many pairs, both ask for more. */
+/**
+ * Each changed gate is compared with all gates of the other version; with more pairs than this, both versions count as
+ * stricter.
+ */
 const mostPairs = 2_500;
 
 function someStricter(now: readonly Gate[], then: readonly Gate[]): boolean {
   if (then.length === 0) return now.length > 0;
   const kept = new Set(then.map(textOf));
-  const others = now.filter((one) => !kept.has(textOf(one)));
+  const others = now.filter((gate) => !kept.has(textOf(gate)));
   return others.length * then.length > mostPairs || stricterThanAll(others, then, byName).length > 0;
 }
 
@@ -47,7 +50,7 @@ function textOf(gate: Gate): string {
   return canonical(gate as unknown as Json);
 }
 
-/** Time approves where it did not, or sooner; or it opens a gate to others, or sooner. */
+/** Time now approves where it did not, or sooner; or it opens a gate to more roles, or sooner. */
 function timeGivesMore(before: readonly Gate[], after: readonly Gate[]): boolean {
   const [old, now] = [before, after].map((gates) => gates.map(({ timeout }) => timeLine(timeout)));
   const approvals = (lines: readonly TimeLine[] = []): number[] =>
@@ -58,7 +61,7 @@ function timeGivesMore(before: readonly Gate[], after: readonly Gate[]): boolean
   return [...firstOpened(now)].some(([role, ms]) => ms < (opened.get(role) ?? Infinity));
 }
 
-/** When a role may decide at the first of the gates that time opens to it. */
+/** For each role, after how many milliseconds time first opens a gate to it. */
 function firstOpened(lines: readonly TimeLine[] = []): ReadonlyMap<string, number> {
   const first = new Map<string, number>();
   for (const { opensMs } of lines)

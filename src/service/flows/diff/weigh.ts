@@ -1,7 +1,7 @@
 import type { Tier } from '../../../engine/plan.js';
 import { sameJson } from '../../../model/canonical.js';
 
-// Changes by what they permit: the widest of the gravest first.
+// Orders changes by what they permit: the widest change of the gravest tier first.
 
 export interface PermissionChange {
   readonly effect: 'wider' | 'narrower' | 'other';
@@ -31,32 +31,32 @@ export function weigh(
 
 export type Note = (effect: PermissionChange['effect'], sentence: string, extra?: number) => void;
 
-/** A lower tier asks for less: that is the wider one. */
-export function tierEffect(one: Tier | null, other: Tier | null): PermissionChange['effect'] {
-  return tierWeight[other ?? 'none'] < tierWeight[one ?? 'none'] ? 'wider' : 'narrower';
+/** A change to a lower tier is wider, since a lower tier asks for less. */
+export function tierEffect(before: Tier | null, after: Tier | null): PermissionChange['effect'] {
+  return tierWeight[after ?? 'none'] < tierWeight[before ?? 'none'] ? 'wider' : 'narrower';
 }
 
-/** Where both are the case, or neither, it is simply another one. */
+/** `other` where both are true, or neither. */
 export function effectOf(isWider: boolean, isNarrower: boolean): PermissionChange['effect'] {
   if (isWider === isNarrower) return 'other';
   return isWider ? 'wider' : 'narrower';
 }
 
-/** The named fields that differ, told of by name alone: nothing of a version changes unsaid. */
+/** Notes each of `fields` that differs, by its name alone, so that no change goes unmentioned. */
 export function noteOthers<T extends object>(
   what: string,
-  one: T,
-  other: T,
+  before: T,
+  after: T,
   fields: readonly (keyof T & string)[],
   note: Note,
 ): void {
   for (const field of fields)
-    if (!sameJson(one[field] ?? null, other[field] ?? null))
+    if (!sameJson(before[field] ?? null, after[field] ?? null))
       note('other', `${what} has another \`${field}\``);
 }
 
-/** In their order: those of one list that the other has not. */
-export function missing(from: readonly string[], inList: readonly string[]): string[] {
-  const there = new Set(inList);
-  return from.filter((one) => !there.has(one));
+/** The items of `from` that are not in `list`, in their order. */
+export function itemsNotIn(from: readonly string[], list: readonly string[]): string[] {
+  const there = new Set(list);
+  return from.filter((item) => !there.has(item));
 }

@@ -10,9 +10,9 @@ import {
 } from '../../../engine/plan.js';
 import { findKind } from '../../../executors/kinds.js';
 
-// Parts of a plan in words, for who reads what a version changes: what differs in meaning reads differently.
+// Parts of a plan in words, for readers of a diff: parts that differ in meaning must read differently.
 
-export function actors(actor: Actor): string {
+export function actorsText(actor: Actor): string {
   return {
     agent: 'agents and humans',
     human: 'humans',
@@ -25,16 +25,19 @@ type Doing = Pick<Transition, 'executor' | 'tool'> &
   Pick<OnEnter, 'reliability'> & { readonly tier?: Transition['tier'] };
 
 /** What is done, and what is done instead when it fails. */
-export function does({ executor, tool, tier, reliability }: Doing): string {
+export function doingText({ executor, tool, tier, reliability }: Doing): string {
   const what = tool === null ? executorText(executor) : `runs \`${tool}\``;
   const tiered = tier === null || tier === undefined ? what : `${what} (${tier.replace('_', ' ')})`;
-  return [tiered, ...reliability.fallback.map((one) => `where that fails ${executorText(one)}`)].join(', ');
+  return [
+    tiered,
+    ...reliability.fallback.map((executor) => `where that fails ${executorText(executor)}`),
+  ].join(', ');
 }
 
 export function executorText(executor: Executor | null): string {
   if (executor === null) return 'only moves the run';
   if (asksPeople(executor)) return `asks ${peopleText(executor)}`;
-  // A version that a later build has published may have a kind that this one does not know.
+  // A version that a later build has published may have a kind that this build does not know.
   return findKind(executor.kind)?.words(executor) ?? `does something of kind \`${executor.kind}\``;
 }
 
@@ -45,19 +48,19 @@ function peopleText({ roles, queue }: Pick<Gate, 'roles' | 'queue'>): string {
 
 export function gateText(gates: readonly Gate[]): string {
   if (gates.length === 0) return 'without approval';
-  return `with ${gates.map(oneGateText).join(', and ')}`;
+  return `with ${gates.map(singleGateText).join(', and ')}`;
 }
 
-function oneGateText(gate: Gate): string {
+function singleGateText(gate: Gate): string {
   const { quorum, on, timeout, reason, direct, separation, expiresWith = [], reminders = [] } = gate;
   const when = on === null ? '' : ` when ${guardText(on)}`;
   const kept = (['requester', 'author', 'promoter', 'approvers'] as const).filter(
-    (one) => separation[one] === true,
+    (role) => separation[role] === true,
   );
   const more = [
     ...quorum.perRole.map(({ role, count }) => `${count} of them of \`${role}\``),
     ...(separation.requester ? [] : ['also by who asked']),
-    ...kept.filter((one) => one !== 'requester').map((one) => `not by its ${one}`),
+    ...kept.filter((role) => role !== 'requester').map((role) => `not by its ${role}`),
     ...(reason === 'required' ? ['with a reason'] : []),
     ...(direct === 'required' ? ['by the human itself'] : []),
     ...(timeout === null ? [] : [timeText(timeout)]),
@@ -77,7 +80,7 @@ function timeText({ afterMs, atMs, hours, action, to, then }: GateTimeout): stri
   }[action];
   const at = atMs === undefined ? '' : ` or at ${new Date(atMs).toISOString()}`;
   const during = hours === undefined ? '' : ' of business hours';
-  const stage = `after ${duration(afterMs)}${during}${at} ${what}`;
+  const stage = `after ${durationText(afterMs)}${during}${at} ${what}`;
   return then === undefined ? stage : `${stage}, then ${timeText(then)}`;
 }
 
@@ -88,8 +91,8 @@ const units = [
   ['s', 1_000],
 ] as const;
 
-export function duration(ms: number): string {
-  const [unit, length] = units.find((one) => ms >= one[1] && ms % one[1] === 0) ?? ['ms', 1];
+export function durationText(ms: number): string {
+  const [unit, length] = units.find((unit) => ms >= unit[1] && ms % unit[1] === 0) ?? ['ms', 1];
   return `${ms / length} ${unit}`;
 }
 
@@ -102,7 +105,7 @@ export function guardText(guard: Guard): string {
     case 'expr':
       return `\`${guard.expr.text}\``;
     case 'evidence':
-      return `evidence ${guard.requires.map((one) => `\`${one.kind}\` × ${one.count}`).join(', ')}`;
+      return `evidence ${guard.requires.map((required) => `\`${required.kind}\` × ${required.count}`).join(', ')}`;
     case 'not':
       return `not ${guardText(guard.guard)}`;
     case 'allOf':
