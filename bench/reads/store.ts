@@ -60,7 +60,7 @@ function callerOf({ deps }: Ground, change: Partial<Principal>): Caller {
     principal: { id: 'bench', kind: 'human', roles: [], permissions: [], ...change },
     requestId: newId('trc'),
     effect: randomUUID().replaceAll('-', ''),
-    held: null,
+    heldKey: null,
     trail: newTrail(),
   };
 }

@@ -2,7 +2,7 @@ import type { ApprovalJson, AuditItemJson, RunBodyJson, SubmittedJson } from '..
 import { isOpen } from '../model/approval-status.js';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
 import { unseenCharacters } from '../model/text.js';
-import { visible } from '../model/visible.js';
+import { escapeUnseen } from '../model/visible.js';
 import type { Received } from './rest.js';
 
 // Turns answers into lines for people.
@@ -63,19 +63,19 @@ export function showApproval(approval: Received<ApprovalJson>): string[] {
   const waits = isOpen(approval.status);
   return [
     `approval ${text(approval.id)} (${text(approval.status)})${forRoles(approval)}`,
-    `  ${visible(text(approval.summary))}`,
+    `  ${escapeUnseen(text(approval.summary))}`,
     `  run         ${text(approval.run)} of ${text(approval.flow)} in ${text(approval.environment)}`,
     `  action      ${text(approval.tool) || text(approval.transition)}, ${text(approval.tier) || 'no tier'}`,
     ...block('arguments', approval.arguments ?? {}),
     ...block('would run', approval.preview ?? null),
     `  asked by    ${text(by.id)} (${text(by.kind)}) at ${text(approval.requestedAt)}`,
-    ...(reason === '' ? [] : [`  waits for   ${visible(reason)}`]),
+    ...(reason === '' ? [] : [`  waits for   ${escapeUnseen(reason)}`]),
     ...list(approval.gates).map(
-      (gate) => `  decides     ${visible(text(gate.text))} (${visible(text(gate.rule))})`,
+      (gate) => `  decides     ${escapeUnseen(text(gate.text))} (${escapeUnseen(text(gate.rule))})`,
     ),
     ...(waits
       ? [
-          `  expires     ${visible(text(approval.onExpiry)) || `${text(approval.expiresAt)}, then: ${text(approval.onTimeout)}`}`,
+          `  expires     ${escapeUnseen(text(approval.onExpiry)) || `${text(approval.expiresAt)}, then: ${text(approval.onTimeout)}`}`,
         ]
       : []),
     ...list(object(approval.delivery).channels)
@@ -85,13 +85,13 @@ export function showApproval(approval: Received<ApprovalJson>): string[] {
     ...list(approval.delegations).map(
       (each) => `  handed      to ${text(each.to)} by ${text(each.from)} ${text(each.note)}`,
     ),
-    ...(waits ? [`  ${visible(text(approval.consequence))}`] : []),
+    ...(waits ? [`  ${escapeUnseen(text(approval.consequence))}`] : []),
     `  digest      ${text(approval.digest)}`,
   ];
 }
 
 function block(title: string, value: Json): string[] {
-  const lines = JSON.stringify(value, null, 2).split('\n').map(visible);
+  const lines = JSON.stringify(value, null, 2).split('\n').map(escapeUnseen);
   return lines.map((line, index) => `  ${(index === 0 ? title : '').padEnd(11)} ${line}`);
 }
 
@@ -107,7 +107,7 @@ export function showRecord(item: Received<AuditItemJson>): string {
     text(action.transition),
     policy.verdict === undefined
       ? ''
-      : `${text(policy.rule)}: ${text(policy.verdict)}, ${visible(text(policy.reason))}`,
+      : `${text(policy.rule)}: ${text(policy.verdict)}, ${escapeUnseen(text(policy.reason))}`,
   ];
   return parts.filter((part) => part !== '').join('  ');
 }
@@ -130,7 +130,7 @@ export function object(value: unknown): object {
 }
 
 export function text(value: Json | undefined): string {
-  return typeof value === 'string' ? visible(value) : typeof value === 'number' ? String(value) : '';
+  return typeof value === 'string' ? escapeUnseen(value) : typeof value === 'number' ? String(value) : '';
 }
 
 /** Escapes what a terminal would obey or not draw as `\uXXXX`, so that a line of JSON keeps its meaning. */

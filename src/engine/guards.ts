@@ -3,7 +3,7 @@ import type { Principal } from '../model/principal.js';
 import type { Comparison, Guard, Operand } from './plan.js';
 import type { Evidence } from './state.js';
 import { mostChainBytes } from '../model/limits.js';
-import { firstOf, truncate } from '../model/text.js';
+import { joinFirst, truncate } from '../model/text.js';
 import { compare } from './expression/compare.js';
 import { countEvidence, meterEvidence } from './expression/evidence.js';
 import { unmetered, type Meter } from './expression/meter.js';
@@ -210,7 +210,7 @@ function evaluateEvidence(
     ? judged('pass', () => 'the required evidence is recorded')
     : judged('fail', () => {
         const told = missing.map(({ kind, count, have }) => `\`${kind}\` ${have} of ${count}`);
-        return `evidence is missing: ${firstOf(told)}`;
+        return `evidence is missing: ${joinFirst(told)}`;
       });
 }
 

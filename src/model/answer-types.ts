@@ -28,7 +28,7 @@ export type BatchJson = AnswerOf<typeof inbox.batch>;
 export type SavedViewJson = AnswerOf<typeof inbox.savedView>;
 export type AbsenceJson = AnswerOf<typeof inbox.absence>;
 export type ApprovalStatsJson = AnswerOf<typeof inbox.approvalStats>;
-export type ApprovalLinkJson = AnswerOf<typeof answers.approvalLinks>['data'][number];
+export type ApprovalLinkJson = AnswerOf<typeof inbox.approvalLinks>['data'][number];
 export type RunJson = AnswerOf<typeof answers.run>;
 export type RunBodyJson = AnswerOf<typeof answers.runBody>;
 /** How a run stands, without the result of a request. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { json, jsonObject, named } from './api.js';
+import { json, jsonObject, nameSchema } from './api.js';
 import { principalKinds } from './principal.js';
 
 // Answers of the REST contract, for OpenAPI and for the tests that hold the API to it.
@@ -8,7 +8,7 @@ const text = z.string();
 const textOrNull = z.string().nullable();
 const count = z.int().nonnegative();
 
-export const problem = named(
+export const problem = nameSchema(
   'Problem',
   z.looseObject({
     type: text,
@@ -26,7 +26,7 @@ export function pageOf<S extends z.ZodType>(item: S) {
   return z.strictObject({ data: z.array(item), nextCursor: textOrNull });
 }
 
-const flowProblem = named(
+const flowProblem = nameSchema(
   'FlowProblem',
   z.strictObject({
     code: text,
@@ -40,7 +40,7 @@ const flowProblem = named(
   }),
 );
 
-export const published = named(
+export const published = nameSchema(
   'Published',
   z.strictObject({
     name: text,
@@ -50,14 +50,14 @@ export const published = named(
     warnings: z.array(flowProblem),
   }),
 );
-export const checked = named(
+export const checked = nameSchema(
   'Checked',
   z.strictObject({ valid: z.boolean(), errors: z.array(flowProblem), warnings: z.array(flowProblem) }),
 );
 /** Who stopped new runs of the flow, when and why; null: new runs can start. */
 const withdrawn = z.strictObject({ by: text, at: text, reason: textOrNull }).nullable();
 
-export const flowSummary = named(
+export const flowSummary = nameSchema(
   'FlowSummary',
   z.strictObject({
     name: text,
@@ -70,7 +70,7 @@ export const flowSummary = named(
     withdrawn,
   }),
 );
-export const flow = named(
+export const flow = nameSchema(
   'Flow',
   z.strictObject({
     name: text,
@@ -88,7 +88,7 @@ export const flow = named(
     ),
   }),
 );
-export const flowVersion = named(
+export const flowVersion = nameSchema(
   'FlowVersion',
   z.strictObject({
     name: text,
@@ -108,7 +108,7 @@ export const flowVersion = named(
     graph: z.strictObject({ nodes: z.array(jsonObject), edges: z.array(jsonObject) }),
   }),
 );
-export const flowDiff = named(
+export const flowDiff = nameSchema(
   'FlowDiff',
   z.strictObject({
     name: text,
@@ -121,7 +121,7 @@ export const flowDiff = named(
 );
 const removed = z.strictObject({ kind: text, name: text, confirm: z.boolean() });
 
-export const reloaded = named(
+export const reloaded = nameSchema(
   'Reloaded',
   z.strictObject({
     changed: z.boolean(),
@@ -141,7 +141,7 @@ export const who = z.strictObject({ id: text, kind: text });
 const endingWhy = z.enum(['cancel', 'timeout']);
 const ending = z.strictObject({ why: endingWhy, by: who.optional(), waitsFor: text, message: text });
 
-export const run = named(
+export const run = nameSchema(
   'Run',
   z.strictObject({
     id: text,
@@ -164,7 +164,10 @@ export const run = named(
     ending: ending.optional(),
   }),
 );
-const link = named('Link', z.looseObject({ rel: text, title: text, method: text, href: text, actor: text }));
+const link = nameSchema(
+  'Link',
+  z.looseObject({ rel: text, title: text, method: text, href: text, actor: text }),
+);
 const runFields = {
   run,
   context: jsonObject,
@@ -174,7 +177,7 @@ const runFields = {
   ),
   links: z.array(link),
 };
-export const runBody = named(
+export const runBody = nameSchema(
   'RunBody',
   z.strictObject({
     ...runFields,
@@ -182,7 +185,7 @@ export const runBody = named(
     result: z.strictObject({ status: z.literal('executing'), poll: text }).optional(),
   }),
 );
-export const submitted = named(
+export const submitted = nameSchema(
   'Submitted',
   z.strictObject({
     result: z.discriminatedUnion('status', [
@@ -206,7 +209,7 @@ export const submitted = named(
   }),
 );
 
-export const action = named(
+export const action = nameSchema(
   'Action',
   z.strictObject({
     id: text,
@@ -231,7 +234,7 @@ export const action = named(
   }),
 );
 
-export const auditItem = named(
+export const auditItem = nameSchema(
   'AuditItem',
   z.looseObject({
     index: count,
@@ -242,12 +245,12 @@ export const auditItem = named(
     prev: textOrNull,
   }),
 );
-export const auditPage = named(
+export const auditPage = nameSchema(
   'AuditPage',
   z.strictObject({ data: z.array(auditItem), nextCursor: textOrNull, asOfSize: count }),
 );
 const omittedValue = z.strictObject({ part: text, bytes: count, commit: text, payload: text });
-export const reconstruction = named(
+export const reconstruction = nameSchema(
   'Reconstruction',
   z.strictObject({
     run: text,
@@ -261,8 +264,11 @@ export const reconstruction = named(
     ),
   }),
 );
-export const history = named('History', z.strictObject({ events: z.array(json), omitted: count.optional() }));
-export const replayed = named(
+export const history = nameSchema(
+  'History',
+  z.strictObject({ events: z.array(json), omitted: count.optional() }),
+);
+export const replayed = nameSchema(
   'Replayed',
   z.strictObject({
     ok: z.boolean(),
@@ -276,15 +282,15 @@ const principalFields = {
   roles: z.array(text),
   permissions: z.array(text),
 };
-export const whoami = named('Whoami', z.strictObject({ ...principalFields, actedBy: text.optional() }));
+export const whoami = nameSchema('Whoami', z.strictObject({ ...principalFields, actedBy: text.optional() }));
 const keyFields = { keyId: text, ...principalFields, expiresAt: textOrNull };
-export const createdKey = named('CreatedKey', z.strictObject({ ...keyFields, key: text }));
-export const key = named(
+export const createdKey = nameSchema('CreatedKey', z.strictObject({ ...keyFields, key: text }));
+export const key = nameSchema(
   'Key',
   z.strictObject({ ...keyFields, createdAt: text, createdBy: text, revokedAt: textOrNull }),
 );
 
-export const signingKey = named(
+export const signingKey = nameSchema(
   'SigningKey',
   z.strictObject({
     keyId: text,
@@ -295,26 +301,15 @@ export const signingKey = named(
     retiredAt: textOrNull,
   }),
 );
-export const signingKeys = named('SigningKeys', z.strictObject({ data: z.array(signingKey) }));
+export const signingKeys = nameSchema('SigningKeys', z.strictObject({ data: z.array(signingKey) }));
 
-export const webhookKey = named('WebhookKey', z.strictObject({ algorithm: z.literal('ed25519'), key: text }));
-export const madeLink = named('MadeLink', z.strictObject({ id: text, path: text, expiresAt: text }));
-export const approvalLinks = named(
-  'ApprovalLinks',
-  z.strictObject({
-    data: z.array(
-      z.strictObject({
-        id: text,
-        status: z.enum(['open', 'used', 'revoked', 'expired']),
-        createdAt: text,
-        expiresAt: text,
-      }),
-    ),
-  }),
+export const webhookKey = nameSchema(
+  'WebhookKey',
+  z.strictObject({ algorithm: z.literal('ed25519'), key: text }),
 );
 
-export const live = named('Live', z.strictObject({ status: z.literal('ok') }));
-export const ready = named(
+export const live = nameSchema('Live', z.strictObject({ status: z.literal('ok') }));
+export const ready = nameSchema(
   'Ready',
   z.strictObject({
     api: z.boolean(),

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { json, jsonObject, named } from './api.js';
+import { json, jsonObject, nameSchema } from './api.js';
 import { run, who } from './api-answers.js';
 import { deliveryStatuses, notificationEvents } from './notifications.js';
 
-// Answers around approvals: saved inboxes, absences, batches and measures.
+// Answers around approvals: saved inboxes, absences, batches, links and measures.
 
 const text = z.string();
 const textOrNull = z.string().nullable();
@@ -57,7 +57,7 @@ const may = z.strictObject({
   message: textOrNull,
 });
 
-export const approval = named(
+export const approval = nameSchema(
   'Approval',
   z.strictObject({
     id: text,
@@ -107,14 +107,14 @@ export const approval = named(
     onBehalfOf: z.array(text).optional(),
   }),
 );
-export const decided = named(
+export const decided = nameSchema(
   'Decided',
   z.union([
     z.strictObject({ approval, run }),
     z.strictObject({ decision: z.strictObject({ id: text, href: text, status: z.literal('accepted') }) }),
   ]),
 );
-export const decision = named(
+export const decision = nameSchema(
   'Decision',
   z.strictObject({
     id: text,
@@ -125,16 +125,16 @@ export const decision = named(
   }),
 );
 
-export const savedView = named(
+export const savedView = nameSchema(
   'SavedView',
   z.strictObject({ name: text, query: jsonObject, href: text, updatedAt: text }),
 );
-export const savedViews = named('SavedViews', z.strictObject({ data: z.array(savedView) }));
-export const absence = named(
+export const savedViews = nameSchema('SavedViews', z.strictObject({ data: z.array(savedView) }));
+export const absence = nameSchema(
   'Absence',
   z.strictObject({ principal: text, from: text, until: text, delegate: text, setAt: text }),
 );
-export const batch = named(
+export const batch = nameSchema(
   'BatchResult',
   z.strictObject({
     dryRun: z.boolean(),
@@ -178,7 +178,7 @@ const measures = {
   underFiveSecondsOfView: seconds,
   decidedUnread: seconds,
 };
-export const approvalStats = named(
+export const approvalStats = nameSchema(
   'ApprovalStats',
   z.strictObject({
     from: text,
@@ -187,5 +187,20 @@ export const approvalStats = named(
     byFlow: z.array(z.strictObject({ flow: text, ...measures })),
     byRole: z.array(z.strictObject({ role: textOrNull, ...measures })),
     open: z.array(z.strictObject({ age: text, count })),
+  }),
+);
+
+export const madeLink = nameSchema('MadeLink', z.strictObject({ id: text, path: text, expiresAt: text }));
+export const approvalLinks = nameSchema(
+  'ApprovalLinks',
+  z.strictObject({
+    data: z.array(
+      z.strictObject({
+        id: text,
+        status: z.enum(['open', 'used', 'revoked', 'expired']),
+        createdAt: text,
+        expiresAt: text,
+      }),
+    ),
   }),
 );

@@ -11,7 +11,7 @@ import { isBlank, nameTrouble } from './text.js';
 /** Schemas with a name of their own in OpenAPI's components. */
 export const apiSchemas = z.registry<{ id: string }>();
 
-export function named<S extends z.ZodType>(id: string, schema: S): S {
+export function nameSchema<S extends z.ZodType>(id: string, schema: S): S {
   apiSchemas.add(schema, { id });
   return schema;
 }
@@ -122,7 +122,7 @@ export const diffQuery = z.strictObject({ from: indexText, to: indexText });
 // --- runs --------------------------------------------------------------------------------------
 
 /** The agent's reasoning, stored verbatim under the run's trace id. */
-const trace = named(
+const trace = nameSchema(
   'Trace',
   z.strictObject({
     prompt: z.string().optional(),
@@ -134,7 +134,7 @@ const trace = named(
 );
 
 /** The submit that comes with a start, in one call. */
-export const firstSubmit = named(
+export const firstSubmit = nameSchema(
   'FirstSubmit',
   z.strictObject({ transition: name, arguments: jsonObject.optional(), trace: trace.optional() }),
 );
@@ -142,12 +142,12 @@ export const firstSubmit = named(
 /** A name from `removed`. Its length is bounded only by the size of the body, since the name of a floor lists all who decide there. */
 const removedName = z.string().min(1).regex(printable, 'must not contain control characters');
 
-export const reloadBody = named(
+export const reloadBody = nameSchema(
   'Reload',
   z.strictObject({ confirm: z.array(removedName).max(10_000).optional() }),
 );
 
-export const startBody = named(
+export const startBody = nameSchema(
   'StartRun',
   z.strictObject({
     input: jsonObject.optional(),
@@ -169,7 +169,7 @@ export const runsQuery = z.strictObject({
   cursor,
 });
 
-export const submitBody = named(
+export const submitBody = nameSchema(
   'SubmitTransition',
   z.strictObject({
     arguments: jsonObject.optional(),
@@ -183,7 +183,7 @@ const reason = longText.min(1).refine((given) => !isBlank(given), {
   error: 'holds nothing that can be read: say why',
 });
 
-export const reasonBody = named('Operate', z.strictObject({ reason }));
+export const reasonBody = nameSchema('Operate', z.strictObject({ reason }));
 
 // --- approvals ---------------------------------------------------------------------------------
 
@@ -212,7 +212,7 @@ export const approvalsQuery = z.strictObject({
 });
 
 /** A saved inbox: its filters and its order. */
-export const viewBody = named(
+export const viewBody = nameSchema(
   'SaveView',
   z.strictObject({
     ...inboxFields,
@@ -230,7 +230,7 @@ const shortDuration = numberText(
   durationMs,
   [1_000, 28_800_000],
 );
-export const claimBody = named(
+export const claimBody = nameSchema(
   'Claim',
   z.strictObject({
     for: describedAs(shortDuration.optional(), {
@@ -239,13 +239,16 @@ export const claimBody = named(
     }),
   }),
 );
-export const delegateBody = named('Delegate', z.strictObject({ to: principalId, note: longText.optional() }));
-export const absenceBody = named(
+export const delegateBody = nameSchema(
+  'Delegate',
+  z.strictObject({ to: principalId, note: longText.optional() }),
+);
+export const absenceBody = nameSchema(
   'SetAbsence',
   z.strictObject({ from: instant, until: instant, delegate: principalId }),
 );
 
-export const batchBody = named(
+export const batchBody = nameSchema(
   'Batch',
   z.strictObject({
     decisions: z
@@ -274,7 +277,7 @@ export const statsQuery = z.strictObject({
   role: name.optional(),
 });
 
-export const decisionBody = named(
+export const decisionBody = nameSchema(
   'Decide',
   z.strictObject({
     decision: z.enum(['approve', 'deny']),
@@ -284,7 +287,10 @@ export const decisionBody = named(
   }),
 );
 
-export const linkBody = named('MakeLink', z.strictObject({ minutes: z.int().min(1).max(1_440).default(60) }));
+export const linkBody = nameSchema(
+  'MakeLink',
+  z.strictObject({ minutes: z.int().min(1).max(1_440).default(60) }),
+);
 
 // --- audit -------------------------------------------------------------------------------------
 
@@ -304,7 +310,7 @@ export const eventsQuery = z.strictObject({ run: name.optional(), type: types.op
 
 // --- principals --------------------------------------------------------------------------------
 
-export const keyBody = named(
+export const keyBody = nameSchema(
   'CreateKey',
   z.strictObject({
     id: asNewName(principalId).refine((id) => !isReservedId(id), {
@@ -318,7 +324,7 @@ export const keyBody = named(
 );
 
 /** `window`: how long messages that are under way are still accepted with the retired key. */
-export const retireBody = named(
+export const retireBody = nameSchema(
   'RetireSigningKey',
   z.strictObject({
     window: describedAs(

@@ -15,7 +15,7 @@ export const mostEnvironmentBytes = 512 * 1024;
 const ending = 9;
 
 /** Why this text cannot be passed as an argument or variable; null: it can. Continues a sentence that begins with its name. */
-export function passingTrouble(text: string): string | null {
+export function argumentTrouble(text: string): string | null {
   if (text.includes('\0')) return 'holds a NUL character, which ends a text there; leave it out';
   const bytes = utf8Length(text);
   if (bytes <= mostArgumentBytes) return null;
@@ -28,6 +28,6 @@ export function passedBytes(texts: readonly string[]): number {
 }
 
 /** A variable as it is passed to a command. */
-export function variable([name, value]: readonly [string, string]): string {
+export function toAssignment([name, value]: readonly [string, string]): string {
   return `${name}=${value}`;
 }

@@ -19,7 +19,7 @@ export function truncateStart(text: string, longest: number, start = '...'): str
 const mostTold = 10;
 
 /** The first items of a list, as a sentence names them: `a, b and 3 others`. */
-export function firstOf(items: readonly string[], most = mostTold): string {
+export function joinFirst(items: readonly string[], most = mostTold): string {
   const others = items.length - most;
   if (others <= 0) return items.join(', ');
   return `${items.slice(0, most).join(', ')} and ${others} ${others === 1 ? 'other' : 'others'}`;
@@ -35,7 +35,7 @@ function characterStart(text: string, at: number): number {
  * The same JSON with all its texts well-formed, names and values. Parts that are already well-formed are not copied; those in `known`
  * are taken to be so and not looked through.
  */
-export function wellFormed<T>(value: T, known: ReadonlySet<unknown> = new Set()): T {
+export function toWellFormedJson<T>(value: T, known: ReadonlySet<unknown> = new Set()): T {
   return wellFormedJson(value, known) as T;
 }
 

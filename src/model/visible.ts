@@ -9,7 +9,7 @@ const unseenRuns = new RegExp(`(?:${unseenCharacters.source}){1,1024}`, 'gu');
 const runsWithinLine = new RegExp(`(?:(?!\\n)${unseenCharacters.source}){1,1024}`, 'gu');
 
 /** The text as a single line, with such characters as `\u{…}`. */
-export function visible(text: string): string {
+export function escapeUnseen(text: string): string {
   return escapeRuns(
     text.toWellFormed(),
     unseenRuns,
@@ -21,7 +21,7 @@ export function visible(text: string): string {
  * The value as JSON, with such characters, which only strings can hold, as `\uXXXX`; so that it is still the same value. The
  * characters of `more` are escaped too.
  */
-export function visibleJson(value: Json, more = ''): string {
+export function toVisibleJson(value: Json, more = ''): string {
   const text = escapeRuns(JSON.stringify(value, null, 2), runsWithinLine, escapeUnits);
   return more === ''
     ? text

@@ -8,9 +8,9 @@ import type { Pool, Tx } from '../db/index.js';
 import type { ReferenceSource } from '../executors/types.js';
 import {
   claimNotifications,
-  goneAddresses,
+  findGoneAddresses,
   keepNotification,
-  lastMemo,
+  findLastMemo,
   settleNotification,
   type NotificationRow,
   type NotificationStatus,
@@ -199,7 +199,7 @@ async function deliverNow({ deps, stopping }: DelivererState, row: NotificationR
     url:
       policy.publicUrl === null ? null : `${policy.publicUrl}/approvals/${encodeURIComponent(row.approval)}`,
     link: path === null || policy.publicUrl === null ? null : `${policy.publicUrl}${path}`,
-    earlier: await lastMemo(deps.pool, row),
+    earlier: await findLastMemo(deps.pool, row),
   };
   const { references, now, webhookKey } = deps;
   return {
@@ -215,7 +215,7 @@ async function deliverNow({ deps, stopping }: DelivererState, row: NotificationR
         void kept.catch((error: unknown) => noteError(deps, error));
         return AbortSignal.any([AbortSignal.timeout(ms), stopping]);
       },
-      gone: () => goneAddresses(deps.pool, row.channel),
+      gone: () => findGoneAddresses(deps.pool, row.channel),
     }),
   };
 }

@@ -14,7 +14,7 @@ export interface Caller {
   /** 32 hex digits from which the ids of what this request makes are derived; a retry of the request has the same. */
   readonly effect: string;
   /** The idempotency key that this request holds; null: it was sent without a key. */
-  readonly held: HeldKey | null;
+  readonly heldKey: HeldKey | null;
   readonly trail: Trail;
 }
 

@@ -26,7 +26,7 @@ export class KeyLost extends Error {}
 
 /** Without an idempotency key nothing is kept, and no earlier attempt is found. */
 export function makeKeptEffect<T extends JsonObject>(
-  { held }: Pick<Caller, 'held'>,
+  { heldKey: held }: Pick<Caller, 'heldKey'>,
   schema: z.ZodType<T>,
 ): KeptEffect<T> {
   return {
@@ -47,7 +47,7 @@ async function readEarlier(q: Queryable, held: HeldKey): Promise<JsonObject | nu
 }
 
 /** A check that throws `KeyLost` unless this attempt still holds the key: to be run in the transaction that keeps something. */
-export function ownershipCheckOf({ held }: Pick<Caller, 'held'>): (tx: Tx) => Promise<void> {
+export function ownershipCheckOf({ heldKey: held }: Pick<Caller, 'heldKey'>): (tx: Tx) => Promise<void> {
   return async (tx) => {
     if (held !== null && !(await isKeyHeld(tx, held))) throw new KeyLost();
   };

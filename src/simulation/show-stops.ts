@@ -1,4 +1,4 @@
-import { visible } from '../model/visible.js';
+import { escapeUnseen } from '../model/visible.js';
 import { factLine } from './show.js';
 import type { Option, Outlook } from './outlook.js';
 import type { Stop } from './simulate.js';
@@ -18,7 +18,7 @@ export function stopLines(stop: Stop): string[] {
     ...(stop.executing === null ? [] : executingLines(stop.executing)),
     ...stop.approvals.flatMap(approvalLines),
     ...(stop.executing === null ? stop.principals.flatMap(principalLines) : []),
-  ].map((line) => visible(line));
+  ].map((line) => escapeUnseen(line));
 }
 
 function answerText({ answer }: Stop): string {

@@ -1,5 +1,5 @@
 import type { Fact } from '../model/records.js';
-import { visible } from '../model/visible.js';
+import { escapeUnseen } from '../model/visible.js';
 import type { CaseResult, Failure } from './types.js';
 
 // Results as lines for people.
@@ -11,7 +11,7 @@ export function resultLines(result: CaseResult, path: string): string[] {
     `FAILED  ${result.name}`,
     ...failure.mismatches.map(({ line, column, what, expected, actual }) => {
       const of = what === '' ? '' : `${what} `;
-      return `  ${path}:${line}:${column}: ${failure.step}: expected ${of}\`${visible(expected)}\`, got \`${visible(actual)}\``;
+      return `  ${path}:${line}:${column}: ${failure.step}: expected ${of}\`${escapeUnseen(expected)}\`, got \`${escapeUnseen(actual)}\``;
     }),
     ...whyLines(failure),
   ];
@@ -19,8 +19,8 @@ export function resultLines(result: CaseResult, path: string): string[] {
 
 function whyLines({ why: reason, run, trace }: Failure): string[] {
   return [
-    ...(reason === null ? [] : [`    why       ${visible(reason)}`]),
-    `    the run   is ${run.status} in state \`${visible(run.state)}\`, version ${run.version}`,
+    ...(reason === null ? [] : [`    why       ${escapeUnseen(reason)}`]),
+    `    the run   is ${run.status} in state \`${escapeUnseen(run.state)}\`, version ${run.version}`,
     ...trace.map((fact, index) => `    ${index === 0 ? 'records' : '       '}   ${factLine(fact)}`),
   ];
 }
@@ -42,5 +42,5 @@ export function factLine(fact: Fact): string {
     kind,
     policy === undefined ? '' : `${policy.rule}: ${policy.verdict}, ${policy.reason}`,
   ];
-  return visible(parts.filter((part) => part !== '').join('  '));
+  return escapeUnseen(parts.filter((part) => part !== '').join('  '));
 }

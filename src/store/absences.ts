@@ -34,7 +34,11 @@ export async function getAbsence(q: Queryable, principal: string): Promise<Absen
 }
 
 /** The absences for which this person is the delegate now. */
-export async function absentFor(q: Queryable, delegate: string, now: string): Promise<readonly AbsenceRow[]> {
+export async function absencesFor(
+  q: Queryable,
+  delegate: string,
+  now: string,
+): Promise<readonly AbsenceRow[]> {
   const { rows } = await q.query<AbsenceRow>(
     `select ${columns} from absence where delegate = $1 and starts_at <= $2 and ends_at > $2 order by principal limit 100`,
     [delegate, now],

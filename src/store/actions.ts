@@ -1,7 +1,7 @@
 import type { ActionStatus, Problem } from '../engine/state.js';
 import type { PayloadRef } from '../model/records.js';
 import { write, type Queryable, type Tx } from '../db/index.js';
-import { findable } from './text.js';
+import { withoutNul } from './text.js';
 import { liveProcesses } from './workers.js';
 
 export interface ActionRow {
@@ -47,7 +47,7 @@ export async function upsertAction(tx: Tx, action: ActionRow): Promise<void> {
 }
 
 export async function getAction(q: Queryable, id: string): Promise<ActionRow | null> {
-  const { rows } = await q.query<ActionRow>(`select ${columns} from action where id = $1`, [findable(id)]);
+  const { rows } = await q.query<ActionRow>(`select ${columns} from action where id = $1`, [withoutNul(id)]);
   return rows[0] ?? null;
 }
 

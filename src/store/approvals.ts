@@ -1,6 +1,6 @@
 import type { ApprovalDoc, ApprovalState, ApprovalStatus } from '../engine/state.js';
 import { write, type Queryable, type Tx } from '../db/index.js';
-import { findable } from './text.js';
+import { withoutNul } from './text.js';
 import { truncate } from '../model/text.js';
 
 export interface NewApproval {
@@ -84,10 +84,10 @@ function derivedColumns({ doc, status, transition, flow, updatedAt }: NewApprova
   const outcome = outcomes[status];
   const search = `${summary} ${tool ?? ''} ${transition} ${flow}`.toLowerCase();
   return [
-    tool === null ? null : findable(tool),
+    tool === null ? null : withoutNul(tool),
     tier,
     riskOf(tier),
-    findable(truncate(search, longestSearch, '')),
+    withoutNul(truncate(search, longestSearch, '')),
     status === 'escalated' ? updatedAt : null,
     outcome === null ? null : updatedAt,
     outcome,
@@ -102,7 +102,7 @@ function riskOf(tier: string | null): number {
 
 export async function getApproval(q: Queryable, id: string): Promise<ApprovalRow | null> {
   const { rows } = await q.query<ApprovalRow>(`select ${approvalColumns} from approval a where a.id = $1`, [
-    findable(id),
+    withoutNul(id),
   ]);
   return rows[0] ?? null;
 }
@@ -114,7 +114,7 @@ export async function getApprovalStatus(
 ): Promise<Pick<ApprovalRow, 'run' | 'status'> | null> {
   const { rows } = await q.query<Pick<ApprovalRow, 'run' | 'status'>>(
     'select run, status from approval where id = $1',
-    [findable(id)],
+    [withoutNul(id)],
   );
   return rows[0] ?? null;
 }
@@ -142,7 +142,7 @@ export async function approvalWithDigest(
 ): Promise<ApprovalRow | null> {
   const { rows } = await q.query<ApprovalRow>(
     `select ${approvalColumns} from approval a where a.run = $1 and a.digest = $2 order by a.requested_at desc, a.id desc limit 1`,
-    [run, findable(digest)],
+    [run, withoutNul(digest)],
   );
   return rows[0] ?? null;
 }

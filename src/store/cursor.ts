@@ -38,7 +38,7 @@ export interface Page<T> {
 }
 
 /** Makes a page of rows that were read with `limit + 1`, so that the last row says whether another page follows. */
-export function page<T>(
+export function toPage<T>(
   rows: readonly T[],
   limit: number,
   position: (row: T) => readonly (string | number)[],

@@ -1,6 +1,6 @@
 import type { PayloadRef } from '../model/records.js';
 import { write, type Queryable } from '../db/index.js';
-import { findable } from './text.js';
+import { withoutNul } from './text.js';
 
 export interface DecisionRow {
   readonly id: string;
@@ -42,7 +42,7 @@ export async function insertDecision(q: Queryable, row: DecisionRow): Promise<vo
 
 export async function getDecision(q: Queryable, id: string): Promise<DecisionRow | null> {
   const { rows } = await q.query<DecisionRow>(`select ${columns} from decision where id = $1`, [
-    findable(id),
+    withoutNul(id),
   ]);
   return rows[0] ?? null;
 }

@@ -1,6 +1,6 @@
 import type { Evidence } from '../engine/state.js';
 import { write, type Queryable, type Tx } from '../db/index.js';
-import { findable } from './text.js';
+import { withoutNul } from './text.js';
 
 export interface EvidenceRow {
   readonly kind: string;
@@ -17,7 +17,7 @@ export async function putEvidence(tx: Tx, run: string, evidence: readonly Eviden
     [
       run,
       evidence.map(({ id }) => id),
-      evidence.map(({ kind }) => findable(kind)),
+      evidence.map(({ kind }) => withoutNul(kind)),
       evidence.map(({ at }) => at),
     ],
   );

@@ -3,8 +3,8 @@ import type { FlowVersionJson } from '../model/answer-types.js';
 import type { Json } from '../model/json.js';
 import type { PayloadRef } from '../model/records.js';
 import type { Queryable, Tx } from '../db/index.js';
-import { decodeCursor, page, type Page } from './cursor.js';
-import { assertHash, findable, findableOrNull } from './text.js';
+import { decodeCursor, toPage, type Page } from './cursor.js';
+import { assertHash, withoutNul, withoutNulOrNull } from './text.js';
 
 export async function putPlan(q: Queryable, hash: string, body: string): Promise<void> {
   await q.query('insert into plan (hash, body) values ($1, $2) on conflict do nothing', [hash, body]);
@@ -190,7 +190,7 @@ export async function withdrawMissing(
 export async function getWithdrawal(q: Queryable, name: string): Promise<Withdrawal | null> {
   const { rows } = await q.query<Withdrawal>(
     `select reason_ref as "reasonRef", withdrawn_by as by, withdrawn_at as at from flow_withdrawal where name = $1`,
-    [findable(name)],
+    [withoutNul(name)],
   );
   return rows[0] ?? null;
 }
@@ -250,7 +250,7 @@ export async function listFlows(
     ...row,
     withdrawn: at === null ? null : { reasonRef, by, at },
   }));
-  return page(summaries, limit, (row) => [row.name]);
+  return toPage(summaries, limit, (row) => [row.name]);
 }
 
 export type VersionSummary = Pick<
@@ -263,7 +263,7 @@ export async function listVersions(q: Queryable, name: string): Promise<VersionS
   const { rows } = await q.query<VersionSummary>(
     `select version, hash, environment, published_at as "publishedAt", published_by as "publishedBy"
        from flow_version where name = $1 order by version desc`,
-    [findable(name)],
+    [withoutNul(name)],
   );
   return rows;
 }
@@ -275,7 +275,7 @@ export async function describeFlow(
 ): Promise<Pick<FlowVersionRow, 'owner' | 'description'> | null> {
   const { rows } = await q.query<Pick<FlowVersionRow, 'owner' | 'description'>>(
     'select owner, description from flow_version where name = $1 order by version desc limit 1',
-    [findable(name)],
+    [withoutNul(name)],
   );
   return rows[0] ?? null;
 }
@@ -287,7 +287,7 @@ export async function getFlowVersion(
 ): Promise<FlowVersionRow | null> {
   const { rows } = await q.query<FlowVersionRow>(
     `select ${versionColumns} from flow_version where name = $1 and version = $2`,
-    [findable(name), version],
+    [withoutNul(name), version],
   );
   return rows[0] ?? null;
 }
@@ -301,7 +301,7 @@ export async function sourcesOf(
   const { rows } = await q.query<Pick<FlowVersionRow, 'name' | 'version' | 'source'>>(
     `select v.name, v.version, v.source from unnest($1::text[], $2::int[]) asked (name, version)
        join flow_version v on v.name = asked.name and v.version = asked.version`,
-    [versions.map(({ name }) => findable(name)), versions.map(({ version }) => version)],
+    [versions.map(({ name }) => withoutNul(name)), versions.map(({ version }) => version)],
   );
   return rows;
 }
@@ -324,7 +324,7 @@ export async function resolveVersion(
   const { rows } = await q.query<FlowVersionRow>(
     `select ${versionColumns} from flow_version
       where name = $1 and ($2::integer is null or version = $2) and ($3::text is null or environment = $3) order by version desc limit 1`,
-    [findable(name), by.version ?? null, findableOrNull(by.environment)],
+    [withoutNul(name), by.version ?? null, withoutNulOrNull(by.environment)],
   );
   return rows[0] ?? null;
 }

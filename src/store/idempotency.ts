@@ -91,7 +91,7 @@ function answerOf({ status, headers, response }: Row): KeptAnswer | null {
 }
 
 /** The stored answer, whichever attempt gave it; null: there is none yet. */
-export async function keptAnswer(q: Queryable, key: ClaimKey): Promise<KeptAnswer | null> {
+export async function findKeptAnswer(q: Queryable, key: ClaimKey): Promise<KeptAnswer | null> {
   const row = await findRow(q, key);
   return row === undefined ? null : answerOf(row);
 }
@@ -172,7 +172,7 @@ export interface KeyUse {
 }
 
 /** What a principal's keys of the last 24 hours take. Counts `limit` keys at most. */
-export async function usedBy(q: Queryable, principal: string, limit: number): Promise<KeyUse> {
+export async function countKeyUse(q: Queryable, principal: string, limit: number): Promise<KeyUse> {
   const { rows } = await q.query<{ keys: number; bytes: number; until: string | null }>(
     `select count(*)::int as keys, coalesce(sum(octet_length(response)), 0)::bigint as bytes,
             min(created_at) + interval '24 hours' as until

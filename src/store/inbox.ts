@@ -3,8 +3,8 @@ import { mostAnswerBytes } from '../model/limits.js';
 import { makeValues, queryPlanned, type Queryable, type Values } from '../db/index.js';
 import { approvalColumns, type ApprovalRow } from './approvals.js';
 import { decodeCursor, encodeCursor, isTime, type Page } from './cursor.js';
-import { decidedBy, waysToSee, type Viewer } from './visibility.js';
-import { equal, findable } from './text.js';
+import { decidableCondition, visibilityConditions, type Viewer } from './visibility.js';
+import { equalsCondition, withoutNul } from './text.js';
 
 export type InboxOrder = 'risk' | 'age';
 
@@ -64,7 +64,7 @@ export async function listApprovals(
   const asked = [...(from === null ? [] : [after(from, order, name)]), ...conditions(filter, name)];
   const next = name(filter.limit + 1);
   // Who may decide an approval may also see its run, so `mine` needs no further condition.
-  const ways = filter.mine === true ? ['true'] : waysToSee(filter.viewer, name);
+  const ways = filter.mine === true ? ['true'] : visibilityConditions(filter.viewer, name);
   const found = ways.map(
     (way) =>
       `(select a.id, a.risk, a.requested_at from approval a ${way === 'true' ? '' : 'join run r on r.id = a.run'}
@@ -107,30 +107,30 @@ function after({ risk, time, id }: Position, order: InboxOrder, name: Values['na
 
 function conditions(filter: ApprovalFilter, name: Values['name']): string[] {
   const { status, role, tier, expiringBefore, text, viewer } = filter;
-  const who = (): string => name(findable(viewer.id));
+  const who = (): string => name(withoutNul(viewer.id));
   const when = (is: boolean | undefined, condition: () => string): string[] =>
     is === true ? [condition()] : [];
   return [
     ...when(status === 'open' || filter.mine, () => isOpen),
-    ...(status === 'open' ? [] : equal('a.status', status, name)),
+    ...(status === 'open' ? [] : equalsCondition('a.status', status, name)),
     ...when(status === 'escalated', () => 'a.closed_at is null'),
     ...when(
       status !== undefined && !openStatuses.some((open) => open === status),
       () => 'a.closed_at is not null',
     ),
-    ...when(role !== undefined, () => `a.roles @> array[${name(findable(role ?? ''))}]::text[]`),
-    ...equal('a.flow', filter.flow, name),
-    ...equal('a.environment', filter.environment, name),
-    ...equal('a.tool', filter.tool, name),
-    ...(tier === 'none' ? ['a.tier is null'] : equal('a.tier', tier, name)),
-    ...equal('a.transition', filter.transition, name),
-    ...equal('a.requested_by', filter.requestedBy, name),
+    ...when(role !== undefined, () => `a.roles @> array[${name(withoutNul(role ?? ''))}]::text[]`),
+    ...equalsCondition('a.flow', filter.flow, name),
+    ...equalsCondition('a.environment', filter.environment, name),
+    ...equalsCondition('a.tool', filter.tool, name),
+    ...(tier === 'none' ? ['a.tier is null'] : equalsCondition('a.tier', tier, name)),
+    ...equalsCondition('a.transition', filter.transition, name),
+    ...equalsCondition('a.requested_by', filter.requestedBy, name),
     ...when(expiringBefore !== undefined, () => `a.expires_at < ${name(expiringBefore)}::timestamptz`),
     ...when(
       text !== undefined,
-      () => `position(${name(findable((text ?? '').toLowerCase()))} in a.search) > 0`,
+      () => `position(${name(withoutNul((text ?? '').toLowerCase()))} in a.search) > 0`,
     ),
-    ...when(filter.mine, () => decidedBy('a', viewer, name)),
+    ...when(filter.mine, () => decidableCondition('a', viewer, name)),
     ...when(
       filter.mine,
       () =>

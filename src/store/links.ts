@@ -1,6 +1,6 @@
 import type { PrincipalKind } from '../model/principal.js';
 import { write, type Queryable, type Tx } from '../db/index.js';
-import { findable } from './text.js';
+import { withoutNul } from './text.js';
 
 export interface LinkRow {
   readonly id: string;
@@ -36,23 +36,23 @@ export async function findLink(q: Queryable, hash: Buffer): Promise<LinkRow | nu
 export async function linksOf(q: Queryable, approval: string, recipient: string): Promise<LinkRow[]> {
   const { rows } = await q.query<LinkRow>(
     `select ${columns} from approval_link l where l.approval = $1 and l.recipient = $2 order by l.created_at, l.id limit 100`,
-    [findable(approval), findable(recipient)],
+    [withoutNul(approval), withoutNul(recipient)],
   );
   return rows;
 }
 
 /** Lets only one transaction at a time make links of this person to this approval. */
 export async function lockLinks(tx: Tx, approval: string, recipient: string): Promise<void> {
-  const key = `links:${findable(approval)}:${findable(recipient)}`;
+  const key = `links:${withoutNul(approval)}:${withoutNul(recipient)}`;
   await write(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [key]);
 }
 
 /** How many of a person's links to an approval can still be used. */
-export async function openLinks(q: Queryable, approval: string, recipient: string): Promise<number> {
+export async function countOpenLinks(q: Queryable, approval: string, recipient: string): Promise<number> {
   const { rows } = await q.query<{ count: number }>(
     `select count(*)::int as count from approval_link
       where approval = $1 and recipient = $2 and used_at is null and revoked_at is null and expires_at > now()`,
-    [findable(approval), findable(recipient)],
+    [withoutNul(approval), withoutNul(recipient)],
   );
   return rows[0]?.count ?? 0;
 }
@@ -77,7 +77,7 @@ export async function revokeLink(
   { id, approval, recipient }: Pick<LinkRow, 'id' | 'approval' | 'recipient'>,
 ): Promise<'revoked' | 'before' | null> {
   const own = 'id = $1 and approval = $2 and recipient = $3';
-  const values = [findable(id), findable(approval), findable(recipient)];
+  const values = [withoutNul(id), withoutNul(approval), withoutNul(recipient)];
   const { rowCount } = await q.query(
     `update approval_link set revoked_at = now() where ${own} and revoked_at is null`,
     values,
@@ -99,7 +99,7 @@ export async function principalByKeys(q: Queryable, id: string): Promise<StoredP
   const { rows } = await q.query<StoredPrincipal>(
     `select p.id, p.kind, k.roles, k.permissions from principal p join api_key k on k.principal_id = p.id
       where p.id = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())`,
-    [findable(id)],
+    [withoutNul(id)],
   );
   const [first] = rows;
   if (first === undefined) return null;

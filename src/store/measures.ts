@@ -1,6 +1,6 @@
 import type { Queryable } from '../db/index.js';
-import { findableOrNull } from './text.js';
-import { viewerValues, visibleRun, type Viewer } from './visibility.js';
+import { withoutNulOrNull } from './text.js';
+import { viewerValues, visibleRunCondition, type Viewer } from './visibility.js';
 
 // Measures how long approvals wait and how they end. Computed from the rows each time, so that all processes give the same numbers.
 
@@ -103,15 +103,15 @@ export async function measureApprovals(
        left join lateral (select min(at) as at from approval_seen where approval = a.id) v on true
        left join lateral (select by_id, at from decision where approval = a.id and status = 'applied' order by at desc limit 1) m on true
        left join approval_seen s on s.approval = a.id and s.principal = m.by_id
-     where a.requested_at >= $1 and a.requested_at < $2 and ${visibleRun(3)}
+     where a.requested_at >= $1 and a.requested_at < $2 and ${visibleRunCondition(3)}
        and ($7::text is null or a.flow = $7) and ($8::text is null or $8 = any(a.roles))
      ${by} order by 1, 2 limit ${mostGroups}`,
     [
       filter.from,
       filter.to,
       ...viewerValues(filter.viewer),
-      findableOrNull(filter.flow),
-      findableOrNull(filter.role),
+      withoutNulOrNull(filter.flow),
+      withoutNulOrNull(filter.role),
     ],
   );
   return rows.map((row) => ({ flow: row.flow, role: row.role, measures: measuresOf(row) }));
@@ -159,7 +159,7 @@ export interface OpenByAge {
   readonly count: number;
 }
 
-export async function openByAge(
+export async function countOpenByAge(
   q: Queryable,
   filter: Pick<MeasureFilter, 'flow' | 'role' | 'viewer'>,
 ): Promise<readonly OpenByAge[]> {
@@ -167,9 +167,9 @@ export async function openByAge(
     `select a.environment, width_bucket(${seconds('now()', 'a.requested_at')}, array[${ages.map(([, end]) => end).join(', ')}]::float8[]) as bucket,
        count(*) as count
      from approval a join run r on r.id = a.run
-     where a.closed_at is null and ${visibleRun(1)} and ($5::text is null or a.flow = $5) and ($6::text is null or $6 = any(a.roles))
+     where a.closed_at is null and ${visibleRunCondition(1)} and ($5::text is null or a.flow = $5) and ($6::text is null or $6 = any(a.roles))
      group by 1, 2 order by 1, 2`,
-    [...viewerValues(filter.viewer), findableOrNull(filter.flow), findableOrNull(filter.role)],
+    [...viewerValues(filter.viewer), withoutNulOrNull(filter.flow), withoutNulOrNull(filter.role)],
   );
   return rows.map(({ environment, bucket, count }) => ({
     environment,

@@ -1,7 +1,7 @@
 import type { Answer } from '../engine/state.js';
 import type { Bell, MessageKind, SealedMessage } from '../model/message.js';
 import { write, type Queryable, type Tx } from '../db/index.js';
-import { findable } from './text.js';
+import { withoutNul } from './text.js';
 
 // Messages to runs. A message is written once, before its caller hears that it is stored, and answered once, by the step that takes it.
 
@@ -67,14 +67,14 @@ export async function insertMessage(
 }
 
 export async function getMessage(q: Queryable, id: string): Promise<MessageRow | null> {
-  const { rows } = await q.query<StoredRow>(`select ${columns} from message where id = $1`, [findable(id)]);
+  const { rows } = await q.query<StoredRow>(`select ${columns} from message where id = $1`, [withoutNul(id)]);
   return rows[0] === undefined ? null : rowOf(rows[0]);
 }
 
 /** The answer to a message; null: there is none yet, or no such message. */
 export async function getAnswer(q: Queryable, id: string): Promise<Answer | null> {
   const { rows } = await q.query<Pick<StoredRow, 'answer'>>('select answer from message where id = $1', [
-    findable(id),
+    withoutNul(id),
   ]);
   const answer = rows[0]?.answer ?? null;
   return answer === null ? null : (JSON.parse(answer) as Answer);
@@ -85,7 +85,7 @@ export async function lockMessages(tx: Tx, run: string, ids: readonly string[]):
   if (ids.length === 0) return [];
   const { rows } = await tx.query<LockedRow>(
     `select ${withKey} where m.run = $1 and m.id = any($2) order by m.seq for update of m`,
-    [run, ids.map(findable)],
+    [run, ids.map(withoutNul)],
   );
   return rows.map(lockedRowOf);
 }
@@ -116,7 +116,7 @@ export async function foreignMessages(
 ): Promise<ReadonlySet<string>> {
   const { rows } = await q.query<{ id: string }>('select id from message where run <> $1 and id = any($2)', [
     run,
-    ids.map(findable),
+    ids.map(withoutNul),
   ]);
   return new Set(rows.map((row) => row.id));
 }
@@ -202,7 +202,7 @@ export async function countUndeliveredMessages(
 export async function bellsOfMessages(q: Queryable, run: string): Promise<Bell[]> {
   const { rows } = await q.query<Bell>(
     'select id, kind, digest, key_id as "keyId", signature from message where run = $1',
-    [findable(run)],
+    [withoutNul(run)],
   );
   return rows;
 }

@@ -106,7 +106,7 @@ export async function countUndeliveredNotifications(
 }
 
 /** Memos of failures for good since the current policies came into force; after a change of policies, failed addresses are tried again. */
-export async function goneAddresses(q: Queryable, channel: string): Promise<string[]> {
+export async function findGoneAddresses(q: Queryable, channel: string): Promise<string[]> {
   const { rows } = await q.query<{ memo: string }>(
     `select distinct n.memo from notification n where n.channel = $1 and n.status = 'failed' and n.memo is not null
         and n.settled_at >= (select loaded_at from policy_set order by seq desc limit 1)`,
@@ -116,7 +116,7 @@ export async function goneAddresses(q: Queryable, channel: string): Promise<stri
 }
 
 /** The channel's last memo about the approval. */
-export async function lastMemo(
+export async function findLastMemo(
   q: Queryable,
   { approval, channel, recipient }: Pick<NotificationRow, 'approval' | 'channel' | 'recipient'>,
 ): Promise<string | null> {

@@ -1,6 +1,6 @@
 import type { PrincipalKind } from '../model/principal.js';
 import { together, type Queryable } from '../db/index.js';
-import { findable } from './text.js';
+import { withoutNul } from './text.js';
 
 // Who is known here, and with which rights. For people who are named by somebody else and have not signed in for this request.
 
@@ -22,7 +22,7 @@ export const sightHours = 24;
 /** Those of the people who are known. */
 export async function findPeople(q: Queryable, ids: readonly string[]): Promise<Person[]> {
   if (ids.length === 0) return [];
-  const asked = [ids.map(findable)];
+  const asked = [ids.map(withoutNul)];
   const [people, credentials] = await together([
     q.query<Pick<Person, 'id' | 'kind'>>(
       'select id, kind from principal where id = any($1) order by id',
@@ -57,7 +57,7 @@ export async function credentialsOf(q: Queryable, ids: readonly string[]): Promi
     `select principal_id as id, roles, permissions, null::timestamptz as "seenAt" from api_key
        where principal_id = any($1) and revoked_at is null and (expires_at is null or expires_at > now())
      union all select principal, roles, permissions, seen_at from principal_sight where principal = any($1)`,
-    [ids.map(findable)],
+    [ids.map(withoutNul)],
   );
   return rows;
 }
@@ -84,6 +84,6 @@ export async function putSight(
   await q.query(
     `insert into principal_sight (principal, roles, permissions, seen_at) values ($1, $2, $3, now())
      on conflict (principal) do update set roles = excluded.roles, permissions = excluded.permissions, seen_at = excluded.seen_at`,
-    [id, roles.map(findable), permissions.map(findable)],
+    [id, roles.map(withoutNul), permissions.map(withoutNul)],
   );
 }

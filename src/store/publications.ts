@@ -7,7 +7,7 @@ import {
   type NewFlowVersion,
   type Withdrawal,
 } from './flows.js';
-import { findable } from './text.js';
+import { withoutNul } from './text.js';
 
 // Flows that were published by the API. A publication holds a flow in an environment, with or without a file of the folder.
 
@@ -17,7 +17,7 @@ export type Publication = Pick<FlowVersionRow, 'name' | 'environment' | 'version
 type Version = Pick<FlowVersionRow, 'name' | 'version'>;
 
 /** The newest published version of each flow, by name and environment, without its content. */
-export async function publications(q: Queryable): Promise<readonly Publication[]> {
+export async function listPublications(q: Queryable): Promise<readonly Publication[]> {
   const { rows } = await q.query<Publication>(
     `select distinct on (name, environment) name, environment, version, published_by as "publishedBy" from flow_version
       where (name, environment) in (select name, environment from flow_publication)
@@ -37,7 +37,7 @@ export async function sourceOf(q: Queryable, { name, version }: Version): Promis
 }
 
 /** The stored result of compiling the version on that basis; null: it was not compiled on it. */
-export async function keptResult(q: Queryable, { name, version }: Version, basis: string): Promise<Json> {
+export async function findKeptResult(q: Queryable, { name, version }: Version, basis: string): Promise<Json> {
   const { rows } = await q.query<{ result: Json }>(
     'select result from publication_compiled where name = $1 and version = $2 and basis = $3',
     [name, version, basis],
@@ -64,7 +64,7 @@ export async function forgetResults(q: Queryable, basis: string): Promise<void> 
 }
 
 /** The size of a principal's publications together: the texts of their newest versions. */
-export async function publishedBy(
+export async function sizeOfPublications(
   q: Queryable,
   principal: string,
 ): Promise<readonly (PublishedName & { readonly bytes: number })[]> {
@@ -103,7 +103,7 @@ export async function environmentsOf(q: Queryable, name: string): Promise<string
   const { rows } = await q.query<{ environment: string }>(
     `select environment from folder_flow where name = $1
      union select environment from flow_publication where name = $1 order by environment`,
-    [findable(name)],
+    [withoutNul(name)],
   );
   return rows.map((row) => row.environment);
 }
@@ -121,19 +121,19 @@ export interface FlowStanding {
  * Where a flow takes new runs, and of which version. `asked`: the version that a start names, or the newest of its environment. It is
  * read first, so that a version that is published meanwhile is not reported as superseded or as held by nobody.
  */
-export function standingOf(
+export function flowStandingOf(
   pool: Pool,
   name: string,
   by: Parameters<typeof resolveVersion>[2],
 ): Promise<FlowStanding & { readonly asked: FlowVersionRow | null }> {
   return onOneConnection(pool, async (q) => {
-    const [asked, standing] = await together([resolveVersion(q, name, by), standingIn(q, name)]);
+    const [asked, standing] = await together([resolveVersion(q, name, by), readFlowStanding(q, name)]);
     return { ...standing, asked };
   });
 }
 
 /** The environments are read by a single statement, so as of a single instant. */
-export async function standingIn(q: Tx, name: string): Promise<FlowStanding> {
+export async function readFlowStanding(q: Tx, name: string): Promise<FlowStanding> {
   const [withdrawn, held] = await together([getWithdrawal(q, name), heldVersions(q, name)]);
   return { withdrawn, held };
 }
@@ -147,7 +147,7 @@ async function heldVersions(q: Queryable, name: string): Promise<HeldVersion[]> 
          select name, version, plan_hash, environment from flow_version
           where name = $1 and environment = held.environment order by version desc limit 1) v
       order by v.environment`,
-    [findable(name)],
+    [withoutNul(name)],
   );
   return rows;
 }

@@ -1,9 +1,9 @@
 import { giveWayBefore } from '../model/give-way.js';
 import type { Problem, RunStatus, ShownProblem } from '../engine/state.js';
 import { makeValues, queryPlanned, storeTime, write, type Queryable, type Tx } from '../db/index.js';
-import { decodeTimeCursor, page, type Page } from './cursor.js';
-import { viewerValues, visibleRun, waysToSee, type Viewer } from './visibility.js';
-import { equal, findable } from './text.js';
+import { decodeTimeCursor, toPage, type Page } from './cursor.js';
+import { viewerValues, visibleRunCondition, visibilityConditions, type Viewer } from './visibility.js';
+import { equalsCondition, withoutNul } from './text.js';
 
 export interface RunRow {
   readonly id: string;
@@ -86,7 +86,7 @@ export async function insertRun(q: Queryable, run: NewRun): Promise<void> {
 }
 
 export async function getRun(q: Queryable, id: string): Promise<RunRow | null> {
-  const { rows } = await q.query<RunRow>(`select ${columns} from run r where r.id = $1`, [findable(id)]);
+  const { rows } = await q.query<RunRow>(`select ${columns} from run r where r.id = $1`, [withoutNul(id)]);
   return firstOf(rows);
 }
 
@@ -97,15 +97,15 @@ async function firstOf([row]: readonly RunRow[]): Promise<RunRow | null> {
 }
 
 export async function getListedRun(q: Queryable, id: string): Promise<ListedRun | null> {
-  const { rows } = await q.query<ListedRun>(`select ${listed} from run r where r.id = $1`, [findable(id)]);
+  const { rows } = await q.query<ListedRun>(`select ${listed} from run r where r.id = $1`, [withoutNul(id)]);
   return rows[0] ?? null;
 }
 
 /** Null: there is no such run, or this viewer may not see it. */
 export async function getVisibleRun(q: Queryable, id: string, viewer: Viewer): Promise<ListedRun | null> {
   const { rows } = await q.query<ListedRun>(
-    `select ${listed} from run r where r.id = $1 and ${visibleRun(2)}`,
-    [findable(id), ...viewerValues(viewer)],
+    `select ${listed} from run r where r.id = $1 and ${visibleRunCondition(2)}`,
+    [withoutNul(id), ...viewerValues(viewer)],
   );
   return rows[0] ?? null;
 }
@@ -117,13 +117,13 @@ export async function lockRun(tx: Tx, id: string): Promise<RunRow | null> {
 
 /** Lets only one request at a time ask something of a run, so that each is judged after the request before. Steps do not wait for this. */
 export async function lockForAsking(tx: Tx, id: string): Promise<void> {
-  await write(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [`door:${findable(id)}`]);
+  await write(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [`door:${withoutNul(id)}`]);
 }
 
 /** Locks the run so that it does not change until the transaction ends. This waits for a step at work, and steps wait for this. */
 export async function lockRunForShare(tx: Tx, id: string): Promise<RunRow | null> {
   const { rows } = await tx.query<RunRow>(`select ${columns} from run r where r.id = $1 for share`, [
-    findable(id),
+    withoutNul(id),
   ]);
   return firstOf(rows);
 }
@@ -242,17 +242,17 @@ export async function listRuns(q: Queryable, filter: RunFilter): Promise<Page<Li
   const values = makeValues();
   const { name } = values;
   const asked = [
-    ...equal('r.flow', filter.flow, name),
-    ...equal('r.state', filter.state, name),
-    ...equal('r.status', filter.status, name),
-    ...equal('r.environment', filter.environment, name),
-    ...equal('r.started_by', filter.startedBy, name),
+    ...equalsCondition('r.flow', filter.flow, name),
+    ...equalsCondition('r.state', filter.state, name),
+    ...equalsCondition('r.status', filter.status, name),
+    ...equalsCondition('r.environment', filter.environment, name),
+    ...equalsCondition('r.started_by', filter.startedBy, name),
     ...(before === null
       ? []
       : [`(r.started_at, r.id) < (${name(before[0])}::timestamptz, ${name(before[1])})`]),
   ];
   const rest = `order by r.started_at desc, r.id desc limit ${name(filter.limit + 1)}`;
-  const found = waysToSee(filter.viewer, name).map(
+  const found = visibilityConditions(filter.viewer, name).map(
     (way) => `(select r.id, r.started_at from run r where ${[...asked, way].join(' and ')} ${rest})`,
   );
   const rows = await queryPlanned<ListedRun>(
@@ -260,7 +260,7 @@ export async function listRuns(q: Queryable, filter: RunFilter): Promise<Page<Li
     `select ${listed} from (${found.join(' union ')}) found join run r on r.id = found.id ${rest}`,
     values,
   );
-  return page(rows, filter.limit, (row) => [row.startedAt, row.id]);
+  return toPage(rows, filter.limit, (row) => [row.startedAt, row.id]);
 }
 
 export async function countRuns(

@@ -1,5 +1,5 @@
 import { boundLockWaits, write, type Queryable, type Tx } from '../db/index.js';
-import { findable } from './text.js';
+import { withoutNul } from './text.js';
 
 // The service's own signing keys. Rows are never deleted, so that all that was signed stays verifiable.
 
@@ -33,7 +33,7 @@ export async function putSigningKey(q: Queryable, key: NewSigningKey): Promise<v
 
 export async function getSigningKey(q: Queryable, keyId: string): Promise<SigningKeyRow | null> {
   const { rows } = await q.query<SigningKeyRow>(`select ${columns} from signing_key where key_id = $1`, [
-    findable(keyId),
+    withoutNul(keyId),
   ]);
   return rows[0] ?? null;
 }

@@ -5,12 +5,12 @@ import { createHash } from 'node:crypto';
  * A text to search for, without NUL, for which Postgres raises an error. No id and no name here has a NUL, so a text with one is simply
  * not found.
  */
-export function findable(text: string): string {
+export function withoutNul(text: string): string {
   return text.replaceAll('\0', '\uFFFD');
 }
 
-export function findableOrNull(text: string | undefined): string | null {
-  return text === undefined ? null : findable(text);
+export function withoutNulOrNull(text: string | undefined): string | null {
+  return text === undefined ? null : withoutNul(text);
 }
 
 export function sha256Text(text: string): string {
@@ -26,6 +26,10 @@ export function assertHash(what: string, hash: string, text: string): string {
 }
 
 /** An SQL condition that the column has this text; no condition for undefined. */
-export function equal(column: string, text: string | undefined, name: Values['name']): readonly string[] {
-  return text === undefined ? [] : [`${column} = ${name(findable(text))}`];
+export function equalsCondition(
+  column: string,
+  text: string | undefined,
+  name: Values['name'],
+): readonly string[] {
+  return text === undefined ? [] : [`${column} = ${name(withoutNul(text))}`];
 }

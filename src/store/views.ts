@@ -1,6 +1,6 @@
 import type { JsonObject } from '../model/json.js';
 import type { Queryable } from '../db/index.js';
-import { findable } from './text.js';
+import { withoutNul } from './text.js';
 
 /** A saved inbox of a person: filters and order. */
 export interface ViewRow {
@@ -26,7 +26,7 @@ export async function putView(
        select $1, $2, $3 where exists (select 1 from approval_view where principal = $1 and name = $2)
           or (select count(*) from approval_view where principal = $1) < ${mostViews}
      on conflict (principal, name) do update set query = excluded.query, updated_at = now()`,
-    [principal, findable(name), JSON.stringify(query)],
+    [principal, withoutNul(name), JSON.stringify(query)],
   );
   return rowCount === 1;
 }
@@ -34,7 +34,7 @@ export async function putView(
 export async function getView(q: Queryable, principal: string, name: string): Promise<ViewRow | null> {
   const { rows } = await q.query<ViewRow>(
     `select ${columns} from approval_view where principal = $1 and name = $2`,
-    [principal, findable(name)],
+    [principal, withoutNul(name)],
   );
   return rows[0] ?? null;
 }
@@ -50,7 +50,7 @@ export async function listViews(q: Queryable, principal: string): Promise<readon
 export async function deleteView(q: Queryable, principal: string, name: string): Promise<boolean> {
   const { rowCount } = await q.query('delete from approval_view where principal = $1 and name = $2', [
     principal,
-    findable(name),
+    withoutNul(name),
   ]);
   return rowCount === 1;
 }

@@ -49,7 +49,11 @@ describe("a charter's condition", () => {
   it('asks under `not` where the comparison is no more than false', () => {
     for (const how of ['open', 'never'] as const) {
       assert.equal(asks(narrowCondition(not(large), all(how)), at({})), true, how);
-      assert.equal(asks(narrowCondition(not(anyOf(large, risky)), all(how)), at({}, { risk: 'low' })), true, how);
+      assert.equal(
+        asks(narrowCondition(not(anyOf(large, risky)), all(how)), at({}, { risk: 'low' })),
+        true,
+        how,
+      );
       assert.equal(asks(narrowCondition(not(not(large)), all(how)), at({})), false, how);
     }
   });

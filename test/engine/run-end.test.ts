@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { onExpiry, onTimeout } from '../../src/service/approvals/words.js';
+import { expiryText, timeoutAction } from '../../src/service/approvals/words.js';
 import { gateViews } from '../../src/engine/index.js';
 import type { Executor, GateTimeout, Plan } from '../../src/engine/plan.js';
 import type { ApprovalState } from '../../src/engine/state.js';
@@ -44,11 +44,11 @@ function shownEnd({ run }: Walk): [number, string, string] {
   const approval: ApprovalState = run.approvals.at(-1) ?? assert.fail();
   const expiresAt = new Date(approval.expiresAt).toISOString();
   const row = { ...approval, expiresAt } as unknown as ApprovalRow;
-  const words = onExpiry(row, approval, kit);
+  const words = expiryText(row, approval, kit);
   assert.ok(words.startsWith(`at ${expiresAt} `));
   const [view] = gateViews(approval, kit);
-  assert.deepEqual([view?.expiresAt, view?.onTimeout], [expiresAt, onTimeout(row, approval, kit)]);
-  return [approval.expiresAt - from, onTimeout(row, approval, kit), words];
+  assert.deepEqual([view?.expiresAt, view?.onTimeout], [expiresAt, timeoutAction(row, approval, kit)]);
+  return [approval.expiresAt - from, timeoutAction(row, approval, kit), words];
 }
 
 describe('the end of an approval, as it is told', () => {

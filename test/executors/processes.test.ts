@@ -12,7 +12,7 @@ import {
   mostArgumentsBytes,
   mostEnvironmentBytes,
   passedBytes,
-  variable,
+  toAssignment,
 } from '../../src/model/command-line.js';
 import type { JsonObject } from '../../src/model/json.js';
 import type { CliConnection } from '../../src/executors/cli/types.js';
@@ -82,7 +82,7 @@ test('what its limits let through is really passed to a command, all of it toget
   const env = Object.fromEntries(
     Array.from({ length: 4 }, (_, at) => [`A${at}`, 'x'.repeat(mostArgumentBytes - 20)]),
   );
-  assert.ok(passedBytes(Object.entries(env).map(variable)) > 0.98 * mostEnvironmentBytes);
+  assert.ok(passedBytes(Object.entries(env).map(toAssignment)) > 0.98 * mostEnvironmentBytes);
   const connection: Connection = { ...cliConnection(), env };
   const given = output(await runCall(command(args), contextWith(connection)));
   assert.equal(((given['json'] as JsonObject)['rest'] as readonly string[])[0]?.length, mostArgumentBytes);

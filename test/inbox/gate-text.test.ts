@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { gatesJson, type ShownGate } from '../../src/service/approvals/gates.js';
+import { gatesJson, type GateStatus } from '../../src/service/approvals/gates.js';
 
-const gate = (fields: Partial<ShownGate>): ShownGate => ({
+const gate = (fields: Partial<GateStatus>): GateStatus => ({
   ...{ source: 'transition', rule: 'two of them', roles: ['release.manager', 'sre'], byPermission: false },
   ...{ quorum: { count: 2, approved: 0 }, missing: [], expiresAt: '2026-11-29T10:00:00.000Z' },
   ...{ onTimeout: 'deny', reasonRequired: false, outOfReach: false },
   ...fields,
 });
-const textOf = (one: ShownGate): unknown => {
+const textOf = (one: GateStatus): unknown => {
   const { gates } = gatesJson([one]);
   return gates[0]?.text;
 };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { isBlank, truncate, truncateStart, wellFormed } from '../../src/model/text.js';
+import { isBlank, truncate, truncateStart, toWellFormedJson } from '../../src/model/text.js';
 
 const text = fc
   .array(fc.constantFrom('a', '\u{1f600}', '\ud83d', '\ude00', '\u0301'))
@@ -30,7 +30,7 @@ describe('text that is shortened', () => {
 
 describe('JSON that holds halves of characters', () => {
   it('becomes well-formed in names and values, however deep', () => {
-    const mended = wellFormed({ 'a\ud800': [{ b: '\udc00x' }], n: 1, none: null });
+    const mended = toWellFormedJson({ 'a\ud800': [{ b: '\udc00x' }], n: 1, none: null });
     assert.deepEqual(mended, { 'a\ufffd': [{ b: '\ufffdx' }], n: 1, none: null });
   });
 
@@ -48,14 +48,14 @@ describe('JSON that holds halves of characters', () => {
         last: [level],
       };
     }
-    const mended = JSON.stringify(wellFormed(value));
+    const mended = JSON.stringify(toWellFormedJson(value));
     assert.ok(reads <= 300, `${reads}`);
     assert.equal(mended, JSON.stringify(value).replace('\\ud800', '\ufffd'));
   });
 
   it('is not copied where it has none', () => {
     const whole = { a: [{ b: '\u{1f600}' }], __proto__: null };
-    assert.equal(wellFormed(whole), whole);
+    assert.equal(toWellFormedJson(whole), whole);
   });
 });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { approvalHtml } from '../../src/api/pages/approval.js';
 import { unseenCharacters } from '../../src/model/text.js';
-import { visible, visibleJson } from '../../src/model/visible.js';
+import { escapeUnseen, toVisibleJson } from '../../src/model/visible.js';
 
 /** How many pieces of texts were replaced by calling back. */
 function callbacksOf(work: () => void): number {
@@ -33,29 +33,29 @@ describe('text that holds what nobody sees', () => {
   it('is shown with each such character by its code point', () => {
     for (const text of mixed) {
       const each = (char: string): string => `\\u{${char.codePointAt(0)!.toString(16)}}`;
-      assert.equal(visible(text), text.toWellFormed().replaceAll(unseenCharacters, each));
+      assert.equal(escapeUnseen(text), text.toWellFormed().replaceAll(unseenCharacters, each));
     }
-    assert.equal(visible('a\x7f\x7f\nb\u{e0041}'), 'a\\u{7f}\\u{7f}\\u{a}b\\u{e0041}');
+    assert.equal(escapeUnseen('a\x7f\x7f\nb\u{e0041}'), 'a\\u{7f}\\u{7f}\\u{a}b\\u{e0041}');
   });
 
   it('is the same value as JSON, in lines of its own, with none of them in it', () => {
     for (const text of mixed) {
       const value = { [text]: [text, 1] };
-      const shown = visibleJson(value, '`');
+      const shown = toVisibleJson(value, '`');
       assert.deepEqual(JSON.parse(shown), value);
       assert.equal(shown.split('\n').length, JSON.stringify(value, null, 2).split('\n').length);
       assert.equal(shown.replaceAll('\n', '').search(unseenCharacters), -1);
     }
-    assert.equal(visibleJson(['\x7f\u{e0041}`'], '`'), '[\n  "\\u007f\\udb40\\udc41\\u0060"\n]');
+    assert.equal(toVisibleJson(['\x7f\u{e0041}`'], '`'), '[\n  "\\u007f\\udb40\\udc41\\u0060"\n]');
   });
 
   it('is written run by run, however many of them stand together', () => {
     const long = '\x7f\u{e0041}'.repeat(100_000);
     const lines = Array.from({ length: 10_000 }, (_, index) => index);
-    assert.ok(callbacksOf(() => void visible(long)) <= 200);
-    assert.ok(callbacksOf(() => void visibleJson({ long })) <= 200);
+    assert.ok(callbacksOf(() => void escapeUnseen(long)) <= 200);
+    assert.ok(callbacksOf(() => void toVisibleJson({ long })) <= 200);
     assert.equal(
-      callbacksOf(() => void visibleJson(lines)),
+      callbacksOf(() => void toVisibleJson(lines)),
       0,
     );
   });

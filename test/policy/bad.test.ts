@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { checkFlowText, type Catalog } from '../../src/policy/index.js';
-import { takeMark, loadShipped, transitionAt as T, withGuard, withStates, withTransition } from './documents.js';
+import {
+  takeMark,
+  loadShipped,
+  transitionAt as T,
+  withGuard,
+  withStates,
+  withTransition,
+} from './documents.js';
 
 // Every row is a document that must not load, with the position that the error must name.
 

@@ -16,7 +16,7 @@ export async function callerOf({ deps, keys }: Ground, name: string): Promise<Ca
     principal: found.principal,
     requestId: newId('trc'),
     effect: randomUUID().replaceAll('-', ''),
-    held: null,
+    heldKey: null,
     trail: newTrail(),
   };
 }

@@ -6,7 +6,7 @@ import type { Principal } from '../../src/model/principal.js';
 import { startRun } from '../../src/service/runs/start.js';
 import { listApprovals } from '../../src/store/inbox.js';
 import { listRuns } from '../../src/store/runs.js';
-import { viewerOf, visibleAmong } from '../../src/store/visibility.js';
+import { viewerOf, filterVisible } from '../../src/store/visibility.js';
 import { copies, fillStore } from '../../testing/many-rows.js';
 import { noteStatements } from '../../testing/statements.js';
 import { callerOf, makeGround, taken, type Ground } from './callers.js';
@@ -74,7 +74,7 @@ const reads: readonly Read[] = [
   ['records of a time', records(narrow), [['audit_record_time']]],
   [
     'which runs a stream may tell of',
-    (pool) => visibleAmong(pool, finance, [copies.run(1), copies.run(2)]),
+    (pool) => filterVisible(pool, finance, [copies.run(1), copies.run(2)]),
     [['run_pkey'], ['approval_run', 'approval_roles'], ['decision_by']],
   ],
 ];

@@ -1,5 +1,5 @@
 import type { PayloadRef } from '../../model/records.js';
-import { visible } from '../../model/visible.js';
+import { escapeUnseen } from '../../model/visible.js';
 import type { ApprovalDoc, ApprovalState, Asked, Kit, Shown } from '../../engine/state.js';
 import { gateViews, isWaiting } from '../../engine/index.js';
 import type { NewApproval } from '../../store/approvals.js';
@@ -74,5 +74,5 @@ function makeApprovalDoc(
 
 /** The values that a condition read come from callers: invisible and direction-changing characters are made visible. */
 function toReadable(asked: Asked): Asked {
-  return { ...asked, reason: asked.reason === null ? null : visible(asked.reason) };
+  return { ...asked, reason: asked.reason === null ? null : escapeUnseen(asked.reason) };
 }

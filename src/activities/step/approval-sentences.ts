@@ -2,7 +2,7 @@ import { canonical } from '../../model/canonical.js';
 import type { Json } from '../../model/json.js';
 import { truncate } from '../../model/text.js';
 import { groupDigits } from '../../engine/gates/shown.js';
-import { visible } from '../../model/visible.js';
+import { escapeUnseen } from '../../model/visible.js';
 import { readPath, type PathScopes } from '../../engine/expression/template.js';
 import { asksPeople, type TextTemplate, type Tier, type Transition } from '../../engine/plan.js';
 import type { Asking } from '../../engine/state.js';
@@ -20,21 +20,21 @@ function writePlainSummary({ title, name, tool }: Transition, asking: Asking): s
   const keys = Object.keys(asking.arguments).sort();
   const values = keys.map((key) => `${key} ${shortenJson(asking.arguments[key] ?? null)}`);
   const withValues = values.length === 0 ? '' : ` with ${values.join(', ')}`;
-  return visible(`${who} asks for ${title} (${tool ?? name})${withValues}`);
+  return escapeUnseen(`${who} asks for ${title} (${tool ?? name})${withValues}`);
 }
 
 /** Tells the approver of a repeated effect that it may have happened already. */
 function tellBegunBefore({ repeatedBy, inDoubt }: Asking): string {
   if (repeatedBy === null && !inDoubt) return '';
   const who = repeatedBy === null ? '' : `, and ${repeatedBy} had it retried`;
-  return visible(`; AGAIN: it may have happened already, its outcome is unknown${who}`);
+  return escapeUnseen(`; AGAIN: it may have happened already, its outcome is unknown${who}`);
 }
 
 /** Tells the approver that the same was approved and done before: the agent that asks may have started over. */
 function tellDoneBefore({ name }: Transition, { done }: Asking): string {
   if (done === 0) return '';
   const often = done === 1 ? 'once' : `${done} times`;
-  return visible(`; ONCE MORE: this run has done ${name} with exactly these arguments ${often} already`);
+  return escapeUnseen(`; ONCE MORE: this run has done ${name} with exactly these arguments ${often} already`);
 }
 
 /** Tells the approver that a colleague has denied it before. */
@@ -42,20 +42,20 @@ function tellDeniedBefore({ denied }: Asking): string {
   if (denied === null) return '';
   const times = denied.count === 1 ? '' : `, ${denied.count} times by now`;
   const what = denied.same ? 'asked again' : 'asked again with other arguments';
-  return visible(`; ${what}: ${denied.by} denied it on ${denied.at}${times}`);
+  return escapeUnseen(`; ${what}: ${denied.by} denied it on ${denied.at}${times}`);
 }
 
 export function writeConsequence(transition: Transition, asking: Asking): string {
   const { tier, tool, name, target, executor, readOnlyBecause } = transition;
   const undo = describeUndoing(tier);
   const readOnly =
-    readOnlyBecause === undefined ? '' : visible(`; it is called a read because: ${readOnlyBecause}`);
+    readOnlyBecause === undefined ? '' : escapeUnseen(`; it is called a read because: ${readOnlyBecause}`);
   const told = fillTemplate(transition.consequence, asking);
   if (told !== null) return `${told}${undo === null ? '' : `; ${undo}`}${readOnly}`;
   const next = asksPeople(executor)
     ? `the run goes on to state \`${target}\``
     : `\`${tool ?? name}\` runs once${asking.done === 0 ? '' : ' more'}, with exactly these arguments`;
-  return `${visible(`when approved, ${next}${undo === null ? '' : `; it ${undo}`}`)}${readOnly}`;
+  return `${escapeUnseen(`when approved, ${next}${undo === null ? '' : `; it ${undo}`}`)}${readOnly}`;
 }
 
 function describeUndoing(tier: Tier | null): string | null {
@@ -78,7 +78,7 @@ function fillTemplate(template: TextTemplate | undefined, asking: Asking): strin
     if (value === null || typeof value === 'object') return null;
     text += writeHole(value);
   }
-  return visible(text);
+  return escapeUnseen(text);
 }
 
 const longestHole = 200;

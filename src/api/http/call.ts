@@ -61,7 +61,7 @@ export interface Call {
   signedInAs: string | null;
   /** As in `Caller`. */
   effect: string;
-  heldKey: Caller['held'];
+  heldKey: Caller['heldKey'];
   readonly trail: Trail;
   replayed: boolean;
   /** The status of the answer that the caller may not see any more; null: nothing was withheld. */
@@ -73,7 +73,7 @@ export interface Call {
 /** The caller for the use cases. A page passes the `principal` that it acts for; else it is the call's own. */
 export function callerOf(call: Call, principal = principalOf(call)): Caller {
   const { deps, requestId, effect, heldKey: held, trail } = call;
-  return { deps, principal, requestId, effect, held, trail };
+  return { deps, principal, requestId, effect, heldKey: held, trail };
 }
 
 export function actorOf({ principal }: Call): RecordActor {

@@ -3,7 +3,7 @@ import { canonical } from '../../model/canonical.js';
 import {
   claimKey,
   keepAnswer,
-  keptAnswer,
+  findKeptAnswer,
   releaseKey,
   renewKey,
   type HeldKey,
@@ -164,7 +164,7 @@ export async function settle(call: Call, { key }: KeyHold, reply: Reply): Promis
     noteKept(pool, key.principal, response.length);
     return reply;
   }
-  const other = await keptAnswer(pool, key);
+  const other = await findKeptAnswer(pool, key);
   return other === null ? takenOver : replay(call, other);
 }
 

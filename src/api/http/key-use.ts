@@ -1,5 +1,5 @@
 import type { Pool } from '../../db/index.js';
-import { usedBy } from '../../store/idempotency.js';
+import { countKeyUse } from '../../store/idempotency.js';
 
 // Limits of a principal in 24 hours: its idempotency keys, and the bytes of the answers kept under them.
 
@@ -69,7 +69,7 @@ function currentUse(pool: Pool, principal: string, now: number): Promise<Use> {
 }
 
 async function countUse(pool: Pool, principal: string, now: number, { counted }: Uses): Promise<Use> {
-  const use = { ...(await usedBy(pool, principal, 2 * mostKeys)), countedAt: now, added: 0 };
+  const use = { ...(await countKeyUse(pool, principal, 2 * mostKeys)), countedAt: now, added: 0 };
   if (counted.size >= mostPrincipals) counted.clear();
   counted.set(principal, use);
   return use;

@@ -12,7 +12,7 @@ import type { ApiDeps } from '../deps.js';
 import { holdKey, letGo, settle, takenOver, type KeyHold } from './idempotency.js';
 import { authenticate } from './identify.js';
 import { problemPage } from '../pages/html.js';
-import { barred, keptJson, notPermitted, withheld } from './permitted.js';
+import { refuseAccess, parseKept, refuseRoute, replyOrRefusal } from './permitted.js';
 import { problem, problemBody, problemOf, statusOf, type Problem } from '../contract/problem.js';
 import { jsonText } from './json-writing.js';
 import { clientGone, hasGone, recordCall, recordFacts, recordGone } from './record.js';
@@ -82,7 +82,7 @@ async function answerDurably(call: Call, route: Route, arrived: Arrived, started
   if (raw.kind === 'problem') return recordReply(call, route, raw, startedAt);
   const held = route.idempotent ? await holdKey(call, arrived.path, raw) : null;
   if (held !== null && held.kind !== 'held') {
-    const told = await withheld(call, route, arrived, raw, held);
+    const told = await replyOrRefusal(call, route, arrived, raw, held);
     return recordReply(
       call,
       route,
@@ -118,7 +118,7 @@ async function answerDurably(call: Call, route: Route, arrived: Arrived, started
  * the right to ask. That answer is not kept, so that whoever may ask again can go on with the request. Null: it may.
  */
 async function refuseTakeover(call: Call, route: Route, arrived: Arrived): Promise<Reply | null> {
-  const told = await barred(call, route, arrived);
+  const told = await refuseAccess(call, route, arrived);
   return told === null ? null : sayIfUncertain(call, route, told, takenOver);
 }
 
@@ -157,8 +157,8 @@ async function recheck(
     denied !== null
       ? { ...denied, detail: 'your credential is not valid any more' }
       : route.idempotent
-        ? await withheld(now, route, arrived, raw, reply)
-        : (notPermitted(now, route) ?? reply);
+        ? await replyOrRefusal(now, route, arrived, raw, reply)
+        : (refuseRoute(now, route) ?? reply);
   const open = told === reply ? reply : sayIfUncertain(call, route, told, reply);
   if (open !== told && !isRead(call))
     call.withheldStatus = reply.kind === 'problem' ? statusOf(reply) : reply.status;
@@ -177,7 +177,7 @@ function isCertainlyNotDone(reply: Reply): boolean {
   if (reply.kind === 'stream') return false;
   const status = reply.kind === 'problem' ? statusOf(reply) : reply.status;
   if (status < 400 || status >= 500) return false;
-  const told = reply.kind === 'problem' ? { ...reply.extra, code: reply.code } : keptJson(reply);
+  const told = reply.kind === 'problem' ? { ...reply.extra, code: reply.code } : parseKept(reply);
   if (!isObject(told) || told['run'] !== undefined) return false;
   // With these codes another attempt may be doing it, or the run may have become stuck in the middle.
   return told['code'] !== 'IDEMPOTENCY_IN_PROGRESS' && told['code'] !== 'RUN_STUCK';
@@ -212,7 +212,7 @@ async function recordReply(call: Call, route: Route, reply: Reply, startedAt: nu
 
 /** Checks the permission before anything is looked up, and the contract before the handler is called. */
 async function respond(call: Call, route: Route, arrived: Arrived, raw: RawBody | null): Promise<Reply> {
-  const denied = notPermitted(call, route);
+  const denied = refuseRoute(call, route);
   if (denied !== null) return denied;
   const params = validateParams(route.params, arrived.params);
   if (params.kind === 'problem') return params;

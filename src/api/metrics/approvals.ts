@@ -2,7 +2,7 @@ import { Gauge, type Registry } from 'prom-client';
 import type { Pool } from '../../db/index.js';
 import {
   measureApprovals,
-  openByAge,
+  countOpenByAge,
   type MeasuredGroup,
   type Measures,
   type OpenByAge,
@@ -49,7 +49,10 @@ export function makeApprovalMetrics(pool: Pool, now: () => Date, registry: Regis
         to: new Date(to.getTime() + 1_000).toISOString(),
         viewer: seesAll,
       };
-      const asked = Promise.all([openByAge(pool, filter), measureApprovals(pool, filter, 'flowAndRole')]);
+      const asked = Promise.all([
+        countOpenByAge(pool, filter),
+        measureApprovals(pool, filter, 'flowAndRole'),
+      ]);
       const found = await asked.finally(reset);
       setGauges(gauges, ...found);
     },

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { errorTable } from '../../model/errors.js';
 import type { Json } from '../../model/json.js';
-import { visible, visibleJson } from '../../model/visible.js';
+import { escapeUnseen, toVisibleJson } from '../../model/visible.js';
 import { answer, type Call, type Page } from '../http/call.js';
 import type { Problem } from '../contract/problem.js';
 
@@ -23,13 +23,13 @@ export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): 
 }
 
 function renderPart(part: Part): string {
-  if (typeof part === 'string' || typeof part === 'number') return escapeHtml(visible(String(part)));
+  if (typeof part === 'string' || typeof part === 'number') return escapeHtml(escapeUnseen(String(part)));
   return 'html' in part ? part.html : part.map((item) => item.html).join('');
 }
 
 /** A value as JSON, escaped and made visible in the same way. */
 export function jsonHtml(value: Json): Html {
-  return { html: escapeHtml(visibleJson(value)) };
+  return { html: escapeHtml(toVisibleJson(value)) };
 }
 
 function escapeHtml(value: string): string {

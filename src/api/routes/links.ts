@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import * as api from '../../model/api.js';
-import * as answers from '../../model/api-answers.js';
+import * as inbox from '../../model/api-inbox-answers.js';
 import { listOwnLinks, makeOwnLink, revokeOwnLink } from '../../service/approvals/links.js';
 import { answer, callerOf, jsonBody, route, type Route } from '../http/call.js';
 
@@ -17,7 +17,7 @@ export const approvalLinkRoutes: readonly Route[] = [
     params: idParams,
     query: api.noQuery,
     body: jsonBody(api.linkBody),
-    answers: { 201: { description: 'the link', schema: answers.madeLink } },
+    answers: { 201: { description: 'the link', schema: inbox.madeLink } },
     errors: ['NOT_AN_APPROVER', 'ALREADY_DECIDED', 'APPROVAL_EXPIRED', 'APPROVAL_REVOKED', 'RATE_LIMITED'],
     handle: async (call, { params, body }) => {
       const made = await makeOwnLink(callerOf(call), params.id, body.minutes);
@@ -33,7 +33,7 @@ export const approvalLinkRoutes: readonly Route[] = [
     summary: 'Your links to this approval, without their secrets',
     params: idParams,
     query: api.noQuery,
-    answers: { 200: { description: 'your links', schema: answers.approvalLinks } },
+    answers: { 200: { description: 'your links', schema: inbox.approvalLinks } },
     handle: async (call, { params }) => {
       const found = await listOwnLinks(callerOf(call), params.id);
       return found.kind === 'refusal' ? found : answer(200, { data: found.links });

@@ -4,7 +4,7 @@ import * as api from '../../model/api.js';
 import type { SlackChannel } from '../../model/notifications.js';
 import {
   callSlack,
-  line,
+  toLine,
   modalId,
   reasonInput,
   reasonModal,
@@ -273,7 +273,7 @@ function recordRefusal(call: Call, { approval, decision }: WindowMetadata, refus
  */
 function refusalText(refused: Refusal): string {
   const { detail, extra } = refused;
-  if (isUnavailable(refused)) return line(detail, 1_000);
+  if (isUnavailable(refused)) return toLine(detail, 1_000);
   const more = extra['why'] === 'already_decided' ? 'Nothing more' : 'Nothing';
-  return line(`${more} was decided: ${detail}`, 1_000);
+  return toLine(`${more} was decided: ${detail}`, 1_000);
 }

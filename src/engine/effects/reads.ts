@@ -1,5 +1,5 @@
 import { isObject, type Json } from '../../model/json.js';
-import { firstOf } from '../../model/text.js';
+import { joinFirst } from '../../model/text.js';
 import { rememberDigests } from '../run/work.js';
 import type { Path } from '../plan.js';
 import type { Kit, RunState } from '../state.js';
@@ -35,7 +35,7 @@ export function changedReads(before: Reads, now: Reads): readonly string[] {
 }
 
 export function readsProblem(changed: readonly string[]): string {
-  return `what it would send is not what it was approved for: ${firstOf(changed.map((path) => `\`${path}\``))} has changed`;
+  return `what it would send is not what it was approved for: ${joinFirst(changed.map((path) => `\`${path}\``))} has changed`;
 }
 
 function pathsIn(value: Json): Pick<Path, 'scope' | 'segments' | 'text'>[] {

@@ -1,5 +1,5 @@
 import type { Principal } from '../../model/principal.js';
-import { firstOf } from '../../model/text.js';
+import { joinFirst } from '../../model/text.js';
 import type { Gate } from '../plan.js';
 import type { ApprovalState, Excluded, GateState, Kit } from '../state.js';
 
@@ -130,7 +130,7 @@ function roleMissing(approval: Deciding, kit: QueueKit): Refused {
   const all = approval.gates.map((gate) => decidersNow(gate, kit));
   const roles = [...new Set(all.flatMap((deciders) => deciders.roles))].map((role) => `\`${role}\``);
   const wanted = [
-    ...(roles.length === 0 ? [] : [`one of the roles ${firstOf(roles)}`]),
+    ...(roles.length === 0 ? [] : [`one of the roles ${joinFirst(roles)}`]),
     ...(all.some((deciders) => deciders.byPermission) ? ['the permission `approval.decide`'] : []),
   ];
   const message =

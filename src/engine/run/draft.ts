@@ -1,6 +1,6 @@
 import { idFromDigest } from '../../model/derived-ids.js';
 import type { Json } from '../../model/json.js';
-import { wellFormed } from '../../model/text.js';
+import { toWellFormedJson } from '../../model/text.js';
 import type { Principal } from '../../model/principal.js';
 import type { Fact, RecordActor, RecordType } from '../../model/records.js';
 import type { Plan } from '../plan.js';
@@ -58,10 +58,10 @@ export function finish(draft: Draft, before: RunState): EventResult {
   const changed = Object.entries(draft.run).filter(([key, value]) => before[key as keyof RunState] !== value);
   const known = new Set([...keptIn(before), ...draft.work.sound]);
   return {
-    state: { ...draft.run, ...wellFormed(Object.fromEntries(changed), known) },
-    effects: wellFormed(draft.effects, known),
-    trace: wellFormed(draft.facts, known),
-    actions: wellFormed(draft.actions, known),
+    state: { ...draft.run, ...toWellFormedJson(Object.fromEntries(changed), known) },
+    effects: toWellFormedJson(draft.effects, known),
+    trace: toWellFormedJson(draft.facts, known),
+    actions: toWellFormedJson(draft.actions, known),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Template } from '../../engine/plan.js';
 import type { Room } from '../../engine/effects/room.js';
-import { mostArgumentsBytes, passedBytes, passingTrouble } from '../../model/command-line.js';
+import { mostArgumentsBytes, passedBytes, argumentTrouble } from '../../model/command-line.js';
 import type { Built, Scopes, Unresolved } from '../types.js';
 import type { CliCall, CliExecutor } from './types.js';
 import { pathText, resolveTextValue, unusable } from '../values.js';
@@ -22,7 +22,7 @@ export function buildCliCall(executor: CliExecutor, scopes: Scopes, room: Room):
         'begins with `-` and would be read as an option; write `--` before it, or `allowDashes: true`';
       return unusable(pathText(template), where, why);
     }
-    const trouble = passingTrouble(text.value);
+    const trouble = argumentTrouble(text.value);
     if (trouble !== null) return unusable(pathText(template), where, `${trouble}; ${less}`);
     optionsEnded ||= isLiteral && text.value === '--';
     args.push(text.value);

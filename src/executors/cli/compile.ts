@@ -1,5 +1,5 @@
 import type { Template } from '../../engine/plan.js';
-import { mostArgumentsBytes, passedBytes, passingTrouble } from '../../model/command-line.js';
+import { mostArgumentsBytes, passedBytes, argumentTrouble } from '../../model/command-line.js';
 import { breakTrouble } from '../../model/text.js';
 import { error, errorUnlessPublished, type Compiling, type Path } from '../../policy/compile/context.js';
 import { compileSentValue } from '../../policy/compile/values.js';
@@ -24,7 +24,7 @@ export function compileCli(
 function checkPassed(to: Compiling, args: readonly Template[], path: Path): void {
   const written = args.map((template) => (template.kind === 'literal' ? String(template.value) : ''));
   for (const [index, text] of written.entries()) {
-    const [trouble, broken] = [passingTrouble(text), breakTrouble(text)];
+    const [trouble, broken] = [argumentTrouble(text), breakTrouble(text)];
     if (trouble !== null) error(to, 'WRONG_VALUE', [...path, index], `the argument ${trouble}`);
     else if (broken !== null)
       errorUnlessPublished(to, 'WRONG_VALUE', [...path, index], `the argument ${broken}`);

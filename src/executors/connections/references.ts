@@ -1,7 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { mostEnvironmentBytes, passedBytes, passingTrouble, variable } from '../../model/command-line.js';
+import {
+  mostEnvironmentBytes,
+  passedBytes,
+  argumentTrouble,
+  toAssignment,
+} from '../../model/command-line.js';
 import { reservedVariables, type Connection, type ConnectionEntry } from '../../model/policy-set.js';
 import { makeMaskIn, type Mask } from '../masking/mask.js';
 import { makeTurns } from '../../model/give-way.js';
@@ -100,7 +105,7 @@ async function eachText(
 function carrierProblem(reference: string, value: string, carrier: Carrier | undefined): string | null {
   if (carrier === undefined || reference === value) return null;
   if ('variable' in carrier) {
-    const trouble = passingTrouble(variable([carrier.variable, value]));
+    const trouble = argumentTrouble(toAssignment([carrier.variable, value]));
     return trouble === null
       ? null
       : `variable \`${carrier.variable}\`, with what reference \`${reference}\` holds, ${trouble}`;
@@ -113,7 +118,7 @@ function carrierProblem(reference: string, value: string, carrier: Carrier | und
 function environmentProblem(connection: Connection | null): string | null {
   if (connection === null) return null;
   const { env } = requireConnectionKind(connection.kind).texts(connection);
-  const bytes = passedBytes(Object.entries(env).map(variable));
+  const bytes = passedBytes(Object.entries(env).map(toAssignment));
   if (bytes <= mostEnvironmentBytes) return null;
   return `its environment takes ${bytes} bytes, and ${mostEnvironmentBytes} are the most; hand over less in \`env\``;
 }

@@ -4,8 +4,8 @@ import {
   mostEnvironmentBytes,
   mostFixedArgumentsBytes,
   passedBytes,
-  passingTrouble,
-  variable,
+  argumentTrouble,
+  toAssignment,
 } from '../../model/command-line.js';
 import { breakTrouble, lineTrouble } from '../../model/text.js';
 import { referencePattern } from '../shape/notifications.js';
@@ -165,10 +165,10 @@ function findUnpassable(shape: TargetShape): Misfit | null {
     ['command', command],
     ['workingDirectory', workingDirectory],
     ...args.map((text, index): [string, string] => [`args/${index}`, text]),
-    ...Object.entries(env).map((setting): [string, string] => [`env/${setting[0]}`, variable(setting)]),
+    ...Object.entries(env).map((setting): [string, string] => [`env/${setting[0]}`, toAssignment(setting)]),
   ];
   for (const [key, text] of texts) {
-    const trouble = passingTrouble(text);
+    const trouble = argumentTrouble(text);
     if (trouble !== null) return { status: 'invalid', key, message: `\`${key}\` ${trouble}` };
   }
   const odd = Object.keys(env).find((name) => name === '' || name.includes('='));
@@ -180,7 +180,7 @@ function findUnpassable(shape: TargetShape): Misfit | null {
     };
   return (
     findTooLarge('args', passedBytes(args), mostFixedArgumentsBytes) ??
-    findTooLarge('env', passedBytes(Object.entries(env).map(variable)), mostEnvironmentBytes)
+    findTooLarge('env', passedBytes(Object.entries(env).map(toAssignment)), mostEnvironmentBytes)
   );
 }
 

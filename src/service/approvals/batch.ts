@@ -12,7 +12,7 @@ import { invalid, isUnavailable, refusal, uncertainDetail, type Refusal } from '
 import { issueToken, isTokenValid } from './batch-token.js';
 import { decide, earlierDecision, type Decided } from './decide.js';
 import { refuseDecision, loadJudged } from './judge.js';
-import { readApprovals, seenApproval, visibleApproval, type Approval } from './look.js';
+import { readApprovals, visibleApprovalRow, visibleApproval, type Approval } from './look.js';
 
 type Batch = z.output<typeof api.batchBody>;
 type Item = Batch['decisions'][number];
@@ -66,7 +66,7 @@ export async function decideBatch(
  * came of them is told, even if the token is not valid any more.
  */
 async function findBegun(caller: Caller, { decisions }: Batch): Promise<ReadonlySet<string>> {
-  if (caller.held === null) return new Set();
+  if (caller.heldKey === null) return new Set();
   const kept = await inLanes(decisions, lanes, (item) =>
     getDecision(caller.deps.pool, effectId({ effect: effectOfItem(caller, item) }, 'dec')),
   );
@@ -91,7 +91,7 @@ interface Checked {
 async function checkAll(caller: Caller, { decisions }: Batch): Promise<Checked[]> {
   const seen = await inLanes(decisions, lanes, async (item) => {
     const own: Caller = { ...caller, effect: effectOfItem(caller, item), trail: newTrail() };
-    return { item, caller: own, seen: await seenApproval(own, item.approval) };
+    return { item, caller: own, seen: await visibleApprovalRow(own, item.approval) };
   });
   const rows = seen.flatMap((entry) => (entry.seen.kind === 'refusal' ? [] : [entry.seen.row]));
   const found = new Map((await readApprovals(caller, rows)).map((approval) => [approval.row.id, approval]));
@@ -221,7 +221,7 @@ async function decideAll(
     decideRun(caller, ofRun, progress, results),
   );
   noteDenied(caller, progress);
-  if (progress.denied !== null && caller.held !== null) return toUncertain(progress.denied.why);
+  if (progress.denied !== null && caller.heldKey !== null) return toUncertain(progress.denied.why);
   const itemResults = checked.map((entry) => results.get(entry) ?? notMadeResult(entry));
   const madeNone = itemResults.every(({ status }) => status === 'refused' || status === 'not_made');
   if (isAll && madeNone) return refuseNoneMade(itemResults, progress);

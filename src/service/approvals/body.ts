@@ -12,7 +12,7 @@ import { deliveryOf } from './delivery.js';
 import { readDeciders, gatesJson, mayOf, gateStatuses, type Deciders } from './gates.js';
 import type { Approval } from './look.js';
 import { makeExplain, becauseJson, becauseText, type Because } from './because.js';
-import { onExpiry, onTimeout } from './words.js';
+import { expiryText, timeoutAction } from './words.js';
 import { inLanes } from '../lanes.js';
 import type { ServiceDeps } from '../deps.js';
 import { parseValue, readAll, readText, type ReadValues } from '../values.js';
@@ -165,8 +165,8 @@ async function approvalBody(
       : { may: mayOf({ row, state, kit, decisions: related.decisions }, related.reader) }),
     decisions: related.decisions.map((decision) => decisionJson(decision, read(decision.reasonRef))),
     expiresAt: row.expiresAt,
-    onTimeout: onTimeout(row, state, kit),
-    onExpiry: onExpiry(row, state, kit),
+    onTimeout: timeoutAction(row, state, kit),
+    onExpiry: expiryText(row, state, kit),
     consequence: doc.consequence,
     escalatedAt: row.escalatedAt,
     closedAt: row.closedAt,

@@ -34,7 +34,7 @@ async function readKnownHumans(
   return found.map((credential) => withRolePermissions(policySet, { ...credential, kind: 'human' }));
 }
 
-export interface ShownGate extends GateView {
+export interface GateStatus extends GateView {
   /** All people who are known here together could not satisfy this gate. */
   readonly outOfReach: boolean;
 }
@@ -44,7 +44,7 @@ export function gateStatuses(
   state: ApprovalState | null,
   { kit, people }: Deciders,
   decisions: readonly DecisionRow[],
-): readonly ShownGate[] {
+): readonly GateStatus[] {
   if (state === null)
     return doc.gates.map((gate) => ({ ...gateAtEnd(gate, status, decisions), outOfReach: false }));
   const lost = people === null || !isOpen(status) ? [] : outOfReach(state, people, kit);
@@ -72,11 +72,11 @@ function gateAtEnd(
 }
 
 export function gatesJson(
-  gates: readonly ShownGate[],
+  gates: readonly GateStatus[],
 ): Pick<ApprovalJson, 'quorum' | 'reasonRequired' | 'gates'> {
   const [first] = gates;
   // The gate with the largest quorum; of two equal ones, a gate that still waits.
-  const largest = gates.reduce<ShownGate | undefined>(
+  const largest = gates.reduce<GateStatus | undefined>(
     (best, gate) =>
       best === undefined ||
       gate.quorum.count > best.quorum.count ||
@@ -96,7 +96,7 @@ export function gatesJson(
 }
 
 /** `one of the roles cfo; 0 of 1 have approved`, and which roles are still missing where each role has a share. */
-function gateText(gate: Omit<ShownGate, 'byPermission'> & { readonly byPermission?: boolean }): string {
+function gateText(gate: Omit<GateStatus, 'byPermission'> & { readonly byPermission?: boolean }): string {
   const { roles, byPermission = false, quorum, outOfReach: lost } = gate;
   const who = [
     ...(roles.length === 0 ? [] : [`one of the roles ${roles.join(', ')}`]),
@@ -108,7 +108,7 @@ function gateText(gate: Omit<ShownGate, 'byPermission'> & { readonly byPermissio
   return `${decides}; ${share}${left}${lost ? '; nobody who is known here could, so it waits for people who are not' : ''}`;
 }
 
-function missingText(missing: ShownGate['missing']): string {
+function missingText(missing: GateStatus['missing']): string {
   const each = missing.map(({ roles, count }) => `${count} of ${roles.join(' or ')}`);
   return each.length === 0 ? '' : `; it waits for ${each.join(' and ')}`;
 }

@@ -4,7 +4,14 @@ import type { Queryable } from '../../db/index.js';
 import { newId } from '../../model/ids.js';
 import type { ApprovalLinkJson } from '../../model/answer-types.js';
 import { getApproval } from '../../store/approvals.js';
-import { insertLink, linksOf, lockLinks, openLinks, revokeLink, type LinkRow } from '../../store/links.js';
+import {
+  insertLink,
+  linksOf,
+  lockLinks,
+  countOpenLinks,
+  revokeLink,
+  type LinkRow,
+} from '../../store/links.js';
 import { note, type Caller } from '../caller.js';
 import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
@@ -39,7 +46,7 @@ export async function makeOwnLink(caller: Caller, id: string, minutes: number): 
   const until = Math.min(deps.now().getTime() + minutes * 60_000, found.state?.expiresAt ?? 0);
   const link = await deps.transaction(async (tx) => {
     await lockLinks(tx, id, person.id);
-    const open = await openLinks(tx, id, person.id);
+    const open = await countOpenLinks(tx, id, person.id);
     if (open >= mostOpenLinks) return tooManyLinks(open);
     const expiresAt = new Date(until).toISOString();
     return makeLink(tx, deps.pepper, { approval: id, recipient: person.id, createdBy: person.id, expiresAt });

@@ -23,7 +23,7 @@ interface SeenApproval {
 export interface FoundApproval extends SeenApproval, Approval {}
 
 /** The row of an approval, for those who may see its run. */
-export async function seenApproval(caller: Caller, id: string): Promise<SeenApproval | Refusal> {
+export async function visibleApprovalRow(caller: Caller, id: string): Promise<SeenApproval | Refusal> {
   const row = await getApproval(caller.deps.pool, id);
   if (row === null) return notFound('approval', id);
   const found = await visibleRun(caller, row.run);
@@ -33,7 +33,7 @@ export async function seenApproval(caller: Caller, id: string): Promise<SeenAppr
 
 /** An approval as its run holds it, for those who may see the run. */
 export async function visibleApproval(caller: Caller, id: string): Promise<FoundApproval | Refusal> {
-  const seen = await seenApproval(caller, id);
+  const seen = await visibleApprovalRow(caller, id);
   return seen.kind === 'refusal' ? seen : { ...seen, ...(await readApproval(caller, seen.row)) };
 }
 

@@ -1,5 +1,5 @@
 import { withRolePermissions, type Principal } from '../../model/principal.js';
-import { absentFor } from '../../store/absences.js';
+import { absencesFor } from '../../store/absences.js';
 import { principalByKeys } from '../../store/links.js';
 import { findPeople } from '../../store/people.js';
 import type { Caller } from '../caller.js';
@@ -33,7 +33,7 @@ async function findKnownPeople(
 
 /** The absent people for whom the caller is the delegate now. */
 export async function findAbsentPrincipals({ deps, principal }: Caller): Promise<readonly KnownPerson[]> {
-  const rows = await absentFor(deps.pool, principal.id, deps.now().toISOString());
+  const rows = await absencesFor(deps.pool, principal.id, deps.now().toISOString());
   return rows.length === 0
     ? []
     : findKnownPeople(

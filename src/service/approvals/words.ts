@@ -5,7 +5,7 @@ import type { ApprovalRow } from '../../store/approvals.js';
 import type { QueueKit } from './judge.js';
 
 /** `deny`, `escalate` or `approve`: what happens at `expiresAt`; of a closed approval, what would have happened. */
-export function onTimeout(
+export function timeoutAction(
   { status, doc }: ApprovalRow,
   state: ApprovalState | null,
   kit: QueueKit,
@@ -18,7 +18,7 @@ export function onTimeout(
 const deniedEnd: Pick<NextEnd, 'action' | 'to' | 'byRun'> = { action: 'deny', to: [] };
 
 /** A sentence: what happens when nobody decides; of a closed approval, what happened. */
-export function onExpiry(
+export function expiryText(
   { status, expiresAt, roles }: ApprovalRow,
   state: ApprovalState | null,
   kit: QueueKit,

@@ -4,7 +4,7 @@ import { readEntry, readRecords, type RecordFilter } from '../../audit/index.js'
 import type { AuditItemJson } from '../../model/answer-types.js';
 import { asJson } from '../../model/json.js';
 import { decodeCursor, encodeCursor } from '../../store/cursor.js';
-import { storable } from '../../store/instant.js';
+import { toStorableTime } from '../../store/instant.js';
 import type { Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 import { badCursor, type Page } from '../page.js';
@@ -69,8 +69,8 @@ async function readPage(
     ...(actor === undefined ? {} : { actor }),
     ...(type === undefined ? { notType: unlistedTypes } : { type }),
     ...(verdict === undefined ? {} : { verdict }),
-    ...(query.from === undefined ? {} : { from: storable(query.from) }),
-    ...(query.to === undefined ? {} : { to: storable(query.to) }),
+    ...(query.from === undefined ? {} : { from: toStorableTime(query.from) }),
+    ...(query.to === undefined ? {} : { to: toStorableTime(query.to) }),
     afterIndex,
     ...(asOf < 0 ? {} : { asOfSize: asOf }),
     limit: query.limit,

@@ -1,7 +1,7 @@
 import type { AuditItem } from '../../audit/index.js';
 import type { Pool } from '../../db/index.js';
 import type { Principal } from '../../model/principal.js';
-import { viewerOf, visibleAmong } from '../../store/visibility.js';
+import { viewerOf, filterVisible } from '../../store/visibility.js';
 import type { Turns } from '../seats.js';
 
 /** Which records a principal may see: those of runs that it may see, and all with `audit.read`. */
@@ -47,7 +47,7 @@ export function makeSights({ pool, turns }: { readonly pool: Pool; readonly turn
       const unknown = runs.filter((run) => sees.get(run) === undefined);
       if (unknown.length > 0) {
         const before = changes;
-        const visible = await turns(() => visibleAmong(pool, viewer, unknown));
+        const visible = await turns(() => filterVisible(pool, viewer, unknown));
         for (const run of unknown) {
           sees.set(run, visible.has(run));
           if (changes === before) remember(run, key, visible.has(run));

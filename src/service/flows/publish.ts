@@ -8,7 +8,7 @@ import {
   environmentsOf,
   keepResult,
   newestPublication,
-  publishedBy,
+  sizeOfPublications,
   sourceOf,
 } from '../../store/publications.js';
 import type { Recompiled } from './recompile.js';
@@ -74,7 +74,7 @@ export async function whyTooMany(
   { name, environment, source }: ReadyFlow,
   by: string,
 ): Promise<string | null> {
-  const published = await publishedBy(q, by);
+  const published = await sizeOfPublications(q, by);
   const others = published.filter((flow) => flow.name !== name || flow.environment !== environment);
   const replaced = published.find((flow) => !others.includes(flow));
   const [bytes, kept] = [Buffer.byteLength(source), others.reduce((sum, flow) => sum + flow.bytes, 0)];

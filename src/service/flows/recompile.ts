@@ -5,8 +5,8 @@ import type { CompilePublished, ReadyCheck, ReadyFolder } from '../../policy/ind
 import { putPlan } from '../../store/flows.js';
 import {
   keepResult,
-  keptResult,
-  publications,
+  findKeptResult,
+  listPublications,
   sourceOf,
   type Publication,
 } from '../../store/publications.js';
@@ -53,7 +53,7 @@ export async function findNotCompiled(
 ): Promise<readonly Publication[]> {
   const declared = new Set(environments.map(({ name }) => name));
   const versions = new Set(known.map(({ row }) => `${row.name} ${row.version}`));
-  const rows = await publications(q);
+  const rows = await listPublications(q);
   return rows.filter((row) => declared.has(row.environment) && !versions.has(`${row.name} ${row.version}`));
 }
 
@@ -66,7 +66,7 @@ export async function compileAll(
   const { pool, loaded, onCompile } = compilers;
   const all: Recompiled[] = [];
   for (const [index, row] of rows.entries()) {
-    let compiled = (await keptResult(pool, row, loaded.basis)) as Compiled | null;
+    let compiled = (await findKeptResult(pool, row, loaded.basis)) as Compiled | null;
     if (compiled === null) {
       onCompile(row.name, { at: index + 1, of: rows.length });
       compiled = await compileOne(row, compilers, hasty);

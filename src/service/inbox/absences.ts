@@ -2,7 +2,7 @@ import type { Tx } from '../../db/index.js';
 import type { AbsenceJson } from '../../model/answer-types.js';
 import type { JsonObject } from '../../model/json.js';
 import { deleteAbsence, getAbsence, putAbsence, type AbsenceRow } from '../../store/absences.js';
-import { storable } from '../../store/instant.js';
+import { toStorableTime } from '../../store/instant.js';
 import { unfitDelegate } from '../approvals/claims.js';
 import { findPerson } from '../approvals/people.js';
 import { actorOf, type Caller } from '../caller.js';
@@ -36,8 +36,8 @@ export async function setAbsence(
     );
   const row: AbsenceRow = {
     principal: id,
-    from: storable(given.from),
-    until: storable(given.until),
+    from: toStorableTime(given.from),
+    until: toStorableTime(given.until),
     delegate: given.delegate,
     setAt: deps.now().toISOString(),
   };

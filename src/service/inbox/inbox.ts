@@ -6,7 +6,7 @@ import { mostAnswerBytes } from '../../model/limits.js';
 import type { Principal } from '../../model/principal.js';
 import { decisionsOf } from '../../store/decisions.js';
 import { cursorAfter, listApprovals, type ApprovalFilter } from '../../store/inbox.js';
-import { storable } from '../../store/instant.js';
+import { toStorableTime } from '../../store/instant.js';
 import { getView } from '../../store/views.js';
 import { askedBytes, bodiesOf } from '../approvals/body.js';
 import { judge, readQueueKit, type Judged, type QueueKit } from '../approvals/judge.js';
@@ -125,7 +125,8 @@ async function filterOf(
   const { expiringBefore } = merged;
   return {
     kind: 'filter',
-    value: expiringBefore === undefined ? merged : { ...merged, expiringBefore: storable(expiringBefore) },
+    value:
+      expiringBefore === undefined ? merged : { ...merged, expiringBefore: toStorableTime(expiringBefore) },
   };
 }
 

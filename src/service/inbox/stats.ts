@@ -1,8 +1,8 @@
 import type { z } from 'zod';
 import type * as api from '../../model/api.js';
 import type { ApprovalStatsJson } from '../../model/answer-types.js';
-import { ageNames, measureApprovals, openByAge, type Measures } from '../../store/measures.js';
-import { storable } from '../../store/instant.js';
+import { ageNames, measureApprovals, countOpenByAge, type Measures } from '../../store/measures.js';
+import { toStorableTime } from '../../store/instant.js';
 import { viewer, type Caller } from '../caller.js';
 import { refuseCaller } from '../may.js';
 import { invalid, type Refusal } from '../refusal.js';
@@ -18,11 +18,11 @@ export async function readStats(
   const refused = refuseCaller(caller, 'approvalStats');
   if (refused !== null) return refused;
   const { pool, now } = caller.deps;
-  const to = query.to === undefined ? now().toISOString() : storable(query.to);
+  const to = query.to === undefined ? now().toISOString() : toStorableTime(query.to);
   const from =
     query.from === undefined
       ? new Date(Math.max(Date.parse(to) - defaultSpanMs, 0)).toISOString()
-      : storable(query.from);
+      : toStorableTime(query.from);
   if (from >= to)
     return invalid('the time ends before it begins', [
       { pointer: '/query/to', message: 'must be later than `from`' },
@@ -32,7 +32,7 @@ export async function readStats(
     measureApprovals(pool, filter, 'all'),
     measureApprovals(pool, filter, 'flow'),
     measureApprovals(pool, filter, 'role'),
-    openByAge(pool, filter),
+    countOpenByAge(pool, filter),
   ]);
   const [total] = all;
   if (total === undefined) throw new Error('an aggregate without groups has one row');

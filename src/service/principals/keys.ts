@@ -5,7 +5,7 @@ import type { CreatedKeyJson, KeyJson } from '../../model/answer-types.js';
 import type { JsonObject } from '../../model/json.js';
 import { newId } from '../../model/ids.js';
 import { hashApiKey, newApiKey } from '../../auth/index.js';
-import { decodeCursor, page } from '../../store/cursor.js';
+import { decodeCursor, toPage } from '../../store/cursor.js';
 import {
   getKey,
   insertKey,
@@ -17,7 +17,7 @@ import {
   type NewKey,
 } from '../../store/keys.js';
 import type { Tx } from '../../db/index.js';
-import { storable } from '../../store/instant.js';
+import { toStorableTime } from '../../store/instant.js';
 import { actorOf, effectId, type Caller } from '../caller.js';
 import { makeKeptEffect } from '../effect.js';
 import { badCursor, type Page } from '../page.js';
@@ -38,7 +38,7 @@ export async function createApiKey(
   const denied = refuseCaller(caller, 'createKey');
   if (denied !== null) return denied;
   const { deps, principal } = caller;
-  const expiresAt = body.expiresAt === undefined ? null : storable(body.expiresAt);
+  const expiresAt = body.expiresAt === undefined ? null : toStorableTime(body.expiresAt);
   if (expiresAt !== null && Date.parse(expiresAt) <= deps.now().getTime()) {
     return invalid('`expiresAt` is in the past', [
       { pointer: '/expiresAt', message: 'must be in the future' },
@@ -150,7 +150,7 @@ export async function listApiKeys(
   const after = cursor === undefined ? [''] : decodeCursor(cursor, 1);
   if (after === null || typeof after[0] !== 'string') return badCursor();
   const rows = await listKeys(caller.deps.pool, limit + 1, after[0]);
-  const { items, nextCursor } = page(rows, limit, (row) => [row.keyId]);
+  const { items, nextCursor } = toPage(rows, limit, (row) => [row.keyId]);
   return { kind: 'page', data: items.map(keyJson), nextCursor };
 }
 

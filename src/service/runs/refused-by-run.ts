@@ -43,7 +43,7 @@ export function isOnChain(code: ErrorCode): boolean {
 }
 
 export function unavailableRefusal(
-  { held }: Caller,
+  { heldKey: held }: Caller,
   code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE',
   message?: string,
 ): Refusal {

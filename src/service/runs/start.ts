@@ -8,7 +8,12 @@ import { defaultEnvironment } from '../../model/policy-set.js';
 import type { Plan } from '../../engine/plan.js';
 import type { StartRequest } from '../../client/types.js';
 import { compileSchema } from '../../schema/index.js';
-import { standingIn, standingOf, type FlowStanding, type HeldVersion } from '../../store/publications.js';
+import {
+  readFlowStanding,
+  flowStandingOf,
+  type FlowStanding,
+  type HeldVersion,
+} from '../../store/publications.js';
 import { getListedRun, type ListedRun } from '../../store/runs.js';
 import { effectId, type Caller } from '../caller.js';
 import { requestBaseOf, ownershipCheckOf } from '../effect.js';
@@ -117,7 +122,7 @@ async function newRequest(caller: Caller, asked: StartOrder): Promise<StartReque
     mode: body.mode ?? 'live',
     input: input.value,
     mayBegin: async (tx) => {
-      if (refuseGone(flow, await standingIn(tx, flow.name)) !== null) throw new GoneMeanwhile();
+      if (refuseGone(flow, await readFlowStanding(tx, flow.name)) !== null) throw new GoneMeanwhile();
     },
   };
 }
@@ -133,7 +138,7 @@ async function findFlow(
   declared: readonly string[],
 ): Promise<HeldVersion | Refusal> {
   const { pool } = caller.deps;
-  const { asked, ...standing } = await standingOf(pool, name, { version, environment });
+  const { asked, ...standing } = await flowStandingOf(pool, name, { version, environment });
   const newest = version === undefined ? findNewest(standing, name, environment, declared) : null;
   if (newest !== null && 'kind' in newest) return newest;
   const flow = newest ?? asked;

@@ -1,7 +1,11 @@
 import type { LookupAddress } from 'node:dns';
 import { connect, type Socket } from 'node:net';
 import { createTransport } from 'nodemailer';
-import { isPrivateAddress, makePinnedLookup, resolveAddresses } from '../../../executors/connections/network.js';
+import {
+  isPrivateAddress,
+  makePinnedLookup,
+  resolveAddresses,
+} from '../../../executors/connections/network.js';
 import { resolveTexts } from '../../../executors/connections/references.js';
 import type { EmailChannel } from '../../../model/notifications.js';
 import { judgeError, describeNoAnswer } from './smtp-errors.js';
@@ -120,7 +124,13 @@ type Dialled = (error: Error | null, found?: { readonly connection: Socket }) =>
 
 /** Connects to the first address that answers, and tries all of them. */
 function dial(host: string, port: number, addresses: readonly LookupAddress[], done: Dialled): Socket {
-  const socket = connect({ host, port, lookup: makePinnedLookup(addresses), autoSelectFamily: true, timeout: stepMs });
+  const socket = connect({
+    host,
+    port,
+    lookup: makePinnedLookup(addresses),
+    autoSelectFamily: true,
+    timeout: stepMs,
+  });
   const tooLong = (): void => {
     socket.destroy(Object.assign(new Error('no connection'), { code: 'ETIMEDOUT' }));
   };

@@ -3,7 +3,7 @@ import { isObject, type Json, type JsonObject } from '../../../model/json.js';
 import type { NotificationEvent } from '../../../model/notifications.js';
 import { truncate } from '../../../model/text.js';
 import type { Notification } from '../../types.js';
-import { visible, visibleJson } from '../../../model/visible.js';
+import { escapeUnseen, toVisibleJson } from '../../../model/visible.js';
 
 export interface EmailText {
   readonly subject: string;
@@ -58,7 +58,7 @@ const longestShown = 20_000;
 
 /** The arguments as a whole; if they are too long, only a hint, since a part of them would mislead. */
 function exactArguments(body: JsonObject): string {
-  const text = visibleJson(body['arguments'] ?? {});
+  const text = toVisibleJson(body['arguments'] ?? {});
   return text.length > longestShown
     ? `(${text.length} characters, too many for a mail: read them on the page before you decide)`
     : text;
@@ -107,7 +107,7 @@ function describeRequester(body: JsonObject): string {
 
 function textOf(body: JsonObject, name: string): string {
   const value = body[name];
-  return typeof value === 'string' ? visible(value) : '';
+  return typeof value === 'string' ? escapeUnseen(value) : '';
 }
 
 const longestSubject = 160;

@@ -1,4 +1,9 @@
-import { exchange, readCapped, parseRetryAfter, type Exchange } from '../../../executors/connections/network.js';
+import {
+  exchange,
+  readCapped,
+  parseRetryAfter,
+  type Exchange,
+} from '../../../executors/connections/network.js';
 import { resolveTexts } from '../../../executors/connections/references.js';
 import { isObject, type Json, type JsonObject } from '../../../model/json.js';
 import type { SlackChannel } from '../../../model/notifications.js';

@@ -1,6 +1,6 @@
 import { isOpen } from '../../../model/approval-status.js';
 import type { Json, JsonObject } from '../../../model/json.js';
-import { cut, exactJson, cutIntoPieces, line } from './text.js';
+import { cutText, toExactJson, cutIntoPieces, toLine } from './text.js';
 
 // Makes the blocks with which Slack shows an approval. Pure. Everything that comes from a flow, an agent or a person is escaped and
 // stands in plain text or in a code block, so that Slack reads none of it as markup.
@@ -62,12 +62,12 @@ export function approvalMessage(approval: SlackApproval): SlackMessage {
   const shown = makeArgumentBlocks(approval);
   const header = open ? 'Approval needed' : outcomeWord(approval);
   return {
-    text: `${header}: ${line(approval.summary, longestLine)}`,
+    text: `${header}: ${toLine(approval.summary, longestLine)}`,
     blocks: [
-      { type: 'header', text: makePlainText(cut(`${header}: ${nameAction(approval)}`, longestHeader)) },
-      makeSection(line(approval.summary, longestLine)),
+      { type: 'header', text: makePlainText(cutText(`${header}: ${nameAction(approval)}`, longestHeader)) },
+      makeSection(toLine(approval.summary, longestLine)),
       ...shown.blocks,
-      ...(open ? [makeSection(line(`What follows: ${approval.consequence}`, longestLine))] : []),
+      ...(open ? [makeSection(toLine(`What follows: ${approval.consequence}`, longestLine))] : []),
       ...makeFactBlocks(approval),
       ...(open ? [makeButtons(approval, shown.whole)] : makeOutcomeBlocks(approval)),
     ],
@@ -89,10 +89,10 @@ export function reasonModal(
     submit: makePlainText(verb),
     close: makePlainText('Back'),
     blocks: [
-      makeSection(line(approval.summary, longestLine)),
+      makeSection(toLine(approval.summary, longestLine)),
       ...makeArgumentBlocks(approval).blocks,
-      makeSection(line(`What follows: ${approval.consequence}`, longestLine)),
-      makeContext(`${line(approval.digest, 100)}`),
+      makeSection(toLine(`What follows: ${approval.consequence}`, longestLine)),
+      makeContext(`${toLine(approval.digest, 100)}`),
       {
         type: 'input',
         block_id: reasonInput.block,
@@ -112,21 +112,21 @@ export function reasonModal(
 /** A reply under the message, for people who have not looked. */
 export function reminderText(approval: SlackApproval, event: 'reminder' | 'escalated'): string {
   const word = event === 'reminder' ? 'Still waiting' : 'Nobody has decided in time, so others are asked too';
-  return `${word}: ${line(approval.summary, longestLine)}. If nobody decides: ${line(approval.onExpiry, 300)}.`;
+  return `${word}: ${toLine(approval.summary, longestLine)}. If nobody decides: ${toLine(approval.onExpiry, 300)}.`;
 }
 
 /** What the window says after a decision. */
 export function saidModal(title: string, text: string): JsonObject {
   return {
     type: 'modal',
-    title: makePlainText(cut(title, 24)),
+    title: makePlainText(cutText(title, 24)),
     close: makePlainText('Close'),
-    blocks: [makeSection(line(text, longestLine))],
+    blocks: [makeSection(toLine(text, longestLine))],
   };
 }
 
 function nameAction({ tool, transition }: SlackApproval): string {
-  return line(tool ?? transition, 100);
+  return toLine(tool ?? transition, 100);
 }
 
 /** `whole`: the message shows all of the arguments, so that who reads it has seen everything that would run. */
@@ -134,7 +134,7 @@ function makeArgumentBlocks(approval: SlackApproval): {
   readonly whole: boolean;
   readonly blocks: readonly JsonObject[];
 } {
-  const { pieces, left } = cutIntoPieces(exactJson(approval.arguments), longestPiece, argumentPieces);
+  const { pieces, left } = cutIntoPieces(toExactJson(approval.arguments), longestPiece, argumentPieces);
   const rest =
     left === 0
       ? []
@@ -146,7 +146,7 @@ function makeArgumentBlocks(approval: SlackApproval): {
 }
 
 function makePreviewBlocks(approval: SlackApproval): readonly JsonObject[] {
-  const { pieces, left } = cutIntoPieces(exactJson(approval.preview), longestPreview, 1);
+  const { pieces, left } = cutIntoPieces(toExactJson(approval.preview), longestPreview, 1);
   const cutShort =
     left === 0 ? [] : [makeContext(`${left} more characters of this call: ${tellWhereElse(approval)}`)];
   return [makeContext('The call that would be made:'), ...pieces.map(makeCodeBlock), ...cutShort];
@@ -154,7 +154,7 @@ function makePreviewBlocks(approval: SlackApproval): readonly JsonObject[] {
 
 function tellWhereElse({ page, id }: SlackApproval): string {
   return page === null
-    ? `Read it whole at GET /v1/approvals/${line(id, 100)}.`
+    ? `Read it whole at GET /v1/approvals/${toLine(id, 100)}.`
     : 'Open its page, and decide there.';
 }
 
@@ -178,7 +178,7 @@ function makeFactBlocks(approval: SlackApproval): readonly JsonObject[] {
     { type: 'divider' },
     {
       type: 'context',
-      elements: told.map(([name, value]) => makePlainText(`${name}: ${line(value, 300)}`)),
+      elements: told.map(([name, value]) => makePlainText(`${name}: ${toLine(value, 300)}`)),
     },
   ];
 }
@@ -214,9 +214,9 @@ function outcomeWord({ status }: SlackApproval): string {
 function makeOutcomeBlocks(approval: SlackApproval): readonly JsonObject[] {
   const { decisions, closedAt, status } = approval;
   const counted = decisions.filter(({ decision }) => (decision === 'deny') === (status === 'denied'));
-  const people = counted.map(({ by, at }) => `${line(by, 100)} at ${line(at, 40)}`).join(', ');
+  const people = counted.map(({ by, at }) => `${toLine(by, 100)} at ${toLine(at, 40)}`).join(', ');
   const decided = ['approved', 'consumed', 'denied'].includes(status) && people !== '';
-  const when = closedAt === null ? '' : ` at ${line(closedAt, 40)}`;
+  const when = closedAt === null ? '' : ` at ${toLine(closedAt, 40)}`;
   const reasons: Readonly<Record<string, string>> = {
     expired: 'it was not decided in time, so nothing runs',
     revoked: 'the run ended or left the state in which it was asked for, or the same was done meanwhile',
@@ -226,7 +226,7 @@ function makeOutcomeBlocks(approval: SlackApproval): readonly JsonObject[] {
   const said = decided
     ? `${word} by ${people}.`
     : `${word}${when}${reason === undefined ? '' : `: ${reason}`}.`;
-  return [makeSection(cut(said, 2_900))];
+  return [makeSection(cutText(said, 2_900))];
 }
 
 /** `text` is already escaped. */

@@ -1,5 +1,5 @@
 import type { Json } from '../../../model/json.js';
-import { visible, visibleJson } from '../../../model/visible.js';
+import { escapeUnseen, toVisibleJson } from '../../../model/visible.js';
 
 // Text for Slack. What an agent wrote must be readable and must never act as markup: no mention, no disguised link, no invisible
 // character.
@@ -10,13 +10,13 @@ function escapeText(text: string): string {
 }
 
 /** A line of prose; never empty, because Slack takes no empty text. */
-export function line(text: string, longest: number): string {
-  const seen = visible(text);
-  return seen.trim() === '' ? '(empty)' : cut(escapeText(seen), longest);
+export function toLine(text: string, longest: number): string {
+  const seen = escapeUnseen(text);
+  return seen.trim() === '' ? '(empty)' : cutText(escapeText(seen), longest);
 }
 
 /** Shortens a text to what fits, never in the middle of an entity or a character. */
-export function cut(text: string, longest: number): string {
+export function cutText(text: string, longest: number): string {
   if (text.length <= longest) return text;
   return `${text.slice(0, breakBefore(text, longest - 3))}...`;
 }
@@ -30,8 +30,8 @@ function breakBefore(text: string, at: number): number {
 }
 
 /** The value as JSON, in which nothing can end a code block or be invisible. */
-export function exactJson(value: Json): string {
-  return escapeText(visibleJson(value, '`'));
+export function toExactJson(value: Json): string {
+  return escapeText(toVisibleJson(value, '`'));
 }
 
 export interface Pieces {
