@@ -11,7 +11,7 @@ import type { Stack } from '../../../testing/stack.js';
 // A target that asks to be left alone for a while: whoever polls the action is told when it is called again.
 
 const flow = payFlow({
-  executor: { kind: 'rest', connection: 'bank', method: 'POST', path: '/pay', idempotencyKey: true },
+  executor: { kind: 'rest', connection: 'busy', method: 'POST', path: '/pay', idempotencyKey: true },
   reliability: { retry: { maxAttempts: 3, backoff: 'fixed', initialDelayMs: 100, maxDelayMs: 3_600_000 } },
 });
 
@@ -24,7 +24,7 @@ interface Polled {
 let target: Target;
 const joint = joinStack(async () => {
   target = await makeTarget();
-  const connections = { bank: { kind: 'rest', baseUrl: target.url, allowPrivate: true } };
+  const connections = { busy: { kind: 'rest', baseUrl: target.url, allowPrivate: true } };
   return {
     policies: {
       'connections.yaml': JSON.stringify({ connections }),
