@@ -245,6 +245,24 @@ describe('a request that is repeated after its process died', () => {
     assert.equal(decided.again.body.approval.decisions.length, 1);
   });
 
+  it('was refused by a run that had ended, which its chain does not have, and the service records that', async () => {
+    const { id, digest } = await parked(510);
+    const { again } = await repeated(
+      'decideApproval',
+      (headers) =>
+        api.ask('finance', 'POST', `/v1/approvals/${id}/decision`, { decision: 'deny', digest }, headers),
+      async () => {
+        // As the store stands where the run ended before it took the decision.
+        await api.kernel.settled();
+        await api.database.asSuperuser(
+          `update decision set status = 'refused', code = 'RUN_CLOSED' where approval = '${id}'`,
+        );
+      },
+    );
+    assert.deepEqual(codes(again), [409, 'RUN_CLOSED']);
+    assert.equal(await recorded('request.refused', ({ code }) => code === 'RUN_CLOSED'), 1);
+  });
+
   it('has decided a batch once, also where its dry run is long over', async () => {
     const one = await parked(600);
     const body = { mode: 'each', decisions: [{ approval: one.id, decision: 'approve', digest: one.digest }] };

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import {
+  ask,
   codes,
   decide,
   ids,
@@ -188,5 +189,14 @@ describe('the inbox', () => {
     const listed = ids(await inbox(desk, 'clark', 'mine=true'));
     assert.deepEqual(ids(await inbox(desk, 'clark', 'tier=none')), [id]);
     assert.ok(listed.indexOf(id) < listed.indexOf(note.id));
+  });
+
+  it('leaves out of `mine` what its reader has asked for itself, whatever role it has', async () => {
+    const run = (await desk.as['casey']!('POST', '/v1/flows/desk/runs', {})).body.run.id as string;
+    const own = await ask(desk, run, 'bank.pay', { vendor: 'Casey' }, 'casey');
+    assert.ok(ids(await inbox(desk, 'carla', 'mine=true')).includes(own.id));
+    assert.ok(ids(await inbox(desk, 'casey', 'status=open')).includes(own.id));
+    const mine = ids(await inbox(desk, 'casey', 'mine=true'));
+    assert.ok(mine.includes(pay.id) && !mine.includes(own.id));
   });
 });

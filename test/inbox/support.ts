@@ -87,6 +87,7 @@ export interface Desk {
 const people = {
   carla: { kind: 'human', roles: ['controller'] },
   carol: { kind: 'human', roles: ['controller'] },
+  casey: { kind: 'human', roles: ['controller'], permissions: ['run.start'] },
   clark: { kind: 'human', roles: ['clerk'] },
   norman: { kind: 'human', roles: [], permissions: ['run.read'] },
   robot: { kind: 'agent', permissions: ['run.start'] },

@@ -3,6 +3,7 @@ import { apiSchemas, described } from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
 import { errorTable, type ErrorCode } from '../../model/errors.js';
 import type { Json, JsonObject } from '../../model/json.js';
+import { askedBy } from '../../service/may.js';
 import { acceptedMedia } from '../http/body.js';
 import { isPage, type AnswerSpec, type Route } from '../http/call.js';
 
@@ -157,7 +158,7 @@ const idempotent: readonly ErrorCode[] = [
 export function errorsOf(one: Route): readonly ErrorCode[] {
   const isForAll = one.access === 'public';
   // Who acts for somebody else is kept out of what is not delegated.
-  const needsRights = !isForAll && (one.permission !== null || !one.delegated);
+  const needsRights = !isForAll && (one.permission !== null || askedBy(one.useCase).delegated !== true);
   const codes = [
     ...everywhere,
     ...(isForAll ? [] : ofPrincipals),

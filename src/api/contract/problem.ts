@@ -18,7 +18,18 @@ export function problem(
   extra: object = {},
   headers: Problem['headers'] = {},
 ): Problem {
-  return { kind: 'problem', code, detail, extra: extra as JsonObject, headers };
+  return {
+    kind: 'problem',
+    code,
+    detail,
+    extra: extra as JsonObject,
+    headers: { ...asks(code), ...headers },
+  };
+}
+
+/** RFC 9110, 11.6.1: a 401 names what it asks for. */
+function asks(code: ErrorCode): Problem['headers'] {
+  return code === 'UNAUTHENTICATED' ? { 'WWW-Authenticate': 'Bearer realm="countersign"' } : {};
 }
 
 /** What a use case has refused, as an answer. */

@@ -7,6 +7,7 @@ import type { JsonObject } from '../../model/json.js';
 import type { RecordActor } from '../../model/records.js';
 import type { Caller, Trail } from '../../service/caller.js';
 import type { FlowText } from '../../service/flows/publish-text.js';
+import { askedBy, useCaseOf, type UseCase } from '../../service/may.js';
 import type { Refusal } from '../../service/refusal.js';
 import type { ApiDeps } from '../deps.js';
 import type { Problem } from '../contract/problem.js';
@@ -127,6 +128,8 @@ type AnswerAs<Status extends number, Spec> = Spec extends { readonly schema: inf
 /** One line of the contract: it drives dispatch, validation, OpenAPI and the docs page. */
 export interface Route {
   readonly id: string;
+  /** Which it is a door to, by its own name: that says what is asked of its caller. Null: a page, or no door to any. */
+  readonly useCase: UseCase | null;
   readonly method: Method;
   /** `/v1/runs/{id}`. */
   readonly path: string;
@@ -136,12 +139,9 @@ export interface Route {
   readonly access: 'principal' | 'public';
   /** Leaves `api.called`. */
   readonly recorded: boolean;
+  /** As its use case asks it; null: none. */
   readonly permission: string | null;
   readonly idempotent: boolean;
-  /** Open to a service that acts for a human: reading what waits, and deciding it. Everything else is refused. */
-  readonly delegated: boolean;
-  /** Agents and systems are refused, whatever they hold. */
-  readonly humansOnly: boolean;
   readonly params: z.ZodType<JsonObject | Record<string, unknown>>;
   readonly query: z.ZodType;
   readonly body: BodySpec;
@@ -170,17 +170,13 @@ interface RouteFields<P extends z.ZodType, Q extends z.ZodType, A extends Answer
   | 'access'
   | 'recorded'
   | 'permission'
+  | 'useCase'
   | 'idempotent'
   | 'errors'
-  | 'delegated'
-  | 'humansOnly'
 > {
   readonly access?: Route['access'];
   readonly recorded?: boolean;
-  readonly permission?: string;
   readonly idempotent?: boolean;
-  readonly delegated?: boolean;
-  readonly humansOnly?: boolean;
   readonly errors?: readonly ErrorCode[];
   readonly params: P;
   readonly query: Q;
@@ -192,13 +188,13 @@ interface RouteFields<P extends z.ZodType, Q extends z.ZodType, A extends Answer
 export function route<P extends z.ZodType, Q extends z.ZodType, A extends Answers, B = undefined>(
   fields: RouteFields<P, Q, A, B>,
 ): Route {
+  const useCase = useCaseOf(fields.id);
   return {
     access: 'principal',
     recorded: fields.access !== 'public',
-    permission: null,
+    useCase,
+    permission: askedBy(useCase).permission ?? null,
     idempotent: false,
-    delegated: false,
-    humansOnly: false,
     errors: [],
     body: { kind: 'none' },
     ...fields,

@@ -23,12 +23,9 @@ export async function authenticate(call: Call): Promise<Problem | null> {
   }
   call.principal = null;
   noteRefused(call, found);
-  const headers = { 'WWW-Authenticate': 'Bearer realm="countersign"' };
   return problem(
     'UNAUTHENTICATED',
     'send `Authorization: Bearer <key or JWT>` with a credential that is valid now',
-    {},
-    headers,
   );
 }
 

@@ -1,30 +1,19 @@
 import { seenApproval } from '../../service/approvals/look.js';
 import { newTrail } from '../../service/caller.js';
+import { refuseCaller } from '../../service/may.js';
 import { parseBody, type RawBody } from './body.js';
-import { actorOf, callerOf, type Call, type Reply, type Route } from './call.js';
+import { callerOf, type Call, type Reply, type Route } from './call.js';
 import { inLanes } from '../../service/lanes.js';
-import { problem, problemOf, type Problem } from '../contract/problem.js';
+import { problemOf, type Problem } from '../contract/problem.js';
 import { visibleRun } from '../../service/runs/body.js';
 
-// What a route asks of whoever calls, before anything of the call is looked at.
+// What a route asks of whoever calls, before it looks at what is asked.
 
 /** Why this caller may not ask for this at all; null: it may. */
-export function notPermitted(call: Call, route: Route): Problem | null {
-  const { principal } = call;
-  const { permission } = route;
-  if (principal?.actedBy !== undefined && !route.delegated)
-    return problem(
-      'FORBIDDEN',
-      `\`${principal.actedBy}\` acts for \`${principal.id}\`: it may read and decide approvals, and nothing else`,
-    );
-  if (permission !== null && principal?.permissions.includes(permission) !== true) {
-    return problem('FORBIDDEN', `this needs the permission \`${permission}\``, { permission });
-  }
-  if (route.humansOnly && principal?.kind !== 'human') {
-    const { id, kind } = actorOf(call);
-    return problem('HUMANS_ONLY', `only a human may do this; \`${id}\` is of kind ${kind}`);
-  }
-  return null;
+export function notPermitted(call: Call, { useCase }: Route): Problem | null {
+  if (call.principal === null) return null;
+  const refused = refuseCaller(callerOf(call), useCase);
+  return refused === null ? null : problemOf(refused);
 }
 
 /** Why this caller may not ask for this, or does not see what the path names; null: it may. */

@@ -36,10 +36,7 @@ export const absenceRoutes: readonly Route[] = [
     method: 'DELETE',
     summary: 'Say that you are back',
     answers: { 204: { description: 'nobody stands in any more' } },
-    handle: async (call) => {
-      await clearAbsence(callerOf(call));
-      return answer(204);
-    },
+    handle: async (call) => (await clearAbsence(callerOf(call))) ?? answer(204),
   }),
 ];
 

@@ -20,7 +20,6 @@ const idParams = z.object({ id: api.shortText });
 export const approvalRoutes: readonly Route[] = [
   route({
     id: 'listApprovals',
-    delegated: true,
     method: 'GET',
     path: '/v1/approvals',
     tag: 'Approvals',
@@ -42,7 +41,6 @@ export const approvalRoutes: readonly Route[] = [
   }),
   route({
     id: 'getApproval',
-    delegated: true,
     method: 'GET',
     path: '/v1/approvals/{id}',
     tag: 'Approvals',
@@ -55,7 +53,6 @@ export const approvalRoutes: readonly Route[] = [
   }),
   route({
     id: 'decideApproval',
-    delegated: true,
     method: 'POST',
     path: '/v1/approvals/{id}/decision',
     tag: 'Approvals',
@@ -77,7 +74,6 @@ export const approvalRoutes: readonly Route[] = [
   }),
   route({
     id: 'getDecision',
-    delegated: true,
     method: 'GET',
     path: '/v1/decisions/{id}',
     tag: 'Approvals',

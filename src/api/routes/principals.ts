@@ -10,7 +10,6 @@ import { invalid, type Problem } from '../contract/problem.js';
 export const principalRoutes: readonly Route[] = [
   route({
     id: 'whoami',
-    delegated: true,
     method: 'GET',
     path: '/v1/whoami',
     tag: 'Principals',
@@ -30,14 +29,12 @@ export const principalRoutes: readonly Route[] = [
     path: '/v1/keys',
     tag: 'Principals',
     summary: 'Make a key for a principal; the key itself is shown once',
-    permission: 'key.manage',
     idempotent: true,
     params: z.object({}),
     query: api.noQuery,
     body: jsonBody(api.keyBody),
     answers: { 201: { description: 'the key', schema: answers.createdKey } },
     errors: ['HUMANS_ONLY', 'KIND_CONFLICT'],
-    humansOnly: true,
     handle: async (call, { body }) => keyReply(await createKey(callerOf(call), body)),
   }),
   route({
@@ -46,7 +43,6 @@ export const principalRoutes: readonly Route[] = [
     path: '/v1/keys',
     tag: 'Principals',
     summary: 'Keys, revoked ones too; never the keys themselves',
-    permission: 'key.manage',
     params: z.object({}),
     query: api.pageQuery,
     answers: { 200: { description: 'a page of keys', schema: answers.pageOf(answers.key) } },
@@ -61,12 +57,10 @@ export const principalRoutes: readonly Route[] = [
     path: '/v1/keys/{keyId}',
     tag: 'Principals',
     summary: 'Revoke a key: the next request with it is 401',
-    permission: 'key.manage',
     params: z.object({ keyId: api.shortText }),
     query: api.noQuery,
     answers: { 204: { description: 'revoked' } },
     errors: ['HUMANS_ONLY'],
-    humansOnly: true,
     handle: async (call, { params }) => (await revokeApiKey(callerOf(call), params.keyId)) ?? answer(204),
   }),
 ];

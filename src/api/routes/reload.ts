@@ -10,7 +10,6 @@ export const reloadRoute = route({
   path: '/v1/policies/reload',
   tag: 'Flows',
   summary: 'Load the policies folder again; on an error the last good one stays',
-  permission: 'policy.reload',
   params: z.object({}),
   query: api.noQuery,
   body: jsonBody(api.reloadBody),

@@ -48,7 +48,6 @@ function operation(name: 'cancel' | 'retry', summary: string): Route {
     path: `/v1/runs/{id}/${name}`,
     tag: 'Runs',
     summary,
-    permission: 'run.operate',
     idempotent: true,
     params: runParams,
     query: api.waitQuery,

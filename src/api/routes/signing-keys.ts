@@ -1,12 +1,15 @@
 import { z } from 'zod';
+import type { SigningKeyJson } from '../../model/answer-types.js';
 import * as api from '../../model/api.js';
 import * as answers from '../../model/api-answers.js';
 import {
   readSigningKeys,
   retireSigningKey,
   rotateSigningKey,
+  type SigningKeysRead,
 } from '../../service/principals/signing-keys.js';
-import { answer, callerOf, jsonBody, route, type Route } from '../http/call.js';
+import type { Refusal } from '../../service/refusal.js';
+import { answer, callerOf, jsonBody, route, type Answer, type Route } from '../http/call.js';
 
 export const signingKeyRoutes: readonly Route[] = [
   route({
@@ -18,7 +21,7 @@ export const signingKeyRoutes: readonly Route[] = [
     params: z.object({}),
     query: api.noQuery,
     answers: { 200: { description: 'all keys, retired ones too', schema: answers.signingKeys } },
-    handle: async (call) => answer(200, { data: await readSigningKeys(callerOf(call)) }),
+    handle: async (call) => keysReply(200, await readSigningKeys(callerOf(call))),
   }),
   route({
     id: 'rotateSigningKey',
@@ -26,16 +29,13 @@ export const signingKeyRoutes: readonly Route[] = [
     path: '/v1/signing-keys',
     tag: 'Principals',
     summary: 'Sign with a new key from the next message on, and retire all others after the window',
-    permission: 'key.manage',
     idempotent: true,
     params: z.object({}),
     query: api.noQuery,
     body: jsonBody(api.retireBody),
     answers: { 201: { description: 'all keys, the new one first', schema: answers.signingKeys } },
     errors: ['HUMANS_ONLY'],
-    humansOnly: true,
-    handle: async (call, { body }) =>
-      answer(201, { data: await rotateSigningKey(callerOf(call), body.window) }),
+    handle: async (call, { body }) => keysReply(201, await rotateSigningKey(callerOf(call), body.window)),
   }),
   route({
     id: 'retireSigningKey',
@@ -43,16 +43,21 @@ export const signingKeyRoutes: readonly Route[] = [
     path: '/v1/signing-keys/{keyId}/retire',
     tag: 'Principals',
     summary: 'Retire one key after the window: what comes later with it is refused',
-    permission: 'key.manage',
     params: z.object({ keyId: api.shortText }),
     query: api.noQuery,
     body: jsonBody(api.retireBody),
     answers: { 200: { description: 'the key', schema: answers.signingKey } },
     errors: ['HUMANS_ONLY', 'LAST_SIGNING_KEY'],
-    humansOnly: true,
     handle: async (call, { params, body }) => {
       const retired = await retireSigningKey(callerOf(call), params.keyId, body.window);
       return retired.kind === 'refusal' ? retired : answer(200, retired.body);
     },
   }),
 ];
+
+function keysReply<Status extends 200 | 201>(
+  status: Status,
+  found: SigningKeysRead | Refusal,
+): Answer<Status, { readonly data: readonly SigningKeyJson[] }> | Refusal {
+  return found.kind === 'refusal' ? found : answer(status, { data: found.keys });
+}

@@ -18,7 +18,6 @@ export const startRoutes: readonly Route[] = [
     path: '/v1/flows/{name}/runs',
     tag: 'Runs',
     summary: 'Start a run of a flow; with `submit`, submit its first transition too and answer as that does',
-    permission: 'run.start',
     idempotent: true,
     params: flowParams,
     query: api.waitQuery,

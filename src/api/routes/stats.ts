@@ -3,7 +3,6 @@ import * as api from '../../model/api.js';
 import * as inbox from '../../model/api-inbox-answers.js';
 import { readStats } from '../../service/inbox/stats.js';
 import { answer, callerOf, route, type Route } from '../http/call.js';
-import { invalid } from '../contract/problem.js';
 
 export const statsRoutes: readonly Route[] = [
   route({
@@ -18,10 +17,7 @@ export const statsRoutes: readonly Route[] = [
     answers: { 200: { description: 'in all, by flow and by role', schema: inbox.approvalStats } },
     handle: async (call, { query }) => {
       const stats = await readStats(callerOf(call), query);
-      if (stats !== null) return answer(200, stats);
-      return invalid('the time ends before it begins', [
-        { pointer: '/query/to', message: 'must be later than `from`' },
-      ]);
+      return stats.kind === 'refusal' ? stats : answer(200, stats.body);
     },
   }),
 ];

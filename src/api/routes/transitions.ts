@@ -19,7 +19,6 @@ export const transitionRoutes: readonly Route[] = [
     path: '/v1/runs/{id}/transitions/{transition}',
     tag: 'Runs',
     summary: 'Submit a transition: checked, then executed at once or parked at its gate',
-    permission: 'run.start',
     idempotent: true,
     params: transitionParams,
     query: api.waitQuery,

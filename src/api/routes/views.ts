@@ -24,7 +24,10 @@ export const viewRoutes: readonly Route[] = [
     params: z.object({}),
     query: api.noQuery,
     answers: { 200: { description: 'by name', schema: inbox.savedViews } },
-    handle: async (call) => answer(200, { data: await listSavedViews(callerOf(call)) }),
+    handle: async (call) => {
+      const found = await listSavedViews(callerOf(call));
+      return found.kind === 'refusal' ? found : answer(200, { data: found.views });
+    },
   }),
   route({
     ...oneView,

@@ -7,6 +7,7 @@ import type { Principal } from '../../model/principal.js';
 import { getDecision } from '../../store/decisions.js';
 import { effectId, newTrail, note, type Caller, type Trail } from '../caller.js';
 import { inLanes } from '../lanes.js';
+import { refuseCaller } from '../may.js';
 import { invalid, isUnavailable, refusal, uncertain, type Refusal } from '../refusal.js';
 import { issueToken, tokenHolds } from './batch-token.js';
 import { decide, earlierDecision, type Decided } from './decide.js';
@@ -40,6 +41,8 @@ export async function decideBatch(
   batch: Batch,
   askAgain: AskAgain,
 ): Promise<BatchMade | Refusal> {
+  const denied = refuseCaller(caller, 'decideBatch');
+  if (denied !== null) return denied;
   const twice = batch.decisions.findIndex(
     ({ approval }, index) => batch.decisions.findIndex((one) => one.approval === approval) !== index,
   );
@@ -48,12 +51,10 @@ export async function decideBatch(
       { pointer: `/decisions/${twice}/approval`, message: 'is there already: name each approval once' },
     ]);
   const begun = batch.dryRun ? new Set<string>() : await begunBefore(caller, batch);
-  if (!batch.dryRun && begun.size === 0 && !tokenHolds(caller, batch))
-    return refusal(
-      'DRY_RUN_REQUIRED',
-      'send `token`: the one that a dry run over exactly these decisions, in this mode, gave you within the last 15 minutes',
-    );
-  const checked = await checkAll(caller, batch);
+  const isTried = batch.dryRun || tokenHolds(caller, batch);
+  if (!isTried && begun.size === 0) return dryRunRequired();
+  const found = await checkAll(caller, batch);
+  const checked = isTried ? found : found.map((one) => refuseUntried(one, begun));
   const ok = checked.every((one) => one.refused === null);
   if (batch.dryRun) return { kind: 'batch', body: dryRun(caller, batch, checked, ok), retryAfter: null };
   if (batch.mode === 'all' && !ok && begun.size === 0) return refuseAll(caller, checked);
@@ -62,7 +63,7 @@ export async function decideBatch(
 
 /**
  * The approvals about which an earlier attempt of this request has kept its decision, under a token that held then: what stands
- * of them is told, and the rest made.
+ * of them is told, whatever holds by now.
  */
 async function begunBefore(caller: Caller, { decisions }: Batch): Promise<ReadonlySet<string>> {
   if (caller.held === null) return new Set();
@@ -70,6 +71,13 @@ async function begunBefore(caller: Caller, { decisions }: Batch): Promise<Readon
     getDecision(caller.deps.pool, effectId({ effect: effectOf(caller, item) }, 'dec')),
   );
   return new Set(kept.flatMap((row) => (row === null ? [] : [row.approval])));
+}
+
+function dryRunRequired(): Refusal {
+  return refusal(
+    'DRY_RUN_REQUIRED',
+    'send `token`: the one that a dry run over exactly these decisions, in this mode, gave you within the last 15 minutes',
+  );
 }
 
 interface Checked {
@@ -92,6 +100,11 @@ async function checkAll(caller: Caller, { decisions }: Batch): Promise<Checked[]
       ? Promise.resolve({ ...one, found: null, refused: one.seen })
       : check(one, found.get(one.seen.row.id) ?? { row: one.seen.row, state: null }),
   );
+}
+
+/** Once the dry run is too long ago, what was begun is told, and nothing else made. */
+function refuseUntried(one: Checked, begun: ReadonlySet<string>): Checked {
+  return begun.has(one.item.approval) ? one : { ...one, refused: one.refused ?? dryRunRequired() };
 }
 
 async function check({ item, caller }: Pick<Checked, 'item' | 'caller'>, found: Approval): Promise<Checked> {
@@ -204,7 +217,7 @@ async function make(
   const results = new Map<Checked, Result>();
   await inLanes([...byRun.values()], isAll ? 1 : lanes, (ofRun) => makeOf(caller, ofRun, making, results));
   noteDenied(caller, making);
-  if (making.denied !== null && begun.size > 0) return uncertainOf(making.denied.why);
+  if (making.denied !== null && caller.held !== null) return uncertainOf(making.denied.why);
   const told = checked.map((one) => results.get(one) ?? notMade(one));
   const isNone = told.every(({ status }) => status === 'refused' || status === 'not_made');
   if (isAll && isNone) return noneMade(told, making);
@@ -213,7 +226,7 @@ async function make(
   return { kind: 'batch', body: { dryRun: false, mode, ok, results: told }, retryAfter };
 }
 
-/** Some of it was made before: who is not shown that any more is not told that it was refused. */
+/** Who may not be shown any more what was made is not told that it was refused, and the key keeps nothing: whoever holds a good credential again goes on. */
 function uncertainOf(denied: Refusal): Refusal {
   return { ...denied, detail: uncertain(denied.detail, 'repeat') };
 }
@@ -233,7 +246,7 @@ async function makeOf(
     }
     const leftMs: number = silent === null ? making.until - caller.deps.now().getTime() : 0;
     const waitMs = Math.min(itemMs, leftMs);
-    const made: Decided | Refusal = (await untried(one, silent)) ?? (await makeOne(one, making, waitMs));
+    const made = keptAll(one, making, (await untried(one, silent)) ?? (await makeOne(one, making, waitMs)));
     if (isSilent(made)) silent = made;
     if (made.kind === 'refusal') {
       making.hasRefused = true;
@@ -241,6 +254,12 @@ async function makeOf(
     }
     results.set(one, resultOf(caller, one, made, making));
   }
+}
+
+/** What is known to be kept is not refused where its run could not be asked of it again. */
+function keptAll(one: Checked, making: Making, made: Decided | Refusal): Decided | Refusal {
+  if (made.kind !== 'refusal' || !isUnavailable(made) || !isBegun(one, making)) return made;
+  return { kind: 'accepted', decisionId: effectId(one.caller, 'dec') };
 }
 
 function isBegun({ item }: Pick<Checked, 'item'>, { begun }: Pick<Making, 'begun'>): boolean {
@@ -261,8 +280,9 @@ function noneMade(results: readonly Result[], { passing }: Pick<Making, 'passing
   const first = results.find(({ status }) => status === 'refused');
   return refusal(
     'BATCH_REFUSED',
-    `the decision about \`${String(first?.approval)}\` was refused (${String(first?.code)}), so none was made: see \`results\`, and begin with a dry run again`,
+    `the decision about \`${String(first?.approval)}\` was refused (${String(first?.code)}), so none was made: see \`results\`, and ${passing === null ? 'begin with a dry run again' : 'send the same again'}`,
     { results: [...results] },
+    passing?.retryAfter ?? null,
   );
 }
 
@@ -320,14 +340,15 @@ function resultOf(caller: Caller, one: Checked, made: Decided | Refusal, making:
 }
 
 /** What the decision left in its own trail, or else what it was refused with, about its own run. */
-function leave(caller: Caller, one: Checked, { code }: Refusal): void {
+function leave(caller: Caller, one: Checked, refused: Refusal): void {
   const { trail } = one.caller;
   const own = [...trail.facts];
   if (own.length === 0 && !trail.recordedByRun)
     own.push({
-      type: 'approval.refused',
+      // Of what could not be asked it is not certain that it is refused.
+      type: isUnavailable(refused) ? 'request.refused' : 'approval.refused',
       approval: one.item.approval,
-      data: { code, decision: one.item.decision, via: 'batch' },
+      data: { code: refused.code, decision: one.item.decision, via: 'batch' },
     });
   for (const fact of own) note(caller, { ...fact, place: trail.about });
 }

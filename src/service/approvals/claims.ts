@@ -2,6 +2,7 @@ import { isBlank } from '../../model/text.js';
 import { deleteClaim, insertDelegation, putClaim } from '../../store/claims.js';
 import type { ApprovalJson } from '../../model/answer-types.js';
 import type { Caller } from '../caller.js';
+import { refuseCaller } from '../may.js';
 import { refusal, type Refusal } from '../refusal.js';
 import { bodyOf } from './body.js';
 import { judge, refuseDecider, toJudge, type Judged } from './judge.js';
@@ -32,6 +33,8 @@ async function decidableApproval(
 const claimMs = 15 * 60_000;
 
 export async function claimApproval(caller: Caller, id: string, termMs = claimMs): Promise<Told> {
+  const refused = refuseCaller(caller, 'claimApproval');
+  if (refused !== null) return refused;
   const decidable = await decidableApproval(caller, id);
   if (decidable.kind === 'refusal') return decidable;
   const { found } = decidable;
@@ -47,6 +50,8 @@ export async function claimApproval(caller: Caller, id: string, termMs = claimMs
 
 /** Whoever may see it may let go of it: also when it is decided meanwhile, or the role is gone. */
 export async function releaseApproval(caller: Caller, id: string): Promise<Told> {
+  const refused = refuseCaller(caller, 'releaseApproval');
+  if (refused !== null) return refused;
   const found = await visibleApproval(caller, id);
   if (found.kind === 'refusal') return found;
   const { deps, principal } = caller;
@@ -63,6 +68,8 @@ export async function delegateApproval(
   id: string,
   { to, note }: { readonly to: string; readonly note?: string | undefined },
 ): Promise<Told> {
+  const refused = refuseCaller(caller, 'delegateApproval');
+  if (refused !== null) return refused;
   const decidable = await decidableApproval(caller, id);
   if (decidable.kind === 'refusal') return decidable;
   const { found, judged } = decidable;

@@ -5,9 +5,10 @@ import { isBlank } from '../../model/text.js';
 import { decisionsOf, getDecision, type DecisionRow } from '../../store/decisions.js';
 import { effectId, note, type Caller } from '../caller.js';
 import { whileOurs } from '../effect.js';
+import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 import { runObject, visibleRun } from '../runs/body.js';
-import { refusedByRun } from '../runs/refused-by-run.js';
+import { isOnChain, refusedByRun } from '../runs/refused-by-run.js';
 import { bodyOf, listedDecision } from './body.js';
 import { refuseDecision, tellWhoDecided, toJudge, type Decision, type Judged } from './judge.js';
 import { visibleApproval, type FoundApproval } from './look.js';
@@ -31,6 +32,8 @@ export async function decide(
   decision: Decision,
   { via, waitMs }: Deciding,
 ): Promise<Decided | Refusal> {
+  const denied = refuseCaller(caller, 'decideApproval');
+  if (denied !== null) return denied;
   const { deps, principal } = caller;
   const { row } = found;
   const judged = await toJudge(deps, found);
@@ -78,6 +81,7 @@ function repeated(
 ): Promise<Decided | Refusal> | Refusal {
   if (earlier.status === 'applied') return applied(caller, earlier.approval);
   const code = (earlier.code ?? 'ALREADY_DECIDED') as ErrorCode;
+  caller.trail.recordedByRun = isOnChain(code);
   return tellWhoDecided(refusal(code, 'the run refused this decision'), decisions, caller.principal);
 }
 
@@ -109,6 +113,8 @@ export async function readDecision(
   id: string,
 ): Promise<{ readonly kind: 'decision'; readonly body: DecisionJson } | Refusal> {
   const { deps } = caller;
+  const refused = refuseCaller(caller, 'getDecision');
+  if (refused !== null) return refused;
   const row = await getDecision(deps.pool, id);
   if (row === null) return notFound('decision', id);
   const found = await visibleRun(caller, row.run);

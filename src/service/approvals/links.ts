@@ -6,6 +6,7 @@ import type { ApprovalLinkJson } from '../../model/answer-types.js';
 import { getApproval } from '../../store/approvals.js';
 import { insertLink, linksOf, lockLinks, openLinks, revokeLink, type LinkRow } from '../../store/links.js';
 import { note, type Caller } from '../caller.js';
+import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 import { visibleRun } from '../runs/body.js';
 import { refuseDecider, toJudge } from './judge.js';
@@ -28,6 +29,8 @@ const mostOpenLinks = 20;
 
 /** For the caller itself. */
 export async function makeOwnLink(caller: Caller, id: string, minutes: number): Promise<MadeLink | Refusal> {
+  const denied = refuseCaller(caller, 'makeLink');
+  if (denied !== null) return denied;
   const { deps, principal: person } = caller;
   const found = await visibleApproval(caller, id);
   if (found.kind === 'refusal') return found;
@@ -60,6 +63,8 @@ export async function listOwnLinks(
   caller: Caller,
   id: string,
 ): Promise<{ readonly kind: 'links'; readonly links: readonly ApprovalLinkJson[] } | Refusal> {
+  const refused = refuseCaller(caller, 'listLinks');
+  if (refused !== null) return refused;
   const found = await visibleApproval(caller, id);
   if (found.kind === 'refusal') return found;
   const rows = await linksOf(caller.deps.pool, id, caller.principal.id);
@@ -68,6 +73,8 @@ export async function listOwnLinks(
 
 /** By its owner, who may have lost the sight of the approval since: what it opens is the less. Null: it opens nothing any more. */
 export async function revokeOwnLink(caller: Caller, approval: string, link: string): Promise<Refusal | null> {
+  const refused = refuseCaller(caller, 'revokeLink');
+  if (refused !== null) return refused;
   const { deps, principal } = caller;
   const row = await getApproval(deps.pool, approval);
   if (row === null) return notFound('link', link);

@@ -1,6 +1,7 @@
 import type { ReconstructionJson } from '../../model/answer-types.js';
 import type { RunClient } from '../../client/types.js';
 import type { Caller } from '../caller.js';
+import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 import { visibleRun } from '../runs/body.js';
 import { reconstruct } from './reconstruction.js';
@@ -12,6 +13,8 @@ export async function reconstructRun(
   caller: Caller,
   run: string,
 ): Promise<{ readonly kind: 'reconstruction'; readonly body: ReconstructionJson } | Refusal> {
+  const refused = refuseCaller(caller, 'reconstructRun');
+  if (refused !== null) return refused;
   const found = await visibleRun(caller, run);
   if (found.kind === 'refusal') return found;
   return { kind: 'reconstruction', body: await reconstruct(caller, found.row) };
@@ -25,6 +28,8 @@ export async function historyOfRun(
   | { readonly kind: 'history'; readonly history: NonNullable<Awaited<ReturnType<RunClient['history']>>> }
   | Refusal
 > {
+  const refused = refuseCaller(caller, 'runHistory');
+  if (refused !== null) return refused;
   const found = await visibleRun(caller, run);
   if (found.kind === 'refusal') return found;
   const history = await caller.deps.client.history(run);
@@ -39,6 +44,8 @@ export async function replayRun(
   | { readonly kind: 'replayed'; readonly report: Exclude<Awaited<ReturnType<RunClient['replay']>>, 'busy'> }
   | Refusal
 > {
+  const refused = refuseCaller(caller, 'replayRun');
+  if (refused !== null) return refused;
   const found = await visibleRun(caller, run);
   if (found.kind === 'refusal') return found;
   const report = await caller.deps.client.replay(run);

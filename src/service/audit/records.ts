@@ -8,7 +8,8 @@ import { storable } from '../../store/instant.js';
 import type { Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 import { badCursor, type Page } from '../page.js';
-import type { Refusal } from '../refusal.js';
+import { refuseCaller } from '../may.js';
+import { notFound, type Refusal } from '../refusal.js';
 import { visibleRun } from '../runs/body.js';
 
 export interface AuditPage extends Page<AuditItemJson> {
@@ -18,24 +19,34 @@ export interface AuditPage extends Page<AuditItemJson> {
 
 /** A run's own chain and the service's records about it, for those who may see the run. */
 export async function recordsOfRun(caller: Caller, run: string, query: Query): Promise<AuditPage | Refusal> {
+  const refused = refuseCaller(caller, 'auditRun');
+  if (refused !== null) return refused;
   const found = await visibleRun(caller, run);
   return found.kind === 'refusal' ? found : page(caller.deps, query, { run, includeAbout: true });
 }
 
 /** Of all runs and of the service, by log index. */
-export function listRecords(
-  { deps }: Caller,
+export async function listRecords(
+  caller: Caller,
   { run, flow, ...query }: z.output<typeof api.auditQuery>,
 ): Promise<AuditPage | Refusal> {
-  return page(deps, query, {
+  const refused = refuseCaller(caller, 'audit');
+  if (refused !== null) return refused;
+  return page(caller.deps, query, {
     ...(run === undefined ? {} : { run, includeAbout: true }),
     ...(flow === undefined ? {} : { flow }),
   });
 }
 
-/** The exact bytes of one record, as they were hashed; null: there is none. */
-export function readRecord({ deps }: Caller, index: number): Promise<Buffer | null> {
-  return readEntry(deps.pool, index);
+/** The exact bytes of one record, as they were hashed. */
+export async function readRecord(
+  caller: Caller,
+  index: number,
+): Promise<{ readonly kind: 'record'; readonly bytes: Buffer } | Refusal> {
+  const refused = refuseCaller(caller, 'auditEntry');
+  if (refused !== null) return refused;
+  const bytes = await readEntry(caller.deps.pool, index);
+  return bytes === null ? notFound('audit entry', String(index)) : { kind: 'record', bytes };
 }
 
 /** Listed only where `type` asks for it. */

@@ -6,6 +6,7 @@ import type { Finding, ReadyCheck } from '../../policy/index.js';
 import { getFlowVersion } from '../../store/flows.js';
 import { actorOf, type Caller } from '../caller.js';
 import { keptEffect } from '../effect.js';
+import { refuseCaller } from '../may.js';
 import { refusal, type Refusal } from '../refusal.js';
 import { publishedFlow, type PublishedFlow } from './publish.js';
 
@@ -25,6 +26,8 @@ interface CheckedFlow {
 
 /** The same validation as of a publish. */
 export async function checkFlow(caller: Caller, text: FlowText): Promise<CheckedFlow | Refusal> {
+  const refused = refuseCaller(caller, 'checkFlow');
+  if (refused !== null) return refused;
   const found = await check(caller, text, 'check');
   if ('kind' in found) return found;
   const errors = found.status === 'invalid' ? found.errors : [];
@@ -40,6 +43,8 @@ export interface Published {
 
 /** A version of exactly one flow, once for one request. */
 export async function publishFlow(caller: Caller, text: FlowText): Promise<Published | Refusal> {
+  const refused = refuseCaller(caller, 'publishFlow');
+  if (refused !== null) return refused;
   const { deps, requestId } = caller;
   const effect = keptEffect(caller, publishedFlow);
   const earlier = await effect.earlier(deps.pool);

@@ -12,6 +12,7 @@ import {
 import type { Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 import { badCursor, type Page } from '../page.js';
+import { refuseCaller } from '../may.js';
 import { notFound, type Refusal } from '../refusal.js';
 import { floorsIn, planOf } from '../runs/body.js';
 import { readText } from '../values.js';
@@ -37,9 +38,12 @@ export interface VersionsDiffered {
 
 /** The latest version of each. */
 export async function listFlows(
-  { deps }: Caller,
+  caller: Caller,
   { limit, cursor = null }: { readonly limit: number; readonly cursor?: string | null | undefined },
 ): Promise<Page<FlowSummaryJson> | Refusal> {
+  const refused = refuseCaller(caller, 'listFlows');
+  if (refused !== null) return refused;
+  const { deps } = caller;
   const page = await flowsIn(deps.pool, limit, cursor);
   if (page === null) return badCursor();
   const data = await Promise.all(
@@ -48,8 +52,12 @@ export async function listFlows(
   return { kind: 'page', data, nextCursor: page.nextCursor };
 }
 
+export async function readFlow(caller: Caller, name: string): Promise<FlowRead | Refusal> {
+  return refuseCaller(caller, 'getFlow') ?? flowAsItIs(caller.deps, name);
+}
+
 /** `versions` come newest first; who owns it and what it does is what the newest says. */
-export async function readFlow({ deps }: Pick<Caller, 'deps'>, name: string): Promise<FlowRead | Refusal> {
+export async function flowAsItIs(deps: ServiceDeps, name: string): Promise<FlowRead | Refusal> {
   const { pool } = deps;
   const [newest, rows] = await Promise.all([describeFlow(pool, name), listVersions(pool, name)]);
   if (newest === null) return notFound('flow', name);
@@ -85,10 +93,13 @@ async function findVersion(
 
 /** With its definition, its plan and its graph. */
 export async function readVersion(
-  { deps }: Caller,
+  caller: Caller,
   name: string,
   version: number,
 ): Promise<VersionRead | Refusal> {
+  const refused = refuseCaller(caller, 'getFlowVersion');
+  if (refused !== null) return refused;
+  const { deps } = caller;
   const row = await findVersion(deps, name, version);
   if (row === null) return notFound('version', `${name} ${version}`);
   const plan = await planOf(deps, row.planHash);
@@ -114,10 +125,13 @@ export async function readVersion(
 
 /** What changed between two versions, and what it permits. */
 export async function diffVersions(
-  { deps }: Caller,
+  caller: Caller,
   name: string,
   { from, to }: { readonly from: number; readonly to: number },
 ): Promise<VersionsDiffered | Refusal> {
+  const refused = refuseCaller(caller, 'diffFlow');
+  if (refused !== null) return refused;
+  const { deps } = caller;
   const [one, other] = await Promise.all([findVersion(deps, name, from), findVersion(deps, name, to)]);
   if (one === null || other === null) return notFound('version', `${name} ${one === null ? from : to}`);
   const [before, after] = await Promise.all([planOf(deps, one.planHash), planOf(deps, other.planHash)]);

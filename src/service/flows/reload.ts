@@ -1,6 +1,7 @@
 import type { ReloadedJson } from '../../model/answer-types.js';
 import type { Removed } from '../../policy/index.js';
 import { actorOf, type Caller } from '../caller.js';
+import { refuseCaller } from '../may.js';
 import { refusal, type Refusal } from '../refusal.js';
 import { flowInvalid, tooMany } from './publish-text.js';
 
@@ -20,6 +21,8 @@ export async function reloadPolicies(
   caller: Caller,
   confirm: readonly string[],
 ): Promise<Reloaded | Refusal> {
+  const refused = refuseCaller(caller, 'reloadPolicies');
+  if (refused !== null) return refused;
   const { deps, principal, requestId } = caller;
   const { id, kind } = principal;
   if (confirm.length > 0 && kind !== 'human')

@@ -2,9 +2,10 @@ import { z } from 'zod';
 import { describeFlow, getWithdrawal, withdrawFlow } from '../../store/flows.js';
 import { actorOf, type Caller } from '../caller.js';
 import { keptEffect } from '../effect.js';
+import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 import { withdrawnFact } from './policy-facts.js';
-import { readFlow, type FlowRead } from './read.js';
+import { flowAsItIs, type FlowRead } from './read.js';
 
 // No new runs of a flow, until it is published again; runs under way go on.
 
@@ -12,6 +13,8 @@ const withdrawnEffect = z.object({ withdrawn: z.string() });
 
 /** Answered with the flow as it is: where this was repeated, somebody may have published it since. */
 export async function withdraw(caller: Caller, name: string, reason: string): Promise<FlowRead | Refusal> {
+  const refused = refuseCaller(caller, 'withdrawFlow');
+  if (refused !== null) return refused;
   const { deps } = caller;
   if ((await describeFlow(deps.pool, name)) === null) return notFound('flow', name);
   const [time, actor] = [deps.now().toISOString(), actorOf(caller)];
@@ -29,6 +32,6 @@ export async function withdraw(caller: Caller, name: string, reason: string): Pr
     return true;
   });
   return isDone
-    ? readFlow(caller, name)
+    ? flowAsItIs(deps, name)
     : refusal('FLOW_WITHDRAWN', `\`${name}\` is withdrawn already: publishing it again ends that`);
 }

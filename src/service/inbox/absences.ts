@@ -6,14 +6,18 @@ import { storable } from '../../store/instant.js';
 import { delegateUnfit } from '../approvals/claims.js';
 import { knownPerson } from '../approvals/people.js';
 import { actorOf, type Caller } from '../caller.js';
+import { refuseCaller } from '../may.js';
 import { invalid, notFound, refusal, type Refusal } from '../refusal.js';
 
 // Each person's own. Nobody is made absent by somebody else.
 
 export type Absence = { readonly kind: 'absence'; readonly body: AbsenceJson } | Refusal;
 
-export async function readAbsence({ deps, principal: { id } }: Caller): Promise<Absence> {
-  const row = await getAbsence(deps.pool, id);
+export async function readAbsence(caller: Caller): Promise<Absence> {
+  const refused = refuseCaller(caller, 'getAbsence');
+  if (refused !== null) return refused;
+  const { id } = caller.principal;
+  const row = await getAbsence(caller.deps.pool, id);
   return row === null ? notFound('absence of', id) : absenceOf(row);
 }
 
@@ -21,6 +25,8 @@ export async function setAbsence(
   caller: Caller,
   given: Pick<AbsenceRow, 'from' | 'until' | 'delegate'>,
 ): Promise<Absence> {
+  const denied = refuseCaller(caller, 'setAbsence');
+  if (denied !== null) return denied;
   const { deps, principal } = caller;
   const { id, kind } = principal;
   if (kind !== 'human')
@@ -44,10 +50,14 @@ export async function setAbsence(
   return absenceOf(row);
 }
 
-export async function clearAbsence(caller: Caller): Promise<void> {
+/** Null: nobody stands in any more. */
+export async function clearAbsence(caller: Caller): Promise<Refusal | null> {
+  const refused = refuseCaller(caller, 'clearAbsence');
+  if (refused !== null) return refused;
   await caller.deps.transaction(async (tx) => {
     if (await deleteAbsence(tx, caller.principal.id)) await record(caller, tx, 'absence.cleared', {});
   });
+  return null;
 }
 
 function refuseTerm({ from, until, setAt }: AbsenceRow): Refusal | null {

@@ -14,6 +14,7 @@ import { asTheyStand, type Approval } from '../approvals/look.js';
 import { standingIn, type StandIn } from '../approvals/people.js';
 import { viewer, type Caller } from '../caller.js';
 import { badCursor, type Page } from '../page.js';
+import { refuseCaller } from '../may.js';
 import { notFound, type Refusal } from '../refusal.js';
 import { makeFairTurns } from '../seats.js';
 
@@ -25,6 +26,8 @@ interface Found extends Approval {
 
 /** The approvals of runs that the caller may see. */
 export async function listInbox(caller: Caller, query: Query): Promise<Page<ApprovalJson> | Refusal> {
+  const refused = refuseCaller(caller, 'listApprovals');
+  if (refused !== null) return refused;
   const { deps, principal } = caller;
   const { limit, cursor = null, ...asked } = query;
   const filter = await filterOf(caller, asked);

@@ -4,23 +4,29 @@ import type { ApprovalStatsJson } from '../../model/answer-types.js';
 import { ageNames, measureApprovals, openByAge, type Measures } from '../../store/measures.js';
 import { storable } from '../../store/instant.js';
 import { viewer, type Caller } from '../caller.js';
+import { refuseCaller } from '../may.js';
+import { invalid, type Refusal } from '../refusal.js';
 
 // How long approvals wait and how they end.
 
 const usualMs = 30 * 86_400_000;
 
-/** Null: the time ends before it begins. */
 export async function readStats(
   caller: Caller,
   query: z.output<typeof api.statsQuery>,
-): Promise<ApprovalStatsJson | null> {
+): Promise<{ readonly kind: 'stats'; readonly body: ApprovalStatsJson } | Refusal> {
+  const refused = refuseCaller(caller, 'approvalStats');
+  if (refused !== null) return refused;
   const { pool, now } = caller.deps;
   const to = query.to === undefined ? now().toISOString() : storable(query.to);
   const from =
     query.from === undefined
       ? new Date(Math.max(Date.parse(to) - usualMs, 0)).toISOString()
       : storable(query.from);
-  if (from >= to) return null;
+  if (from >= to)
+    return invalid('the time ends before it begins', [
+      { pointer: '/query/to', message: 'must be later than `from`' },
+    ]);
   const filter = { from, to, flow: query.flow, role: query.role, viewer: viewer(caller) };
   const [all, byFlow, byRole, open] = await Promise.all([
     measureApprovals(pool, filter, 'all'),
@@ -30,7 +36,7 @@ export async function readStats(
   ]);
   const [total] = all;
   if (total === undefined) throw new Error('an aggregate without groups has one row');
-  return {
+  const body = {
     from,
     to,
     total: measuresOf(total.measures),
@@ -44,6 +50,7 @@ export async function readStats(
       count: open.filter((one) => one.age === age).reduce((sum, one) => sum + one.count, 0),
     })),
   };
+  return { kind: 'stats', body };
 }
 
 function measuresOf({

@@ -2,24 +2,38 @@ import type { SavedViewJson } from '../../model/answer-types.js';
 import type { JsonObject } from '../../model/json.js';
 import { deleteView, getView, listViews, mostViews, putView, type ViewRow } from '../../store/views.js';
 import type { Caller } from '../caller.js';
+import { refuseCaller } from '../may.js';
 import { invalid, notFound, type Refusal } from '../refusal.js';
 
 // Saved inboxes are each person's own.
 
 export type SavedView = { readonly kind: 'view'; readonly body: SavedViewJson } | Refusal;
 
-export async function listSavedViews({ deps, principal }: Caller): Promise<SavedViewJson[]> {
-  return (await listViews(deps.pool, principal.id)).map(viewObject);
+export async function listSavedViews(
+  caller: Caller,
+): Promise<{ readonly kind: 'views'; readonly views: readonly SavedViewJson[] } | Refusal> {
+  const refused = refuseCaller(caller, 'listViews');
+  if (refused !== null) return refused;
+  const rows = await listViews(caller.deps.pool, caller.principal.id);
+  return { kind: 'views', views: rows.map(viewObject) };
 }
 
-export async function readView({ deps, principal }: Caller, name: string): Promise<SavedView> {
+export async function readView(caller: Caller, name: string): Promise<SavedView> {
+  const refused = refuseCaller(caller, 'getView');
+  if (refused !== null) return refused;
+  return savedView(caller, name);
+}
+
+async function savedView({ deps, principal }: Caller, name: string): Promise<SavedView> {
   const row = await getView(deps.pool, principal.id, name);
   return row === null ? notFound('view', name) : { kind: 'view', body: viewObject(row) };
 }
 
 export async function saveView(caller: Caller, name: string, query: JsonObject): Promise<SavedView> {
+  const refused = refuseCaller(caller, 'saveView');
+  if (refused !== null) return refused;
   const { deps, principal } = caller;
-  if (await putView(deps.pool, { principal: principal.id, name, query })) return readView(caller, name);
+  if (await putView(deps.pool, { principal: principal.id, name, query })) return savedView(caller, name);
   return invalid(`there are ${mostViews} saved views already: delete one first`, [
     { pointer: '/params/name', message: `would be one more than ${mostViews}` },
   ]);
@@ -30,6 +44,8 @@ function viewObject({ name, query, updatedAt }: ViewRow): SavedViewJson {
 }
 
 /** Null: it is forgotten. */
-export async function forgetView({ deps, principal }: Caller, name: string): Promise<Refusal | null> {
-  return (await deleteView(deps.pool, principal.id, name)) ? null : notFound('view', name);
+export async function forgetView(caller: Caller, name: string): Promise<Refusal | null> {
+  const refused = refuseCaller(caller, 'deleteView');
+  if (refused !== null) return refused;
+  return (await deleteView(caller.deps.pool, caller.principal.id, name)) ? null : notFound('view', name);
 }

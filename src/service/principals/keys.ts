@@ -21,6 +21,7 @@ import { storable } from '../../store/instant.js';
 import { actorOf, effectId, type Caller } from '../caller.js';
 import { keptEffect } from '../effect.js';
 import { badCursor, type Page } from '../page.js';
+import { refuseCaller } from '../may.js';
 import { invalid, notFound, refusal, type Refusal } from '../refusal.js';
 
 export type KeyMade =
@@ -34,6 +35,8 @@ export async function createKey(
   caller: Caller,
   body: z.output<typeof api.keyBody>,
 ): Promise<KeyMade | Refusal> {
+  const denied = refuseCaller(caller, 'createKey');
+  if (denied !== null) return denied;
   const { deps, principal } = caller;
   const expiresAt = body.expiresAt === undefined ? null : storable(body.expiresAt);
   if (expiresAt !== null && Date.parse(expiresAt) <= deps.now().getTime()) {
@@ -139,12 +142,14 @@ async function note(
 
 /** Revoked ones too; never the keys themselves. */
 export async function listApiKeys(
-  { deps }: Caller,
+  caller: Caller,
   { limit, cursor }: z.output<typeof api.pageQuery>,
 ): Promise<Page<KeyJson> | Refusal> {
+  const refused = refuseCaller(caller, 'listKeys');
+  if (refused !== null) return refused;
   const after = cursor === undefined ? [''] : decodeCursor(cursor, 1);
   if (after === null || typeof after[0] !== 'string') return badCursor();
-  const rows = await listKeys(deps.pool, limit + 1, after[0]);
+  const rows = await listKeys(caller.deps.pool, limit + 1, after[0]);
   const { items, nextCursor } = page(rows, limit, (row) => [row.keyId]);
   return { kind: 'page', data: items.map(keyObject), nextCursor };
 }
@@ -165,6 +170,8 @@ function keyObject({
 
 /** The next request with it is refused. Null: it is revoked. */
 export async function revokeApiKey(caller: Caller, keyId: string): Promise<Refusal | null> {
+  const refused = refuseCaller(caller, 'revokeKey');
+  if (refused !== null) return refused;
   const { deps } = caller;
   if ((await getKey(deps.pool, keyId)) === null) return notFound('key', keyId);
   await deps.transaction((tx) => revokeNow(caller, tx, keyId));

@@ -12,6 +12,7 @@ import {
 } from '../../store/signing-keys.js';
 import { actorOf, type Caller } from '../caller.js';
 import { keptEffect } from '../effect.js';
+import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 
 // The keys with which the service signs what enters a run. Changing them is an operator's act, on record like every other.
@@ -21,16 +22,26 @@ type Window = number;
 
 const rotatedEffect = z.object({ keyId: z.string() });
 
+export interface SigningKeysRead {
+  readonly kind: 'keys';
+  readonly keys: readonly SigningKeyJson[];
+}
+
 /** Public halves of the keys that messages to runs were ever signed with, the newest first. */
-export async function readSigningKeys({ deps }: Caller): Promise<SigningKeyJson[]> {
-  return (await listSigningKeys(deps.pool)).map(signingKeyObject);
+export async function readSigningKeys(caller: Caller): Promise<SigningKeysRead | Refusal> {
+  const refused = refuseCaller(caller, 'listSigningKeys');
+  if (refused !== null) return refused;
+  const rows = await listSigningKeys(caller.deps.pool);
+  return { kind: 'keys', keys: rows.map(signingKeyObject) };
 }
 
 /** Signs with a new key from the next message on, and retires all others after the window. Gives all keys. */
-export async function rotateSigningKey(caller: Caller, window: Window): Promise<SigningKeyJson[]> {
+export async function rotateSigningKey(caller: Caller, window: Window): Promise<SigningKeysRead | Refusal> {
+  const refused = refuseCaller(caller, 'rotateSigningKey');
+  if (refused !== null) return refused;
   const { deps } = caller;
   const effect = keptEffect(caller, rotatedEffect);
-  const keys = await deps.transaction(async (tx) => {
+  const rows = await deps.transaction(async (tx) => {
     const held = await lockSigningKeys(tx);
     if ((await effect.earlier(tx)) !== null) return listSigningKeys(tx);
     const made = deps.makeSigningKey();
@@ -41,7 +52,7 @@ export async function rotateSigningKey(caller: Caller, window: Window): Promise<
     await effect.keep(tx, { keyId: made.keyId });
     return listSigningKeys(tx);
   });
-  return keys.map(signingKeyObject);
+  return { kind: 'keys', keys: rows.map(signingKeyObject) };
 }
 
 /** What comes later with it is refused. */
@@ -50,6 +61,8 @@ export async function retireSigningKey(
   keyId: string,
   window: Window,
 ): Promise<{ readonly kind: 'key'; readonly body: SigningKeyJson } | Refusal> {
+  const refused = refuseCaller(caller, 'retireSigningKey');
+  if (refused !== null) return refused;
   return caller.deps.transaction(async (tx) => {
     const held = await lockSigningKeys(tx);
     const before = await getSigningKey(tx, keyId);

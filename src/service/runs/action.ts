@@ -6,6 +6,7 @@ import { decisionsOf } from '../../store/decisions.js';
 import { getMessage } from '../../store/messages.js';
 import type { Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
+import { refuseCaller } from '../may.js';
 import { notFound, type Refusal } from '../refusal.js';
 import { readJson, readText } from '../values.js';
 import { visibleRun } from './body.js';
@@ -26,6 +27,8 @@ function polled(run: string, status: string, fields: ActionJson): Polled {
 
 /** What became of a submitted action. */
 export async function readAction(caller: Caller, id: string): Promise<Polled | Refusal> {
+  const refused = refuseCaller(caller, 'getAction');
+  if (refused !== null) return refused;
   const { deps } = caller;
   const row = await getAction(deps.pool, id);
   if (row === null) return inFlight(caller, id);

@@ -2,6 +2,7 @@ import type { MessageOutcome, OperateRequest } from '../../client/types.js';
 import type { RunStandingJson } from '../../model/answer-types.js';
 import { effectId, type Caller } from '../caller.js';
 import { askingOf } from '../effect.js';
+import { refuseCaller } from '../may.js';
 import type { Refusal } from '../refusal.js';
 import { currentBody, visibleRun } from './body.js';
 import { refusedByRun } from './refused-by-run.js';
@@ -14,22 +15,26 @@ export interface Operated {
 }
 
 /** What is open is revoked; an effect under way is recorded first. `wait`: seconds. */
-export function cancelRun(
+export async function cancelRun(
   caller: Caller,
   id: string,
   reason: string,
   wait: number,
 ): Promise<Operated | Refusal> {
+  const refused = refuseCaller(caller, 'cancelRun');
+  if (refused !== null) return refused;
   return operate(caller, id, { reason, wait, ask: (request) => caller.deps.client.cancel(request) });
 }
 
 /** Does again what a stuck run is stuck on. `wait`: seconds. */
-export function retryRun(
+export async function retryRun(
   caller: Caller,
   id: string,
   reason: string,
   wait: number,
 ): Promise<Operated | Refusal> {
+  const refused = refuseCaller(caller, 'retryRun');
+  if (refused !== null) return refused;
   return operate(caller, id, { reason, wait, ask: (request) => caller.deps.client.retry(request) });
 }
 

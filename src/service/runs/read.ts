@@ -4,6 +4,7 @@ import type { RunJson, RunStandingJson } from '../../model/answer-types.js';
 import * as runs from '../../store/runs.js';
 import { viewer, type Caller } from '../caller.js';
 import { badCursor, type Page } from '../page.js';
+import { refuseCaller } from '../may.js';
 import type { Refusal } from '../refusal.js';
 import { currentBody, runObject, visibleRun } from './body.js';
 
@@ -12,6 +13,8 @@ export async function listRuns(
   caller: Caller,
   { cursor, ...filter }: z.output<typeof api.runsQuery>,
 ): Promise<Page<RunJson> | Refusal> {
+  const refused = refuseCaller(caller, 'listRuns');
+  if (refused !== null) return refused;
   const page = await runs.listRuns(caller.deps.pool, {
     ...filter,
     viewer: viewer(caller),
@@ -26,6 +29,8 @@ export async function readRun(
   caller: Caller,
   id: string,
 ): Promise<{ readonly kind: 'run'; readonly body: RunStandingJson } | Refusal> {
+  const refused = refuseCaller(caller, 'getRun');
+  if (refused !== null) return refused;
   const found = await visibleRun(caller, id);
   if (found.kind === 'refusal') return found;
   return { kind: 'run', body: (await currentBody(caller, id)).body };

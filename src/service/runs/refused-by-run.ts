@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../../model/errors.js';
 import type { MessageOutcome } from '../../client/types.js';
 import type { Refusal as RunRefusal } from '../../engine/state.js';
 import { noteRun, type Caller } from '../caller.js';
@@ -14,9 +15,7 @@ export async function refusedByRun(
   if (outcome.status !== 'answered' || outcome.answer.status !== 'refused') return null;
   const { answer } = outcome;
   if (answer.code === 'NOT_FOUND') return notFound('run', run);
-  // A closed run's own chain takes no more records: then the service's has to.
-  caller.trail.recordedByRun =
-    outcome.by === 'run' && answer.code !== 'RUN_CLOSED' && answer.code !== 'INTERNAL';
+  caller.trail.recordedByRun = outcome.by === 'run' && isOnChain(answer.code);
   const found = await withDocument(caller, run, async (row, document) => ({
     row,
     links: await linksOf(caller.deps, row, document, caller.principal),
@@ -27,6 +26,11 @@ export async function refusedByRun(
   const extra = { ...fields(answer), links, version: row.version, state: row.state, runStatus: row.status };
   // What is asked too often now may be asked again soon.
   return refusal(answer.code, answer.message, extra, answer.code === 'RATE_LIMITED' ? 2 : null);
+}
+
+/** A closed run's own chain takes no more records, nor one of what it could not read: then the service's has to. */
+export function isOnChain(code: ErrorCode): boolean {
+  return code !== 'RUN_CLOSED' && code !== 'INTERNAL';
 }
 
 export function unavailable(

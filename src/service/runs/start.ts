@@ -12,6 +12,7 @@ import { standingIn, standingOf, type FlowStanding, type HeldVersion } from '../
 import { getListedRun, type ListedRun } from '../../store/runs.js';
 import { effectId, type Caller } from '../caller.js';
 import { askingOf, whileOurs } from '../effect.js';
+import { refuseCaller } from '../may.js';
 import { invalid, refusal, type Refusal } from '../refusal.js';
 import { currentBody, planOf } from './body.js';
 import { unavailable } from './refused-by-run.js';
@@ -38,6 +39,8 @@ export async function startRun(
   body: StartBody,
   wait: number,
 ): Promise<Started> {
+  const refused = refuseCaller(caller, 'startRun');
+  if (refused !== null) return refused;
   for (;;)
     try {
       return await startAsThingsStand(caller, name, body, wait);

@@ -9,6 +9,7 @@ import { getApproval } from '../../store/approvals.js';
 import type { MessageOutcome, SubmitRequest } from '../../client/types.js';
 import { effectId, type Caller } from '../caller.js';
 import { askingOf } from '../effect.js';
+import { refuseCaller } from '../may.js';
 import type { Refusal } from '../refusal.js';
 import { readJson } from '../values.js';
 import { currentBody, visibleRun } from './body.js';
@@ -44,6 +45,8 @@ export async function submitTransition(
   body: z.output<typeof api.submitBody>,
   wait: number,
 ): Promise<Submitted | Refusal> {
+  const refused = refuseCaller(caller, 'submitTransition');
+  if (refused !== null) return refused;
   const found = await visibleRun(caller, run);
   if (found.kind === 'refusal') return found;
   const request = {

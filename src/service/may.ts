@@ -1,0 +1,99 @@
+import { refusal, type Refusal } from './refusal.js';
+import type { Caller } from './caller.js';
+
+interface Asked {
+  /** Without it the caller is refused, whatever it asks about; absent: what it may see or do is judged case by case. */
+  readonly permission?: string;
+  /** Agents and systems are refused, whatever they hold. */
+  readonly humansOnly?: true;
+  /** Open to a service that acts for a human: to read what waits, and to decide it. Everything else is refused. */
+  readonly delegated?: true;
+}
+
+/**
+ * What each use case asks of its caller, by whichever door it comes. A door may ask it before it reads the request; the use case
+ * asks it in any case.
+ */
+const useCases = {
+  publishFlow: { permission: 'flow.publish' },
+  checkFlow: {},
+  listFlows: { permission: 'flow.read' },
+  getFlow: { permission: 'flow.read' },
+  getFlowVersion: { permission: 'flow.read' },
+  withdrawFlow: { permission: 'flow.publish' },
+  diffFlow: { permission: 'flow.read' },
+  reloadPolicies: { permission: 'policy.reload' },
+  startRun: { permission: 'run.start' },
+  listRuns: {},
+  getRun: {},
+  cancelRun: { permission: 'run.operate' },
+  retryRun: { permission: 'run.operate' },
+  submitTransition: { permission: 'run.start' },
+  getAction: {},
+  listViews: {},
+  getView: {},
+  saveView: {},
+  deleteView: {},
+  decideBatch: {},
+  approvalStats: {},
+  listApprovals: { delegated: true },
+  getApproval: { delegated: true },
+  decideApproval: { delegated: true },
+  getDecision: { delegated: true },
+  claimApproval: {},
+  releaseApproval: {},
+  delegateApproval: {},
+  getAbsence: {},
+  setAbsence: {},
+  clearAbsence: {},
+  makeLink: {},
+  listLinks: {},
+  revokeLink: {},
+  auditRun: {},
+  audit: { permission: 'audit.read' },
+  auditEntry: { permission: 'audit.read' },
+  reconstructRun: {},
+  runHistory: {},
+  replayRun: { permission: 'audit.read' },
+  events: {},
+  whoami: { delegated: true },
+  createKey: { permission: 'key.manage', humansOnly: true },
+  listKeys: { permission: 'key.manage' },
+  revokeKey: { permission: 'key.manage', humansOnly: true },
+  listSigningKeys: {},
+  rotateSigningKey: { permission: 'key.manage', humansOnly: true },
+  retireSigningKey: { permission: 'key.manage', humansOnly: true },
+} as const satisfies Readonly<Record<string, Asked>>;
+
+export type UseCase = keyof typeof useCases;
+
+export const useCaseNames = Object.keys(useCases) as readonly UseCase[];
+
+/** The use case of this name; null: none has it. */
+export function useCaseOf(name: string): UseCase | null {
+  return useCaseNames.find((useCase) => useCase === name) ?? null;
+}
+
+/** Null: of what is no use case nothing is known, so that nobody acts for somebody else there. */
+export function askedBy(useCase: UseCase | null): Asked {
+  return useCase === null ? {} : useCases[useCase];
+}
+
+/** Why this caller may not ask for this at all; null: it may. */
+export function refuseCaller(
+  { principal }: Pick<Caller, 'principal'>,
+  useCase: UseCase | null,
+): Refusal | null {
+  const { permission, humansOnly = false, delegated = false } = askedBy(useCase);
+  const { id, kind, actedBy, permissions } = principal;
+  if (actedBy !== undefined && !delegated)
+    return refusal(
+      'FORBIDDEN',
+      `\`${actedBy}\` acts for \`${id}\`: it may read and decide approvals, and nothing else`,
+    );
+  if (permission !== undefined && !permissions.includes(permission))
+    return refusal('FORBIDDEN', `this needs the permission \`${permission}\``, { permission });
+  if (humansOnly && kind !== 'human')
+    return refusal('HUMANS_ONLY', `only a human may do this; \`${id}\` is of kind ${kind}`);
+  return null;
+}
