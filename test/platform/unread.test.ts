@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { freePort } from '../../src/embedded/process/ports.js';
 import { getRun, startRun, submit, until } from '../../testing/flows.js';
 import { projectRoot } from '../../testing/paths.js';
 import { inCampaigns } from '../../testing/samples.js';
-import { makeEmptyDatabase } from '../../testing/servers.js';
+import { makeEmptyDatabase, temporaryFolder, testVariable } from '../../testing/servers.js';
 import { startStack, type Stack } from '../../testing/stack.js';
 
 const policies = {
@@ -50,11 +50,16 @@ function start(
 
 it('a command of which nobody reads what it says migrates to its end, which its exit code tells', async () => {
   const database = await makeEmptyDatabase();
+  const home = temporaryFolder('unread');
+  const settings = {
+    ...{ DATABASE_URL: database.url, COUNTERSIGN_HOME: home },
+    TEMPORAL_ADDRESS: testVariable('TEST_TEMPORAL_ADDRESS'),
+  };
   try {
-    const child = start({ DATABASE_URL: database.url }, 'migrate', 'closed');
-    assert.deepEqual(await once(child, 'exit'), [0, null]);
+    assert.deepEqual(await once(start(settings, 'migrate', 'closed'), 'exit'), [0, null]);
   } finally {
     await database.drop();
+    rmSync(home, { recursive: true });
   }
 });
 
