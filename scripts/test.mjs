@@ -34,7 +34,7 @@ import {
 
 const fileTimeoutMs = 480_000;
 /** Of the test files that keep a core busy, and beside them of those that mostly wait. */
-const concurrency = { busy: 2, waiting: 4 };
+const concurrency = { busy: 3, waiting: 4 };
 const onlyCampaigns = 'these files run in the campaigns: npm test -- --campaigns <the same paths>';
 /** The database that each test's own is a copy of. */
 const template = 'countersign_template';
