@@ -58,7 +58,7 @@ export interface InsistResult {
   readonly answeredAt: number;
 }
 
-/** The same request with the same Idempotency-Key until an answer is final, as clients are told to do. */
+/** Repeats the request with the same Idempotency-Key until an answer is final, as clients should do. */
 export async function insist(send: () => Promise<Reply>, limitMs = 120_000): Promise<InsistResult> {
   const end = Date.now() + limitMs;
   const sentAt = Date.now();
@@ -84,7 +84,7 @@ export interface People {
   readonly cfo: Person;
   /** Holds `finance.clerk`, which decides in the queue `desk` as long as policies say so. */
   readonly clerk: Person;
-  /** Another agent, which may ask in the first one's runs. */
+  /** Another agent, which may ask in the first agent's runs. */
   readonly otherAgent: Person;
 }
 

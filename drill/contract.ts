@@ -118,7 +118,7 @@ async function main(): Promise<boolean> {
     const asked: Asked[] = [];
     for (const role of rolesOf(stack)) asked.push(await ask(stack, program, role));
     const alive = stack.api.running && stack.worker.running;
-    const ok = alive && asked.every((one) => one.ok);
+    const ok = alive && asked.every((request) => request.ok);
     if (!ok) say(stack.logs());
     process.stdout.write(`${JSON.stringify({ ...sizes, alive, roles: asked, ok }, null, 2)}\n`);
     return ok;

@@ -4,7 +4,7 @@ import type { Effect } from './target.js';
 
 // What the store, the record and the world say about a run, and what that means. `judgeRun` is pure.
 
-/** What people were asked to do with one approval. */
+/** What people were asked to do with an approval. */
 export interface DecisionPlan {
   readonly run: string;
   readonly approval: string;
@@ -59,7 +59,7 @@ const wanted = {
   deny: { approval: 'denied', action: 'denied' },
 };
 
-/** Every fault of one run; none is what the drill is to show. */
+/** All faults of a run; the drill is to show that there are none. */
 export function judgeRun(plan: DecisionPlan, found: FoundRun): readonly Fault[] {
   const succeeded = found.records.filter((record) => record.type === 'executor.succeeded').length;
   const applied = found.decisions.filter((decision) => decision.status === 'applied');

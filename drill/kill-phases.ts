@@ -17,7 +17,7 @@ export interface Outage {
   up(): Promise<void>;
 }
 
-/** Of five parked, four are approved and one is denied; every third gate asks for two people, every third is a charter's. */
+/** Of every five parked payments, four are approved and one is denied. A third of the gates ask for two people, a third are those of a charter. */
 export function flowOf(n: number): { readonly flow: string; readonly transition: string } {
   if (n % 3 === 0) return { flow: 'payment', transition: 'erp.payment.draft' };
   return { flow: n % 3 === 1 ? 'one' : 'two', transition: 'pay' };
@@ -91,7 +91,7 @@ function countTo(wanted: number): { readonly reached: Promise<void>; count(): vo
   };
 }
 
-/** What one outage did to those who decide, as seen from outside. */
+/** What an outage did to people who decided, as seen from outside. */
 export interface OutageWhileDeciding {
   readonly name: string;
   readonly decisions: number;
@@ -105,7 +105,7 @@ export interface OutageWhileDeciding {
   readonly readyAgainMs: number;
 }
 
-/** What one outage left of the approvals that wait, when nobody decides. */
+/** How an outage left the waiting approvals, while nobody decided. */
 export interface OutageWhileWaiting {
   readonly name: string;
   /** Approvals that are open once everything is ready again. */

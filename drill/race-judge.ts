@@ -146,7 +146,7 @@ const writeMs = 1_000;
 /** Told to whom a gate does not ask, who sees its approval or does not. */
 const notAsked = ['NOT_AN_APPROVER', 'NOT_FOUND'];
 
-/** Whom an escalation adds may be told so only before it. */
+/** Somebody whom an escalation adds may be refused for lack of a role only before it. */
 function isLateToSaySo(sentAt: number, records: FoundRun['records']): boolean {
   const escalated = records.find((record) => record.type === 'approval.escalated');
   return escalated !== undefined && sentAt > escalated.at + writeMs;

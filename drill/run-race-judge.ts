@@ -79,7 +79,7 @@ const refusedAs: Readonly<Record<RaceRequest['act'], readonly string[]>> = {
   submit: ['RUN_BUSY'],
 };
 
-/** Those under one key are one. */
+/** Requests under the same key count as one. */
 function countDistinct(asked: readonly RaceRequest[]): number {
   return new Set(asked.map((request, index) => request.key ?? index)).size;
 }

@@ -21,7 +21,7 @@ export interface RunRaceContext {
   readonly target: Target;
 }
 
-/** What somebody asked, and was told in the end. */
+/** What somebody asked, and what the final answer was. */
 export interface RaceRequest {
   readonly by: string;
   readonly act: 'approve' | 'submit' | 'retry' | 'cancel';
@@ -202,7 +202,7 @@ async function decideManyBesideSubmits(
   };
   await Promise.all([
     ...gates.map((gate, index) => decide(gate, controllers[index % controllers.length] ?? controllers[0])),
-    // Every other one is executed without a gate.
+    // Every second one is executed without a gate.
     ...Array.from({ length: submits }, (_, index) => ask(index % 2 === 0 ? 10 : 60_000)),
   ]);
   return { run, gates, asked };

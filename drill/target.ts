@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 // The world of the drills: an ERP that drafts payments, and writes down every request by its idempotency key.
 
-/** What one idempotency key has done. */
+/** What was done under an idempotency key. */
 export interface Effect {
   readonly key: string;
   /** The run that it belongs to: keys begin with it. Of a request without a key: whom it pays. */
@@ -30,7 +30,7 @@ interface HeldRequests {
   readonly release: () => void;
 }
 
-/** `onEffect` is told of each request that acts, when it arrives. */
+/** `onEffect` is called when a request that acts arrives. */
 export async function startTarget(onEffect: (run: string) => void = () => undefined): Promise<Target> {
   const effects = new Map<string, Effect>();
   const held = new Map<string, { readonly arrive: () => void; readonly released: Promise<void> }>();

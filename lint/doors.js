@@ -9,7 +9,7 @@
 export const doors = {
   model: {
     holds:
-      'vocabulary, pure: zod schemas, the error table, ids, canonical JSON; and how long work gives way to others',
+      'vocabulary, pure: zod schemas, the error table, ids, canonical JSON; and how long work gives way to other work',
     uses: [],
     types: [],
     packages: ['zod'],
@@ -38,14 +38,14 @@ export const doors = {
   },
   // Of the executors, what each kind is.
   policy: {
-    holds: 'YAML text to located problems or a plan; the policies folder',
+    holds: 'from YAML text to located problems or a plan; the policies folder',
     uses: ['model', 'engine', 'schema', 'executors/kinds', 'executors/effects'],
     types: [],
     packages: ['zod', 'yaml', 'ajv', 'node:'],
   },
   // Of the executors, what a call would be: no file of it touches the world.
   simulation: {
-    holds: 'runs on paper: policy cases and the simulator, pure: what a case proves, no executor was run for',
+    holds: 'runs on paper: policy cases and the simulator; pure, no executor runs',
     uses: [
       'model',
       'engine',
@@ -75,7 +75,7 @@ export const doors = {
   // Of the policies, what a kind compiles its own keys with. No file of theirs that is named here knows of kinds.
   executors: {
     holds:
-      'a folder a kind: `kind.ts` says what it is, pure (`table.ts` lists them), a driver calls; connections and secrets, resolved when used',
+      'a folder for each kind: its `kind.ts` describes it, pure (`table.ts` lists them), its driver calls; connections and secrets, resolved when used',
     uses: [
       'model',
       'engine/plan',
@@ -93,7 +93,7 @@ export const doors = {
     packages: ['zod', '@modelcontextprotocol/sdk', 'node:'],
   },
   auth: {
-    holds: 'credential to principal, signing and verifying messages',
+    holds: 'from credential to principal; signing and verifying messages',
     uses: ['model', 'store'],
     types: ['engine', 'db'],
     packages: ['zod', 'jose', 'pg', 'node:'],
@@ -111,13 +111,14 @@ export const doors = {
     packages: ['pg', 'zod', 'node:'],
   },
   store: {
-    holds: 'all other SQL, one family a file',
+    holds: 'all other SQL, a file for each family of rows',
     uses: ['model', 'db'],
     types: ['engine'],
     packages: ['zod', 'pg', 'node:'],
   },
   client: {
-    holds: 'start, submit, decide, cancel, retry: kept, rung for, answered from the store; hides Temporal',
+    holds:
+      'hides Temporal: stores starts, submits, decisions, cancels and retries, rings for them, and reads their answers from the store',
     uses: [
       'model',
       'engine/state',
@@ -136,7 +137,7 @@ export const doors = {
   },
   // Of the executors, what holds the rules of going out: which addresses may be called, and what a reference stands for.
   notify: {
-    holds: 'delivers what the store’s outbox of notifications holds: webhooks, e-mail, Slack',
+    holds: 'delivers the notifications of the store’s outbox: webhooks, e-mail, Slack',
     uses: ['model', 'store', 'audit', 'db', 'executors/connections'],
     types: ['executors'],
     packages: ['zod', 'pg', 'nodemailer', 'node:'],
@@ -158,9 +159,9 @@ export const doors = {
     types: ['client', 'db', 'executors'],
     packages: ['zod', 'node:buffer', 'node:crypto', 'node:events', 'node:timers/promises'],
   },
-  // Of the store, its own idempotency keys, and Slack's requests that it has seen; of the others, what Slack is told.
+  // From the store only its own idempotency keys and the Slack requests that it has seen; from notify what Slack is told.
   api: {
-    holds: 'REST, pages and Slack: requests into calls of the service, what comes of them into answers',
+    holds: 'REST, pages and Slack: turns requests into calls of the service, and results into answers',
     uses: [
       'model',
       'service',
@@ -184,7 +185,7 @@ export const doors = {
   },
   // Of the executors, how references are looked up: a check says which have no value here.
   cli: {
-    holds: 'the CLI: it speaks REST; its `check`, `test` and `simulate` ask no server',
+    holds: 'the CLI, which speaks REST; its `check`, `test` and `simulate` ask no server',
     uses: ['model', 'policy', 'simulation', 'executors/connections/references'],
     types: [],
     packages: ['zod', 'yaml', 'node:'],

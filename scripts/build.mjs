@@ -1,5 +1,5 @@
 // src/**/*.ts and examples/**/*.ts -> dist/, file by file, with the prebuilt workflow bundle beside them, and the programs
-// bundled: a process that reads a few files starts in half the time of one that reads hundreds.
+// bundled: a process that reads a few files starts in half the time of a process that reads hundreds.
 import {
   cpSync,
   linkSync,
@@ -54,7 +54,7 @@ await withLock(`build:${root}`, 'waiting for another build', undefined, async ()
   writeFileSync(join(building, '.stamp'), hash);
   swap();
 }).catch((error) => {
-  // esbuild has told its errors, each with its place.
+  // esbuild has printed its errors, each with its place.
   if (error.errors === undefined) throw error;
   process.exitCode = 1;
 });
@@ -156,7 +156,7 @@ function copyAssets() {
   }
 }
 
-/** What the workflow bundle is made of. The last one is kept while that has not changed: webpack takes seconds. */
+/** What the workflow bundle is made of. The last bundle is kept while this has not changed, because webpack takes seconds. */
 async function hashOfWorkflows() {
   const { build } = await import('esbuild');
   const names = ['index', 'payload-converter', 'telling'].map((name) =>

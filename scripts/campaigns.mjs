@@ -1,4 +1,4 @@
-// `npm run campaigns [-- --small]`: what takes too long for `npm test`, one after the other. `--small`: as CI runs it.
+// `npm run campaigns [-- --small]` runs, one after the other, the tests that take too long for `npm test`. CI runs it with `--small`.
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import {

@@ -66,7 +66,7 @@ async function follow(product, sources) {
   }
 }
 
-/** The example services are started anew too where one of them has changed. */
+/** Restarts the example services if one of them has changed. */
 async function restart(product, changed, replaced) {
   const examples = changed.some((path) => path.startsWith('examples/'));
   const started = Date.now();
@@ -80,7 +80,7 @@ async function restart(product, changed, replaced) {
   }
 }
 
-/** Whether dist/ is of the sources now. Where they do not build, what is wrong has been told, and dist/ is as it was. */
+/** Builds; gives whether it worked. If not, the errors have been printed, and dist/ is as it was. */
 async function build(changed) {
   const started = Date.now();
   try {

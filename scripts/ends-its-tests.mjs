@@ -1,4 +1,4 @@
-// Imported by the process of each test file: one that exits before its tests have ended has failed, whatever its exit code. A test,
+// Imported by the process of each test file: a process that exits before its tests have ended has failed, whatever its exit code. A test,
 // or what it calls, that exits would otherwise hide all tests behind it in its process.
 import { after } from 'node:test';
 import { appendFileSync } from 'node:fs';

@@ -13,7 +13,7 @@ const heartbeatMs = 8_000;
 
 let told = 'stdout';
 
-/** For a command whose standard output is its answer: what is done before it is told beside that. */
+/** For a command whose standard output is its answer: progress goes to standard error. */
 export const tellOnStderr = () => (told = 'stderr');
 
 export const say = (line) => process[told].write(`${line}\n`);
@@ -25,7 +25,7 @@ export function assertNodeVersion() {
   process.exit(1);
 }
 
-/** One AbortSignal for SIGINT, SIGTERM and SIGHUP; npm and the terminal both send one, so a second is the same. */
+/** An AbortSignal for SIGINT, SIGTERM and SIGHUP. npm and the terminal both send a signal, so a second signal changes nothing. */
 export function stopSignal() {
   const controller = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => controller.abort(name));
@@ -36,9 +36,9 @@ export function stopSignal() {
 }
 
 /**
- * Runs a command in a process group of its own and passes its output on; when that is silent for a while, says that
- * the step is still at it, unless `isSilent`. Gives the exit code, or fails on another one than 0 unless `anyCode`. A stop
- * gives it `graceMs` to end.
+ * Runs a command in a process group of its own and passes its output on. If there is no output for a while, says that the step
+ * still runs, unless `isSilent`. Gives the exit code; fails if it is not 0, unless `anyCode`. After a stop the command has
+ * `graceMs` to end.
  */
 export function runStep(
   title,

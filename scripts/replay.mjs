@@ -54,7 +54,7 @@ function historiesIn(file) {
   return fail(`\`${file}\` is no history: it has no events`);
 }
 
-/** A run that continued as new has several, one after the other. */
+/** A run that continued as new has several histories, one after the other. */
 function executionsIn({ events = [] }) {
   const starts = events.flatMap(({ eventId }, index) => (String(eventId) === '1' ? [index] : []));
   return starts.map((start, index) => events.slice(start, starts[index + 1]));

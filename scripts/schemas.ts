@@ -1,5 +1,5 @@
 // `npm run schemas`: JSON Schema for every kind of policy file, from the shapes that the loader reads them with, so
-// that an editor completes and complains as `countersign check` does. `npm run schemas:check` fails where one is stale.
+// that an editor completes and complains as `countersign check` does. `npm run schemas:check` fails if a schema is stale.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';

@@ -103,7 +103,7 @@ function shareOut(files, processes, secondsOf) {
   return shares;
 }
 
-/** The name gives the order: `node --test` runs modules in the order of their names, whatever it is told. */
+/** The names give the order, because `node --test` always runs modules in the order of their names. */
 function writeModule(folder, name, files) {
   const path = join(folder, `${name}.js`);
   const imports = files.map(({ file, path: compiled }) => {

@@ -171,7 +171,7 @@ async function runLanes(lanes, folder, grep, env) {
   return ended.map(({ value }) => value);
 }
 
-/** What a lane beside another one says is shown when it is done, so that the two are not mixed. */
+/** The output of a lane that runs beside another is shown when the lane is done, so that the two are not mixed. */
 async function runLane({ name, modules }, folder, grep, env, { isBeside, isSilent, signal }) {
   const said = isBeside ? join(root, folder, `${name}.txt`) : 'stdout';
   const [fileTimes, endsItsTests] = ['file-times.mjs', 'ends-its-tests.mjs'].map(
@@ -202,7 +202,7 @@ function timesOf(folder, lane) {
   return join(root, folder, `${lane}.jsonl`);
 }
 
-/** Which share of the large tests runs (`testing/samples.ts`): another one with each commit. */
+/** Which share of the large tests runs (`testing/samples.ts`); it changes with each commit. */
 function sampling(isFull) {
   if (isFull) return { TEST_SAMPLES: 'full' };
   const seed = createHash('sha256').update(currentCommit()).digest().readUInt32BE();
@@ -225,7 +225,7 @@ function readSaid(path) {
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line));
 }
 
-/** By the test file, or by the first of several that have run in one process. */
+/** Times by test file, or by the first of several files that have run in one process. */
 function timesIn(said, cores, modules) {
   const files = new Map(modules.map((module) => [join(root, module.path), module.files]));
   const coreOf = new Map(cores.map(({ module, core }) => [module, core]));

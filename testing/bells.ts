@@ -79,7 +79,7 @@ export async function lastBell(
   return bellOf(found);
 }
 
-/** Signed as the service signs them and kept in its store; their run is not told, and the outbox rings after five seconds. */
+/** Messages that are signed and stored as the service does it, without ringing for them; the outbox rings after five seconds. */
 export async function keepMessages(
   stack: Pick<Stack, 'home'>,
   pool: Pool,

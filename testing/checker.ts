@@ -2,7 +2,7 @@ import { checkFlowText } from '../src/policy/checker/check-text.js';
 import { makeChecker, type Checked, type Checker } from '../src/policy/checker/checker.js';
 import { basisOf } from '../src/policy/folder/basis.js';
 import { compilePublished, loadReady } from '../src/policy/folder/published.js';
-import { readyCheck, type ReadyFlow } from '../src/policy/folder/ready.js';
+import { toReadyCheck, type ReadyFlow } from '../src/policy/folder/ready.js';
 
 const smallText = 16_384;
 
@@ -15,7 +15,7 @@ export function makeTestChecker(): Checker {
   return {
     flow: async (text, media, catalog, asker) => {
       if (text.length > smallText) return checker.flow(text, media, catalog, asker);
-      const checked = readyCheck(checkFlowText(text, { catalog, media }));
+      const checked = toReadyCheck(checkFlowText(text, { catalog, media }));
       const found: Checked = checked.status === 'valid' ? { ...checked, basis: basisOf(catalog) } : checked;
       return structuredClone(found);
     },

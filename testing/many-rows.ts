@@ -1,10 +1,10 @@
 import type pg from 'pg';
 
-// A store as it is after years, without the years: copies of one run that waits for one approval, made in Postgres.
+// Fills a store as years of use would: with copies, made in Postgres, of a run that waits for an approval.
 
 export interface StoreSizes {
   readonly runs: number;
-  /** Open ones, each of a run of its own: of the first ones. */
+  /** How many approvals are open, each in a run of its own: those of the first runs. */
   readonly approvals: number;
   /** Of the runs after those. */
   readonly closedApprovals: number;
@@ -34,7 +34,7 @@ export const copies = {
   approval: (n: number): string => `apr_${String(n).padStart(32, '0')}`,
 };
 
-/** `say` is told after each part. */
+/** `say` is called after each part. */
 export async function fillStore(
   ask: Ask,
   original: Original,
@@ -88,7 +88,7 @@ function chunks(first: number, last: number): [number, number][] {
   return found;
 }
 
-/** Of many flows and people, most of them of one; their times in no order of their ids. */
+/** Rows of many flows and people, most of them of the same flow and person; their times are not in the order of their ids. */
 const insertRuns = `
   insert into run (id, flow, flow_version, plan_hash, environment, mode, namespace, state, status, version, rev, trace_id,
     started_by, started_by_kind, started_at, updated_at, doc, doc_digest, open_approvals, open_bytes)
@@ -128,7 +128,7 @@ const insertChains = `
   insert into audit_chain (chain, run, size, closed)
   select ${runId}, true, $3, true from generate_series($1::int, $2::int) n`;
 
-/** The original's own, several times as a run that goes on has them, and one of the service about the run. */
+/** Copies of the original's records, several times, as a long run has them, and a record of the service about the run. */
 const insertRecords = `
   insert into audit_record (id, chain, runseq, event_key, fact, body, hash, run, about, type, time, flow, environment, trace_id,
     actor, actor_kind, verdict)

@@ -1,4 +1,4 @@
-/** A flow of one reversible effect: `pay` takes it from `open` to `paid`, its end. `others`: the ways out of `open` beside it. */
+/** A flow with a single reversible effect: `pay` takes it from `open` to `paid`, its end. `others`: further transitions out of `open`. */
 export function payFlow(pay: object, others: object = {}): object {
   return {
     owner: 'team',

@@ -10,7 +10,7 @@ export interface ProductOptions {
   readonly home: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
-  /** What is run: `scripts/start.mjs` of this project unless said. */
+  /** What is run; by default `scripts/start.mjs` of this project. */
   readonly script?: string;
 }
 
@@ -37,7 +37,7 @@ export interface Product {
   stop(): Promise<Ended>;
 }
 
-/** PORT is a free one unless `env` says something; an empty PORT means the product's default. */
+/** PORT is a free port unless `env` sets it; an empty PORT means the product's default. */
 export async function startProduct(options: ProductOptions): Promise<Product> {
   const { home, env = {}, args = [], script = join(projectRoot, 'scripts', 'start.mjs') } = options;
   const port = env['PORT'] ?? String(await freePort());

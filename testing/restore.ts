@@ -1,6 +1,6 @@
 import pg from 'pg';
 
-// A store that was restored to an earlier moment, as far as one run is concerned.
+// Puts a run back in the store to how it was at an earlier moment, as restoring the store would.
 
 /** Each table with its column that names the run. */
 const tables = [

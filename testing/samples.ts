@@ -7,7 +7,7 @@ export const isFull = process.env['TEST_SAMPLES'] === 'full';
 /** Of a test or a suite, for its options: the campaigns run it, `npm test` the test beside it that stands for the same promise. */
 export const inCampaigns = { skip: isFull ? false : 'the campaigns run it' };
 
-/** Of a test made from a table, whose other rows are variants of this one. */
+/** For a test that is made from a table whose other rows are variants of this row. */
 export const inCampaignsUnless = (isMain: boolean): { skip?: boolean | string } =>
   isMain ? {} : inCampaigns;
 
@@ -20,7 +20,7 @@ export const runsOf = (all: number): number => (isFull ? all : Math.ceil(all / 8
 /** What so many runs must have met at least: of an eighth far less than an eighth, since few runs differ much. */
 export const leastOf = (all: number): number => (isFull ? all : Math.ceil(all / 50));
 
-/** Whether the case of this number runs: all do, or one of each `every` in a row. */
+/** Whether the case with this number runs: all do, or every `every`th. */
 export const isDrawn = (number: number, every: number): boolean => isFull || (number + seed) % every === 0;
 
 /** All of them, or so many, spread over the whole list. */

@@ -57,7 +57,7 @@ export function makeEmptyDatabase(): Promise<TestDatabase> {
   return createDatabase('template1');
 }
 
-/** The same, migrated: a copy of the one that `npm test` has migrated, and a store of its own. */
+/** The same, migrated: a copy of the database that `npm test` has migrated, with a store identity of its own. */
 export async function makeMigratedDatabase(): Promise<TestDatabase> {
   const database = await createDatabase(testVariable('TEST_DATABASE_TEMPLATE'));
   await asAdmin(database.url, 'update store_identity set id = gen_random_uuid()');

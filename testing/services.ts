@@ -19,7 +19,7 @@ export interface Services {
   payments(): Promise<readonly EffectSeen[]>;
   /** Payment drafts by the erp. */
   drafts(): Promise<readonly EffectSeen[]>;
-  /** Answers these statuses, one a request, instead of acting. */
+  /** Answers the next requests with these statuses, in order, instead of acting. */
   failPayroll(statuses: readonly number[]): Promise<void>;
   /** The erp's next effect is done at once, and answered this much later. */
   holdErp(delayMs: number): Promise<void>;

@@ -198,7 +198,7 @@ function readLog(home: string, name: string): string {
 
 const bootMs = 180_000;
 
-/** How often it has said that it works. `/readyz` takes a worker that died some seconds ago for one that works. */
+/** How often the worker has said that it is ready. `/readyz` still counts a worker that died some seconds ago. */
 function bootsOf(name: 'api' | 'worker', home: string): number {
   const line = { api: /^listening on /gm, worker: /^working on /gm }[name];
   try {
@@ -252,7 +252,7 @@ function makeProcess(
   };
 }
 
-/** Tied by its stdin: it ends with the test process, however that one ends. */
+/** Tied to the test process by its stdin: it ends when that process ends, for whatever reason. */
 function spawnWithPreloads(name: string, home: string, env: NodeJS.ProcessEnv, root: string): ChildProcess {
   const dist = join(root, 'dist', 'processes');
   const log = openSync(join(home, `${name}.log`), 'a');

@@ -13,24 +13,24 @@ import { standingOf, type Keyed, type Standing } from '../auth/index.js';
 import { sha256 } from './step/kit.js';
 
 /**
- * What the activities of a run need, once per worker process. Code in a transaction passes it as `q`: to take a second connection
- * while holding one would starve the pool.
+ * What the activities of a run need, once per worker process. Code within a transaction passes the transaction as `q`: to take a
+ * second connection while it holds its own would starve the pool.
  */
 export interface ActivityDeps {
   readonly pool: Pool;
   readonly payloads: Payloads;
-  /** Records about runs that are closed, or that never were. */
+  /** For records about runs that are closed, or that never existed. */
   readonly serviceChain: ServiceChain;
   readonly plan: FindPlan;
   readonly policySet: (q: Queryable) => Promise<PolicySet>;
-  /** Who wrote the version that the run is bound to, and who brought it here. */
+  /** Who wrote the version that the run is bound to, and who published it here. */
   readonly people: (q: Queryable, of: Pick<RunRow, 'flow' | 'flowVersion'>) => Promise<FlowPeople>;
-  /** What is signed with a key that was retired is not taken. */
+  /** The public key of a message, or why the message is refused: its key is unknown, or was retired. */
   readonly publicKey: (message: Keyed) => Standing;
-  /** A value of a caller, compared with its digest. Rejects where it was erased or changed. */
+  /** Reads a value of a caller and compares it with its digest. Rejects where it was erased or changed. */
   readonly readValue: (q: Queryable, held: HeldValue) => Promise<JsonObject>;
   readonly onInternalError: OnInternalError;
-  /** A step or an action waits for the store, which is away: told once for each. */
+  /** Called once for each step or action that waits for the store, which is away. */
   readonly onStoreWait: () => void;
 }
 
@@ -56,7 +56,7 @@ export function makeDeps(
       return found.policies.policySet;
     },
     people: async (q, { flow, flowVersion }) => {
-      // Not kept: in a store that was restored, the number of a version comes again, from somebody else.
+      // Not cached: after a restore of the store, somebody else may publish under the same version number.
       const by = await publisherOf(q, flow, flowVersion);
       return { author: by, promoter: by };
     },
@@ -65,7 +65,7 @@ export function makeDeps(
   };
 }
 
-/** Bytes of values that one process remembers: they never change, and a run asks for its own at each step. */
+/** Bytes of values that a process caches: values never change, and a run reads its own at each step. */
 const rememberedBytes = 32 * 1024 * 1024;
 
 function makeValueReader(payloads: Payloads): ActivityDeps['readValue'] {

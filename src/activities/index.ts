@@ -11,25 +11,25 @@ import type { RunActivities } from './types.js';
 export { makeDeps, type ActivityDeps } from './deps.js';
 export { callSlots, countSlotWaits } from './execute/call-slots.js';
 
-/** Failures of our own code over one action in one process, before its effect is left for a person to settle. */
+/** So many failures of our own code over an action, in one process, and its effect is left for a person to settle. */
 const mostFailures = 3;
 const rememberedActions = 1_000;
 
-/** Binds the activities of a run to Temporal's activity context, in the process that the store knows by this id. */
+/** Binds the activities of a run to Temporal's activity context. `process`: this process, by its id in the store. */
 export function makeActivities(deps: ActivityDeps, process: string): RunActivities {
   const { onInternalError, onStoreWait } = deps;
   const failures = new Map<string, number>();
   return {
     step: async (input) => {
       const { info } = Context.current();
-      // From here on its input is one that our own kernel made.
-      if (!info.isLocal || !isNamed(input?.run))
+      // Only our own kernel's input passes this check.
+      if (!info.isLocal || !isAskedByRun(input?.run))
         throw ApplicationFailure.nonRetryable('a step is taken by its own run alone', 'NOT_THE_RUN');
       try {
-        // An answer, so that a workflow which is not the run's own ends with it.
+        // Answered and not thrown, so that a workflow that is not the run's own ends.
         if (!(await isInNamespace(deps, input.run))) return await refuseStart(deps, input, 'wrong_run');
         const result = await step(deps, input);
-        // Of what the kernel itself threw this is the only word.
+        // What the kernel itself threw is reported nowhere else.
         if (input.gaveUp !== null) onInternalError(`run \`${input.run}\`, which is given up`, input.gaveUp);
         return result;
       } catch (error) {
@@ -49,7 +49,7 @@ export function makeActivities(deps: ActivityDeps, process: string): RunActiviti
           if (isUnavailable(error)) onStoreWait();
           throw error;
         });
-      if (context.info.isLocal || !isNamed(run) || !(await isOwn(run)))
+      if (context.info.isLocal || !isAskedByRun(run) || !(await isOwn(run)))
         throw ApplicationFailure.nonRetryable('an action is executed by its own run alone', 'NOT_THE_RUN');
       const beat = beatWhileAllowed(() => context.heartbeat());
       try {
@@ -76,25 +76,25 @@ export function makeActivities(deps: ActivityDeps, process: string): RunActiviti
   };
 }
 
-/** The tries of one activity are one execution: Temporal makes another only when the one before has ended or is lost. */
+/** The tries of an activity are one execution: Temporal begins another try only when the try before has ended or is lost. */
 function ownerOf({ info: { workflowExecution, activityId } }: Context): string {
   return `${workflowExecution?.runId ?? ''}/${activityId}`;
 }
 
 /**
- * It is a workflow of our type and of the run's name that asks: whoever may write to Temporal can have any workflow of
- * theirs call an activity of ours, with anything.
+ * Does a workflow of our type and of the run's name ask? Whoever may write to Temporal can have any workflow of theirs call an
+ * activity of ours, with any input.
  */
-function isNamed(run: unknown): run is string {
+function isAskedByRun(run: unknown): run is string {
   const { workflowExecution, workflowType } = Context.current().info;
   return typeof run === 'string' && workflowType === 'run' && workflowExecution?.workflowId === run;
 }
 
-/** And in the run's own namespace. Rejects while the store, which knows it, is away: nothing is done unasked. */
+/** Is that workflow in the run's own namespace? Rejects while the store is away, which knows the namespace. */
 async function isInNamespace({ pool }: ActivityDeps, run: string): Promise<boolean> {
   const { workflowNamespace } = Context.current().info;
   const namespace = namespaces.get(run) ?? (await readNamespace(pool, run));
-  // A run that the store does not know is refused by its first step, on record.
+  // A run that the store does not know passes: its first step refuses it, on record.
   return workflowNamespace !== undefined && (namespace === null || namespace === workflowNamespace);
 }
 

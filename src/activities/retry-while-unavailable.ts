@@ -1,28 +1,28 @@
 import { isUnavailable } from '../db/index.js';
 
-/** What the activity's surroundings give: whose execution it is, and the end of this worker. */
+/** What an execution gets from its activity: who it is, how long it may take, and the end of this worker. */
 export interface Surroundings {
-  /** Of all executions, also under one run id: tries of one activity are one execution. */
+  /** The id of this execution. Tries of one activity are one execution, and share it. */
   readonly owner: string;
   /** This worker process, by its id in the store. */
   readonly process: string;
-  /** How often Temporal has begun it, this time included. */
+  /** How often Temporal has begun the activity, this time included. */
   readonly tries: number;
-  /** Aborts when the worker shuts down; never because the run was cancelled: an outcome comes first. */
+  /** Aborts when the worker shuts down; not when the run is cancelled, since an effect under way gets its outcome first. */
   readonly shutdown: AbortSignal;
-  /** What follows takes no longer than this: after it the execution counts as lost. */
+  /** Says how long the execution may take from now on, in ms. After that it counts as lost. */
   readonly allow: (ms: number) => void;
-  /** It has taken longer. */
+  /** Has it taken longer? */
   readonly isLate: () => boolean;
 }
 
-/** One write of an outcome: its statements end before, or the store is away. */
+/** Longest that a write of an outcome takes: its statements end before, or the store is away. */
 const writeMs = 60_000;
 
-/** Postgres's: not serialisable, a deadlock. Nothing was written, and the same write can succeed. */
+/** Codes of Postgres: not serialisable, a deadlock. Nothing was written, and the same write can succeed. */
 const contended: readonly unknown[] = ['40001', '40P01'];
 
-/** Repeats the write while the store is away, of which `onStoreWait` is told once, or others write. Any other error is a bug and is thrown. */
+/** Repeats the write while the store is away (`onStoreWait` is called once) or other writes are in its way. Any other error is a bug and is thrown. */
 export async function retryWhileUnavailable<T>(
   around: Surroundings,
   onStoreWait: () => void,

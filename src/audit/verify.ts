@@ -7,7 +7,7 @@ import { hashText, leafHash } from './record/envelope.js';
 export interface ChainReport {
   readonly ok: boolean;
   readonly records: number;
-  /** Names the first bad record. */
+  /** Names the first bad record. Absent where there is none. */
   readonly problem?: string;
 }
 
@@ -24,7 +24,7 @@ interface Row {
 interface Place {
   readonly chain: string;
   readonly runseq: number;
-  /** Leaf hash of the record before, null for the first. */
+  /** Leaf hash of the record before; null for the first. */
   readonly prev: string | null;
   /** The record before closed the chain. */
   readonly closed: boolean;
@@ -33,11 +33,12 @@ interface Place {
 const pageSize = 1_000;
 
 /**
- * Every link of one chain, from the bytes alone: canonical, hashed, gapless, linked, closed with count
- * and head, ended where its head says, and with query columns that say what the bytes say.
+ * Verifies a chain from the bytes alone. Every record must be canonical JSON, have the stored hash, follow the record before it
+ * without a gap, and have query columns that agree with its bytes; the closing record must carry count and head; and the chain
+ * must end where its head says.
  */
 export async function verifyChain(pool: Pool, chain: string): Promise<ChainReport> {
-  // The head first: what is appended meanwhile must not look like a forged end.
+  // The head is read first, so that records appended meanwhile do not look like a forged end.
   const { rows: heads } = await pool.query<{ size: number; head: Buffer | null; closed: boolean }>(
     'select size, head, closed from audit_chain where chain = $1',
     [chain],
@@ -46,7 +47,7 @@ export async function verifyChain(pool: Pool, chain: string): Promise<ChainRepor
   if (head === undefined) return { ok: false, records: 0, problem: `there is no chain \`${chain}\`` };
   let place: Place = { chain, runseq: 0, prev: null, closed: false };
   for (;;) {
-    const rows: Row[] = await page(pool, place, head.size);
+    const rows: Row[] = await readPage(pool, place, head.size);
     for (const row of rows) {
       const problem = recordProblem(row, place);
       if (problem !== null)
@@ -65,7 +66,7 @@ export async function verifyChain(pool: Pool, chain: string): Promise<ChainRepor
     : { ok: false, records: place.runseq, problem };
 }
 
-async function page(pool: Pool, { chain, runseq }: Place, size: number): Promise<Row[]> {
+async function readPage(pool: Pool, { chain, runseq }: Place, size: number): Promise<Row[]> {
   const { rows } = await pool.query<Row>(
     'select runseq, body, hash, id, type, run, about from audit_record where chain = $1 and runseq >= $2 and runseq < $3 order by runseq limit $4',
     [chain, runseq, size, pageSize],

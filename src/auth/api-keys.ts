@@ -3,7 +3,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 const prefix = 'cs_';
 const shape = /^cs_[A-Za-z0-9_-]{43}$/;
 
-/** 256 random bits; shown once, stored as its keyed hash only. */
+/** Makes a key of 256 random bits. It is shown once; the store keeps only its keyed hash. */
 export function newApiKey(): string {
   return `${prefix}${randomBytes(32).toString('base64url')}`;
 }
@@ -12,7 +12,7 @@ export function looksLikeApiKey(credential: string): boolean {
   return shape.test(credential);
 }
 
-/** What the store knows of a key. Without the pepper it can neither be guessed from nor compared. */
+/** The keyed hash that the store keeps of a key. Without the pepper nobody can test a guess against it. */
 export function hashApiKey(pepper: Buffer, key: string): Buffer {
   return createHmac('sha256', pepper).update(key, 'utf8').digest();
 }

@@ -12,14 +12,14 @@ export interface AuthenticatorDeps {
   readonly pool: Pool;
   readonly pepper: Buffer;
   readonly verifyJwt: JwtVerifier;
-  /** The set in force now: roles mean what it says. */
+  /** The policy set in force, which says what permissions a role has. */
   readonly policySet: () => Promise<PolicySet | null>;
   readonly now: () => Date;
 }
 
 export type Authentication =
   | { readonly status: 'ok'; readonly principal: Principal; readonly keyId: string | null }
-  /** All of it is for the record; the caller learns only that the credential is not valid. `issuer`: as in `JwtResult`. */
+  /** For the record. The caller is told only that the credential is not valid. `issuer`: as in `JwtResult`. */
   | {
       readonly status: 'refused';
       readonly reason: string;
@@ -31,7 +31,7 @@ export type Authenticator = (authorization: string | undefined) => Promise<Authe
 
 const longestCredential = 16_384;
 
-/** Credential to principal, by the `Authorization` header and nothing else. Rejects only when the store does not answer. */
+/** Makes a function from the `Authorization` header to a principal. It rejects only when the store does not answer. */
 export function makeAuthenticator(deps: AuthenticatorDeps): Authenticator {
   const seen: Seen = new Map();
   return async (authorization) => {
@@ -40,13 +40,13 @@ export function makeAuthenticator(deps: AuthenticatorDeps): Authenticator {
     const credential = /^Bearer +([^\s]+)$/i.exec(authorization)?.[1];
     if (credential === undefined || credential.length > longestCredential)
       return { status: 'refused', reason: 'not_a_bearer' };
-    if (looksLikeApiKey(credential)) return byKey(deps, credential);
+    if (looksLikeApiKey(credential)) return authenticateByKey(deps, credential);
     if (credential.split('.').length !== 3) return { status: 'refused', reason: 'unknown_key' };
-    return byJwt(deps, seen, credential);
+    return authenticateByJwt(deps, seen, credential);
   };
 }
 
-async function byKey(deps: AuthenticatorDeps, credential: string): Promise<Authentication> {
+async function authenticateByKey(deps: AuthenticatorDeps, credential: string): Promise<Authentication> {
   const hash = hashApiKey(deps.pepper, credential);
   const row = await findKeyByHash(deps.pool, hash);
   if (row === null || !timingSafeEqual(row.hash, hash)) return { status: 'refused', reason: 'unknown_key' };
@@ -61,11 +61,15 @@ async function byKey(deps: AuthenticatorDeps, credential: string): Promise<Authe
   };
 }
 
-async function byJwt(deps: AuthenticatorDeps, seen: Seen, token: string): Promise<Authentication> {
+async function authenticateByJwt(
+  deps: AuthenticatorDeps,
+  seen: Seen,
+  token: string,
+): Promise<Authentication> {
   const result = await deps.verifyJwt(token);
   if (result.status === 'refused') return result;
   const permissions = result.identity.permissions.filter(
-    (one) => result.identity.kind === 'human' || !humanPermissions.includes(one),
+    (permission) => result.identity.kind === 'human' || !humanPermissions.includes(permission),
   );
   const identity = { ...result.identity, permissions };
   const problem = await identityProblem(deps, seen, identity);
@@ -75,14 +79,15 @@ async function byJwt(deps: AuthenticatorDeps, seen: Seen, token: string): Promis
 }
 
 const seenLimit = 10_000;
-/** How often the roles of one who signs in with tokens are noted, where they stay the same. */
+/** How often the unchanged roles of somebody who signs in with tokens are written to the store again. */
 const sightMs = 3_600_000;
 
 type Seen = Map<string, { readonly kind: JwtIdentity['kind']; readonly rights: string; readonly at: number }>;
 
 /**
- * One id is one principal of one kind, whichever credential names it, and one person is known in one spelling: who may decide is
- * told by ids. What it holds is noted: for who names it, and for what it asked. Null: it is who it says.
+ * Why this identity is refused; null: it is not. An id has one kind and one spelling, whichever credential names it, because
+ * deciders are compared by id. Also notes in the store the roles and permissions that the token carries, for those who look
+ * the person up later.
  */
 async function identityProblem(
   deps: AuthenticatorDeps,
@@ -100,7 +105,7 @@ async function identityProblem(
     case 'kind_conflict':
       return { status: 'refused', reason: inserted.status };
     case 'spelling_conflict':
-      return { status: 'refused', reason: inserted.status, detail: spellingConflict(id, inserted.known) };
+      return { status: 'refused', reason: inserted.status, detail: explainSpelling(id, inserted.known) };
     case 'ok':
       await putSight(deps.pool, { id, roles, permissions });
       if (seen.size >= seenLimit) seen.clear();
@@ -109,6 +114,6 @@ async function identityProblem(
   }
 }
 
-function spellingConflict(id: string, known: string): string {
+function explainSpelling(id: string, known: string): string {
   return `the token is of \`${id}\`, and \`${known}\` is known here, which is the same name in another spelling: have its issuer spell it as before, or name people by a \`subjectClaim\` that stays the same`;
 }

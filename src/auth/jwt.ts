@@ -14,7 +14,7 @@ import { isReservedId, longestPrincipalId, principalKinds, type PrincipalKind } 
 import { nameTrouble, truncate } from '../model/text.js';
 
 const loopback = new Set(['localhost', '127.0.0.1', '[::1]']);
-/** Characters of an issuer; of a name that anybody can make up, as much as a record shows. */
+/** Characters of an issuer's name. The name in a refused token, which anybody can make up, is cut to this on record. */
 const longestIssuer = 300;
 
 const jwksUri = z.url().refine((text) => {
@@ -31,12 +31,12 @@ const issuerName = z
     error: ({ input }) => nameTrouble(String(input)) ?? 'is no name',
   });
 
-/** One entry of COUNTERSIGN_JWT_ISSUERS. Exactly one of `kind` and `kindClaim`: who is human is the operator's to say. */
+/** An entry of COUNTERSIGN_JWT_ISSUERS. It has exactly one of `kind` and `kindClaim`, so that the operator says who is human. */
 const issuerSchema = z
   .strictObject({
     /**
-     * Any text, as `iss` may be (RFC 7519; Google's is `accounts.google.com` in some tokens). Several are the names of one identity
-     * provider: its people are the same under each.
+     * Any text, as `iss` may be (RFC 7519; Google's is `accounts.google.com` in some tokens). Several texts are names of one identity
+     * provider, whose people are the same under each name.
      */
     issuer: z.preprocess((given) => [given].flat(), z.array(issuerName).min(1)),
     audience: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]),
@@ -50,20 +50,23 @@ const issuerSchema = z
     permissionsClaim: claim.optional(),
     /** Services that may act for this issuer's humans, by their `act.sub` (RFC 8693); without it no token may carry `act`. */
     actors: z.array(claim.max(longestPrincipalId)).optional(),
-    /** Put before the subject: keeps the people of two issuers apart. */
+    /** Put before the subject, to keep the people of two issuers apart. */
     prefix: z.string().max(100).default(''),
   })
   .refine(
-    (one) => (one.kind === undefined) !== (one.kindClaim === undefined),
+    (issuer) => (issuer.kind === undefined) !== (issuer.kindClaim === undefined),
     'give exactly one of `kind` and `kindClaim`',
   )
-  .refine((one) => one.kinds === undefined || one.kindClaim !== undefined, '`kinds` needs `kindClaim`');
+  .refine(
+    (issuer) => issuer.kinds === undefined || issuer.kindClaim !== undefined,
+    '`kinds` needs `kindClaim`',
+  );
 export type JwtIssuer = z.infer<typeof issuerSchema>;
 
-/** Who share a prefix share their people, so one entry has to say of all their issuers that they are one. */
+/** Entries with the same prefix share their people, so an entry must list all issuers of that prefix as one identity provider. */
 const issuersSchema = z.array(issuerSchema).superRefine((entries, context) => {
   for (const [index, { issuer, prefix }] of entries.entries()) {
-    const sharing = entries.filter((one) => one.prefix === prefix).map((one) => one.issuer);
+    const sharing = entries.filter((entry) => entry.prefix === prefix).map((entry) => entry.issuer);
     const all = sharing.flat();
     if (sharing.some((names) => all.every((name) => names.includes(name)))) continue;
     const other = all.find((name) => !issuer.includes(name)) ?? '';
@@ -73,7 +76,7 @@ const issuersSchema = z.array(issuerSchema).superRefine((entries, context) => {
   }
 });
 
-/** Throws with the place and the reason: a service whose issuers are half configured does not start. */
+/** Throws an error that names each wrong setting: a service whose issuers are half configured does not start. */
 export function parseJwtIssuers(value: unknown): readonly JwtIssuer[] {
   const parsed = issuersSchema.safeParse(value);
   if (parsed.success) return parsed.data;
@@ -91,12 +94,12 @@ export interface JwtIdentity {
 
 type JwtResult =
   | { readonly status: 'ok'; readonly identity: JwtIdentity }
-  /** `issuer`: what a token of none that is known names as its own; nothing has verified it. */
+  /** `issuer`: the unknown issuer that the token names. Nothing has verified this name. */
   | { readonly status: 'refused'; readonly reason: string; readonly issuer?: string };
 
 export type JwtVerifier = (token: string) => Promise<JwtResult>;
 
-/** Signatures by key pairs only: a shared secret would let every holder of it be anybody. */
+/** Key pairs only: everybody who holds a shared secret could sign as anybody. */
 const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
 
 export function makeJwtVerifier(
@@ -141,7 +144,7 @@ async function verifyWith(
   currentDate: Date,
 ): Promise<JwtResult> {
   try {
-    const payload = await verified(token, keys, {
+    const payload = await verifyWithKeys(token, keys, {
       issuer: issuer.issuer,
       audience: issuer.audience,
       algorithms,
@@ -159,8 +162,8 @@ async function verifyWith(
   }
 }
 
-/** A token need not say which key it is signed with (`kid`): of several that it could be, each is tried. */
-async function verified(
+/** Tries each key that could have signed the token, since a token need not name its key (`kid`). */
+async function verifyWithKeys(
   token: string,
   keys: JWTVerifyGetKey,
   options: JWTVerifyOptions,
@@ -170,15 +173,15 @@ async function verified(
   } catch (error) {
     if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
     for await (const key of error) {
-      const payload = await verifiedBy(token, key, options);
+      const payload = await verifyWithKey(token, key, options);
       if (payload !== null) return payload;
     }
     throw new errors.JWSSignatureVerificationFailed();
   }
 }
 
-/** Null: another key signed it, or this one is none to verify with (RSA of under 2,048 bits). */
-async function verifiedBy(
+/** Null: another key signed the token, or this key may not be used to verify (RSA under 2,048 bits). */
+async function verifyWithKey(
   token: string,
   key: CryptoKey,
   options: JWTVerifyOptions,
@@ -202,10 +205,10 @@ function identityOf(issuer: JwtIssuer, payload: JWTPayload): JwtResult {
   if (isReservedId(id)) return { status: 'refused', reason: 'reserved_subject' };
   const kind = kindOf(issuer, claims);
   if (kind === null) return { status: 'refused', reason: 'no_kind' };
-  const roles = names(claimAt(claims, issuer.rolesClaim));
+  const roles = namesIn(claimAt(claims, issuer.rolesClaim));
   const scopes = claimAt(claims, issuer.permissionsClaim);
-  // As OAuth writes them; a role is a name of others' making, and may hold a space.
-  const permissions = names(typeof scopes === 'string' ? scopes.split(' ') : scopes);
+  // OAuth writes scopes as one text with spaces. Roles are not split: the name of a role may hold a space.
+  const permissions = namesIn(typeof scopes === 'string' ? scopes.split(' ') : scopes);
   const identity = { id, kind, roles, permissions };
   if (!Object.hasOwn(claims, 'act')) return { status: 'ok', identity };
   const actor = actorOf(issuer, claims['act']);
@@ -214,7 +217,7 @@ function identityOf(issuer: JwtIssuer, payload: JWTPayload): JwtResult {
   return { status: 'ok', identity: { ...identity, actedBy: actor } };
 }
 
-/** One service acts for one human; a chain of actors would hide who did. */
+/** The service that acts for the human; null where it may not. A chain of actors is refused, since it would hide who acted. */
 function actorOf(issuer: JwtIssuer, act: Json | undefined): string | null {
   if (!isObject(act) || Object.hasOwn(act, 'act')) return null;
   const { sub } = act;
@@ -225,21 +228,21 @@ function kindOf(issuer: JwtIssuer, claims: JsonObject): PrincipalKind | null {
   if (issuer.kind !== undefined) return issuer.kind;
   const said = claimAt(claims, issuer.kindClaim);
   if (typeof said !== 'string') return null;
-  if (issuer.kinds === undefined) return principalKinds.find((one) => one === said) ?? null;
+  if (issuer.kinds === undefined) return principalKinds.find((kind) => kind === said) ?? null;
   return Object.hasOwn(issuer.kinds, said) ? (issuer.kinds[said] ?? null) : null;
 }
 
-/** The claim of exactly this name, else the way that its dots lead: at each step by the longest name that is there. */
+/** The claim of exactly this name, else the claim at the path that its dots describe; each step takes the longest name that exists. */
 function claimAt(at: Json | undefined, name: string | undefined): Json | undefined {
   if (name === undefined || !isObject(at)) return undefined;
   if (Object.hasOwn(at, name)) return at[name];
   const ends = [...name.matchAll(/\./g)].map(({ index }) => index).reverse();
-  const end = ends.find((one) => Object.hasOwn(at, name.slice(0, one)));
+  const end = ends.find((position) => Object.hasOwn(at, name.slice(0, position)));
   return end === undefined ? undefined : claimAt(at[name.slice(0, end)], name.slice(end + 1));
 }
 
-/** Of a list, or of one text, which is one name. */
-function names(value: Json | undefined): readonly string[] {
+/** The names in a list; a text is a single name. */
+function namesIn(value: Json | undefined): readonly string[] {
   const all = Array.isArray(value) ? value : [value];
-  return all.filter((one): one is string => typeof one === 'string' && one !== '');
+  return all.filter((value): value is string => typeof value === 'string' && value !== '');
 }

@@ -13,11 +13,11 @@ export interface SigningKey {
   /** `sha256:<hex>` of the public key's SPKI DER bytes. */
   readonly keyId: string;
   readonly privateKey: KeyObject;
-  /** Base64 SPKI DER: the form that the store keeps. */
+  /** Base64 of SPKI DER, as the store keeps it. */
   readonly publicKey: string;
 }
 
-/** What makes a process of ours the service. Never logged, never recorded. */
+/** The service's secrets: whoever has them can act as the service. Never logged, never recorded. */
 export interface ServiceKeys {
   readonly signing: SigningKey;
   /** HMAC key under which API keys are stored. */
@@ -29,14 +29,14 @@ export interface ServiceKeys {
 const secretBytes = 32;
 
 /**
- * From COUNTERSIGN_SIGNING_KEY, COUNTERSIGN_PEPPER and COUNTERSIGN_KEK, else from files in `home`/keys,
- * which the first process that needs them makes; any number of processes may race for that.
+ * Loads the keys from COUNTERSIGN_SIGNING_KEY, COUNTERSIGN_PEPPER and COUNTERSIGN_KEK, else from files in `home`/keys. The
+ * first process that needs a file makes it; any number of processes may do so at once.
  */
 export async function loadKeys(home: string, env: NodeJS.ProcessEnv): Promise<ServiceKeys> {
   const folder = join(home, 'keys');
   const text = async (variable: string, file: string, make: () => string): Promise<string> => {
     const given = env[variable];
-    return given === undefined || given === '' ? keyFile(folder, file, make) : given;
+    return given === undefined || given === '' ? readOrMakeKey(folder, file, make) : given;
   };
   const [signing, pepper, kek] = await Promise.all([
     text('COUNTERSIGN_SIGNING_KEY', 'signing.pem', makeSigningPem),
@@ -45,12 +45,12 @@ export async function loadKeys(home: string, env: NodeJS.ProcessEnv): Promise<Se
   ]);
   return {
     signing: importSigningKey(signing),
-    pepper: secret(pepper, 'COUNTERSIGN_PEPPER'),
-    kek: secret(kek, 'COUNTERSIGN_KEK'),
+    pepper: parseSecret(pepper, 'COUNTERSIGN_PEPPER'),
+    kek: parseSecret(kek, 'COUNTERSIGN_KEK'),
   };
 }
 
-/** The public half as the store keeps it. Null: not an Ed25519 key, or not the one that it is named after. */
+/** Imports a public key as the store keeps it. Null: it is no Ed25519 key, or `keyId` is the id of another key. */
 export function importPublicKey({
   keyId,
   publicKey,
@@ -88,7 +88,7 @@ export function importSigningKey(text: string): SigningKey {
   return { keyId: keyIdOf(der), privateKey, publicKey: der.toString('base64') };
 }
 
-/** PEM, also with `\n` written out as container platforms do, or base64 DER. */
+/** Reads PEM, also with line breaks written as `\n` as container platforms do, or base64 DER. */
 function parsePrivateKey(text: string): KeyObject | null {
   try {
     if (text.startsWith('-----')) return createPrivateKey(text.replaceAll('\\n', '\n'));
@@ -98,16 +98,16 @@ function parsePrivateKey(text: string): KeyObject | null {
   }
 }
 
-function secret(text: string, variable: string): Buffer {
+function parseSecret(text: string, variable: string): Buffer {
   const trimmed = text.trim();
   const bytes = /^[0-9a-f]{64}$/i.test(trimmed)
     ? Buffer.from(trimmed, 'hex')
     : Buffer.from(trimmed, 'base64');
   if (bytes.length === secretBytes) return bytes;
-  throw new Error(`${variable} must be ${secretBytes} bytes in base64 or hex, it is ${bytes.length} bytes`);
+  throw new Error(`${variable} must be ${secretBytes} bytes in base64 or hex, not ${bytes.length} bytes`);
 }
 
-async function keyFile(folder: string, name: string, make: () => string): Promise<string> {
+async function readOrMakeKey(folder: string, name: string, make: () => string): Promise<string> {
   const path = join(folder, name);
   const existing = await readIfThere(path);
   if (existing !== null) return existing;
@@ -126,7 +126,7 @@ async function readIfThere(path: string): Promise<string | null> {
   }
 }
 
-/** Written whole beside its place, then linked there: whoever comes second finds the first one's key, never half of one. */
+/** Writes a draft and links it to the path, so that a process that comes second finds the first process's whole key. */
 async function createOnce(path: string, text: string): Promise<void> {
   const draft = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`;
   const file = await open(draft, 'wx', 0o600);

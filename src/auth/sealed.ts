@@ -12,7 +12,7 @@ import { principalSchema } from '../model/principal.js';
 import type { ServiceKeys } from './keys.js';
 import type { Standing } from './signing.js';
 
-/** Signs what a principal asked, as the store keeps it and the run will verify it. */
+/** Signs a message, in the form that the store keeps and the run verifies. */
 export function sealMessage(
   { signing }: Pick<ServiceKeys, 'signing'>,
   message: SignedMessage,
@@ -29,21 +29,21 @@ export function sealMessage(
   };
 }
 
-/** What a signal says of it. */
+/** The part of a sealed message that a signal carries. */
 export function bellOf({ id, kind, digest, keyId, signature }: SealedMessage): Bell {
   return { id, kind, digest, keyId, signature };
 }
 
-/** By which a step knows again what it has been given. */
+/** A digest by which a step recognizes an arrival that it was given before. */
 export function fingerprintOf(arrival: object): string {
   return digestOf(JSON.stringify(arrival));
 }
 
 export interface Opening {
-  /** The run that takes it, and its environment. */
+  /** The run that takes the message, and its environment. */
   readonly run: string;
   readonly environment: string;
-  /** What the key that it names was when it was stored: null where it is unknown. */
+  /** How the key with this id stood when the message was stored; null where the store does not know the key. */
   readonly publicKey: (keyId: string) => Standing;
 }
 
@@ -51,13 +51,13 @@ export type Opened =
   | { readonly status: 'ok'; readonly message: SignedMessage }
   | { readonly status: 'refused'; readonly reason: MessageRefusal };
 
-/** Total: either the message that this service signed for this run, or the reason why it is not taken. */
+/** Gives the message that this service signed for this run, or the reason why it is refused. Never throws. */
 export function openMessage(sealed: SealedMessage, opening: Opening): Opened {
   if (sealed.run !== opening.run) return refused('wrong_run');
   if (digestOf(sealed.text) !== sealed.digest) return refused('bad_signature');
   const key = opening.publicKey(sealed.keyId);
   if (key === 'retired') return refused('retired_key');
-  if (key === null || !signatureHolds(key, sealed)) return refused('bad_signature');
+  if (key === null || !isSignedBy(key, sealed)) return refused('bad_signature');
   const message = parseSigned(sealed.text);
   if (message === null || message.id !== sealed.id || message.body.kind !== sealed.kind)
     return refused('bad_signature');
@@ -73,10 +73,10 @@ function digestOf(text: string): string {
   return `sha256:${createHash('sha256').update(text, 'utf8').digest('hex')}`;
 }
 
-function signatureHolds(key: KeyObject, { signature: given, text }: SealedMessage): boolean {
+function isSignedBy(key: KeyObject, { signature: given, text }: SealedMessage): boolean {
   try {
     const signature = Buffer.from(given, 'base64url');
-    // One encoding for one signature: no second text that verifies as well.
+    // Only the canonical encoding, so that a signature has one text.
     if (signature.length !== 64 || signature.toString('base64url') !== given) return false;
     return verify(null, Buffer.from(text, 'utf8'), key, signature);
   } catch {

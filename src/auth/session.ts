@@ -8,28 +8,28 @@ import {
 } from 'node:crypto';
 import { z } from 'zod';
 
-// A browser's session: the credential itself, sealed. Whoever opens it authenticates with what is inside, so that a
-// revoked key ends its sessions, and roles are those of now.
+// A browser's session is the sealed credential itself. Every request authenticates with that credential anew, so that revoking
+// a key ends its sessions, and roles are always current.
 
 export interface Session {
   readonly credential: string;
-  /** Binds forms to this session. */
+  /** Random; binds forms to this session. */
   readonly nonce: string;
 }
 
 export interface Sessions {
-  /** Opaque text for a cookie; good for `sessionSeconds`. */
+  /** An opaque text for a cookie, valid for `sessionSeconds`. */
   seal(credential: string): string;
-  /** Null: not one of ours, changed, or over. */
+  /** Null: not sealed here, changed, or expired. */
   open(sealed: string): Session | null;
-  /** What a form carries to show that it came from a page of this session, about exactly this. */
+  /** The token that a form carries to prove that it comes from a page of this session about exactly `about`. */
   formToken(session: Session, about: string): string;
   formTokenHolds(session: Session, about: string, given: string): boolean;
 }
 
 export const sessionSeconds = 900;
 
-const inside = z.strictObject({ credential: z.string(), nonce: z.string(), until: z.number() });
+const sessionShape = z.strictObject({ credential: z.string(), nonce: z.string(), until: z.number() });
 
 export function makeSessions(pepper: Buffer, now: () => Date): Sessions {
   const key = Buffer.from(hkdfSync('sha256', pepper, Buffer.alloc(0), 'countersign page sessions', 32));
@@ -48,7 +48,7 @@ export function makeSessions(pepper: Buffer, now: () => Date): Sessions {
     },
     open(sealed) {
       const text = unseal(key, sealed);
-      const parsed = text === null ? null : inside.safeParse(JSON.parse(text));
+      const parsed = text === null ? null : sessionShape.safeParse(JSON.parse(text));
       if (parsed?.success !== true || parsed.data.until <= now().getTime()) return null;
       return { credential: parsed.data.credential, nonce: parsed.data.nonce };
     },

@@ -10,8 +10,8 @@ import type { Queryable } from '../db/index.js';
 import { unretiredSigningKeys, type NewSigningKey } from '../store/signing-keys.js';
 import { importPublicKey, importSigningKey, type ServiceKeys, type SigningKey } from './keys.js';
 
-// Which key the service signs with, and which it takes. Both are asked of the store each time: a key that was rotated in
-// one process is rotated in all, with the next message.
+// Which key the service signs with, and which keys it accepts. The store is asked each time, so that a key that was rotated
+// in one process is rotated in all processes with the next message.
 
 type Own = Pick<ServiceKeys, 'signing' | 'kek'>;
 
@@ -28,32 +28,32 @@ export async function currentSigningKey(q: Queryable, { signing, kek }: Own): Pr
   );
 }
 
-/** A new key, as the store keeps it for all processes. */
+/** Makes a new key, in the form in which the store keeps it for all processes. */
 export function makeSigningKey(kek: Buffer): NewSigningKey {
   const pem = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   const { keyId, publicKey } = importSigningKey(pem);
   return { keyId, publicKey, sealed: seal(kek, keyId, pem) };
 }
 
-/** What a key is to a message that the store has had since a certain time. */
+/** What a key is worth to a message: the key; `retired` if it was retired before the message was stored; null: unknown. */
 export type Standing = KeyObject | 'retired' | null;
 
-/** The key that a message names, which may have been retired before the store had the message; null: the store has none of that name. */
+/** The key that a message names, and whether it was retired before the message was stored. `key` is null where the store has none of that id. */
 export interface Keyed {
   readonly keyId: string;
   readonly key: { readonly publicKey: string; readonly wasRetired: boolean } | null;
 }
 
 /**
- * Null: unknown, or not the key that its row is named after. What was stored before its key was retired is taken
- * after it too, however long no worker takes it.
+ * Null: the key is unknown, or its row holds the bytes of another key. A message that was stored before its key was retired stays
+ * valid, however late a worker reads it.
  */
 export function standingOf({ keyId, key }: Keyed): Standing {
   if (key === null) return null;
   return key.wasRetired ? 'retired' : importOnce(keyId, key.publicKey);
 }
 
-/** Of the key that was imported last: mostly all messages are signed with one. */
+/** The key that was imported last, kept because almost all messages are signed with the same key. */
 let imported: { readonly keyId: string; readonly publicKey: string; readonly object: KeyObject | null } = {
   keyId: '',
   publicKey: '',
@@ -69,7 +69,7 @@ function importOnce(keyId: string, publicKey: string): KeyObject | null {
 const nonceBytes = 12;
 const tagBytes = 16;
 
-/** The KEK itself wraps the keys of payloads; signing keys have one of their own. */
+/** Derives the key that signing keys are encrypted with; the KEK itself encrypts the keys of payloads. */
 function sealingKey(kek: Buffer): Buffer {
   return Buffer.from(hkdfSync('sha256', kek, Buffer.alloc(0), 'countersign signing keys', 32));
 }
@@ -81,7 +81,7 @@ function seal(kek: Buffer, keyId: string, text: string): Buffer {
   return Buffer.concat([nonce, sealed, cipher.getAuthTag()]);
 }
 
-/** Null: sealed under another KEK, for another key, or changed. */
+/** Null: sealed under another KEK or for another key id, or changed. */
 function open(kek: Buffer, keyId: string, sealed: Buffer): SigningKey | null {
   try {
     const decipher = createDecipheriv('aes-256-gcm', sealingKey(kek), sealed.subarray(0, nonceBytes))

@@ -2,18 +2,18 @@ import { createPrivateKey, createPublicKey, hkdfSync, sign } from 'node:crypto';
 import type { SigningKey } from './keys.js';
 
 export interface WebhookKey {
-  /** `whpk_<base64>`: what receivers of webhooks verify with. */
+  /** `whpk_<base64>`: the public key with which receivers of webhooks verify. */
   readonly published: string;
   sign(bytes: Buffer): Buffer;
 }
 
-/** PKCS #8 of an Ed25519 seed, up to the seed itself. */
+/** The fixed start of the PKCS #8 form of an Ed25519 key; the seed follows it. */
 const pkcs8 = Buffer.from('302e020100300506032b657004220420', 'hex');
 const rawBytes = 32;
 
 /**
- * A key of its own, derived from the service's: what signs messages to runs never signs bytes that others have a part
- * in. Every process of one service has the same, and it changes with the service's key.
+ * Derives the key for webhooks from the service's key, so that the key that signs messages to runs never signs bytes that others
+ * had a part in. All processes of a service derive the same key, and it changes with the service's key.
  */
 export function makeWebhookKey({ privateKey }: SigningKey): WebhookKey {
   const secret = privateKey.export({ type: 'pkcs8', format: 'der' });

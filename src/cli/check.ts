@@ -7,12 +7,12 @@ import { whyUnset } from '../executors/connections/references.js';
 import { checkFlowText, loadFolder, unsetWarnings, type Catalog, type Finding } from '../policy/index.js';
 import type { Command } from './options.js';
 import { CliError, policiesOf } from './rest.js';
-import { sarif } from './sarif.js';
+import { toSarif } from './sarif.js';
 
 export interface Checked {
   readonly path: string;
   readonly valid: boolean;
-  /** False: not all of it could be looked at, and the errors are those of other files that have to be mended before. */
+  /** False: part of it could not be checked; `errors` are then those of other files, which must be corrected first. */
   readonly checked: boolean;
   readonly errors: readonly Finding[];
   readonly warnings: readonly Finding[];
@@ -20,19 +20,20 @@ export interface Checked {
 
 const formats = ['text', 'json', 'sarif'];
 
-/** `npx countersign check`: folders as the service would load them. No server is asked. */
+/** `npx countersign check`: checks policies folders as the service would load them, without asking a server. */
 export const checkCommand: Command = {
   takes: ['…paths'],
   options: ['format'],
-  what: 'check policies folders and flows, here, without a server (--format sarif)',
+  what: 'check policies folders and flows on this machine, without a server (--format sarif)',
   run: async ({ args, values, terminal }) => {
     const { format = values.json ? 'json' : 'text' } = values;
     if (!formats.includes(format))
-      throw new CliError(`--format is one of ${formats.join(', ')}, it is \`${format}\``, 2);
-    if (values.json && format !== 'json') throw new CliError(`--json and --format ${format}: use one`, 2);
+      throw new CliError(`--format must be one of ${formats.join(', ')}, not \`${format}\``, 2);
+    if (values.json && format !== 'json')
+      throw new CliError(`give --json or --format ${format}, not both`, 2);
     const results = await check(args, terminal.env);
-    const exitCode = results.every((one) => one.valid) ? 0 : 1;
-    const json = format === 'sarif' ? sarif(results) : results;
+    const exitCode = results.every((result) => result.valid) ? 0 : 1;
+    const json = format === 'sarif' ? toSarif(results) : results;
     return {
       json,
       lines: format === 'text' ? checkLines(results) : JSON.stringify(json, null, 2).split('\n'),
@@ -41,7 +42,7 @@ export const checkCommand: Command = {
   },
 };
 
-/** Single flows are checked against the tools of the policies folder. */
+/** A flow outside of the policies folder is checked against that folder's tools. Without paths, the policies folder is checked. */
 export async function check(paths: readonly string[], env: NodeJS.ProcessEnv): Promise<Checked[]> {
   const folder = policiesOf(env);
   const wanted = paths.length === 0 ? [folder] : paths;
@@ -84,7 +85,7 @@ async function folderResult(
   path: string,
   folder: string,
   env: NodeJS.ProcessEnv,
-  about: (one: Pick<Finding, 'file'>) => boolean,
+  about: (finding: Pick<Finding, 'file'>) => boolean,
 ): Promise<Checked> {
   const loaded = await loadFolder(folder);
   const given = isSame(folder, shippedPolicies) ? { ...exampleAddresses, ...env } : env;
@@ -96,18 +97,20 @@ async function folderResult(
   const own = (loaded.status === 'invalid' ? loaded.errors : []).filter(about);
   const left = loaded.status === 'invalid' && own.length === 0 ? [...loaded.unchecked] : [];
   const first = new Set(left.flatMap(([file, before]) => (about({ file }) ? before : [])));
-  const errors = [...own, ...first].map(fromHere(folder));
-  const warnings = [...loaded.warnings, ...unset].filter(about).map(fromHere(folder));
+  const errors = [...own, ...first].map(withPathFrom(folder));
+  const warnings = [...loaded.warnings, ...unset].filter(about).map(withPathFrom(folder));
   return { path, valid: errors.length === 0, checked: first.size === 0, errors, warnings };
 }
 
-/** Whoever reads it finds the file from where the command ran. */
-function fromHere(folder: string): (one: Finding) => Finding {
-  return (one) =>
-    one.file === undefined || isAbsolute(one.file) ? one : { ...one, file: join(folder, one.file) };
+/** Findings name files as seen from the policies folder; a user opens them from where the command ran. */
+function withPathFrom(folder: string): (finding: Finding) => Finding {
+  return (finding) =>
+    finding.file === undefined || isAbsolute(finding.file)
+      ? finding
+      : { ...finding, file: join(folder, finding.file) };
 }
 
-/** Without a policies folder there are no tools, and the default environments. */
+/** The tools and environments of the folder; without a folder, no tools and the default environments. */
 async function catalogOf(folder: string): Promise<Catalog> {
   if (existsSync(folder)) {
     const loaded = await loadFolder(folder);
@@ -130,13 +133,13 @@ async function catalogOf(folder: string): Promise<Catalog> {
 }
 
 function checkLines(results: readonly Checked[]): string[] {
-  const line = (kind: string, path: string, one: Finding): string =>
-    `${one.file ?? path}:${one.line}:${one.column}: ${kind} ${one.code}: ${one.message}${one.acknowledged === undefined ? '' : ` (acknowledged: ${one.acknowledged})`}`;
+  const line = (kind: string, path: string, finding: Finding): string =>
+    `${finding.file ?? path}:${finding.line}:${finding.column}: ${kind} ${finding.code}: ${finding.message}${finding.acknowledged === undefined ? '' : ` (acknowledged: ${finding.acknowledged})`}`;
   return results.flatMap(({ path, valid, checked, errors, warnings }) => [
-    ...errors.map((one) => line('error', path, one)),
-    ...warnings.map((one) => line('warning', path, one)),
+    ...errors.map((finding) => line('error', path, finding)),
+    ...warnings.map((finding) => line('warning', path, finding)),
     checked
       ? `${path}: ${valid ? 'valid' : `${errors.length} error${errors.length === 1 ? '' : 's'}`}`
-      : `${path}: not checked: the folder cannot be read as a whole until the files named above are mended`,
+      : `${path}: not checked: the folder cannot be read as a whole until the files named above are corrected`,
   ]);
 }

@@ -5,7 +5,7 @@ import { checkCommand } from './check.js';
 import { inboxCommands } from './inbox.js';
 import { keyCommands } from './keys.js';
 import { options, parse, type Command, type Shown, type Terminal, type Values } from './options.js';
-import { all, remote } from './remote.js';
+import { getAll, remote } from './remote.js';
 import { CliError, type Api, type JsonText } from './rest.js';
 import { harmlessLine, showRecord, showRun } from './show.js';
 import { simulateCommand } from './simulate.js';
@@ -18,7 +18,7 @@ const commands: Readonly<Record<string, Command>> = {
   start: {
     takes: ['flow'],
     options: ['input', 'environment', 'version', 'mode'],
-    what: 'start a run: unless said, in `dev`, or in the only environment that holds the flow',
+    what: 'start a run, by default in `dev`, or in the only environment that has the flow',
     run: remote(start),
   },
   get: {
@@ -26,7 +26,7 @@ const commands: Readonly<Record<string, Command>> = {
     options: [],
     what: 'show a run and what can be done next',
     run: remote(async (api, [run = '']) =>
-      shownRun(await api.get<RunBodyJson>(`/v1/runs/${encodeURIComponent(run)}`)),
+      toShown(await api.get<RunBodyJson>(`/v1/runs/${encodeURIComponent(run)}`)),
     ),
   },
   submit: {
@@ -40,9 +40,9 @@ const commands: Readonly<Record<string, Command>> = {
   audit: { takes: ['run'], options: ['type'], what: 'list the records of a run', run: remote(audit) },
 };
 
-/** Exit codes: 0 it worked, 1 it did not, 2 it was not asked rightly. */
+/** Runs one command. Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong. */
 export async function run(argv: readonly string[], raw: Terminal): Promise<number> {
-  const terminal = harmless(raw);
+  const terminal = toHarmless(raw);
   const [name = '', ...rest] = argv;
   if (['', 'help', '--help', '-h'].includes(name)) {
     (name === '' ? terminal.err : terminal.out)(usage());
@@ -68,7 +68,7 @@ async function runCommand(name: string, rest: readonly string[], terminal: Termi
     return 0;
   }
   const foreign = Object.entries(values).find(
-    ([option, value]) => value !== undefined && value !== false && !allowed(command, option),
+    ([option, value]) => value !== undefined && value !== false && !mayTake(command, option),
   );
   if (foreign !== undefined)
     throw new CliError(`\`${name}\` does not take --${foreign[0]}\n${usageOf(name, command)}`, 2);
@@ -82,8 +82,8 @@ async function runCommand(name: string, rest: readonly string[], terminal: Termi
   return shown.exitCode ?? 0;
 }
 
-/** Whatever others wrote, a target or a service: it moves no cursor and turns no text around. */
-function harmless({ out, err, env }: Terminal): Terminal {
+/** A terminal on which text that others wrote (a target, a service) moves no cursor and reverses no text. */
+function toHarmless({ out, err, env }: Terminal): Terminal {
   const cleaned = (write: (line: string) => void) => (text: string) =>
     write(text.split('\n').map(harmlessLine).join('\n'));
   return { out: cleaned(out), err: cleaned(err), env };
@@ -91,13 +91,17 @@ function harmless({ out, err, env }: Terminal): Terminal {
 
 const everywhere: readonly string[] = ['url', 'key', 'as', 'json', 'help'];
 
-function allowed(command: Command, option: string): boolean {
-  return everywhere.includes(option) || command.options.some((one) => one === option);
+function mayTake(command: Command, option: string): boolean {
+  return everywhere.includes(option) || command.options.some((own) => own === option);
 }
 
 function usageOf(name: string, { takes, options: own }: Command): string {
-  const args = takes.map((one) => (one.startsWith('…') ? `[${one.slice(1)}…]` : `<${one}>`));
-  const flags = own.map((one) => (options[one].type === 'boolean' ? `[--${one}]` : `[--${one} …]`));
+  const args = takes.map((argument) =>
+    argument.startsWith('…') ? `[${argument.slice(1)}…]` : `<${argument}>`,
+  );
+  const flags = own.map((option) =>
+    options[option].type === 'boolean' ? `[--${option}]` : `[--${option} …]`,
+  );
   return `usage: countersign ${[name, ...args, ...flags].join(' ')} [--json]`;
 }
 
@@ -107,22 +111,22 @@ function usage(): string {
     '',
     ...Object.entries(commands).map(
       ([name, command]) =>
-        `  ${usageOf(name, command).slice('usage: countersign '.length).replace(' [--json]', '').padEnd(58)} ${command.what}`,
+        `  ${usageOf(name, command).slice('usage: countersign '.length).replace(' [--json]', '')}\n      ${command.what}`,
     ),
-    `  ${'up | api | worker | migrate'.padEnd(58)} run the service`,
+    '  up | api | worker | migrate\n      run the service',
     '',
     'every command takes --json; those that ask the service take --url (COUNTERSIGN_URL),',
     '--key (COUNTERSIGN_KEY) or --as NAME (a development key in COUNTERSIGN_HOME)',
   ].join('\n');
 }
 
-function shownRun(body: Parameters<typeof showRun>[0]): Shown {
+function toShown(body: Parameters<typeof showRun>[0]): Shown {
   return { json: body, lines: showRun(body) };
 }
 
 async function start(api: Api, [flow = '']: readonly string[], values: Values): Promise<Shown> {
   const { environment, version, mode } = values;
-  return shownRun(
+  return toShown(
     await api.post<RunBodyJson | SubmittedJson>(
       `/v1/flows/${encodeURIComponent(flow)}/runs`,
       {
@@ -141,7 +145,7 @@ async function submit(
   values: Values,
 ): Promise<Shown> {
   const expected = values['expected-version'];
-  return shownRun(
+  return toShown(
     await api.post<SubmittedJson>(
       `/v1/runs/${encodeURIComponent(run)}/transitions/${encodeURIComponent(transition)}`,
       expected === undefined ? {} : { expectedVersion: numberOption('expected-version', expected) },
@@ -151,8 +155,8 @@ async function submit(
 }
 
 /**
- * The text as it was given, or as the file of `@file` holds it, once it is known to be one JSON object: the service reads it, and refuses what two readers could
- * understand differently. Reading it here would round its numbers and drop names that stand twice.
+ * The text of the option, or of the file that `@file` names, checked to be a JSON object. It is sent as it was written: parsing it
+ * here would round its numbers and drop duplicate names, while the service refuses what two parsers could read differently.
  */
 function jsonOption(name: string, given = '{}'): JsonText {
   const text = given.startsWith('@') ? fileText(name, given.slice(1)) : given;
@@ -162,23 +166,23 @@ function jsonOption(name: string, given = '{}'): JsonText {
   } catch (error) {
     throw new CliError(`--${name} is not JSON: ${error instanceof Error ? error.message : String(error)}`, 2);
   }
-  if (!isObject(value)) throw new CliError(`--${name} must be a JSON object, it is \`${given}\``, 2);
+  if (!isObject(value)) throw new CliError(`--${name} must be a JSON object, not \`${given}\``, 2);
   return { text };
 }
 
-/** Nothing is put in place of what is not UTF-8: people would approve another text. */
+/** Throws where the file is not UTF-8: with replacement characters, people would approve another text. */
 function fileText(name: string, file: string): string {
   if (!existsSync(file)) throw new CliError(`--${name}: there is no file \`${file}\``, 2);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new CliError(`--${name}: \`${file}\` cannot be read as a text in UTF-8: ${why}`, 2);
+    throw new CliError(`--${name}: \`${file}\` cannot be read as UTF-8 text: ${why}`, 2);
   }
 }
 
 function numberOption(name: string, given: string): number {
-  if (!/^\d{1,9}$/.test(given)) throw new CliError(`--${name} must be a whole number, it is \`${given}\``, 2);
+  if (!/^\d{1,9}$/.test(given)) throw new CliError(`--${name} must be a whole number, not \`${given}\``, 2);
   return Number(given);
 }
 
@@ -187,6 +191,6 @@ async function audit(api: Api, [run = '']: readonly string[], values: Values): P
     limit: '500',
     ...(values.type === undefined ? {} : { type: values.type }),
   });
-  const items = await all<AuditItemJson>(api, `/v1/runs/${encodeURIComponent(run)}/audit`, query);
+  const items = await getAll<AuditItemJson>(api, `/v1/runs/${encodeURIComponent(run)}/audit`, query);
   return { json: { data: items }, lines: items.map(showRecord) };
 }

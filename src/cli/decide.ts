@@ -9,36 +9,36 @@ import type {
 } from '../model/answer-types.js';
 import { isOpen } from '../model/approval-status.js';
 import type { Shown, Terminal, Values } from './options.js';
-import { CliError, type Api, type Told } from './rest.js';
+import { CliError, type Api, type Received } from './rest.js';
 import { list, object, showApproval, text } from './show.js';
 
-// A decision, and what became of it: everything that is said of it is read from the service.
+// Makes a decision and says what became of it. Everything that is said is read from the service, nothing is assumed.
 
-type ToldAction = Told<ActionJson>;
-type ToldRun = Told<RunJson>;
-type ToldDecision = Told<DecisionJson>;
+type ReceivedAction = Received<ActionJson>;
+type ReceivedRun = Received<RunJson>;
+type ReceivedDecision = Received<DecisionJson>;
 
 type Known = Shown & { readonly json: object };
 
-/** `path`, or of the milliseconds for which the service may hold the look. */
-type Look = <A>(path: string | ((leftMs: number) => string)) => Promise<Told<A>>;
+/** Reads `path`; a function makes the path from the milliseconds for which the service may hold the request. */
+type Look = <A>(path: string | ((leftMs: number) => string)) => Promise<Received<A>>;
 
 interface Watch {
-  /** Asks again until it is answered, or `until`. */
+  /** Reads, and reads again until there is an answer or `until` has passed. */
   readonly get: Look;
-  /** Told where the service does not answer any more: what is certain by now. */
+  /** Keeps what is certain by now: it is shown if the service stops answering. */
   readonly know: (sure: Known) => void;
-  /** Epoch milliseconds: what has not happened by then is told as it stands. */
+  /** Epoch milliseconds. What has not happened by then is shown as it stands. */
   readonly until: number;
   readonly say: (line: string) => void;
 }
 
-/** Between two looks, and how long the service may hold one of them. */
-const againMs = 250;
+/** The pause between two reads, and how long the service may hold a read that waits for a change. */
+const betweenLooksMs = 250;
 const heldSeconds = 5;
 /**
- * Beyond what the service may hold it, how long the first look may take, so that one without an answer leaves time for another;
- * and every further one, since the service may be slow.
+ * Time limits of a read, in addition to how long the service may hold it. The first is short, so that a lost answer leaves time
+ * to ask again; later reads may take longer, since the service may be slow.
  */
 const firstMs = 4_000;
 const laterMs = 10_000;
@@ -66,11 +66,11 @@ export async function decide(
   const until = Date.now() + waitMs;
   let known: Known = { json: body, lines: [] };
   const watch: Watch = {
-    ...{ until, say, get: patient(api, until) },
+    ...{ until, say, get: makeLook(api, until) },
     know: (sure) => void (known = sure),
   };
   try {
-    return await followed(watch, decision, body, path);
+    return await follow(watch, decision, body, path);
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
     const unread = `what came of it cannot be read now: ${error.message}`;
@@ -78,25 +78,25 @@ export async function decide(
   }
 }
 
-async function followed(
+async function follow(
   watch: Watch,
   decision: 'approve' | 'deny',
-  body: Told<DecidedJson>,
+  body: Received<DecidedJson>,
   path: string,
 ): Promise<Shown> {
   const approval = 'approval' in body ? body.approval : undefined;
-  if (approval !== undefined) return applied(watch, decision, object(approval));
-  const kept = await taken(watch, object('decision' in body ? body.decision : undefined));
+  if (approval !== undefined) return followApproval(watch, decision, object(approval));
+  const kept = await waitForRun(watch, object('decision' in body ? body.decision : undefined));
   const sure = { json: { decision: kept }, lines: decisionLines(kept), exitCode: exitOf(kept) };
   if (kept.status !== 'applied') return sure;
   watch.know(sure);
-  return applied(watch, decision, await watch.get<ApprovalJson>(path));
+  return followApproval(watch, decision, await watch.get<ApprovalJson>(path));
 }
 
-/** A refusal stands; anything else may pass: a service that does not answer is asked again for the rest of the time. */
-function patient(api: Api, until: number): Look {
+/** A look that throws at once when it is refused, and otherwise (no answer, a passing error) asks again until `until`. */
+function makeLook(api: Api, until: number): Look {
   let answeringMs = firstMs;
-  return async <A>(path: string | ((leftMs: number) => string)): Promise<Told<A>> => {
+  return async <A>(path: string | ((leftMs: number) => string)): Promise<Received<A>> => {
     for (;;) {
       try {
         if (typeof path === 'string') return await api.get<A>(path, answeringMs);
@@ -107,7 +107,7 @@ function patient(api: Api, until: number): Look {
         if (!mayPass || Date.now() >= until) throw error;
       }
       answeringMs = laterMs;
-      await delay(againMs);
+      await delay(betweenLooksMs);
     }
   };
 }
@@ -115,29 +115,33 @@ function patient(api: Api, until: number): Look {
 const defaultWaitSeconds = 10;
 
 function waitOf({ wait = `${defaultWaitSeconds}` }: Values): number {
-  if (!/^\d{1,3}$/.test(wait)) throw new CliError(`--wait is whole seconds, 0 to 999, it is \`${wait}\``, 2);
+  if (!/^\d{1,3}$/.test(wait))
+    throw new CliError(`--wait must be whole seconds, 0 to 999, not \`${wait}\``, 2);
   return Number(wait) * 1_000;
 }
 
-/** The decision as it stands when the run has answered it, or when the time is up. */
-async function taken({ get, know, until, say }: Watch, kept: ToldDecision): Promise<ToldDecision> {
+/** Gives the decision as it stands once the run has answered it, or when the time is up. */
+async function waitForRun(
+  { get, know, until, say }: Watch,
+  kept: ReceivedDecision,
+): Promise<ReceivedDecision> {
   const path = `/v1/decisions/${encodeURIComponent(text(kept.id))}`;
   say(`decision ${text(kept.id)} is durable, and not applied yet: waiting for the run`);
   know({ json: { decision: kept }, lines: decisionLines(kept) });
   for (;;) {
     const now = await get<DecisionJson>(path);
     if (now.status !== 'accepted' || Date.now() >= until) return now;
-    await delay(againMs);
+    await delay(betweenLooksMs);
   }
 }
 
-async function applied(
+async function followApproval(
   watch: Watch,
   decision: 'approve' | 'deny',
-  approval: Told<ApprovalJson>,
+  approval: Received<ApprovalJson>,
 ): Promise<Shown> {
   const status = text(approval.status);
-  if (status === 'approved' || status === 'consumed') return effect(watch, approval);
+  if (status === 'approved' || status === 'consumed') return followAction(watch, approval);
   const json = { approval };
   if (isOpen(status)) {
     const waits = list(approval.gates).filter((gate) => list(gate.missing).length > 0);
@@ -153,8 +157,11 @@ async function applied(
   };
 }
 
-/** What was approved runs after the decision, and may fail. */
-async function effect({ get, know, until, say }: Watch, approval: Told<ApprovalJson>): Promise<Shown> {
+/** Waits for the approved action, which runs after the decision and may fail, until it has settled or the time is up. */
+async function followAction(
+  { get, know, until, say }: Watch,
+  approval: Received<ApprovalJson>,
+): Promise<Shown> {
   const id = text(approval.action);
   let said = '';
   know({ json: { approval }, lines: ['approved and applied', lookAt('action', id)] });
@@ -163,7 +170,7 @@ async function effect({ get, know, until, say }: Watch, approval: Told<ApprovalJ
     const action = await get<ActionJson>((leftMs) => `${path}?wait=${Math.ceil(leftMs / 1_000)}`);
     know({
       json: { approval, action },
-      lines: [headline(action), standingLine(action), ...(isSettled(action) ? [] : [lookAt('action', id)])],
+      lines: [headline(action), actionLine(action), ...(isSettled(action) ? [] : [lookAt('action', id)])],
       exitCode: exitOf(action),
     });
     const run = object((await get<RunBodyJson>(`/v1/runs/${encodeURIComponent(text(action.run))}`)).run);
@@ -177,30 +184,30 @@ async function effect({ get, know, until, say }: Watch, approval: Told<ApprovalJ
     const [line = ''] = actionLines(action, run);
     if (line !== said) say(line);
     said = line;
-    await delay(againMs);
+    await delay(betweenLooksMs);
   }
 }
 
-function headline(action: ToldAction, run: ToldRun = {}): string {
+function headline(action: ReceivedAction, run: ReceivedRun = {}): string {
   const status = text(action.status);
   if (status === 'executed') return 'approved and executed';
   if (status === 'unknown') return 'approved, and nobody knows what came of it';
   if (isSettled(action)) return `approved, and then ${status}`;
-  return run.status === 'stuck' ? 'approved, and then stuck' : 'approved and applied, and under way still';
+  return run.status === 'stuck' ? 'approved, and then stuck' : 'approved and applied, still under way';
 }
 
 const unsettled: readonly unknown[] = ['pending', 'approved', 'executing'];
 
-function isSettled(action: ToldAction): boolean {
+function isSettled(action: ReceivedAction): boolean {
   return !unsettled.includes(action.status);
 }
 
-/** What the service says of an action, and of its run where that waits for an operator. */
-function actionLines(action: ToldAction, run: ToldRun): string[] {
+/** What the service says about an action and its run, and what is wrong when the run waits for an operator. */
+function actionLines(action: ReceivedAction, run: ReceivedRun): string[] {
   const id = text(action.id);
   const problem = object(run.problem);
   return [
-    standingLine(action, run),
+    actionLine(action, run),
     `run ${text(run.id)} is ${text(run.status)} in state ${text(run.state)}${
       run.problem === undefined ? '' : `: ${text(problem.code)}: ${text(problem.message)}`
     }${problem.next === undefined ? '' : `; ${text(problem.next)}`}`,
@@ -208,15 +215,15 @@ function actionLines(action: ToldAction, run: ToldRun): string[] {
   ];
 }
 
-function standingLine(action: ToldAction, run: ToldRun = {}): string {
-  return `action ${text(action.id)} of ${text(action.transition)}: ${standing(action, run)}`;
+function actionLine(action: ReceivedAction, run: ReceivedRun = {}): string {
+  return `action ${text(action.id)} of ${text(action.transition)}: ${describeAction(action, run)}`;
 }
 
 function lookAt(what: 'action' | 'decision', id: string): string {
   return `look with \`npx countersign ${what} ${id}\``;
 }
 
-function standing(action: ToldAction, run: ToldRun): string {
+function describeAction(action: ReceivedAction, run: ReceivedRun): string {
   const error = object(action.error);
   const errorClass = text(error.errorClass);
   const why = `${text(error.code)}: ${text(error.message)}${errorClass === '' ? '' : ` (${errorClass})`}`;
@@ -236,18 +243,18 @@ function standing(action: ToldAction, run: ToldRun): string {
       return 'waits for its approval';
     default:
       if (run.status === 'stuck')
-        return 'approved, and not run yet: its run is stuck, and runs it once an operator has the run go on';
+        return 'approved and not run yet: its run is stuck, and runs it once an operator retries the run';
       if (action.callLost === true)
-        return 'still executing: the worker of its call is not heard of any more, so it may have happened; it waits to be called again, or to be taken for unknown';
+        return 'still executing: the worker that made its call has gone silent, so it may have happened; it waits to be called again, or to be taken for unknown';
       if (action.callUnderWay === false && action.nextAttemptAt === undefined)
-        return 'still executing, without a call under way: it waits for its turn, or for a worker';
+        return 'still executing, with no call under way: it waits for its turn, or for a worker';
       return action.nextAttemptAt === undefined
         ? `still ${status === 'approved' ? 'approved and not begun' : 'executing'}`
         : `still executing: its next attempt is due at ${text(action.nextAttemptAt)}`;
   }
 }
 
-function decisionLines(decision: ToldDecision): string[] {
+function decisionLines(decision: ReceivedDecision): string[] {
   const by = text(object(decision.by).id);
   const who = `decision ${text(decision.id)} (${text(decision.decision)}, by ${by} at ${text(decision.at)})`;
   switch (decision.status) {
@@ -260,13 +267,13 @@ function decisionLines(decision: ToldDecision): string[] {
       return [`${who} is applied`];
     default:
       return [
-        `${who} was kept, and its run has refused it: ${text(decision.code) || 'it says no more'}: nothing was decided by it`,
+        `${who} was stored, but its run refused it (${text(decision.code) || 'no code given'}): it decided nothing`,
       ];
   }
 }
 
-/** 1 where it is certain that what was wanted has not happened, or where nobody knows. */
-function exitOf({ status }: { readonly status?: string | undefined }, run: ToldRun = {}): 0 | 1 {
+/** The exit code: 1 where what was wanted has certainly not happened, or where nobody knows; 0 while it can still happen. */
+function exitOf({ status }: { readonly status?: string | undefined }, run: ReceivedRun = {}): 0 | 1 {
   if (status === 'executed' || status === 'applied') return 0;
   return run.status !== 'stuck' && (status === 'accepted' || unsettled.includes(status)) ? 0 : 1;
 }

@@ -1,13 +1,13 @@
 import type { ApprovalJson, BatchJson } from '../model/answer-types.js';
 import { decide, showAction, showDecision } from './decide.js';
 import type { Command, Shown, Values } from './options.js';
-import { all, remote } from './remote.js';
-import { CliError, type Api, type Told } from './rest.js';
+import { getAll, remote } from './remote.js';
+import { CliError, type Api, type Received } from './rest.js';
 import { list, text } from './show.js';
 
-// What a person does with approvals.
+// The commands with which a person handles approvals.
 
-/** Each is a filter of `GET /v1/approvals`, with its name there. */
+/** Options that are filters of `GET /v1/approvals`, with the name that each filter has there. */
 const filters = {
   role: 'role',
   flow: 'flow',
@@ -32,19 +32,19 @@ export const inboxCommands: Readonly<Record<string, Command>> = {
       'delegated',
       ...(Object.keys(filters) as (keyof typeof filters)[]),
     ],
-    what: 'list approvals (open ones, unless --status or --view says otherwise), the riskiest first',
-    run: remote(approvals),
+    what: 'list approvals, the riskiest first: open ones, unless --status or --view says otherwise',
+    run: remote(listApprovals),
   },
   approve: {
     takes: ['approval'],
     options: ['reason', 'wait'],
-    what: 'approve exactly what is shown, and say what became of it',
+    what: 'show an approval, approve exactly that, and say what became of it',
     run: remote((api, args, values, terminal) => decide('approve', api, args, values, terminal)),
   },
   deny: {
     takes: ['approval'],
     options: ['reason', 'wait'],
-    what: 'deny it',
+    what: 'show an approval, and deny it',
     run: remote((api, args, values, terminal) => decide('deny', api, args, values, terminal)),
   },
   action: { takes: ['action'], options: [], what: 'say what became of an action', run: remote(showAction) },
@@ -57,15 +57,15 @@ export const inboxCommands: Readonly<Record<string, Command>> = {
   batch: {
     takes: ['approve|deny', '…approvals'],
     options: ['reason', 'each', 'yes'],
-    what: 'try several decisions, and with --yes make them: all or none, unless --each',
-    run: remote(batch),
+    what: 'try several decisions, and make them with --yes: all or none, unless --each',
+    run: remote(decideBatch),
   },
   claim: {
     takes: ['approval'],
     options: ['for'],
-    what: 'say that you are looking at it (blocks nobody)',
+    what: 'tell others that you are looking at an approval (blocks nobody)',
     run: remote(async (api, args, values) =>
-      shownPeople(
+      showPeople(
         await api.post<ApprovalJson>(
           pathOf(args, 'claim'),
           values.for === undefined ? {} : { for: values.for },
@@ -76,15 +76,15 @@ export const inboxCommands: Readonly<Record<string, Command>> = {
   release: {
     takes: ['approval'],
     options: [],
-    what: 'say that you no longer look at it',
-    run: remote(async (api, args) => shownPeople(await api.post<ApprovalJson>(pathOf(args, 'release'), {}))),
+    what: 'tell others that you no longer look at it',
+    run: remote(async (api, args) => showPeople(await api.post<ApprovalJson>(pathOf(args, 'release'), {}))),
   },
   delegate: {
     takes: ['approval', 'to'],
     options: ['note'],
-    what: 'hand it to a person who may decide it',
+    what: 'hand an approval to a person who may decide it',
     run: remote(async (api, args, { note }) =>
-      shownPeople(
+      showPeople(
         await api.post<ApprovalJson>(pathOf(args, 'delegate'), {
           to: args[1] ?? '',
           ...(note === undefined ? {} : { note }),
@@ -98,46 +98,52 @@ function pathOf([id = '']: readonly string[], what: string): string {
   return `/v1/approvals/${encodeURIComponent(id)}/${what}`;
 }
 
-async function approvals(api: Api, _args: readonly string[], values: Values): Promise<Shown> {
+async function listApprovals(api: Api, _args: readonly string[], values: Values): Promise<Shown> {
   const query = new URLSearchParams({ limit: '500' });
-  // A saved view has its own word for it.
+  // A saved view may filter by status itself.
   if (values.status !== undefined || values.view === undefined) query.set('status', values.status ?? 'open');
   for (const flag of ['mine', 'claimed', 'delegated'] as const) if (values[flag]) query.set(flag, 'true');
   for (const [option, name] of Object.entries(filters)) {
     const given = values[option as keyof typeof filters];
     if (given !== undefined) query.set(name, given);
   }
-  const items = await all<ApprovalJson>(api, '/v1/approvals', query);
-  return { json: { data: items }, lines: items.length === 0 ? ['none'] : items.map(line) };
+  const items = await getAll<ApprovalJson>(api, '/v1/approvals', query);
+  return { json: { data: items }, lines: items.length === 0 ? ['none'] : items.map(approvalLine) };
 }
 
-function line(one: Told<ApprovalJson>): string {
-  const claimed = list(one.claims).map((claim) => text(claim.by));
+function approvalLine(approval: Received<ApprovalJson>): string {
+  const claimed = list(approval.claims).map((claim) => text(claim.by));
   const parts = [
-    text(one.id),
-    text(one.status),
-    text(one.tier) || 'no tier',
-    `until ${text(one.expiresAt)}`,
-    text(one.summary),
+    text(approval.id),
+    text(approval.status),
+    text(approval.tier) || 'no tier',
+    `until ${text(approval.expiresAt)}`,
+    text(approval.summary),
     ...(claimed.length === 0 ? [] : [`(looked at by ${claimed.join(', ')})`]),
   ];
   return parts.join('  ');
 }
 
-function shownPeople(one: Told<ApprovalJson>): Shown {
-  const claims = list(one.claims).map((claim) => `looked at by ${text(claim.by)} until ${text(claim.until)}`);
-  const handed = list(one.delegations).map((each) => `handed to ${text(each.to)} by ${text(each.from)}`);
-  return { json: one, lines: [line(one), ...claims, ...handed] };
+function showPeople(approval: Received<ApprovalJson>): Shown {
+  const claims = list(approval.claims).map(
+    (claim) => `looked at by ${text(claim.by)} until ${text(claim.until)}`,
+  );
+  const handed = list(approval.delegations).map((each) => `handed to ${text(each.to)} by ${text(each.from)}`);
+  return { json: approval, lines: [approvalLine(approval), ...claims, ...handed] };
 }
 
 const path = '/v1/approvals/batch';
 
-/** Always the dry run first; `--yes` then names its token. */
-async function batch(api: Api, [decision = '', ...ids]: readonly string[], values: Values): Promise<Shown> {
+/** Always makes the dry run first; with `--yes` the decisions follow, with the token of the dry run. */
+async function decideBatch(
+  api: Api,
+  [decision = '', ...ids]: readonly string[],
+  values: Values,
+): Promise<Shown> {
   if (decision !== 'approve' && decision !== 'deny')
-    throw new CliError(`a batch is to \`approve\` or to \`deny\`, not to \`${decision}\``, 2);
+    throw new CliError(`a batch takes \`approve\` or \`deny\`, not \`${decision}\``, 2);
   if (ids.length === 0)
-    throw new CliError('name the approvals: their ids stand in `npx countersign approvals`', 2);
+    throw new CliError('name the approvals: `npx countersign approvals` lists their ids', 2);
   const { reason } = values;
   const digests = await digestsOf(api, ids);
   const decisions = ids.map((approval) => {
@@ -148,14 +154,14 @@ async function batch(api: Api, [decision = '', ...ids]: readonly string[], value
   const tried = await api.post<BatchJson>(path, { ...asked, dryRun: true });
   const { token } = tried;
   if (token === undefined)
-    return { json: tried, lines: [...results(tried), 'nothing is decided'], exitCode: 1 };
+    return { json: tried, lines: [...resultLines(tried), 'nothing is decided'], exitCode: 1 };
   if (!values.yes)
-    return { json: tried, lines: [...results(tried), 'nothing is decided yet: add --yes to do it'] };
+    return { json: tried, lines: [...resultLines(tried), 'nothing is decided yet: add --yes to do it'] };
   const made = await api.post<BatchJson>(path, { ...asked, dryRun: false, token });
-  return { json: made, lines: results(made), exitCode: made.ok === true ? 0 : 1 };
+  return { json: made, lines: resultLines(made), exitCode: made.ok === true ? 0 : 1 };
 }
 
-/** From the inbox: reading an approval by itself would be on record as if its person had looked at it. */
+/** Digests by approval, read from the inbox: reading an approval by itself would put on record that this person viewed it. */
 async function digestsOf(api: Api, ids: readonly string[]): Promise<Map<string, string>> {
   const digests = new Map<string, string>();
   let cursor = '';
@@ -164,26 +170,26 @@ async function digestsOf(api: Api, ids: readonly string[]): Promise<Map<string, 
       readonly data: readonly ApprovalJson[];
       readonly nextCursor: string | null;
     }>(`/v1/approvals?mine=true&limit=100${cursor}`);
-    for (const one of list(found.data))
-      if (ids.includes(text(one.id))) digests.set(text(one.id), one.digest ?? '');
+    for (const approval of list(found.data))
+      if (ids.includes(text(approval.id))) digests.set(text(approval.id), approval.digest ?? '');
     const next = text(found.nextCursor);
     cursor = next === '' ? '' : `&cursor=${encodeURIComponent(next)}`;
   } while (cursor !== '' && digests.size < ids.length);
   return digests;
 }
 
-/** What the words of a result do not say by themselves. */
+/** Added to a status that does not explain itself. */
 const notes: Readonly<Record<string, string>> = { accepted: '(durable, not applied yet)' };
 
-function results(body: Told<BatchJson>): string[] {
-  return list(body.results).map((one) =>
+function resultLines(body: Received<BatchJson>): string[] {
+  return list(body.results).map((result) =>
     [
-      text(one.approval),
-      text(one.status),
-      notes[text(one.status)] ?? '',
-      text(one.summary),
-      text(one.code),
-      text(one.detail),
+      text(result.approval),
+      text(result.status),
+      notes[text(result.status)] ?? '',
+      text(result.summary),
+      text(result.code),
+      text(result.detail),
     ]
       .filter((part) => part !== '')
       .join('  '),

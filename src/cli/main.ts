@@ -1,17 +1,17 @@
 import { run } from './command.js';
 
-/** `npx countersign`: everything but the processes. It speaks REST only. */
+/** `npx countersign`, except for the commands that run the service (`up`, `api`, `worker`, `migrate`). */
 export async function main(argv: readonly string[]): Promise<number> {
   const line = (stream: NodeJS.WriteStream) => (text: string) => void stream.write(`${text}\n`);
   return run(argv, { out: line(process.stdout), err: line(process.stderr), env: process.env });
 }
 
-/** Nothing else went wrong, and not all of the output could be written. */
+/** The exit code where everything worked but the output could not be written completely. */
 const unwrittenCode = 3;
 
 /**
- * Whoever read our output has had enough of it (`… | head -1`), or it cannot be written (a full disk, a lost terminal): what is being
- * done goes on, and the exit code says what came of it; and of output that is not whole, that.
+ * A command goes on when its output can no longer be written, so that its exit code says what came of it. A reader who has closed
+ * the pipe (`… | head -1`) is no error; a full disk or a lost terminal is reported, and ends a command that worked with code 3.
  */
 function goOnUnread(): void {
   let why = '';

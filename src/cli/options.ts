@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { CliError } from './rest.js';
 
-// What every command is made of, and the options that they share.
+// What a command is, and the options of all commands.
 
 export interface Terminal {
   readonly out: (line: string) => void;
@@ -50,16 +50,16 @@ export const options = {
 export type Values = ReturnType<typeof parse>['values'];
 type OptionName = keyof typeof options;
 
-/** What a command gives: the answer for `--json`, and its lines for people. */
+/** The result of a command: the answer for `--json`, and lines for people. */
 export interface Shown {
   readonly json: unknown;
   readonly lines: readonly string[];
-  /** 0 where it is absent. */
+  /** Absent: 0. */
   readonly exitCode?: 0 | 1 | 2;
 }
 
 export interface Command {
-  /** Names of what stands behind it, in order; `…` takes any number. */
+  /** Names of its positional arguments, in order; a last name that begins with `…` takes any number. */
   readonly takes: readonly string[];
   readonly options: readonly OptionName[];
   readonly what: string;
@@ -70,7 +70,7 @@ export interface Command {
   }) => Promise<Shown>;
 }
 
-/** Throws what a person reads when an option is unknown or has no value. */
+/** Throws a `CliError` when an option is unknown or lacks its value. */
 export function parse(args: readonly string[]) {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../model/json.js';
 import type { Command, Shown, Terminal, Values } from './options.js';
-import { CliError, makeApi, told, type Api, type Told } from './rest.js';
+import { CliError, makeApi, asReceived, type Api, type Received } from './rest.js';
 import { list } from './show.js';
 
 export type Remote = (
@@ -10,11 +10,11 @@ export type Remote = (
   terminal: Terminal,
 ) => Promise<Shown>;
 
-/** A command that asks the service, as one principal. */
+/** Makes a command that asks the service as one principal. */
 export function remote(run: Remote): Command['run'] {
   return ({ args, values, terminal }) => {
     const [as, another] = values.as ?? [];
-    if (another !== undefined) throw new CliError('give --as once: one asks', 2);
+    if (another !== undefined) throw new CliError('give --as once: the service is asked as one principal', 2);
     return run(makeApi({ ...values, as }, terminal.env), args, values, terminal);
   };
 }
@@ -24,12 +24,16 @@ interface Page {
   readonly nextCursor: string | null;
 }
 
-/** Every page of a list. */
-export async function all<Item>(api: Api, path: string, query: URLSearchParams): Promise<Told<Item>[]> {
-  const items: Told<Item>[] = [];
+/** The items of all pages of a list. */
+export async function getAll<Item>(
+  api: Api,
+  path: string,
+  query: URLSearchParams,
+): Promise<Received<Item>[]> {
+  const items: Received<Item>[] = [];
   for (;;) {
     const page = await api.get<Page>(`${path}?${query.toString()}`);
-    items.push(...list(page.data).map((one) => told<Item>(one)));
+    items.push(...list(page.data).map((item) => asReceived<Item>(item)));
     const next = page.nextCursor;
     if (typeof next !== 'string') return items;
     query.set('cursor', next);

@@ -5,11 +5,11 @@ import { z } from 'zod';
 import type { Json, JsonObject } from '../model/json.js';
 import { showLink } from './show.js';
 
-/** Expected to fail: its message is for the user, its code for the shell. */
+/** A failure that is no fault of this program: the message is for the user, the code for the shell. */
 export class CliError extends Error {
   constructor(
     message: string,
-    /** 1: it did not work; 2: it was not asked rightly. */
+    /** 1: it did not work; 2: the command line is wrong. */
     readonly exitCode: 1 | 2,
     /** The API's problem answer, for `--json`. */
     readonly problem: JsonObject | null = null,
@@ -17,7 +17,7 @@ export class CliError extends Error {
     super(message);
   }
 
-  /** Nobody refused it: the same may be answered a moment later. */
+  /** True where nobody refused the request, so that the same request may succeed a moment later. */
   get mayPass(): boolean {
     const { status } = this.problem ?? {};
     return this.exitCode === 1 && !(typeof status === 'number' && status < 500 && status !== 429);
@@ -30,31 +30,31 @@ export interface Target {
   readonly as?: string | undefined;
 }
 
-/** `A`: what the contract says of the answer. */
+/** `A` is the type that the contract gives to the answer. */
 export interface Api {
-  /** `withinMs`: how long it may take; a minute unless said. */
-  get<A>(path: string, withinMs?: number): Promise<Told<A>>;
-  /** `texts` are sent as they were written. */
-  post<A>(path: string, body: JsonObject, texts?: Readonly<Record<string, JsonText>>): Promise<Told<A>>;
+  /** `withinMs`: the time limit, a minute by default. */
+  get<A>(path: string, withinMs?: number): Promise<Received<A>>;
+  /** Sends `body`, and in it the JSON `texts` exactly as they were written. */
+  post<A>(path: string, body: JsonObject, texts?: Readonly<Record<string, JsonText>>): Promise<Received<A>>;
 }
 
-/** An answer as it may come: the service may be of another version, so that any part of it may be missing. */
-export type Told<A> = [Json] extends [A]
+/** An answer as received: the service may have another version, so any part may be missing. */
+export type Received<A> = [Json] extends [A]
   ? Json
   : A extends string | number | boolean | null
     ? A
     : A extends readonly (infer Item)[]
-      ? readonly Told<Item>[]
+      ? readonly Received<Item>[]
       : JsonObject extends A
         ? A
-        : { readonly [Name in keyof A]?: Told<A[Name]> | undefined };
+        : { readonly [Name in keyof A]?: Received<A[Name]> | undefined };
 
-/** Nothing of an answer is checked here, so every part of it is looked at before it is used. */
-export function told<A>(body: JsonObject): Told<A> {
-  return body as unknown as Told<A>;
+/** Checks nothing: whoever uses a part of the answer looks first whether it is there. */
+export function asReceived<A>(body: JsonObject): Received<A> {
+  return body as unknown as Received<A>;
 }
 
-/** One JSON object, in the words of whoever wrote it. */
+/** The text of a JSON object, as its author wrote it. */
 export interface JsonText {
   readonly text: string;
 }
@@ -62,12 +62,12 @@ export interface JsonText {
 const timeoutMs = 60_000;
 
 export function makeApi(target: Target, env: NodeJS.ProcessEnv): Api {
-  const url = target.url ?? value(env['COUNTERSIGN_URL']) ?? runningUrl(homeOf(env));
+  const url = target.url ?? nonEmpty(env['COUNTERSIGN_URL']) ?? runningUrl(homeOf(env));
   const key = keyOf(target, env);
   const odd = /[^\x21-\x7e]/u.exec(key)?.[0];
   if (odd !== undefined)
     throw new CliError(
-      `the key holds ${JSON.stringify(odd)}, which no key does, so nothing was sent: was it copied with quotes or blanks?`,
+      `nothing was sent, because the key contains ${JSON.stringify(odd)}, which no key does: was it copied with quotes or spaces?`,
       2,
     );
   const call = async (path: string, init: RequestInit, withinMs = timeoutMs): Promise<JsonObject> => {
@@ -76,12 +76,13 @@ export function makeApi(target: Target, env: NodeJS.ProcessEnv): Api {
       headers: { ...init.headers, authorization: `Bearer ${key}`, 'user-agent': 'countersign-cli' },
     });
     if (status < 400) return body;
-    throw new CliError(explain(status, body), 1, body);
+    throw new CliError(explainRefusal(status, body), 1, body);
   };
   return {
-    get: async <A>(path: string, withinMs?: number) => told<A>(await call(path, { method: 'GET' }, withinMs)),
+    get: async <A>(path: string, withinMs?: number) =>
+      asReceived<A>(await call(path, { method: 'GET' }, withinMs)),
     post: async <A>(path: string, body: JsonObject, texts = {}) =>
-      told<A>(
+      asReceived<A>(
         await call(path, {
           method: 'POST',
           headers: { 'content-type': 'application/json', 'idempotency-key': randomUUID() },
@@ -113,32 +114,32 @@ async function request(
     response = await fetch(sent);
     text = await response.text();
   } catch (error) {
-    throw new CliError(unanswered(url, isRead, error), 1);
+    throw new CliError(explainFailure(url, isRead, error), 1);
   }
   const { status } = response;
-  // A redirect followed would be another request, to another place, without what this one asked.
+  // Not followed: the second request could go elsewhere, and without this body.
   if (status >= 300 && status < 400)
     throw new CliError(
-      `\`${url}\` answered ${status}, a redirect, which Countersign never does: give --url the address itself${isRead ? '' : doubt}`,
+      `\`${url}\` answered ${status}, a redirect, which Countersign never does: give --url the address itself${isRead ? '' : mayBeDone}`,
       1,
     );
   const body = objectOf(text);
   if (body === null)
     throw new CliError(
-      `\`${url}\` answered ${status} without JSON: is it Countersign?${isRead ? '' : doubt}`,
+      `\`${url}\` answered ${status} without JSON: is it Countersign?${isRead ? '' : mayBeDone}`,
       1,
     );
-  // Whatever stands before the service knows nothing of what the service did.
+  // Such an answer comes from a proxy, which does not know what the service did.
   if (status >= 500 && typeof body['code'] !== 'string')
     throw new CliError(
-      `\`${url}\` answered ${status}, and not in Countersign's words: is there a proxy?${isRead ? '' : doubt}`,
+      `\`${url}\` answered ${status}, and not in Countersign's words: is there a proxy?${isRead ? '' : mayBeDone}`,
       1,
       body,
     );
   return { status, body };
 }
 
-/** What cannot even be made was never sent. */
+/** Throws when the request cannot be made, so that nothing was sent. */
 function requestOf(url: string, path: string, init: RequestInit): Request {
   try {
     return new Request(new URL(path, url), { ...init, redirect: 'manual' });
@@ -159,10 +160,10 @@ function objectOf(text: string): JsonObject | null {
   }
 }
 
-const doubt = ', and what was asked may be done all the same: look before you ask again';
+const mayBeDone = ', and what was asked may have been done all the same: look before you ask again';
 
-/** Codes of a request that never left: nothing listens there, or nobody knows the way. */
-const unsent: readonly unknown[] = [
+/** Error codes of a request that was never sent: nothing listens at the address, or it cannot be found. */
+const unsentCodes: readonly unknown[] = [
   'ECONNREFUSED',
   'ENOTFOUND',
   'EAI_AGAIN',
@@ -171,20 +172,20 @@ const unsent: readonly unknown[] = [
   'UND_ERR_CONNECT_TIMEOUT',
 ];
 
-/** What ends a handshake: the request itself goes only after it. */
+/** Error codes of a failed TLS handshake. The request is sent only after the handshake. */
 const handshake =
   /^(CERT_|DEPTH_ZERO_SELF_SIGNED_CERT$|SELF_SIGNED_CERT_IN_CHAIN$|UNABLE_TO_|ERR_TLS_CERT_ALTNAME_INVALID$|ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|UNSUPPORTED_PROTOCOL)$)/;
 
-/** What was sent may have been done, whatever became of its answer. */
-function unanswered(url: string, isRead: boolean, error: unknown): string {
+/** Why there is no answer, and, where a write was sent, that it may have been done all the same. */
+function explainFailure(url: string, isRead: boolean, error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const why = cause instanceof Error ? cause.message : String(cause);
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  if (unsent.includes(code) || why === 'bad port')
+  if (unsentCodes.includes(code) || why === 'bad port')
     return `cannot reach \`${url}\` (${why}): is it running? \`npm start\` starts it, --url says where it is`;
   if (isHandshake(code, why))
-    return `cannot reach \`${url}\` over TLS, so nothing was sent (${why}): is it http, and is its certificate one that is trusted here?`;
-  return `\`${url}\` did not answer (${why})${isRead ? '' : doubt}`;
+    return `cannot reach \`${url}\` over TLS, so nothing was sent (${why}): is it http, and is its certificate trusted here?`;
+  return `\`${url}\` did not answer (${why})${isRead ? '' : mayBeDone}`;
 }
 
 function isHandshake(code: unknown, why: string): boolean {
@@ -192,40 +193,40 @@ function isHandshake(code: unknown, why: string): boolean {
   return handshake.test(code) || (code === 'EPROTO' && why.includes('wrong version number'));
 }
 
-/** As the API says of a credential that was valid before (`endOf`). */
+/** The API says this of a credential that was valid when the request came (`endOf`). */
 const endedMeanwhile = /any more/;
 
-function explain(status: number, body: JsonObject): string {
+function explainRefusal(status: number, body: JsonObject): string {
   const detail = typeof body['detail'] === 'string' ? body['detail'] : 'no detail';
   if (status === 401) {
     const words = `${String(body['code'] ?? status)}: the service does not take this key (any more): give another one with --key, COUNTERSIGN_KEY or --as`;
-    // The key was good when it came: what it asked for may have been done.
+    // The key was valid when the request came, so what it asked for may have been done.
     return endedMeanwhile.test(detail) ? `${words}; ${detail}` : words;
   }
   const errors = Array.isArray(body['errors']) ? (body['errors'] as JsonObject[]) : [];
   const lines = errors.map(
-    (one) => `  ${String(one['pointer'] ?? one['path'] ?? '')} ${String(one['message'] ?? '')}`,
+    (error) => `  ${String(error['pointer'] ?? error['path'] ?? '')} ${String(error['message'] ?? '')}`,
   );
   const links = Array.isArray(body['links']) ? (body['links'] as JsonObject[]) : [];
   return [`${String(body['code'] ?? status)}: ${detail}`, ...lines, ...links.map(showLink)].join('\n');
 }
 
-function value(text: string | undefined): string | undefined {
+function nonEmpty(text: string | undefined): string | undefined {
   return text === '' ? undefined : text;
 }
 
 function homeOf(env: NodeJS.ProcessEnv): string {
-  return value(env['COUNTERSIGN_HOME']) ?? '.countersign';
+  return nonEmpty(env['COUNTERSIGN_HOME']) ?? '.countersign';
 }
 
-/** As the service reads it: an empty variable is none. */
+/** The policies folder. As in the service, an empty variable counts as unset. */
 export function policiesOf(env: NodeJS.ProcessEnv): string {
-  return value(env['COUNTERSIGN_POLICIES']) ?? 'policies';
+  return nonEmpty(env['COUNTERSIGN_POLICIES']) ?? 'policies';
 }
 
 const processes = z.looseObject({ api: z.looseObject({ port: z.int() }) });
 
-/** Where the product of this data folder listens; else the default. */
+/** The address of the service that runs from this data folder, or the default address. */
 function runningUrl(home: string): string {
   const parsed = processes.safeParse(readJson(join(home, 'processes.json')));
   return `http://127.0.0.1:${parsed.success ? parsed.data.api.port : 8080}`;
@@ -233,11 +234,11 @@ function runningUrl(home: string): string {
 
 function keyOf(target: Target, env: NodeJS.ProcessEnv): string {
   if (target.key !== undefined && target.as !== undefined)
-    throw new CliError('give --key or --as, one of the two', 2);
+    throw new CliError('give --key or --as, not both', 2);
   if (target.as !== undefined) return devKey(target.as, homeOf(env));
-  const key = target.key ?? value(env['COUNTERSIGN_KEY']);
+  const key = target.key ?? nonEmpty(env['COUNTERSIGN_KEY']);
   if (key !== undefined) return key;
-  throw new CliError('say who asks: --as NAME (a development key), --key KEY or COUNTERSIGN_KEY', 2);
+  throw new CliError('say who is asking: --as NAME (a development key), --key KEY or COUNTERSIGN_KEY', 2);
 }
 
 const devKeys = z.record(z.string(), z.string());
@@ -253,7 +254,7 @@ function devKey(name: string, home: string): string {
   const key = Object.hasOwn(parsed.data, name) ? parsed.data[name] : undefined;
   if (key !== undefined) return key;
   throw new CliError(
-    `there is no development key \`${name}\`: it is one of ${Object.keys(parsed.data).join(', ')}`,
+    `there is no development key \`${name}\`; there are ${Object.keys(parsed.data).join(', ')}`,
     2,
   );
 }

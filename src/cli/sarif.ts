@@ -4,9 +4,9 @@ import { pathToFileURL } from 'node:url';
 import { findingCodes, findings, helpOf, type Finding } from '../policy/index.js';
 import type { Checked } from './check.js';
 
-// SARIF 2.1.0, which code scanners and editors read.
+// Findings as SARIF 2.1.0, which code scanners and editors read.
 
-/** The program runs from a checkout, and its documentation is beside it. */
+/** The checkout that the program runs from, which holds its documentation. */
 const home = new URL('../../', import.meta.url);
 
 interface Result {
@@ -16,29 +16,29 @@ interface Result {
   readonly message: { readonly text: string };
   readonly locations: readonly unknown[];
   readonly partialFingerprints: Readonly<Record<string, string>>;
-  /** A warning that was acknowledged, and why; empty: it is open. */
+  /** Why the warning was acknowledged; empty where it was not. */
   readonly suppressions: readonly unknown[];
 }
 
-export function sarif(results: readonly Checked[]): unknown {
+export function toSarif(results: readonly Checked[]): unknown {
   return {
     $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
     version: '2.1.0',
     runs: [
       {
-        tool: { driver: { name: 'countersign', rules: findingCodes.map(rule) } },
+        tool: { driver: { name: 'countersign', rules: findingCodes.map(toRule) } },
         originalUriBaseIds: { '%SRCROOT%': { description: { text: 'where `countersign check` was run' } } },
         columnKind: 'utf16CodeUnits',
         results: results.flatMap(({ path, errors, warnings }) => [
-          ...errors.map((one) => result('error', path, one)),
-          ...warnings.map((one) => result('warning', path, one)),
+          ...errors.map((finding) => toResult('error', path, finding)),
+          ...warnings.map((finding) => toResult('warning', path, finding)),
         ]),
       },
     ],
   };
 }
 
-function rule(code: Finding['code']): unknown {
+function toRule(code: Finding['code']): unknown {
   const { severity, title } = findings[code];
   const help = helpOf(code);
   return {
@@ -50,35 +50,37 @@ function rule(code: Finding['code']): unknown {
   };
 }
 
-/** `level` is what it counts for: an environment may refuse what is a warning elsewhere. */
-function result(level: Result['level'], checked: string, one: Finding): Result {
-  const file = relative(resolve('.'), resolve(one.file ?? checked)).replaceAll('\\', '/');
+/** `level` is how the finding counts here: an environment may refuse what is a warning elsewhere. */
+function toResult(level: Result['level'], checked: string, finding: Finding): Result {
+  const file = relative(resolve('.'), resolve(finding.file ?? checked)).replaceAll('\\', '/');
   return {
-    ruleId: one.code,
-    ruleIndex: findingCodes.indexOf(one.code),
+    ruleId: finding.code,
+    ruleIndex: findingCodes.indexOf(finding.code),
     level,
-    message: { text: one.message },
+    message: { text: finding.message },
     locations: [
       {
         physicalLocation: {
-          artifactLocation: address(file),
-          region: { startLine: one.line, startColumn: one.column },
+          artifactLocation: locationOf(file),
+          region: { startLine: finding.line, startColumn: finding.column },
         },
-        ...(one.path === '' ? {} : { logicalLocations: [{ fullyQualifiedName: one.path }] }),
+        ...(finding.path === '' ? {} : { logicalLocations: [{ fullyQualifiedName: finding.path }] }),
       },
     ],
-    // Lines move; what it is about stays.
+    // Without the line, which changes with every edit above it.
     partialFingerprints: {
-      'countersign/v1': createHash('sha256').update([file, one.code, one.path].join('\n')).digest('hex'),
+      'countersign/v1': createHash('sha256')
+        .update([file, finding.code, finding.path].join('\n'))
+        .digest('hex'),
     },
     suppressions:
-      one.acknowledged === undefined
+      finding.acknowledged === undefined
         ? []
-        : [{ kind: 'inSource', status: 'accepted', justification: one.acknowledged }],
+        : [{ kind: 'inSource', status: 'accepted', justification: finding.acknowledged }],
   };
 }
 
-function address(file: string): { readonly uri: string; readonly uriBaseId?: string } {
+function locationOf(file: string): { readonly uri: string; readonly uriBaseId?: string } {
   if (file.startsWith('..') || isAbsolute(file)) return { uri: pathToFileURL(resolve(file)).href };
   return { uri: file.split('/').map(encodeURIComponent).join('/'), uriBaseId: '%SRCROOT%' };
 }

@@ -3,13 +3,13 @@ import { isOpen } from '../model/approval-status.js';
 import { isObject, type Json, type JsonObject } from '../model/json.js';
 import { unseenCharacters } from '../model/text.js';
 import { visible } from '../model/visible.js';
-import type { Told } from './rest.js';
+import type { Received } from './rest.js';
 
-// Answers as lines for people. `--json` shows the answers themselves.
+// Turns answers into lines for people.
 
-type ToldRun = Told<RunBodyJson | SubmittedJson>;
+type ReceivedRun = Received<RunBodyJson | SubmittedJson>;
 
-export function showRun(body: ToldRun): string[] {
+export function showRun(body: ReceivedRun): string[] {
   const run = object(body.run);
   const result = object(body.result);
   const problem = object(run.problem);
@@ -21,30 +21,31 @@ export function showRun(body: ToldRun): string[] {
     ...(problem.next === undefined ? [] : [`next    ${text(problem.next)}`]),
     ...(run.ending === undefined ? [] : [`ending  ${text(ending.message)}`]),
     ...list(body.approvals).map(
-      (one) => `approval ${text(one.id)} of ${text(one.transition)}: ${text(one.status)}${roles(one)}`,
+      (approval) =>
+        `approval ${text(approval.id)} of ${text(approval.transition)}: ${text(approval.status)}${forRoles(approval)}`,
     ),
     ...list(body.links).map(showLink),
   ];
 }
 
 export function showLink({ rel, title, actor, gated }: Readonly<Record<string, Json | undefined>>): string {
-  return `can ${text(rel)}${takers(actor)}${gated === true ? ' (may wait for an approval)' : ''}: ${text(title)}`;
+  return `can ${text(rel)}${takersOf(actor)}${gated === true ? ' (may wait for an approval)' : ''}: ${text(title)}`;
 }
 
-/** Whom alone a transition is for: to others it is shown, and refused. */
-function takers(actor: Json | undefined): string {
+/** The only kind of principal that may take the transition. Others see it too, and are refused. */
+function takersOf(actor: Json | undefined): string {
   if (actor === 'human') return ' (people only)';
   return actor === 'system' ? ' (systems only)' : '';
 }
 
-function showResult(result: NonNullable<ToldRun['result']>): string[] {
+function showResult(result: NonNullable<ReceivedRun['result']>): string[] {
   switch (result.status) {
     case 'executed':
       return [`executed ${text(result.transition)}: ${JSON.stringify(result.output ?? null)}`];
     case 'pending': {
       const approval = object(result.approval);
       return [
-        `waits for approval ${text(approval.id)}${roles(approval)}, until ${text(approval.expiresAt)}`,
+        `waits for approval ${text(approval.id)}${forRoles(approval)}, until ${text(approval.expiresAt)}`,
         `poll ${text(result.poll)}`,
       ];
     }
@@ -55,37 +56,37 @@ function showResult(result: NonNullable<ToldRun['result']>): string[] {
   }
 }
 
-/** The exact action, as the digest binds it. */
-export function showApproval(one: Told<ApprovalJson>): string[] {
-  const by = object(one.requestedBy);
-  const reason = text(one.reason);
-  const waits = isOpen(one.status);
+/** Shows the exact action that the digest binds. */
+export function showApproval(approval: Received<ApprovalJson>): string[] {
+  const by = object(approval.requestedBy);
+  const reason = text(approval.reason);
+  const waits = isOpen(approval.status);
   return [
-    `approval ${text(one.id)} (${text(one.status)})${roles(one)}`,
-    `  ${visible(text(one.summary))}`,
-    `  run         ${text(one.run)} of ${text(one.flow)} in ${text(one.environment)}`,
-    `  action      ${text(one.tool) || text(one.transition)}, ${text(one.tier) || 'no tier'}`,
-    ...block('arguments', one.arguments ?? {}),
-    ...block('would run', one.preview ?? null),
-    `  asked by    ${text(by.id)} (${text(by.kind)}) at ${text(one.requestedAt)}`,
+    `approval ${text(approval.id)} (${text(approval.status)})${forRoles(approval)}`,
+    `  ${visible(text(approval.summary))}`,
+    `  run         ${text(approval.run)} of ${text(approval.flow)} in ${text(approval.environment)}`,
+    `  action      ${text(approval.tool) || text(approval.transition)}, ${text(approval.tier) || 'no tier'}`,
+    ...block('arguments', approval.arguments ?? {}),
+    ...block('would run', approval.preview ?? null),
+    `  asked by    ${text(by.id)} (${text(by.kind)}) at ${text(approval.requestedAt)}`,
     ...(reason === '' ? [] : [`  waits for   ${visible(reason)}`]),
-    ...list(one.gates).map(
+    ...list(approval.gates).map(
       (gate) => `  decides     ${visible(text(gate.text))} (${visible(text(gate.rule))})`,
     ),
     ...(waits
       ? [
-          `  expires     ${visible(text(one.onExpiry)) || `${text(one.expiresAt)}, then: ${text(one.onTimeout)}`}`,
+          `  expires     ${visible(text(approval.onExpiry)) || `${text(approval.expiresAt)}, then: ${text(approval.onTimeout)}`}`,
         ]
       : []),
-    ...list(object(one.delivery).channels)
+    ...list(object(approval.delivery).channels)
       .filter((each) => each.status === 'failed' || each.status === 'retrying')
       .map((each) => `  not told    ${text(each.channel)} (${text(each.event)}): ${text(each.detail)}`),
-    ...list(one.claims).map((claim) => `  looked at   by ${text(claim.by)} until ${text(claim.until)}`),
-    ...list(one.delegations).map(
+    ...list(approval.claims).map((claim) => `  looked at   by ${text(claim.by)} until ${text(claim.until)}`),
+    ...list(approval.delegations).map(
       (each) => `  handed      to ${text(each.to)} by ${text(each.from)} ${text(each.note)}`,
     ),
-    ...(waits ? [`  ${visible(text(one.consequence))}`] : []),
-    `  digest      ${text(one.digest)}`,
+    ...(waits ? [`  ${visible(text(approval.consequence))}`] : []),
+    `  digest      ${text(approval.digest)}`,
   ];
 }
 
@@ -94,7 +95,7 @@ function block(title: string, value: Json): string[] {
   return lines.map((line, index) => `  ${(index === 0 ? title : '').padEnd(11)} ${line}`);
 }
 
-export function showRecord(item: Told<AuditItemJson>): string {
+export function showRecord(item: Received<AuditItemJson>): string {
   const actor = object(item.actor);
   const action = object(item.action);
   const policy = object(item.policy);
@@ -111,15 +112,15 @@ export function showRecord(item: Told<AuditItemJson>): string {
   return parts.filter((part) => part !== '').join('  ');
 }
 
-/** Of all its gates together: each that waits must approve, and whom it takes stands in the approval itself. */
-function roles(one: { readonly roles?: readonly string[] | undefined }): string {
-  const names = Array.isArray(one.roles) ? one.roles.map(text) : [];
+/** The roles of all its gates together; who is needed at each gate stands in the approval itself. */
+function forRoles(approval: { readonly roles?: readonly string[] | undefined }): string {
+  const names = Array.isArray(approval.roles) ? approval.roles.map(text) : [];
   return names.length === 0 ? '' : ` for ${names.join(', ')}`;
 }
 
-/** Its objects; none where it is no list. */
+/** The objects in the list; none where it is no list. */
 export function list<Item extends object>(value: readonly Item[] | undefined): readonly Item[] {
-  return Array.isArray(value) ? value.filter((one: Item): boolean => isObject(one)) : [];
+  return Array.isArray(value) ? value.filter((item: Item): boolean => isObject(item)) : [];
 }
 
 export function object(value: Json | undefined): JsonObject;
@@ -132,7 +133,7 @@ export function text(value: Json | undefined): string {
   return typeof value === 'string' ? visible(value) : typeof value === 'number' ? String(value) : '';
 }
 
-/** What a terminal would obey, or draws as nothing, as JSON writes it: JSON stays the JSON that it was. */
+/** Escapes what a terminal would obey or not draw as `\uXXXX`, so that a line of JSON keeps its meaning. */
 export function harmlessLine(line: string): string {
   return line.replaceAll(unseenCharacters, (char) =>
     Array.from(

@@ -12,27 +12,27 @@ import type { Command } from './options.js';
 import { CliError, policiesOf } from './rest.js';
 import { casesIn } from './test.js';
 
-/** `npx countersign simulate`: a flow walked on paper, and what everybody could do after each step. */
+/** `npx countersign simulate`: walks a flow on paper, and says what everybody could do after each step. */
 export const simulateCommand: Command = {
   takes: ['flow'],
   options: ['input', 'as', 'do'],
-  what: 'walk a flow on paper: what could --as A, --as B … do after each --do?',
+  what: 'walk a flow on paper: after each --do, what each --as could do next',
   run: async ({ args: [name = ''], values, terminal }) => {
     const folder = policiesOf(terminal.env);
     const loaded = await load(folder);
-    const flow = loaded.flows.find((one) => one.name === name);
+    const flow = loaded.flows.find((candidate) => candidate.name === name);
     if (flow === undefined)
-      throw unknown(
+      throw unknownName(
         'flow',
         name,
-        loaded.flows.map((one) => one.name),
+        loaded.flows.map((candidate) => candidate.name),
       );
-    const principals = named(values.as ?? [], folder, name, loaded);
+    const principals = principalsNamed(values.as ?? [], folder, name, loaded);
     const [first] = principals.values();
     const walked = simulate({
       flow,
       policies: loaded,
-      input: jsonGiven('input', values.input ?? '{}'),
+      input: objectFrom('input', values.input ?? '{}'),
       startedBy: first ?? { id: 'system', kind: 'system', roles: [], permissions: [] },
       principals,
       steps: values.do ?? [],
@@ -44,7 +44,7 @@ export const simulateCommand: Command = {
         stops: walked.stops,
         ...(walked.status === 'invalid' ? { error: walked.message } : {}),
       },
-      lines: [...walked.stops.flatMap((one) => [...stopLines(one), '']), ...trouble],
+      lines: [...walked.stops.flatMap((stop) => [...stopLines(stop), '']), ...trouble],
       exitCode: walked.status === 'invalid' ? 2 : 0,
     };
   },
@@ -60,29 +60,29 @@ async function load(folder: string): Promise<LoadedFolder> {
   );
 }
 
-function unknown(what: string, name: string, names: readonly string[]): CliError {
+function unknownName(what: string, name: string, names: readonly string[]): CliError {
   const hint = nearest(name, names);
-  const list = names.map((one) => `\`${one}\``).join(', ');
+  const list = names.map((known) => `\`${known}\``).join(', ');
   return new CliError(
-    `unknown ${what} \`${name}\`: ${hint === undefined ? `it is one of ${list}` : `did you mean \`${hint}\`?`}`,
+    `unknown ${what} \`${name}\`: ${hint === undefined ? `there are ${list}` : `did you mean \`${hint}\`?`}`,
     2,
   );
 }
 
-/** `kind:id,…` as it stands, `@file` for all of a file, a bare name for one of the flow's case files. */
-function named(
+/** Principals by name. Each --as is `kind:id,…`, `@file` for all principals of a file, or a name from the flow's case files. */
+function principalsNamed(
   given: readonly string[],
   folder: string,
   flow: string,
   loaded: LoadedFolder,
 ): ReadonlyMap<string, Principal> {
   if (given.length === 0) return plainPrincipals;
-  const known = given.some((one) => /^[^:@]+$/.test(one))
-    ? ofCases(folder, flow, loaded)
+  const known = given.some((argument) => /^[^:@]+$/.test(argument))
+    ? principalsOfCases(folder, flow, loaded)
     : new Map<string, Principal>();
   const all = new Map<string, Principal>();
-  for (const one of given) {
-    for (const [name, principal] of resolved(one, known, loaded)) {
+  for (const argument of given) {
+    for (const [name, principal] of principalsFor(argument, known, loaded)) {
       if (all.has(name)) throw new CliError(`--as names \`${name}\` twice`, 2);
       all.set(name, principal);
     }
@@ -90,35 +90,35 @@ function named(
   return all;
 }
 
-function resolved(
-  one: string,
+function principalsFor(
+  argument: string,
   known: ReadonlyMap<string, Principal>,
   loaded: LoadedFolder,
 ): readonly (readonly [string, Principal])[] {
-  if (one.startsWith('@')) return [...declared(sourceOf(one.slice(1)), loaded)];
-  if (!one.includes(':')) {
-    const principal = known.get(one) ?? plainPrincipals.get(one);
-    if (principal !== undefined) return [[one, principal]];
-    throw unknown('principal', one, [...known.keys(), ...plainPrincipals.keys()]);
+  if (argument.startsWith('@')) return [...principalsDeclaredIn(sourceOf(argument.slice(1)), loaded)];
+  if (!argument.includes(':')) {
+    const principal = known.get(argument) ?? plainPrincipals.get(argument);
+    if (principal !== undefined) return [[argument, principal]];
+    throw unknownName('principal', argument, [...known.keys(), ...plainPrincipals.keys()]);
   }
-  const read = readPrincipal(one, loaded.policySet);
+  const read = readPrincipal(argument, loaded.policySet);
   if (read.status === 'invalid') throw new CliError(`--as ${read.message}`, 2);
   return [[read.name, read.principal]];
 }
 
 /** The principals of the folder's case files that are about this flow. */
-function ofCases(folder: string, flow: string, loaded: LoadedFolder): Map<string, Principal> {
+function principalsOfCases(folder: string, flow: string, loaded: LoadedFolder): Map<string, Principal> {
   const all = new Map<string, Principal>();
   for (const file of casesIn(join(folder, 'tests'))) {
     const source = sourceOf(file);
     if (!isObject(source.value) || source.value['flow'] !== flow) continue;
-    for (const [name, principal] of declared(source, loaded)) all.set(name, principal);
+    for (const [name, principal] of principalsDeclaredIn(source, loaded)) all.set(name, principal);
   }
   return all;
 }
 
-/** Of a case file its `principals`; else the whole file is such a mapping. */
-function declared(source: Source, { policySet }: LoadedFolder): ReadonlyMap<string, Principal> {
+/** The `principals` of a case file; any other file is such a mapping as a whole. */
+function principalsDeclaredIn(source: Source, { policySet }: LoadedFolder): ReadonlyMap<string, Principal> {
   const cases = isObject(source.value) && Object.hasOwn(source.value, 'cases');
   const shaped = cases
     ? fit(source, source.value, testsShape, [])
@@ -147,14 +147,14 @@ function sourceOf(file: string): Source {
   );
 }
 
-/** JSON as it is typed, or `@file`. */
-function jsonGiven(option: string, given: string): JsonObject {
-  const source = given.startsWith('@') ? sourceOf(given.slice(1)) : typed(option, given);
+/** The object of an option: JSON, or `@file`. */
+function objectFrom(option: string, given: string): JsonObject {
+  const source = given.startsWith('@') ? sourceOf(given.slice(1)) : parseTyped(option, given);
   if (isObject(source.value)) return source.value;
-  throw new CliError(`--${option} must be a JSON object, it is \`${given}\``, 2);
+  throw new CliError(`--${option} must be a JSON object, not \`${given}\``, 2);
 }
 
-function typed(option: string, given: string): Source {
+function parseTyped(option: string, given: string): Source {
   const parsed = parseText(given, undefined, 'json');
   if (parsed.status === 'parsed') return parsed.source;
   throw new CliError(

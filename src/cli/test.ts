@@ -13,25 +13,25 @@ import {
 import type { Command } from './options.js';
 import { CliError, policiesOf } from './rest.js';
 
-/** `npx countersign test`: the cases beside the policies, played on paper. No server is asked, nothing is executed. */
+/** `npx countersign test`: plays the cases beside the policies on paper. No server is asked, nothing is executed. */
 export const testCommand: Command = {
   takes: ['…paths'],
   options: [],
-  what: 'play the cases of policies/tests, here, without a server',
+  what: 'play the cases of policies/tests on this machine, without a server',
   run: async ({ args, terminal }) => {
     const tested = await testPaths(args, terminal.env);
-    const failed = tested.results.filter((one) => one.status === 'failed').length;
+    const failed = tested.results.filter((result) => result.status === 'failed').length;
     const passed = tested.results.length - failed;
     return {
       json: { passed, failed, invalid: tested.invalid, cases: tested.results, untested: tested.untested },
-      lines: lines(tested, passed, failed),
+      lines: testLines(tested, passed, failed),
       exitCode: tested.invalid.length > 0 ? 2 : failed > 0 ? 1 : 0,
     };
   },
 };
 
 interface Tested {
-  /** Of case files, and of policies that cannot be loaded. */
+  /** Problems of case files, and of policies that cannot be loaded. */
   readonly invalid: readonly Problem[];
   readonly results: readonly CaseResult[];
   readonly untested: readonly { readonly flow: string; readonly transitions: readonly string[] }[];
@@ -45,19 +45,19 @@ export async function testPaths(paths: readonly string[], env: NodeJS.ProcessEnv
   const tested: Tested[] = [];
   for (const [root, files] of groups) tested.push(await testFolder(root, files));
   const all: Tested = {
-    invalid: tested.flatMap((one) => one.invalid),
-    results: tested.flatMap((one) => one.results),
-    untested: tested.flatMap((one) => one.untested),
+    invalid: tested.flatMap((part) => part.invalid),
+    results: tested.flatMap((part) => part.results),
+    untested: tested.flatMap((part) => part.untested),
   };
   if (all.results.length === 0 && all.invalid.length === 0)
     throw new CliError(
-      `there are no cases in ${[...groups.keys()].map((one) => `\`${one}\``).join(', ')}: write them in tests/<name>.test.yaml`,
+      `there are no cases in ${[...groups.keys()].map((root) => `\`${root}\``).join(', ')}: write them in tests/<name>.test.yaml`,
       2,
     );
   return all;
 }
 
-/** Each case file once, with the policies that it is about. */
+/** The case files of each policies folder, each once. */
 function byFolder(paths: readonly string[], fallback: string): Map<string, Set<string>> {
   const groups = new Map<string, Set<string>>();
   for (const path of paths) {
@@ -92,14 +92,14 @@ export function casesIn(folder: string): string[] {
 async function testFolder(root: string, files: ReadonlySet<string>): Promise<Tested> {
   const loaded = await loadFolder(root, { cases: 'left' });
   if (loaded.status === 'invalid') {
-    const invalid = loaded.errors.map((one) => ({ ...one, file: join(root, one.file ?? '') }));
+    const invalid = loaded.errors.map((problem) => ({ ...problem, file: join(root, problem.file ?? '') }));
     return { invalid, results: [], untested: [] };
   }
   const read = [...files].map((file) => casesOf(file, loaded));
-  const cases = read.flatMap((one) => one.cases);
+  const cases = read.flatMap((file) => file.cases);
   return {
-    invalid: read.flatMap((one) => one.problems),
-    results: cases.map((one) => runCase(one, loaded.policySet)),
+    invalid: read.flatMap((file) => file.problems),
+    results: cases.map((testCase) => runCase(testCase, loaded.policySet)),
     untested: untested(cases),
   };
 }
@@ -118,8 +118,8 @@ export function casesOf(file: string, loaded: LoadedFolder): Read {
     : { cases: read.cases, problems: [] };
 }
 
-function lines({ invalid, results, untested: left }: Tested, passed: number, failed: number): string[] {
-  const files = [...new Set(results.map((one) => one.file))];
+function testLines({ invalid, results, untested: left }: Tested, passed: number, failed: number): string[] {
+  const files = [...new Set(results.map((result) => result.file))];
   return [
     ...invalid.map(
       ({ file = '', line, column, code, message }) => `${file}:${line}:${column}: error ${code}: ${message}`,
@@ -127,8 +127,8 @@ function lines({ invalid, results, untested: left }: Tested, passed: number, fai
     ...files.flatMap((file) => [
       file,
       ...results
-        .filter((one) => one.file === file)
-        .flatMap((one) => resultLines(one, file).map((text) => `  ${text}`)),
+        .filter((result) => result.file === file)
+        .flatMap((result) => resultLines(result, file).map((text) => `  ${text}`)),
     ]),
     ...left.map(({ flow, transitions }) => `not tried by any case: ${flow}: ${transitions.join(', ')}`),
     `${passed} passed, ${failed} failed${invalid.length === 0 ? '' : `, ${invalid.length} error${invalid.length === 1 ? '' : 's'} in the files`}`,

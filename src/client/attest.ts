@@ -18,7 +18,7 @@ export interface MessageDraft {
   readonly environment: string;
   readonly principal: Principal;
   readonly body: SignedBody;
-  /** The values that it brings, by the role of their payload. */
+  /** The values that come with the message, each with the role of its payload. */
   readonly values: readonly Value[];
 }
 
@@ -40,7 +40,7 @@ export const textValue = (role: PayloadRef['role'], text: string): Value => ({
   text,
 });
 
-/** The agent's reasoning: whole, and prompt and response for themselves. */
+/** The agent's reasoning as values: as a whole, and its prompt and its response by themselves. */
 export function traceValues(trace: Trace | null): Value[] {
   if (trace === null) return [];
   return [
@@ -61,7 +61,7 @@ const roleNames: Partial<Record<PayloadRef['role'], string>> = {
   reason: 'the reason',
 };
 
-/** A value that is larger than this service takes, in the form in which it is kept; null: each fits. */
+/** Refuses a value that is larger than this service takes, measured as it is stored; null: all values fit. */
 export function refuseTooLarge(values: readonly Value[]): Refusal | null {
   for (const { role, text } of values) {
     const bytes = Buffer.byteLength(text);
@@ -76,9 +76,9 @@ export function refuseTooLarge(values: readonly Value[]): Refusal | null {
   return null;
 }
 
-/** What messages are signed with, and when: read in the transaction that keeps them. */
+/** The key that messages are signed with, and their time. Both are read in the transaction that stores the messages. */
 export interface Seal {
-  /** Throws where no key can be used: what signs nothing goes on. */
+  /** Throws if no key can be used; a request that signs nothing does not call it. */
   readonly signing: () => SigningKey;
   readonly time: string;
 }
@@ -93,7 +93,7 @@ export interface Stored {
   readonly refs: readonly PayloadRef[];
 }
 
-/** Signs them, which are of one run, and keeps them with their values, in order: from here on they are durable. */
+/** Signs messages of one run and stores them with their values, in this order. They are durable once `tx` commits. */
 export async function storeMessages(
   deps: Pick<ClientDeps, 'payloads'>,
   tx: Tx,
@@ -120,8 +120,8 @@ export async function storeMessages(
 }
 
 /**
- * The id of a request's message. After an attempt was withdrawn and its caller told so, the next attempt gets the next id of the
- * same sequence: a withdrawn message is never taken.
+ * The id of a request's message, and whether the store has that message. Every attempt after a withdrawn one gets the next id of a
+ * fixed sequence, because a withdrawn message is never taken.
  */
 export async function currentId(q: Queryable, id: string): Promise<{ id: string; isKept: boolean }> {
   for (let attempt = 0, name = id; ; attempt += 1, name = nextId(id, attempt)) {

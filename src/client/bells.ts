@@ -11,7 +11,7 @@ import * as temporal from './temporal.js';
 // A run is reached through its workflow, but only the store says whether the run is closed. An open run without an open workflow
 // gets a new one. The new one knows nothing of the run's past, so its first step makes the run stuck, which an operator resolves.
 
-/** Rings for a message of the store. A run that has taken no step may not be started yet: its bell starts it too. */
+/** Rings for a message of the store. If the run has taken no step, its workflow may not exist yet, and the bell starts it. */
 export async function ringFor(deps: ClientDeps, row: RunRow, message: SealedMessage): Promise<temporal.Rung> {
   const mayBeOthers = row.leftTo !== null || row.problem?.code === forked;
   const unrung = mayBeOthers ? await whyUnrung(deps, row) : null;
@@ -26,20 +26,20 @@ export async function ringFor(deps: ClientDeps, row: RunRow, message: SealedMess
   return rung === 'gone' ? startIfOurs(deps, row, bell) : rung;
 }
 
-/** Starts it only where the workflow that ended under its id was not another deployment's, which may have ended its own run. */
+/** Starts a new workflow, unless the one that ended was another deployment's, which may have ended its own run. */
 async function startIfOurs(deps: ClientDeps, row: RunRow, bell: Bell | null): Promise<temporal.Rung> {
   return (await whyUnrung(deps, row)) ?? startRunAgain(deps, row.id, bell);
 }
 
 /**
- * Has the run no open workflow that our workers serve, though the store says that it is open? Then it gets one, and what
- * stands in its place under its id is ended. `elsewhere`: it stays as it is, and nothing is to be rung for there.
+ * Gives a run that is open in the store a new workflow if it has none that our workers serve, and ends any other workflow under
+ * its id. `elsewhere`: the run is another deployment's; nothing was changed, and nothing may be rung for.
  */
 export async function lookAfter(
   deps: ClientDeps,
   run: temporal.Place,
 ): Promise<'served' | 'startedAgain' | 'elsewhere'> {
-  // What another deployment's Temporal knows nothing of is not lost.
+  // Where the runs belong to another Temporal, this Temporal says nothing about them.
   if (!(await deps.isOurs(run.namespace, 'now'))) return 'elsewhere';
   const found = await temporal.whyUnserved(deps, run);
   if (found === null) return 'served';
@@ -61,8 +61,8 @@ export async function lookAfter(
 const forked = 'HISTORY_FORKED';
 
 /**
- * Why nothing is rung for a run that may be another deployment's: it is, and is shown so, or Temporal does not say
- * (`unavailable`). Null: it is not.
+ * Why nothing is rung for a run that may be another deployment's: `elsewhere` where it is, which the run then shows, and
+ * `unavailable` where Temporal does not say. Null: the run is this deployment's.
  */
 async function whyUnrung(deps: ClientDeps, run: temporal.Place): Promise<'elsewhere' | 'unavailable' | null> {
   const found = await temporal.whyUnserved(deps, run).catch((error: unknown) => {
@@ -76,10 +76,10 @@ async function whyUnrung(deps: ClientDeps, run: temporal.Place): Promise<'elsewh
   return found.why;
 }
 
-/** The run is another deployment's, of whose store this one is a copy: it is shown as stuck and takes no step here. */
+/** Marks the run as stuck, so that it takes no step here: it belongs to another deployment, of whose store this store is a copy. */
 async function leaveToOther(deps: ClientDeps, id: string, taskQueue: string): Promise<void> {
-  const message = `the run is another deployment's, on the task queue \`${taskQueue}\`, of whose store this one may be a copy: that one goes on with it, and nothing of it is done here`;
-  const next = `ask the other deployment for it; where there is none any more, stop this one, run \`countersign migrate --forget-temporal\` with COUNTERSIGN_TASK_QUEUE=${taskQueue} and start it again`;
+  const message = `the run belongs to another deployment, on the task queue \`${taskQueue}\`, of whose store this store may be a copy: that deployment goes on with the run, and nothing of it is done here`;
+  const next = `ask the other deployment for the run; if it no longer exists, stop this one, run \`countersign migrate --forget-temporal\` with COUNTERSIGN_TASK_QUEUE=${taskQueue} and start it again`;
   const left = await withTransaction(deps.pool, async (tx) => {
     const row = await lockRun(tx, id);
     const shown = { status: 'stuck', problem: { code: forked, message, next } } as const;
@@ -87,7 +87,7 @@ async function leaveToOther(deps: ClientDeps, id: string, taskQueue: string): Pr
     const time = await storeTime(tx);
     await deps.chain.appendIn(tx, [
       {
-        // Each time that it is left: between two of them this deployment may have been where the run is.
+        // A record each time: in between, the run may have come back to this deployment.
         key: `${id}:elsewhere:${time}`,
         type: 'run.stuck',
         time,
@@ -101,7 +101,7 @@ async function leaveToOther(deps: ClientDeps, id: string, taskQueue: string): Pr
   if (left !== null) deps.onLostWorkflow(left, 'elsewhere');
 }
 
-/** `gone`: the store knows why, which is read after Temporal has said so. */
+/** `gone`: the run has ended, which the store says; it is read after Temporal has said that no workflow is open. */
 async function startRunAgain(
   deps: ClientDeps,
   run: string,

@@ -8,10 +8,10 @@ import type { FoundUnserved } from './temporal.js';
 
 export interface ClientDeps {
   readonly pool: Pool;
-  /** For LISTEN: a connection of its own. */
+  /** For LISTEN, which needs a connection of its own. */
   readonly databaseUrl: string;
   readonly payloads: Payloads;
-  /** For what a run does not record itself: it has ended, or is another deployment's. */
+  /** For facts about a run that cannot go into its own chain, because it has ended or is another deployment's. */
   readonly chain: Pick<ServiceChain, 'append' | 'appendIn'>;
   readonly keys: ServiceKeys;
   readonly temporal: Client;
@@ -19,19 +19,19 @@ export interface ClientDeps {
   readonly forNamespace: (namespace: string) => Client;
   readonly taskQueue: string;
   /**
-   * Do the store's runs of that namespace belong to this Temporal and task queue? Where they do not, none is started, rung
-   * for or taken for lost here. Rejects where Temporal does not say. `now`: as it is at this moment.
+   * Whether the store's runs of that namespace belong to this Temporal and task queue. If not, none is started, rung for or taken
+   * for lost here. Rejects if Temporal does not say. `now`: as it is at this moment; `lately`, the default, may be a while old.
    */
   readonly isOurs: (namespace: string, when?: 'lately' | 'now') => Promise<boolean>;
   /**
-   * Is that task queue, which is not this deployment's, worked for another one with a copy of this store? No other store has
-   * its runs. Rejects where Temporal does not say.
+   * Whether that task queue, which is not this deployment's, is served for another deployment: one with a copy of this store,
+   * since only a copy has the same runs. Rejects if Temporal does not say.
    */
   readonly isWorkedFor: (namespace: string, taskQueue: string) => Promise<boolean>;
   readonly workflowBundle: string;
   /**
-   * Told of each open run whose workflow was gone, or served by nobody of ours, once it has another, or is stuck since that
-   * one is left alone (`elsewhere`): to log and to count it.
+   * Called for each open run whose workflow was gone or not served by our workers, once the run has another workflow, or is stuck
+   * because its workflow is left alone (`elsewhere`). For logs and counts.
    */
   readonly onLostWorkflow: (run: Pick<RunRow, 'id' | 'status' | 'rev'>, why: FoundUnserved['why']) => void;
   readonly onInternalError: OnInternalError;

@@ -5,28 +5,28 @@ import type { Json } from '../model/json.js';
 import { getRun } from '../store/runs.js';
 import type { ClientDeps } from './deps.js';
 
-/** One of a run's histories: it has several where it continued as new, and where another workflow took its place. */
+/** A history of a run. A run has several after it continued as new, or after another workflow took its place. */
 export interface RunHistory {
   /** Temporal's own id of the execution. */
   readonly execution: string;
   readonly history: History;
-  /** Its events, each as JSON in Temporal's notation. */
+  /** The events, each as JSON in Temporal's notation. */
   readonly events: readonly string[];
 }
 
 export interface Histories {
   /** Oldest first. */
   readonly histories: readonly RunHistory[];
-  /** How many older ones were not read: all together are more than is read at once. */
+  /** How many older histories were not read, because all of them together are too large to be read at once. */
   readonly unread: number;
 }
 
-/** JSON of all histories that are read at once; the newest is always one of them. */
+/** Most JSON that is read at once, of all histories together. The newest history is always read. */
 const mostBytes = 16 * 1024 * 1024;
-/** Each is a question to the server. */
+/** Each history costs a call to the server. */
 const mostHistories = 500;
 
-/** Every history that Temporal has under the run's id, whoever began it; null where it has none. */
+/** Reads the histories that Temporal has under the run's id, whoever began them; null where it has none. */
 export async function readHistories(deps: ClientDeps, run: string): Promise<Histories | null> {
   const row = await getRun(deps.pool, run);
   if (row === null) return null;
@@ -50,7 +50,7 @@ interface Events {
   readonly events: readonly Json[];
 }
 
-/** One after the other: a history is megabytes, and one event of it 2 MiB, which are the most that the server takes. */
+/** Converts one event at a time and gives way in between: a history takes megabytes, and an event up to 2 MiB. */
 async function eventsOf(history: History | null, turn: Turn): Promise<string[]> {
   const events: string[] = [];
   for (const event of history?.events ?? []) {
@@ -61,7 +61,7 @@ async function eventsOf(history: History | null, turn: Turn): Promise<string[]> 
   return events;
 }
 
-/** Newest first. The server lists a new one some time after it began: the newest is asked for by the run's id. */
+/** Execution ids, the newest first. The newest is looked up by the run's id, since the server lists new executions late. */
 async function listExecutions(client: Client, run: string): Promise<readonly string[]> {
   const found = new Map<string, number>();
   for await (const { runId, startTime } of client.workflow.list({ query: `WorkflowId = '${run}'` }))
@@ -75,7 +75,7 @@ async function listExecutions(client: Client, run: string): Promise<readonly str
   return [...found].sort(([, a], [, b]) => b - a).map(([execution]) => execution);
 }
 
-/** Null: the server has deleted it meanwhile. */
+/** Null: the server has deleted the history meanwhile. */
 async function fetchHistory(client: Client, run: string, execution: string): Promise<History | null> {
   try {
     return await client.workflow.getHandle(run, execution).fetchHistory();
@@ -85,7 +85,7 @@ async function fetchHistory(client: Client, run: string, execution: string): Pro
   }
 }
 
-/** Temporal's own events, of one history after the other; `omitted`: of how many older histories none is among them. */
+/** The events of all histories, the oldest history first, in Temporal's notation. `omitted`: how many older histories are left out. */
 export async function historyOf(
   deps: ClientDeps,
   run: string,

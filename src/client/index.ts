@@ -22,10 +22,10 @@ export type { ClientDeps } from './deps.js';
 export type { RunClient } from './types.js';
 export { recordStart } from './start.js';
 
-/** How long a decision, a cancel and a retry wait for the run's answer before their caller is told where to look. */
+/** How long a decision, a cancel or a retry waits for the run's answer before its caller is told where to look. */
 const answerMs = 3_000;
 
-/** Hides Temporal: what must be durable is in Postgres before anything is sent. */
+/** Makes the client, which hides Temporal. It stores what must be durable in Postgres before it sends anything. */
 export async function makeClient(deps: ClientDeps): Promise<RunClient & { startOutbox(): void }> {
   const waiter = await makeWaiter(deps.databaseUrl);
   const outbox = makeOutbox(deps);
@@ -64,7 +64,7 @@ async function catchUnavailable<T>(act: () => Promise<T>): Promise<T | Unavailab
   }
 }
 
-/** The human's act is durable before its run hears of it, and counts by its time, however late that is. */
+/** Stores a decision before the run hears of it. It counts by the time when it was stored, however late the run takes it. */
 async function decide(deps: ClientDeps, waiter: Waiter, request: DecideRequest): Promise<MessageOutcome> {
   const { run, decisionId: id, approval, decision, digest, reason, principal, via } = request;
   const body: SignedBody = {
@@ -101,7 +101,7 @@ async function decide(deps: ClientDeps, waiter: Waiter, request: DecideRequest):
   });
 }
 
-/** Refuses a decision about an approval that has ended: no step would take it. */
+/** Refuses a decision on an approval that has ended, because no step would take it. Null: it is open. */
 async function refuseSettled(tx: Tx, run: string, id: string): Promise<Refusal | null> {
   const approval = await getApprovalStatus(tx, id);
   const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
@@ -133,7 +133,7 @@ async function operate(
   return posted;
 }
 
-/** Which problem whoever asks for a retry now has before them; null: the run is not stuck. */
+/** Since when the run is stuck, which tells the problem that a retry is about; null: it is not stuck. */
 function problemAt(row: RunRow): string | null {
   return row.status === 'stuck' ? (documentOf(row)?.stuckAt ?? '') : null;
 }

@@ -8,18 +8,18 @@ import * as temporal from './temporal.js';
 
 const intervalMs = 500;
 const batch = 50;
-/** Rounds from one look for runs that time should have moved to the next. */
+/** Rounds between two searches for overdue runs. */
 const roundsBetweenLooks = 10;
-/** After so many bells without an answer, in half a minute, the run's workflow is looked for. */
+/** After this many bells without an answer (about half a minute) the run's workflow is looked for. */
 const unheard = 4;
 type Due = Awaited<ReturnType<typeof dueMessages>>[number];
-/** How long ago time should have moved a run whose workflow is looked for; and how long until it is looked for again. */
+/** A run's workflow is looked for when the run is overdue by `graceMs`, and again after `againMs`. */
 const graceMs = 2 * 60_000;
 const againMs = 10 * 60_000;
 
 /**
- * Rings again for what no step has taken, until one has: with backoff, each message for itself, counted and shown. And
- * looks after runs of which nobody asks anything, where time should have moved them.
+ * Rings again for messages that no step has taken, until one has. Each message has its own backoff and count, which are shown.
+ * Also looks after overdue runs: those that a time limit should have moved, of which nobody asks anything.
  */
 export function makeOutbox(deps: ClientDeps): { start(): void; stop(): Promise<void> } {
   let stopped = false;
@@ -70,7 +70,7 @@ async function ringDueMessages(deps: ClientDeps): Promise<void> {
 async function ringAgain(deps: ClientDeps, message: Due): Promise<void> {
   const row = await getRun(deps.pool, message.run);
   if (row === null) return;
-  // Whoever holds its workflow hears the bells too, and no step of the run is taken.
+  // After so many bells the workflow under the run's id may be one that our workers do not serve.
   if (message.attempts >= unheard && (await lookAfter(deps, row)) === 'elsewhere') return;
   await ringFor(deps, row, message);
 }
@@ -89,7 +89,7 @@ async function lookAfterOverdue(deps: ClientDeps): Promise<void> {
   );
 }
 
-/** A workflow that is there, and lets what is overdue pass, knows another past than the store, and no bell tells it so. */
+/** Has a workflow that is served look at the store: if it lets a deadline pass, it goes by another past than the store's. */
 async function lookAt(deps: ClientDeps, run: OverdueRun): Promise<void> {
   if ((await lookAfter(deps, run)) === 'served') await temporal.look(deps, run);
 }

@@ -7,17 +7,17 @@ export interface TaskQueue {
   readonly taskQueue: string;
 }
 
-/** Temporal's number for them. */
+/** Temporal's number for workflow task queues. */
 const workflowTasks = 1;
-/** One that lives asks again each minute. */
+/** A live worker asks again at least each minute. */
 const livesForMs = 70_000;
 
-/** Whether a worker has asked lately, by a clock that is looked after, as the store's is. */
+/** Whether a worker has asked lately. `now` must come from a well-kept clock, such as the store's. */
 export async function isPolled(connection: ConnectionLike, queue: TaskQueue, now: Date): Promise<boolean> {
   return (await lastPoll(connection, queue)) > now.getTime() - livesForMs;
 }
 
-/** Epoch milliseconds, of Temporal's clock; 0: it remembers none, as right after it was started. */
+/** The last poll in epoch milliseconds, by Temporal's clock; 0: it knows of none, as after a restart. */
 async function lastPoll(connection: ConnectionLike, { namespace, taskQueue }: TaskQueue): Promise<number> {
   const { pollers } = await connection.workflowService.describeTaskQueue({
     namespace,
@@ -30,13 +30,13 @@ async function lastPoll(connection: ConnectionLike, { namespace, taskQueue }: Ta
   return Math.max(0, ...times);
 }
 
-/** How long a poll lasts in which there is nothing to do, and some more. */
+/** How long an idle poll lasts, and some more. */
 const pollsAgainWithinMs = 75_000;
 const lookMs = 1_000;
 
 /**
- * Whether anybody works on the queue now: a worker that lives asks again. By Temporal's own times, so that a worker of ours
- * that was stopped a moment ago is none; it takes more than a minute to say so.
+ * Whether a worker serves the queue now, which is so if it polls again while this waits. Compares only Temporal's own times, so
+ * that a worker that was stopped a moment ago does not count. Takes more than a minute to say no.
  */
 export async function isStillPolled(
   connection: ConnectionLike,

@@ -26,7 +26,7 @@ import type { ClientDeps } from './deps.js';
 import { makeRunQueues, type RunQueues } from './run-queues.js';
 import type { Waiter } from './waiter.js';
 
-// The one way of every request to a run: refused by what the store knows, or kept, rung for, and its answer waited for.
+// The way of every request to a run: it is refused by what the store knows, or stored and rung for, and then its answer is awaited.
 
 export interface Posting {
   readonly run: string;
@@ -34,26 +34,26 @@ export interface Posting {
   readonly kind: MessageKind;
   readonly waitMs: number;
   readonly make: (row: RunRow, id: string) => Omit<MessageDraft, 'id' | 'run' | 'environment'>;
-  /** What else is durable with it. */
+  /** Stores what must become durable together with the message. */
   readonly beside?: (tx: Tx, { message, refs }: Stored) => Promise<void>;
-  /** The version that the caller has seen, for a submit. */
+  /** For a submit: the run's version that the caller has seen. */
   readonly expectedVersion?: number | null;
-  /** As the request has it. */
+  /** From the request. */
   readonly whileOurs?: Asking['whileOurs'];
-  /** What else the store knows against it, behind the lock on its run. */
+  /** Further reasons of the store to refuse, read under the lock on the run; null: none. */
   readonly refuse?: (tx: Tx) => Promise<Refusal | null>;
 }
 
 type Kept =
   | { readonly kind: 'kept'; readonly row: RunRow; readonly message: SealedMessage; readonly isNew: boolean }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
-  /** Its turn did not come in time: nothing is stored of it. */
+  /** The request's turn did not come in time: nothing of it was stored. */
   | { readonly kind: 'late' };
 
 const patienceMs = 10_000;
 const queuesByPool = new WeakMap<Pool, RunQueues>();
 
-/** At most three fifths of the connections are for requests to runs, so that reads always find one. */
+/** The queues of a pool. Requests to runs may take three fifths of its connections at most, so that reads always find one. */
 function runQueuesOf(pool: Pool): RunQueues {
   const atOnce = Math.max(1, Math.floor((pool.options.max * 3) / 5));
   const limits = { perRun: 2, atOnce, mostWaiting: mostUnanswered, patienceMs };
@@ -68,11 +68,11 @@ export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): 
     return {
       status: 'unavailable',
       code: 'AUDIT_UNAVAILABLE',
-      message: `others were before this, and its turn did not come within ${patienceMs / 1_000} s: nothing of it is kept for run \`${posting.run}\`, try again`,
+      message: `other requests to run \`${posting.run}\` came first, and the turn of this one did not come within ${patienceMs / 1_000} s: nothing of it is kept, try again`,
     };
   if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };
   const answered = waitForAnswer(deps, waiter, kept.message, posting.waitMs);
-  // Whoever stored the message rings for it; where that fails, the outbox does.
+  // Only the attempt that stored the message rings for it; if that fails, the outbox does.
   const untaken = kept.isNew ? await withdrawUntaken(deps, kept.row, kept.message) : null;
   if (untaken === null) return answered.outcome;
   answered.stop();
@@ -81,8 +81,8 @@ export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): 
 }
 
 /**
- * Rings for the message; where that fails, withdraws it, and gives what its caller is told. Null: the message may be taken, also
- * where the store does not answer and so has not withdrawn it.
+ * Rings for the message; if that fails, withdraws it and gives what its caller is told. Null: the message may be taken, which is
+ * also so if the store did not answer and has not withdrawn it.
  */
 async function withdrawUntaken(
   deps: ClientDeps,
@@ -102,9 +102,9 @@ async function withdrawUntaken(
   }
 }
 
-/** This store is a copy: the deployment of the original goes on with the run, and it does not move here. */
+/** The answer where this store is a copy: the deployment of the original goes on with the run, and the run does not move here. */
 function answerLeftElsewhere({ id }: RunRow): MessageOutcome {
-  const message = `run \`${id}\` is left to another deployment, and nothing of this request is kept: ask that one for it; where there is none any more, what the run is stuck on says what to do`;
+  const message = `run \`${id}\` is left to another deployment, and nothing of this request is kept: ask that deployment; if it no longer exists, the problem of the run says what to do`;
   return { status: 'answered', answer: { status: 'refused', code: 'RUN_STUCK', message }, by: 'door' };
 }
 
@@ -125,7 +125,7 @@ function refuseOutOfTurn(why: 'full' | 'late', run: string): Kept {
   return refuse('RATE_LIMITED', `${waiting}: ask again when it has been`);
 }
 
-/** What an earlier attempt of the same request has stored; null: nothing. */
+/** The message that an earlier attempt of the same request has stored; null: none. */
 async function findKept(pool: Pool, { run, id: asked }: Posting): Promise<Kept | null> {
   const { id, isKept } = await currentId(pool, asked);
   const [row, message] = isKept ? await Promise.all([getRun(pool, run), getMessage(pool, id)]) : [null, null];
@@ -134,7 +134,7 @@ async function findKept(pool: Pool, { run, id: asked }: Posting): Promise<Kept |
 
 async function keepMessage(deps: ClientDeps, tx: Tx, posting: Posting): Promise<Kept> {
   await lockForAsking(tx, posting.run);
-  // Asked together, and answered in order: what follows the run is read behind the locks on it.
+  // Sent together and run in order, so that all after the first is read under the lock on the run.
   const [row, { id, isKept }, waiting, seal, settled] = await together([
     lockRunForShare(tx, posting.run),
     currentId(tx, posting.id),
@@ -172,7 +172,7 @@ function describeProblem({ problem }: RunRow): string {
   return problem.next === undefined ? problem.message : `${problem.message}; ${problem.next}`;
 }
 
-/** Refuses what the run would refuse whatever else it is asked meanwhile; null: the run decides. */
+/** Refuses what the run would refuse in any case, whatever else it is asked meanwhile; null: the run decides. */
 function refuseByRow(row: RunRow, kind: MessageKind, expectedVersion: number | null): Refusal | null {
   const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
   if (kind === 'decide') return null;
@@ -199,7 +199,7 @@ function describeBusy(row: RunRow): string {
     : busyText({ ...document, executing });
 }
 
-/** Refuses what the run has no room for; null: it has. Decisions, cancels and retries are small: only their number counts. */
+/** Refuses a message for which the run has no room; null: there is room. Of decisions, cancels and retries only the number counts, since they are small. */
 function refuseWithoutRoom(
   row: RunRow,
   waiting: Unanswered,
@@ -207,14 +207,14 @@ function refuseWithoutRoom(
   bytes: number,
 ): Refusal | null {
   const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
-  // Submits of programs take no room from decisions of people, nor from cancels and retries.
+  // Counted apart, so that programs' submits take no room from people's decisions, cancels and retries.
   if ((kind === 'submit' ? waiting.submits : waiting.others) >= mostUnanswered)
     return no(
       'RATE_LIMITED',
       `the run has ${kind === 'submit' ? waiting.submits : waiting.others} messages of this kind that it has not answered: ask again when it has`,
     );
   if (kind !== 'submit') return null;
-  // What has no arguments takes no room here, and may be what ends the run or makes room: the run looks whether it opens an approval.
+  // A submit without arguments takes no room, and may end the run or make room. Whether it opens an approval, the run checks.
   if (bytes > emptyBytes) {
     const full = refuseWithoutOpenRoom(row, waiting, bytes);
     if (full !== null) return full;
@@ -225,7 +225,7 @@ function refuseWithoutRoom(
     : null;
 }
 
-/** What it has done stays as long as the run: asked for once more, it needs an idempotency key that was never used. */
+/** Explains that the run's document is full. What it holds of past work stays as long as the run, so a repeated request needs a new idempotency key. */
 function describeFullDocument(bytes: number, openApprovals: number): string {
   const next =
     openApprovals === 0
@@ -234,10 +234,10 @@ function describeFullDocument(bytes: number, openApprovals: number): string {
   return `what the run carries (its context, its open approvals, and a count of each different request that it has done, which stays until it ends) takes ${bytes} bytes, and ${mostDocumentBytes} are the most: it takes no submit now, what waits in it can still be decided, and a cancel ends it; ${next}`;
 }
 
-/** Bytes of empty arguments. */
+/** The size of empty arguments. */
 const emptyBytes = Buffer.byteLength('{}');
 
-/** Why what waits for people in a run leaves no room for these arguments; null: it does. */
+/** Refuses arguments for which the run's open approvals and unanswered submits leave no room; null: there is room. */
 function refuseWithoutOpenRoom(
   row: Pick<RunRow, 'openApprovals' | 'openBytes'>,
   waiting: { readonly submits: number; readonly bytes: number },
@@ -256,7 +256,7 @@ function refuseWithoutOpenRoom(
     : null;
 }
 
-/** The store's answer, as soon as the step that gives it has committed; or that there is none within its time. */
+/** Waits for the answer to a message: it resolves as soon as the step that answers has committed, or with `executing` when `waitMs` is over. */
 export function waitForAnswer(
   deps: Pick<ClientDeps, 'pool'>,
   waiter: Waiter,
@@ -279,12 +279,12 @@ export function waitForAnswer(
     return found;
   };
   const outcome = wait();
-  // Whoever rings may fail first: the rejection is seen when it is awaited.
+  // Ringing may fail before `outcome` is awaited: without this, a rejection until then would end the process.
   outcome.catch(() => undefined);
   return { outcome, stop: () => stopping.abort() };
 }
 
-/** Null: no answer yet, or the store does not answer. The message stays kept. */
+/** Null: there is no answer yet, or the store cannot be read. The message stays stored. */
 async function readAnswer({ pool }: Pick<ClientDeps, 'pool'>, id: string): Promise<Answer | null> {
   try {
     return await getAnswer(pool, id);

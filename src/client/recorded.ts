@@ -5,13 +5,13 @@ import { readBell, readSignal } from '../workflows/bell.js';
 import { payloadConverter } from '../workflows/payload-converter.js';
 import type { Histories, RunHistory } from './history.js';
 
-/** What a run's histories say that its kernel went by. */
+/** What the kernel went by, as a run's histories have it. */
 export interface Recorded {
   /** Results of policy checks and of executions. */
   readonly steps: readonly JsonObject[];
-  /** Of the policy checks those that were a new step, and not the last one told again: they may have taken what had arrived. */
+  /** Those policy checks that were a new step and not a repetition of the last result: they may have taken arrivals. */
   readonly taking: readonly JsonObject[];
-  /** What one history has left to the next: the run as it stood. */
+  /** The state of the run that each history has passed on to the next. */
   readonly carried: readonly JsonObject[];
   readonly bells: readonly Bell[];
 }
@@ -40,9 +40,9 @@ export async function readRecorded({ histories }: Histories): Promise<Recorded> 
       if (arrival?.kind === 'message') found.bells.push(arrival.bell);
       await turn();
     }
-    // A workflow that took no step was not begun by its start: a stranger's, of which its refusal is on record.
+    // A workflow that took no step did not begin with the run's start: it was a stranger's, whose refusal is on record.
     if (found.steps.length > 0) found.bells.push(...starts);
-    // One that the service started again goes on from no step, which its first step finds.
+    // A workflow that the service started again continues from no step, and its first step finds that.
     const isStartedAgain = found.steps[0] === undefined || found.steps[0]['isForked'] === true;
     const carried = found.carried.filter(({ digest }) => digest !== null || !isStartedAgain);
     all.steps.push(...found.steps);
@@ -53,7 +53,7 @@ export async function readRecorded({ histories }: Histories): Promise<Recorded> 
   return all;
 }
 
-/** What a history was begun with, and what it leaves to the next one. */
+/** Reads what a history began with, and what it passes on to the next. */
 function readInput(event: Event, found: Found, starts: Bell[]): void {
   const { input } =
     event.workflowExecutionStartedEventAttributes ??

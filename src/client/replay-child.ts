@@ -2,9 +2,9 @@ import { text } from 'node:stream/consumers';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { replayHistory } from './replay-history.js';
 
-// A process of its own: replaying takes the event loop for as long as the history is, and the API answers others.
-// Reads `{bundle, run, histories}` as JSON from its input and writes a line `{index, problem}` before each history, as if it
-// had not ended, and one more: of the first history that does not replay, or null where all do.
+// Replays in a process of its own, since a replay blocks the event loop for long, and the API must answer others meanwhile.
+// Reads `{bundle, run, histories}` as JSON from its input. Before each history it writes a line `{index, problem}`, which holds if
+// the process dies in that history; at the end another one, about the first history that does not replay, with null if all do.
 
 interface ReplayRequest {
   readonly bundle: string;
@@ -13,7 +13,7 @@ interface ReplayRequest {
 }
 
 const { bundle, run, histories } = JSON.parse(await text(process.stdin)) as ReplayRequest;
-// Temporal's core would log to this process's output, where the answer alone belongs.
+// Otherwise Temporal's core would log to this process's output, where only the answer belongs.
 const logging = { filter: 'off', forward: {} };
 Runtime.install({
   logger: new DefaultLogger('ERROR'),

@@ -4,16 +4,16 @@ import { sameJson } from '../model/canonical.js';
 import { payloadConverter } from '../workflows/payload-converter.js';
 import { replayCheck, type Telling } from '../workflows/telling.js';
 
-/** By the ids that Temporal's history has them under. */
+/** What the kernel asked for in the replay, by the ids that the history uses. */
 interface Told {
   readonly timers: Map<string, number>;
   readonly activities: Map<string, unknown[]>;
 }
 
-/** Does this kernel go the way of the history, with its timers and its activities' inputs? Null: it does. */
+/** Replays a history, and compares its timers and the inputs of its activities. Gives the difference; null: there is none. */
 export async function replayHistory(bundle: string, run: string, json: unknown): Promise<string | null> {
   const history = historyFromJSON(json);
-  // Of what has run nothing (a start that is due later) there is nothing to replay, and the SDK would wait for it.
+  // A workflow that has not run yet (a delayed start) has nothing to replay, and the SDK would wait for it.
   if (!history.events?.some((event) => event.workflowTaskScheduledEventAttributes)) return null;
   const told: Told = { timers: new Map(), activities: new Map() };
   const sinks: InjectedSinks<Telling> = {
@@ -50,7 +50,7 @@ function findDifference({ events }: History, told: Told): string | null {
   return null;
 }
 
-/** Read from JSON, its seconds are a number and no `Long`. */
+/** A duration in milliseconds. `seconds` may be a number instead of a `Long`, because the history was read from JSON. */
 function msOf(
   length: { readonly seconds?: unknown; readonly nanos?: number | null } | null | undefined,
 ): number {

@@ -5,14 +5,14 @@ import { fileURLToPath } from 'node:url';
 import { makeTurns } from '../model/give-way.js';
 
 const entry = fileURLToPath(new URL('./replay-child.js', import.meta.url));
-/** Each takes a core and some hundred megabytes while it lasts. */
+/** A replay takes a core and some hundred megabytes while it lasts. */
 const mostWaiting = 16;
 const longestMs = 120_000;
 
 export interface Replaying {
   readonly bundle: string;
   readonly run: string;
-  /** Of each the events, in Temporal's JSON. */
+  /** The events of each history, in Temporal's JSON. */
   readonly histories: readonly (readonly string[])[];
 }
 
@@ -20,13 +20,13 @@ export type Replayed =
   | { readonly status: 'replayed' }
   /** `index`: of the first history that does not replay. */
   | { readonly status: 'differs'; readonly index: number; readonly detail: string }
-  /** As many wait as this process takes. */
+  /** Too many replays wait already. */
   | { readonly status: 'busy' };
 
 let waiting = 0;
 let turn: Promise<unknown> = Promise.resolve();
 
-/** One after the other, each in a process of its own. */
+/** Replays histories in a child process. Several calls wait for each other. */
 export async function replayKernel(asked: Replaying): Promise<Replayed> {
   if (waiting >= mostWaiting) return { status: 'busy' };
   waiting += 1;
@@ -58,20 +58,20 @@ async function runChild(asked: Replaying): Promise<Said> {
     child.once('error', reject);
     child.once('close', () => resolve());
   });
-  // Whoever asks hears of it further down.
+  // Awaited below; until then a rejection must not end the process.
   ended.catch(() => undefined);
-  // A child that ends early closes its input: what it wrote says why.
+  // A child that ends early closes its input; its output says why.
   child.stdin.on('error', () => undefined);
   await sendToChild(child.stdin, asked);
   const lines = (await text(child.stdout)).trimEnd().split('\n');
   await ended;
-  // The last one that is whole: it may have been killed.
+  // The last complete line: the child may have been killed while it wrote.
   const said = lines.findLast((line) => line.endsWith('}'));
   if (said === undefined) return { index: 0, problem: 'the replay did not begin' };
   return JSON.parse(said) as Said;
 }
 
-/** As JSON, in which each history is a text of JSON again: event by event, since all of them are megabytes. */
+/** Sends the request as JSON, in which each history is JSON again as a text. It goes event by event, since all of it takes megabytes. */
 async function sendToChild(input: Writable, { bundle, run, histories }: Replaying): Promise<void> {
   const turn = makeTurns();
   input.write(`{"bundle":${JSON.stringify(bundle)},"run":${JSON.stringify(run)},"histories":[`);

@@ -17,9 +17,9 @@ export interface ReplayReport {
 }
 
 /**
- * Replays a run's histories against this build's kernel, and compares what stock replay does not look at
- * (docs/spec/temporal.md, trap 4): inputs of executions and lengths of timers with what the kernel asks for; bells, and
- * every recorded answer of policy checks and executors, with the store's own; and the run's chain, link by link. `busy`: as many replays wait as this process takes.
+ * Replays a run's histories on this build's kernel, and compares what stock replay does not look at (docs/spec/temporal.md,
+ * trap 4): the inputs of executions and the lengths of timers with what the kernel asks for; bells, and the recorded answers of
+ * policy checks and executors, with the store; and it verifies the run's chain. `busy`: too many replays wait already.
  */
 export async function replayRun(deps: ClientDeps, run: string): Promise<ReplayReport | 'busy'> {
   const read = await readHistories(deps, run);
@@ -61,7 +61,7 @@ async function checkKernel(
       const events = histories.reduce((total, { history }) => total + (history.events?.length ?? 0), 0);
       const several = histories.length > 1 ? ` of ${histories.length} executions` : '';
       const summary = `${events} events${several} replay on this build`;
-      // What was not read may be what was forged.
+      // A history that was not read may be forged.
       return unread === 0
         ? passCheck('kernel', summary)
         : failCheck(
@@ -72,12 +72,12 @@ async function checkKernel(
   }
 }
 
-/** What the kernel knows of its run, against what the store says that each step came to. */
+/** What the kernel knows of its run: the fields in which every step of a history must equal the store's step. */
 const known = ['digest', 'head', 'state', 'runStatus', 'version', 'wakeAt'] as const;
-/** Besides, what it does then. */
+/** The same, and what the kernel does next. */
 const compared = [...known, 'execution', 'cancelling'] as const;
 
-/** What a step has left in the store. */
+/** A step's result as the store has it. */
 interface StoredStep {
   readonly fingerprints: readonly string[];
   readonly result: JsonObject & { readonly runStatus: RunStatus };
@@ -99,7 +99,7 @@ async function readStored(deps: ClientDeps, run: string): Promise<Stored> {
 async function compareSteps(stored: Stored, { steps, carried }: Recorded): Promise<Check> {
   const turn = makeTurns();
   const carriedSteps = carried
-    // A history that ended before the first step has left nothing of it.
+    // A history that ended before the first step passed on none.
     .filter(({ rev }) => rev !== 0)
     .map((step) => ({ step: { ...step, runStatus: step['status'] ?? null }, keys: known }));
   for (const { step, keys } of [...steps.map((each) => ({ step: each, keys: compared })), ...carriedSteps]) {
@@ -109,7 +109,7 @@ async function compareSteps(stored: Stored, { steps, carried }: Recorded): Promi
   }
   const toldRevs = new Set(steps.map((step) => Number(step['rev'])));
   const untold = [...stored.keys()].filter((rev) => !toldRevs.has(rev)).length;
-  // A worker that died after its step had committed, a workflow that was deleted, an execution past its retention.
+  // For example after a worker died when its step had committed, a workflow was deleted, or an execution is past its retention.
   const alone = untold > 0 ? `; ${untold} more of the store stand in no history that was read` : '';
   return passCheck('steps', `${toldRevs.size} steps of the history are those of the store${alone}`);
 }
@@ -125,15 +125,15 @@ function findLie(
   const differs = keys.find((key) => !sameJson(own[key] ?? null, step[key] ?? null));
   if (differs !== undefined)
     return `step ${rev}: \`${differs}\` in the history is not what the store recorded`;
-  // A closed run's last step is told again as one of another past, to a history that goes on from one.
+  // To a workflow that was started again, a closed run's last step is repeated with `isForked` set.
   if (step['isForked'] === true && own['isForked'] !== true && !closedStatuses.includes(own.runStatus))
     return `step ${rev}: \`isForked\` in the history is not what the store recorded`;
   return null;
 }
 
 /**
- * Each bell of the history names a message of the store and its digest, or was refused on record; and each bell that a step
- * of the store was given stands in the history that had the step run.
+ * Checks that each bell of the histories names a message of the store with its digest, or was refused on record; and that each bell
+ * that a step was given stands in the history that made the step.
  */
 async function compareMessages(
   deps: ClientDeps,
@@ -169,7 +169,7 @@ async function compareMessages(
   return passCheck('messages', `${bells.length} bells, each of a message of the store or refused`);
 }
 
-/** What the store's step was given; of one that had run for another history before, and took less from this one, nothing. */
+/** The arrivals that the step was given, as fingerprints; none where the step had already run for another history. */
 function arrivedFor(stored: Stored, { rev, given, left }: JsonObject): readonly string[] {
   const fingerprints = stored.get(Number(rev))?.fingerprints ?? [];
   const taken = Number(given) - (Array.isArray(left) ? left.length : 0);

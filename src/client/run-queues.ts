@@ -1,5 +1,5 @@
-// Requests to one run wait for each other. They wait in memory and hold no connection: only the request at work and one more of
-// each run do. So a run that is held up delays only requests to that run.
+// Requests to a run wait for each other in memory, where they hold no connection; only the request at work and one more of each run
+// hold one. So a run that is held up delays only the requests to that run.
 
 export interface RunQueueLimits {
   /** Requests to one run that may hold a connection. */
@@ -11,12 +11,12 @@ export interface RunQueueLimits {
   readonly patienceMs: number;
 }
 
-/** Counted apart: submits of programs take no room from decisions of people, nor from cancels and retries. */
+/** Counted apart, so that programs' submits take no room from people's decisions, cancels and retries. */
 export type RequestKind = 'submits' | 'others';
 
 export type Turn =
   | { readonly kind: 'turn'; readonly end: () => void }
-  /** As many wait for this run as may. */
+  /** Too many requests of this kind wait for the run already. */
   | { readonly kind: 'full' }
   | { readonly kind: 'late' };
 
@@ -30,7 +30,7 @@ interface QueueOfRun {
 }
 
 export function makeRunQueues(limits: RunQueueLimits): RunQueues {
-  /** In the order in which they were given a turn last, so that each run that waits gets its own. */
+  /** Runs in the order of their last turn, the earliest first, so that every waiting run gets its turn. */
   const runs = new Map<string, QueueOfRun>();
   let working = 0;
   const end = (run: string, queue: QueueOfRun): void => {
@@ -76,7 +76,7 @@ export function makeRunQueues(limits: RunQueueLimits): RunQueues {
   };
 }
 
-/** The request that has waited longest; those that are no submits go first. */
+/** The next request: that which has waited longest, submits only after all others. */
 function nextOf({ waiting }: QueueOfRun): (() => void) | null {
   const [next = null] = waiting.others.size > 0 ? waiting.others : waiting.submits;
   return next;

@@ -37,8 +37,8 @@ export async function start(deps: ClientDeps, waiter: Waiter, request: StartRequ
 }
 
 /**
- * The run and the first thing that is asked of it, in one call: its first task takes both. A run that was started
- * before only takes the submit.
+ * Starts a run with its first submit, so that its first workflow task takes both. If the run was started before, it only gets the
+ * submit.
  */
 export async function startWithSubmit(
   deps: ClientDeps,
@@ -72,7 +72,7 @@ function startValues({ input, trace }: StartRequest): Value[] {
   return [jsonValue('input', input), ...traceValues(trace)];
 }
 
-/** Null: this run was started before, by a request that is being repeated. */
+/** Stores a start. Null: an earlier attempt of this request has already started the run. */
 export async function recordStart(
   deps: RecordingDeps,
   tx: Tx,
@@ -82,7 +82,7 @@ export async function recordStart(
   return message;
 }
 
-/** The messages that it has kept: of the start, and of what is asked of the run first. */
+/** Stores the run with the message of its start and, if there is one, of its first submit, and gives these messages. */
 async function keepStart(
   deps: RecordingDeps,
   tx: Tx,
@@ -93,10 +93,10 @@ async function keepStart(
   const [known, ours, sealed, allowed, asked] = await settleTogether([
     getListedRun(tx, run),
     request.whileOurs?.(tx),
-    // Waits for whoever changes the keys: what must be true when the run begins is read behind it.
+    // May wait for a change of the keys, so `mayBegin` comes after it and sees what is committed by then.
     readSeal(deps, tx),
     request.mayBegin?.(tx),
-    // An attempt that was answered with 503 has left its message withdrawn, and its run closed.
+    // Differs from `first.id` if an earlier attempt was answered with 503: its message is withdrawn and its run closed.
     first === null ? null : currentId(tx, first.id),
   ]);
   if (valueOf(known) !== null) return null;
@@ -127,7 +127,7 @@ async function keepStart(
   return stored.map(({ message }) => message);
 }
 
-/** Closes the run in the store, so that it never runs. False where the store does not answer: the start is kept and may be taken. */
+/** Closes the run in the store so that it never runs. False if the store does not answer: the start is stored and may be taken. */
 async function closeIfUnstarted({ pool }: ClientDeps, run: string): Promise<boolean> {
   try {
     return await withTransaction(pool, (tx) => closeUnstarted(tx, run));

@@ -18,7 +18,7 @@ export function submit(deps: ClientDeps, waiter: Waiter, request: SubmitRequest)
   });
 }
 
-/** What is asked for, with its arguments and its reasoning. */
+/** The message of a submit, with its arguments and the agent's reasoning. */
 export function makeSubmission(request: SubmitRequest): Omit<MessageDraft, 'id' | 'run' | 'environment'> {
   const { transition, expectedVersion, principal, trace } = request;
   return {

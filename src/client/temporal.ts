@@ -30,10 +30,10 @@ export function isUnavailable(error: unknown): boolean {
   return cause !== undefined && isUnavailable(cause);
 }
 
-/** Where a run's workflow is: what of its row Temporal is told. */
+/** Where a run's workflow is: the part of the run's row that Temporal is told. */
 export type Place = Pick<RunRow, 'id' | 'namespace' | 'flow' | 'mode' | 'leftTo'>;
 
-/** How a run's workflow is started, once: its id is the run's. */
+/** The options that start a run's workflow. Its id is the run's, so that it is started only once. */
 function startOptions(taskQueue: string, { id, flow, mode }: Place, start: Bell) {
   const input: RunInput = { kernel: kernelVersion, start, carried: null };
   return {
@@ -41,7 +41,7 @@ function startOptions(taskQueue: string, { id, flow, mode }: Place, start: Bell)
     taskQueue,
     args: [input],
     workflowIdReusePolicy: 'REJECT_DUPLICATE',
-    // A task that died with its worker is given to another after this long (10 s by default).
+    // A task whose worker has died goes to another worker after this long (10 s by default).
     workflowTaskTimeout: '5s',
     typedSearchAttributes: new TypedSearchAttributes([
       { key: flowKey, value: flow },
@@ -51,12 +51,12 @@ function startOptions(taskQueue: string, { id, flow, mode }: Place, start: Bell)
 }
 
 /**
- * What became of a bell. An error of Temporal's says nothing of the run: the store alone does. `unsure`: it may have
- * reached it. `gone`: there is no open workflow. `elsewhere`: it is another deployment's, and was not told.
+ * What became of a bell. `unsure`: it may have reached the workflow. `gone`: there is no open workflow, which does not mean that
+ * the run has ended: only the store says that. `elsewhere`: the run is another deployment's, and no bell was sent.
  */
 export type Rung = 'rung' | 'unsure' | 'unavailable' | 'gone' | 'elsewhere';
 
-/** Starts the run's workflow, with the bell of its first message where there is one: a run that is started twice is started once. */
+/** Starts the run's workflow, with the bell of its first message if there is one. Starting it again has no further effect. */
 export async function startRun(
   deps: ClientDeps,
   place: Place,
@@ -74,7 +74,7 @@ export async function startRun(
   );
 }
 
-/** The outbox of another process may have started it first; an empty signal tells whether that workflow is open. */
+/** Starts the workflow, unless the outbox of another process has done so; then an empty signal tells whether that workflow is open. */
 async function startOnce(client: Client, options: ReturnType<typeof startOptions>): Promise<void> {
   try {
     await client.workflow.start('run', { ...options, workflowIdConflictPolicy: 'FAIL' });
@@ -85,8 +85,8 @@ async function startOnce(client: Client, options: ReturnType<typeof startOptions
 }
 
 /**
- * A workflow for an open run that has none, or the bell alone where somebody else has started it meanwhile. It knows how
- * far the store is and nothing of how that came about.
+ * Starts a workflow for an open run that has none; if somebody else has started it meanwhile, only rings. The new workflow knows how
+ * far the run is, but not how it came there.
  */
 export async function startAgain(
   deps: ClientDeps,
@@ -113,24 +113,24 @@ export async function startAgain(
 }
 
 /**
- * Why our workers take nothing of a run from Temporal: no workflow is open under its id, or the one that is is a stranger's,
- * or was paused, or pinned to other workers, by somebody who may write to the namespace.
+ * Why our workers get no tasks of a run from Temporal: no workflow is open under its id (`gone`); or the open workflow is a
+ * stranger's, or somebody who may write to the namespace has paused it or pinned it to other workers.
  */
 export type Unserved = 'gone' | 'foreign' | 'paused' | 'pinned';
 
 export type FoundUnserved =
   | { readonly why: 'gone' }
-  /** `execution`: which one is open all the same. */
+  /** `execution`: the workflow execution that is open. */
   | { readonly why: Exclude<Unserved, 'gone'>; readonly execution: string }
-  /** The run is another deployment's, or may be: its workflow is, or was until it ended, on a queue that is worked for one. */
+  /** The run is, or may be, another deployment's: its workflow is, or was when it ended, on a task queue that others serve. */
   | { readonly why: 'elsewhere'; readonly taskQueue: string };
 
-/** Null: they take it. Rejects where Temporal does not say. */
+/** Null: our workers get the run's tasks. Rejects if Temporal does not say. */
 export async function whyUnserved(
   deps: ClientDeps,
   { id, namespace, leftTo }: Place,
 ): Promise<FoundUnserved | null> {
-  // Whatever has become of its workflow: that deployment may have gone on to another queue, and Temporal forgets what has ended.
+  // Without a look at the workflow: that deployment may have moved to another queue, and Temporal forgets ended workflows.
   if (leftTo !== null) return { why: 'elsewhere', taskQueue: leftTo };
   const client = deps.forNamespace(namespace);
   try {
@@ -171,7 +171,7 @@ function whyHeld(
     : null;
 }
 
-/** Ends that very execution, and no other that may have followed it. Rejects where Temporal does not. */
+/** Ends exactly this execution, not a later one with the same id. Rejects if Temporal does not end it. */
 export async function endExecution(
   deps: ClientDeps,
   { id, namespace }: Place,
@@ -188,7 +188,7 @@ export async function endExecution(
   }
 }
 
-/** Has the run's workflow look at the store, and find where the two differ. */
+/** Has the run's workflow look at the store, where it finds out if the two differ. */
 export async function look(deps: ClientDeps, { id, namespace }: Place): Promise<Rung> {
   const client = deps.forNamespace(namespace);
   return sendBell(deps, namespace, () =>
@@ -196,7 +196,7 @@ export async function look(deps: ClientDeps, { id, namespace }: Place): Promise<
   );
 }
 
-/** Rings for a message of the store; with `start`, of a run whose workflow may not be started yet. */
+/** Rings for a message of the store. `start` is the bell of the run's start if its workflow may not exist yet. */
 export async function ring(deps: ClientDeps, place: Place, bell: Bell, start: Bell | null): Promise<Rung> {
   if (start !== null) return startRun(deps, place, start, bell);
   const client = deps.forNamespace(place.namespace);
@@ -222,7 +222,7 @@ async function sendBell(deps: ClientDeps, namespace: string, send: () => Promise
   }
 }
 
-/** False where Temporal does not say: then nothing is sent. */
+/** False also if Temporal does not say: then nothing is sent. */
 async function isOurs(deps: ClientDeps, namespace: string): Promise<boolean> {
   try {
     return await deps.isOurs(namespace);

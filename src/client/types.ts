@@ -13,7 +13,7 @@ export interface Trace {
   readonly messages?: Json | undefined;
 }
 
-/** What every request has. */
+/** What all requests have. */
 export interface Asking {
   /** Called in the transaction that keeps the request; throws where another attempt of the same request has taken it over. */
   readonly whileOurs?: (tx: Tx) => Promise<void>;
@@ -21,8 +21,8 @@ export interface Asking {
 
 export interface StartRequest extends Asking {
   /**
-   * Called in the transaction that keeps the start, behind what it waits for; throws where it may not begin any more. What is
-   * committed between that and the start's own end is not seen.
+   * Called in the transaction that stores the start, after all that it waits for; throws if the run may no longer begin. It does
+   * not see what is committed between this call and the end of the transaction.
    */
   readonly mayBegin?: (tx: Tx) => Promise<void>;
   /** The run's id: given by the caller so that a repeated request starts one run. */
@@ -42,7 +42,7 @@ export interface StartRequest extends Asking {
 
 export type StartOutcome =
   | { readonly status: 'settled' | 'executing' | 'accepted' }
-  /** At the door: nothing was stored. */
+  /** Refused before anything was stored. */
   | { readonly status: 'refused'; readonly refusal: Refusal }
   | { readonly status: 'unavailable'; readonly code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE' };
 
@@ -58,14 +58,14 @@ export interface SubmitRequest extends Asking {
 }
 
 export type MessageOutcome =
-  /** `door`: by what the store knew before anything was stored, so that the run has no record of it. */
+  /** `by`: `door` if it was refused by what the store knew, before anything was stored, so that the run has no record of it. */
   | { readonly status: 'answered'; readonly answer: Answer; readonly by: 'run' | 'door' }
-  /** Durable, and not answered within waitMs. */
+  /** Durable, but not answered within `waitMs`. */
   | { readonly status: 'executing'; readonly messageId: string }
   | {
       readonly status: 'unavailable';
       readonly code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE';
-      /** Where more is known than that the store or the engine does not answer. */
+      /** Says more than that the store or the engine does not answer, if more is known. */
       readonly message?: string;
     };
 
@@ -93,24 +93,24 @@ export interface OperateRequest extends Asking {
 /** Hides Temporal. Every method stores what must be durable in Postgres before it sends. */
 export interface RunClient {
   start(request: StartRequest): Promise<StartOutcome>;
-  /** Both in one request to the engine; `first.run` is the run that is started. `unavailable`: nothing was started. */
+  /** Starts a run and submits, in one request to Temporal; `first.run` is the run that is started. `unavailable`: nothing was started. */
   startWithSubmit(request: StartRequest, first: SubmitRequest): Promise<MessageOutcome>;
   submit(request: SubmitRequest): Promise<MessageOutcome>;
   decide(request: DecideRequest): Promise<MessageOutcome>;
   cancel(request: OperateRequest): Promise<MessageOutcome>;
   retry(request: OperateRequest): Promise<MessageOutcome>;
   /**
-   * Looks, and looks again whenever the run has taken a step, until `look` finds something, the time is
-   * up or `signal` says that nobody waits any more. Woken by the store, without asking it meanwhile.
+   * Calls `look` now and after each step of the run, until it finds something, the time is up, or `signal` says that nobody waits any
+   * more. The store wakes it; in between it asks nothing.
    */
   watch(
     run: string,
     look: () => Promise<boolean>,
     until: { readonly waitMs: number; readonly signal: AbortSignal },
   ): Promise<void>;
-  /** Temporal's own history as JSON, `{events}`; null when Temporal has none. */
+  /** The run's history as Temporal has it, as JSON; null if Temporal has none. */
   history(run: string): Promise<{ readonly events: readonly Json[] } | null>;
-  /** Replays that history against the current kernel and compares it with the store. `busy`: too many wait. */
+  /** Replays the run's histories on this build's kernel and compares them with the store. `busy`: too many replays wait. */
   replay(run: string): Promise<
     | {
         readonly ok: boolean;
@@ -118,7 +118,7 @@ export interface RunClient {
       }
     | 'busy'
   >;
-  /** Does Temporal answer, and does a worker poll? */
+  /** Whether Temporal answers, and whether a worker polls. */
   health(): Promise<{ readonly temporal: boolean; readonly worker: boolean }>;
   close(): Promise<void>;
 }

@@ -2,11 +2,11 @@ import { listen, type Pool } from '../db/index.js';
 import { getListedRun, type ListedRun } from '../store/runs.js';
 
 export interface Waiter {
-  /** Waits until the run waits for a caller, a decision or an operator, or is closed. */
+  /** Waits until the run is at rest: it waits for a caller, a decision or an operator, or is closed. */
   settled(pool: Pool, run: string, waitMs: number): Promise<'settled' | 'executing' | 'accepted'>;
   /**
-   * Looks, and looks again whenever the run has taken a step, until `look` finds something, the time is
-   * up or `signal` says that nobody waits any more. Looks once more at the end.
+   * Calls `look` now and after each step of the run, until it finds something, the time is up, or `signal` says that nobody waits any
+   * more. Looks once more at the end.
    */
   watch(
     run: string,
@@ -16,10 +16,10 @@ export interface Waiter {
   close(): Promise<void>;
 }
 
-/** Looks this often without a notification, since one may be lost. */
+/** How often to look without a notification, since notifications may be lost. */
 const pollMs = 1_000;
 
-/** Runs announce each step on `countersign_run`; one connection listens for all who wait. */
+/** Makes a waiter. Runs announce each step on `countersign_run`, and a single connection listens for all who wait. */
 export async function makeWaiter(databaseUrl: string): Promise<Waiter> {
   const waiting = new Map<string, Set<() => void>>();
   const wakeAll = (): void => {
@@ -29,7 +29,7 @@ export async function makeWaiter(databaseUrl: string): Promise<Waiter> {
   const wakeOf = (_channel: string, run: string): void => {
     for (const wake of waiting.get(run) ?? []) wake();
   };
-  // What was announced while the connection was lost is missed: whoever waits looks again.
+  // Announcements made while the connection was lost are missed, so all who wait look again.
   const listener = await listen(databaseUrl, ['countersign_run'], wakeOf, wakeAll);
   return {
     settled: async (pool, run, waitMs) => {
@@ -49,7 +49,7 @@ export async function makeWaiter(databaseUrl: string): Promise<Waiter> {
       const until = Date.now() + waitMs;
       for (;;) {
         const over = closing || signal.aborted || Date.now() >= until;
-        // Before looking, so that no step falls between the two.
+        // Listens before it looks, so that it misses no step in between.
         const changed = nextChange(waiting, run, until);
         signal.addEventListener('abort', changed.cancel);
         try {

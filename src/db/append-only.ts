@@ -11,13 +11,13 @@ const forbidden = [
   'delete from payload',
 ];
 
-const refused = '42501';
-const lockTimeout = '55P03';
+const refusedCode = '42501';
+const lockTimeoutCode = '55P03';
 const rolledBack = Symbol('rolled back');
 
 /**
- * Tries what must be impossible, in a transaction that is rolled back, and throws when it works: a
- * process that could change the record does not start.
+ * Tries to change the record, in a transaction that is rolled back, and throws when that works: a process that could change the
+ * record must not start.
  */
 export async function assertAppendOnly(pool: Pool): Promise<void> {
   try {
@@ -41,8 +41,8 @@ async function expectRefusal(tx: Tx, statement: string): Promise<void> {
     },
   );
   await tx.query('rollback to savepoint attempt');
-  if (code === refused) return;
-  if (code === lockTimeout)
+  if (code === refusedCode) return;
+  if (code === lockTimeoutCode)
     throw new Error(`could not try \`${statement}\`: the table is locked; start again`);
   throw new Error(
     `\`${statement}\` must be refused by the database and was not (${code}): run \`countersign migrate\`, and see who dropped its triggers`,

@@ -1,8 +1,8 @@
 import type { Queryable } from './types.js';
 
 /**
- * The store's clock, ISO 8601 UTC, which all workers and API processes share: what is due is compared with it, and a
- * run's record is dated by it. Asked behind the lock on the run, it never goes back within a run.
+ * The store's time, ISO 8601 UTC. All workers and API processes share this clock: it says what is due, and dates a run's
+ * record. Read under the lock on a run, it never goes back within that run.
  */
 export async function storeTime(q: Queryable): Promise<string> {
   const { rows } = await q.query<{ now: string }>('select clock_timestamp() as now');
@@ -12,7 +12,7 @@ export async function storeTime(q: Queryable): Promise<string> {
 }
 
 export interface StoreClock {
-  /** The store's time as its last answer has it, counted on from there by a clock that nobody sets. */
+  /** The store's time: its last answer, and the time since then by this process's monotonic clock. */
   readonly now: () => Date;
   stop(): void;
 }
@@ -21,7 +21,7 @@ const askEveryMs = 10_000;
 
 /**
  * The clock of a process that serves people: keys, links and claims end by the store's time, whatever the process's own clock
- * says. Rejects where the store does not answer at first; later it counts on without the store.
+ * says. Rejects when the store does not give the first answer; after that the clock runs on without the store.
  */
 export async function makeStoreClock(q: Queryable, everyMs = askEveryMs): Promise<StoreClock> {
   let ahead = -Infinity;

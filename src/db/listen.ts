@@ -8,14 +8,14 @@ export interface Listener {
 
 const firstWaitMs = 100;
 const longestWaitMs = 2_000;
-/** A connection whose peer has vanished is noticed by a probe that is not answered. */
+/** How often the connection is probed: a peer that has vanished does not answer the probe. */
 const probeMs = 15_000;
 const probeTimeoutMs = 5_000;
 
 /**
- * Listens on a connection of its own, and connects again for as long as it is not closed. Resolves
- * after the first attempt: with the store away it goes on trying; any other failure is thrown.
- * `onReconnect`: what was announced meanwhile is lost, so look again.
+ * Listens on a connection of its own, and connects again after a loss until it is closed. Resolves after the first attempt: if
+ * the store is away it goes on trying; any other failure is thrown. After `onReconnect` the caller must look by itself, because
+ * announcements made meanwhile are lost.
  */
 export async function listen(
   url: string,
@@ -57,12 +57,12 @@ async function keepOpen(
   while (!closing.aborted) {
     if (session !== null) {
       waitMs = firstWaitMs;
-      await Promise.race([session.lost, aborted(closing)]);
+      await Promise.race([session.lost, whenAborted(closing)]);
       await session.end();
       session = null;
       continue;
     }
-    await Promise.race([sleep(waitMs), aborted(closing)]);
+    await Promise.race([sleep(waitMs), whenAborted(closing)]);
     waitMs = Math.min(waitMs * 2, longestWaitMs);
     if (closing.aborted) break;
     session = await connect().catch(() => null);
@@ -110,7 +110,7 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
+function whenAborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

@@ -1,12 +1,12 @@
 import { write } from './pipelined-connection.js';
 import type { Tx } from './types.js';
 
-/** Less than others wait for a connection: they wait behind those who wait for the lock. */
+/** Shorter than the time-out of those who wait for a connection, which those who wait for the lock hold. */
 const longestLockWaitMs = 2_000;
 
 /**
- * For a lock that requests of all kinds want: who holds it may stand still, with his transaction open. From here on no statement of
- * the transaction waits longer for a lock; it fails as one of a store that is away.
+ * Call it before taking a lock that requests of all kinds want, whose holder may hang with its transaction open. From then on a
+ * statement of the transaction that waits too long for a lock fails as if the store were away.
  */
 export async function boundLockWaits(tx: Tx): Promise<void> {
   await write(tx, `set local lock_timeout = ${longestLockWaitMs}`, []);

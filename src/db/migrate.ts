@@ -7,7 +7,7 @@ import { applicationRole, canOwn, ensureRoles, ownerRole } from './roles.js';
 export interface Migrated {
   /** Files applied by this call, in order. */
   readonly applied: string[];
-  /** What the login may not do, and what that leaves out. */
+  /** What the login was not allowed to do, and what to do about it. */
   readonly notices: string[];
 }
 
@@ -17,12 +17,12 @@ interface MigrationFile {
   readonly hash: string;
 }
 
-/** Any number, the same for everybody who migrates one database. */
+/** The advisory lock of all who migrate a database. Any number, but always the same. */
 const lockKey = 7_202_611_210;
 const firstFile = '0001_init.sql';
 const folder = new URL('./migrations/', import.meta.url);
 
-/** One file of a version that was never released, and the files that do the same: its statements are theirs. */
+/** A migration of a version that was never released, and the files that took its place, with the same statements. */
 const split = {
   name: '0026_reads.sql',
   hash: '43e4f466ce4b7dd0f734aeb27112044e9c5b0400d1600e10996cf3abdcb36bf0',
@@ -37,9 +37,8 @@ const split = {
 };
 
 /**
- * Brings a database up to this code's schema: each file once, in one transaction, in order. Many
- * processes may do it at once. Refuses a database that a newer version has migrated, and a file that
- * is not what was applied.
+ * Brings a database to this code's schema: applies each missing file, in order, in a transaction of its own. Several processes may
+ * do so at once. Refuses a database that a newer version has migrated, and a file that was changed after it was applied.
  */
 export async function migrate(url: string): Promise<Migrated> {
   const client = new pg.Client({
@@ -79,7 +78,7 @@ async function applyMissing(client: pg.Client, files: readonly MigrationFile[]):
   );
   let known = await readApplied(client);
   if (known.get(split.name) === split.hash) {
-    await takeSplit(client, files);
+    await recordSplit(client, files);
     known = await readApplied(client);
   }
   const unknown = [...known.keys()].find((name) => files.every((file) => file.name !== name));
@@ -88,7 +87,7 @@ async function applyMissing(client: pg.Client, files: readonly MigrationFile[]):
       `the database has migration \`${unknown}\`, which this version does not know: start the version that applied it, or a later one`,
     );
   }
-  // Of a database from before kernel 2, which has other tables, that is said first.
+  // Not for a database from before kernel 2, which has other tables: the loop below refuses it.
   if (known.get(firstFile) === files.find(({ name }) => name === firstFile)?.hash)
     await refuseLongRole(client, known);
   const applied: string[] = [];
@@ -110,12 +109,12 @@ async function applyMissing(client: pg.Client, files: readonly MigrationFile[]):
   return applied;
 }
 
-/** The file that makes the index of roles, in which a longer one has no room, and the one before it. */
+/** The file that makes the index of roles, which takes no role longer than `longestRoleBytes`, and the file before it. */
 const indexOfRoles = '0027_approval_orders.sql';
 const beforeRoles = '0026_approval_state.sql';
 const longestRoleBytes = 2_700;
 
-/** Before anything is changed: between two of the files no version could open the database. */
+/** Refuses before anything is changed, because no version could open a database that stopped between two files. */
 async function refuseLongRole(client: pg.Client, known: ReadonlyMap<string, string>): Promise<void> {
   if (known.has(indexOfRoles)) return;
   const { rows } = await client.query<{ id: string; role: string; bytes: number }>(
@@ -131,7 +130,7 @@ async function refuseLongRole(client: pg.Client, known: ReadonlyMap<string, stri
   );
 }
 
-/** By the file's name its hash, in order. */
+/** The hashes of the applied files by name, in the order of the names. */
 async function readApplied(client: pg.Client): Promise<ReadonlyMap<string, string>> {
   const { rows } = await client.query<{ name: string; hash: string }>(
     'select name, hash from schema_migration order by name',
@@ -139,8 +138,8 @@ async function readApplied(client: pg.Client): Promise<ReadonlyMap<string, strin
   return new Map(rows.map(({ name, hash }) => [name, hash]));
 }
 
-/** Where the one file was applied, the others were. */
-async function takeSplit(client: pg.Client, files: readonly MigrationFile[]): Promise<void> {
+/** Records the files of the split as applied, in place of the file that was split. */
+async function recordSplit(client: pg.Client, files: readonly MigrationFile[]): Promise<void> {
   const same = files.filter(({ name }) => split.into.includes(name));
   await client.query(
     `with gone as (delete from schema_migration where name = $1 and hash = $2 returning applied_at)
@@ -163,8 +162,8 @@ async function applyFile(client: pg.Client, file: MigrationFile): Promise<void> 
 }
 
 /**
- * What the application's role may do stands in functions of the migrations, `grant_application_rights` and
- * `grant_application_rights_<number>`, for the role may have been made after the tables were.
+ * Grants its rights to the application's role by functions of the migrations, `grant_application_rights` and
+ * `grant_application_rights_<number>`, because the role may have been made later than the tables.
  */
 async function grantRights(client: pg.Client, changed: boolean): Promise<void> {
   const { rows } = await client.query<{ missing: boolean }>(

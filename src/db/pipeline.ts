@@ -1,8 +1,8 @@
 import pg from 'pg';
 
-// Statements of one transaction that do not wait for each other's answers are sent in one write and answered in one
-// read: for Postgres a pipeline with a single Sync. It runs them in order, each with the locks and the snapshot that it
-// would have had alone. After a statement that fails none of the others runs.
+// Sends statements of a transaction that do not need each other's answers in one write, and reads their answers together: for
+// Postgres, a pipeline with a single Sync. Postgres runs them in order, each with the locks and the snapshot that it would have
+// had alone. After a statement that fails, none of the following ones runs.
 
 export interface Statement {
   readonly name: string;
@@ -13,7 +13,7 @@ export interface Statement {
 
 type Connection = pg.Connection & { readonly submittedNamedStatements: Record<string, string> };
 
-/** What node-postgres asks of a query that it is given, beside what its types say. */
+/** What node-postgres requires of a query object, including what its types do not say. */
 interface PgQuery {
   readonly name: string;
   readonly text: string;
@@ -27,7 +27,7 @@ interface PgQuery {
   handleError(error: unknown, connection: pg.Connection): void;
 }
 
-/** The statements succeed or fail together: where one fails, each of them is told its error. */
+/** The statements succeed or fail together: if one fails, `done` of each of them gets its error. */
 export function makePipeline(
   statements: readonly Statement[],
   types: pg.CustomTypesConfig,
@@ -73,7 +73,7 @@ export function makePipeline(
 }
 
 interface PipelineState {
-  /** Why a statement could not be sent: what comes behind it must not run without it. */
+  /** Why a statement could not be sent; null: all could. Statements after it must not run without it. */
   unsendable: unknown;
 }
 
@@ -86,7 +86,7 @@ function makeWatchedQuery(statement: Statement, types: pg.CustomTypesConfig, sta
   return query;
 }
 
-/** Not by a configuration object, which node-postgres copies with care each time. */
+/** Made without a configuration object, which node-postgres would copy each time at some cost. */
 export function makeQuery(
   { name, text, values }: Pick<Statement, 'name' | 'text' | 'values'>,
   done: Statement['done'],
@@ -116,7 +116,7 @@ function submitAll(queries: readonly PgQuery[], state: PipelineState, connection
 
 const unsynced = new WeakMap<pg.Connection, pg.Connection>();
 
-/** One Sync for all of them; and a statement whose values cannot be sent stays prepared. */
+/** The connection without Sync, which is sent once for all; and without Close, so that a statement whose values cannot be sent stays prepared. */
 function withoutSync(connection: pg.Connection): pg.Connection {
   const known = unsynced.get(connection);
   if (known !== undefined) return known;

@@ -1,17 +1,17 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { makeQuery, makePipeline, type Statement } from './pipeline.js';
-import { unkept } from './planned.js';
+import { planEachTime } from './planned.js';
 import { typeParsers, type Queryable } from './types.js';
 
-// How statements leave a connection of the pool. A round trip costs a process more than most of our statements cost
-// Postgres: those asked for in the same turn of the event loop are sent as one pipeline, and a write whose answer nobody
+// Saves round trips on a connection of the pool, since a round trip costs a process more than most statements cost Postgres.
+// Statements that are asked for in the same turn of the event loop are sent as one pipeline, and a write whose answer nobody
 // reads is sent with the next statement.
 
 export interface TransactionPipeline {
   /** `begin` is sent with the transaction's first statement. */
   begin(): void;
-  /** Drops what has not been sent yet. */
+  /** Drops the statements that have not been sent, and rejects them. */
   discard(): void;
   end(): void;
 }
@@ -24,8 +24,8 @@ interface ConnectionPipeline extends TransactionPipeline {
 const connections = new WeakMap<object, ConnectionPipeline>();
 
 /**
- * A write whose answer nobody waits for. In a transaction it is sent with the next statement, the commit at the
- * latest, and where it fails that statement fails with its error.
+ * Writes without waiting for the answer. In a transaction the write is sent with the next statement, at the latest with the
+ * commit; if the write fails, that statement fails with its error.
  */
 export async function write(q: Queryable, text: string, values: readonly unknown[]): Promise<void> {
   const known = connections.get(q);
@@ -33,7 +33,10 @@ export async function write(q: Queryable, text: string, values: readonly unknown
   else await q.query(text, [...values]);
 }
 
-/** Each statement with values is parsed and planned once a connection, but for those of many texts: the others are few and never hold values. */
+/**
+ * Makes the queries of a connection leave it as pipelines. A statement with values is prepared once for each connection, unless
+ * its text begins with `planEachTime`: the other texts are few, since no text holds a value.
+ */
 export function pipelineStatements(client: pg.ClientBase): TransactionPipeline {
   const known = connections.get(client);
   if (known !== undefined) return known;
@@ -95,14 +98,14 @@ export function pipelineStatements(client: pg.ClientBase): TransactionPipeline {
   return pipeline;
 }
 
-/** The stack names the caller of the query, not the reader of the socket that noticed the error. */
+/** Throws with a stack that names the caller of the query instead of the socket's reader. */
 function rethrowFromHere(error: unknown): never {
   if (error instanceof Error) Error.captureStackTrace(error);
   throw error;
 }
 
 interface WaitingStatement extends Statement {
-  /** Without values, and sent alone: by the simple protocol, and not prepared. */
+  /** Has no values. If it is sent alone, it goes by the simple protocol and is not prepared. */
   readonly isPlain: boolean;
 }
 
@@ -114,7 +117,7 @@ function nameStatement(
   text: string,
   values: readonly unknown[],
 ): Pick<Statement, 'name' | 'text' | 'values'> {
-  if (text.startsWith(unkept)) return { name: '', text, values };
+  if (text.startsWith(planEachTime)) return { name: '', text, values };
   let name = names.get(text);
   if (name === undefined) {
     name = createHash('sha256').update(text).digest('hex').slice(0, 40);

@@ -1,12 +1,12 @@
 import type { Queryable } from './types.js';
 
-// Statements whose text depends on what is asked. Each names only the conditions that were asked for, and is planned for its
-// values: one text for all of them would keep no index.
+// Statements whose text depends on what is asked: each has only the conditions that were asked for, and is planned for its
+// values. A single text with all conditions could use no index.
 
 /** The values of one statement. */
 export interface Values {
   readonly list: readonly unknown[];
-  /** `$1`, `$2` and so on, in the order in which they are named. */
+  /** Adds a value to the list, and gives its name: `$1`, `$2` and so on. */
   readonly name: (value: unknown) => string;
 }
 
@@ -15,14 +15,14 @@ export function makeValues(): Values {
   return { list, name: (value) => `$${list.push(value)}` };
 }
 
-/** A statement that begins so is planned each time, and no connection keeps it: the texts are many. */
-export const unkept = '/* planned for its values */ ';
+/** A statement that begins with this is planned each time and not kept prepared, because there are many such texts. */
+export const planEachTime = '/* planned for its values */ ';
 
 export async function queryPlanned<T extends object>(
   q: Queryable,
   text: string,
   { list }: Values,
 ): Promise<T[]> {
-  const { rows } = await q.query<T>(`${unkept}${text}`, [...list]);
+  const { rows } = await q.query<T>(`${planEachTime}${text}`, [...list]);
   return rows;
 }

@@ -8,19 +8,19 @@ export interface PoolOptions {
   /** Shown in pg_stat_activity. */
   readonly applicationName: string;
   readonly max: number;
-  /** For who finds rows by keys that are indexed: a statement is planned once a connection, whatever its values are. */
+  /** For processes that find rows by indexed keys: a statement is planned once per connection, for whatever values. */
   readonly byKeys?: boolean;
 }
 
-/** Short, so that "Postgres is away" is an answer soon and never a hanging caller. */
+/** Short, so that a caller soon hears that Postgres is away instead of hanging. */
 export const connectTimeoutMs = 3_000;
 const statementTimeoutMs = 15_000;
-/** A server that no longer answers at all, where the statement's own time-out cannot come from it. */
+/** For a server that answers nothing at all, not even that the statement's own time-out has passed. */
 const answerTimeoutMs = 20_000;
 
 /**
- * Connections work as `countersign_app`, which may add to the record and not change it, wherever the
- * login is allowed to take that role.
+ * Makes a pool whose connections work as `countersign_app`, which may add to the record but not change it, wherever the login may
+ * take that role.
  */
 export function makePool({ url, applicationName, max, byKeys = false }: PoolOptions): Pool {
   const pool = new pg.Pool({
@@ -40,12 +40,12 @@ export function makePool({ url, applicationName, max, byKeys = false }: PoolOpti
       pipelineStatements(client);
     },
   });
-  // A connection that dies while idle leaves the pool; whoever asks next gets another or an error.
+  // The pool drops a connection that dies while idle; the next caller gets another connection, or an error.
   pool.on('error', () => undefined);
   return pool;
 }
 
-/** A plan that was made while a table was empty is kept when it has grown: it must not read all of it. */
+/** The plan is kept for good, so it must not scan whole tables, as a plan made for an empty table would. */
 const planOnce = `set plan_cache_mode = 'force_generic_plan'; set enable_seqscan = off; set jit = off`;
 
 async function takeApplicationRole(client: pg.ClientBase): Promise<void> {
@@ -55,10 +55,10 @@ async function takeApplicationRole(client: pg.ClientBase): Promise<void> {
   );
 }
 
-/** A checked-out connection that is lost raises an event, which would end the process; what it was asked rejects. */
+/** Losing a connection that is in use raises an event, which would end the process; its queries reject anyway. */
 const ignoreLoss = (): void => undefined;
 
-/** For reads without a transaction: what they ask at once goes to the store in one round trip. */
+/** Reads without a transaction, on one connection, so that queries made at the same time share a round trip. */
 export async function onOneConnection<T>(pool: Pool, read: (q: Tx) => Promise<T>): Promise<T> {
   const q = await pool.connect();
   q.on('error', ignoreLoss);
@@ -74,8 +74,8 @@ export async function onOneConnection<T>(pool: Pool, read: (q: Tx) => Promise<T>
 }
 
 /**
- * Commits what `fn` did, or nothing of it. `begin` goes with the first statement, and `commit` with what was left to go
- * with the next. A connection that cannot even roll back is thrown away.
+ * Commits all that `fn` did, or nothing. `begin` is sent with the first statement, and `commit` with any writes that are still
+ * unsent. A connection that cannot even roll back is thrown away.
  */
 export async function withTransaction<T>(pool: Pool, fn: (tx: Tx) => Promise<T>): Promise<T> {
   const tx = await pool.connect();

@@ -1,21 +1,21 @@
 import type pg from 'pg';
 import { isUnavailable } from './unavailable.js';
 
-/** Owns tables and triggers; nobody logs in as it. */
+/** The role that owns tables and triggers; nobody logs in as it. */
 export const ownerRole = 'countersign_owner';
-/** What the processes work as. */
+/** The role that the processes work as. */
 export const applicationRole = 'countersign_app';
 
-/** Roles belong to the cluster: other databases, and other processes, may be making the same ones now. */
-const racing = new Set(['42710', '23505', 'XX000', '40001', '40P01']);
-const notAllowed = '42501';
+/** Error codes when another process makes the same role at the same time; roles are shared by all databases of a cluster. */
+const racingCodes = new Set(['42710', '23505', 'XX000', '40001', '40P01']);
+const notAllowedCode = '42501';
 
-/** Membership that lets one SET ROLE, which Postgres 16 tells from the others. */
+/** A condition on `pg_roles`: this login may SET ROLE to it. Since Postgres 16 that is a kind of membership of its own. */
 export const canTake = `pg_has_role(session_user, oid, case when current_setting('server_version_num')::integer >= 160000 then 'set' else 'member' end)`;
 
 /**
- * Makes the roles and lets this login take them, where it may. Where it may not, the product works
- * as the login itself, protected by the triggers alone; the notices say so.
+ * Makes the roles and lets this login take them, if it may. If it may not, the product works as the login itself, and only the
+ * triggers protect the record; the returned notices say so.
  */
 export async function ensureRoles(client: pg.Client): Promise<string[]> {
   const notices: string[] = [];
@@ -35,9 +35,10 @@ async function ensureRole(client: pg.Client, role: string): Promise<string | nul
       else return null;
     } catch (error) {
       const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
-      if (code === notAllowed)
+      if (code === notAllowedCode)
         return `this login may not make or take the role \`${role}\`: ask a superuser for \`create role ${role} nologin; grant ${role} to <login>\``;
-      if (typeof code !== 'string' || !racing.has(code) || isUnavailable(error) || attempt >= 50) throw error;
+      if (typeof code !== 'string' || !racingCodes.has(code) || isUnavailable(error) || attempt >= 50)
+        throw error;
       await new Promise((resolve) => setTimeout(resolve, 10 * Math.min(attempt, 10)));
     }
   }
@@ -54,8 +55,8 @@ async function roleState(client: pg.Client, role: string): Promise<'missing' | '
 }
 
 /**
- * May the tables belong to the owner role? This login must be able to take it, the role to make tables
- * here, and what an earlier migration made must not belong to somebody else.
+ * Whether the tables can belong to the owner role: this login must be able to take the role, the role must be able to make tables
+ * in this schema, and tables of earlier migrations must not belong to somebody else.
  */
 export async function canOwn(client: pg.Client): Promise<boolean> {
   const { rows } = await client.query<{ creates: boolean; grants: boolean }>(

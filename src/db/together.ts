@@ -6,43 +6,43 @@ type Either<T extends readonly unknown[]> = {
 };
 
 /**
- * What was asked of the store at once: one round trip for statements that do not wait for each other. Rejects only when all of
- * it has ended: with `Promise.all`, what the others ask next would come into the transaction after this one.
+ * Awaits queries that were made at the same time, which share a round trip. Rejects only when all of them have ended: with
+ * `Promise.all`, code that follows one of the others could still send statements into a transaction that was given up.
  */
 export async function together<const T extends readonly unknown[]>(asked: T): Promise<Answers<T>> {
   const settled = await Promise.allSettled(asked);
-  throwCause(reasonsIn(settled));
+  throwCause(rejectionsIn(settled));
   return settled.map(valueOf) as Answers<T>;
 }
 
 /**
- * The same for answers of which not each may be needed: who needs one takes it with `valueOf`, which throws an error of our own.
- * Rejects where the store failed, since nothing more can be asked in that transaction.
+ * As `together`, where not every answer may be needed: `valueOf` takes an answer, or throws the error that this program raised.
+ * Rejects if the store failed, since nothing more can be asked in that transaction.
  */
 export async function settleTogether<const T extends readonly unknown[]>(asked: T): Promise<Either<T>> {
   const settled = await Promise.allSettled(asked);
-  throwCause(reasonsIn(settled).filter(isOfStore));
+  throwCause(rejectionsIn(settled).filter(isOfStore));
   return settled;
 }
 
-/** Throws what it was rejected with. */
+/** The value; throws the reason where it was rejected. */
 export function valueOf<T>(settled: PromiseSettledResult<T>): T {
   if (settled.status === 'rejected') throw settled.reason;
   return settled.value;
 }
 
-function reasonsIn(settled: readonly PromiseSettledResult<unknown>[]): unknown[] {
+function rejectionsIn(settled: readonly PromiseSettledResult<unknown>[]): unknown[] {
   return settled.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
 }
 
-/** Throws the first of them that says why: a statement in a transaction that has failed already is told only that. */
+/** Throws the first reason that explains the failure. Statements after a failed one only report that the transaction has failed. */
 function throwCause(reasons: readonly unknown[]): void {
   const [first] = reasons;
   const cause = reasons.find((reason) => codeOf(reason) !== failedBefore) ?? first;
   if (reasons.length > 0) throw cause;
 }
 
-/** Postgres's code for a statement in a transaction in which another has failed. */
+/** Postgres's code for a statement in a transaction that has already failed. */
 const failedBefore = '25P02';
 
 function isOfStore(error: unknown): boolean {

@@ -8,7 +8,7 @@ const int8 = 20;
 const timestamptz = 1184;
 const plainDate: (text: string) => unknown = pg.types.getTypeParser(timestamptz, 'text');
 
-/** bigint as a number (ours stay far below 2^53), times as ISO 8601 UTC; the rest as pg does it. */
+/** Reads bigint as a number (ours stay far below 2^53) and times as ISO 8601 UTC; all else as pg does. */
 export const typeParsers: pg.CustomTypesConfig = {
   getTypeParser: (oid: number, format?: 'text' | 'binary') => {
     if (oid === int8) return safeInteger;

@@ -1,5 +1,5 @@
-/** Node's codes of a connection that could not be made or was lost. */
-const lost = new Set([
+/** Node's error codes when a connection could not be made or was lost. */
+const lostCodes = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
   'ECONNABORTED',
@@ -16,13 +16,13 @@ const lost = new Set([
 ]);
 
 /**
- * Postgres's: 08 connection, 57P01 to 57P05 shutting down, starting or dropped, 57014 statement time-out, 25P03 and 25P04 a
- * transaction that stood still or lasted for too long (its process had been stopped), 53 out of disk, memory or connections,
- * 25006 a standby, 55P03 a lock that was not to be had in time, 58 input or output failed.
+ * Postgres's codes: 08 connection; 57P01 to 57P05 shutting down, starting or dropped; 57014 statement time-out; 25P03 and 25P04 a
+ * transaction that was idle or open for too long (its process had been stopped); 53 out of disk, memory or connections; 25006 a
+ * standby; 55P03 a lock that could not be had in time; 58030 input or output failed.
  */
-const away = /^(08...|57P0[1-5]|57014|25P0[34]|53...|25006|55P03|58030)$/;
+const awayCodes = /^(08...|57P0[1-5]|57014|25P0[34]|53...|25006|55P03|58030)$/;
 
-/** Node-postgres says these without a code. */
+/** Messages of errors that node-postgres raises without a code. */
 const sentences = [
   /^connection terminated/i,
   /^timeout exceeded when trying to connect/i,
@@ -32,17 +32,18 @@ const sentences = [
   /^connection timed? ?out/i,
 ];
 
-/** The store is away: it is nobody's mistake, nothing was decided, and the same call can succeed later. */
+/** Whether the error means that the store is away: nothing was decided, and the same call can succeed later. */
 export function isUnavailable(error: unknown): boolean {
-  // Temporal's client says so of its own server, which is another matter.
+  // Temporal's client raises such errors about its own server.
   if (!(error instanceof Error) || error.name === 'ServiceError') return false;
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.every(isUnavailable);
   const code: unknown = 'code' in error ? error.code : undefined;
-  if (typeof code === 'string' && (lost.has(code) || away.test(code))) return isSocketOrDatabase(error, code);
+  if (typeof code === 'string' && (lostCodes.has(code) || awayCodes.test(code)))
+    return isSocketOrDatabase(error, code);
   return sentences.some((sentence) => sentence.test(error.message)) || isUnavailable(error.cause);
 }
 
-/** A missing file is `ENOENT` as well; only a socket's is a store that is away. */
+/** `ENOENT` of a socket means that the store is away; that of a file does not. */
 function isSocketOrDatabase(error: Error, code: string): boolean {
   return code !== 'ENOENT' || ('syscall' in error && error.syscall === 'connect');
 }

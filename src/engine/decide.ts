@@ -1,36 +1,44 @@
 import type { Message } from '../model/message.js';
 import type { Plan } from './plan.js';
-import { closedStatuses, type Decision, type Event, type Kit, type Refusal, type RunState } from './state.js';
+import {
+  closedStatuses,
+  type EventResult,
+  type Event,
+  type Kit,
+  type Refusal,
+  type RunState,
+} from './state.js';
 import { actorOf, answer, finish, makeDraft, record, refuse, type Draft } from './run/draft.js';
 import { decideApproval } from './gates/approvals.js';
 import { endsBefore, isOver } from './run/ending.js';
 import { hearsTime } from './run/moments.js';
-import { deadline } from './gates/expiry.js';
-import { cancel, outcome, timeout } from './effects/outcome.js';
+import { onApprovalDeadline } from './gates/expiry.js';
+import { cancel, onOutcome, onRunTimeout } from './effects/outcome.js';
 import { retry, retryRefusal } from './effects/retry.js';
 import { start } from './run/start.js';
 import { submit } from './run/submit.js';
-import { isRun, unreadable } from './run/unreadable.js';
+import { isRun, refuseUnreadable } from './run/unreadable.js';
 
 /**
  * The meaning of governance, pure: what one event does to a run. Used by the run's policy check, by
  * links, by the checker, by the simulator and by the audit's replay. Time, ids and `key` (unique for
- * the event within the run) come in with the event; refusals are answers, never exceptions. What is thrown comes back as
- * `failure`, beside the refusal: whoever keeps a run says and counts it, and does not let time ask for it again for ever.
+ * the event within the run) come in with the event. Refusals are answers, never exceptions: what is thrown in here comes
+ * back as `failure`, beside a refusal. Whoever keeps a run reports and counts it, and sees to it that a timer does not repeat
+ * the same event for ever.
  */
-export function decide(plan: Plan, run: RunState, event: Event, kit: Kit, key: string): Decision {
+export function decide(plan: Plan, run: RunState, event: Event, kit: Kit, key: string): EventResult {
   try {
-    if (isRun(run)) return decided(plan, run, event, kit, key);
-    return unreadable(run, event, key, new Error('the run has no status, version, stay or depth'));
+    if (isRun(run)) return applyEvent(plan, run, event, kit, key);
+    return refuseUnreadable(run, event, key, new Error('the run has no status, version, stay or depth'));
   } catch (error) {
-    // Types end at the store: whatever is missing or nested there, or wrong here, must not keep a run from answering, nor let it pass.
-    return unreadable(run, event, key, error as Error);
+    // What comes out of the store is not typed. Whatever is missing there, or wrong in here, is refused: the run still answers.
+    return refuseUnreadable(run, event, key, error as Error);
   }
 }
 
-function decided(plan: Plan, run: RunState, event: Event, kit: Kit, key: string): Decision {
+function applyEvent(plan: Plan, run: RunState, event: Event, kit: Kit, key: string): EventResult {
   const draft = makeDraft(plan, run, kit, event.time, key);
-  if (hearsTime(run) && endsBefore(run, event)) timeout(draft);
+  if (hearsTime(run) && endsBefore(run, event)) onRunTimeout(draft);
   switch (event.kind) {
     case 'message':
       dispatch(draft, event);
@@ -47,17 +55,17 @@ function decided(plan: Plan, run: RunState, event: Event, kit: Kit, key: string)
       });
       break;
     case 'outcome':
-      outcome(draft, event.action, event.result);
+      onOutcome(draft, event.action, event.result);
       break;
     case 'deadline':
-      if (hearsTime(run)) deadline(draft, event.approval);
-      if (hearsTime(draft.run) && isOver(draft.run, event.time)) timeout(draft);
+      if (hearsTime(run)) onApprovalDeadline(draft, event.approval);
+      if (hearsTime(draft.run) && isOver(draft.run, event.time)) onRunTimeout(draft);
       break;
     case 'timeout':
-      if (hearsTime(run)) timeout(draft);
+      if (hearsTime(run)) onRunTimeout(draft);
       break;
     default:
-      return unreadable(run, event, key, new Error('there is no such event'));
+      return refuseUnreadable(run, event, key, new Error('there is no such event'));
   }
   return finish(draft, run);
 }

@@ -7,7 +7,7 @@ import { firstOf, truncate } from '../model/text.js';
 import { compare } from './expression/compare.js';
 import { countEvidence, meterEvidence } from './expression/evidence.js';
 import { unmetered, type Meter } from './expression/meter.js';
-import { beginning } from './gates/shown.js';
+import { jsonBeginning } from './gates/shown.js';
 import { valueAt } from './expression/template.js';
 
 export type Verdict = 'pass' | 'fail' | 'error';
@@ -20,7 +20,7 @@ export interface GuardContext {
   readonly evidence: readonly Evidence[];
   readonly state: string;
   readonly stay: number;
-  /** What it may take, together with what else is asked in the same piece. Absent: nobody waits for it. */
+  /** The work that is left for this guard and whatever shares the meter. Absent: no limit, for where nobody waits. */
   readonly meter?: Meter;
 }
 
@@ -36,11 +36,11 @@ export interface Evaluation {
   readonly reads: readonly Seen[];
 }
 
-/** What a loader lets in is far smaller; what a store gives back may be anything. */
+/** Far more than a loader accepts: what a store gives back may be anything. */
 const maxGuardDepth = 64;
 const maxGuards = 10_000;
 
-/** How many parts, counted no further than the limit; nested too deeply is one too many. */
+/** How many parts a guard has. It stops counting above `maxGuards`, and gives more than that for a guard nested too deeply. */
 function partsOf(guard: Guard, depth: number): number {
   if (depth > maxGuardDepth) return maxGuards + 1;
   if (guard.kind === 'not') return 1 + partsOf(guard.guard, depth + 1);
@@ -48,24 +48,24 @@ function partsOf(guard: Guard, depth: number): number {
   if (guard.kind === 'evidence') return Math.max(1, guard.requires.length);
   if (guard.kind !== 'allOf' && guard.kind !== 'anyOf') return 1;
   let parts = 1;
-  for (const one of guard.guards) {
-    parts += partsOf(one, depth + 1);
+  for (const part of guard.guards) {
+    parts += partsOf(part, depth + 1);
     if (parts > maxGuards) break;
   }
   return parts;
 }
 
-/** Of so many parts, or nested so deeply, that it is not evaluated: an error. */
+/** It has so many parts, or is nested so deeply, that it is not evaluated: its verdict is an error. */
 export function isTooLarge(guard: Guard): boolean {
   return partsOf(guard, 0) > maxGuards;
 }
 
-/** How many conditions are asked with these; of one guard, counted no further than it may have. */
+/** How many conditions these guards have together; each guard is counted up to its limit and no further. */
 export function conditionsOf(guards: readonly Guard[]): number {
   return guards.reduce((sum, guard) => sum + partsOf(guard, 0), 0);
 }
 
-/** It is in the answer, on record and in what an approver reads. */
+/** Characters. A reason is in the answer, on record and in what an approver reads. */
 const longestReason = 2_000;
 
 /** Three-valued: error denies everywhere, also under `not` (docs/spec/semantics.md §3). */
@@ -76,37 +76,37 @@ export function evaluateGuard(guard: Guard, at: GuardContext): Evaluation {
   return { verdict, reason: truncate(reason(), longestReason), reads };
 }
 
-/** What `evaluateGuard` says, for whoever records no reason. */
+/** The verdict of `evaluateGuard`, without working out its reason. */
 export function verdictOf(guard: Guard, at: GuardContext): Verdict {
   return isTooLarge(guard) ? 'error' : evaluate(guard, at).verdict;
 }
 
-/** A verdict, and what it rests on: worked out only where somebody asks. */
-interface Judged {
+/** A verdict; its reason, and the values that were read, are worked out only when they are asked for. */
+interface LazyEvaluation {
   readonly verdict: Verdict;
   readonly reason: () => string;
   readonly read: (into: Seen[]) => void;
 }
 
-const nothing = (): void => undefined;
+const readNothing = (): void => undefined;
 
-const oversized: Judged = {
+const oversized: LazyEvaluation = {
   verdict: 'error',
   reason: () => `a guard of more than ${maxGuards} parts, or nested deeper than ${maxGuardDepth}`,
-  read: nothing,
+  read: readNothing,
 };
 
-/** Also for whoever asks for guards one after the other. */
+/** The reason where a meter is used up: of a guard, and of the guards after it. */
 export const tooMuchCompared = `the conditions before it compare more than the ${mostChainBytes} bytes that they may`;
 
-const exhausted: Judged = { verdict: 'error', reason: () => tooMuchCompared, read: nothing };
+const exhausted: LazyEvaluation = { verdict: 'error', reason: () => tooMuchCompared, read: readNothing };
 
-function evaluate(guard: Guard, at: GuardContext): Judged {
+function evaluate(guard: Guard, at: GuardContext): LazyEvaluation {
   switch (guard.kind) {
     case 'permission':
-      return membership('permission', guard.permission, at.principal?.permissions, at);
+      return checkMembership('permission', guard.permission, at.principal?.permissions, at);
     case 'role':
-      return membership('role', guard.role, at.principal?.roles, at);
+      return checkMembership('role', guard.role, at.principal?.roles, at);
     case 'expr':
       return evaluateComparison(guard.expr, at);
     case 'evidence':
@@ -123,20 +123,20 @@ function evaluate(guard: Guard, at: GuardContext): Judged {
 }
 
 /** Plans are stored and read back: a kind that this engine does not know is an error, never a pass. */
-function unknownKind(guard: never): Judged {
+function unknownKind(guard: never): LazyEvaluation {
   return {
     verdict: 'error',
     reason: () => `unknown guard kind \`${String((guard as { kind: unknown }).kind)}\``,
-    read: nothing,
+    read: readNothing,
   };
 }
 
-function membership(
+function checkMembership(
   what: string,
   name: string,
   held: readonly string[] = [],
   { meter = unmetered }: GuardContext,
-): Judged {
+): LazyEvaluation {
   meter.look(held);
   meter.take(held.length);
   if (!meter.isLeft()) return exhausted;
@@ -148,11 +148,11 @@ function membership(
   };
 }
 
-function evaluateComparison(expr: Comparison, at: GuardContext): Judged {
+function evaluateComparison(expr: Comparison, at: GuardContext): LazyEvaluation {
   const { meter = unmetered } = at;
   if (!meter.isLeft()) return exhausted;
   const [left, right] = [valueOf(expr.left, at), valueOf(expr.right, at)];
-  // A record has of each its size and digest.
+  // A record names the size and digest of each value, so both are read whole.
   for (const value of [left, right]) if (value !== undefined) meter.look(value);
   const compared = compare(left, expr.operator, right, meter);
   const read = (into: Seen[]): void => {
@@ -164,7 +164,7 @@ function evaluateComparison(expr: Comparison, at: GuardContext): Judged {
     reason: () => {
       const reads: Seen[] = [];
       read(reads);
-      const seen = reads.map(({ path, value }) => `${path} is ${shown(value)}`);
+      const seen = reads.map(({ path, value }) => `${path} is ${valueText(value)}`);
       const said =
         compared.verdict === 'error'
           ? `\`${expr.text}\` cannot be evaluated: ${compared.reason}`
@@ -180,11 +180,14 @@ function valueOf(operand: Operand, at: GuardContext): Json | undefined {
   return operand.kind === 'literal' ? operand.value : valueAt(at, operand);
 }
 
-function shown(value: Json): string {
-  return `\`${beginning(value, 120)}\``;
+function valueText(value: Json): string {
+  return `\`${jsonBeginning(value, 120)}\``;
 }
 
-function evaluateEvidence({ requires }: Extract<Guard, { kind: 'evidence' }>, at: GuardContext): Judged {
+function evaluateEvidence(
+  { requires }: Extract<Guard, { kind: 'evidence' }>,
+  at: GuardContext,
+): LazyEvaluation {
   const { meter = unmetered } = at;
   meterEvidence(meter, at, requires.length);
   if (!meter.isLeft()) return exhausted;
@@ -193,10 +196,10 @@ function evaluateEvidence({ requires }: Extract<Guard, { kind: 'evidence' }>, at
     return { kind, count, have, enough: Number.isInteger(count) && count >= 1 && have >= count };
   });
   const missing = counted.filter(({ enough }) => !enough);
-  const judged = (verdict: Verdict, reason: () => string): Judged => ({
+  const judged = (verdict: Verdict, reason: () => string): LazyEvaluation => ({
     verdict,
     reason,
-    // Beyond what is asked for nothing is counted: a run does not keep it (`prune`).
+    // No more is reported than was required: a run does not keep the rest (`prune`).
     read: (into) => {
       for (const { kind, count, have, enough } of counted)
         into.push({ path: `evidence.${kind}`, value: enough ? count : have });
@@ -211,26 +214,27 @@ function evaluateEvidence({ requires }: Extract<Guard, { kind: 'evidence' }>, at
       });
 }
 
-function combine(guards: readonly Guard[], at: GuardContext, decisive: 'pass' | 'fail'): Judged {
+function combine(guards: readonly Guard[], at: GuardContext, decisive: 'pass' | 'fail'): LazyEvaluation {
   if (guards.length === 0)
-    return { verdict: 'error', reason: () => 'an empty list of guards', read: nothing };
+    return { verdict: 'error', reason: () => 'an empty list of guards', read: readNothing };
   const all = guards.map((guard) => evaluate(guard, at));
   const read = (into: Seen[]): void => {
-    for (const one of all) one.read(into);
+    for (const judged of all) judged.read(into);
   };
-  const decided = all.find((one) => one.verdict === decisive) ?? all.find((one) => one.verdict === 'error');
+  const decided =
+    all.find((judged) => judged.verdict === decisive) ?? all.find((judged) => judged.verdict === 'error');
   if (decided !== undefined) return { verdict: decided.verdict, reason: decided.reason, read };
   return decisive === 'fail'
     ? { verdict: 'pass', reason: () => 'all of the guards pass', read }
     : {
         verdict: 'fail',
-        reason: () => `none of the guards passes: ${joined(all.map(({ reason }) => reason))}`,
+        reason: () => `none of the guards passes: ${joinReasons(all.map(({ reason }) => reason))}`,
         read,
       };
 }
 
-/** No more of them than a reason has room for. */
-function joined(reasons: readonly (() => string)[]): string {
+/** The first reasons, as many as a reason has room for. */
+function joinReasons(reasons: readonly (() => string)[]): string {
   let text = '';
   for (const reason of reasons) {
     text += `${text === '' ? '' : '; '}${reason()}`;
@@ -239,7 +243,7 @@ function joined(reasons: readonly (() => string)[]): string {
   return text;
 }
 
-function negate(inner: Judged): Judged {
+function negate(inner: LazyEvaluation): LazyEvaluation {
   if (inner.verdict === 'error') return inner;
   return {
     verdict: inner.verdict === 'pass' ? 'fail' : 'pass',
@@ -248,7 +252,7 @@ function negate(inner: Judged): Judged {
   };
 }
 
-/** Does the guard read what only a submit brings? Then a link cannot promise it. */
+/** Does the guard read arguments, which only a submit brings? Then a link cannot promise that it passes. */
 export function readsArguments(guard: Guard): boolean {
   return isTooLarge(guard) || readsBelow(guard);
 }
@@ -269,9 +273,9 @@ function readsBelow(guard: Guard): boolean {
   }
 }
 
-/** What a guard could still say, whatever the caller and the arguments are. */
-export function possible(guard: Guard, at: GuardContext): Possible {
-  return isTooLarge(guard) ? { pass: false, fail: false } : possibleBelow(guard, at);
+/** Which verdicts the guard could give now to some caller with some arguments. */
+export function possibleVerdicts(guard: Guard, at: GuardContext): Possible {
+  return isTooLarge(guard) ? { pass: false, fail: false } : verdictsBelow(guard, at);
 }
 
 interface Possible {
@@ -279,22 +283,22 @@ interface Possible {
   readonly fail: boolean;
 }
 
-function possibleBelow(guard: Guard, at: GuardContext): Possible {
+function verdictsBelow(guard: Guard, at: GuardContext): Possible {
   switch (guard.kind) {
     case 'permission':
     case 'role':
       return { pass: true, fail: true };
     case 'allOf':
     case 'anyOf': {
-      const all = guard.guards.map((one) => possibleBelow(one, at));
-      // An empty list says neither: it is an error.
+      const all = guard.guards.map((part) => verdictsBelow(part, at));
+      // The verdict of an empty list is an error.
       if (all.length === 0) return { pass: false, fail: false };
       return guard.kind === 'allOf'
-        ? { pass: all.every((one) => one.pass), fail: all.some((one) => one.fail) }
-        : { pass: all.some((one) => one.pass), fail: all.every((one) => one.fail) };
+        ? { pass: all.every((part) => part.pass), fail: all.some((part) => part.fail) }
+        : { pass: all.some((part) => part.pass), fail: all.every((part) => part.fail) };
     }
     case 'not': {
-      const inner = possibleBelow(guard.guard, at);
+      const inner = verdictsBelow(guard.guard, at);
       return { pass: inner.fail, fail: inner.pass };
     }
     default: {

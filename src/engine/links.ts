@@ -14,8 +14,8 @@ import { makeWork } from './run/work.js';
 const noArguments: JsonObject = { type: 'object', properties: {}, additionalProperties: false };
 
 /**
- * The legal next steps of a run for one principal, at its current version. Evaluating them records nothing; of what
- * cannot be read (types end at the store) nothing is offered, and `onFailure` is told why.
+ * The legal next steps of a run for one principal, at its current version. Evaluating them records nothing. Where plan or
+ * run cannot be read, as what comes out of a store may be anything, nothing is offered, and `onFailure` is told why.
  */
 export function links(
   plan: Plan,
@@ -25,34 +25,34 @@ export function links(
   onFailure: (error: unknown) => void = () => undefined,
 ): Link[] {
   try {
-    return legal(plan, run, principal, kit);
+    return legalLinks(plan, run, principal, kit);
   } catch (error) {
     onFailure(error);
     return [];
   }
 }
 
-function legal(plan: Plan, run: RunState, principal: Principal, kit: Pick<Kit, 'floors'>): Link[] {
-  const state = plan.states.find((one) => one.name === run.state);
+function legalLinks(plan: Plan, run: RunState, principal: Principal, kit: Pick<Kit, 'floors'>): Link[] {
+  const state = plan.states.find((candidate) => candidate.name === run.state);
   if (state === undefined || closedStatuses.includes(run.status) || run.status === 'stuck') return [];
-  // What is asked for now finds another state, or none.
+  // By the time that a submit could be taken, the run will have left this state, or ended.
   if (isEnding(run)) return [];
-  const offered = state.transitions.filter((one) => one.actor !== 'deterministic');
+  const offered = state.transitions.filter((transition) => transition.actor !== 'deterministic');
   const meter = stepMeter(makeWork());
   const shown =
     (state.linkFilter ?? plan.linkFilter) === 'byGuards'
-      ? offered.filter((one) => open(plan, one, run, principal, { meter, kit }))
+      ? offered.filter((transition) => isOffered(plan, transition, run, principal, { meter, kit }))
       : offered;
-  // A prefill that has no room among the others is left out.
+  // All prefills share one room: what no longer fits is left out.
   const room = callRoom();
-  return shown.map((one) => link(one, run, gatesOf(one, kit), room));
+  return shown.map((transition) => toLink(transition, run, gatesOf(transition, kit), room));
 }
 
 /**
- * Would a submit of this transition pass actor, charter and guards? Guards that read arguments cannot promise it, nor what
- * takes more work than looking may take.
+ * Would a submit of this transition pass actor, charter and guards? No, where a guard reads arguments, which are not known
+ * yet, or takes more work than looking at links may take.
  */
-function open(
+function isOffered(
   plan: Plan,
   transition: Transition,
   run: RunState,
@@ -65,7 +65,7 @@ function open(
   return transition.guards.every((guard) => !readsArguments(guard) && verdictOf(guard, at) === 'pass');
 }
 
-function link(transition: Transition, run: RunState, gates: readonly Gate[], room: Room): Link {
+function toLink(transition: Transition, run: RunState, gates: readonly Gate[], room: Room): Link {
   const gateOn = whenAsked(gates);
   const scopes = { arguments: {}, context: run.context, input: run.input };
   const prefill = transition.prefill.flatMap(({ key, value }) => {
@@ -87,8 +87,7 @@ function link(transition: Transition, run: RunState, gates: readonly Gate[], roo
   };
 }
 
-/** `agent`: agents and humans; `human`: humans; `system`: system principals; `deterministic`: nobody. */
-/** Who may take a transition of each `actor`, for whoever may not. */
+/** Who may take a transition of each `actor`, for the message to who may not. */
 export const takersOf: Readonly<Record<Actor, string>> = {
   agent: 'agents and people take it',
   human: 'only people take it',
@@ -109,22 +108,22 @@ export function actorAllows(actor: Actor, kind: PrincipalKind): boolean {
   }
 }
 
-/** `environment`: what it asks for is not known; the others are the charter's. */
+/** Why a step is blocked. `environment`: it is not known what the environment asks for; the others come from the charter. */
 export type BlockRule = 'denied' | 'undeclared' | 'unmapped' | 'environment';
 
 type Blockable = Calling & Pick<Transition, 'name' | 'tool' | 'tier'>;
 
-/** Nothing is called in an environment of which nothing is known; then the charter. */
+/** Null: not blocked. Nothing is called in an environment of which nothing is known; else the charter decides. */
 export function blockedBy(plan: Plan, transition: Blockable, kit: Pick<Kit, 'floors'>): BlockRule | null {
   return unknownFloors(transition, kit) === null ? charterBlock(plan, transition) : 'environment';
 }
 
-/** What the rule says of what it blocks. */
+/** Why a transition is blocked, as part of a sentence. */
 export function blockText(rule: BlockRule): string {
   return rule === 'environment' ? environmentUnknown : `the charter blocks it (${rule})`;
 }
 
-/** Of what is asked for. */
+/** The refusal of a submit, or the problem of a chain, that is blocked. */
 export function blockRefusal(tool: string, rule: BlockRule): Pick<Refusal, 'code' | 'rule' | 'message'> {
   const why = {
     denied: 'the charter denies it',
@@ -137,13 +136,13 @@ export function blockRefusal(tool: string, rule: BlockRule): Pick<Refusal, 'code
 
 /** Deny wins. Under a charter only a declared tool with a tier runs. */
 function charterBlock(plan: Plan, transition: Blockable): BlockRule | null {
-  if (plan.charter === null || transition.tool === null) return untooled(plan, transition);
+  if (plan.charter === null || transition.tool === null) return blockWithoutTool(plan, transition);
   const rule = charterRule(plan, transition.tool);
   return rule ?? (transition.tier === null ? 'unmapped' : null);
 }
 
 /** An inline executor under a charter has no declared name: only a tier can map it. */
-function untooled(plan: Plan, transition: Blockable): BlockRule | null {
+function blockWithoutTool(plan: Plan, transition: Blockable): BlockRule | null {
   if (plan.charter === null) return null;
   if (plan.charter.deny.includes(transition.name)) return 'denied';
   return callsOf(transition).length > 0 && transition.tier === null ? 'unmapped' : null;
@@ -170,11 +169,11 @@ export function guardContext(run: RunState, principal: Principal | null, args: J
   };
 }
 
-/** It is in a terminal state: no transition and no time moves it. */
+/** The run is in a terminal state: no transition moves it, and no deadline does. */
 export function isAtItsEnd(plan: Pick<Plan, 'states'>, { state }: Pick<RunState, 'state'>): boolean {
   return findState(plan, state)?.terminal === true;
 }
 
 export function findState(plan: Pick<Plan, 'states'>, name: string): State | undefined {
-  return plan.states.find((one) => one.name === name);
+  return plan.states.find((state) => state.name === name);
 }

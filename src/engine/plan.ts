@@ -47,9 +47,12 @@ export interface State {
 }
 
 export interface OnEnter {
-  /** Absent: none was written. */
+  /** Absent: the author wrote none. */
   readonly tier?: Tier;
-  /** Those that a transition would wait at here: with one, it does not load. Absent: none was found, or it was compiled before they were looked for. */
+  /**
+   * The gates at which a transition would wait here. Nobody can be asked on the way into a state, so a flow with any does not
+   * load. Absent: there are none, or the plan was compiled before they were looked for.
+   */
   readonly gates?: readonly Gate[];
   readonly executor: Executor;
   readonly output: readonly Mapping[];
@@ -70,13 +73,13 @@ export interface Transition {
   readonly tool: string | null;
   /** JSON Schema 2020-12; null means no arguments are accepted. */
   readonly inputSchema: JsonObject | null;
-  /** Its tool's, where the transition has one of its own: arguments fit both. Absent: `inputSchema` is all. */
+  /** The schema of its tool, where the transition has one of its own too: arguments must fit both. Absent: `inputSchema` is all. */
   readonly toolSchema?: JsonObject;
   readonly outputSchema: JsonObject | null;
   /** Values that the link offers for its arguments. */
   readonly prefill: readonly { readonly key: string; readonly value: Template }[];
   readonly guards: readonly Guard[];
-  /** Of the transition, its tool, its charter and its tier: each that applies is asked for. Environments add floors when it parks. */
+  /** From the transition, its tool, its charter and its tier: each that applies must be approved. Environments add floors when the transition parks. */
   readonly gates: readonly Gate[];
   readonly executor: Executor | null;
   readonly output: readonly Mapping[];
@@ -86,7 +89,7 @@ export interface Transition {
   /** Sentences for the approver, over arguments, context and input: who asks for what, and what follows from it. */
   readonly summary?: TextTemplate;
   readonly consequence?: TextTemplate;
-  /** Why its call of tier `read_only` changes nothing where its kind does not show it, in its author's words. */
+  /** In its author's words: why its call, of tier `read_only`, changes nothing, where its kind of executor does not show that. */
   readonly readOnlyBecause?: string;
 }
 
@@ -169,7 +172,7 @@ export interface Mapping {
 
 // --- executors ---------------------------------------------------------------------------------
 
-/** A kind's own fields are its folder's (`src/executors`); here stands what all have in common. */
+/** What all kinds have in common; the fields of a kind of its own are declared in its folder (`src/executors`). */
 export type Executor = HumanExecutor | FixedExecutor | CallExecutor;
 
 /** Asks people, and calls nothing. */
@@ -179,7 +182,7 @@ interface HumanExecutor {
   readonly roles: readonly string[];
 }
 
-/** Calls nothing: what it answers stands in the plan. */
+/** Calls nothing: its answer is written in the plan. */
 export interface FixedExecutor {
   readonly kind: string;
   readonly output: Json;
@@ -198,12 +201,12 @@ export function asksPeople(executor: Executor | null): executor is HumanExecutor
   return executor?.kind === 'human';
 }
 
-/** What has an output written and nothing to call. */
+/** The executor has an output written in the plan, and no connection. */
 export function callsNothing(executor: Executor): boolean {
   return 'output' in executor && !('connection' in executor);
 }
 
-/** Whatever does not show that it calls nothing is taken to call. */
+/** An executor of which nothing says that it calls nothing is taken to call. */
 export function isCall(executor: Executor): executor is CallExecutor {
   return !asksPeople(executor) && !callsNothing(executor);
 }
@@ -222,17 +225,20 @@ export interface Reliability {
 
 // --- gates -------------------------------------------------------------------------------------
 
-/** What happens when nobody has decided in time; `then` is the stage that an escalation leads to. */
+/** A stage of a gate: what happens when nobody has decided in time; `then` is the stage that an escalation leads to. */
 export interface GateTimeout {
   readonly afterMs: number;
   readonly action: 'deny' | 'escalate' | 'approve';
   /** Roles that an escalation adds. */
   readonly to: readonly string[];
-  /** Epoch milliseconds: the stage ends then, however much of `afterMs` is left. */
+  /** Epoch milliseconds: the stage ends then at the latest, however much of `afterMs` is left. */
   readonly atMs?: number;
   /** `business`: only the hours in which the gate's roles work count. Absent: all hours do. */
   readonly hours?: 'business';
-  /** Absent after an escalation: the same time again, the environment's where it had a moment only, and then it denies. */
+  /**
+   * Absent after an escalation: a last stage follows, which denies at its end. It takes the same time again, or the
+   * environment's default where this stage has `atMs` only.
+   */
   readonly then?: GateTimeout;
 }
 
@@ -242,12 +248,12 @@ interface Separation {
   readonly requester: boolean;
   readonly author: boolean;
   readonly promoter: boolean;
-  /** Who has approved something in this run before. Absent: they may. */
+  /** Whoever has approved something in this run before. Absent: they may decide. */
   readonly approvers?: boolean;
 }
 
 export interface Gate {
-  /** Null: always applies. An error in it means that it applies. */
+  /** Null: the gate always applies. It applies, too, where the condition is an error. */
   readonly on: Guard | null;
   readonly roles: readonly string[];
   readonly queue: string | null;
@@ -256,7 +262,7 @@ export interface Gate {
     /** Slots: each is filled by one person, who fills no other. */
     readonly perRole: readonly { readonly role: string; readonly count: number }[];
   };
-  /** true: that person may not decide. */
+  /** Who may not decide, where true. */
   readonly separation: Separation;
   readonly reason: 'required' | 'optional';
   /** `required`: the human decides here, and no service does on a human's behalf. Absent: optional. */
@@ -267,16 +273,16 @@ export interface Gate {
   readonly reminders?: readonly number[];
   /** Times in arguments, context or input with which the approval ends, denied: RFC 3339 with a zone. */
   readonly expiresWith?: readonly Path[];
-  /** Where each rule came from, for the approver: `charter: amount > 50000`. */
+  /** Which rule asks, for the approver: `charter: amount > 50000`. */
   readonly because: readonly string[];
   readonly origin?: {
     readonly source: GateSource;
-    /** In the flow's own document; null: it is written elsewhere. */
+    /** Where the gate stands in the flow's own document; null: it is written elsewhere. */
     readonly path: readonly (string | number)[] | null;
   };
 }
 
-/** What an environment asks for whatever the author wrote: for effects of these tiers, `none` among them. */
+/** What an environment asks for, whatever the author wrote, of effects of these tiers; `none`: of effects without a tier. */
 export interface Floor {
   readonly tiers: readonly (Tier | 'none')[];
   readonly gate: Gate;

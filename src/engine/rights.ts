@@ -5,20 +5,20 @@ import type { Action, ApprovalState, GuardReport, Kit, RunState } from './state.
 import { actingPrincipal } from './run/draft.js';
 import { makeAsking } from './gates/asking.js';
 import { stricterThanApproved } from './gates/covers.js';
-import { applying, ruleText } from './gates/gates.js';
+import { applyingGates, ruleText } from './gates/gates.js';
 import { isTooLarge } from './guards.js';
 import { guardContext } from './links.js';
 import { makeWork } from './run/work.js';
 
-// What a caller held when it asked may be gone when it is executed: its key revoked, its role taken away.
+// Between asking and executing a caller may lose what it held: its key is revoked, its role is taken away.
 
-/** In whose name a step is judged, with what it holds now; null: the runtime, which takes it by itself. */
+/** In whose name an action is judged, with the rights that this principal has now; null: the runtime takes it by itself. */
 export function actingNow(kit: Pick<Kit, 'rightsNow'>, action: Action): Principal | null {
   const asked = actingPrincipal(action);
   return asked === null ? null : kit.rightsNow(asked, action.requestedAt);
 }
 
-/** The first guard that does not pass for what is about to be executed; null: each passes. */
+/** The first guard that does not pass for the action that is about to be executed; null: all pass. */
 export function guardRefusing(
   kit: Pick<Kit, 'rightsNow'>,
   run: RunState,
@@ -35,8 +35,9 @@ export function guardRefusing(
 }
 
 /**
- * What its gates whose condition reads what a requester holds ask for now beyond what the action was granted under; null:
- * nothing. Whatever else a condition reads was asked when it was granted. Without an approval nobody was asked.
+ * Why the action needs an approval, or another one, now that the requester's rights are others; null: it does not. Only
+ * gates whose condition reads rights are asked again: what other conditions read was settled when the action was granted.
+ * `approval`: under which it was granted; undefined: without any.
  */
 export function askedForNow(
   kit: Pick<Kit, 'rightsNow' | 'queueRoles'>,
@@ -47,7 +48,7 @@ export function askedForNow(
 ): string | null {
   const at = guardContext(run, actingNow(kit, action), action.arguments);
   const reading = gates.filter(({ on }) => on !== null && (isTooLarge(on) || asksForRights(on)));
-  const now = applying(reading, { ...at, meter: stepMeter(makeWork()) })?.gates ?? [];
+  const now = applyingGates(reading, { ...at, meter: stepMeter(makeWork()) })?.gates ?? [];
   const names = now.map(({ rule }) => `\`${ruleText(rule)}\``).join(', ');
   if (now.length === 0) return null;
   if (approval === undefined)
@@ -59,7 +60,7 @@ export function askedForNow(
     : `a gate asks for more by now (${names}) than what it was approved under: ${more.join(', ')}; ask again`;
 }
 
-/** Is anything in it decided by what a caller holds: a guard, the condition of a gate or of a branch? */
+/** Does anything in the plan depend on what a caller holds: a guard, the condition of a gate, or that of a branch? */
 export function readsRights({ states }: Pick<Plan, 'states'>): boolean {
   return states.some(({ transitions }) =>
     transitions.some(({ guards, gates, branches }) =>

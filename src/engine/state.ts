@@ -35,12 +35,12 @@ export interface Problem {
   readonly errorClass?: ErrorClass;
 }
 
-/** As it is shown of a run that is stuck: with what a person can do about it. */
+/** The problem of a stuck run, with what a person can do about it. */
 export interface ShownProblem extends Problem {
   readonly next?: string;
 }
 
-/** Everything a run is, between steps. Plain JSON; the kernel keeps it, the projection stores it. */
+/** Everything that a run is between two steps. Plain JSON: the kernel keeps it, the projection stores it. */
 export interface RunState {
   readonly v: 1;
   readonly run: string;
@@ -60,15 +60,15 @@ export interface RunState {
   readonly approvals: readonly ApprovalState[];
   /** Everyone who has approved anything in this run, whatever became of it; absent: nobody. */
   readonly approvers?: readonly string[];
-  /** Whose message led to where the run stands, without rights: who asks for what the runtime starts there. Absent: who started it. */
+  /** Whose message led to the state of the run, without rights: the requester of what the runtime starts there. Absent: who started the run. */
   readonly ledBy?: Principal;
-  /** Ids of who denied what led there or had it gone on: they have a part in what the runtime asks for there. Absent: nobody. */
+  /** Ids of those whose denial led to the state, or who had the run go on by a retry: what the runtime asks for there counts them as requesters. Absent: nobody. */
   readonly ledWith?: readonly string[];
   /** `<transition, named as in its idempotency key>:<digest of arguments>` and how often it succeeded. */
   readonly successes: readonly (readonly [string, number])[];
-  /** Idempotency keys of what may have happened, and nobody knows; absent: none. */
+  /** Idempotency keys of effects that may have happened, which nobody knows; absent: none. */
   readonly doubts?: readonly string[];
-  /** By transition: how often it was denied, and the last time, with the key of exactly what was asked. */
+  /** By transition: how often it was denied; who denied it last, when, and the key of exactly what was asked then. */
   readonly denials: readonly {
     readonly transition: string;
     readonly what: string;
@@ -80,7 +80,7 @@ export interface RunState {
   readonly problem: Problem | null;
   /** What to do again on retry of a stuck run. */
   readonly stuckOn: StuckOn | null;
-  /** Names the problem that it is, or was last, stuck on: no other has the same. Absent: it was not, or before that was kept. */
+  /** Names the problem that the run is stuck on, or was last: no other problem has the same. Absent: it was never stuck, or was before this was kept. */
   readonly stuckAt?: string;
   readonly chainDepth: number;
   readonly chain: readonly { readonly transition: string; readonly from: string; readonly to: string }[];
@@ -88,11 +88,11 @@ export interface RunState {
   /** Epoch milliseconds of the run's own deadline; null without one. */
   readonly deadline: number | null;
   readonly timeoutDue: boolean;
-  /** Its time is up, and a person has yet to say what became of what it is stuck on. Absent: no. */
+  /** The run's time is up, and a person has yet to say what became of the effect that it is stuck on. Absent: no. */
   readonly overdue?: true;
   /** The run came to its state because its time was up: where that is terminal it ends `timed_out`. */
   readonly viaTimeout: boolean;
-  /** Whose submit waits until the run has settled. */
+  /** The submit that is answered once the run has settled. */
   readonly waitingAnswer: {
     readonly messageId: string;
     readonly transition: string;
@@ -116,7 +116,7 @@ export type StuckOn =
       readonly refs: readonly PayloadRef[];
       readonly flowVersion: number;
     }
-  /** `unknown`: what became of its effect is; `again`: what it is sent with again. */
+  /** `unknown`: nobody knows whether its effect has happened; `again`: the key and count with which it is sent again. */
   | {
       readonly kind: 'onEnter';
       readonly unknown?: true;
@@ -124,7 +124,7 @@ export type StuckOn =
       readonly until?: Until;
     }
   | { readonly kind: 'chain'; readonly until?: Until }
-  /** It has happened, and the context cannot keep what it writes: nothing is left to be done again. */
+  /** The step has happened, and the context cannot keep what it writes: there is nothing to do again. */
   | { readonly kind: 'done'; readonly transition: string }
   | { readonly kind: 'action'; readonly action: Action };
 
@@ -177,7 +177,7 @@ export type Event =
       readonly kind: 'message';
       readonly time: string;
       readonly message: Message;
-      /** How the approval that it decides ended, where that has left the run's document. */
+      /** The status with which the approval ended that the message decides, where the run's document no longer holds it. */
       readonly settledAs?: ApprovalStatus | null;
     }
   | {
@@ -185,7 +185,7 @@ export type Event =
       readonly time: string;
       readonly reason: MessageRefusal;
       readonly name: string;
-      /** What the bell named; null: it named nothing. */
+      /** The message that the bell named; null: it named none. */
       readonly message: { readonly id: string; readonly digest: string } | null;
     }
   | { readonly kind: 'outcome'; readonly time: string; readonly action: string; readonly result: Outcome }
@@ -206,9 +206,9 @@ export type Outcome =
       readonly errorClass: ErrorClass;
       readonly message: string;
       readonly attempt: number;
-      /** Its effect may have happened, by this attempt or by one before: whoever is asked for it again is told. */
+      /** The effect may have happened, by this attempt or an earlier one: whoever is asked to approve it again is told. */
       readonly effectPossible?: true;
-      /** Nothing was called: what would have run is not what was approved, or may not run any more. */
+      /** Present where nothing was called: what would have run is not what was approved, or may not run any more. */
       readonly code?: 'DIGEST_MISMATCH' | 'GUARD_REJECTED';
     }
   | { readonly status: 'unknown'; readonly message: string; readonly attempt: number };
@@ -218,7 +218,8 @@ export type Effect =
   | { readonly kind: 'answer'; readonly messageId: string; readonly answer: Answer }
   | { readonly kind: 'close'; readonly status: ClosedStatus };
 
-export interface Decision {
+/** What one event does to a run. */
+export interface EventResult {
   readonly state: RunState;
   readonly effects: readonly Effect[];
   readonly trace: readonly Fact[];
@@ -228,10 +229,10 @@ export interface Decision {
     readonly status: ActionStatus;
     readonly error: Problem | null;
     readonly outputRef: PayloadRef | null;
-    /** With the action that opens an approval: what the approver gets, which `bound.shown` is the digest of. */
+    /** Of an action that opens an approval: what the approver is shown; `bound.shown` is its digest. */
     readonly shown?: Shown;
   }[];
-  /** Why nothing was decided: what our own code threw, or found where no plan, run or event of its own was. Absent: it was decided. */
+  /** What our own code threw, or the plan, run or event that it could not read: nothing was decided. Absent: the event was decided. */
   readonly failure?: Error;
 }
 
@@ -240,11 +241,11 @@ export interface Shown {
   readonly summary: string;
   readonly consequence: string;
   readonly preview: Json;
-  /** Why nobody can be asked: its calls are larger than what is shown and sent, or none of them can be made. */
+  /** Why nobody can be asked: the calls are larger than what may be shown and sent, or none of them can be made. */
   readonly refused?: Pick<Refusal, 'code' | 'message'>;
 }
 
-/** A request that waits for an approval, as its sentences and its preview are made. */
+/** What the sentences and the preview of an approval are made of. */
 export interface Asking {
   readonly arguments: JsonObject;
   readonly context: JsonObject;
@@ -252,9 +253,9 @@ export interface Asking {
   readonly requester: Principal | null;
   /** The last time that a person said no to this transition in this run; null: nobody has. */
   readonly denied: Denied | null;
-  /** Who has an effect done again whose outcome is unknown; null: it was not begun before. */
+  /** Who has an effect repeated whose outcome is unknown; null: the effect was not begun before. */
   readonly repeatedBy: string | null;
-  /** It may have happened already, and nobody knows. */
+  /** The effect may have happened already, and nobody knows. */
   readonly inDoubt: boolean;
   /** How often the run has done this transition with these arguments, successfully. */
   readonly done: number;
@@ -263,17 +264,20 @@ export interface Asking {
 export interface Denied {
   readonly by: string;
   readonly at: string;
-  /** How often by now. */
+  /** How often the transition has been denied by now. */
   readonly count: number;
-  /** It had the same arguments. */
+  /** The request that was denied had the same arguments. */
   readonly same: boolean;
 }
 
-/** What the engine may not make itself: hashing, schema validation, and the run's environment. */
+/** What the engine is given, since it is pure: hashing, schema validation, and the run's environment. */
 export interface Kit {
   /** `sha256:<hex>` of the canonical form. */
   digest(value: Json): string;
-  /** `beside`: another schema that the value must fit too, with the defaults of both. `isKept`: its defaults are, true if left out. */
+  /**
+   * `beside`: another schema that the value must fit too; the defaults of both are filled in. `isKept`: the value is kept with
+   * its defaults, so that these are bounded; true if left out.
+   */
   validate(
     schema: JsonObject,
     value: JsonObject,
@@ -284,27 +288,30 @@ export interface Kit {
     | {
         readonly status: 'invalid';
         readonly errors: readonly { readonly pointer: string; readonly message: string }[];
-        /** `filled`: the schema, with what the one beside it fills in. */
+        /** Which schema refuses. `filled`: the first, because of the defaults that `beside` fills in. */
         readonly refusing?: 'schema' | 'beside' | 'filled';
       };
-  /** Roles of a queue; empty: no queue is or was declared, and its name is a label. Null: it was, or others are. */
+  /**
+   * Roles of a queue. Empty: no queues are declared and this one never was, so that its name is only a label. Null: it was
+   * declared once, or others are declared and it is not: nobody decides in it.
+   */
   queueRoles(queue: string): readonly string[] | null;
   /** The environment's default gate deadline, milliseconds. */
   readonly gateTimeoutMs: number;
-  /** What the environment asks for, whatever the author wrote. Null: nothing is known of it, and nothing is called there. */
+  /** What the environment asks for, whatever the author wrote. Null: nothing is known of the environment, and nothing is called there. */
   readonly floors: readonly Floor[] | null;
-  /** Who wrote the run's flow version, and who brought it into this environment; null: no person of ours. */
+  /** Who wrote the run's flow version, and who brought it into this environment; null: no person that we know. */
   readonly author: string | null;
   readonly promoter: string | null;
-  /** When so many milliseconds of the roles' business hours are over: the latest of them. Epoch milliseconds. */
+  /** Epoch milliseconds at which `ms` milliseconds of business hours have passed since `from` for each of the roles: the latest. */
   businessEnd(from: number, ms: number, roles: readonly string[]): number;
-  /** Is the call, as far as its kind can tell, a read whatever its author says? */
+  /** Can the kind of executor tell that this call only reads, whatever its author says? */
   isRead(executor: CallExecutor): boolean;
   /** Digest of what the connection's name stands for in this environment; null: it has none. */
   connection(name: string): string | null;
-  /** The same caller with what it holds now, of what was asked at that time. */
+  /** The same caller with the rights that it has now; `at`: when it asked. */
   rightsNow(asked: Principal, at: string): Principal;
-  /** What the approver of this transition gets; made once, when the approval opens. */
+  /** What the approver of this transition is shown; made once, when the approval opens. */
   show(transition: Transition, asking: Asking): Shown;
 }
 
@@ -320,30 +327,30 @@ export interface ApprovalDoc {
   readonly refs: readonly PayloadRef[];
   readonly guards: readonly GuardReport[];
   readonly asked: readonly Asked[];
-  /** Of the run, in which it was asked for. */
+  /** The state of the run in which the approval was asked for. */
   readonly state: string;
-  /** Ids of all who asked for it, as it opened. */
+  /** Ids of all who asked for the action, when the approval opened. */
   readonly requesters: readonly string[];
-  /** As they stood when it opened. */
+  /** As they were when the approval opened. */
   readonly gates: readonly GateView[];
   readonly consequence: string;
 }
 
-/** One gate of an approval, as an approver is told of it. */
+/** A gate of an approval, as an approver sees it. */
 export interface GateView {
   readonly source: GateSource;
   readonly rule: string;
   readonly roles: readonly string[];
-  /** Whoever holds `approval.decide` decides too. Without roles and without this, nobody does. */
+  /** Whoever holds `approval.decide` decides too. Without roles and without this, nobody decides. */
   readonly byPermission: boolean;
   readonly quorum: {
     readonly count: number;
     readonly approved: number;
     readonly perRole?: readonly RoleShare[];
   };
-  /** Whom it waits for: so many people with one of these roles; without roles, whoever holds `approval.decide`. */
+  /** Whom the gate waits for: so many people with one of these roles; without roles, with the permission `approval.decide`. */
   readonly missing: readonly Missing[];
-  /** ISO 8601: when its present stage ends, or the run's own time does, which denies. */
+  /** ISO 8601: when the present stage ends, or the run's own time, which denies; the earlier. */
   readonly expiresAt: string;
   readonly onTimeout: 'deny' | 'escalate' | 'approve';
   readonly reasonRequired: boolean;
@@ -360,7 +367,7 @@ export interface Missing {
   readonly count: number;
 }
 
-/** One legal next step for one principal. */
+/** A legal next step of a run for one principal. */
 export interface Link {
   readonly rel: string;
   readonly title: string;

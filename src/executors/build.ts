@@ -6,14 +6,14 @@ import { hasEffect } from './effects.js';
 import { kindNamed } from './kinds.js';
 import type { At, Built, Scopes } from './types.js';
 
-// What would be called, before anything is: pure, so that a run on paper is told the same as one that calls.
+// What would be called, before any call is made: pure, so that a run on paper and a run that calls are told the same.
 
-/** Whose call it is was not said: it is held to all that a read is. */
+/** For a call whose transition is not known: it is judged as a read, which is the strictest. */
 const asRead: Judged = { action: { tier: 'read_only' } };
 
 /**
- * Resolves an executor's templates, within a call's room. `judged`: of whose step it is; what is said to change nothing is not
- * built where a server may take it for another method. `human` is an approval, not a call: asking for one is a bug.
+ * Resolves an executor's templates, within a call's room. `judged` is the step that makes the call: where that step says that it
+ * changes nothing, no call is built that a server may take for another method. Throws for `human`, which is an approval and no call.
  */
 export function buildCall(
   executor: Executor,

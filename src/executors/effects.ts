@@ -2,9 +2,9 @@ import * as engine from '../engine/effects/effects.js';
 import type { CallExecutor, Executor } from '../engine/plan.js';
 import { kinds } from './kinds.js';
 
-// What the engine says of effects, with what the kinds know of their calls.
+// The engine's questions about effects, answered with what the kinds know of their calls.
 
-/** Is the call, as far as its kind can tell, a read whatever its author says? Of a kind that nobody knows it is none. */
+/** Does the kind of the call know that it is a read, whatever its author says? False for a kind that this build does not have. */
 export function isRead(executor: CallExecutor): boolean {
   return kinds.find(({ name }) => name === executor.kind)?.isRead?.(executor) ?? false;
 }

@@ -8,8 +8,8 @@ import type { Compiling, Path as Place } from '../policy/compile/context.js';
 import type { At, Built, Call, Scopes, Unresolved } from './types.js';
 
 /**
- * What a kind of executor is, before anything is called: pure, so that a check and a run on paper say the same as one that
- * calls. `table.ts` lists the kinds; what calls is each kind's driver. `S`: an executor as it is written, `E`: as a plan has it.
+ * What a kind of executor is, before anything is called: pure, so that a check, a run on paper and a run that calls say the
+ * same. `table.ts` lists the kinds; calls are made by each kind's driver. `S`: an executor as it is written, `E`: as a plan has it.
  */
 export interface Kind<
   S extends object = object,
@@ -19,30 +19,30 @@ export interface Kind<
   readonly name: string;
   /** What it calls over; null: it calls nothing. */
   readonly connection: ConnectionKind | null;
-  /** The keys of its own; those that every executor may have are beside them. */
+  /** The keys of this kind alone, beside those that every executor may have. */
   readonly shape: z.ZodRawShape;
-  /** The kind of evidence that it records by itself when it has succeeded. */
+  /** The kind of evidence that a call of it records when it has succeeded; null: none. */
   readonly evidence: string | null;
-  /** What of it may be a read on its author's word alone: `a command`. Null: nothing. */
+  /** What of this kind may be a read on its author's word alone, as messages name it: `a command`. Null: nothing. */
   readonly readByWord: string | null;
-  /** The fields of its own. Problems are told to `to`. */
+  /** Compiles the fields of this kind. Problems are reported to `to`. */
   compile(to: Compiling, shape: S, path: Place): Own<E>;
   /** Every path that its templates read. */
   paths(executor: E): readonly Path[];
-  /** Is every call of it a read, whatever its author says? Asked for each attempt. Absent: none is. */
+  /** Is every call of this executor a read, whatever its author says? Asked for each attempt. Absent: no. */
   isRead?(executor: E): boolean;
-  /** What its author has to be told who calls it a read. */
+  /** What an author has to be told who says that this executor only reads. */
   reading(executor: E): Reading;
   build(executor: E, scopes: Scopes, at: At, room: Room): Built<C>;
-  /** Of a call that is said to change nothing: why it may be no read as it would be sent. Absent: nothing in a call tells. */
+  /** Why a call that is said to change nothing may not be a read as it would be sent; null: nothing says so. Absent: calls of this kind never do. */
   refusedRead?(executor: E, call: C): Unresolved | null;
-  /** Why a connection that sends these headers with the call cannot carry it. Absent: nothing in them tells. */
+  /** Why the call does not fit a connection that sends these headers with it; null: it fits. Absent: calls of this kind always fit. */
   unfit?(call: C, sentWith: Headers): Unresolved | null;
-  /** What the approver sees: the call as it will be sent, but for what its connection adds. */
+  /** What the approver sees: the call as it will be sent, without what its connection adds. */
   preview(call: C): JsonObject;
-  /** What it does, in words, for who reads what a version changes. */
+  /** What the executor does, in words, for the reader of a version's changes. */
   words(executor: E): string;
-  /** The call in one line for who simulates, and its body or arguments; `call` is null where it cannot be made. */
+  /** For a simulation: the call in one line, and its body or arguments. `call` is null where it cannot be made. */
   outline(executor: E, call: C | null): { readonly call: string; readonly sends: Json };
   /** The response that usually comes with an output. Absent: the output itself. */
   response?(output: Json): Json;
@@ -52,17 +52,17 @@ export type Headers = readonly (readonly [name: string, value: string])[];
 
 type Own<E> = Omit<E, 'kind' | 'connection' | 'idempotencyKey'>;
 
-/** Both null: nothing. */
+/** What speaks against the claim that an executor only reads. Both null: nothing. */
 export interface Reading {
-  /** Why it is none, whatever its author says. */
+  /** Why the executor is no read, whatever its author says. */
   readonly writes: string | null;
-  /** What in it may change something unless its author says why it does not. Without that word it is refused, or warned of. */
+  /** What may change something unless the author says why it does not. Without that reason the executor is refused, or warned of. */
   readonly unproven: { readonly what: string; readonly isRefused: boolean } | null;
 }
 
 export interface ConnectionKind<S extends object = object, T extends Connection = Connection> {
   readonly shape: z.ZodRawShape;
-  /** The key that its address stands under; null: it has none. */
+  /** The key of the connection's address; null: such a connection has no address. */
   readonly address: string | null;
   compile(shape: S): Made<T>;
   texts(connection: T): ConnectionTexts;
@@ -70,7 +70,7 @@ export interface ConnectionKind<S extends object = object, T extends Connection 
   withTexts(connection: T, texts: ConnectionTexts): T;
 }
 
-/** What in a connection may be a reference: its address, values of its headers, values of its command's environment. */
+/** The texts of a connection that may be references: its address, the values of its headers and of its command's environment. */
 interface ConnectionTexts {
   readonly address: string | null;
   readonly headers: Readonly<Record<string, string>>;

@@ -1,24 +1,24 @@
 import type { ConnectionKind, Kind } from './kind.js';
 import * as table from './table.js';
 
-/** In the order in which schemas and messages name them: from the end of the alphabet. */
+/** Sorted by name, from Z to A: the order in which schemas and messages name them. */
 export const kinds: readonly Kind[] = Object.values<Kind>(table).sort((a, b) => (a.name < b.name ? 1 : -1));
 
 const byName = new Map(kinds.map((kind) => [kind.name, kind]));
 
-/** Undefined: this build does not have it; a plan of a later one may name it. */
+/** Undefined: this build does not have the kind. A plan of a later build may name it. */
 export function findKind(name: string): Kind | undefined {
   return byName.get(name);
 }
 
-/** Asking for a kind that this build does not have is a bug, and so is asking for `human`, which opens an approval and makes no call. */
+/** Throws for a kind that this build does not have, and for `human`, which opens an approval and makes no call. */
 export function kindNamed(name: string): Kind {
   const kind = byName.get(name);
   if (kind === undefined) throw new Error(`there is no kind of executor \`${name}\` that makes a call`);
   return kind;
 }
 
-/** The same of a connection's kind. */
+/** The connections that executors of this kind call over. Throws where the kind has none. */
 export function connectionKind(name: string): ConnectionKind {
   const { connection } = kindNamed(name);
   if (connection === null) throw new Error(`executors of kind \`${name}\` have no connections`);

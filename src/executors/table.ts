@@ -1,4 +1,4 @@
-// What each kind of executor is (`kind.ts`). A new kind is a folder, a line here, and a line in `drivers.ts`.
+// What each kind of executor is (`kind.ts`). A new kind needs a folder, a line here, and a line in `drivers.ts`.
 
 export { cli } from './cli/kind.js';
 export { mcp } from './mcp/kind.js';

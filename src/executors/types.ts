@@ -2,19 +2,19 @@ import type { Json, JsonObject } from '../model/json.js';
 import type { ErrorClass } from '../model/errors.js';
 import type { Connection } from '../model/policy-set.js';
 import type { Place } from './answer/places.js';
-import type { Told } from './masking/mask.js';
+import type { Excerpts } from './masking/mask.js';
 
-/** What a template may read when a call is built. */
+/** The values that a template may read when a call is built. */
 export interface Scopes {
   readonly arguments: JsonObject;
   readonly context: JsonObject;
   readonly input: JsonObject;
 }
 
-/** Of which step of a state the call is: an onEnter has no arguments. */
+/** Which step of a state makes the call. An onEnter has no arguments. */
 export type At = 'transition' | 'onEnter';
 
-/** A call with every template resolved: what the approver sees, no secret in it. A kind's own fields are its folder's. */
+/** A call with every template resolved, without secrets: what the approver sees. Each kind's folder declares its other fields. */
 export interface Call {
   readonly kind: string;
   readonly connection?: string;
@@ -24,9 +24,9 @@ export interface Call {
 export type Built<C extends Call = Call> = { readonly status: 'built'; readonly call: C } | Unresolved;
 
 export type Unresolved =
-  /** A path did not resolve: the call fails `permanent`, before anything is sent. */
+  /** A path did not resolve: the call fails with class `permanent`, before anything is sent. */
   | { readonly status: 'unresolved'; readonly path: string; readonly message: string }
-  /** It would be larger than its room, and was not made: it fails `permanent` like the other. */
+  /** The call would be larger than its room: it fails with class `permanent` as well, before anything is sent. */
   | { readonly status: 'too_large'; readonly message: string };
 
 export interface RunContext {
@@ -42,15 +42,15 @@ export interface RunContext {
   readonly references?: ReferenceSource;
 }
 
-/** What a driver gets: a connection of its kind, whose references are resolved, and it can tell what a target wrote. */
+/** What a driver gets: a connection of its kind with resolved references, and a safe way to quote what a target wrote. */
 export interface DriverContext<T extends Connection | null = Connection | null> extends RunContext {
   readonly connection: T;
-  readonly told: Told;
+  readonly excerpts: Excerpts;
 }
 
 export interface ReferenceSource {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Null: no folder of secrets is mounted. */
+  /** Null: there is no folder of secrets. */
   readonly secretsDirectory: string | null;
 }
 
@@ -61,19 +61,19 @@ export type ExecutorResult =
       readonly output: Json;
       /** `$.response.x`: `{status, headers, body}` for rest, the same as output elsewhere. */
       readonly response: Json;
-      /** Kinds of evidence that the executor records by itself. */
+      /** The kinds of evidence that are recorded for this success. */
       readonly evidence: readonly string[];
       /** In `output`: numbers that no double holds, kept as text. */
       readonly exact?: readonly Place[];
       /** In `output`: where a resolved reference came back and was masked. */
       readonly masked?: readonly Place[];
-      /** The same for what only `response` holds, such as headers. */
+      /** Where a resolved reference was masked in what only `response` holds, such as headers. */
       readonly maskedResponse?: readonly Place[];
     }
   | {
       readonly status: 'failed';
       readonly errorClass: ErrorClass;
-      /** Lower case, no secret, says what to do. */
+      /** In lower case, without secrets; says what to do. */
       readonly message: string;
       readonly retryAfterMs?: number;
       readonly response?: Json;
@@ -95,20 +95,20 @@ export interface ExecutorAborted extends Error {
   readonly unknownOutcome: boolean;
 }
 
-/** Which program a connection starts, and where, on this machine, now. */
-export interface Placed {
-  /** Its command and its working directory are absolute, where there are such. */
+/** Which program a connection starts, and where, on this machine at this moment. */
+export interface Located {
+  /** Its command and its working directory are absolute, where they exist. */
   readonly connection: Connection;
-  /** The file behind the command, and behind every link to it. Null: it starts none, or there is no such file. */
+  /** The file of the command, with all links followed. Null: the connection starts no program, or there is no such file. */
   readonly program: string | null;
 }
 
-/** One per kind, behind one shared test suite. */
+/** Makes the calls of one kind. All drivers pass the same test suite. */
 export interface ExecutorDriver<C extends Call = Call, T extends Connection | null = Connection | null> {
   readonly kind: string;
   run(call: C, context: DriverContext<T>): Promise<ExecutorResult>;
-  /** Of a kind whose connections start programs; `PATH` of its connection is resolved. */
-  place?(connection: T & Connection, baseDirectory: string): Placed;
-  /** Stops what it keeps between calls. */
+  /** For kinds whose connections start programs. A `PATH` in the connection's `env` has to be resolved before. */
+  locate?(connection: T & Connection, baseDirectory: string): Located;
+  /** Stops what the driver keeps between calls. */
   close?(): Promise<void>;
 }

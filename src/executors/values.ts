@@ -5,7 +5,7 @@ import { mostCallBytes, mostCallValues } from '../model/limits.js';
 import type { Room } from '../engine/effects/room.js';
 import type { Scopes, Unresolved } from './types.js';
 
-/** What a template lacks, or that it would make more than a call takes. */
+/** A call that cannot be built: what its template lacks, or that the call would be larger than it may be. */
 export function unresolved(not: NotResolved, where: string): Unresolved {
   if (not.status === 'too_large')
     return {
@@ -28,8 +28,8 @@ export function unusable(path: string, where: string, why: string): Unresolved {
   return { status: 'unresolved', path, message: `\`${path}\` in ${where} ${why}` };
 }
 
-/** Of a call that is said to change nothing: what a server may take for another method or operation. */
-export function noRead(name: string): Unresolved {
+/** A call that is said to change nothing is not made: a server may take `name` in it for another method or operation. */
+export function unresolvedRead(name: string): Unresolved {
   return unusable(
     name,
     'the call',
@@ -37,7 +37,7 @@ export function noRead(name: string): Unresolved {
   );
 }
 
-/** The first path of a template as written: what a message names. */
+/** The first path of a template, as it is written: how a message names the template. */
 export function pathText(template: Template): string {
   switch (template.kind) {
     case 'path':
@@ -55,11 +55,11 @@ export function pathText(template: Template): string {
 
 export type TextValue =
   | { readonly status: 'text'; readonly value: string }
-  /** Null: an optional path that is missing, so the header, parameter or argument is left out. */
+  /** The value is null, as for an optional path that is missing: the header, parameter or argument is left out. */
   | { readonly status: 'absent' }
   | Unresolved;
 
-/** A value that has to be text: strings, numbers and booleans are; objects and arrays are not. */
+/** A value that is sent as text: strings, numbers and booleans can be, objects and arrays cannot. */
 export function resolveTextValue(template: Template, scopes: Scopes, room: Room, where: string): TextValue {
   const resolved = resolveTemplate(template, scopes, room);
   if (resolved.status !== 'resolved') return unresolved(resolved, where);
@@ -77,12 +77,12 @@ function textValue(value: Json, template: Template, where: string): TextValue {
   return { status: 'text', value: text };
 }
 
-/** May it stand in a header? No line break, and of the control characters only a tab. */
+/** May the text be a header's value? It has no line break, and no control character but the tab. */
 export function isHeaderValue(value: string): boolean {
   return !/[\0-\x08\x0a-\x1f\x7f]/.test(value);
 }
 
-/** A header's value: what is not ASCII is percent-encoded, which every server and proxy carries. */
-export function asciiHeader(value: string): string {
+/** The text as a header's value: what is not ASCII is percent-encoded, since every server and proxy carries that. */
+export function toAsciiHeader(value: string): string {
   return value.toWellFormed().replace(/[\u0080-\u{10ffff}]+/gu, encodeURIComponent);
 }

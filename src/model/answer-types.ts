@@ -3,9 +3,9 @@ import type * as answers from './api-answers.js';
 import type * as inbox from './api-inbox-answers.js';
 import type { Json, JsonObject } from './json.js';
 
-// Answers of the REST contract as types, taken from the schemas that describe them: for who makes them and who reads them.
+// The answers of the REST contract as types, derived from the schemas that describe them. Those who make answers and those who read them use the same types.
 
-/** What an answer of this schema is: JSON that nobody changes. */
+/** The type of an answer with this schema: JSON that nobody changes. */
 export type AnswerOf<S extends z.ZodType> = ReadonlyJson<z.input<S>>;
 
 type Leaf = string | number | boolean | null;
@@ -31,7 +31,7 @@ export type ApprovalStatsJson = AnswerOf<typeof inbox.approvalStats>;
 export type ApprovalLinkJson = AnswerOf<typeof answers.approvalLinks>['data'][number];
 export type RunJson = AnswerOf<typeof answers.run>;
 export type RunBodyJson = AnswerOf<typeof answers.runBody>;
-/** How a run stands, whatever was asked of it. */
+/** How a run stands, without the result of a request. */
 export type RunStandingJson = Omit<RunBodyJson, 'result'>;
 export type SubmittedJson = AnswerOf<typeof answers.submitted>;
 export type ActionJson = AnswerOf<typeof answers.action>;

@@ -54,7 +54,7 @@ export const checked = named(
   'Checked',
   z.strictObject({ valid: z.boolean(), errors: z.array(flowProblem), warnings: z.array(flowProblem) }),
 );
-/** Since when no new run of it starts; null: runs start. */
+/** Who stopped new runs of the flow, when and why; null: new runs can start. */
 const withdrawn = z.strictObject({ by: text, at: text, reason: textOrNull }).nullable();
 
 export const flowSummary = named(
@@ -160,7 +160,7 @@ export const run = named(
     updatedAt: text,
     /** `next`: which of retry and cancel helps, while the run is stuck. */
     problem: problemOfRun.extend({ next: text.optional() }).optional(),
-    /** It was cancelled, or its time is up, and what is under way has its outcome first. Until then it has no links. */
+    /** The run was cancelled, or its time is up, and it waits for the outcome of what is under way. Until then it has no links. */
     ending: ending.optional(),
   }),
 );
@@ -178,7 +178,7 @@ export const runBody = named(
   'RunBody',
   z.strictObject({
     ...runFields,
-    /** While it has not settled. */
+    /** Present while the run has not come to rest. */
     result: z.strictObject({ status: z.literal('executing'), poll: text }).optional(),
   }),
 );
@@ -222,11 +222,11 @@ export const action = named(
       .optional(),
     output: json.optional(),
     error: problemOfRun.optional(),
-    /** While it executes. False: it waits for its next attempt, for its turn, or for a worker. */
+    /** Present while the action executes. False: it waits for its next attempt, for its turn, or for a worker. */
     callUnderWay: z.boolean().optional(),
-    /** Its call was begun, and its worker is not heard of any more: it may have happened, and waits to be made again, or to be taken for unknown. */
+    /** A call was begun and its worker has gone silent: it may have happened, and waits to be made again, or to be taken for unknown. */
     callLost: z.literal(true).optional(),
-    /** While it waits for its next attempt: when that is due. */
+    /** When the next attempt is due, while the action waits for it. */
     nextAttemptAt: text.optional(),
   }),
 );
@@ -254,7 +254,7 @@ export const reconstruction = named(
     traceId: text,
     complete: z.boolean(),
     score: z.number(),
-    /** How many values are named and not carried, because the answer would be too large. */
+    /** How many values are only named, because the answer would be too large with them. */
     omitted: count.optional(),
     actions: z.array(
       z.looseObject({ transition: text, missing: z.array(text), omitted: z.array(omittedValue).optional() }),
@@ -320,11 +320,11 @@ export const ready = named(
     api: z.boolean(),
     postgres: z.boolean(),
     temporal: z.boolean(),
-    /** A worker serves every environment, and was heard of within five seconds. */
+    /** Every environment has a worker that reported within the last five seconds. */
     worker: z.boolean(),
-    /** The environments that none serves, where there are such. */
+    /** The environments without a worker; absent where all have one. */
     unserved: z.array(text).optional(),
-    /** What is not as it should be and stops nothing: references of connections and channels that have no value. */
+    /** Faults that stop nothing: references of connections and channels that have no value. */
     warnings: z.array(text).optional(),
   }),
 );

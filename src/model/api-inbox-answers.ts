@@ -33,23 +33,23 @@ const quorum = z.strictObject({
   perRole: z.array(z.strictObject({ role: text, count, approved: count })).optional(),
 });
 
-/** One of the gates that an approval waits at: all of them must be approved. */
+/** A gate at which an approval waits. All gates of an approval must be approved. */
 const gate = z.strictObject({
   source: text,
   rule: text,
   roles: z.array(text),
   quorum,
-  /** Whom it waits for: so many people with one of these roles; without roles, holders of `approval.decide`. */
+  /** Whom the gate waits for: `count` people with one of `roles`, or, without roles, holders of `approval.decide`. */
   missing: z.array(z.strictObject({ roles: z.array(text), count })),
   expiresAt: text,
   onTimeout: z.enum(['deny', 'escalate', 'approve']),
   reasonRequired: z.boolean(),
-  /** All people who are known here could not approve it together. */
+  /** True: all people who are known here together could not approve it. */
   outOfReach: z.boolean(),
   text,
 });
 
-/** What the reader may do about it now. */
+/** What the reader may do about the approval now. */
 const may = z.strictObject({
   decide: z.boolean(),
   verbs: z.array(z.enum(['approve', 'deny'])),
@@ -89,7 +89,7 @@ export const approval = named(
     expiresAt: textOrNull,
     onTimeout: text,
     consequence: text,
-    /** Each rule that asks for this approval: where it stands, what its condition read, and both in words. */
+    /** The rules that ask for this approval: where each stands, what its condition read, and both in words. */
     because: z.array(
       z.strictObject({ source: text, rule: text, read: textOrNull, line: count.optional(), text }),
     ),
@@ -99,11 +99,11 @@ export const approval = named(
     requesters: z.array(text),
     escalatedAt: textOrNull,
     closedAt: textOrNull,
-    /** Whether those who are to be told of it were. */
+    /** Whether the people who should be told of the approval were told. */
     delivery,
     claims: z.array(z.strictObject({ by: text, since: text, until: text })),
     delegations: z.array(z.strictObject({ from: text, to: text, note: textOrNull, at: text })),
-    /** In `mine`: absent people who could decide it, and whose delegate the caller is. */
+    /** With `mine`: absent people who could decide the approval and whose delegate is the caller. */
     onBehalfOf: z.array(text).optional(),
   }),
 );
@@ -139,7 +139,7 @@ export const batch = named(
   z.strictObject({
     dryRun: z.boolean(),
     mode: z.enum(['all', 'each']),
-    /** Every one of them would be, or was, taken. */
+    /** True: every decision would be accepted (dry run), or was accepted. */
     ok: z.boolean(),
     token: text.optional(),
     expiresAt: text.optional(),
@@ -147,7 +147,7 @@ export const batch = named(
       z.strictObject({
         approval: text,
         decision: z.enum(['approve', 'deny']),
-        /** `not_made`: in mode `all`, another of the batch is refused. */
+        /** `not_made`: another decision of the batch was refused, in mode `all`. */
         status: z.enum(['would_apply', 'applied', 'accepted', 'refused', 'not_made']),
         code: text.optional(),
         detail: text.optional(),

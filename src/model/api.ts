@@ -6,7 +6,7 @@ import { isReservedId, longestPrincipalId, principalKinds } from './principal.js
 import { recordTypes } from './records.js';
 import { isBlank, nameTrouble } from './text.js';
 
-// Requests of the REST contract. OpenAPI is generated from the schemas that validate them.
+// The requests of the REST contract. The same schemas validate requests and make the OpenAPI document.
 
 /** Schemas with a name of their own in OpenAPI's components. */
 export const apiSchemas = z.registry<{ id: string }>();
@@ -38,24 +38,24 @@ const printable = /^[^\u0000-\u001f\u007f]*$/;
 const printableText = (longest: number) =>
   z.string().min(1).max(longest).regex(printable, 'must not contain control characters');
 export const shortText = printableText(longestName);
-/** Of a decision, by whatever door it comes. */
+/** The longest reason of a decision, by whatever door it comes. */
 export const mostReasonLength = 4_000;
 export const longText = z.string().max(mostReasonLength);
 const name = shortText;
-/** One that is given here first: others are compared with it, by eye and by character. */
+/** For a name that a caller makes up, with which others are later compared, by eye and by character. */
 const asNewName = (text: z.ZodString) =>
   text.refine((given) => nameTrouble(given) === null, {
     error: ({ input }) => nameTrouble(String(input)) ?? 'is no name',
   });
 const newName = asNewName(shortText);
-/** Of a principal: as long as a token's subject may be. */
+/** A principal's id, as long as a token's subject may be. */
 const principalId = printableText(longestPrincipalId);
 
-const whole = (text: string): boolean => /^\d{1,15}$/.test(text);
-const wholeNumber = z.string().refine(whole, 'must be a whole number').transform(Number);
+const isWhole = (text: string): boolean => /^\d{1,15}$/.test(text);
+const wholeNumber = z.string().refine(isWhole, 'must be a whole number').transform(Number);
 export const indexText = describedAs(wholeNumber, { type: 'integer', minimum: 0 });
 
-/** Text that stands for a number between two. Of what is another, one sentence says which it may be. */
+/** A text that stands for a number from `least` to `most`; `sentence` is the error for any other text. */
 const numberText = (
   sentence: string,
   form: RegExp,
@@ -94,7 +94,7 @@ const trueOrFalse = describedAs(
   z.enum(['true', 'false']).transform((text) => text === 'true'),
   { type: 'boolean' },
 );
-/** One type, or several with commas between. */
+/** A record type, or several with commas between. */
 const types = describedAs(
   z
     .string()
@@ -110,7 +110,7 @@ function durationMs(text: string): number {
 }
 
 export const noQuery = z.strictObject({});
-/** A page's: a mail and a chat put names of their own behind an address. */
+/** For pages: mail programs and chats add parameters of their own to an address. */
 export const ignoredQuery = z.object({});
 export const pageQuery = z.strictObject({ limit, cursor });
 export const waitQuery = z.strictObject({ wait: waitSeconds });
@@ -133,13 +133,13 @@ const trace = named(
   }),
 );
 
-/** What is asked of a run with its start, in one call. */
+/** The submit that comes with a start, in one call. */
 export const firstSubmit = named(
   'FirstSubmit',
   z.strictObject({ transition: name, arguments: jsonObject.optional(), trace: trace.optional() }),
 );
 
-/** As `removed` writes it: a floor's names everybody who decides there, and the body's own size bounds it. */
+/** A name from `removed`. Its length is bounded only by the size of the body, since the name of a floor lists all who decide there. */
 const removedName = z.string().min(1).regex(printable, 'must not contain control characters');
 
 export const reloadBody = named(
@@ -178,7 +178,7 @@ export const submitBody = named(
   }),
 );
 
-/** One that somebody can read. */
+/** A reason that somebody can read. */
 const reason = longText.min(1).refine((given) => !isBlank(given), {
   error: 'holds nothing that can be read: say why',
 });
@@ -211,7 +211,7 @@ export const approvalsQuery = z.strictObject({
   cursor,
 });
 
-/** An inbox that is kept: its filters and its order. */
+/** A saved inbox: its filters and its order. */
 export const viewBody = named(
   'SaveView',
   z.strictObject({
@@ -260,9 +260,9 @@ export const batchBody = named(
       .min(1)
       .max(100),
     mode: z.enum(['all', 'each']).default('all'),
-    /** True unless said: nothing is decided by leaving something out. */
+    /** True by default, so that leaving it out decides nothing. */
     dryRun: z.boolean().default(true),
-    /** The dry run's, over exactly these decisions. */
+    /** The token of a dry run of exactly these decisions. */
     token: z.string().max(500).optional(),
   }),
 );
@@ -317,7 +317,7 @@ export const keyBody = named(
   }),
 );
 
-/** How long messages that are under way are still taken with a key that is retired. */
+/** `window`: how long messages that are under way are still accepted with the retired key. */
 export const retireBody = named(
   'RetireSigningKey',
   z.strictObject({

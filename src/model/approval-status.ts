@@ -9,7 +9,7 @@ export const approvalStatuses = [
 ] as const;
 export type ApprovalStatus = (typeof approvalStatuses)[number];
 
-/** Those of an approval that waits for decisions. */
+/** The statuses of an approval that waits for decisions. */
 export const openStatuses = ['open', 'escalated'] as const;
 export type OpenStatus = (typeof openStatuses)[number];
 
@@ -17,7 +17,7 @@ export function isOpen(status: unknown): status is OpenStatus {
   return openStatuses.includes(status as OpenStatus);
 }
 
-/** Why an approval that has ended so takes no decision any more. */
+/** The error code for a decision on an approval that has ended with this status. */
 export function settledCode(
   status: Exclude<ApprovalStatus, OpenStatus>,
 ): 'ALREADY_DECIDED' | 'APPROVAL_EXPIRED' | 'APPROVAL_REVOKED' {

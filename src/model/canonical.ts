@@ -35,8 +35,8 @@ function quoted(text: string): string {
   return JSON.stringify(text);
 }
 
-/** Deep equality of two JSON values, as their canonical forms compare. What they have in common is not looked through. */
-export function sameJson(a: unknown, b: unknown, compared: (one: unknown) => void = nothing): boolean {
+/** Whether the canonical forms of two JSON values are equal. Parts that are the same object are not looked through. `compared` is called with each part that is. */
+export function sameJson(a: unknown, b: unknown, compared: (value: unknown) => void = nothing): boolean {
   compared(a);
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
@@ -48,11 +48,11 @@ export function sameJson(a: unknown, b: unknown, compared: (one: unknown) => voi
 
 const nothing = (): void => undefined;
 
-/** A name whose value is undefined is no name. */
+/** Names with the value undefined are ignored. */
 function sameObject(
   a: Readonly<Record<string, unknown>>,
   b: Readonly<Record<string, unknown>>,
-  compared: (one: unknown) => void,
+  compared: (value: unknown) => void,
 ): boolean {
   let left = 0;
   for (const name of Object.keys(a)) {

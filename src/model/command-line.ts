@@ -1,20 +1,20 @@
 import { utf8Length } from './json.js';
 
-// What a system passes to a command that it starts: arguments and environment, in bytes of UTF-8. Linux takes less than
+// Limits of the arguments and the environment of a command, in bytes of UTF-8. Linux takes less than
 // 128 KiB of each, its ending NUL counted, and under the usual stack of 8 MiB somewhat less than 2 MiB of all together.
 
-/** One argument; one variable of an environment, its name and `=` with it. */
+/** A single argument, or a single variable of an environment with its name and `=`. */
 export const mostArgumentBytes = 131_071;
-/** The arguments of one call together, each with its ending NUL and the 8 bytes that point at it. */
+/** All arguments of a call, each with its ending NUL and the 8 bytes of its pointer. */
 export const mostArgumentsBytes = 1024 * 1024;
-/** The same for the arguments of a connection. */
+/** All arguments that a connection fixes, counted the same way. */
 export const mostFixedArgumentsBytes = 256 * 1024;
-/** The same for a connection's environment. */
+/** All variables of a connection's environment, counted the same way. */
 export const mostEnvironmentBytes = 512 * 1024;
 
 const ending = 9;
 
-/** Why no system passes this text as one argument or variable; null: it can. For a sentence that names it first. */
+/** Why this text cannot be passed as an argument or variable; null: it can. Continues a sentence that begins with its name. */
 export function passingTrouble(text: string): string | null {
   if (text.includes('\0')) return 'holds a NUL character, which ends a text there; leave it out';
   const bytes = utf8Length(text);
@@ -22,12 +22,12 @@ export function passingTrouble(text: string): string | null {
   return `is ${bytes} bytes, and a system passes ${mostArgumentBytes} at most in one`;
 }
 
-/** What they take together. */
+/** The bytes that the texts take together, with their NULs and pointers. */
 export function passedBytes(texts: readonly string[]): number {
   return texts.reduce((sum, text) => sum + utf8Length(text) + ending, 0);
 }
 
-/** A variable as it is passed. */
+/** A variable as it is passed to a command. */
 export function variable([name, value]: readonly [string, string]): string {
   return `${name}=${value}`;
 }

@@ -79,7 +79,7 @@ export const errorClasses = [
 ] as const;
 export type ErrorClass = (typeof errorClasses)[number];
 
-/** What a submit may be refused as, beyond what every route may say. */
+/** Codes with which a submit may be refused, besides those of every route. */
 export const submitErrors: readonly ErrorCode[] = [
   'GUARD_REJECTED',
   'ACTOR_MISMATCH',
@@ -97,7 +97,7 @@ export const submitErrors: readonly ErrorCode[] = [
   'ENGINE_UNAVAILABLE',
 ];
 
-/** What a decision may be refused as, at every door: beyond what every route may say. */
+/** Codes with which a decision may be refused at every door, besides those of every route. */
 export const decisionErrors: readonly ErrorCode[] = [
   'NOT_AN_APPROVER',
   'ALREADY_DECIDED',

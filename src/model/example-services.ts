@@ -1,4 +1,4 @@
-/** The programs of `examples/` that `npm start` starts beside the shipped policies, whose connections name them so. */
+/** The programs of `examples/` that `npm start` starts, by the names that the shipped policies' connections give them. */
 export const exampleServices = ['payroll', 'erp'] as const;
 
 export function addressVariable(service: (typeof exampleServices)[number]): string {

@@ -1,12 +1,12 @@
 import { workedMs } from './thread-clock.js';
 
-// Work that is long gives way: whoever else waits for this process goes on between its pieces.
+// Long work gives way to others: between its pieces, all other work of this process goes on.
 
 const waiting: (() => void)[] = [];
 
 /**
- * Everybody else goes on who can by now: timers fire, and what was received is read. Where several works give way, one goes
- * on, and then everybody else again: their pieces do not add up.
+ * Lets all others go on: timers fire, and received data is read. If several works give way at the same time, one of them goes on,
+ * then all others, then the next one, so that their pieces do not add up.
  */
 export function giveWay(): Promise<void> {
   return new Promise((resolve) => {
@@ -22,36 +22,36 @@ function goOn(): void {
   if (waiting.length > 0) setImmediate(goOn);
 }
 
-/** To read or write less at once is short enough to be done beside anything. */
+/** Reading or writing this many bytes at once is short enough not to disturb others. */
 const shortBytes = 32_768;
 
-/** To be awaited before so many bytes, or characters, are read or written in one piece. */
+/** Await it before reading or writing so many bytes, or characters, in one piece. */
 export async function giveWayBefore(bytes: number): Promise<void> {
   if (bytes > shortBytes) await giveWay();
 }
 
-/** How long one piece of work may keep everybody else waiting, in milliseconds. */
+/** How long a piece of work may keep others waiting, in milliseconds. */
 const pieceMs = 10;
 
-/** To be awaited between two pieces of work, none of which is long by itself. */
+/** Await it between two pieces of work, none of which is long by itself. */
 export type Turn = () => Promise<void>;
 
-/** The work has taken longer than it may, without what others did in between. */
+/** The work has taken longer than it may, not counting what others did in between. */
 export class WorkTooLong extends Error {
   override readonly name = 'WorkTooLong';
 }
 
 export interface Clock {
   now(): number;
-  /** What this thread has worked: on a busy machine, or one that slept, less time than has passed. */
+  /** Milliseconds that this thread has worked, fewer than have passed on a busy machine or one that slept. */
   worked(): number;
 }
 
 const clockHere: Clock = { now: () => performance.now(), worked: workedMs };
 
 /**
- * Gives way where the piece before was long enough. Rejects with `WorkTooLong` once the pieces have taken more than
- * `mostMs` of work together: for work that waits for nothing in between.
+ * Makes a function that gives way if the last piece of work was long. It rejects with `WorkTooLong` once the pieces together have
+ * taken more than `mostMs`. For work that waits for nothing between its pieces.
  */
 export function makeTurns(mostMs = Infinity, clock = clockHere): Turn {
   let since = clock.now();

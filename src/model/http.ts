@@ -1,8 +1,8 @@
-// What HTTP can carry: the same for the check of a policy and for the call.
+// What HTTP can carry. The check of a policy and the call use the same rules.
 
 export const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
-/** They say where a request goes and where it ends: the service's own, whoever writes the others. */
+/** Headers that only the service may set, because they say where a request goes and where it ends. */
 export const reservedHeaders: ReadonlySet<string> = new Set([
   'connection',
   'content-length',
@@ -17,17 +17,17 @@ export const reservedHeaders: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
-/** `application/json` of `Application/JSON; charset=utf-8`. A proxy that repeats the header makes one of two, with a comma between. */
+/** The media type alone: `application/json` of `Application/JSON; charset=utf-8`. The first of two, which a repeated header gives with a comma between. */
 export function mediaType(contentType: string | undefined): string {
   return (contentType ?? '').split(/[;,]/)[0]?.trim().toLowerCase() ?? '';
 }
 
-/** Names that say a line of JSON for each value: `application/x-ndjson`, `application/jsonl`, `application/json-lines`. */
+/** Media types in which each line is a JSON value: `application/x-ndjson`, `application/jsonl`, `application/json-lines`. */
 const jsonLines = /ndjson|jsonl|json-?(?:lines|stream)/;
 
 /**
- * How a body that is no text is written under its content type: as JSON, also where the type is of somebody's own
- * (`application/x-amz-json-1.1`), as lines of JSON, or as a form. Under any other, the author alone knows.
+ * How a body that is no text is written for its content type: as JSON (also for types such as `application/x-amz-json-1.1`), as lines
+ * of JSON, or as a form. For any other type only the author knows, so that the body must be a text.
  */
 export function writingOf(contentType: string): 'json' | 'lines' | 'form' | 'text' {
   const type = mediaType(contentType);

@@ -1,4 +1,4 @@
-/** Opaque ids: a prefix that says what they name, and 128 random bits. What follows from others is in derived-ids.ts. */
+/** Opaque ids: a prefix that says what they name, and 128 random bits. Derived ids are in derived-ids.ts. */
 export type IdPrefix =
   'run' | 'act' | 'apr' | 'dec' | 'evd' | 'msg' | 'key' | 'rec' | 'trc' | 'pay' | 'svc' | 'lnk' | 'ntf';
 

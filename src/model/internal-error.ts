@@ -1,2 +1,2 @@
-/** Told of what failed in our own code and was survived: `InternalErrors.note` logs it and counts it. */
+/** Called when the service's own code fails and goes on; `InternalErrors.note` logs and counts it. */
 export type OnInternalError = (what: string, error: unknown) => void;

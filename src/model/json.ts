@@ -5,8 +5,8 @@ export interface JsonObject {
 }
 
 /**
- * TypeScript does not see that what an interface describes is JSON, since an interface may be added to. Whoever calls this
- * says that it is; nothing else turns one into the other.
+ * Asserts that a value with an interface type is JSON, which TypeScript cannot see because interfaces can be extended. Nothing is
+ * converted. Only this function makes the assertion.
  */
 export function asJson<T extends object>(value: T): T & JsonObject {
   return value as T & JsonObject;
@@ -17,7 +17,7 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A name as a part of a JSON pointer. */
+/** Escapes a name as a part of a JSON pointer. */
 export function escapePointer(name: string): string {
   return name.replaceAll('~', '~0').replaceAll('/', '~1');
 }
@@ -27,19 +27,19 @@ export function unescapePointer(part: string): string {
   return part.replaceAll('~1', '/').replaceAll('~0', '~');
 }
 
-/** The JSON pointer to what stands under these names and numbers, the outermost first. */
+/** The JSON pointer to the value at these names and indexes, the outermost first. */
 export function pointerTo(path: readonly (string | number)[]): string {
   return path.map((step) => `/${escapePointer(String(step))}`).join('');
 }
 
-/** What is wrong with a part of a value, where it stands. */
+/** What is wrong with a part of a value, and where that part stands. */
 export interface FieldError {
   /** JSON pointer. */
   readonly pointer: string;
   readonly message: string;
 }
 
-/** Deeper than this nothing is kept, compared or signed: every walk over a value may recurse. */
+/** No value nested deeper than this is stored, compared or signed, so that every walk over a value may recurse. */
 export const maxJsonDepth = 200;
 
 /** Why a parsed value cannot be kept as canonical JSON; null when it can. Never recurses. */
@@ -48,13 +48,13 @@ export function jsonTrouble(value: unknown): string | null {
   if (atTop !== null || !isContainer(value)) return atTop;
   const open: object[] = [value];
   const depths = [0];
-  for (let one = open.pop(); one !== undefined; one = open.pop()) {
+  for (let container = open.pop(); container !== undefined; container = open.pop()) {
     const depth = (depths.pop() ?? 0) + 1;
-    const names = Array.isArray(one) ? null : Object.keys(one);
-    const items = names === null ? (one as readonly unknown[]) : Object.values(one);
+    const names = Array.isArray(container) ? null : Object.keys(container);
+    const items = names === null ? (container as readonly unknown[]) : Object.values(container);
     if (items.length > 0 && depth > maxJsonDepth) return `it is nested deeper than ${maxJsonDepth} levels`;
     if (names?.every((name) => name.isWellFormed()) === false) return halfCharacter;
-    // Numbers by the hundred thousand: only what has more in it is kept for later.
+    // A list may hold hundreds of thousands of numbers: only containers are kept for later.
     for (const item of items) {
       if (isContainer(item)) {
         open.push(item);
@@ -89,8 +89,8 @@ function leafTrouble(value: unknown): string | null {
 }
 
 /**
- * The same for what a call answered: its output, and the response that it mostly is a part of. What stands in both is
- * looked through once.
+ * As `jsonTrouble`, for the answer of a call: its output and its response. The output is mostly a part of the response, and is then
+ * looked through only once.
  */
 export function answerTrouble(output: Json, response: Json): string | null {
   const isWithin = response === output || (isObject(response) && response['body'] === output);
@@ -100,7 +100,7 @@ export function answerTrouble(output: Json, response: Json): string | null {
 const [quote, backslash, comma] = [0x22, 0x5c, 0x2c];
 const [openBrace, openBracket] = [0x7b, 0x5b];
 
-/** How many values a JSON text holds at most, objects and lists included: commas and opening brackets that stand in no string. Whatever the text is. */
+/** The most values that a JSON text can hold, objects and lists included: its commas and opening brackets outside of strings. Works for any text. */
 export function countParts(text: string): number {
   let count = 0;
   for (let at = 0; at < text.length; at += 1) {
@@ -111,7 +111,7 @@ export function countParts(text: string): number {
   return count;
 }
 
-/** Just behind the string that begins at `at` with its quote; the end of all where it does not end. */
+/** The index behind the string whose opening quote is at `at`; the length of the text if the string does not end. */
 export function behindString(text: string, at: number): number {
   for (let end = at + 1; end < text.length; end += 1) {
     const code = text.charCodeAt(end);
@@ -121,7 +121,7 @@ export function behindString(text: string, at: number): number {
   return text.length;
 }
 
-/** Bytes of a well-formed text in UTF-8. */
+/** The length of a well-formed text in bytes of UTF-8. */
 export function utf8Length(text: string): number {
   let bytes = text.length;
   for (let at = 0; at < text.length; at += 1) {
@@ -136,20 +136,20 @@ export function utf8Length(text: string): number {
 
 const decimal = /^([-+]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([-+]?[0-9]+))?$/;
 
-/** Does the double of this number, written out again, have the same decimal value? True of what is no decimal number. */
+/** Whether a double holds this decimal number exactly enough to be written out again with the same value. True for a text that is no decimal number. */
 export function isExactNumber(literal: string): boolean {
   const value = Number(literal);
   const size = Math.abs(value);
-  // A double has fifteen digits of every number of its range.
+  // A double keeps fifteen digits of every number in its range.
   if (literal.length <= 15 && size >= 1e-300 && size <= 1e300) return true;
-  // Up to here whole numbers are written as they are.
+  // Below this, whole numbers are written without an exponent.
   if (size < 1e21 && /^-?[1-9][0-9]*$/.test(literal)) return String(value) === literal;
   if (!Number.isFinite(value)) return !decimal.test(literal);
   const written = decimalValue(literal);
   return written === null || decimalValue(String(value)) === written;
 }
 
-/** A text that two numbers share only where their values are equal. */
+/** A text for the number's value: two numbers have the same text only if their values are equal. Null: it is no decimal number. */
 function decimalValue(literal: string): string | null {
   const found = decimal.exec(literal);
   if (found === null) return null;

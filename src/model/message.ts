@@ -2,7 +2,7 @@ import type { JsonObject } from './json.js';
 import type { Principal } from './principal.js';
 import type { PayloadRef } from './records.js';
 
-/** Where a human decides. Every door authenticates, shows and sends; the run's policy check alone decides. */
+/** The doors by which a human decides. A door authenticates, shows and sends; only the run's policy check decides. */
 export const decisionDoors = ['rest', 'cli', 'batch', 'link', 'page', 'slack', 'callback'] as const;
 export type DecisionDoor = (typeof decisionDoors)[number];
 
@@ -31,20 +31,20 @@ interface DecideBody {
   readonly digest: string;
   /** The reason's text is a payload; this says whether one was given. */
   readonly reasonGiven: boolean;
-  /** The door that it came through. */
+  /** The door by which the decision came. */
   readonly via?: DecisionDoor | undefined;
 }
 
 interface OperateBody {
   readonly kind: 'cancel' | 'retry';
-  /** Of a retry: `stuckAt` of the run when it was asked, null where it was not stuck. Absent: asked before that was kept. */
+  /** For a retry: the run's `stuckAt` when it was asked for; null: the run was not stuck. Absent in messages of versions that did not store it. */
   readonly about?: string | null | undefined;
 }
 
-/** What is signed: the values of callers are payloads, which `refs` commit to. */
+/** The body that is signed. Callers' values are not in it; they are payloads, to which `refs` commit. */
 export type SignedBody = StartBody | SubmitBody | DecideBody | OperateBody;
 
-/** What the engine decides on: the same with the values of callers. */
+/** The body on which the engine decides, with callers' values. */
 export type MessageBody =
   | (StartBody & { readonly environment: string; readonly input: JsonObject })
   | (SubmitBody & { readonly arguments: JsonObject })
@@ -53,21 +53,21 @@ export type MessageBody =
 
 interface Envelope<Body> {
   readonly v: 1;
-  /** Unique in the store for ever: a second message of that id is never taken. */
+  /** Unique in the store for ever: a second message with the same id is never taken. */
   readonly id: string;
   readonly run: string;
   /** ISO 8601 UTC: when it was asked. */
   readonly time: string;
   readonly principal: Principal;
   readonly body: Body;
-  /** Input, arguments, reasons, prompts: stored with the message. */
+  /** References to input, arguments, reasons and prompts, which are stored with the message. */
   readonly refs: readonly PayloadRef[];
 }
 
-/** Of which the service signs the canonical form (docs/spec/semantics.md §7). */
+/** The message whose canonical form the service signs (docs/spec/semantics.md §7). */
 export type SignedMessage = Envelope<SignedBody> & { readonly environment: string };
 
-/** What enters the engine, once its signature and its payloads have been verified. */
+/** A message for the engine, whose signature and payloads have been verified. */
 export type Message = Envelope<MessageBody>;
 
 /** The signed message as the store keeps it: the exact text that was signed. */
@@ -84,7 +84,7 @@ export interface SealedMessage {
   readonly signature: string;
 }
 
-/** What a signal brings: a few hundred bytes that name a message of the store, whatever that holds. */
+/** The content of a signal: a few hundred bytes that name a message of the store, however large that is. */
 export type Bell = Pick<SealedMessage, 'id' | 'kind' | 'digest' | 'keyId' | 'signature'>;
 
 export const messageRefusals = [

@@ -10,18 +10,18 @@ export const notificationEvents = [
 ] as const;
 export type NotificationEvent = (typeof notificationEvents)[number];
 
-/** Of an approval: see `deliveryOf`. */
+/** How far the notifications of an approval were delivered; see `deliveryOf`. */
 export const deliveryStatuses = ['none', 'pending', 'delivered', 'partial', 'failed'] as const;
 export type DeliveryStatus = (typeof deliveryStatuses)[number];
 
 export interface NotificationPolicy {
-  /** Where people reach this service, without a slash at its end; null: messages carry paths only. */
+  /** The address at which people reach this service, without a slash at its end; null: messages carry only paths. */
   readonly publicUrl: string | null;
   readonly channels: readonly Channel[];
   readonly routes: readonly NotificationRoute[];
 }
 
-/** Every route that matches counts. Null: whatever it is. */
+/** Says who is told. All routes that match are used; a null field matches everything. */
 export interface NotificationRoute {
   readonly queue: string | null;
   readonly role: string | null;
@@ -34,23 +34,23 @@ export interface NotificationRoute {
 
 export type Channel = WebhookChannel | SlackChannel | EmailChannel;
 
-/** A `Reference` is one `env://NAME` or `secret://name`, resolved at use, for one delivery. */
+/** `env://NAME` or `secret://name`, resolved for each delivery. */
 type Reference = string;
 
 export interface WebhookChannel {
   readonly kind: 'webhook';
   readonly name: string;
-  /** May be a reference. */
+  /** An address or a reference. */
   readonly url: string;
   readonly signing: 'hmac' | 'ed25519';
-  /** `whsec_` secrets: each signs, so that one can be changed for another. Empty where the service's own key signs. */
+  /** `whsec_` secrets. Each of them signs, so that a secret can be exchanged. Empty where the service's own key signs. */
   readonly secrets: readonly Reference[];
-  /** `action`: with the exact action, as the approval's body shows it. */
+  /** `action`: the notification carries the exact action, as the approval's body shows it. */
   readonly content: 'thin' | 'action';
   readonly allowPrivate: boolean;
 }
 
-/** What a webhook may be sent to, written in the file or held by a reference: nothing of it would be left out. */
+/** Whether a webhook may be sent to this address, which stands in the file or behind a reference. Refuses parts that a call would not use. */
 export function isWebhookAddress(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const url = new URL(text);
@@ -64,7 +64,7 @@ export interface SlackChannel {
   /** Slack's id of a conversation. */
   readonly channel: string;
   readonly signingSecret: Reference;
-  /** Slack user id to principal id. Who is not in it decides nothing from Slack. */
+  /** Slack user id to principal id. A Slack user who is not listed can decide nothing. */
   readonly users: Readonly<Record<string, string>>;
   /** Base address of Slack's Web API, without a slash at its end. */
   readonly api: string;
@@ -74,7 +74,7 @@ export interface SlackChannel {
 export interface EmailChannel {
   readonly kind: 'email';
   readonly name: string;
-  /** To an `smtp://` or `smtps://` URL. */
+  /** A reference to an `smtp://` or `smtps://` URL. */
   readonly smtp: Reference;
   readonly from: string;
   readonly to: readonly EmailRecipient[];
@@ -83,6 +83,6 @@ export interface EmailChannel {
 
 interface EmailRecipient {
   readonly address: string;
-  /** The person behind the address, who is sent links of their own; null: only the page's address is sent. */
+  /** The person behind the address, who gets personal links; null: only the page's address is sent. */
   readonly principal: string | null;
 }

@@ -8,17 +8,17 @@ export interface PolicySet {
   readonly baseDirectory: string;
   readonly connections: readonly ConnectionEntry[];
   readonly environments: readonly EnvironmentEntry[];
-  /** As they were declared last, of those that are not any more: what runs under way there are held to. Absent: none. */
+  /** Environments that are no longer declared, as they were last: open runs in them are still bound by them. Absent: none. */
   readonly formerEnvironments?: readonly EnvironmentEntry[];
   readonly roles: readonly RoleEntry[];
   readonly queues: readonly { readonly name: string; readonly roles: readonly string[] }[];
-  /** Names of queues that were declared once and are not any more: no labels, they open to nobody. Absent: none. */
+  /** Names of queues that are no longer declared. Such a name does not count as a mere label; its queue is open to nobody. Absent: none. */
   readonly formerQueues?: readonly string[];
   /** Absent: nobody is told, and each approval says so. */
   readonly notifications?: NotificationPolicy;
 }
 
-/** Of a flow that names none, and of a start that names none where the flow is there. */
+/** The environment of a flow that names none, and of a start that names none if the flow is in this environment. */
 export const defaultEnvironment = 'dev';
 
 export interface RoleEntry {
@@ -44,24 +44,24 @@ export interface ConnectionEntry {
   readonly targets: readonly { readonly environment: string | null; readonly connection: Connection }[];
 }
 
-/** What its kind has declared, as plain JSON: `src/executors` has a folder for each kind. References in it are resolved when used. */
+/** A connection as its kind declares it, as plain JSON; `src/executors` has a folder for each kind. References are resolved when used. */
 export type Connection = JsonObject & { readonly kind: string };
 
 export interface EnvironmentEntry {
   readonly name: string;
   /** An exposed tool or inline executor without a tier is an error here. */
   readonly requireTiers: boolean;
-  /** Warnings refuse publishing here. */
+  /** Flows with warnings cannot be published here. */
   readonly refuseWarnings: boolean;
   /** Default deadline of a gate, milliseconds; 72 hours where the file says nothing. */
   readonly gateTimeoutMs: number;
-  /** Batches may hold irreversible actions, and those of no tier; absent: they are decided one by one. */
+  /** Batches may decide irreversible actions and actions without a tier; absent: these are decided one by one. */
   readonly batchIrreversible?: boolean;
-  /** Gates under every effect of these tiers, whatever its author wrote. */
+  /** Gates that apply to every effect of their tiers, whatever the flow's author wrote. */
   readonly floors?: readonly FloorEntry[];
 }
 
-/** A gate of the engine, without a condition; the tiers that it is for. */
+/** A gate without a condition, and the tiers that it applies to. */
 export interface FloorEntry {
   readonly tiers: readonly ('read_only' | 'reversible' | 'irreversible' | 'none')[];
   readonly roles: readonly string[];
@@ -93,12 +93,12 @@ export interface FloorTimeout {
 
 export const defaultGateTimeoutMs = 72 * 3_600_000;
 
-/** As it is declared, else as it was last; null: nothing is known of it. */
+/** The environment as it is declared, else as it was last declared; null: it never was. */
 export function environmentOf(
   { environments, formerEnvironments = [] }: Pick<PolicySet, 'environments' | 'formerEnvironments'>,
   name: string,
 ): EnvironmentEntry | null {
-  return [...environments, ...formerEnvironments].find((one) => one.name === name) ?? null;
+  return [...environments, ...formerEnvironments].find((entry) => entry.name === name) ?? null;
 }
 
 /** The target for an environment: its own, else the one that serves all; null where there is none. */
@@ -112,7 +112,7 @@ export function resolveConnection(
   return (own ?? targets.find((target) => target.environment === null))?.connection ?? null;
 }
 
-/** The service's own keys: a connection that could send them away would end every promise. */
+/** The variables of the service's own keys. A connection that could send them away would break every promise. */
 export const reservedVariables: ReadonlySet<string> = new Set([
   'COUNTERSIGN_SIGNING_KEY',
   'COUNTERSIGN_KEK',

@@ -4,15 +4,15 @@ import type { PolicySet } from './policy-set.js';
 export const principalKinds = ['human', 'agent', 'system'] as const;
 export type PrincipalKind = (typeof principalKinds)[number];
 
-/** A subject of 255 characters, the most that OpenID Connect has, and a prefix of 100. */
+/** A subject of 255 characters, the most in OpenID Connect, and a prefix of 100. */
 export const longestPrincipalId = 355;
 
-/** Ids that records give to the service itself, and to who is not known: nobody else is called so, in any spelling. */
+/** Ids that records use for the service itself and for unknown callers. Nobody else may have them, in any spelling. */
 export function isReservedId(id: string): boolean {
   return /^(countersign(\..*)?|anonymous|unknown)$/.test(id.normalize('NFKC').toLowerCase());
 }
 
-/** Who asks. It comes from authentication, never from a payload. `permissions` include those of the roles. */
+/** Who asks. A principal comes from authentication, never from a payload. `permissions` include those of the roles. */
 export const principalSchema = z.strictObject({
   id: z.string().min(1).max(longestPrincipalId),
   kind: z.enum(principalKinds),
@@ -35,18 +35,18 @@ export const builtInPermissions = [
   'policy.reload',
 ] as const;
 
-/** Who holds one of these could become anybody: roles and tokens give them to humans only, and only humans' keys have them. */
+/** With these permissions a principal could become anybody, so only humans get them, by roles, tokens or keys. */
 export const humanPermissions: readonly string[] = ['key.manage'];
 
-/** A principal's permissions are its own and those of its roles, as the policy set in force says. */
+/** Makes a principal whose permissions are its own and those of its roles in this policy set. */
 export function withRolePermissions(
   policySet: Pick<PolicySet, 'roles'> | null,
   { id, kind, roles, permissions, actedBy }: Identity,
 ): Principal {
   const ofRoles = (policySet?.roles ?? [])
-    .filter((one) => roles.includes(one.name))
-    .flatMap((one) => one.permissions)
-    .filter((one) => kind === 'human' || !humanPermissions.includes(one));
+    .filter((role) => roles.includes(role.name))
+    .flatMap((role) => role.permissions)
+    .filter((permission) => kind === 'human' || !humanPermissions.includes(permission));
   return {
     id,
     kind,

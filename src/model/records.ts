@@ -1,7 +1,7 @@
 import type { Json } from './json.js';
 import type { PrincipalKind } from './principal.js';
 
-/** Nothing follows them in a run's chain. */
+/** Types of the record that closes a run's chain: no record follows it. */
 export const closingTypes = ['run.completed', 'run.cancelled', 'run.failed', 'run.timed_out'] as const;
 
 export const recordTypes = [
@@ -69,7 +69,7 @@ export interface RecordActor {
   readonly roles?: readonly string[];
 }
 
-/** Where a payload (prompt, arguments, output, reason) is kept, encrypted and apart from the record. */
+/** A reference to a payload (prompt, arguments, output, reason), which is stored encrypted and apart from the record. */
 export interface PayloadRef {
   readonly role:
     'prompt' | 'response' | 'args' | 'output' | 'error' | 'trace' | 'reason' | 'input' | 'preview';
@@ -83,9 +83,8 @@ export interface PayloadRef {
 }
 
 /**
- * One fact to be recorded: what the engine or an activity asserts. The audit room adds chain, time
- * of recording and place. `key` is deterministic: the same fact written twice is one record; the
- * same key with another fact raises an alarm.
+ * A fact to be recorded, as the engine or an activity asserts it. The audit room adds its chain, its position there and the time of
+ * recording. `key` is deterministic: a fact that is written twice is one record; the same key with another fact raises an alarm.
  */
 export interface Fact {
   readonly key: string;
@@ -105,7 +104,7 @@ export interface Fact {
   readonly approval?: string;
   readonly attempt?: number;
   readonly causation?: string;
-  /** Small typed facts; numbers that are no integers are written as strings. */
+  /** Small typed details; numbers that are no integers are written as strings. */
   readonly data: { readonly [key: string]: Json };
   readonly refs?: readonly PayloadRef[];
 }

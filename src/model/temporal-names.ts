@@ -1,9 +1,9 @@
-// What is ours in Temporal, by name.
+// The names that this product uses in Temporal.
 
-/** Each environment is a namespace of its own. */
+/** The namespace of an environment. */
 export function namespaceOf(environment: string): string {
   return `countersign-${environment}`;
 }
 
-/** Search attributes that every namespace of ours has, all of type Keyword. */
+/** Search attributes of every such namespace, all of type Keyword. */
 export const searchAttributes = ['CountersignFlow', 'CountersignMode'] as const;

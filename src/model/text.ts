@@ -1,6 +1,6 @@
 /**
- * Shortened to at most `longest` UTF-16 units, `end` among them, and never in the middle of a character. The result is
- * well-formed whatever it is given, so that every record, message and column can hold it.
+ * Shortens a text to at most `longest` UTF-16 units, including `end`, and never in the middle of a character. The result is always
+ * well-formed, so that every record, message and column can hold it.
  */
 export function truncate(text: string, longest: number, end = '...'): string {
   const whole = text.toWellFormed();
@@ -8,7 +8,7 @@ export function truncate(text: string, longest: number, end = '...'): string {
   return `${whole.slice(0, characterStart(whole, Math.max(0, longest - end.length)))}${end}`;
 }
 
-/** The last `longest` UTF-16 units of it: the end of what a program wrote says why it ended. */
+/** The end of a text, at most `longest` UTF-16 units including `start`. For output of a program, whose end says why it failed. */
 export function truncateStart(text: string, longest: number, start = '...'): string {
   const whole = text.toWellFormed();
   if (whole.length <= longest) return whole;
@@ -18,7 +18,7 @@ export function truncateStart(text: string, longest: number, start = '...'): str
 
 const mostTold = 10;
 
-/** `a, b and 3 others`: what one sentence tells of a list. */
+/** The first items of a list, as a sentence names them: `a, b and 3 others`. */
 export function firstOf(items: readonly string[], most = mostTold): string {
   const others = items.length - most;
   if (others <= 0) return items.join(', ');
@@ -32,8 +32,8 @@ function characterStart(text: string, at: number): number {
 }
 
 /**
- * The same JSON with every text in it well-formed: names and values. What is well-formed already is not copied; `known` to
- * be is not looked through.
+ * The same JSON with all its texts well-formed, names and values. Parts that are already well-formed are not copied; those in `known`
+ * are taken to be so and not looked through.
  */
 export function wellFormed<T>(value: T, known: ReadonlySet<unknown> = new Set()): T {
   return wellFormedJson(value, known) as T;
@@ -42,7 +42,7 @@ export function wellFormed<T>(value: T, known: ReadonlySet<unknown> = new Set())
 function wellFormedJson(value: unknown, known: ReadonlySet<unknown>): unknown {
   if (typeof value === 'string') return value.isWellFormed() ? value : value.toWellFormed();
   if (typeof value !== 'object' || value === null || known.has(value)) return value;
-  // A decision has tens of thousands of values, and next to none of them is copied.
+  // A decision can have tens of thousands of values, almost none of which must be copied.
   if (Array.isArray(value)) {
     const items = value as readonly unknown[];
     let copy: unknown[] | null = null;
@@ -60,29 +60,29 @@ function wellFormedJson(value: unknown, known: ReadonlySet<unknown>): unknown {
   for (const [at, name] of names.entries()) {
     const item = wellFormedJson(before[name], known);
     const isSame = item === before[name] && name.isWellFormed();
-    if (!isSame) entries ??= names.slice(0, at).map((one) => [one, before[one]]);
+    if (!isSame) entries ??= names.slice(0, at).map((earlier) => [earlier, before[earlier]]);
     entries?.push([name.toWellFormed(), item]);
   }
   return entries === null ? value : Object.fromEntries(entries);
 }
 
-/** What leaves ink: no space, control, format or filler character, and no accent without a letter. */
+/** A visible character: no space, control, format or filler character, and no accent alone. */
 const readable =
   /[^\p{White_Space}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{M}\u2800]/u;
 
-/** Nothing in it can be read: a reason or a note that is only spaces or zero-width characters is none. */
+/** Whether nothing in the text can be read, as in a text of spaces or zero-width characters only. */
 export function isBlank(text: string): boolean {
   return !readable.test(text);
 }
 
 const unseen = String.raw`\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}\u2028\u2029\u2800`;
-/** What is drawn as nothing, turns the text around it or begins another line. */
+/** Characters that are drawn as nothing, change the direction of text, or begin a new line. */
 export const unseenCharacters = new RegExp(`[${unseen}]`, 'gu');
 const unseenCharacter = new RegExp(`[${unseen}]`, 'u');
 
 /**
- * Why a text of one line is not what its author meant; null: it is. YAML's `>` and `|` end a text with a line break; one that is
- * nothing else is meant.
+ * Why a text of one line is probably not what its author meant; null: it is. YAML's `>` and `|` end a text with a line break. A text
+ * that is only a line break is meant so.
  */
 export function breakTrouble(text: string): string | null {
   return text.trim() !== '' && /^[^\r\n]*[\r\n]+$/.test(text)
@@ -90,7 +90,7 @@ export function breakTrouble(text: string): string | null {
     : null;
 }
 
-/** The same of a text that has one line only, in which nothing carries a control character but a tab. */
+/** As `breakTrouble`, for a text that must be a single line, without control characters except tabs. */
 export function lineTrouble(text: string): string | null {
   const control = /[\0-\x08\x0a-\x1f\x7f]/.exec(text)?.[0];
   if (control === undefined) return null;
@@ -100,7 +100,7 @@ export function lineTrouble(text: string): string | null {
   );
 }
 
-/** Why two texts that are shown alike could be different ones, one of them this; null: that cannot be. */
+/** Why this text could look like another text and yet be different; null: it could not. */
 export function hiddenTrouble(text: string): string | null {
   if (!text.isWellFormed()) return 'holds half of a surrogate pair';
   const hidden = unseenCharacter.exec(text)?.[0];
@@ -110,7 +110,7 @@ export function hiddenTrouble(text: string): string | null {
     : 'is not in Unicode normalization form C: one that is would look the same and be another, so write it in that form';
 }
 
-/** The same of a name, which people compare by eye and the service by its characters. */
+/** As `hiddenTrouble`, for a name, which people compare by eye and the service by its characters. */
 export function nameTrouble(name: string): string | null {
   const hidden = hiddenTrouble(name);
   if (hidden !== null) return hidden;
@@ -120,7 +120,7 @@ export function nameTrouble(name: string): string | null {
   return /^ | $| {2}/.test(name) ? 'begins or ends with a space, or holds two in a row: take them out' : null;
 }
 
-/** The same for every spelling of one name: in capitals or not, in another of Unicode's forms, with spaces around it. */
+/** A text that is the same for every spelling of a name: in capitals or not, in any of Unicode's forms, with spaces around it or not. */
 export function foldedName(name: string): string {
   return name.normalize('NFKC').toLowerCase().normalize('NFKC').trim();
 }

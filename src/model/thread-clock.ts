@@ -1,12 +1,12 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 
-// What a thread has worked: on a busy machine, or one that slept, less time than has passed.
+// How long a thread has worked, which is less time than has passed on a busy machine or one that slept.
 
-// Linux counts each thread's time; where it does not say, the whole process's stands for it.
+// Linux counts the time of each thread; elsewhere the time of the whole process is used.
 const ownTimes = '/proc/thread-self/schedstat';
 const room = Buffer.alloc(64);
 
-/** Milliseconds that this thread has worked since it began; other threads of its process are not counted on Linux. */
+/** Milliseconds that this thread has worked since it began; except on Linux, with the other threads of its process. */
 export function workedMs(): number {
   const ns = readOwnNanoseconds();
   if (ns !== null) return ns / 1e6;

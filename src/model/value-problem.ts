@@ -1,12 +1,12 @@
 import { isObject, pointerTo, type FieldError, type Json } from './json.js';
 
-/** The first text that Postgres or canonical JSON cannot carry, or whole number beyond 2^53 - 1. */
+/** The first text that Postgres or canonical JSON cannot hold, or whole number beyond 2^53 - 1; null: there is none. */
 export function valueProblem(value: Json, pointer: string): FieldError | null {
   const found = firstProblem(value);
   return found === null ? null : { pointer: `${pointer}${found.pointer}`, message: found.message };
 }
 
-/** The pointer is put together on the way back: most values have no problem. */
+/** Builds the pointer on the way back, because most values have no problem. */
 function firstProblem(value: Json): FieldError | null {
   if (typeof value === 'number') return numberProblem(value, '');
   if (typeof value === 'string') return textProblem(value, '');

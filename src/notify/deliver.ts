@@ -4,7 +4,7 @@ import { deliverSlack } from './channels/slack/slack.js';
 import type { Around, Delivered, Notification } from './types.js';
 import { deliverWebhook } from './channels/webhook/webhook.js';
 
-/** One attempt. What it throws is a mistake of ours, and counts as `retry`. */
+/** Makes an attempt. What it throws is a fault of this program, and counts as `retry`. */
 export function deliver(channel: Channel, notification: Notification, around: Around): Promise<Delivered> {
   switch (channel.kind) {
     case 'webhook':

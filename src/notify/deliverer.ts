@@ -24,29 +24,29 @@ export interface DelivererDeps {
   readonly transaction: <T>(fn: (tx: Tx) => Promise<T>) => Promise<T>;
   readonly isUnavailable: (error: unknown) => boolean;
   readonly chain: ServiceChain;
-  /** Of the policy set in force. */
+  /** The notification policy of the policy set in force. */
   readonly policy: () => Promise<NotificationPolicy | null>;
   /** The approval's body as the API shows it; null: there is none. */
   readonly body: (approval: string) => Promise<JsonObject | null>;
-  /** Path of a new single-use link, where this person may decide the approval. */
+  /** The path of a new single-use link; null if this person may not decide the approval. */
   readonly link: (approval: string, principal: string) => Promise<string | null>;
   readonly references: ReferenceSource;
   readonly webhookKey: WebhookKey;
   readonly now: () => Date;
   readonly observe: (channel: string, outcome: Outcome) => void;
   readonly onInternalError: OnInternalError;
-  /** How long one attempt may take. */
+  /** How long an attempt may take. */
   readonly attemptMs?: number;
-  /** Who claimed a message and said nothing for so long is taken for dead. */
+  /** A process that has claimed a message and is silent for this long counts as dead. */
   readonly leaseMs?: number;
   readonly random?: () => number;
 }
 
 export interface Deliverer {
   start(): void;
-  /** There may be something due. */
+  /** Says that something may be due. */
   wake(): void;
-  /** What is under way is given back, and tried again by whoever comes. */
+  /** Gives back what is under way; another process tries it again. */
   stop(): Promise<void>;
 }
 
@@ -54,7 +54,7 @@ type Outcome = 'delivered' | 'retry' | 'failed' | 'superseded';
 
 const pollMs = 1_000;
 const mostAtOnce = 16;
-/** One slow receiver must not keep the others waiting. */
+/** Attempts of a channel at a time, so that a slow receiver does not keep the others waiting. */
 const mostPerChannel = 4;
 const attemptMs = 20_000;
 const leaseMs = 60_000;
@@ -62,12 +62,12 @@ const leaseMs = 60_000;
 interface DelivererState {
   readonly deps: DelivererDeps;
   readonly stopping: AbortSignal;
-  /** Channel of each attempt that is under way. */
+  /** The attempts under way, with their channels. */
   readonly underWay: Map<Promise<void>, string>;
   readonly wake: () => void;
 }
 
-/** Delivers what is due, at least once each, for as long as it is not stopped. Any number of processes may. */
+/** Makes a deliverer, which delivers due messages, each at least once, until it is stopped. Any number of processes may run one. */
 export function makeDeliverer(deps: DelivererDeps): Deliverer {
   const stopping = new AbortController();
   let wake = (): void => undefined;
@@ -150,14 +150,14 @@ async function attemptDelivery(state: DelivererState, row: NotificationRow): Pro
   await settleAttempt(state, row, attempted);
 }
 
-/** What our own code throws is tried again like any other failure, and as often; the store's absence waits for the lease's end. */
+/** An error of this program is tried again like any other failure. If the store is away, the message waits until its lease ends. */
 async function deliverOrRetry(state: DelivererState, row: NotificationRow): Promise<Attempted> {
   try {
     return await deliverNow(state, row);
   } catch (error) {
     const { deps } = state;
     if (deps.isUnavailable(error)) throw error;
-    // What was thrown may carry what was sent: its name is all that may be kept.
+    // The error may contain what was sent, so only its name is kept.
     const name = error instanceof Error ? error.name : 'unknown';
     deps.onInternalError(`notification \`${row.id}\` by channel \`${row.channel}\``, name);
     const delivered = { status: 'retry', detail: `the attempt broke off (${name})` } as const;
@@ -220,7 +220,7 @@ async function deliverNow({ deps, stopping }: DelivererState, row: NotificationR
   };
 }
 
-/** People are not asked for what is settled; programs are told all, in their own time. */
+/** Whether there is no use in telling: people are not asked about what is settled. Programs are told everything. */
 function isOver(channel: Channel, { event }: NotificationRow, body: JsonObject): boolean {
   return (
     channel.kind !== 'webhook' &&
@@ -249,7 +249,7 @@ function decideOutcome(
     : { outcome: 'retry', status: 'waiting', afterMs };
 }
 
-/** What it came to, and its record, in one transaction. */
+/** Stores the outcome and its record in one transaction. */
 async function settleAttempt(
   state: DelivererState,
   row: NotificationRow,
@@ -300,7 +300,7 @@ function textOf(body: JsonObject | null, name: string): string {
   return typeof value === 'string' ? value : '';
 }
 
-/** The record stays for good, so a person stands in it by their id, and an address only hinted at. */
+/** The recipient as the record names it, which is kept for good: a person by their id, an address only as a hint. */
 function recipientOf(channel: Channel | null, { recipient }: NotificationRow): JsonObject {
   if (recipient === '') return {};
   const principal =

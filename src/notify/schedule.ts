@@ -1,7 +1,7 @@
 const second = 1_000;
 const hour = 3_600_000;
 
-/** What Standard Webhooks suggests, for every channel: how long after each failed attempt the next one comes. */
+/** How long after each failed attempt the next follows, for every channel, as Standard Webhooks suggests. */
 const delaysMs = [
   5 * second,
   300 * second,
@@ -16,7 +16,7 @@ const delaysMs = [
 export const mostAttempts = delaysMs.length + 1;
 const jitter = 0.2;
 
-/** Null: that was the last attempt. `random`: in [0, 1), so that what failed together is not tried together. */
+/** Milliseconds until the next attempt; null: that was the last. `random`, in [0, 1), spreads messages that failed together. */
 export function nextDelayMs(attempt: number, askedMs: number, random: number): number | null {
   const delay = delaysMs[attempt - 1];
   return delay === undefined ? null : Math.max(askedMs, Math.round(delay * (1 + jitter * random)));

@@ -1,4 +1,4 @@
-// What the API needs of Slack: buttons and windows come in there.
+// What the API needs to serve Slack's buttons and windows.
 export { callSlack } from './channels/slack/api.js';
 export { slackApproval } from './channels/slack/approval.js';
 export { modalId, reasonInput, reasonModal, saidModal, type SlackApproval } from './channels/slack/blocks.js';

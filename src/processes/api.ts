@@ -39,15 +39,15 @@ import { forOperators } from './child.js';
 import { startListening, stopOnSignals } from './listen.js';
 import { makeEngines } from './engines.js';
 import type { StoreOwnership } from './store-ownership.js';
-import { assertOurs, storeOwnershipOf, makeCopyFinder, ForeignStore, takeStore } from './own-store.js';
-import { configOrExit, defaultPort, required, type Config } from './config.js';
+import { assertOurs, openStoreOwnership, makeCopyFinder, ForeignStore, takeStore } from './own-store.js';
+import { readConfigOrExit, defaultPort, requireSetting, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
 import { makeInternalErrors } from './internal-errors.js';
 import { watchEventLoop } from './loop-watch.js';
 import { makeLostWorkflows } from './lost-workflows.js';
 import { goOnUnread } from './unread-output.js';
 
-// The composition root of an API process. Any number of them may run, and start at the same time.
+// The composition root of an API process. Any number of API processes may run, and may start at the same time.
 
 const bootLock = 7_202_611_211;
 const purgeMs = 3_600_000;
@@ -67,21 +67,21 @@ interface Foundation {
 }
 
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
-/** On stdout it reaches whoever starts the product. */
+/** Writes a line for the operator to stdout, which reaches the terminal where the product was started. */
 const say = (line: string): void => void process.stdout.write(`${forOperators}${line}\n`);
 
-/** Keys, store, clock and policies, which everything else needs. Writes nothing to a store of another deployment. */
+/** Makes what everything else needs: keys, store, clock and policies. Writes nothing to a store of another deployment. */
 async function layFoundation(config: Config): Promise<Foundation & { readonly stopClock: () => void }> {
-  const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
-  // Lazy: an API without Temporal still answers, and says so.
-  const temporal = Connection.lazy(required(config.temporal, 'TEMPORAL_ADDRESS'));
+  const databaseUrl = requireSetting(config.databaseUrl, 'DATABASE_URL');
+  // Lazy, so that an API without Temporal still answers, and says so.
+  const temporal = Connection.lazy(requireSetting(config.temporal, 'TEMPORAL_ADDRESS'));
   const keys = await loadKeys(config.home, process.env);
   await retryUntilStoreAnswers(() => prepareStore({ config, keys, temporal }, databaseUrl));
   const pool = makePool({ url: databaseUrl, applicationName: 'countersign api', max: 20 });
   const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
   const chain = makeServiceChain({ pool, kind: 'api' });
   const { now, stop: stopClock } = await retryUntilStoreAnswers(() => makeStoreClock(pool));
-  const ownership = storeOwnershipOf({ config, keys, temporal }, pool, log);
+  const ownership = openStoreOwnership({ config, keys, temporal }, pool, log);
   const policies = makePolicies({
     pool,
     transaction,
@@ -152,7 +152,7 @@ async function main(config: Config): Promise<void> {
   process.stdout.write(`listening on ${config.host}:${config.port ?? defaultPort}\n`);
 }
 
-/** Does not change a store of another deployment. */
+/** Migrates the store; a store of another deployment is not changed. */
 async function prepareStore(
   given: Pick<Foundation, 'config' | 'keys' | 'temporal'>,
   databaseUrl: string,
@@ -163,7 +163,7 @@ async function prepareStore(
 
 function enginesOf({ config, pool, now }: Foundation): ReturnType<typeof makeEngines> {
   const { temporal, taskQueue } = config;
-  return makeEngines({ connection: required(temporal, 'TEMPORAL_ADDRESS'), taskQueue, pool, now, log });
+  return makeEngines({ connection: requireSetting(temporal, 'TEMPORAL_ADDRESS'), taskQueue, pool, now, log });
 }
 
 function makeFromKeys(
@@ -178,17 +178,17 @@ function makeFromKeys(
   };
 }
 
-/** Idempotency keys of more than a day ago, now and every hour. */
+/** Removes idempotency keys of more than a day ago, now and every hour. */
 function forgetOldKeys(pool: Pool, onInternalError: OnInternalError): void {
-  const failed = (error: unknown): void => {
+  const onFailure = (error: unknown): void => {
     if (!isUnavailable(error)) onInternalError('the removal of old idempotency keys', error);
   };
-  const forget = (): void => void purgeOldKeys(pool).catch(failed);
+  const forget = (): void => void purgeOldKeys(pool).catch(onFailure);
   forget();
   setInterval(forget, purgeMs).unref();
 }
 
-/** Tells people of approvals, beside the other API processes. Not before the policies are loaded. */
+/** Starts to notify people of approvals, as the other API processes do. The policies have to be loaded before. */
 async function startNotifier(
   { databaseUrl }: Foundation,
   deps: ApiDeps,
@@ -218,7 +218,7 @@ async function startNotifier(
   };
 }
 
-/** In a cluster, `countersign migrate` has done it with a login of its own, and this one may not. */
+/** Migrates, unless this login may not: in a cluster, `countersign migrate` has done it with a login of its own. */
 async function migrateWhereAllowed(databaseUrl: string): Promise<void> {
   try {
     await migrate(databaseUrl);
@@ -233,9 +233,9 @@ async function boot(foundation: Foundation): Promise<void> {
   const { pool, now, keys, chain, transaction, config } = foundation;
   await assertAppendOnly(pool);
   const startId = newId('trc');
-  // Before the lock: it may take longer than a transaction may be idle.
+  // Before the lock, since loading may take longer than a transaction may be idle.
   const policySet = await loadPolicies(foundation, startId);
-  // One process at a time, so that keys are made once.
+  // One process at a time, so that keys are made only once.
   await transaction(async (tx) => {
     await tx.query('select pg_advisory_xact_lock($1)', [bootLock]);
     await putSigningKey(tx, { ...keys.signing, sealed: null });
@@ -256,7 +256,7 @@ async function boot(foundation: Foundation): Promise<void> {
   });
 }
 
-/** Ends the process where the folder has errors. Gives the hash of what is in force. */
+/** Loads the policies folder, and ends the process where it has errors. Gives the hash of the policies in force. */
 async function loadPolicies({ policies, config }: Foundation, startId: string): Promise<string> {
   const loaded = await policies.start(runtime, startId);
   if (loaded.status === 'invalid') {
@@ -272,7 +272,7 @@ async function loadPolicies({ policies, config }: Foundation, startId: string): 
   return loaded.hash;
 }
 
-/** The store may still be starting. */
+/** Repeats `act` until the store answers: it may still be starting. */
 async function retryUntilStoreAnswers<T>(act: () => Promise<T>): Promise<T> {
   for (let said = false; ; said = true) {
     try {
@@ -316,7 +316,7 @@ async function makeClientDeps(
 
 process.title = 'countersign api';
 goOnUnread();
-main(configOrExit()).catch((error: unknown) => {
+main(readConfigOrExit()).catch((error: unknown) => {
   const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.stderr.write(error instanceof ForeignStore ? `${error.message}\n` : `the API ends: ${why}\n`);
   process.exit(1);

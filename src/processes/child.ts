@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { boundLog, rotateLog, signalIfAlive } from '../embedded/process/system.js';
 import type { Running } from './supervisor.js';
 
-/** A child's line on stdout that begins like this is for the terminal of whoever started the product. */
+/** Begins a line on a child's stdout that is for the terminal where the product was started. */
 export const forOperators = 'operators: ';
 
 export interface ChildSpec {
@@ -16,16 +16,16 @@ export interface ChildSpec {
   readonly env: NodeJS.ProcessEnv;
   readonly log: string;
   readonly graceMs: number;
-  /** Takes the lines of stdout instead of the log. */
+  /** Gets the lines of stdout, which are then not logged. */
   readonly onLine?: (line: string) => void;
 }
 
-/** Beside this file; loaded into every process of ours before its own code. */
+/** Files beside this file that are loaded into every process of ours before its own code. */
 export const preloads = ['exit-with-parent.js', 'no-promise-traces.js'] as const;
 
 const imports = preloads.flatMap((name) => ['--import', new URL(`./${name}`, import.meta.url).href]);
 
-/** A Node process of ours: it ends when its stdin does, and has a session of its own so that Ctrl-C reaches us alone. */
+/** Starts a Node process of ours. It ends when its stdin ends, and has a session of its own, so that Ctrl-C reaches only this process. */
 export function startChild(spec: ChildSpec): Promise<Running> {
   mkdirSync(dirname(spec.log), { recursive: true, mode: 0o700 });
   rotateLog(spec.log);

@@ -30,7 +30,7 @@ const environment = z.object({
   COUNTERSIGN_HOME: z.string().default('.countersign'),
   COUNTERSIGN_POLICIES: z.string().default('policies'),
   COUNTERSIGN_SECRETS: z.string().optional(),
-  // Some shells export the machine's name as HOST: that is not a wish to be reached from outside.
+  // An address and no name: some shells export the machine's name as HOST, which does not mean to listen to the outside.
   HOST: z
     .string()
     .refine((text) => isIP(text) !== 0 || text === 'localhost', 'must be an IP address to listen on')
@@ -72,11 +72,11 @@ export interface Config {
   /** Null: the supervisor's own server. */
   readonly temporal: (ConnectionOptions & { readonly address: string }) | null;
   readonly taskQueue: string;
-  /** The supervisor has started Postgres and Temporal itself, both of this data folder. */
+  /** Postgres and Temporal are the supervisor's own, both of this data folder. */
   readonly ownServers: boolean;
-  /** Temporal is of this data folder, whosever the database is. */
+  /** Temporal is of this data folder, wherever the database is. */
   readonly ownTemporal: boolean;
-  /** Keys given by the environment; null where the file in `home`/keys is used. */
+  /** A key from the environment; null: the file in `home`/keys is used. The same for `kek` and `pepper`. */
   readonly signingKey: string | null;
   readonly kek: string | null;
   readonly pepper: string | null;
@@ -91,7 +91,7 @@ export type ConfigResult =
   | { readonly status: 'read'; readonly config: Config }
   | { readonly status: 'invalid'; readonly errors: readonly string[] };
 
-/** The one place where the environment is read. */
+/** The only place where the environment is read. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): ConfigResult {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const parsed = environment.safeParse(given);
@@ -107,16 +107,16 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ConfigResult {
 
 const withoutPassword = (text: string): string => text.replace(/\/\/[^@/]*@/, '//…@');
 
-/** The configuration, or the end of the process with what is wrong: for the composition roots. */
-export function configOrExit(env: NodeJS.ProcessEnv = process.env): Config {
+/** The configuration; where it is wrong, says what is wrong and ends the process. For composition roots. */
+export function readConfigOrExit(env: NodeJS.ProcessEnv = process.env): Config {
   const result = readConfig(env);
   if (result.status === 'read') return result.config;
   process.stderr.write(`${result.errors.join('\n')}\n`);
   process.exit(1);
 }
 
-/** For processes that need what `up` or the operator must have given. */
-export function required<T>(value: T | null, variable: string): T {
+/** The value of a setting that this process cannot do without; where it is not set, says so and ends the process. */
+export function requireSetting<T>(value: T | null, variable: string): T {
   if (value !== null) return value;
   process.stderr.write(`environment variable ${variable} is not set: this process needs it\n`);
   process.exit(1);

@@ -1,14 +1,14 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-// What the data folder's files mean. It changes only when data of before cannot be read any more.
+// The format of the data folder's files. It changes only when this version can no longer read older data.
 
 const format = 2;
 const file = 'format.json';
-/** Files of a data folder that was used: with one of them and without a format, it is of before there was one. */
+/** Files that a used data folder has. A folder with one of them and without a format is from before formats were written. */
 const signsOfUse = ['postgres.json', 'postgres', 'temporal', 'processes.json'];
 
-/** Why a data folder may not be used, in a sentence that says what to do; null: it may. Nothing in it is touched. */
+/** Why a data folder may not be used, in a sentence that says what to do; null: it may. Changes nothing in it. */
 export function dataFormatProblem(home: string): string | null {
   const path = join(home, file);
   const wayOut = `it is left as it is: start with another folder, \`COUNTERSIGN_HOME=/path/to/a/new/folder npm start\`, or move this one away`;
@@ -24,7 +24,7 @@ export function dataFormatProblem(home: string): string | null {
   return `the data folder \`${home}\` has ${has}, and this version reads ${format}; ${wayOut}`;
 }
 
-/** Undefined: it does not say one. */
+/** The format that the file names; undefined: it names none. */
 function readFormat(path: string): unknown {
   try {
     return (JSON.parse(readFileSync(path, 'utf8')) as { readonly format?: unknown }).format;
@@ -33,7 +33,7 @@ function readFormat(path: string): unknown {
   }
 }
 
-/** Before anything else is written into a new folder. */
+/** Writes the format. Called before anything else is written into a new folder. */
 export function markDataFormat(home: string): void {
   const path = join(home, file);
   if (!existsSync(path)) writeFileSync(path, `${JSON.stringify({ format })}\n`);

@@ -20,7 +20,7 @@ const human = (permissions: readonly string[], roles: readonly string[] = []): D
   roles,
 });
 
-/** docs/spec/api.md, "Principals". */
+/** The principals of docs/spec/api.md, "Principals". */
 const devKeys: Readonly<Record<string, DevKey>> = {
   agent: { kind: 'agent', permissions: ['flow.read', 'run.start'], roles: [] },
   employee: human(['run.start']),
@@ -43,7 +43,7 @@ export interface DevKeysDeps {
 
 const file = z.record(z.string(), z.string());
 
-/** The development keys in `home`/dev-keys.json: those of the file where they still hold, new ones where not. */
+/** Writes the development keys to `home`/dev-keys.json: keeps those that are still valid, and makes the others anew. */
 export async function ensureDevKeys(deps: DevKeysDeps): Promise<void> {
   const path = join(deps.home, 'dev-keys.json');
   const known = readKeys(path);

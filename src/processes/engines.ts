@@ -6,7 +6,7 @@ import { namespaceOf } from '../model/temporal-names.js';
 import { prepareTemporal } from '../embedded/temporal/prepare.js';
 import { liveWorkers } from '../store/workers.js';
 
-// An environment is a namespace of Temporal, with our search attributes, and workers that poll it. A reload may add one.
+// An environment needs a namespace of Temporal with our search attributes, and workers that poll it. A reload may add an environment.
 
 export interface EnginesOptions {
   readonly connection: ConnectionOptions;
@@ -17,7 +17,7 @@ export interface EnginesOptions {
   readonly log: (line: string) => void;
 }
 
-/** How long a request waits for a namespace that is being made. */
+/** How long a request waits for a namespace that is being prepared. */
 const patienceMs = 3_000;
 const againMs = 2_000;
 const askMs = 2_000;
@@ -48,7 +48,7 @@ export function makeEngines({
       },
       (error: unknown) => {
         log(`the temporal namespace \`${namespace}\` is not ready: ${messageOf(error)}`);
-        // Whoever asks within this time is told no without another attempt.
+        // Within this time no other attempt is made, and the answer is no.
         setTimeout(() => underWay.delete(namespace), againMs).unref();
       },
     );
@@ -64,11 +64,11 @@ export function makeEngines({
       await waitAtMost(prepare(namespace), patienceMs);
       return ready.has(namespace);
     },
-    // Temporal knows that somebody polled within the last minute, the store that a worker lives now: both are asked.
+    // Temporal knows who polled within the last minute, and the store which workers live now: both are asked.
     unserved: async (environments) => {
       const [workers, ...polled] = await Promise.all([
         liveWorkers(pool),
-        ...environments.map((one) => isServed({ namespace: namespaceOf(one), taskQueue })),
+        ...environments.map((name) => isServed({ namespace: namespaceOf(name), taskQueue })),
       ]);
       const served = new Set(workers.flatMap((worker) => worker.environments));
       return environments.filter((name, index) => polled[index] !== true || !served.has(name));

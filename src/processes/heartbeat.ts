@@ -4,29 +4,29 @@ import type { InternalErrors } from './internal-errors.js';
 import type { StoreWatch } from './store-waits.js';
 
 export interface Heartbeat {
-  /** Says at once what has changed. */
+  /** Reports a change at once. */
   beat(): void;
-  /** Says that this process serves nothing any more. */
+  /** Reports that this process serves nothing any more. */
   stop(): Promise<void>;
 }
 
 export interface HeartbeatOptions {
-  /** Of this process, in the store. */
+  /** The id of this process in the store. */
   readonly id: string;
   readonly pool: Pool;
-  /** That this process polls now. */
+  /** The environments that this process polls now. */
   readonly environments: () => readonly string[];
   readonly unset: () => Promise<readonly UnsetRow[]>;
   readonly log: (line: string) => void;
-  /** Told of each beat whether the store answered. */
+  /** Told after each beat whether the store answered. */
   readonly store: Pick<StoreWatch, 'away' | 'answered'>;
-  /** Told of any other failure; not again for the same failure until a beat has succeeded or failed differently. */
+  /** Told of any other failure of a beat; of the same failure again only after a beat has succeeded or failed differently. */
   readonly onInternalError: InternalErrors['note'];
 }
 
 const beatMs = 1_000;
 
-/** Tells the store that this worker lives, and what it serves. What the store cannot take is said again a second later. */
+/** Tells the store every second that this worker lives, and what it serves. */
 export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
   const { id, pool, environments, unset, log, store } = options;
   const noteFailure = makeFailureNoter(options);
@@ -51,7 +51,7 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
     });
   const beating = (async () => {
     while (!stopping) {
-      // The store is away: then nobody reads it either.
+      // While the store is away the beat is lost, but nobody could read it either.
       await beatOnce().then(() => noteFailure(null), noteFailure);
       if (!stopping) await pause();
     }
@@ -67,7 +67,7 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
   };
 }
 
-/** Called with what a beat failed with, or null where it succeeded. The same failure beat after beat is noted once. */
+/** A function to call with the failure of a beat, or with null where the beat succeeded. A failure that repeats beat after beat is reported once. */
 function makeFailureNoter({ store, onInternalError }: Pick<HeartbeatOptions, 'store' | 'onInternalError'>) {
   let noted: string | null = null;
   return (error: unknown): void => {

@@ -1,15 +1,15 @@
-// What fails in our own code, outside of anybody's request: logged, counted, and survived. A rejected promise of one run
-// is not the end of the process that serves the others. An exception that nobody caught is: what it has left half done, nobody
-// knows. So who emits `error` has a listener where it is made, as each answer of the API has.
+// Failures of our own code, outside of anybody's request: logged, counted, and survived. A rejected promise of one run does not
+// end the process that serves the others. An uncaught exception does, since it is not known what it has left half done. So every
+// emitter of `error` gets a listener where it is made, as each answer of the API.
 
 export interface InternalErrors {
   /** Logs it and counts it. */
   readonly note: (what: string, error: unknown) => void;
-  /** Since the process began, for `countersign_internal_errors_total`. */
+  /** How many there were since the process began, for `countersign_internal_errors_total`. */
   readonly count: () => number;
 }
 
-/** Also takes what nobody awaited: without this, Node ends the process over it. */
+/** Also takes rejections that nobody awaits: without a listener, Node would end the process. */
 export function makeInternalErrors(
   log: (line: string) => void,
   onNote: () => void = () => undefined,

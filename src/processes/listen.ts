@@ -2,11 +2,11 @@ import type { Server } from 'node:http';
 import type { Feed } from '../service/index.js';
 import { defaultPort, type Config } from './config.js';
 
-// How the API begins to listen, and how it ends.
+// How the API begins to listen, and how it stops.
 
 const graceMs = 8_000;
 
-/** Ends the process where the port is not to be had, and says so. */
+/** Listens on the configured port; where the port cannot be had, says so and ends the process. */
 export function startListening(server: Server, config: Config): Promise<void> {
   return new Promise((resolve, reject) => {
     const port = config.port ?? defaultPort;
@@ -24,7 +24,7 @@ export function startListening(server: Server, config: Config): Promise<void> {
   });
 }
 
-/** Requests under way are finished and answered; open event streams are closed. */
+/** On a signal to stop, finishes and answers the requests under way, closes open event streams, and ends the process. */
 export function stopOnSignals(server: Server, feed: Feed, close: () => Promise<void>): void {
   let stopping = false;
   const stop = (): void => {

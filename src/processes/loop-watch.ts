@@ -4,8 +4,8 @@ const promisedMs = 250;
 const everyMs = 20;
 
 /**
- * Says when this process could not answer for longer than is promised, and how much of that time its thread worked itself:
- * what it did not, another thread or process of a busy machine did.
+ * Says when this process could not answer for longer than is promised, and for how much of that time its own thread worked: for
+ * the rest, another thread or process of a busy machine did.
  */
 export function watchEventLoop(say: (line: string) => void): void {
   let since = performance.now();

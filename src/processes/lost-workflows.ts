@@ -1,6 +1,6 @@
 import type { ClientDeps } from '../client/index.js';
 
-// Open runs of which Temporal had no open workflow any more, or one that no worker of ours served: each is told to an operator, and counted.
+// Open runs of which Temporal had no open workflow any more, or a workflow that no worker of ours served: each is reported to the operator, and counted.
 
 const rememberedLosses = 1_000;
 
@@ -14,12 +14,12 @@ const happened = {
 
 export interface LostWorkflows {
   readonly note: ClientDeps['onLostWorkflow'];
-  /** Since the process began, for `countersign_workflows_lost_total`. */
+  /** How many there were since the process began, for `countersign_workflows_lost_total`. */
   readonly count: () => number;
 }
 
 export function makeLostWorkflows(log: (line: string) => void): LostWorkflows {
-  // Several who ask one run at once may each find that its workflow is gone.
+  // Several requests to a run at once may each find that its workflow is gone: that counts once.
   const losses = new Set<string>();
   let count = 0;
   return {

@@ -14,21 +14,20 @@ import {
   type TemporalHome,
 } from '../store/temporal-home.js';
 import { liveWorkers } from '../store/workers.js';
-import { configOrExit, required } from './config.js';
+import { readConfigOrExit, requireSetting } from './config.js';
 import { namespaceIdOf } from './namespace-id.js';
 import { forgetHolder, readHolder } from './queue-holder.js';
 import { goOnUnread } from './unread-output.js';
 
-// `countersign migrate`: everything that a Postgres server and a Temporal cluster need before API and worker start, and
-// the service's keys where the environment gives none.
-// Safe to run again, and by many at once.
+// `countersign migrate`: prepares a Postgres server and a Temporal cluster for API and worker, and makes the service's keys where
+// the environment gives none. It may be run again, and by many at once.
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 process.title = 'countersign migrate';
 goOnUnread();
-const config = configOrExit();
-const connection = required(config.temporal, 'TEMPORAL_ADDRESS');
-const { applied, notices } = await migrate(required(config.databaseUrl, 'DATABASE_URL'));
+const config = readConfigOrExit();
+const connection = requireSetting(config.temporal, 'TEMPORAL_ADDRESS');
+const { applied, notices } = await migrate(requireSetting(config.databaseUrl, 'DATABASE_URL'));
 notices.forEach(say);
 say(applied.length === 0 ? 'database: up to date' : `database: applied ${applied.join(', ')}`);
 
@@ -44,17 +43,17 @@ await prepareTemporal({ connection, namespaces, signal: AbortSignal.timeout(300_
 say(`temporal: ${namespaces.join(', ')} ready`);
 if (former !== null) {
   const left = await forgetQueues(former);
-  // Last: until all is done, it is still known which queues the runs are on, and this can be run again.
+  // Last, so that until then it is known which queues the runs are on, and this can be run again.
   await askStore((pool) => forgetHomes(pool, former, left));
 }
 process.exit(0);
 
 function openPool(): Pool {
-  const url = required(config.databaseUrl, 'DATABASE_URL');
+  const url = requireSetting(config.databaseUrl, 'DATABASE_URL');
   return makePool({ url, applicationName: 'countersign migrate', max: 1 });
 }
 
-/** Asks the store, on a connection of its own. */
+/** Asks the store on a connection of its own, which is closed afterwards. */
 async function askStore<T>(question: (pool: Pool) => Promise<T>): Promise<T> {
   const pool = openPool();
   try {
@@ -64,7 +63,7 @@ async function askStore<T>(question: (pool: Pool) => Promise<T>): Promise<T> {
   }
 }
 
-/** Who works with the store now, in words; null: no process does. */
+/** The processes that work with the store now, in words; null: none does. */
 async function describeActiveProcesses(pool: Pool): Promise<string | null> {
   const { length } = await liveWorkers(pool);
   const connected = await connectedProcesses(pool);
@@ -77,7 +76,7 @@ function exitRefusing(why: string): never {
   process.exit(1);
 }
 
-/** Seen before anything is given away: a deployment that comes later keeps what it has taken. */
+/** The homes of the store's runs, read before anything is given away, so that a deployment that comes later keeps what it has taken. */
 async function readHomesToForget(pool: Pool): Promise<readonly TemporalHome[]> {
   const seen = await temporalHomes(pool);
   await exitIfActive(pool);
@@ -92,7 +91,7 @@ async function exitIfActive(pool: Pool): Promise<void> {
     );
 }
 
-/** Moves the deployment: the next one that starts has the store. `left`: those whose runs are another one's. */
+/** Gives the store away: the next deployment that starts gets it. `left`: the homes whose runs stay with another deployment. */
 async function forgetHomes(
   pool: Pool,
   homes: readonly TemporalHome[],
@@ -120,8 +119,8 @@ async function looksPolled(temporal: Connection, queue: TaskQueue): Promise<bool
 }
 
 /**
- * The queues on which the store's runs were, in this Temporal: nobody's any more, so that the runs come to the new queue.
- * But where this store is a copy, the deployment that goes on with the other one keeps its queue and its runs: those are given.
+ * Gives up the queues of this Temporal on which the store's runs were, so that the runs come to the new queue. Where this store is
+ * a copy, the deployment that works with the original keeps its queue and its runs: gives the homes of those.
  */
 async function leaveFormerQueues(
   temporal: Connection,
@@ -148,7 +147,7 @@ async function leaveFormerQueues(
   return former.filter((_home, index) => areLeft[index] === true);
 }
 
-/** And the queue that this one is to work on, where a deployment that is gone had it. Gives the homes that are left to another. */
+/** Gives up the former queues, and the queue of this deployment where one that is gone had it. Gives the homes that are left to another deployment. */
 async function forgetQueues(former: readonly TemporalHome[]): Promise<readonly TemporalHome[]> {
   const temporal = await Connection.connect(connection);
   const own = await askStore(storeIdentity);

@@ -1,20 +1,20 @@
 import { isSameHome, type Take, type TemporalHome } from '../store/temporal-home.js';
-import { foreignText, givenAwayText, queueTakenText } from './foreign-text.js';
+import { describeForeignStore, givenAwayText, describeTakenQueue } from './foreign-text.js';
 import { ownerFromHomes, type Deployment, type StoreOwner } from './store-owner.js';
 
-// How a deployment takes a namespace that nobody has: first the task queue in Temporal, then the home in the store. The queue
-// first, so that a store is not taken by a deployment whose queue another store has.
+// How a deployment takes a namespace that nobody has: the task queue in Temporal first, then the home in the store. In this
+// order, a deployment whose queue belongs to another store does not take this store.
 
-/** `absent`: this Temporal has no namespace of that name; nothing was taken. */
+/** `absent`: this Temporal has no namespace of that name, and nothing was taken. */
 export type Claimed = StoreOwner | { readonly status: 'absent' };
 
 /** `lost`: the store was given to another deployment while this process had it. It stays lost for this process. */
 export type Hold = 'neverHad' | 'has' | 'lost';
 
-/** How often the store's homes may change while a namespace is claimed before the claim fails. */
+/** How often a claim is tried again because the store's homes have changed meanwhile. */
 const mostTries = 5;
 
-/** Rejects where Temporal or the store does not answer. */
+/** A function that claims a namespace for the deployment. It rejects where Temporal or the store does not answer. */
 export function makeNamespaceClaim(deployment: Deployment): (namespace: string) => Promise<Claimed> {
   const { store, taskQueue, address, alone } = deployment;
   const had = new Map<string, TemporalHome>();
@@ -24,7 +24,7 @@ export function makeNamespaceClaim(deployment: Deployment): (namespace: string) 
     if (namespaceId === null) return { status: 'absent' };
     const mine = { namespace, namespaceId, taskQueue, address };
     for (let tries = 0; tries < mostTries; tries += 1) {
-      // Before the store is asked: what another claim takes meanwhile is in no answer of before.
+      // Read before the store is asked, whose answer does not have what another claim takes meanwhile.
       const before = [...had.values()];
       const seen = alone ? [] : await store.homes();
       hold = holdOf(hold, before, seen);
@@ -56,13 +56,14 @@ async function claimAs(
 ): Promise<StoreOwner | 'changed'> {
   const { store, queueHolder, ownTemporal } = deployment;
   const found = seen.find(({ namespace }) => namespace === mine.namespace);
-  // A namespace more is taken of a store that is this deployment's already, or nobody's.
+  // A further namespace is taken only where the store is this deployment's already, or nobody's.
   const owner = found === undefined ? await ownerFromHomes(deployment, seen) : ownerOf(found, mine);
   if (owner.status !== 'ours') return owner;
   const own = await store.identity();
   const holder = await queueHolder(mine.namespace, own, ownTemporal ? 'always' : take);
-  if (holder !== null && holder !== own) return { status: 'foreign', message: queueTakenText(mine, holder) };
-  // What was to be taken is nobody's still: somebody gave it away in between, and it is asked again.
+  if (holder !== null && holder !== own)
+    return { status: 'foreign', message: describeTakenQueue(mine, holder) };
+  // The queue was to be taken and still has no holder: somebody gave it away in between. The caller asks again.
   if (holder === null && take !== 'never') throw new Error('temporal does not say whose its task queue is');
   const home = await store.take(mine, take, seen);
   if (home === 'changed') return 'changed';
@@ -72,5 +73,5 @@ async function claimAs(
 function ownerOf(home: TemporalHome, mine: TemporalHome): StoreOwner {
   return isSameHome(home, mine)
     ? { status: 'ours' }
-    : { status: 'foreign', message: foreignText(home, mine) };
+    : { status: 'foreign', message: describeForeignStore(home, mine) };
 }

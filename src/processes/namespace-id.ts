@@ -1,11 +1,11 @@
 import type { ConnectionLike } from '@temporalio/client';
 
-// What Temporal says of a namespace, and how long it may take to say so.
+// Asks Temporal about a namespace, with a bound on the wait.
 
-/** How long a process waits for an answer of Temporal's. */
+/** How long a process waits for an answer from Temporal. */
 export const patienceMs = 3_000;
 
-/** With a deadline: a lazy connection would wait for its server for ever. */
+/** Asks with a deadline, since a lazy connection would wait for its server for ever. */
 export function askInTime<T>(connection: ConnectionLike, ask: () => Promise<T>): Promise<T> {
   return connection.withDeadline(Date.now() + patienceMs, ask);
 }
@@ -21,10 +21,10 @@ export async function namespaceIdOf(connection: ConnectionLike, namespace: strin
   }
 }
 
-/** gRPC's status. */
+/** The status code of gRPC. */
 const notFound = 5;
 
-/** `late` where no answer comes within the patience; what was asked goes on. */
+/** The answer, or `late` where none comes within `patienceMs`. What was asked goes on. */
 export async function waitOrLate<T>(answer: Promise<T>): Promise<T | 'late'> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<'late'>((resolve) => {

@@ -1,8 +1,8 @@
 import { isMainThread } from 'node:worker_threads';
 
 // Loaded into every supervised process and its threads before their own code (`node --import`). Temporal's SDK hooks each
-// promise of a workflow to keep where it was made, for the query `__stack_trace`: a third of the time of the thread that
-// runs workflows (ADR 10). Where Node has no such hook the SDK does without, and so it shall here. Node's own promise
+// promise of a workflow to remember where it was made, for the query `__stack_trace`, which takes a third of the time of the
+// thread that runs workflows (ADR 10). Where Node has no such hook the SDK does without it: so it does here. Node's own promise
 // hooks, which carry the workflow's scopes, are not touched.
 if (!isMainThread) {
   const { globalHandlers } = await import('@temporalio/worker/lib/workflow/vm-shared.js');

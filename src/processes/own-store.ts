@@ -19,9 +19,9 @@ import { askInTime, namespaceIdOf } from './namespace-id.js';
 import { isWorkedFor, queueHolder } from './queue-holder.js';
 import type { HomeStore } from './store-owner.js';
 
-// Of API and worker: is the store that it was given its deployment's?
+// For API and worker: does the store that a process was given belong to its deployment?
 
-interface Given {
+interface ProcessSettings {
   readonly config: Config;
   readonly keys: Pick<ServiceKeys, 'signing'>;
   readonly temporal: ConnectionLike;
@@ -29,7 +29,11 @@ interface Given {
 
 type Say = (line: string) => void;
 
-export function storeOwnershipOf({ config, keys, temporal }: Given, pool: Pool, say: Say): StoreOwnership {
+export function openStoreOwnership(
+  { config, keys, temporal }: ProcessSettings,
+  pool: Pool,
+  say: Say,
+): StoreOwnership {
   const { taskQueue, ownServers, ownTemporal } = config;
   const deployment = {
     store: homeStoreOf(pool),
@@ -46,11 +50,11 @@ export function storeOwnershipOf({ config, keys, temporal }: Given, pool: Pool, 
 }
 
 /**
- * Whether another queue than this deployment's is worked for another one with a copy of this store. None is in a Temporal of this
- * process's data folder, in which only this deployment works, whatever its queue was called before.
+ * A function that says whether a queue other than this deployment's is worked for a deployment with a copy of this store. Never in
+ * a Temporal of this process's own data folder, where only this deployment works, whatever its queue was called before.
  */
 export function makeCopyFinder(
-  { config, temporal }: Pick<Given, 'config' | 'temporal'>,
+  { config, temporal }: Pick<ProcessSettings, 'config' | 'temporal'>,
   pool: Pool,
 ): (namespace: string, taskQueue: string) => Promise<boolean> {
   return async (namespace, taskQueue) =>
@@ -64,7 +68,7 @@ export function homeStoreOf(pool: Pool): HomeStore {
     identity: () => storeIdentity(pool),
     take: async (mine, take, seen) => {
       if (take !== 'where free') return claimTemporal(pool, mine, take);
-      // A home that was given away since it was seen is not taken back.
+      // Not taken back where it was given away since it was seen.
       if (seen.some((home) => isSameHome(home, mine)))
         return (await claimTemporal(pool, mine, 'never')) ?? 'changed';
       return withTransaction(pool, async (tx) => {
@@ -76,19 +80,19 @@ export function homeStoreOf(pool: Pool): HomeStore {
   };
 }
 
-/** Before the store is migrated, and anything is written to it. Throws `ForeignStore`. */
-export async function assertOurs(given: Given, url: string, say: Say): Promise<void> {
+/** Waits until this process may write to the store. Called before the store is migrated. Throws `ForeignStore`. */
+export async function assertOurs(given: ProcessSettings, url: string, say: Say): Promise<void> {
   const pool = makePool({ url, applicationName: 'countersign api', max: 1 });
   try {
-    await waitUntilOurs(storeOwnershipOf(given, pool, say), say);
+    await waitUntilOurs(openStoreOwnership(given, pool, say), say);
   } finally {
     await pool.end();
   }
 }
 
 /**
- * Takes a store that is nobody's for this deployment: of two that come at one instant, one has it, and only that one's
- * policies come into force. Throws `ForeignStore`.
+ * Takes a store that is nobody's for this deployment. Of two deployments that come at the same instant only one gets it, and only
+ * its policies come into force. Throws `ForeignStore`.
  */
 export async function takeStore(
   { take }: Pick<StoreOwnership, 'take'>,
@@ -99,8 +103,8 @@ export async function takeStore(
 }
 
 /**
- * Ends once this process may write to the store: nothing of another deployment's is migrated, reloaded or signed. Where
- * Temporal does not say whose the store is, it is waited for. Throws `ForeignStore`.
+ * Ends once this process may write to the store, so that nothing of another deployment is migrated, reloaded or signed. Waits for
+ * Temporal where it does not say whose the store is. Throws `ForeignStore`.
  */
 export async function waitUntilOurs({ owner }: Pick<StoreOwnership, 'owner'>, say: Say): Promise<void> {
   for (let said = false; ; said = true) {
@@ -115,7 +119,7 @@ export async function waitUntilOurs({ owner }: Pick<StoreOwnership, 'owner'>, sa
   }
 }
 
-/** For the operator; it ends the process. */
+/** The store belongs to another deployment: the message is for the operator, and the process ends. */
 export class ForeignStore extends Error {
   override readonly name = 'ForeignStore';
 }

@@ -4,9 +4,9 @@ const orderlyMs = 8_000;
 let isWatching = false;
 
 /**
- * A supervised process ends with its supervisor: stdin is a pipe that the supervisor holds open, so its end means that
- * the supervisor is gone, however it went. The process then gets the SIGTERM that it would have got, and if it is
- * still there after 8 s, it ends at once.
+ * Ends a supervised process with its supervisor: stdin is a pipe that the supervisor holds open, so its end means that the
+ * supervisor is gone, however it ended. The process then gets the SIGTERM that the supervisor would have sent, and ends at once
+ * if it is still there after 8 s.
  */
 export function exitWhenParentDies(): void {
   // A preload runs in worker threads too, and their stdin ends at once.
@@ -20,6 +20,6 @@ export function exitWhenParentDies(): void {
     process.kill(process.pid, 'SIGTERM');
   };
   process.stdin.on('end', parentIsGone).on('close', parentIsGone).on('error', parentIsGone).resume();
-  // Waiting for that must not keep a process alive that has nothing else to do.
+  // Listening to stdin must not keep a process alive that has nothing else to do.
   if ('unref' in process.stdin) (process.stdin as unknown as { unref(): void }).unref();
 }

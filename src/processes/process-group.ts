@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { writeAtomically, type Say } from '../embedded/process/system.js';
 import { supervise, type Part, type Supervised } from './supervisor.js';
 
-/** In the order in which they start. Later stages need earlier ones, so later ones are stopped first. */
+/** In the order in which they start. Later stages need earlier stages, so they are stopped in the reverse order. */
 const stages = ['servers', 'examples', 'product', 'agent'] as const;
 type Stage = (typeof stages)[number];
 
@@ -11,7 +11,7 @@ type Stage = (typeof stages)[number];
 export interface ProcessGroup {
   add(stage: Stage, part: Part): Supervised;
   deaths(name: string): number;
-  /** Starts those of these names anew; resolves when their old processes have ended. */
+  /** Starts the parts of these names anew; resolves when their old processes have ended. */
   restart(names: readonly string[]): Promise<void>;
   stop(): Promise<void>;
 }
@@ -24,7 +24,7 @@ export function makeProcessGroup(home: string, say: Say): ProcessGroup {
   const write = (): void => {
     writeAtomically(file, `${JSON.stringify(Object.fromEntries(processes), null, 2)}\n`);
   };
-  const changed = (part: Part, pid: number | null): void => {
+  const onChange = (part: Part, pid: number | null): void => {
     if (!recordedNames.has(part.name)) return;
     if (pid === null) processes.delete(part.name);
     else processes.set(part.name, { pid, ...(part.port === undefined ? {} : { port: part.port }) });
@@ -34,7 +34,7 @@ export function makeProcessGroup(home: string, say: Say): ProcessGroup {
   const parts: { stage: Stage; supervised: Supervised }[] = [];
   return {
     add(stage, part) {
-      const supervised = supervise(part, { say, changed });
+      const supervised = supervise(part, { say, onChange });
       parts.push({ stage, supervised });
       return supervised;
     },

@@ -21,16 +21,16 @@ const projectRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const heartbeatMs = 8_000;
 const deathsWhileBooting = 4;
 
-/** For whoever builds it anew while it runs. */
+/** The running product, for `npm run dev`, which builds it anew while it runs. */
 export interface RunningProduct {
   /**
-   * Starts API, worker and, where asked, the example services anew, from the build that there is now. Resolves when API and worker
+   * Starts API, worker and, where asked, the example services anew, from the present build. Resolves when API and worker
    * answer; rejects where one of them does not stay up, and when the signal is aborted.
    */
   restart(asked: { readonly examples: boolean }, signal: AbortSignal): Promise<void>;
 }
 
-/** API and worker, with the example services before them when the policies are the shipped ones. */
+/** Starts API and worker; before them the example services, where the policies are those that the product ships. */
 export async function bringUpProduct(boot: Boot, options: ProductOptions): Promise<RunningProduct> {
   const { config, processGroup, say, signal } = boot;
   const shipped = isSameFolder(config.policies, join(projectRoot, 'policies'));
@@ -91,7 +91,7 @@ const exampleScripts: Readonly<Record<(typeof exampleServices)[number], string>>
   erp: 'examples/payment/erp.js',
 };
 
-/** Gives the variables under which the shipped connections find the services. */
+/** Starts the example services; gives the variables under which the shipped connections find them. */
 async function startExamples(boot: Boot): Promise<Record<string, string>> {
   const urls: Record<string, string> = {};
   for (const name of exampleServices) {
@@ -110,7 +110,7 @@ const hostToCall = (host: string): string => (host === '0.0.0.0' || host === '::
 
 const readiness = z.looseObject({ worker: z.boolean(), warnings: z.array(z.string()).default([]) });
 
-/** `/readyz` says that API, Postgres and Temporal answer, and its body that a worker does, and what it warns of. */
+/** Waits until API, Postgres and Temporal answer (the status of `/readyz`) and a worker does (its body). Gives the warnings. */
 async function waitUntilReady(
   { config, processGroup, say, signal }: Boot,
   url: string,
@@ -134,7 +134,7 @@ async function waitUntilReady(
   }
 }
 
-/** Null: not ready. Which references have no value is said to who operates the service. */
+/** What `/readyz` says; null: not ready. Asked with the admin's key, since only operators are told which references have no value. */
 async function fetchReadiness(url: string, keyFile: string): Promise<z.output<typeof readiness> | null> {
   try {
     const { admin } = devKeys.parse(existsSync(keyFile) ? JSON.parse(readFileSync(keyFile, 'utf8')) : {});
@@ -151,13 +151,13 @@ function announce({ config, say }: Boot, url: string): void {
   say(`API            ${url}/v1`);
   say(`documentation  ${url}/docs`);
   say(`data folder    ${config.home}`);
-  // Elsewhere npx would ask the public registry for the name.
+  // In another folder npx would ask the public registry for the name.
   say(`commands       npx countersign --help, in the folder ${projectRoot}`);
   say(`keys           ${join(config.home, 'dev-keys.json')} (development only)`);
   say(`ready ${url}`);
 }
 
-/** What works when it is pasted into a shell in the project's folder, whatever port and data folder were given. */
+/** A command that can be pasted into a shell in the project's folder, whatever the port and the data folder. */
 function makeApproveCommand(home: string, url: string): string {
   const given =
     home === resolve('.countersign') ? '' : `COUNTERSIGN_HOME='${home.replaceAll("'", String.raw`'\''`)}' `;
@@ -166,7 +166,7 @@ function makeApproveCommand(home: string, url: string): string {
 
 const devKeys = z.record(z.string(), z.string());
 
-/** The demonstration: a program that asks for a payment as an agent would. Its lines are ours to show. */
+/** Starts the demonstration: a program that asks for a payment as an agent would. Its output is shown as ours. */
 function startAgent(boot: Boot, url: string): void {
   const { config, processGroup, say } = boot;
   const keyFile = join(config.home, 'dev-keys.json');

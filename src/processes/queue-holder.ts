@@ -8,11 +8,11 @@ import type { TaskQueue } from '../client/pollers.js';
 import type { Take } from '../store/temporal-home.js';
 import { askInTime } from './namespace-id.js';
 
-// Which store the task queue of a Temporal is worked for. Two deployments on one queue would take each other's tasks, find no
-// such run in their store, and end what people have approved. It stands in the memo of a workflow that stays open and that no
-// worker runs: Temporal lets only one of an id be open, so only one deployment has the queue.
+// Which store a task queue of Temporal is worked for. Two deployments on one queue would take each other's tasks, find no such
+// run in their store, and end what people have approved. The store's id is in the memo of a workflow that stays open and that no
+// worker runs: Temporal lets only one workflow of an id be open, so only one deployment has the queue.
 
-/** Who has the queue, as it was seen: the store's id, and the one execution that says so. */
+/** Who was seen to have the queue: the store's id, and the execution whose memo has it. */
 export interface QueueHolder {
   readonly store: string;
   readonly execution: string;
@@ -20,7 +20,7 @@ export interface QueueHolder {
 
 const holderIdOf = (taskQueue: string): string => `countersign-store:${taskQueue}`;
 
-/** The id of the store that the queue is worked for, once this one has been taken as `take` says; null: nobody's. */
+/** Takes the queue for `store` as far as `take` allows; gives the id of the store that the queue is worked for then; null: none. */
 export async function queueHolder(
   connection: ConnectionLike,
   queue: TaskQueue,
@@ -29,7 +29,7 @@ export async function queueHolder(
 ): Promise<string | null> {
   const { namespace, taskQueue } = queue;
   const start = async (): Promise<void> => {
-    // On a queue that no worker polls.
+    // On a task queue that no worker polls.
     const id = holderIdOf(taskQueue);
     const given = { workflowId: id, taskQueue: id, memo: { store } };
     await new Client({ connection, namespace }).workflow
@@ -47,7 +47,7 @@ export async function queueHolder(
   return (await readHolder(connection, queue))?.store ?? null;
 }
 
-/** For that store, or a copy of it, which has its id. Rejects where Temporal does not say in time. */
+/** Is the queue worked for this store, or for a copy of it, which has the same id? Rejects where Temporal does not answer in time. */
 export async function isWorkedFor(
   connection: ConnectionLike,
   queue: TaskQueue,
@@ -56,7 +56,7 @@ export async function isWorkedFor(
   return (await askInTime(connection, () => readHolder(connection, queue)))?.store === store;
 }
 
-/** Null: nobody has it. Takes nothing. */
+/** Who has the queue; null: nobody. Takes nothing. */
 export async function readHolder(
   connection: ConnectionLike,
   { namespace, taskQueue }: TaskQueue,
@@ -73,14 +73,14 @@ export async function readHolder(
   }
 }
 
-/** Anybody who may write to the namespace can start a workflow under that id: it is named, and can be given up like another's. */
+/** For a holder without a store's id, since anybody who may write to the namespace can start such a workflow: it can be given up like any other. */
 function describeUnnamed(taskQueue: string): string {
   return `unnamed, by workflow ${holderIdOf(taskQueue)}`;
 }
 
 /**
- * The holder that was seen has the queue no longer. Whoever has come since keeps it, and is the answer; null: nobody, and
- * the next deployment that starts has it.
+ * Takes the queue away from the holder that was seen. Gives the holder that has come since, which keeps it; null: there is none,
+ * and the next deployment that starts gets the queue.
  */
 export async function forgetHolder(
   connection: ConnectionLike,
@@ -91,7 +91,7 @@ export async function forgetHolder(
   return readHolder(connection, queue);
 }
 
-/** That execution and no later one. Somebody else may have ended it a moment ago. */
+/** Ends the execution of this holder, and no later one. Somebody else may have ended it a moment ago. */
 async function endHolder(
   connection: ConnectionLike,
   { namespace, taskQueue }: TaskQueue,

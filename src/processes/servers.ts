@@ -17,16 +17,16 @@ export interface Boot {
   readonly ports: PortBook;
   readonly say: Say;
   readonly signal: AbortSignal;
-  /** Called once everything has stopped. */
+  /** Registers a function to call once everything has stopped. */
   readonly atEnd: (close: () => Promise<void>) => void;
 }
 
-/** An expected failure: its message is for the user. */
+/** An expected failure at the start: its message is for the user. */
 export class BootFailure extends Error {}
 
-/** A database: the one that was given, or our own with its tables up to date. */
+/** The URL of the database: the configured database, or our own, started, with its tables up to date. */
 export async function bringUpDatabase(boot: Boot): Promise<string> {
-  // Whose the given one is, the API asks before it migrates it.
+  // The API migrates a configured database, once it knows that it is this deployment's.
   if (boot.config.databaseUrl !== null) return boot.config.databaseUrl;
   const url = await startEmbeddedDatabase(boot);
   const { applied, notices } = await migrate(url);
@@ -59,7 +59,7 @@ async function startEmbeddedDatabase({
   return postgres.url('countersign');
 }
 
-/** A Temporal server with our namespaces: the one that was given, or our own. */
+/** The address of a Temporal server with our namespaces: the configured server, or our own, started. */
 export async function bringUpTemporal(boot: Boot, environments: readonly string[]): Promise<string> {
   const { config, say, signal } = boot;
   const namespaces = environments.map(namespaceOf);

@@ -1,35 +1,35 @@
 import type { Take, TemporalHome } from '../store/temporal-home.js';
-import { foreignText } from './foreign-text.js';
+import { describeForeignStore } from './foreign-text.js';
 import { waitOrLate, patienceMs } from './namespace-id.js';
 
-// Who owns the store? The store names the homes of its runs: each a namespace, by Temporal's own id of it, and a task queue. A
-// deployment owns the store where one of the homes is a namespace of its Temporal. Asking takes nothing.
+// Who owns the store? The store names the homes of its runs: each is a namespace, by Temporal's own id of it, and a task queue. A
+// deployment owns the store where a home is on its task queue, in a namespace of its Temporal. Asking takes nothing.
 
-/** One deployment, as the settings of this process say it, and whom it asks. */
+/** The deployment of this process, by its settings, and what is asked to find the owner. */
 export interface Deployment {
   readonly store: HomeStore;
-  /** Of Temporal, as `TEMPORAL_ADDRESS` says it. */
+  /** The address of Temporal, as `TEMPORAL_ADDRESS` says it. */
   readonly address: string;
-  /** Id of the key with which this deployment signs: a store that has it has been worked with by this deployment. */
+  /** Id of the key with which this deployment signs: this deployment has worked with every store that has the key. */
   readonly signingKey: string;
   readonly taskQueue: string;
   /** Temporal's id of a namespace; null: it has none of that name. */
   readonly namespaceId: (namespace: string) => Promise<string | null>;
-  /** The id of the store that the task queue is worked for, once this one has asked for it; null: nobody's. */
+  /** Takes the task queue for the store as far as `take` allows; gives the id of the store that the queue is worked for then; null: none. */
   readonly queueHolder: (namespace: string, store: string, take: Take) => Promise<string | null>;
-  /** That Temporal is of this process's data folder: whatever store it was worked for before, it is worked for this one. */
+  /** Temporal is of this process's data folder: its queue is taken for this store, whatever store it was worked for before. */
   readonly ownTemporal: boolean;
   /** No other deployment can reach this store: store and Temporal are of one data folder. */
   readonly alone: boolean;
 }
 
-/** What is asked of the store. */
+/** What the store is asked. */
 export interface HomeStore {
-  /** Empty: it is nobody's yet. */
+  /** The homes of the store's runs. Empty: the store is nobody's yet. */
   readonly homes: () => Promise<readonly TemporalHome[]>;
   readonly hasSigningKey: (keyId: string) => Promise<boolean>;
   readonly identity: () => Promise<string>;
-  /** `changed`: the store's homes are not those that were seen any more, and nothing was taken. */
+  /** Takes the home `mine` as far as `take` allows, and gives the home that the namespace has then; null: none. `changed`: the homes are no longer those in `seen`, and nothing was taken. */
   readonly take: (
     mine: TemporalHome,
     take: Take,
@@ -38,13 +38,13 @@ export interface HomeStore {
 }
 
 export type StoreOwner =
-  /** This deployment's, or nobody's so that it may take it. */
+  /** The store is this deployment's, or nobody's, so that this deployment may take it. */
   | { readonly status: 'ours' }
   /** Temporal does not say, and nothing else shows that this deployment has worked with the store. */
   | { readonly status: 'unknown'; readonly why: string }
   | { readonly status: 'foreign'; readonly message: string };
 
-/** What the Temporal of this process has under the namespace of a home. */
+/** What this process's Temporal has under the namespace of a home. */
 type JudgedHome =
   | { readonly home: TemporalHome; readonly has: 'mine' | 'none' }
   | { readonly home: TemporalHome; readonly has: 'other'; readonly id: string }
@@ -54,7 +54,7 @@ export async function findStoreOwner(deployment: Deployment): Promise<StoreOwner
   return deployment.alone ? { status: 'ours' } : ownerFromHomes(deployment, await deployment.store.homes());
 }
 
-/** One home that is this deployment's makes the store its own, whatever the others are. */
+/** A single home that is this deployment's makes the store its own, whatever the other homes are. */
 export async function ownerFromHomes(
   deployment: Deployment,
   homes: readonly TemporalHome[],
@@ -76,7 +76,7 @@ export async function ownerFromHomes(
 }
 
 function makeForeignOwner(theirs: TemporalHome, taskQueue: string, namespaceId: string | null): StoreOwner {
-  return { status: 'foreign', message: foreignText(theirs, { taskQueue, namespaceId }) };
+  return { status: 'foreign', message: describeForeignStore(theirs, { taskQueue, namespaceId }) };
 }
 
 async function judgeHome(deployment: Deployment, home: TemporalHome): Promise<JudgedHome> {
@@ -101,7 +101,7 @@ async function findId({ namespaceId }: Deployment, { namespace }: TemporalHome):
   }
 }
 
-/** With today's settings. Two deployments may write their Temporal's address alike, but they have no signing key in common. */
+/** Has this deployment worked with the store under its present settings? Two deployments may have the same Temporal address, but never the same signing key. */
 async function hasWorkedHere(
   { store, address, signingKey }: Deployment,
   homes: readonly TemporalHome[],

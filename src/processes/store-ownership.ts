@@ -2,13 +2,13 @@ import { makeNamespaceClaim, type Claimed } from './namespace-claim.js';
 import { waitOrLate, patienceMs } from './namespace-id.js';
 import { findStoreOwner, type Deployment, type StoreOwner } from './store-owner.js';
 
-// A store belongs to one task queue of one Temporal. A process of another deployment that is pointed at this store would find
-// none of the runs' workflows in its own Temporal and take them for lost: so it does not start, and leaves the runs alone.
+// A store belongs to a single task queue of a single Temporal. A process of another deployment that is pointed at this store would
+// find none of the runs' workflows in its own Temporal and take them for lost: so it does not start, and leaves the runs alone.
 
 export interface StoreOwnership {
   /** Who owns the store. Takes nothing. Asked before anything is written to the store, the migrations included. */
   owner(): Promise<StoreOwner>;
-  /** Takes those of these namespaces that nobody has. `unknown`: Temporal does not say; `isOurs` asks again before anything is done. */
+  /** Takes those of these namespaces that nobody has. `unknown`: Temporal does not answer; `isOurs` asks again before anything is done. */
   take(namespaces: readonly string[]): Promise<StoreOwner>;
   /**
    * Whether this deployment may start, ring for or give up the runs of the namespace; takes the namespace where nobody has it.

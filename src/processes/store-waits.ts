@@ -1,15 +1,15 @@
 import { performance } from 'node:perf_hooks';
 import type { StoreWaits } from '../store/store-waits.js';
 
-// A process that cannot reach the store says so while it lasts, and has it counted once the store answers: nobody else
-// can tell that this one process is cut off.
+// A process that cannot reach the store logs it, and counts the time once the store answers: nobody else can know that this
+// process alone is cut off.
 
 export interface StoreWatch {
-  /** It did not answer. */
+  /** The store did not answer. */
   readonly away: () => void;
-  /** A step or an action of a run waits for it. */
+  /** A step or an action of a run waits for the store. */
   readonly waited: () => void;
-  /** It has answered. What could not be counted then is counted the next time. */
+  /** The store has answered. What cannot be counted now is counted the next time. */
   readonly answered: () => Promise<void>;
 }
 

@@ -4,37 +4,37 @@ import type { Say } from '../embedded/process/system.js';
 /** A process that runs now. */
 export interface Running {
   readonly pid: number;
-  /** Resolves with how it ended, once it has. */
+  /** Resolves with how the process ended, once it has. */
   readonly exited: Promise<string>;
-  /** Asks it to end and waits until it has. */
+  /** Asks the process to end and waits until it has. */
   stop(): Promise<void>;
 }
 
-/** Something that is to run all the time. */
+/** A program that is to run all the time. */
 export interface Part {
   readonly name: string;
   readonly port?: number;
-  /** Rejects when it cannot start; having been aborted, it leaves nothing behind. */
+  /** Rejects when the program cannot be started. When aborted, it leaves nothing behind. */
   start(signal: AbortSignal): Promise<Running>;
-  /** A program that has done its work ends with code 0 and is not started again. */
+  /** A program that ends with code 0 has done its work and is not started again. */
   readonly mayFinish?: boolean;
-  /** For the message about its end. */
+  /** Named in the message when the program ends. */
   readonly log?: string;
 }
 
 export interface Hooks {
   readonly say: Say;
-  /** pid is null while it does not run. */
-  changed(part: Part, pid: number | null): void;
+  /** `pid` is null while the part does not run. */
+  onChange(part: Part, pid: number | null): void;
 }
 
 export interface Supervised {
   readonly part: Part;
-  /** Its first start: rejects when that fails. Later failures are tried again. */
+  /** Resolves when the part has started for the first time; rejects when that fails. After later failures it is started again. */
   readonly started: Promise<void>;
-  /** How often it has died since it last ran steadily. */
+  /** How often the part has died since it last ran steadily. */
   deaths(): number;
-  /** Ends the process that runs now, which is no death of it: another one starts at once. Resolves when the old one has ended. */
+  /** Replaces the running process by a new one, which does not count as a death. Resolves when the old process has ended. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -55,7 +55,7 @@ export function supervise(part: Part, hooks: Hooks): Supervised {
   const started = new Promise<void>((resolve, reject) => {
     loop = keepRunning(part, hooks, stopping.signal, state, { resolve, reject });
   });
-  // Whoever awaits it hears of it; nobody needs to.
+  // Nobody has to await it: without this, its rejection would be unhandled.
   started.catch(() => undefined);
   return {
     part,
@@ -78,7 +78,7 @@ export function supervise(part: Part, hooks: Hooks): Supervised {
 interface SupervisedState {
   running: Running | null;
   deaths: number;
-  /** Another process was asked for since the last one was begun. */
+  /** A restart was asked for since the last process was started. */
   isReplaced: boolean;
   /** Ends the wait before the next start. */
   pause: AbortController;
@@ -134,13 +134,13 @@ async function runOnce(
     const running = await part.start(stop);
     state.running = running;
     if (stop.aborted || state.isReplaced) await running.stop();
-    hooks.changed(part, running.pid);
+    hooks.onChange(part, running.pid);
     first.resolve();
     return { status: 'ended', how: await running.exited };
   } catch (error) {
     return { status: 'failed', how: error instanceof Error ? error.message : String(error), error };
   } finally {
     state.running = null;
-    hooks.changed(part, null);
+    hooks.onChange(part, null);
   }
 }

@@ -12,7 +12,7 @@ import { BootFailure, bringUpDatabase, bringUpTemporal, type Boot } from './serv
 
 export interface UpOptions {
   readonly args: readonly string[];
-  /** Aborted when the user wants it to stop. */
+  /** Aborted when the user wants the product to stop. */
   readonly signal: AbortSignal;
   /** Called once everything runs. */
   readonly onReady?: (product: RunningProduct) => void;
@@ -40,7 +40,7 @@ export async function up({ args, signal, onReady }: UpOptions): Promise<number> 
   try {
     mkdirSync(config.home, { recursive: true });
   } catch (error) {
-    const why = error instanceof Error && 'code' in error ? String(error.code) : errorText(error);
+    const why = error instanceof Error && 'code' in error ? String(error.code) : textOfError(error);
     complain(
       `\`${config.home}\` cannot be the data folder (${why}): set COUNTERSIGN_HOME to a folder, or to where one can be made`,
     );
@@ -83,7 +83,7 @@ async function runProcesses(config: Config, { demo, signal, onReady }: RunOption
     return exitCodes.stopped;
   } catch (error) {
     if (signal.aborted) return exitCodes.stopped;
-    complain(error instanceof BootFailure ? error.message : errorText(error));
+    complain(error instanceof BootFailure ? error.message : textOfError(error));
     return exitCodes.failed;
   } finally {
     say('stopping');
@@ -93,7 +93,7 @@ async function runProcesses(config: Config, { demo, signal, onReady }: RunOption
   }
 }
 
-/** What is cheap and may refuse comes first. */
+/** Starts everything. What is cheap and may fail comes first. */
 async function startEverything(boot: Boot, demo: boolean): Promise<RunningProduct> {
   const { config, signal } = boot;
   const port = await choosePort(config, boot.ports);
@@ -104,7 +104,7 @@ async function startEverything(boot: Boot, demo: boolean): Promise<RunningProduc
     failed.abort();
     throw error;
   };
-  // Both are awaited to their end even when one fails, so that nothing comes up behind our back.
+  // Both are awaited to their end even when one fails, so that nothing starts after this has ended.
   const [database, temporal] = await Promise.allSettled([
     bringUpDatabase(both).catch(abandon),
     bringUpTemporal(both, environments).catch(abandon),
@@ -117,7 +117,7 @@ async function startEverything(boot: Boot, demo: boolean): Promise<RunningProduc
   return bringUpProduct(boot, { port, databaseUrl: database.value, temporalAddress: temporal.value, demo });
 }
 
-/** The port that was asked for, or an error; else the one of last time, or the next free one from 8080. */
+/** The configured port, or a failure where it is taken; without a configured port that of last time, or the next free port from 8080. */
 async function choosePort(config: Config, ports: PortBook): Promise<number> {
   if (config.port === 0) return nextFreePort(20_000, config.host);
   if (config.port !== null) {
@@ -160,6 +160,6 @@ function isAbort(error: unknown): boolean {
   return error instanceof Error && error.name === 'AbortError';
 }
 
-function errorText(error: unknown): string {
+function textOfError(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -18,27 +18,27 @@ import { newId } from '../model/ids.js';
 import { addInternalErrors } from '../store/internal-errors.js';
 import { addStoreWaits } from '../store/store-waits.js';
 import { environmentsToServe, policiesInForce, policySetHash } from '../store/policy.js';
-import { configOrExit, required, type Config } from './config.js';
+import { readConfigOrExit, requireSetting, type Config } from './config.js';
 import { startHeartbeat, type HeartbeatOptions } from './heartbeat.js';
 import { makeCountKeeper, makeInternalErrors } from './internal-errors.js';
 import { watchEventLoop } from './loop-watch.js';
-import { storeOwnershipOf, ForeignStore, waitUntilOurs } from './own-store.js';
+import { openStoreOwnership, ForeignStore, waitUntilOurs } from './own-store.js';
 import { makeStoreWatch } from './store-waits.js';
 import { goOnUnread } from './unread-output.js';
 
-// The composition root of a worker: one Temporal worker per environment's namespace, one pool, the activities of the runs.
+// The composition root of a worker: a Temporal worker for each environment's namespace, one pool, the activities of the runs.
 // Any number of these processes may run.
 
 /**
- * A run that was cached on a dead worker waits this long for it before another takes it (10 s by
- * default): `npm run bench` measures both sides.
+ * How long a run that was cached on a dead worker waits for that worker before another takes it (by default 10 s). `npm run bench`
+ * measures both.
  */
 const stickyTimeout = '1s';
 const shutdownGrace = '8s';
 
 async function main(config: Config): Promise<void> {
-  const databaseUrl = required(config.databaseUrl, 'DATABASE_URL');
-  const temporal = required(config.temporal, 'TEMPORAL_ADDRESS');
+  const databaseUrl = requireSetting(config.databaseUrl, 'DATABASE_URL');
+  const temporal = requireSetting(config.temporal, 'TEMPORAL_ADDRESS');
   // Temporal's native core does not keep Node's event loop alive while it connects.
   const alive = setInterval(() => undefined, 60_000);
   Runtime.install({ logger: new DefaultLogger('WARN'), shutdownSignals: [] });
@@ -64,11 +64,11 @@ async function main(config: Config): Promise<void> {
   const activities = makeActivities(deps, id);
   watchEventLoop(log);
   logSlotWaits(log);
-  const unset: HeartbeatOptions['unset'] = async () =>
+  const findUnset: HeartbeatOptions['unset'] = async () =>
     unsetReferences((await deps.policySet(pool)).connections, processReferences());
-  const ownership = storeOwnershipOf({ config, keys, temporal: connection }, pool, log);
+  const ownership = openStoreOwnership({ config, keys, temporal: connection }, pool, log);
   await waitUntilOurs(ownership, log);
-  const make = async (environment: string): Promise<Worker> => {
+  const makeEnvironmentWorker = async (environment: string): Promise<Worker> => {
     const owner = await ownership.take([namespaceOf(environment)]);
     if (owner.status === 'foreign') throw new ForeignStore(owner.message);
     if (owner.status === 'unknown') throw new Error(owner.why);
@@ -76,14 +76,17 @@ async function main(config: Config): Promise<void> {
       throw new Error(`temporal has no namespace \`${namespaceOf(environment)}\``);
     return makeWorker(config, connection, namespaceOf(environment), activities);
   };
-  await serve({ id, pool, unset, log, store, onInternalError: errors.note }, make);
+  await serve(
+    { id, pool, unset: findUnset, log, store, onInternalError: errors.note },
+    makeEnvironmentWorker,
+  );
   await closeExecutors();
   await connection.close();
   await pool.end();
   clearInterval(alive);
 }
 
-/** A call that waits for a slot is not logged: one line a minute says how often calls had to wait. */
+/** Logs once a minute how often calls had to wait for a slot; single waits are not logged. */
 function logSlotWaits(log: (line: string) => void): void {
   const tell = (): void => {
     const times = countSlotWaits();
@@ -97,7 +100,7 @@ function logSlotWaits(log: (line: string) => void): void {
 
 const lookMs = 1_000;
 
-/** A Temporal worker for each environment, also for those that a reload adds. Ends when it is told to, or when one fails. */
+/** Runs a Temporal worker for each environment, also for those that a reload adds. Ends on a signal to stop, or when a worker fails. */
 async function serve(
   beating: Omit<HeartbeatOptions, 'environments'>,
   make: (environment: string) => Promise<Worker>,
@@ -119,11 +122,11 @@ async function serve(
   const startWorker = async (environment: string): Promise<void> => {
     const worker = await make(environment);
     workers.set(environment, worker);
-    const failed = (error: unknown): void => {
+    const onFailure = (error: unknown): void => {
       failures.push(error);
       stop.now();
     };
-    runs.push(worker.run().catch(failed));
+    runs.push(worker.run().catch(onFailure));
     heartbeat.beat();
   };
   const serveNewEnvironments = makeEnvironmentCheck(beating.pool, workers, startWorker);
@@ -139,7 +142,7 @@ async function serve(
   if (failures.length > 0) throw failures[0];
 }
 
-/** Starts a worker for each environment that has none yet; what fails is tried again at the next look. */
+/** A function that starts a worker for each environment without one. What fails is tried again at the next call. */
 function makeEnvironmentCheck(
   pool: Pool,
   served: ReadonlyMap<string, Worker>,
@@ -167,7 +170,7 @@ function makeEnvironmentCheck(
   };
 }
 
-/** The API loads the policies folder; a worker that is up first waits for it. */
+/** Waits until the API has loaded the policies folder. */
 async function waitForPolicies(pool: Pool): Promise<void> {
   for (;;) {
     try {
@@ -179,7 +182,7 @@ async function waitForPolicies(pool: Pool): Promise<void> {
   }
 }
 
-/** Undefined table, or no rights on it yet: the migrations are under way. */
+/** Are the migrations still under way: a table is missing, or this login has no rights on it yet? */
 function isNotMigrated(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === '42P01' || error.code === '42501');
 }
@@ -213,7 +216,7 @@ function makeWorker(
   });
 }
 
-/** A second signal changes nothing; a signal before anything runs ends the process. */
+/** What a signal to stop does. A second signal changes nothing; a signal before anything runs ends the process. */
 const stop = { asked: false, now: (): void => process.exit(0) };
 
 function onStopSignal(): void {
@@ -225,7 +228,7 @@ function onStopSignal(): void {
 process.title = 'countersign worker';
 goOnUnread();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onStopSignal);
-main(configOrExit()).then(
+main(readConfigOrExit()).then(
   () => process.exit(0),
   (error: unknown) => {
     if (error instanceof ForeignStore) console.error(error.message);

@@ -4,18 +4,18 @@ import type { BusinessHours } from '../model/policy-set.js';
 
 const dayMs = 86_400_000;
 const minuteMs = 60_000;
-/** Days looked ahead; a calendar that holds fewer hours than were asked for counts all hours. */
+/** Days looked ahead. Where they hold fewer business hours than were asked for, all hours count. */
 const longestDays = 3_660;
 
-/** When so many milliseconds of these hours are over, counted from `from`; both epoch milliseconds. */
+/** Epoch milliseconds at which `ms` milliseconds of these hours have passed since `from`, in epoch milliseconds. */
 export function businessEnd(hours: BusinessHours, from: number, ms: number): number {
   let left = ms;
   const first = localDay(hours.zone, from);
   for (let day = 0; day < longestDays; day += 1) {
     const midnight = first + day * dayMs;
     if (!hours.days.includes(weekday(midnight))) continue;
-    const opens = Math.max(instant(hours.zone, midnight + hours.from * minuteMs, 'first'), from);
-    const closes = instant(hours.zone, midnight + hours.to * minuteMs, 'last');
+    const opens = Math.max(instantOf(hours.zone, midnight + hours.from * minuteMs, 'first'), from);
+    const closes = instantOf(hours.zone, midnight + hours.to * minuteMs, 'last');
     const open = Math.max(closes - opens, 0);
     if (open >= left) return opens + left;
     left -= open;
@@ -28,24 +28,24 @@ function weekday(local: number): number {
   return ((new Date(local).getUTCDay() + 6) % 7) + 1;
 }
 
-/** Local midnight of the day that the instant falls on, as if its zone were UTC. */
+/** Local midnight of the day on which the instant falls, written as if the zone were UTC. */
 function localDay(zone: string, at: number): number {
-  const local = at + offset(zone, at);
+  const local = at + offsetAt(zone, at);
   return local - (((local % dayMs) + dayMs) % dayMs);
 }
 
 /**
- * The instant at which clocks in the zone show this local time: of two, where clocks are set back, the first or the last;
- * where they are set forward over it, the instant at which that is done.
+ * The instant at which clocks in the zone show this local time. Where clocks are set back there are two: `which` chooses.
+ * Where they are set forward over the local time it is the instant at which that is done.
  */
-function instant(zone: string, local: number, which: 'first' | 'last'): number {
-  const [before, after] = [offset(zone, local - dayMs), offset(zone, local + dayMs)];
-  const shown = [local - before, local - after].filter((at) => at + offset(zone, at) === local);
+function instantOf(zone: string, local: number, which: 'first' | 'last'): number {
+  const [before, after] = [offsetAt(zone, local - dayMs), offsetAt(zone, local + dayMs)];
+  const shown = [local - before, local - after].filter((at) => at + offsetAt(zone, at) === local);
   if (shown.length > 0) return which === 'first' ? Math.min(...shown) : Math.max(...shown);
   let [early, late] = [local - after, local - before];
   while (late - early > 1) {
     const middle = Math.floor((early + late) / 2);
-    if (offset(zone, middle) === after) late = middle;
+    if (offsetAt(zone, middle) === after) late = middle;
     else early = middle;
   }
   return late;
@@ -53,12 +53,12 @@ function instant(zone: string, local: number, which: 'first' | 'last'): number {
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-/** How far the zone's clocks are ahead of UTC then, in milliseconds. */
-function offset(zone: string, at: number): number {
+/** How many milliseconds the zone's clocks are ahead of UTC at that instant. */
+function offsetAt(zone: string, at: number): number {
   const parts = new Map(
-    format(zone)
+    formatOf(zone)
       .formatToParts(at)
-      .map((one) => [one.type, Number(one.value)]),
+      .map((part) => [part.type, Number(part.value)]),
   );
   const part = (type: Intl.DateTimeFormatPartTypes): number => parts.get(type) ?? 0;
   const local = Date.UTC(
@@ -72,7 +72,7 @@ function offset(zone: string, at: number): number {
   return local - Math.floor(at / 1_000) * 1_000;
 }
 
-function format(zone: string): Intl.DateTimeFormat {
+function formatOf(zone: string): Intl.DateTimeFormat {
   const known = formats.get(zone);
   if (known !== undefined) return known;
   const numeric = 'numeric' as const;

@@ -2,30 +2,30 @@ import { escapePointer, isObject, type Json, type JsonObject } from '../model/js
 import type { Reading } from './defaults.js';
 import { mapSubschemas, type SchemaPath } from './subschemas.js';
 
-// ajv makes code for a subschema wherever it meets it: where it stands, where it stands within what a reference leads to, and
-// in place of a reference to it. What all of that comes to is counted before.
+// ajv makes code for a subschema wherever it meets it: in its own place, again within everything that a reference leads to,
+// and in place of a reference to it. How often that is, is counted before ajv compiles.
 
 const notCompiled = new Set(['$defs', 'definitions']);
 
-/** For how many subschemas ajv makes code. `inlines`: a reference is replaced by what it leads to, if nothing in that refers on. */
+/** For how many subschemas ajv makes code. `inlines`: ajv replaces a reference by its target, unless the target has references itself. */
 export function countCompiled(schema: JsonObject, { resolve }: Reading, inlines: boolean): number {
   const functions = new Set([schema]);
   const sizes = new Map<JsonObject, number>();
-  const sizeOf = (one: JsonObject): number => {
-    const known = sizes.get(one);
+  const sizeOf = (part: JsonObject): number => {
+    const known = sizes.get(part);
     if (known !== undefined) return known;
     let size = 1;
-    for (const [key, value] of Object.entries(one)) {
+    for (const [key, value] of Object.entries(part)) {
       const target = isReference(key) ? resolve(String(value)) : undefined;
       if (isObject(target) && inlines && !refersOn(target)) size += sizeOf(target);
       else if (isObject(target)) functions.add(target);
       if (!notCompiled.has(key)) for (const inner of subschemasOf(key, value)) size += sizeOf(inner);
     }
-    sizes.set(one, size);
+    sizes.set(part, size);
     return size;
   };
   let count = 0;
-  for (const one of functions) count += sizeOf(one);
+  for (const root of functions) count += sizeOf(root);
   return count;
 }
 
@@ -41,14 +41,14 @@ function refersOn(schema: JsonObject): boolean {
 
 function subschemasOf(key: string, value: Json): readonly JsonObject[] {
   const found: JsonObject[] = [];
-  mapSubschemas(key, value, (one) => {
-    if (isObject(one)) found.push(one);
-    return one;
+  mapSubschemas(key, value, (inner) => {
+    if (isObject(inner)) found.push(inner);
+    return inner;
   });
   return found;
 }
 
-/** What `askingEach` calls the schema that it is made of: no `$id` of an author. */
+/** The name of the whole schema in that of `makeAskingSchema`; it is no `$id` that an author would write. */
 export const wholeName = 'countersign-whole-schema';
 
 interface Asked {
@@ -59,52 +59,53 @@ interface Asked {
 }
 
 export interface Asking {
-  /** Asks of an object with one of the names whether its value fits what stands at the path of that name. */
+  /** An object `{name: value}` fits it where the value fits the subschema at the path of that name. */
   readonly schema: JsonObject;
-  /** One for each path, in their order. */
+  /** A name for each path, in their order. */
   readonly names: readonly string[];
 }
 
 /**
- * One that stands within another is a reference there, and those that are alike are one, so that code is made for each once,
- * however deep they stand in one another.
+ * A schema with a property for each subschema at these paths. Where a subschema holds another of them it refers to its
+ * property, and equal subschemas share a property: so code is made once for each, however deep they are nested.
  */
-export function askingEach({ schema, reading, paths }: Asked, all: readonly SchemaPath[]): Asking {
-  const owns = all.map((path) => at(schema, path));
+export function makeAskingSchema({ schema, reading, paths }: Asked, all: readonly SchemaPath[]): Asking {
+  const owns = all.map((path) => valueAt(schema, path));
   const [asked, names, alike] = [new Set(owns), new Map<Json, string>(), new Map<string, string>()];
   const properties: Record<string, Json> = {};
-  const referred = (reference: string): string => {
+  const referenceTo = (reference: string): string => {
     const target = reading.resolve(reference);
     const path = isObject(target) ? paths.get(target) : undefined;
     return `${wholeName}${path === undefined ? reference : `#${fragmentOf(path)}`}`;
   };
-  const opened = (one: Json): Json => {
-    if (!isObject(one)) return one;
-    const entries = Object.entries(one).map(
+  const openUp = (part: Json): Json => {
+    if (!isObject(part)) return part;
+    const entries = Object.entries(part).map(
       ([key, value]) =>
-        [key, isReference(key) ? referred(String(value)) : mapSubschemas(key, value, inner)] as const,
+        [key, isReference(key) ? referenceTo(String(value)) : mapSubschemas(key, value, inner)] as const,
     );
     return Object.fromEntries(entries);
   };
-  const inner = (one: Json): Json => (asked.has(one) ? { $ref: `#/properties/${nameOf(one)}` } : opened(one));
-  const nameOf = (one: Json): string => {
-    const known = names.get(one);
+  const inner = (part: Json): Json =>
+    asked.has(part) ? { $ref: `#/properties/${nameOf(part)}` } : openUp(part);
+  const nameOf = (part: Json): string => {
+    const known = names.get(part);
     if (known !== undefined) return known;
-    const form = opened(one);
+    const form = openUp(part);
     const text = JSON.stringify(form);
     const name = alike.get(text) ?? String(alike.size);
     properties[name] = form;
     alike.set(text, name);
-    names.set(one, name);
+    names.set(part, name);
     return name;
   };
   const found = owns.map(nameOf);
   return { schema: { type: 'object', properties }, names: found };
 }
 
-function at(schema: Json, path: SchemaPath): Json {
+function valueAt(schema: Json, path: SchemaPath): Json {
   return path.reduce<Json>(
-    (one, step) => (one as Readonly<Record<string | number, Json>>)[step] ?? null,
+    (value, step) => (value as Readonly<Record<string | number, Json>>)[step] ?? null,
     schema,
   );
 }

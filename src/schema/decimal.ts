@@ -1,10 +1,10 @@
-/** Is the number a multiple as both are written in decimals? 19.99 is one of 0.01; the nearest doubles are not. */
+/** Is the number a multiple, both taken as they are written in decimals? 19.99 is a multiple of 0.01, though the nearest doubles are not. */
 export function isMultiple(value: number, of: number): boolean {
   const [a, b] = [decimal(value), decimal(of)];
   const exponent = Math.min(a.exponent, b.exponent);
-  const [x, y] = [scaled(a, exponent), scaled(b, exponent)];
+  const [x, y] = [scale(a, exponent), scale(b, exponent)];
   if (Number.isSafeInteger(x) && Number.isSafeInteger(y)) return x % y === 0;
-  return scaledExactly(a, exponent) % scaledExactly(b, exponent) === 0n;
+  return scaleExactly(a, exponent) % scaleExactly(b, exponent) === 0n;
 }
 
 /** digits · 10^exponent */
@@ -26,11 +26,11 @@ function decimal(value: number): Decimal {
 
 const powers = [1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
-/** Exact where it is a safe integer. */
-function scaled({ digits, exponent }: Decimal, to: number): number {
+/** The number in units of 10^`to`; exact where the result is a safe integer. */
+function scale({ digits, exponent }: Decimal, to: number): number {
   return Number(digits) * (powers[exponent - to] ?? Infinity);
 }
 
-function scaledExactly({ digits, exponent }: Decimal, to: number): bigint {
+function scaleExactly({ digits, exponent }: Decimal, to: number): bigint {
   return BigInt(digits) * 10n ** BigInt(exponent - to);
 }

@@ -2,54 +2,54 @@ import { isObject, maxJsonDepth, type Json, type JsonObject } from '../model/jso
 import type { Pattern } from './pattern.js';
 import { spend } from './work.js';
 
-// Defaults are filled in before the schema is asked anything, by which names are there and never by what a value is: what
-// comes out is the same whichever of the defaults were sent. A default under a keyword that not every value fits, such as
-// `oneOf` or `if`, is not filled in, and `unfilled.ts` names it.
+// Defaults are filled in before the value is validated. What is filled in depends on which names are present, and never on
+// values, so that the result is the same whichever of the defaults were sent. A default under a keyword that not every value
+// fits, such as `oneOf` or `if`, is not filled in, and `unfilled.ts` reports it.
 
-/** What a schema is read with: where its references lead, and its patterns as they were compiled. */
+/** What is needed to read a schema: where its references lead, and its compiled patterns. */
 export interface Reading {
   readonly resolve: (reference: string) => Json | undefined;
   readonly patterns: ReadonlyMap<string, Pattern>;
 }
 
-/** What one schema fills in. */
+/** What a schema fills in. */
 export interface Filling {
-  /** Of the whole value; empty: it fills in nothing. */
+  /** The parts that apply to the whole value; empty: the schema fills in nothing. */
   readonly parts: readonly Part[];
   /** Names that are filled in at the top. */
   readonly names: readonly string[];
 }
 
-/** A subschema that every value at its place must fit. Only what something is filled in below is followed. */
+/** A subschema that every value at its place must fit. Names and items are followed only where something is filled in below them. */
 interface Part {
-  /** By name, as JSON texts. */
+  /** The defaults of names, as JSON texts. */
   readonly defaults: readonly (readonly [name: string, text: string])[];
-  /** Names whose values are followed, where it is not every name. */
+  /** Names whose values are followed, unless `followsEveryName`. */
   readonly names: readonly string[];
   readonly followsEveryName: boolean;
-  /** Names of which it says nothing are alike to it. */
+  /** Does the subschema declare or match the name? All other names are alike to it. */
   readonly speaksOf: (name: string) => boolean;
-  /** Those of the value of a name. */
+  /** The parts that apply to the value of a name. */
   readonly ofName: (name: string) => readonly Part[];
-  /** Up to this index each item has its own; null: no item is followed. */
+  /** Items below this index have parts of their own, the others share theirs; null: no item is followed. */
   readonly prefix: number | null;
   readonly ofItem: (index: number) => readonly Part[];
 }
 
-const nothing: readonly Part[] = [];
+const noParts: readonly Part[] = [];
 
 export type Filler = (schema: JsonObject) => Filling;
 
-/** `left`: schemas of names whose defaults are not filled in. */
+/** `left`: schemas of properties whose defaults are not filled in. */
 export function makeFiller(reading: Reading, left: ReadonlySet<JsonObject>): Filler {
-  const defaultsOf = remembered((one) => defaultsIn(one, reading, left));
-  const isFilling = remembered((one) => fillsBelow(one, reading, defaultsOf, new Set()));
-  const partOf = remembered((one): Part => {
-    const { declared, patterns, others, prefix, items } = within(one, reading);
+  const defaultsOf = rememberBySchema((schema) => defaultsIn(schema, reading, left));
+  const isFilling = rememberBySchema((schema) => fillsBelow(schema, reading, defaultsOf, new Set()));
+  const partOf = rememberBySchema((schema): Part => {
+    const { declared, patterns, others, prefix, items } = valuesInside(schema, reading);
     const follows = (inner: Json | undefined): boolean => isObject(inner) && isFilling(inner);
     const followsItems = [...prefix, items].some(follows);
     return {
-      defaults: defaultsOf(one),
+      defaults: defaultsOf(schema),
       names: Object.keys(declared).filter((name) => follows(declared[name])),
       followsEveryName: [others, ...patterns.map(([, inner]) => inner)].some(follows),
       speaksOf: (name) => patterns.length > 0 || Object.hasOwn(declared, name),
@@ -63,15 +63,18 @@ export function makeFiller(reading: Reading, left: ReadonlySet<JsonObject>): Fil
       ofItem: (index) => partsOf(index < prefix.length ? prefix[index] : items),
     };
   });
-  const partsOfObject = remembered((one) => [...together(one, reading)].filter(isFilling).map(partOf));
-  const partsOf = (one: Json | undefined): readonly Part[] => (isObject(one) ? partsOfObject(one) : nothing);
+  const partsOfObject = rememberBySchema((schema) =>
+    [...schemasTogether(schema, reading)].filter(isFilling).map(partOf),
+  );
+  const partsOf = (schema: Json | undefined): readonly Part[] =>
+    isObject(schema) ? partsOfObject(schema) : noParts;
   return (schema) => {
     const parts = partsOf(schema);
     return { parts, names: parts.flatMap((part) => part.defaults.map(([name]) => name)) };
   };
 }
 
-export function remembered<V>(make: (schema: JsonObject) => V): (schema: JsonObject) => V {
+export function rememberBySchema<V>(make: (schema: JsonObject) => V): (schema: JsonObject) => V {
   const known = new Map<JsonObject, V>();
   return (schema) => {
     const found = known.get(schema);
@@ -82,30 +85,32 @@ export function remembered<V>(make: (schema: JsonObject) => V): (schema: JsonObj
   };
 }
 
-/** The schema and those that hold wherever it does, the nearest first: its references, and its `allOf`. */
-export function together(
+/** The schema and all schemas that apply wherever it does, the nearest first: targets of its references, and its `allOf`. */
+export function schemasTogether(
   schema: Json | undefined,
   reading: Reading,
   found = new Set<JsonObject>(),
 ): ReadonlySet<JsonObject> {
   if (!isObject(schema) || found.has(schema)) return found;
   found.add(schema);
-  for (const one of beside(schema, reading)) together(one, reading, found);
+  for (const other of schemasBeside(schema, reading)) schemasTogether(other, reading, found);
   return found;
 }
 
-function beside(schema: JsonObject, { resolve }: Reading): readonly (Json | undefined)[] {
+function schemasBeside(schema: JsonObject, { resolve }: Reading): readonly (Json | undefined)[] {
   const references = [schema['$ref'], schema['$dynamicRef']];
-  const targets = references.map((one) => (typeof one === 'string' ? resolve(one) : undefined));
+  const targets = references.map((reference) =>
+    typeof reference === 'string' ? resolve(reference) : undefined,
+  );
   return [...targets, ...listOf(schema['allOf'])];
 }
 
-/** What it says of the values inside of one. */
-function within(schema: JsonObject, { patterns: compiled }: Reading) {
+/** What a schema says of the values inside an object or a list. */
+function valuesInside(schema: JsonObject, { patterns: compiled }: Reading) {
   const { properties, patternProperties, additionalProperties, prefixItems, items } = schema;
-  const patterns = Object.entries(objectOf(patternProperties)).flatMap(([text, one]) => {
+  const patterns = Object.entries(objectOf(patternProperties)).flatMap(([text, inner]) => {
     const pattern = compiled.get(text);
-    return pattern === undefined ? [] : [[pattern, one] as const];
+    return pattern === undefined ? [] : [[pattern, inner] as const];
   });
   return {
     declared: objectOf(properties),
@@ -119,18 +124,18 @@ function within(schema: JsonObject, { patterns: compiled }: Reading) {
 function defaultsIn(schema: JsonObject, reading: Reading, left: ReadonlySet<JsonObject>): Part['defaults'] {
   return Object.entries(objectOf(schema['properties'])).flatMap(([name, own]) => {
     if (isObject(own) && left.has(own)) return [];
-    const saying = sayingOf(own, reading);
+    const saying = schemaWithDefault(own, reading);
     return saying === undefined ? [] : [[name, JSON.stringify(saying['default'])] as const];
   });
 }
 
-function sayingOf(own: Json | undefined, reading: Reading): JsonObject | undefined {
-  return [...together(own, reading)].find((one) => Object.hasOwn(one, 'default'));
+function schemaWithDefault(own: Json | undefined, reading: Reading): JsonObject | undefined {
+  return [...schemasTogether(own, reading)].find((candidate) => Object.hasOwn(candidate, 'default'));
 }
 
-/** What says the default of this schema, where it does not say it itself. */
-export function spokenBehind(own: JsonObject, reading: Reading): JsonObject | null {
-  return Object.hasOwn(own, 'default') ? null : (sayingOf(own, reading) ?? null);
+/** The schema behind references or `allOf` that gives this schema its default; null: it has its own, or none. */
+export function defaultBehind(own: JsonObject, reading: Reading): JsonObject | null {
+  return Object.hasOwn(own, 'default') ? null : (schemaWithDefault(own, reading) ?? null);
 }
 
 function fillsBelow(
@@ -142,55 +147,64 @@ function fillsBelow(
   if (!isObject(schema) || seen.has(schema)) return false;
   seen.add(schema);
   if (defaultsOf(schema).length > 0) return true;
-  const { declared, patterns, others, prefix, items } = within(schema, reading);
-  const inside = [...Object.values(declared), ...patterns.map(([, one]) => one), others, ...prefix, items];
-  return [...beside(schema, reading), ...inside].some((one) => fillsBelow(one, reading, defaultsOf, seen));
+  const { declared, patterns, others, prefix, items } = valuesInside(schema, reading);
+  const inside = [
+    ...Object.values(declared),
+    ...patterns.map(([, inner]) => inner),
+    others,
+    ...prefix,
+    items,
+  ];
+  return [...schemasBeside(schema, reading), ...inside].some((inner) =>
+    fillsBelow(inner, reading, defaultsOf, seen),
+  );
 }
 
-/** Characters of JSON that defaults fill into one value that is kept, names included: a few definitions can double it at each level. */
+/** Characters of JSON, names included, that defaults may fill into a value that is kept: a few definitions can double them at each level. */
 const mostFilled = 262_144;
 
-/** What one value is filled in with. It is worked out anew each time, so that the work is the same each time. */
-interface Course {
+/** The filling in of one value. Places are worked out anew for each value, so that the work is the same each time. */
+interface FillRun {
   readonly places: Places;
   readonly most: number;
   filled: number;
 }
 
-/** By their parts, in their order: what is worked out for a set of parts holds wherever they stand together. */
+/** Places by their parts, in order: what is worked out for a set of parts holds wherever these apply together. */
 interface Places {
   readonly next: Map<Part, Places>;
   place?: Place;
 }
 
+/** What applies to the values at one place of the value that is filled in. */
 interface Place {
   readonly parts: readonly Part[];
-  /** The first of each name. */
+  /** The first default of each name. */
   readonly defaults: ReadonlyMap<string, string>;
   readonly names: readonly string[];
   readonly followsEveryName: boolean;
-  /** Up to this index each item has its own; null: no item is followed. */
+  /** As of a part; null: no item is followed. */
   readonly prefix: number | null;
-  /** Those that have been reached: of names, of items, and of the names that no part speaks of. */
+  /** The places inside that have been reached: by name, by index; under null, those of names that no part declares. */
   readonly inside: Map<string | number | null, Place>;
 }
 
 /**
- * The value with the defaults of all these schemas, each of which it is to fit; what the first says goes before what the
- * others say. It is the value itself where they have none, else a copy, made by way of a text: `structuredClone`, and every
- * copy that is made name by name, takes ten times as long for objects of many names. What is not kept is as large as the
- * work for it allows.
+ * The value with the defaults of all these schemas, each of which it is to fit; where several have a default for a name, the
+ * first counts. Where they have none it is the value itself, else a copy. The copy is made by way of JSON text:
+ * `structuredClone`, and every copy that is made name by name, takes ten times as long for objects with many names. Where
+ * the value is not kept (`isKept`), only the work for it limits its size.
  */
-export function filledIn(fillings: readonly Filling[], value: JsonObject, isKept = true): JsonObject {
-  const parts = fillings.flatMap((one) => one.parts);
+export function fillIn(fillings: readonly Filling[], value: JsonObject, isKept = true): JsonObject {
+  const parts = fillings.flatMap((filling) => filling.parts);
   if (parts.length === 0) return value;
   const copy = JSON.parse(JSON.stringify(value)) as JsonObject;
-  const course: Course = { places: { next: new Map() }, most: isKept ? mostFilled : Infinity, filled: 0 };
-  fill(course, placeOf(course, new Set(parts)), copy, 1);
+  const run: FillRun = { places: { next: new Map() }, most: isKept ? mostFilled : Infinity, filled: 0 };
+  fill(run, placeOf(run, new Set(parts)), copy, 1);
   return copy;
 }
 
-function placeOf({ places }: Course, parts: ReadonlySet<Part>): Place {
+function placeOf({ places }: FillRun, parts: ReadonlySet<Part>): Place {
   spend(10 * parts.size);
   let at = places;
   for (const part of parts) {
@@ -198,10 +212,10 @@ function placeOf({ places }: Course, parts: ReadonlySet<Part>): Place {
     at.next.set(part, next);
     at = next;
   }
-  return (at.place ??= placeMade([...parts]));
+  return (at.place ??= makePlace([...parts]));
 }
 
-function placeMade(parts: readonly Part[]): Place {
+function makePlace(parts: readonly Part[]): Place {
   const defaults = new Map<string, string>();
   const names = new Set<string>();
   for (const part of parts) {
@@ -212,13 +226,13 @@ function placeMade(parts: readonly Part[]): Place {
   const prefixes = parts.flatMap(({ prefix }) => prefix ?? []);
   return {
     ...{ parts, defaults, names: [...names], inside: new Map() },
-    followsEveryName: parts.some((one) => one.followsEveryName),
+    followsEveryName: parts.some((part) => part.followsEveryName),
     prefix: prefixes.length === 0 ? null : Math.max(...prefixes),
   };
 }
 
 function insideOf(
-  course: Course,
+  run: FillRun,
   place: Place,
   key: string | number | null,
   partsOf: (part: Part) => readonly Part[],
@@ -229,39 +243,39 @@ function insideOf(
   for (const part of place.parts) {
     const inside = partsOf(part);
     spend(10 + 2 * inside.length);
-    for (const one of inside) parts.add(one);
+    for (const part of inside) parts.add(part);
   }
-  const made = placeOf(course, parts);
+  const made = placeOf(run, parts);
   place.inside.set(key, made);
   return made;
 }
 
-function fill(course: Course, place: Place, value: Json | undefined, depth: number): void {
+function fill(run: FillRun, place: Place, value: Json | undefined, depth: number): void {
   if (place.parts.length === 0 || typeof value !== 'object' || value === null) return;
   spend(5);
-  // Such a value could not be kept, and what is filled in without an end stops here.
+  // A deeper value could not be kept. Defaults that fill in one another without end stop here.
   if (depth > maxJsonDepth) spend(Infinity);
-  if (Array.isArray(value)) fillItems(course, place, value as readonly Json[], depth);
-  else fillNames(course, place, value as JsonObject, depth);
+  if (Array.isArray(value)) fillItems(run, place, value as readonly Json[], depth);
+  else fillNames(run, place, value as JsonObject, depth);
 }
 
-function fillItems(course: Course, place: Place, items: readonly Json[], depth: number): void {
+function fillItems(run: FillRun, place: Place, items: readonly Json[], depth: number): void {
   const { prefix } = place;
   if (prefix === null) return;
   spend(items.length);
   for (const [index, item] of items.entries()) {
-    const inner = insideOf(course, place, Math.min(index, prefix), (part) => part.ofItem(index));
-    fill(course, inner, item, depth + 1);
+    const inner = insideOf(run, place, Math.min(index, prefix), (part) => part.ofItem(index));
+    fill(run, inner, item, depth + 1);
   }
 }
 
-function fillNames(course: Course, place: Place, value: JsonObject, depth: number): void {
+function fillNames(run: FillRun, place: Place, value: JsonObject, depth: number): void {
   spend(place.defaults.size);
   for (const [name, text] of place.defaults)
-    if (!Object.hasOwn(value, name)) define(course, value, name, text);
+    if (!Object.hasOwn(value, name)) defineName(run, value, name, text);
   const follow = (name: string, key: string | null): void => {
-    const inner = insideOf(course, place, key, (part) => part.ofName(name));
-    fill(course, inner, value[name], depth + 1);
+    const inner = insideOf(run, place, key, (part) => part.ofName(name));
+    fill(run, inner, value[name], depth + 1);
   };
   if (place.followsEveryName) {
     for (const name of Object.keys(value)) {
@@ -274,12 +288,12 @@ function fillNames(course: Course, place: Place, value: JsonObject, depth: numbe
   for (const name of place.names) if (Object.hasOwn(value, name)) follow(name, name);
 }
 
-/** A name like `__proto__` is a name. */
-function define(course: Course, object: JsonObject, name: string, text: string): void {
-  // A list of empty lists takes longest for its length.
+/** Sets a name of the object, also a name like `__proto__`. */
+function defineName(run: FillRun, object: JsonObject, name: string, text: string): void {
+  // The units are those of a list of empty lists, which takes longest for its length.
   spend(15 + text.length);
-  course.filled += name.length + text.length + '"":,'.length;
-  if (course.filled > course.most) spend(Infinity);
+  run.filled += name.length + text.length + '"":,'.length;
+  if (run.filled > run.most) spend(Infinity);
   const [enumerable, configurable, writable] = [true, true, true];
   Object.defineProperty(object, name, { value: JSON.parse(text), enumerable, configurable, writable });
 }

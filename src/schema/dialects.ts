@@ -1,8 +1,7 @@
 import { isObject, pointerTo, type Json, type JsonObject } from '../model/json.js';
 import { mapSubschemas, type SchemaPath } from './subschemas.js';
 
-// Which dialects a schema may be written in. What draft-07 and 2020-12 have in common means the same in both, and of draft-07
-// nothing else is taken.
+// The dialects in which a schema may be written. Of draft-07 only what means the same in 2020-12 is accepted.
 
 const draft07 = /^https?:\/\/json-schema\.org\/draft-07\/schema#?$/;
 const draft2020 = /^https?:\/\/json-schema\.org\/draft\/2020-12\/schema#?$/;
@@ -11,7 +10,7 @@ function isDraft07(dialect: Json | undefined): boolean {
   return isOf(draft07, dialect);
 }
 
-/** Null: what it names is taken. */
+/** Why the dialect that `$schema` names is not accepted; null: it is. */
 export function dialectProblem(dialect: Json): string | null {
   if (isDraft07(dialect) || isOf(draft2020, dialect)) return null;
   const said = JSON.stringify(dialect).slice(0, 80).toWellFormed();
@@ -22,7 +21,7 @@ function isOf(dialects: RegExp, value: Json | undefined): boolean {
   return typeof value === 'string' && value.length < 100 && dialects.test(value);
 }
 
-/** Keywords that draft-07 does not know, and passes over. */
+/** Keywords that draft-07 does not know, and ignores. */
 const later = new Set([
   ...['$anchor', '$dynamicAnchor', '$dynamicRef'],
   'dependentRequired',
@@ -34,15 +33,15 @@ const later = new Set([
   'unevaluatedProperties',
 ]);
 
-/** What asks nothing of a value, and may stand beside a reference in any dialect. */
+/** Keywords that ask nothing of a value, and may stand beside a reference in any dialect. */
 const asksNothing = new Set([
   ...['$ref', '$comment', '$defs', '$id', '$schema', 'default', 'definitions', 'deprecated', 'description'],
   ...['examples', 'readOnly', 'title', 'writeOnly'],
 ]);
 
 /**
- * What a schema that says draft-07 would mean otherwise here, of one that compiles; null: nothing. It is asked of what is
- * written, and not of what a run goes on under.
+ * What in a schema that says draft-07, and compiles, would mean something else here; null: nothing. This is asked when a flow
+ * is written, and not of the flow of a run that goes on.
  */
 export function misreadingIn(schema: JsonObject): string | null {
   return isDraft07(schema['$schema']) ? misreadingAt(schema, []) : null;

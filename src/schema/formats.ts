@@ -2,9 +2,9 @@ import { fullFormats } from 'ajv-formats/dist/formats.js';
 import type { Format } from 'ajv';
 import { spend } from './work.js';
 
-// The formats of ajv-formats, each with a longest text that can be one: some of their expressions take quadratic time.
+// The formats of ajv-formats, each with a greatest length: some of their regular expressions take quadratic time.
 
-/** What is longer is none of that format. The one of `url` is quadratic. */
+/** Characters: a longer text does not fit the format. The expression for `url` is quadratic. */
 const longest: Readonly<Record<string, number>> = {
   date: 10,
   time: 64,
@@ -26,7 +26,7 @@ const longest: Readonly<Record<string, number>> = {
   'relative-json-pointer': 8_192,
 };
 
-/** Base64. What ajv-formats has takes every text one of whose lines is. */
+/** Base64. The check of ajv-formats accepts every text that has one line of Base64. */
 function isBase64(text: string): boolean {
   return text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);
 }
@@ -43,19 +43,19 @@ function isPattern(text: string): boolean {
 
 const own: Readonly<Record<string, (text: string) => boolean>> = { byte: isBase64, regex: isPattern };
 
-/** What OpenAPI and the schemas of Rust have beside `int32` and `int64`. */
+/** Integer formats of OpenAPI, and of schemas that Rust programs generate, besides `int32` and `int64`. */
 const integers: Readonly<Record<string, Format>> = {
-  int: integer(-Infinity, Infinity),
-  int8: integer(-(2 ** 7), 2 ** 7 - 1),
-  int16: integer(-(2 ** 15), 2 ** 15 - 1),
-  uint: integer(0, Infinity),
-  uint8: integer(0, 2 ** 8 - 1),
-  uint16: integer(0, 2 ** 16 - 1),
-  uint32: integer(0, 2 ** 32 - 1),
-  uint64: integer(0, Infinity),
+  int: integerFormat(-Infinity, Infinity),
+  int8: integerFormat(-(2 ** 7), 2 ** 7 - 1),
+  int16: integerFormat(-(2 ** 15), 2 ** 15 - 1),
+  uint: integerFormat(0, Infinity),
+  uint8: integerFormat(0, 2 ** 8 - 1),
+  uint16: integerFormat(0, 2 ** 16 - 1),
+  uint32: integerFormat(0, 2 ** 32 - 1),
+  uint64: integerFormat(0, Infinity),
 };
 
-function integer(least: number, most: number): Format {
+function integerFormat(least: number, most: number): Format {
   return {
     type: 'number',
     validate: (value: number) => Number.isInteger(value) && value >= least && value <= most,
@@ -64,12 +64,12 @@ function integer(least: number, most: number): Format {
 
 export const formats: Readonly<Record<string, Format>> = {
   ...Object.fromEntries(
-    Object.entries(fullFormats).map(([name, format]) => [name, bounded(name, format as Format)]),
+    Object.entries(fullFormats).map(([name, format]) => [name, boundLength(name, format as Format)]),
   ),
   ...integers,
 };
 
-function bounded(name: string, format: Format): Format {
+function boundLength(name: string, format: Format): Format {
   const check = own[name] ?? checkOf(format);
   if (check === null) return format;
   const most = longest[name] ?? Infinity;
@@ -80,7 +80,7 @@ function bounded(name: string, format: Format): Format {
   };
 }
 
-/** Null: of numbers, or of any text. */
+/** The check of a format of texts; null: the format is of numbers, or takes any text. */
 function checkOf(format: Format): ((text: string) => boolean) | null {
   if (format instanceof RegExp) return (text) => format.test(text);
   if (typeof format === 'function') return (text) => format(text) === true;

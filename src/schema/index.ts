@@ -1,12 +1,12 @@
 import Ajv2020, { type ErrorObject, type Options, type ValidateFunction } from 'ajv/dist/2020.js';
 import { canonical } from '../model/canonical.js';
 import { pointerTo, type Json, type JsonObject } from '../model/json.js';
-import { toldOf, unfitting, type Behind } from './behind.js';
+import { unfilledMessageOf, findUnfitting, type Behind } from './behind.js';
 import { wholeName } from './compiled.js';
-import { filledIn, type Filling } from './defaults.js';
+import { fillIn, type Filling } from './defaults.js';
 import { formats } from './formats.js';
 import { keywords } from './keywords.js';
-import { plain } from './messages.js';
+import { plainMessage } from './messages.js';
 import type { Pattern } from './pattern.js';
 import { mostPatternCost, prepare, type Prepared } from './prepare.js';
 import { track } from './tracking.js';
@@ -15,7 +15,7 @@ import { withWork } from './work.js';
 
 export { misreadingIn } from './dialects.js';
 
-/** Which of two schemas refuses a value: `filled` is the first one, with what the one beside it fills in. */
+/** Which of two schemas refuses a value. `filled`: the first, because of the defaults that `beside` fills in. */
 export type Refusing = 'schema' | 'beside' | 'filled';
 
 export type SchemaCheck =
@@ -30,59 +30,59 @@ export interface UsableSchema {
   readonly status: 'ok';
   readonly patternCost: number;
   readonly filling: Filling;
-  /** Defaults that are never filled in, or not everywhere. */
+  /** Defaults that are never filled in, or not in every place. */
   readonly unfilled: readonly Unfilled[];
   /** Stops at the first error. */
   readonly check: ValidateFunction;
-  /** Tells all of them. */
+  /** Gives all errors. */
   readonly explain: () => ValidateFunction;
   /**
-   * `beside`: another schema that the value must fit; each may take half of the work. `isKept`: the value with its defaults
-   * is, so that it may not grow at will.
+   * `beside`: another schema that the value must fit too; each may take half of the work. `isKept`: the value is kept with its
+   * defaults, so that these are bounded; true if left out.
    */
   validate(value: JsonObject, beside?: UsableSchema, isKept?: boolean): SchemaCheck;
 }
 
 export type CompiledSchema = UsableSchema | { readonly status: 'invalid'; readonly message: string };
 
-const cached = 500;
+const mostCached = 500;
 const cache = new Map<string, CompiledSchema>();
-/** A plan's schema is one object for as long as the plan is kept: its text need not be made again. */
+/** A plan's schema is the same object for as long as the plan is kept, so that its text need not be made again. */
 const known = new WeakMap<JsonObject, CompiledSchema>();
 const maxErrors = 20;
 const longest = 262_144;
 
 /** Units of work, of about 30 ns: a list of half a million numbers takes two million of them with a plain schema. */
 const mostWork = 3_000_000;
-/** For telling what is wrong, once it is known that something is. */
+/** Units of work for finding all errors, once it is known that there is one. */
 const mostWorkOnErrors = 100_000;
-/** With more subschemas the first error is told, not all: the second compilation would take too long. */
+/** Subschemas. With more of them only the first error is given: the compilation that finds all would take too long. */
 const mostExplained = 100;
 
 /**
- * JSON Schema 2020-12, strict: unknown keywords and formats, references that lead out of the document and other
+ * Compiles JSON Schema 2020-12, strictly: unknown keywords and formats, references that lead out of the document and other
  * drafts do not compile. Nor does what could take long: patterns are matched in linear time, the schema's size is
- * bounded, and a validation that takes more work than is allowed ends as invalid. Defaults are filled into a copy before
- * anything is asked of it: the caller's value is never touched, and is itself the answer where the schema has none.
+ * bounded, and a validation that takes more work than is allowed ends as invalid. Defaults are filled into a copy before it
+ * is validated: the caller's value is never changed, and is itself the result where the schema has no defaults.
  */
 export function compileSchema(schema: JsonObject): CompiledSchema {
   const found = known.get(schema);
   if (found !== undefined) return found;
-  const compiled = byText(schema);
+  const compiled = compileByText(schema);
   known.set(schema, compiled);
   return compiled;
 }
 
-/** Why two schemas cannot hold for one value: its first check compiles both, and everybody waits. Null: they can. */
-export function tooMuchTogether(one: JsonObject, other: JsonObject): string | null {
-  const [first, second] = [compileSchema(one), compileSchema(other)];
-  if (first.status === 'invalid' || second.status === 'invalid') return null;
-  return first.patternCost + second.patternCost <= mostPatternCost
+/** Why two schemas cannot be used for the same value: compiling both, at its first check, would keep everybody waiting too long. Null: they can. */
+export function tooMuchTogether(first: JsonObject, second: JsonObject): string | null {
+  const [firstCompiled, otherCompiled] = [compileSchema(first), compileSchema(second)];
+  if (firstCompiled.status === 'invalid' || otherCompiled.status === 'invalid') return null;
+  return firstCompiled.patternCost + otherCompiled.patternCost <= mostPatternCost
     ? null
     : 'their patterns take too long to compile: bound lengths with `maxLength` instead of counts, or list words with `enum`';
 }
 
-function byText(schema: JsonObject): CompiledSchema {
+function compileByText(schema: JsonObject): CompiledSchema {
   const key = keyOf(schema);
   if (key === null) return { status: 'invalid', message: 'a text in it holds a lone surrogate' };
   if (key.length > longest)
@@ -91,7 +91,7 @@ function byText(schema: JsonObject): CompiledSchema {
   if (found !== undefined) return found;
   const compiled = compile(schema);
   const [oldest] = cache.keys();
-  if (cache.size >= cached && oldest !== undefined) cache.delete(oldest);
+  if (cache.size >= mostCached && oldest !== undefined) cache.delete(oldest);
   cache.set(key, compiled);
   return compiled;
 }
@@ -109,18 +109,18 @@ const common: Options = {
   strict: true,
   ownProperties: true,
   strictRequired: false,
-  // A list whose first items are described may be shorter, and go on.
+  // A list whose first items are described may be shorter, or longer.
   strictTuples: false,
   allowUnionTypes: true,
-  // ajv would try the names on its own engine.
+  // ajv would match the names with its own regular expressions.
   allowMatchingProperties: true,
   logger: false,
 };
 
 let dialect: Ajv2020.default | undefined;
 
-/** Is it a schema at all? One instance for all of them: what it compiles is the dialect. */
-function misfitOfDialect(schema: JsonObject): string | null {
+/** Why this is no schema of the dialect; null: it is. All schemas share an instance, which compiles only the dialect. */
+function dialectMisfit(schema: JsonObject): string | null {
   dialect ??= new Ajv2020.default({ ...common, formats });
   const fits = withWork(mostWork, () => dialect?.validateSchema(schema));
   if (fits === null) return 'the schema takes too long to read';
@@ -132,17 +132,17 @@ function compile(schema: JsonObject): CompiledSchema {
   if (prepared.status === 'invalid') return prepared;
   try {
     const { $schema: _dialect, ...rest } = schema;
-    const misfit = misfitOfDialect(rest);
+    const misfit = dialectMisfit(rest);
     if (misfit !== null) return { status: 'invalid', message: `the schema is invalid: ${misfit}` };
-    const ajv = instance(prepared, false);
+    const ajv = makeAjv(prepared, false);
     const check = ajv.compile(prepared.schema);
-    // A schema that refers to itself without end is found by its first use.
+    // A schema that refers to itself without end fails at its first use, so it is used here.
     if (withWork(mostWork, () => check({})) === null)
       return { status: 'invalid', message: 'its references multiply without reading the value: say it once' };
     let telling: ValidateFunction | undefined;
     const explain = (): ValidateFunction =>
       (telling ??=
-        prepared.subschemas > mostExplained ? check : instance(prepared, true).compile(prepared.schema));
+        prepared.subschemas > mostExplained ? check : makeAjv(prepared, true).compile(prepared.schema));
     const { patternCost, unfilled, fillerWithout, source } = prepared;
     const left = unfittingOf(prepared, ajv);
     const filling = fillerWithout(new Set(left.map(({ own }) => own)))(source);
@@ -150,32 +150,32 @@ function compile(schema: JsonObject): CompiledSchema {
     if (misfitting !== null) return { status: 'invalid', message: misfitting };
     const usable: UsableSchema = {
       ...{ status: 'ok', patternCost, filling, check, explain },
-      unfilled: [...unfilled, ...left.map(toldOf)],
+      unfilled: [...unfilled, ...left.map(unfilledMessageOf)],
       validate: (value, beside, isKept) => validate(usable, value, beside, isKept),
     };
     return usable;
   } catch (error) {
     return {
       status: 'invalid',
-      message: error instanceof Error ? plain(error.message) : 'the schema does not compile',
+      message: error instanceof Error ? plainMessage(error.message) : 'the schema does not compile',
     };
   }
 }
 
-/** Where what is filled in is endless, or takes long, nothing is left out of it: a call without it is refused. */
+/** The defaults that do not fit, and are left out. None where filling in has no end or takes too long: then a value that needs it is refused. */
 function unfittingOf(prepared: Usable, ajv: Ajv2020.default): readonly Behind[] {
   const { schema, behind, askingBehind, fillerWithout } = prepared;
   if (behind.length === 0) return [];
   const asks = ajv.addSchema(schema, wholeName).compile(askingBehind.schema);
-  const names = new Map(behind.map((one, index) => [one, String(askingBehind.names[index])]));
-  const fits = (one: Behind, value: Json): boolean => asks({ [String(names.get(one))]: value });
-  return withWork(mostWork / 5, () => unfitting(behind, fillerWithout, fits))?.value ?? [];
+  const names = new Map(behind.map((item, index) => [item, String(askingBehind.names[index])]));
+  const fits = (item: Behind, value: Json): boolean => asks({ [String(names.get(item))]: value });
+  return withWork(mostWork / 5, () => findUnfitting(behind, fillerWithout, fits))?.value ?? [];
 }
 
 type Usable = Extract<Prepared, { status: 'prepared' }>;
 
-/** One each: two schemas with one `$id` are not each other's business. */
-function instance({ patterns, tracked, inlines }: Usable, allErrors: boolean): Ajv2020.default {
+/** Each schema has an instance of its own: two schemas may have the same `$id`. */
+function makeAjv({ patterns, tracked, inlines }: Usable, allErrors: boolean): Ajv2020.default {
   const pattern = (text: string): Pattern => patterns.get(text) ?? unknownPattern(text);
   const regExp = Object.assign(pattern, { code: 'pattern' });
   const options = {
@@ -192,7 +192,7 @@ function instance({ patterns, tracked, inlines }: Usable, allErrors: boolean): A
     ajv.removeKeyword(String(definition.keyword));
     ajv.addKeyword(definition);
   }
-  // It follows anchors and does not know their keyword.
+  // ajv follows anchors, and in strict mode does not know their keyword.
   ajv.addKeyword('$anchor');
   track(ajv, tracked);
   return ajv;
@@ -202,19 +202,19 @@ function unknownPattern(text: string): never {
   throw new Error(`the pattern \`${text}\` was not prepared`);
 }
 
-/** A default that its own schema refuses makes every call that leaves it out a refused one. */
+/** Which default its own schema refuses, so that every call that leaves it out would be refused; null: none. */
 function misfitOfDefaults(
   filling: Filling,
   hasBranches: boolean,
   explain: () => ValidateFunction,
 ): string | null {
   if (filling.parts.length === 0) return null;
-  const filled = withWork(mostWork, () => filledIn([filling], {}));
+  const filled = withWork(mostWork, () => fillIn([filling], {}));
   if (filled === null)
     return 'its defaults fill in too much, or one another without an end: take a `default` out of it';
   const all = explain();
   if (withWork(mostWorkOnErrors, () => all(filled.value)) === null) return null;
-  // What is wrong with a name in a branch may be so because of another name, which a call sends.
+  // In a branch a name may be wrong only because another one is missing, which a call would send.
   const isItsOwn = ({ instancePath, schemaPath }: ErrorObject): boolean => {
     const [, name = ''] = instancePath.split('/');
     return !hasBranches || schemaPath.startsWith(`#/properties/${encodeURIComponent(name)}/`);
@@ -225,7 +225,7 @@ function misfitOfDefaults(
     : `the default of \`${misfit.instancePath}\` does not fit its own schema: it ${messageOf(misfit)}`;
 }
 
-/** Work is shared evenly; filling in is paid for by the first. */
+/** Each schema may take the same share of the work; filling in defaults counts for the first. */
 function validate(
   own: UsableSchema,
   given: JsonObject,
@@ -237,7 +237,7 @@ function validate(
   let value = given;
   for (const schema of all) {
     const errors = misfits(schema, mostWork / all.length, () => {
-      if (schema === own) value = filledIn(fillings, given, isKept);
+      if (schema === own) value = fillIn(fillings, given, isKept);
       return value;
     });
     if (errors === null) continue;
@@ -253,36 +253,36 @@ function validate(
 
 type Errors = Extract<SchemaCheck, { status: 'invalid' }>['errors'];
 
-/** Null: the value fits. */
+/** The errors of a value; null: it fits. */
 function misfits({ check, explain }: UsableSchema, most: number, valueOf: () => JsonObject): Errors | null {
   try {
     let value: JsonObject = {};
     const fits = withWork(most, () => check((value = valueOf())));
     if (fits === null)
-      return whole(
+      return errorOfWhole(
         'takes too much work to fill in or to check: send less, or simplify its schema or its defaults',
       );
     if (fits.value) return null;
     const errors = check.errors ?? [];
     const all = explain();
     const told = withWork(mostWorkOnErrors, () => all(value));
-    return (told === null ? errors : (all.errors ?? errors)).slice(0, maxErrors).map(found);
+    return (told === null ? errors : (all.errors ?? errors)).slice(0, maxErrors).map(toError);
   } catch (error) {
-    if (error instanceof RangeError) return whole('is nested too deeply for its schema');
-    // Its message may quote the value.
+    if (error instanceof RangeError) return errorOfWhole('is nested too deeply for its schema');
+    // The message of the error may quote the value, and is not shown.
     const what = error instanceof Error ? error.name : 'an error';
-    return whole(
+    return errorOfWhole(
       `cannot be checked, for the check itself breaks off (${what}): write its schema in another way, and report this`,
     );
   }
 }
 
-/** Of the whole value. */
-function whole(message: string): Errors {
+/** An error of the whole value. */
+function errorOfWhole(message: string): Errors {
   return [{ pointer: '', message }];
 }
 
-function found(error: ErrorObject): { readonly pointer: string; readonly message: string } {
+function toError(error: ErrorObject): { readonly pointer: string; readonly message: string } {
   return { pointer: pointerOf(error), message: messageOf(error) };
 }
 
@@ -296,11 +296,11 @@ function messageOf(error: ErrorObject): string {
   const params = error.params as Record<string, unknown>;
   if (error.keyword === 'required') return 'is required';
   if (error.keyword === 'additionalProperties') return 'is not declared by the schema';
-  if (error.keyword === 'enum') return `must be one of ${listed(params['allowedValues'])}`;
+  if (error.keyword === 'enum') return `must be one of ${listText(params['allowedValues'])}`;
   return error.message ?? 'does not fit the schema';
 }
 
-function listed(values: unknown): string {
+function listText(values: unknown): string {
   const text = JSON.stringify(values);
   return text.length > 500 ? `${text.slice(0, 497).toWellFormed()}...` : text;
 }

@@ -3,20 +3,20 @@ import { isObject, type Json } from '../model/json.js';
 import { isMultiple } from './decimal.js';
 import { spend } from './work.js';
 
-// Keywords of ajv whose time is not linear, or whose answer is not the one of decimal numbers, and one of our own that
-// counts the work of a subschema.
+// Keywords that replace those of ajv, whose time is not linear or whose answer is wrong for decimal numbers; and a keyword of
+// our own that counts the work of a subschema.
 
-/** Stands in every subschema while it is compiled: what its other keywords cost. */
+/** The keyword is put into every subschema while it is compiled, and says what its other keywords cost. */
 export const workKeyword = 'x-work';
 
 export interface WorkOf {
-  /** Whatever the value. */
+  /** For every value. */
   readonly units: number;
   /** For each name of an object, where keywords go through them. */
   readonly perName: number;
   /** For each item of a list, likewise. */
   readonly perItem: number;
-  /** The length of a text is counted by its characters. */
+  /** Charge for the characters of a text, since its length is asked. */
   readonly length: boolean;
 }
 
@@ -27,7 +27,7 @@ export const keywords: readonly FuncKeywordDefinition[] = [
     before: '$ref',
     errors: false,
     compile: (work: WorkOf) => (value: Json) => {
-      spend(work.units + spentOn(work, value));
+      spend(work.units + unitsFor(work, value));
       return true;
     },
   },
@@ -37,7 +37,7 @@ export const keywords: readonly FuncKeywordDefinition[] = [
     schemaType: 'number',
     error: { message: ({ schemaCode }) => str`must be a multiple of ${schemaCode}` },
     compile: (of: number) => (value: number) => {
-      // Far apart, they are compared with hundreds of digits.
+      // Numbers that are far apart are compared with hundreds of digits.
       spend(20 + Math.abs(Math.log10(Math.abs(value) || 1) - Math.log10(of)) / 2);
       return isMultiple(value, of);
     },
@@ -60,15 +60,15 @@ export const keywords: readonly FuncKeywordDefinition[] = [
   },
 ];
 
-function spentOn({ perName, perItem, length }: WorkOf, value: Json): number {
+function unitsFor({ perName, perItem, length }: WorkOf, value: Json): number {
   if (typeof value === 'string') return length ? value.length / 5 : 0;
   if (Array.isArray(value)) return perItem * value.length;
   return perName > 0 && isObject(value) ? perName * Object.keys(value).length : 0;
 }
 
 function isAmong(values: readonly Json[]): (value: Json) => boolean {
-  const scalars = new Set(values.filter((one) => typeof one !== 'object' || one === null));
-  const others = values.filter((one) => typeof one === 'object' && one !== null);
+  const scalars = new Set(values.filter((value) => typeof value !== 'object' || value === null));
+  const others = values.filter((value) => typeof value === 'object' && value !== null);
   const sizes = new Set(others.map(sizeOf));
   const texts = new Set(others.map(identity));
   return (value) => {
@@ -83,7 +83,7 @@ function isAmong(values: readonly Json[]): (value: Json) => boolean {
   };
 }
 
-/** Of the text that stands for a value: making it costs so much. */
+/** Units for making the text that stands for a value (`identity`), for each character. */
 const perCharacter = 3;
 
 function sizeOf(value: Json): number {
@@ -110,7 +110,7 @@ function identity(value: Json): string {
 }
 
 export function countValues(value: Json): number {
-  if (Array.isArray(value)) return value.reduce<number>((sum, one) => sum + countValues(one), 1);
+  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + countValues(item), 1);
   if (!isObject(value)) return 1;
-  return Object.values(value).reduce<number>((sum, one) => sum + countValues(one), 1);
+  return Object.values(value).reduce<number>((sum, item) => sum + countValues(item), 1);
 }

@@ -18,13 +18,13 @@ export function sha256(text: string): string {
   return `sha256:${hash('sha256', text)}`;
 }
 
-/** Whose work a run's flow version is; null: no person's of ours. */
+/** Whose work a run's flow version is; null: no person that we know. */
 export interface FlowPeople {
   readonly author: string | null;
   readonly promoter: string | null;
 }
 
-/** What only the service has: how a card is made, what calls are reads, what a connection stands for where it is used, who holds what now. */
+/** What only the service knows: what approvers are shown, which calls are reads, what a connection stands for, who holds which rights now. */
 export interface ServiceParts {
   readonly show: Kit['show'];
   readonly isRead: Kit['isRead'];
@@ -32,7 +32,7 @@ export interface ServiceParts {
   readonly rightsNow: Kit['rightsNow'];
 }
 
-/** The engine's hands for one environment, in the service and in a simulation: hashing, JSON Schema, queues, floors, time. */
+/** The engine's kit for an environment, in the service and in a simulation: hashing, JSON Schema, queues, floors, time. */
 export function makeKit(
   policySet: PolicySet,
   environment: string,
@@ -45,16 +45,18 @@ export function makeKit(
     digest: (value) => sha256(canonical(value)),
     validate: (schema, value, beside, isKept) => {
       const [own, other] = [compileSchema(schema), beside === undefined ? undefined : compileSchema(beside)];
-      if (own.status === 'invalid') return uncompiled(own.message, 'schema');
-      if (other?.status === 'invalid') return uncompiled(other.message, 'beside');
+      if (own.status === 'invalid') return refuseUncompiled(own.message, 'schema');
+      if (other?.status === 'invalid') return refuseUncompiled(other.message, 'beside');
       return own.validate(value, other, isKept);
     },
     ...queuesIn(policySet),
     gateTimeoutMs: entry?.gateTimeoutMs ?? defaultGateTimeoutMs,
     floors: floorsOf(policySet, environment),
     businessEnd: (from, ms, roles) => {
-      const hours = roles.map((role) => policySet.roles.find((one) => one.name === role)?.hours);
-      const ends = hours.map((one) => (one === undefined ? from + ms : businessEnd(one, from, ms)));
+      const hours = roles.map((role) => policySet.roles.find((declared) => declared.name === role)?.hours);
+      const ends = hours.map((businessHours) =>
+        businessHours === undefined ? from + ms : businessEnd(businessHours, from, ms),
+      );
       return Math.max(from + ms, ...ends);
     },
     connection: (name) => {
@@ -67,23 +69,23 @@ export function makeKit(
   };
 }
 
-function uncompiled(message: string, refusing: Refusing): SchemaCheck {
+function refuseUncompiled(message: string, refusing: Refusing): SchemaCheck {
   return { status: 'invalid', errors: [{ pointer: '', message }], refusing };
 }
 
 const asWritten: ServiceParts['standsFor'] = (connection) => connection as unknown as Json;
 
-/** On paper everybody keeps what it had. */
+/** On paper everybody keeps the rights that it had when it asked. */
 export const asAsked: Kit['rightsNow'] = (asked) => asked;
 
-/** Of a run on paper nobody reads a card; its digest still tells one request from another. */
+/** Nobody reads what a run on paper would show; its digest still tells requests from each other. */
 export const showOnPaper: Kit['show'] = ({ title, target }, { arguments: args, denied }) => ({
   summary: title,
   consequence: target,
   preview: { arguments: args, denied: denied?.count ?? 0 },
 });
 
-/** What a run on paper has of the service. Without executors every call is taken to change something. */
+/** What a run on paper has in place of the service. Without executors every call is taken to change something. */
 export const onPaper: ServiceParts = {
   isRead: () => false,
   show: showOnPaper,
@@ -92,8 +94,8 @@ export const onPaper: ServiceParts = {
 };
 
 /**
- * Who decides in a queue, as far as policies say; where they declare none, and never declared this one, it is a label and
- * nobody is named. One that was taken away is none.
+ * Who decides in a queue, by its declaration. Where no queues are declared, and this one never was, it is only a label: no
+ * roles. Null: it was declared once, or others are and it is not.
  */
 export function queuesIn(
   policySet: Pick<PolicySet, 'queues' | 'formerQueues'> | null,
@@ -102,7 +104,7 @@ export function queuesIn(
   const former = policySet?.formerQueues ?? [];
   return {
     queueRoles: (name) => {
-      const declared = queues.find((one) => one.name === name);
+      const declared = queues.find((queue) => queue.name === name);
       if (declared !== undefined) return declared.roles;
       return queues.length === 0 && !former.includes(name) ? [] : null;
     },
@@ -110,15 +112,15 @@ export function queuesIn(
 }
 
 /**
- * What an environment asks for under effects, whatever their authors wrote; of one that is not declared any more, what it
- * asked for last. Null: nothing is known of it.
+ * What an environment asks for, whatever authors wrote; of an environment that is no longer declared, what it asked for last.
+ * Null: nothing is known of it.
  */
 export function floorsOf(policySet: PolicySet, environment: string): Floor[] | null {
   const entry = environmentOf(policySet, environment);
-  return entry === null ? null : (entry.floors ?? []).map((one) => floor(environment, one));
+  return entry === null ? null : (entry.floors ?? []).map((floor) => floorFrom(environment, floor));
 }
 
-function floor(environment: string, { tiers, ...gate }: FloorEntry): Floor {
+function floorFrom(environment: string, { tiers, ...gate }: FloorEntry): Floor {
   const because = [`environment ${environment}: ${tiers.join(', ')}`];
   return { tiers, gate: { on: null, ...gate, because, origin: { source: 'environment', path: null } } };
 }

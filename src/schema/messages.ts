@@ -1,4 +1,4 @@
-// What ajv says of a schema that it does not take, as its author can act on it.
+// What ajv says of a schema that it refuses, in words on which its author can act.
 
 type Saying = readonly [asAjvSaysIt: RegExp, say: (...found: string[]) => string];
 
@@ -25,8 +25,8 @@ const sayings: readonly Saying[] = [
   ],
 ];
 
-/** Of a message that it throws while it compiles. */
-export function plain(message: string): string {
+/** In plain words: a message that ajv throws while it compiles. */
+export function plainMessage(message: string): string {
   const said = message.replace(/^strict mode: /, '');
   for (const [asAjvSaysIt, say] of sayings) {
     const found = asAjvSaysIt.exec(said);

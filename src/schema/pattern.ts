@@ -2,8 +2,8 @@ import { RE2JS } from 're2js';
 import { translate } from './pattern-syntax.js';
 import { spend } from './work.js';
 
-// Regular expressions of authors and callers: written as ECMA-262 has them (flag `u`), matched by RE2, whose time is
-// linear in the text.
+// Regular expressions of authors and callers: written in the syntax of ECMA-262 (flag `u`), and matched by RE2 in time linear in
+// the text.
 
 export interface Pattern {
   test(text: string): boolean;
@@ -11,14 +11,14 @@ export interface Pattern {
 }
 
 export type CompiledPattern =
-  /** `cost`: microseconds that compiling it takes, about; counted, so it is the same everywhere. */
+  /** `cost`: about the microseconds that compiling it takes; counted and not timed, so that it is the same everywhere. */
   | { readonly status: 'ok'; readonly pattern: Pattern; readonly cost: number }
   | { readonly status: 'invalid'; readonly message: string };
 
 const longest = 4_000;
-/** Instructions of the matcher; a counted repetition of a class makes about two for each time. */
+/** Instructions of the matcher; a counted repetition of a class makes about two for each repetition. */
 const largest = 3_000;
-/** Instructions times characters that cost about as much as one step of a validation. */
+/** Instructions times characters that cost about as much as a unit of work. */
 const perUnit = 200;
 
 export function compilePattern(text: string): CompiledPattern {
@@ -44,16 +44,16 @@ export function compilePattern(text: string): CompiledPattern {
   const size = compiled.programSize();
   if (size > largest)
     return invalid(text, 'is too large to match: use smaller counts, or bound the length with `maxLength`');
-  return { status: 'ok', pattern: matcher(text, compiled, size), cost: costOf(translated.text, size) };
+  return { status: 'ok', pattern: makeMatcher(text, compiled, size), cost: costOf(translated.text, size) };
 }
 
-/** Its program, its text, and the tables of the classes that it names: a property of Unicode has hundreds of ranges. */
+/** The cost of compiling: by program, text and named classes, since a Unicode property has hundreds of ranges. */
 function costOf(text: string, size: number): number {
   const classes = text.match(/\\[pP]/g)?.length ?? 0;
   return 3 * size + 0.5 * text.length + 120 * classes;
 }
 
-function matcher(text: string, compiled: RE2JS, size: number): Pattern {
+function makeMatcher(text: string, compiled: RE2JS, size: number): Pattern {
   return {
     test: (value) => {
       spend(10 + (value.length * (size + 20)) / perUnit);

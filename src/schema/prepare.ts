@@ -1,16 +1,16 @@
 import { isObject, pointerTo, unescapePointer, type Json, type JsonObject } from '../model/json.js';
 import { countValues, workKeyword, type WorkOf } from './keywords.js';
 import { behindReferences, type Behind } from './behind.js';
-import { askingEach, countCompiled, type Asking } from './compiled.js';
+import { makeAskingSchema, countCompiled, type Asking } from './compiled.js';
 import { dialectProblem } from './dialects.js';
-import { makeFiller, together, type Filler } from './defaults.js';
+import { makeFiller, schemasTogether, type Filler } from './defaults.js';
 import { compilePattern, type Pattern } from './pattern.js';
 import { mapSubschemas, type SchemaPath } from './subschemas.js';
 import { trackingKeyword } from './tracking.js';
 import { unfilledIn, type Unfilled } from './unfilled.js';
 
-// What is looked at in a schema before ajv compiles it: its dialect, its size, where its references lead. Each
-// subschema gets the keyword that counts its work; one without it would be free, so none is reached in another way.
+// What is checked in a schema before ajv compiles it: its dialect, its size, where its references lead. Each subschema gets the
+// keyword that counts its work. A subschema without it would cost nothing, so references lead only to those that have it.
 
 export type Prepared =
   | {
@@ -20,29 +20,29 @@ export type Prepared =
       readonly source: JsonObject;
       readonly patterns: ReadonlyMap<string, Pattern>;
       readonly subschemas: number;
-      /** What a reference leads to is compiled in its place. */
+      /** ajv compiles the target of a reference in the place of the reference. */
       readonly inlines: boolean;
-      /** Somewhere in it is asked what other keywords have looked at. */
+      /** Somewhere an `unevaluated…` keyword asks what other keywords have looked at. */
       readonly tracked: boolean;
-      /** In microseconds, as counted. */
+      /** In microseconds, counted and not timed. */
       readonly patternCost: number;
-      /** Names whose defaults stand behind references, and what is filled in without these. */
+      /** Properties whose defaults stand behind references; a schema to check these; and what is filled in without some of them. */
       readonly behind: readonly Behind[];
       readonly askingBehind: Asking;
       readonly fillerWithout: (left: ReadonlySet<JsonObject>) => Filler;
       readonly unfilled: readonly Unfilled[];
-      /** Of the whole value is asked something that not every value fits. */
+      /** A keyword such as `oneOf` or `if`, which not every value fits, applies to the whole value. */
       readonly hasBranches: boolean;
     }
   | { readonly status: 'invalid'; readonly message: string };
 
-/** Compiling one takes ajv up to a millisecond. */
+/** Compiling a subschema takes ajv up to a millisecond. */
 const mostSubschemas = 300;
-/** With what references lead to; where it is no part of `$defs`, it is compiled where it stands as well. */
+/** Subschemas as `countCompiled` counts them: targets of references outside of `$defs` are compiled in their own place as well. */
 const mostCompiled = 600;
-/** Microseconds that compiling its patterns may take: what first uses a schema waits for it, and so does everybody else. */
+/** Microseconds that compiling the patterns of a schema may take: everybody waits while a schema is first used. */
 export const mostPatternCost = 80_000;
-/** Names, allowed values and the like, all together. */
+/** All values in a schema together: names, allowed values and the like. */
 const mostValues = 20_000;
 const deepest = 64;
 const longestReference = 1_000;
@@ -94,7 +94,7 @@ export function prepare(schema: JsonObject): Prepared {
     const prepared = prepareObject(to, rest, { path: [], depth: 0, isCounted: false }, schema);
     for (const reference of to.references) checkReference(to, schema, reference);
     const { found, patterns, patternCost, tracked } = to;
-    const reading = { resolve: (reference: string) => referred(to, schema, reference), patterns };
+    const reading = { resolve: (reference: string) => resolveReference(to, schema, reference), patterns };
     if (countCompiled(schema, reading, false) > mostCompiled)
       throw new Unfit(
         `its references lead into one another, which makes more than ${mostCompiled} subschemas of it: write each that is referred to under \`$defs\``,
@@ -110,14 +110,14 @@ export function prepare(schema: JsonObject): Prepared {
       tracked,
       patternCost,
       behind,
-      askingBehind: askingEach(
+      askingBehind: makeAskingSchema(
         { schema: prepared, reading, paths: found },
         behind.map(({ path }) => path),
       ),
       fillerWithout: (left) => makeFiller(reading, left),
       unfilled: unfilledIn(schema, reading, found),
-      hasBranches: [...together(schema, reading)].some((one) =>
-        branches.some((key) => Object.hasOwn(one, key)),
+      hasBranches: [...schemasTogether(schema, reading)].some((part) =>
+        branches.some((key) => Object.hasOwn(part, key)),
       ),
     };
   } catch (error) {
@@ -126,22 +126,22 @@ export function prepare(schema: JsonObject): Prepared {
   }
 }
 
-/** Within one document they say the same; ajv takes a `$dynamicRef` to what it is in, and not to its anchor. */
+/** Within one document these mean the same. They are replaced, since ajv resolves a `$dynamicRef` to the schema around it, and not to its anchor. */
 const plainName: Readonly<Record<string, string>> = { $dynamicRef: '$ref', $dynamicAnchor: '$anchor' };
 
-/** What these hold is counted one for each. */
+/** Keywords whose own cost counts a unit for each subschema that they hold. */
 const countsEach = new Set(['allOf', 'anyOf', 'oneOf', 'prefixItems', 'properties']);
 
 interface Place {
   readonly path: SchemaPath;
   readonly depth: number;
-  /** What holds it counts one for it each time. */
+  /** The keyword that holds the subschema already counts a unit for it. */
   readonly isCounted: boolean;
 }
 
 function prepareObject(to: Preparing, schema: JsonObject, place: Place, original = schema): JsonObject {
   const { path, depth, isCounted } = place;
-  if (depth > deepest) throw new Unfit(`${shown(path)} is nested deeper than ${deepest} levels`);
+  if (depth > deepest) throw new Unfit(`${pathText(path)} is nested deeper than ${deepest} levels`);
   to.found.set(original, path);
   if (to.found.size > mostSubschemas)
     throw new Unfit(
@@ -150,10 +150,10 @@ function prepareObject(to: Preparing, schema: JsonObject, place: Place, original
   checkKeywords(to, schema, path, original);
   const entries = Object.entries(schema).map(([key, value]) => {
     const isCounted = countsEach.has(key);
-    const inner = (one: Json, steps: SchemaPath): Json =>
-      isObject(one)
-        ? prepareObject(to, one, { path: [...path, ...steps], depth: depth + 1, isCounted })
-        : one;
+    const inner = (value: Json, steps: SchemaPath): Json =>
+      isObject(value)
+        ? prepareObject(to, value, { path: [...path, ...steps], depth: depth + 1, isCounted })
+        : value;
     return [plainName[key] ?? key, mapSubschemas(key, value, inner)] as const;
   });
   const work =
@@ -164,12 +164,12 @@ function prepareObject(to: Preparing, schema: JsonObject, place: Place, original
   return Object.fromEntries([...entries, ...work, ...tracking]);
 }
 
-function shown(path: SchemaPath): string {
+function pathText(path: SchemaPath): string {
   return path.length === 0 ? 'the schema' : `\`${pointerTo(path).slice(0, 100).toWellFormed()}\``;
 }
 
 function checkKeywords(to: Preparing, schema: JsonObject, path: SchemaPath, original: JsonObject): void {
-  const where = shown(path);
+  const where = pathText(path);
   for (const ours of [workKeyword, trackingKeyword])
     if (Object.hasOwn(schema, ours)) throw new Unfit(`unknown keyword: "${ours}"`);
   if (Object.hasOwn(schema, '$async')) throw new Unfit('`$async` is no keyword of JSON Schema');
@@ -221,21 +221,21 @@ function addPattern(to: Preparing, text: string, where: string): void {
   to.patterns.set(text, compiled.pattern);
 }
 
-/** Within the document, and to a subschema that was prepared. */
+/** A reference must lead to a subschema of the document that was prepared. */
 function checkReference(to: Preparing, root: JsonObject, reference: string): void {
   const said = `\`${reference.slice(0, 100).toWellFormed()}\``;
   if (!reference.startsWith('#'))
     throw new Unfit(`the reference ${said} leads out of this schema: write what it names under \`$defs\``);
-  if (decoded(reference) === null)
+  if (decodeText(reference) === null)
     throw new Unfit(
       `the reference ${said} has a \`%\` that begins no escape of UTF-8: write it as \`%25\`, or the character itself that it is to stand for`,
     );
-  if (referred(to, root, reference) === undefined)
+  if (resolveReference(to, root, reference) === undefined)
     throw new Unfit(`can't resolve reference ${said}: it leads to no subschema, such as one under \`$defs\``);
 }
 
-function referred(to: Preparing, root: JsonObject, reference: string): Json | undefined {
-  const fragment = decoded(reference.slice(1));
+function resolveReference(to: Preparing, root: JsonObject, reference: string): Json | undefined {
+  const fragment = decodeText(reference.slice(1));
   if (fragment === null) return undefined;
   const target =
     to.anchors.get(fragment) ??
@@ -252,7 +252,7 @@ function child(value: unknown, segment: string): unknown {
   return (value as Readonly<Record<string, unknown>>)[name];
 }
 
-function decoded(text: string): string | null {
+function decodeText(text: string): string | null {
   try {
     return decodeURIComponent(text);
   } catch {
@@ -260,7 +260,7 @@ function decoded(text: string): string | null {
   }
 }
 
-/** `tracked`: names that a keyword has looked at are remembered for `unevaluatedProperties`. */
+/** What a subschema costs. `tracked`: names that a keyword has looked at are remembered for `unevaluatedProperties`, which costs more. */
 function workOf(schema: JsonObject, tracked: boolean): WorkOf {
   const patterns = isObject(schema['patternProperties'])
     ? Object.keys(schema['patternProperties']).length
@@ -274,7 +274,7 @@ function workOf(schema: JsonObject, tracked: boolean): WorkOf {
   };
 }
 
-/** Of one keyword, without what its subschemas cost when they are asked. */
+/** What a keyword costs, without its subschemas, which count their own work. */
 function unitsOf(key: string, value: Json): number {
   if (key === 'enum' || key === '$defs' || key === 'definitions') return 1;
   if (key === 'const') return countValues(value);
@@ -300,7 +300,7 @@ const constant = new Set([
 const constantToo = ['exclusiveMinimum', 'exclusiveMaximum', 'multipleOf', 'format', 'pattern', 'deprecated'];
 for (const key of constantToo) constant.add(key);
 
-/** What costs no more than the unit that the name it stands under is counted as. */
+/** The subschema costs no more than the unit that the keyword around it counts for it. */
 function isFlat(schema: JsonObject): boolean {
   return Object.keys(schema).every((key) => constant.has(key));
 }

@@ -2,9 +2,9 @@ import { isObject, type Json } from '../model/json.js';
 
 // Which keywords of a schema hold schemas, and where.
 
-const one = ['not', 'if', 'then', 'else', 'items', 'contains', 'propertyNames'];
-const oneMore = ['additionalProperties', 'unevaluatedItems', 'unevaluatedProperties', 'contentSchema'];
-const single = new Set([...one, ...oneMore]);
+const singles = ['not', 'if', 'then', 'else', 'items', 'contains', 'propertyNames'];
+const moreSingles = ['additionalProperties', 'unevaluatedItems', 'unevaluatedProperties', 'contentSchema'];
+const single = new Set([...singles, ...moreSingles]);
 const lists = new Set(['allOf', 'anyOf', 'oneOf', 'prefixItems']);
 const named = new Set([
   'properties',
@@ -17,7 +17,7 @@ const named = new Set([
 
 export type SchemaPath = readonly (string | number)[];
 
-/** A keyword's value with what is made of each schema that it holds. `path`: from the schema that the keyword stands in. */
+/** The value of a keyword with each schema that it holds replaced by what `make` gives. `path`: from the schema that has the keyword. */
 export function mapSubschemas(
   keyword: string,
   value: Json,

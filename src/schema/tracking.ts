@@ -1,10 +1,11 @@
 import { _, Name, type Ajv, type CodeKeywordDefinition, type KeywordCxt } from 'ajv';
 
-// `unevaluatedProperties` and `unevaluatedItems` ask what other keywords have looked at. ajv keeps that in variables of the
-// code that it makes, and makes some of them only where a condition holds: what reads one elsewhere throws, or reads what an
-// earlier item has left. Here each subschema begins with variables of its own, and what ajv takes for granted of them is asked.
+// `unevaluatedProperties` and `unevaluatedItems` ask what other keywords have looked at. ajv keeps that in variables of the code
+// that it makes. It sets some of them only where a condition holds, so that code which reads them elsewhere throws, or finds
+// what an earlier item has left. Here each subschema begins with variables of its own, and some keywords are mended that rely
+// on what need not be so.
 
-/** Stands in every subschema of a schema that asks, while it is compiled. */
+/** The keyword is put into every subschema, while it is compiled, of a schema that asks. */
 export const trackingKeyword = 'x-tracking';
 
 const tracking: CodeKeywordDefinition = {
@@ -17,13 +18,13 @@ const tracking: CodeKeywordDefinition = {
   },
 };
 
-/** `constructor` is no name that was looked at. */
+/** No prototype: else `constructor` would pass for a name that was looked at. */
 const noNames = _`Object.create(null)`;
 
 type Code = CodeKeywordDefinition['code'];
 
-const mended: Readonly<Record<string, (code: Code) => Code>> = {
-  /** It writes to a list of names that may be `true`, for all names, by then: it gets one of its own. */
+const mends: Readonly<Record<string, (code: Code) => Code>> = {
+  /** It writes to a list of names, where `true`, for all names, may stand by then: it gets a list of its own. */
   patternProperties: (code) => (cxt) => {
     const { gen, it } = cxt;
     const before = it.props;
@@ -35,7 +36,7 @@ const mended: Readonly<Record<string, (code: Code) => Code>> = {
     const { items: _items, ...named } = it;
     cxt.mergeEvaluated({ ...named, props });
   },
-  /** What an `if` has looked at counts where it holds. */
+  /** What an `if` has looked at counts only where the `if` holds. */
   if: (code) => (cxt) => {
     const { subschema, mergeEvaluated } = cxt;
     let asked: Name | null = null;
@@ -49,7 +50,7 @@ const mended: Readonly<Record<string, (code: Code) => Code>> = {
     };
     code(cxt);
   },
-  /** All items may have been looked at. */
+  /** Where all items have been looked at, the variable holds `true` instead of a number. */
   unevaluatedItems: (code) => (cxt) => {
     const { gen, it, data } = cxt;
     const { items } = it;
@@ -59,12 +60,12 @@ const mended: Readonly<Record<string, (code: Code) => Code>> = {
   },
 };
 
-/** Without `unevaluated…` in it nothing is kept, and nothing can go wrong with it. */
+/** Mends an instance of ajv. For a schema without `unevaluated…` nothing is tracked, and nothing needs mending. */
 export function track(ajv: Ajv, isTracked: boolean): void {
   ajv.opts.unevaluated = isTracked;
   if (!isTracked) return;
   ajv.addKeyword(tracking);
-  for (const [keyword, mend] of Object.entries(mended)) {
+  for (const [keyword, mend] of Object.entries(mends)) {
     const rule = ajv.RULES.all[keyword];
     if (typeof rule !== 'object' || !('code' in rule.definition))
       throw new Error(`ajv has no keyword \`${keyword}\` that makes code`);

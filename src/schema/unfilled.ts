@@ -1,41 +1,41 @@
 import { isObject, pointerTo, type Json, type JsonObject } from '../model/json.js';
-import { remembered, together, type Reading } from './defaults.js';
+import { rememberBySchema, schemasTogether, type Reading } from './defaults.js';
 import { mapSubschemas, type SchemaPath } from './subschemas.js';
 
-// Which defaults are not filled in, so that whoever loads a schema is told.
+// Which defaults are not filled in, so that whoever loads a schema is warned.
 
 export interface Unfilled {
-  /** Of the default, within the schema. */
+  /** The path of the default within the schema. */
   readonly path: SchemaPath;
   readonly message: string;
 }
 
-/** Where a value stands that a schema is of. */
+/** Where the values of a subschema stand. */
 interface Standing {
-  /** A keyword above it that not every value fits. */
+  /** A keyword above the subschema that not every value fits; null: none. */
   readonly under: string | null;
-  /** It is the value of a name, which may be missing. */
+  /** The subschema is that of a property, which may be missing. */
   readonly isNamed: boolean;
-  /** A name above it that may be left out, and with it all of this. */
+  /** A property around it that may be left out, and the value with it; null: none. */
   readonly above: string | null;
-  /** Its own name, where that may be left out. */
+  /** The property itself, where it may be left out; else null. */
   readonly own: string | null;
 }
 
-/** They say something of the same value, and `together` finds them. */
+/** Keywords that apply to the same value, and are found by `schemasTogether`. */
 const here = new Set(['$ref', '$dynamicRef', 'allOf']);
-/** They say something of values that are there. */
+/** Keywords that apply to values inside, where these are present. */
 const inside = new Set(['patternProperties', 'additionalProperties', 'prefixItems', 'items']);
 const notApplied = new Set(['$defs', 'definitions']);
 
-/** `paths`: of each subschema. */
+/** The defaults of a schema that are not filled in, or not always. `paths`: of each of its subschemas. */
 export function unfilledIn(
   schema: JsonObject,
   reading: Reading,
   paths: ReadonlyMap<JsonObject, SchemaPath>,
 ): readonly Unfilled[] {
-  const hasDefault = remembered((one) =>
-    [...together(one, reading)].some((each) => Object.hasOwn(each, 'default')),
+  const hasDefault = rememberBySchema((schema) =>
+    [...schemasTogether(schema, reading)].some((each) => Object.hasOwn(each, 'default')),
   );
   const seen = new Map<string, Set<JsonObject>>();
   const found = new Map<JsonObject, Unfilled>();
@@ -46,17 +46,20 @@ export function unfilledIn(
     const before = seen.get(alike) ?? new Set();
     if (before.has(value)) return;
     seen.set(alike, before.add(value));
-    const all = [...together(value, reading)];
+    const all = [...schemasTogether(value, reading)];
     const given = givenIn(all, hasDefault);
-    for (const one of all) {
-      const path = paths.get(one);
+    for (const part of all) {
+      const path = paths.get(part);
       const isFilled = isNamed && under === null && above === null;
-      if (Object.hasOwn(one, 'default') && path !== undefined && !isFilled)
-        found.set(one, found.get(one) ?? { path: [...path, 'default'], message: messageOf(path, standing) });
-      for (const [key, held] of Object.entries(one)) {
+      if (Object.hasOwn(part, 'default') && path !== undefined && !isFilled)
+        found.set(
+          part,
+          found.get(part) ?? { path: [...path, 'default'], message: messageOf(path, standing) },
+        );
+      for (const [key, held] of Object.entries(part)) {
         if (notApplied.has(key) || here.has(key)) continue;
         mapSubschemas(key, held, (each, [, name]) => {
-          visit(each, standingOf(key, String(name), given, standing));
+          visit(each, standingBelow(key, String(name), given, standing));
           return each;
         });
       }
@@ -66,18 +69,18 @@ export function unfilledIn(
   return [...found.values()];
 }
 
-/** The names that are there in whatever fits all of these, with its defaults. */
+/** The names that are present in every value that fits all of these schemas, once its defaults are filled in. */
 function givenIn(all: readonly JsonObject[], hasDefault: (schema: JsonObject) => boolean): ReadonlySet<Json> {
   const names = all.flatMap(({ required, properties }) => {
-    const withDefault = Object.entries(isObject(properties) ? properties : {}).flatMap(([name, one]) =>
-      isObject(one) && hasDefault(one) ? [name] : [],
+    const withDefault = Object.entries(isObject(properties) ? properties : {}).flatMap(([name, property]) =>
+      isObject(property) && hasDefault(property) ? [name] : [],
     );
     return [...withDefault, ...(Array.isArray(required) ? (required as readonly Json[]) : [])];
   });
   return new Set(names);
 }
 
-function standingOf(
+function standingBelow(
   key: string,
   name: string,
   given: ReadonlySet<Json>,

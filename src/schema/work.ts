@@ -1,20 +1,20 @@
-// Validation takes as much work as is allowed, counted and not timed: the same value and schema end the same way
-// everywhere, in the service, in a replay and on paper.
+// A validation may take a limited amount of work, which is counted and not timed: so the same value and schema come to the same
+// end everywhere, in the service, in a replay and on paper.
 
-/** Thrown inside a validation that has used up what it may. */
+/** Thrown inside a validation that has used up its work. */
 class OutOfWork extends Error {
   override readonly name = 'OutOfWork';
 }
 
 let left = Infinity;
 
-/** Of the validation under way, if one is. */
+/** Charges the validation under way, if there is one. */
 export function spend(units: number): void {
   left -= units;
   if (left < 0) throw new OutOfWork('the validation takes more work than is allowed');
 }
 
-/** Synchronous, and not inside another one. Null: there was not enough. */
+/** Runs `act` with a limit of work. `act` is synchronous, and calls to `withWork` do not nest. Null: the work was not enough. */
 export function withWork<T>(units: number, act: () => T): { readonly value: T } | null {
   left = units;
   try {

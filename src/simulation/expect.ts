@@ -9,7 +9,7 @@ import type { PathSegment } from '../policy/text/problems.js';
 import type { ExpectShape, RecordExpectation } from '../policy/shape/tests.js';
 import type { Happened } from './play.js';
 
-// What was expected beside what happened.
+// Compares what a case expects with what happened.
 
 export interface Difference {
   readonly path: readonly PathSegment[];
@@ -29,17 +29,17 @@ export function differences(
 ): Difference[] {
   const seen: Seen = { happened, principals };
   return [
-    ...ofAnswer(shape, seen),
-    ...ofRun(shape, seen),
-    ...ofProblem(shape.problem, seen),
-    ...ofApproval(shape.approval, seen),
-    ...ofRecords(shape, happened.facts),
-    ...Object.entries(shape.links ?? {}).flatMap(([name, rels]) => ofLinks(name, rels, seen)),
+    ...differencesOfAnswer(shape, seen),
+    ...differencesOfRun(shape, seen),
+    ...differencesOfProblem(shape.problem, seen),
+    ...differencesOfApproval(shape.approval, seen),
+    ...differencesOfRecords(shape, happened.facts),
+    ...Object.entries(shape.links ?? {}).flatMap(([name, rels]) => differencesOfLinks(name, rels, seen)),
   ];
 }
 
-/** No expectation was written: it must not be refused, and a run that gets stuck is no silent success. */
-export function withoutExpectation(happened: Happened, shape: ExpectShape | null): Difference[] {
+/** What no case has to write: a step without `expect` must not be refused; and a run must not get stuck, unless status or problem are expected. */
+export function unexpectedTrouble(happened: Happened, shape: ExpectShape | null): Difference[] {
   const { answer, before, play } = happened;
   const refused = shape === null && answer?.status === 'refused';
   const stuck = play.run.status === 'stuck' && before.status !== 'stuck';
@@ -51,25 +51,29 @@ export function withoutExpectation(happened: Happened, shape: ExpectShape | null
 }
 
 function differ(path: readonly PathSegment[], expected: Json, actual: Json): Difference {
-  return { path, expected: shown(expected), actual: shown(actual) };
+  return { path, expected: valueText(expected), actual: valueText(actual) };
 }
 
-function shown(value: Json): string {
+function valueText(value: Json): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** Nothing when nothing was expected of it. */
-function same(path: readonly PathSegment[], expected: Json | undefined, actual: Json): Difference[] {
+/** No difference where nothing was expected. */
+function compareExact(path: readonly PathSegment[], expected: Json | undefined, actual: Json): Difference[] {
   return expected === undefined || sameJson(expected, actual) ? [] : [differ(path, expected, actual)];
 }
 
-function contains(path: readonly PathSegment[], expected: string | undefined, actual: string): Difference[] {
+function compareContained(
+  path: readonly PathSegment[],
+  expected: string | undefined,
+  actual: string,
+): Difference[] {
   return expected === undefined || actual.toLowerCase().includes(expected.toLowerCase())
     ? []
     : [differ(path, `… ${expected} …`, actual === '' ? 'nothing' : actual)];
 }
 
-function ofAnswer(shape: ExpectShape, { happened }: Seen): Difference[] {
+function differencesOfAnswer(shape: ExpectShape, { happened }: Seen): Difference[] {
   const { answer, play } = happened;
   const refusal = answer?.status === 'refused' ? answer : null;
   const verdict = answer?.status ?? (play.run.executing === null ? 'nothing' : 'executing');
@@ -77,63 +81,69 @@ function ofAnswer(shape: ExpectShape, { happened }: Seen): Difference[] {
   const wanted = typeof shape.guard === 'number' ? { index: shape.guard } : (shape.guard ?? {});
   const none = 'none';
   return [
-    ...same(['verdict'], shape.verdict, verdict),
-    ...same(['code'], shape.code, refusal?.code ?? none),
-    ...same(['guard'], wanted.index, guard?.index ?? none),
-    ...same(['guard', 'kind'], wanted.kind, guard?.kind ?? none),
-    ...same(['guard', 'verdict'], wanted.verdict, guard?.verdict ?? none),
-    ...contains(['guard', 'reason'], wanted.reason, guard?.reason ?? ''),
-    ...same(['rule'], shape.rule, refusal?.rule ?? none),
-    ...same(['why'], shape.why, refusal?.why ?? none),
-    ...same(['class'], shape.class, refusal?.errorClass ?? none),
-    ...contains(['message'], shape.message, refusal?.message ?? ''),
-    ...same(['errors'], shape.errors, refusal?.errors?.map((one) => one.pointer) ?? []),
-    ...same(
+    ...compareExact(['verdict'], shape.verdict, verdict),
+    ...compareExact(['code'], shape.code, refusal?.code ?? none),
+    ...compareExact(['guard'], wanted.index, guard?.index ?? none),
+    ...compareExact(['guard', 'kind'], wanted.kind, guard?.kind ?? none),
+    ...compareExact(['guard', 'verdict'], wanted.verdict, guard?.verdict ?? none),
+    ...compareContained(['guard', 'reason'], wanted.reason, guard?.reason ?? ''),
+    ...compareExact(['rule'], shape.rule, refusal?.rule ?? none),
+    ...compareExact(['why'], shape.why, refusal?.why ?? none),
+    ...compareExact(['class'], shape.class, refusal?.errorClass ?? none),
+    ...compareContained(['message'], shape.message, refusal?.message ?? ''),
+    ...compareExact(['errors'], shape.errors, refusal?.errors?.map((error) => error.pointer) ?? []),
+    ...compareExact(
       ['chain'],
       shape.chain,
-      answer?.status === 'executed' ? answer.chain.map((one) => one.transition) : [],
+      answer?.status === 'executed' ? answer.chain.map((step) => step.transition) : [],
     ),
   ];
 }
 
-function ofRun(shape: ExpectShape, { happened: { play } }: Seen): Difference[] {
+function differencesOfRun(shape: ExpectShape, { happened: { play } }: Seen): Difference[] {
   const { run } = play;
   return [
-    ...same(['state'], shape.state, run.state),
-    ...same(['status'], shape.status, run.status),
-    ...same(['version'], shape.version, run.version),
-    ...same(['executing'], shape.executing, run.executing?.action.transition ?? null),
+    ...compareExact(['state'], shape.state, run.state),
+    ...compareExact(['status'], shape.status, run.status),
+    ...compareExact(['version'], shape.version, run.version),
+    ...compareExact(['executing'], shape.executing, run.executing?.action.transition ?? null),
     ...Object.entries(shape.context ?? {}).flatMap(([key, value]) =>
-      same(['context', key], value, Object.hasOwn(run.context, key) ? (run.context[key] ?? null) : 'nothing'),
+      compareExact(
+        ['context', key],
+        value,
+        Object.hasOwn(run.context, key) ? (run.context[key] ?? null) : 'nothing',
+      ),
     ),
     ...Object.entries(shape.evidence ?? {}).flatMap(([kind, count]) =>
-      same(['evidence', kind], count, run.evidence.filter((one) => one.kind === kind).length),
+      compareExact(['evidence', kind], count, run.evidence.filter((item) => item.kind === kind).length),
     ),
   ];
 }
 
-function ofProblem(wanted: ExpectShape['problem'], { happened: { play } }: Seen): Difference[] {
+function differencesOfProblem(wanted: ExpectShape['problem'], { happened: { play } }: Seen): Difference[] {
   const { problem } = play.run;
   if (wanted === undefined) return [];
-  if (wanted === null) return same(['problem'], null, problem?.code ?? null);
-  if (typeof wanted === 'string') return same(['problem'], wanted, problem?.code ?? null);
+  if (wanted === null) return compareExact(['problem'], null, problem?.code ?? null);
+  if (typeof wanted === 'string') return compareExact(['problem'], wanted, problem?.code ?? null);
   return [
-    ...same(['problem', 'code'], wanted.code, problem?.code ?? null),
-    ...same(['problem', 'class'], wanted.class, problem?.errorClass ?? null),
-    ...contains(['problem', 'message'], wanted.message, problem?.message ?? ''),
+    ...compareExact(['problem', 'code'], wanted.code, problem?.code ?? null),
+    ...compareExact(['problem', 'class'], wanted.class, problem?.errorClass ?? null),
+    ...compareContained(['problem', 'message'], wanted.message, problem?.message ?? ''),
   ];
 }
 
-/** The newest approval, or the newest of that transition. */
-function ofApproval(wanted: ExpectShape['approval'], { happened: { play } }: Seen): Difference[] {
+/** Of the newest approval, or the newest of the transition that is named. */
+function differencesOfApproval(wanted: ExpectShape['approval'], { happened: { play } }: Seen): Difference[] {
   if (wanted === undefined) return [];
   const all = play.run.approvals;
   if (wanted === null) {
     const open = all.find(({ status }) => isOpen(status));
-    return same(['approval'], null, open === undefined ? null : `open, of ${open.action.transition}`);
+    return compareExact(['approval'], null, open === undefined ? null : `open, of ${open.action.transition}`);
   }
   const { transition = undefined, ...rest } = typeof wanted === 'string' ? { status: wanted } : wanted;
-  const found = all.filter((one) => transition === undefined || one.action.transition === transition).at(-1);
+  const found = all
+    .filter((approval) => transition === undefined || approval.action.transition === transition)
+    .at(-1);
   if (found === undefined)
     return [
       differ(
@@ -142,41 +152,45 @@ function ofApproval(wanted: ExpectShape['approval'], { happened: { play } }: See
         'none was opened',
       ),
     ];
-  return ofOne(rest, found);
+  return differencesOfFoundApproval(rest, found);
 }
 
-function ofOne(
+function differencesOfFoundApproval(
   wanted: Exclude<ExpectShape['approval'], string | null | undefined>,
   found: ApprovalState,
 ): Difference[] {
   return [
-    ...same(['approval', 'status'], wanted.status, found.status),
-    ...same(['approval', 'roles'], wanted.roles, found.roles),
-    ...same(
+    ...compareExact(['approval', 'status'], wanted.status, found.status),
+    ...compareExact(['approval', 'roles'], wanted.roles, found.roles),
+    ...compareExact(
       ['approval', 'quorum'],
       wanted.quorum,
       Math.max(...found.gates.map(({ rule }) => rule.quorum.count)),
     ),
-    ...same(['approval', 'decisions'], wanted.decisions, found.decisions.length),
-    ...contains(['approval', 'because'], wanted.because, found.asked.map(({ rule }) => rule).join('; ')),
+    ...compareExact(['approval', 'decisions'], wanted.decisions, found.decisions.length),
+    ...compareContained(
+      ['approval', 'because'],
+      wanted.because,
+      found.asked.map(({ rule }) => rule).join('; '),
+    ),
   ];
 }
 
-function ofRecords(shape: ExpectShape, facts: readonly Fact[]): Difference[] {
-  const written = facts.map((one) => one.type);
+function differencesOfRecords(shape: ExpectShape, facts: readonly Fact[]): Difference[] {
+  const written = facts.map((fact) => fact.type);
   const { records, someRecords = [], noRecords = [] } = shape;
   const exact =
     records === undefined
       ? []
-      : records.length === facts.length && records.every((one, index) => fits(one, facts[index]))
+      : records.length === facts.length && records.every((record, index) => fits(record, facts[index]))
         ? []
         : [differ(['records'], records.map(recordText).join(', ') || 'none', nearestText(records, facts))];
   return [
     ...exact,
-    ...someRecords.flatMap((one, index) =>
-      facts.some((fact) => fits(one, fact))
+    ...someRecords.flatMap((record, index) =>
+      facts.some((fact) => fits(record, fact))
         ? []
-        : [differ(['someRecords', index], recordText(one), nearestText([one], facts))],
+        : [differ(['someRecords', index], recordText(record), nearestText([record], facts))],
     ),
     ...noRecords.flatMap((type, index) =>
       written.includes(type) ? [differ(['noRecords', index], `no ${type}`, type)] : [],
@@ -199,12 +213,12 @@ function fits(wanted: RecordExpectation, fact: Fact | undefined): boolean {
     equal(rule, fact.policy?.rule) &&
     equal(verdict, fact.policy?.verdict) &&
     (reason === undefined || (fact.policy?.reason ?? '').includes(reason)) &&
-    (data === undefined || within(data, fact.data))
+    (data === undefined || hasAll(data, fact.data))
   );
 }
 
-/** Every key that is named has that value. */
-function within(wanted: JsonObject, actual: Json): boolean {
+/** `actual` has every key of `wanted`, with the same value. */
+function hasAll(wanted: JsonObject, actual: Json): boolean {
   return (
     isObject(actual) &&
     Object.entries(wanted).every(
@@ -213,15 +227,17 @@ function within(wanted: JsonObject, actual: Json): boolean {
   );
 }
 
-function recordText(one: RecordExpectation): string {
-  if (typeof one === 'string') return one;
-  const { type, ...fields } = one;
+function recordText(record: RecordExpectation): string {
+  if (typeof record === 'string') return record;
+  const { type, ...fields } = record;
   return `${type} ${JSON.stringify(fields)}`;
 }
 
-/** The records as far as the expectation looks: where it names fields, with the fields of that type. */
+/** The records as far as they were expected: of a type whose fields were expected, with its fields. */
 function nearestText(wanted: readonly RecordExpectation[], facts: readonly Fact[]): string {
-  const detailed = new Set(wanted.flatMap((one) => (typeof one === 'string' ? [] : [one.type as string])));
+  const detailed = new Set(
+    wanted.flatMap((record) => (typeof record === 'string' ? [] : [record.type as string])),
+  );
   return (
     facts
       .map((fact) => {
@@ -233,13 +249,13 @@ function nearestText(wanted: readonly RecordExpectation[], facts: readonly Fact[
   );
 }
 
-function ofLinks(
+function differencesOfLinks(
   name: string,
   rels: readonly string[],
   { happened: { play }, principals }: Seen,
 ): Difference[] {
   const principal = principals.get(name);
   if (principal === undefined) return [];
-  const offered = links(play.plan, play.run, principal, play.kit).map((one) => one.rel);
-  return same(['links', name], [...rels].sort(), [...offered].sort());
+  const offered = links(play.plan, play.run, principal, play.kit).map((link) => link.rel);
+  return compareExact(['links', name], [...rels].sort(), [...offered].sort());
 }

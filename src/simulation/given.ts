@@ -1,7 +1,7 @@
 import { principalKinds, withRolePermissions, type Principal } from '../model/principal.js';
 import type { PolicySet } from '../model/policy-set.js';
 
-// Principals and steps as they are typed into a command line.
+// Principals and steps as they are typed on a command line.
 
 export type PrincipalRead =
   | { readonly status: 'read'; readonly name: string; readonly principal: Principal }
@@ -9,12 +9,12 @@ export type PrincipalRead =
 
 const how = 'write `human:ann,roles=finance.controller,permissions=run.start`, `agent:bot` or `system:timer`';
 
-/** `kind:id`, then `roles=` and `permissions=`; a word without `=` goes on with the list before it. */
+/** Reads `kind:id`, then `roles=` and `permissions=`; a word without `=` belongs to the list before it. */
 export function readPrincipal(text: string, policySet: PolicySet): PrincipalRead {
   const invalid = (message: string): PrincipalRead => ({ status: 'invalid', message: `${message}: ${how}` });
   const [who = '', ...rest] = text.split(',');
   const found = /^([a-z]+):(.+)$/.exec(who.trim());
-  const kind = principalKinds.find((one) => one === found?.[1]);
+  const kind = principalKinds.find((candidate) => candidate === found?.[1]);
   if (found === null || kind === undefined) return invalid(`\`${text}\` names no kind of principal`);
   const lists = { roles: [] as string[], permissions: [] as string[] };
   let into: string[] | null = null;
@@ -33,7 +33,7 @@ export function readPrincipal(text: string, policySet: PolicySet): PrincipalRead
   return { status: 'read', name: id, principal: withRolePermissions(policySet, { id, kind, ...lists }) };
 }
 
-/** A step of a case as YAML: short forms for what is typed most, anything else as in a case file. */
+/** A typed step as the YAML of a case: short forms for what is typed most, anything else is as in a case file. */
 export function stepText(given: string): string {
   const text = given.trim();
   const quoted = (value: string | undefined): string => JSON.stringify((value ?? '').trim());

@@ -34,8 +34,8 @@ export function complain(
   reading.problems.push(problemAt(reading.source, code, path, message, 'value', suggestion));
 }
 
-/** The thing of that name; an unknown one is a problem where it stands. */
-export function named<T>(
+/** What has that name; null: nothing has it, and a problem was reported at `path`. */
+export function findNamed<T>(
   reading: CaseReading,
   what: string,
   name: string,
@@ -49,25 +49,25 @@ export function named<T>(
   const hint = nearest(name, known);
   const list =
     hint === undefined && known.length > 0
-      ? `: it is one of ${known.map((one) => `\`${one}\``).join(', ')}`
+      ? `: it is one of ${known.map((candidate) => `\`${candidate}\``).join(', ')}`
       : '';
   complain(reading, code, path, `unknown ${what} \`${name}\`${list}`, hint);
   return null;
 }
 
-/** Keys that the flow starts with or writes; nothing else can stand in its context. */
-export function contextKeys(
+/** Reports keys that the flow neither starts with nor writes, and that can therefore never be in its context. */
+export function checkContextKeys(
   reading: CaseReading,
   context: JsonObject | undefined,
   { initialContext, states }: CompiledFlow['plan'],
   path: Path,
 ): void {
-  const written = states.flatMap((one) => [
-    ...(one.onEnter?.output ?? []),
-    ...one.transitions.flatMap((each) => each.output),
+  const written = states.flatMap((state) => [
+    ...(state.onEnter?.output ?? []),
+    ...state.transitions.flatMap((each) => each.output),
   ]);
   const keys = new Map(
-    [...Object.keys(initialContext), ...written.map((one) => one.key)].map((key) => [key, key]),
+    [...Object.keys(initialContext), ...written.map((mapping) => mapping.key)].map((key) => [key, key]),
   );
-  for (const key of Object.keys(context ?? {})) named(reading, 'context key', key, keys, [...path, key]);
+  for (const key of Object.keys(context ?? {})) findNamed(reading, 'context key', key, keys, [...path, key]);
 }

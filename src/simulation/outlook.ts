@@ -1,7 +1,7 @@
 import { isOpen } from '../model/approval-status.js';
 import { gateViews, links, mayDecide } from '../engine/index.js';
 import { decidersOf } from '../engine/gates/deciders.js';
-import { applying, gatesOf, whenAsked, type AskingGate } from '../engine/gates/gates.js';
+import { applyingGates, gatesOf, whenAsked, type AskingGate } from '../engine/gates/gates.js';
 import { evaluateGuard, readsArguments } from '../engine/guards.js';
 import { actorAllows, blockedBy, findState, guardContext, takersOf } from '../engine/links.js';
 import type { ApprovalState, GateState, GateView, GuardReport } from '../engine/state.js';
@@ -11,12 +11,12 @@ import type { JsonObject } from '../model/json.js';
 import type { Principal } from '../model/principal.js';
 import { act, type Play } from './play.js';
 
-// What each principal could do next, and who could approve it. Asked of the engine: a submit on a copy of the run.
+// What each principal could do next, and who could approve it. The engine tells, by a submit on a copy of the run.
 
 type Could =
-  /** It would be taken: at once, or after an approval. */
+  /** The submit would be taken: at once, or after an approval. */
   | { readonly status: 'yes' }
-  /** Only the arguments decide: a schema that demands some, or a guard that reads them. */
+  /** Only the arguments decide: a schema requires some, or a guard reads them. */
   | { readonly status: 'depends'; readonly on: string }
   | {
       readonly status: 'no';
@@ -32,7 +32,7 @@ export interface Option {
   readonly could: Could;
   /** Null: no gate. */
   readonly gate: {
-    /** `always`, or when it applies. */
+    /** `always`, or the conditions of the gates. */
     readonly when: string;
     readonly roles: readonly string[];
     readonly approvers: readonly string[];
@@ -58,7 +58,7 @@ export interface Outlook {
     readonly status: string;
     readonly roles: readonly string[];
     readonly quorum: number;
-    /** Each gate that it waits at: all of them must be approved. */
+    /** The gates that it waits at: all of them must be approved. */
     readonly gates: readonly GateView[];
     readonly because: readonly string[];
     readonly deciders: readonly Decider[];
@@ -69,39 +69,41 @@ export function outlook(play: Play, principals: ReadonlyMap<string, Principal>):
   const { run, plan } = play;
   const state = findState(plan, run.state);
   const over = closedStatuses.includes(run.status) || run.status === 'stuck';
-  const transitions = over ? [] : (state?.transitions ?? []).filter((one) => one.actor !== 'deterministic');
+  const transitions = over
+    ? []
+    : (state?.transitions ?? []).filter((transition) => transition.actor !== 'deterministic');
   return {
     principals: [...principals].map(([name, principal]) => {
-      const listed = new Set(links(plan, run, principal, play.kit).map((one) => one.rel));
+      const listed = new Set(links(plan, run, principal, play.kit).map((link) => link.rel));
       return {
         name,
         kind: principal.kind,
-        options: transitions.map((one) => ({
-          transition: one.name,
-          title: one.title,
-          listed: listed.has(one.name),
-          could: could(play, one, principal),
-          gate: gateOf(play, one, principal, principals),
+        options: transitions.map((transition) => ({
+          transition: transition.name,
+          title: transition.title,
+          listed: listed.has(transition.name),
+          could: judgeSubmit(play, transition, principal),
+          gate: gateOf(play, transition, principal, principals),
         })),
       };
     }),
     approvals: run.approvals
       .filter(({ status }) => isOpen(status))
-      .map((one) => ({
-        transition: one.action.transition,
-        arguments: one.action.arguments,
-        status: one.status,
-        roles: one.roles,
-        quorum: Math.max(...one.gates.map(({ rule }) => rule.quorum.count)),
-        gates: gateViews(one, play.kit),
-        because: one.asked.map(({ rule }) => rule),
-        deciders: [...principals].map(([name, principal]) => decider(play, one, name, principal)),
+      .map((approval) => ({
+        transition: approval.action.transition,
+        arguments: approval.action.arguments,
+        status: approval.status,
+        roles: approval.roles,
+        quorum: Math.max(...approval.gates.map(({ rule }) => rule.quorum.count)),
+        gates: gateViews(approval, play.kit),
+        because: approval.asked.map(({ rule }) => rule),
+        deciders: [...principals].map(([name, principal]) => judgeDecider(play, approval, name, principal)),
       })),
   };
 }
 
-/** Without arguments the engine itself is asked. Where it asks for some, what comes before and after them still decides. */
-function could(play: Play, transition: Transition, principal: Principal): Could {
+/** Asks the engine, by a submit without arguments. Where arguments are missing, the checks before and after them still decide. */
+function judgeSubmit(play: Play, transition: Transition, principal: Principal): Could {
   const tried = act(play, {
     kind: 'submit',
     transition: transition.name,
@@ -111,18 +113,18 @@ function could(play: Play, transition: Transition, principal: Principal): Could 
   });
   if ('status' in tried || tried.answer?.status !== 'refused') return { status: 'yes' };
   const { code, message, guard = null } = tried.answer;
-  // One that takes no arguments is not refused for any: what it reads of its run is.
+  // A transition that takes no arguments is not refused for them, but for what it reads of its run.
   if (code === 'INPUT_INVALID' && transition.inputSchema !== null)
-    return withArguments(play, transition, principal);
+    return judgeWithArguments(play, transition, principal);
   const read = guard === null ? undefined : transition.guards[guard.index];
   if (code === 'GUARD_REJECTED' && read !== undefined && readsArguments(read))
-    return withArguments(play, transition, principal);
-  // The executor's own failure, named beforehand, is no refusal.
+    return judgeWithArguments(play, transition, principal);
+  // The executor fails because the case says so: the submit itself was taken.
   if (code === 'EXECUTOR_FAILED') return { status: 'yes' };
   return { status: 'no', code, message, guard };
 }
 
-function withArguments(play: Play, transition: Transition, principal: Principal): Could {
+function judgeWithArguments(play: Play, transition: Transition, principal: Principal): Could {
   const no = (code: string, message: string, guard: GuardReport | null = null): Could => ({
     status: 'no',
     code,
@@ -158,25 +160,25 @@ function gateOf(
   const gates = gatesOf(transition, play.kit);
   const at = guardContext(play.run, requester, {});
   const open = gates.filter(({ on }) => on !== null && readsArguments(on));
-  const sure = applying(
-    gates.filter((one) => !open.includes(one)),
+  const sure = applyingGates(
+    gates.filter((gate) => !open.includes(gate)),
     at,
   );
-  // What nobody has given yet cannot be read, and an error asks: these are the rules of all that may.
-  const asking = (sure ?? applying(open, at))?.gates ?? [];
+  // Conditions read arguments that nobody has given yet. An error makes a gate apply, so these are all gates that may apply.
+  const asking = (sure ?? applyingGates(open, at))?.gates ?? [];
   if (asking.length === 0) return null;
-  const approval = sketch(play, asking, requester);
+  const approval = sketchApproval(play, asking, requester);
   return {
     when: sure === null ? (whenAsked(open) ?? 'always') : 'always',
-    roles: [...new Set(approval.gates.flatMap((one) => one.roles))],
+    roles: [...new Set(approval.gates.flatMap((gate) => gate.roles))],
     approvers: [...principals]
-      .filter(([, one]) => decider(play, approval, one.id, one).may)
+      .filter(([, candidate]) => judgeDecider(play, approval, candidate.id, candidate).may)
       .map(([name]) => name),
   };
 }
 
-/** As much of an approval as the question who may decide it reads. */
-function sketch(play: Play, asking: readonly AskingGate[], requester: Principal): Sketch {
+/** As much of an approval as is needed to tell who may decide it. */
+function sketchApproval(play: Play, asking: readonly AskingGate[], requester: Principal): Sketch {
   const gates = asking.map(({ rule, asked }): GateState => ({
     rule,
     source: asked.source,
@@ -188,7 +190,7 @@ function sketch(play: Play, asking: readonly AskingGate[], requester: Principal)
 
 type Sketch = Pick<ApprovalState, 'gates' | 'requesters' | 'decisions'>;
 
-function decider({ kit }: Play, approval: Sketch, name: string, principal: Principal): Decider {
+function judgeDecider({ kit }: Play, approval: Sketch, name: string, principal: Principal): Decider {
   const may = mayDecide(approval, principal, kit);
   return { principal: name, may: may.status === 'yes', why: may.status === 'yes' ? null : may.why };
 }

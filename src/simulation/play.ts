@@ -16,8 +16,8 @@ import { kindNamed } from '../executors/kinds.js';
 import { previewCalls } from '../executors/preview.js';
 import { makeKit, onPaper, showOnPaper } from '../schema/kit.js';
 
-// One run on paper: the engine decides as in the service, and nothing is executed. The clock and the ids are made up,
-// so that the same steps always give the same run.
+// A run on paper: the engine decides as in the service, and nothing is executed. The clock and the ids are made up, so that the
+// same steps always give the same run.
 
 export interface Play {
   readonly plan: Plan;
@@ -26,7 +26,7 @@ export interface Play {
   /** Epoch milliseconds of the last event. */
   readonly now: number;
   readonly count: number;
-  /** What executors answer at once, by transition or `onEnter:<state>`; the others are waited for. */
+  /** What executors answer at once, by transition or `onEnter:<state>`; for the answers of others the run waits. */
   readonly answers: ReadonlyMap<string, AnswerShape>;
 }
 
@@ -38,17 +38,18 @@ export interface Setup {
   readonly answers: ReadonlyMap<string, AnswerShape>;
 }
 
+/** Where a run stands that has not walked there. */
 export interface Place {
   readonly state: string;
   readonly context: JsonObject;
   readonly recorded: readonly { readonly kind: string; readonly by: string | null }[];
 }
 
-/** What one step did. */
+/** What a step did. */
 export interface Happened {
   readonly play: Play;
   readonly before: RunState;
-  /** To whoever asked, or waited; null: nobody was answered yet. */
+  /** The answer to whoever asked or waited; null: nobody has been answered yet. */
   readonly answer: Answer | null;
   readonly facts: readonly Fact[];
 }
@@ -71,7 +72,7 @@ export type Act =
       readonly kind: 'decide';
       readonly decision: 'approve' | 'deny';
       readonly as: Principal;
-      /** Its transition; null: the one that is open. */
+      /** The transition of the approval; null: of the only approval that is open. */
       readonly approval: string | null;
       readonly digest: string | null;
       readonly reasonGiven: boolean;
@@ -81,9 +82,9 @@ export type Act =
   | { readonly kind: 'cancel' | 'retry'; readonly as: Principal }
   | { readonly kind: 'look' };
 
-const nobodys = { author: null, promoter: null };
+const nobodysFlow = { author: null, promoter: null };
 
-/** Nobody reads its card; whether anybody would be asked is found as in the service. */
+/** On paper nobody is shown anything. Whether anybody could be asked is found as in the service. */
 function showIn({ policySet, flow }: Setup): Kit['show'] {
   return (transition, asking) => {
     const sentWith = (name: string) => writtenHeaders(policySet, name, flow.environment);
@@ -93,18 +94,18 @@ function showIn({ policySet, flow }: Setup): Kit['show'] {
 }
 
 const firstMoment = Date.parse('2026-01-01T00:00:00.000Z');
-/** A flow that answers itself without end is stopped here; chains are bounded by the engine already. */
+/** Events of one step. A flow whose executors answer without end is stopped here; chains are bounded by the engine. */
 const maxAnswers = 1_000;
 
-/** The run after its start: state entered, chain walked, as far as the answers reach. */
+/** The run after its start: its state entered, its chain walked, as far as answers are known. */
 export function begin(setup: Setup): Happened {
-  const play = layOut(setup);
+  const play = prepareRun(setup);
   return follow(play, startMessage(play, setup));
 }
 
-/** A run that stands in a state without having walked there. */
-export function place(setup: Setup, { state, context, recorded }: Place): Play {
-  const play = layOut(setup);
+/** A run that stands in a state to which it has not walked. */
+export function placeRun(setup: Setup, { state, context, recorded }: Place): Play {
+  const play = prepareRun(setup);
   const at = new Date(play.now).toISOString();
   const evidence = recorded.map(({ kind, by }, index): Evidence => ({
     id: `evd_${index}`,
@@ -128,9 +129,9 @@ export function place(setup: Setup, { state, context, recorded }: Place): Play {
   };
 }
 
-function layOut(setup: Setup): Play {
+function prepareRun(setup: Setup): Play {
   const { plan } = setup.flow;
-  const kit = makeKit(setup.policySet, setup.flow.environment, nobodys, {
+  const kit = makeKit(setup.policySet, setup.flow.environment, nobodysFlow, {
     ...onPaper,
     isRead,
     show: showIn(setup),
@@ -179,7 +180,7 @@ export function act(play: Play, what: Act): Happened | Impossible {
     case 'retry':
       return follow(play, message(play, what.as, { kind: what.kind }));
     case 'answer':
-      return answered(play, what.answer);
+      return answerExecuting(play, what.answer);
     case 'passes':
       return what.what === 'timeout' ? timeoutPasses(play) : deadlinePasses(play, what.approval);
   }
@@ -189,20 +190,21 @@ function impossible(text: string): Impossible {
   return { status: 'impossible', message: text };
 }
 
-/** The approval that is meant: of that transition, else the only open one, else the last. */
-function meant(play: Play, transition: string | null): ApprovalState | string {
+/** The approval that a step means: of the transition that it names, the open one, else the last. A text: why there is none, or several. */
+function findApproval(play: Play, transition: string | null): ApprovalState | string {
   const all = play.run.approvals.filter(
-    (one) => transition === null || one.action.transition === transition || one.action.tool === transition,
+    (approval) =>
+      transition === null || approval.action.transition === transition || approval.action.tool === transition,
   );
   const open = all.filter(({ status }) => isOpen(status));
   const ofIt = transition === null ? '' : ` of \`${transition}\``;
   if (open.length > 1)
-    return `${open.length} approvals${ofIt} are open (${open.map((one) => `\`${one.action.transition}\``).join(', ')}): name one with \`approval\``;
+    return `${open.length} approvals${ofIt} are open (${open.map((approval) => `\`${approval.action.transition}\``).join(', ')}): name one with \`approval\``;
   return open[0] ?? all.at(-1) ?? `no approval${ofIt} was opened`;
 }
 
 function decideOpen(play: Play, what: Extract<Act, { kind: 'decide' }>): Happened | Impossible {
-  const approval = meant(play, what.approval);
+  const approval = findApproval(play, what.approval);
   if (typeof approval === 'string') return impossible(approval);
   return follow(
     play,
@@ -218,9 +220,9 @@ function decideOpen(play: Play, what: Extract<Act, { kind: 'decide' }>): Happene
 }
 
 function deadlinePasses(play: Play, transition: string | null): Happened | Impossible {
-  const approval = meant(play, transition);
+  const approval = findApproval(play, transition);
   if (typeof approval === 'string') return impossible(approval);
-  // The next end of a stage, reminders left out: what a case means by a deadline.
+  // By a deadline a case means the next end of a stage; reminders do not count.
   const stages = waiting(approval, play.kit).map((gate) => gate.expiresAt);
   const at = Math.min(approval.expiresAt, ...stages);
   const now = Math.max(play.now, at);
@@ -238,7 +240,7 @@ function timeoutPasses(play: Play): Happened | Impossible {
   return walk({ ...play, now }, { kind: 'timeout', time: new Date(now).toISOString() }, null);
 }
 
-function answered(play: Play, answer: AnswerShape): Happened | Impossible {
+function answerExecuting(play: Play, answer: AnswerShape): Happened | Impossible {
   const { executing } = play.run;
   if (executing === null) return impossible(`nothing is executing: the run is ${play.run.status}`);
   return walk(play, outcomeOf(play, executing.action.id, answer), null);
@@ -248,7 +250,7 @@ function follow(play: Play, sent: Message): Happened {
   return walk(play, { kind: 'message', time: sent.time, message: sent }, sent.id);
 }
 
-/** One event, and the answers that are known beforehand, until the run waits for something else. */
+/** Takes an event, and then the outcomes that are known beforehand, until the run waits for something else. */
 function walk(from: Play, first: Event, messageId: string | null): Happened {
   const facts: Fact[] = [];
   let play = from;
@@ -264,13 +266,13 @@ function walk(from: Play, first: Event, messageId: string | null): Happened {
       else other = effect.answer;
     }
     play = { ...play, run: decision.state, now: play.now + 1_000, count: play.count + 1 };
-    event = known(play);
+    event = knownOutcome(play);
   }
   return { play, before: from.run, answer: own ?? other, facts };
 }
 
-/** The outcome of what executes, when it is known: named beforehand, or written in the plan. */
-function known(play: Play): Event | null {
+/** The outcome of what executes, where it is known beforehand: from the case, or written in the plan. Null: nothing executes, or it is not known. */
+function knownOutcome(play: Play): Event | null {
   const { executing } = play.run;
   if (executing === null) return null;
   const { action, executor } = executing;

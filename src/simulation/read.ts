@@ -9,11 +9,11 @@ import { testsShape, type AnswerShape, type CaseShape, type TestsShape } from '.
 import type { Source } from '../policy/text/source.js';
 import { compileSchema } from '../schema/index.js';
 import type { Place } from './play.js';
-import { complain, contextKeys, named, type CaseReading, type Policies } from './names.js';
+import { complain, checkContextKeys, findNamed, type CaseReading, type Policies } from './names.js';
 import { readSteps } from './steps.js';
 import type { Case, CasesRead } from './types.js';
 
-// A case file to cases: every name that it uses is looked up, so that a slip of the pen is no passing test.
+// Reads a case file. Every name in it is looked up, so that a misspelt name does not make a test that passes.
 
 type Path = readonly PathSegment[];
 
@@ -26,7 +26,7 @@ export function readCases(source: Source, policies: Policies): CasesRead {
     ...principalsOf(shape.principals ?? {}, policies.policySet),
   ]);
   const reading: CaseReading = { source, policies, shape, principals, problems: [] };
-  const cases = shape.cases.flatMap((one, index) => readCase(reading, one, ['cases', index]));
+  const cases = shape.cases.flatMap((caseShape, index) => readCase(reading, caseShape, ['cases', index]));
   const names = new Set<string>();
   for (const [index, { name }] of shape.cases.entries()) {
     if (names.has(name))
@@ -38,7 +38,7 @@ export function readCases(source: Source, policies: Policies): CasesRead {
     : { status: 'read', cases };
 }
 
-/** Always there, without a role or a permission. */
+/** Principals that every case file has, each without a role or a permission. */
 export const plainPrincipals: ReadonlyMap<string, Principal> = new Map(
   principalKinds.map((kind): [string, Principal] => [kind, { id: kind, kind, roles: [], permissions: [] }]),
 );
@@ -48,8 +48,8 @@ export function principalsOf(
   policySet: PolicySet,
 ): ReadonlyMap<string, Principal> {
   return new Map(
-    Object.entries(shape).map(([name, one]): [string, Principal] => {
-      const { id = name, kind, roles = [], permissions = [], actedBy } = one;
+    Object.entries(shape).map(([name, principalShape]): [string, Principal] => {
+      const { id = name, kind, roles = [], permissions = [], actedBy } = principalShape;
       const principal = withRolePermissions(policySet, { id, kind, roles, permissions });
       return [name, actedBy === undefined ? principal : { ...principal, actedBy }];
     }),
@@ -72,14 +72,14 @@ function readCase(reading: CaseReading, shape: CaseShape, path: Path): Case[] {
     answers,
     place,
   };
-  return readSteps(reading, shape, flow, path).map((one): Case => ({ ...base, ...one }));
+  return readSteps(reading, shape, flow, path).map((run): Case => ({ ...base, ...run }));
 }
 
 function flowOf(reading: CaseReading, shape: CaseShape, path: Path): CompiledFlow | null {
-  const flows = new Map(reading.policies.flows.map((one) => [one.name, one]));
+  const flows = new Map(reading.policies.flows.map((flow) => [flow.name, flow]));
   const name = shape.flow ?? reading.shape.flow;
   if (name !== undefined)
-    return named(reading, 'flow', name, flows, shape.flow === undefined ? ['flow'] : [...path, 'flow']);
+    return findNamed(reading, 'flow', name, flows, shape.flow === undefined ? ['flow'] : [...path, 'flow']);
   complain(
     reading,
     'REQUIRED',
@@ -92,7 +92,7 @@ function flowOf(reading: CaseReading, shape: CaseShape, path: Path): CompiledFlo
 function starterOf(reading: CaseReading, shape: CaseShape, path: Path): Principal {
   const own = shape.startedBy !== undefined;
   const name = shape.startedBy ?? reading.shape.startedBy ?? 'system';
-  const found = named(
+  const found = findNamed(
     reading,
     'principal',
     name,
@@ -102,7 +102,7 @@ function starterOf(reading: CaseReading, shape: CaseShape, path: Path): Principa
   return found ?? { id: name, kind: 'system', roles: [], permissions: [] };
 }
 
-/** A run that is placed takes an input that its flow would have taken; one that is started is refused by its start. */
+/** The input of a case. A run that is placed in a state needs an input that its flow accepts; one that is started is refused by its start. */
 function inputOf(
   reading: CaseReading,
   shape: CaseShape,
@@ -128,7 +128,7 @@ export type InputChecked =
   | { readonly status: 'valid'; readonly value: JsonObject }
   | { readonly status: 'invalid'; readonly message: string };
 
-/** What the API asks before a run is started: its input, with defaults, or why it is none. */
+/** The check of the API before a run is started: the input with its defaults, or why the flow does not take it. */
 export function checkInput({ name, inputSchema }: CompiledFlow['plan'], given: JsonObject): InputChecked {
   if (inputSchema === null)
     return Object.keys(given).length === 0
@@ -157,17 +157,17 @@ function placeOf(reading: CaseReading, shape: CaseShape, { plan }: CompiledFlow,
     }
     return null;
   }
-  const states = new Map(plan.states.map((one) => [one.name, one]));
-  const state = named(reading, 'state', shape.state, states, [...path, 'state']);
+  const states = new Map(plan.states.map((candidate) => [candidate.name, candidate]));
+  const state = findNamed(reading, 'state', shape.state, states, [...path, 'state']);
   if (state === null) return null;
-  contextKeys(reading, shape.context, plan, [...path, 'context']);
-  const recorded = (shape.recorded ?? []).map((one, index) => {
-    if (typeof one === 'string') return { kind: one, by: null };
+  checkContextKeys(reading, shape.context, plan, [...path, 'context']);
+  const recorded = (shape.recorded ?? []).map((entry, index) => {
+    if (typeof entry === 'string') return { kind: entry, by: null };
     const by =
-      one.by === undefined
+      entry.by === undefined
         ? null
-        : named(reading, 'principal', one.by, reading.principals, [...path, 'recorded', index, 'by']);
-    return { kind: one.kind, by: by?.id ?? null };
+        : findNamed(reading, 'principal', entry.by, reading.principals, [...path, 'recorded', index, 'by']);
+    return { kind: entry.kind, by: by?.id ?? null };
   });
   return { state: state.name, context: shape.context ?? {}, recorded };
 }
@@ -179,9 +179,9 @@ function answersOf(
   path: Path,
 ): ReadonlyMap<string, AnswerShape> {
   const acting = new Map(
-    plan.states.flatMap((one) => [
-      ...(one.onEnter === null ? [] : [[`onEnter:${one.name}`, one.name] as const]),
-      ...one.transitions
+    plan.states.flatMap((state) => [
+      ...(state.onEnter === null ? [] : [[`onEnter:${state.name}`, state.name] as const]),
+      ...state.transitions
         .filter((each) => each.executor !== null && !asksPeople(each.executor))
         .map((each) => [each.name, each.name] as const),
     ]),
@@ -190,7 +190,7 @@ function answersOf(
   for (const [name, answer] of Object.entries(reading.shape.answers ?? {}))
     if (answer !== null && acting.has(name)) merged.set(name, answer);
   for (const [name, answer] of Object.entries(shape.answers ?? {})) {
-    if (named(reading, 'executor', name, acting, [...path, 'answers', name]) === null) continue;
+    if (findNamed(reading, 'executor', name, acting, [...path, 'answers', name]) === null) continue;
     if (answer === null) merged.delete(name);
     else merged.set(name, answer);
   }

@@ -4,7 +4,7 @@ import { buildCall } from '../executors/build.js';
 import { kindNamed } from '../executors/kinds.js';
 import type { Json } from '../model/json.js';
 
-/** What would be asked of the world, and is not: who reads it says what was answered. */
+/** The call that would be made, and is not: the reader says what was answered. */
 export interface Executing {
   readonly transition: string;
   readonly kind: string;

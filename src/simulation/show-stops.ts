@@ -10,7 +10,7 @@ export function stopLines(stop: Stop): string[] {
   const { run } = stop;
   return [
     `* ${stop.step}${answerText(stop)}`,
-    ...stop.records.map((one) => `    record  ${factLine(one)}`),
+    ...stop.records.map((fact) => `    record  ${factLine(fact)}`),
     `  ${run.status} in state \`${run.state}\`, version ${run.version}`,
     ...(Object.keys(run.context).length === 0 ? [] : [`  context   ${JSON.stringify(run.context)}`]),
     ...(run.evidence.length === 0 ? [] : [`  evidence  ${run.evidence.join(', ')}`]),
@@ -26,21 +26,23 @@ function answerText({ answer }: Stop): string {
   return answer.status === 'refused' ? `: refused, ${answer.code}: ${answer.message}` : `: ${answer.status}`;
 }
 
-function executingLines(one: Executing): string[] {
-  const key = one.idempotencyKey === null ? '' : ', with an idempotency key';
+function executingLines(executing: Executing): string[] {
+  const key = executing.idempotencyKey === null ? '' : ', with an idempotency key';
   return [
-    `  would run ${one.transition}: ${one.kind}${one.connection === null ? '' : ` ${one.connection}`}, ${one.call}${key}`,
-    ...(one.sends === null ? [] : [`            ${JSON.stringify(one.sends)}`]),
-    ...(one.unresolved === null ? [] : [`            but the call would fail: ${one.unresolved}`]),
+    `  would run ${executing.transition}: ${executing.kind}${executing.connection === null ? '' : ` ${executing.connection}`}, ${executing.call}${key}`,
+    ...(executing.sends === null ? [] : [`            ${JSON.stringify(executing.sends)}`]),
+    ...(executing.unresolved === null
+      ? []
+      : [`            but the call would fail: ${executing.unresolved}`]),
     "            say what it answered: --do 'answered {…}' or --do 'failed timeout'",
   ];
 }
 
-function approvalLines(one: Outlook['approvals'][number]): string[] {
+function approvalLines(approval: Outlook['approvals'][number]): string[] {
   return [
-    `  waits     ${one.transition} ${JSON.stringify(one.arguments)} (${one.because.join('; ')})`,
-    ...one.gates.map((gate) => `            ${gateLine(gate)}`),
-    ...one.deciders.map(
+    `  waits     ${approval.transition} ${JSON.stringify(approval.arguments)} (${approval.because.join('; ')})`,
+    ...approval.gates.map((gate) => `            ${gateLine(gate)}`),
+    ...approval.deciders.map(
       ({ principal, may, why }) =>
         `            ${principal}: ${may ? 'may decide' : `may not, ${why ?? ''}`}`,
     ),
@@ -58,10 +60,10 @@ function gateLine({ rule, quorum, missing }: Outlook['approvals'][number]['gates
 
 function principalLines({ name, kind, options }: Outlook['principals'][number]): string[] {
   if (options.length === 0) return [];
-  const width = Math.max(...options.map((one) => one.transition.length));
+  const width = Math.max(...options.map((option) => option.transition.length));
   return [
     `  ${name} (${kind})`,
-    ...options.map((one) => `    ${one.transition.padEnd(width)}  ${couldText(one)}`),
+    ...options.map((option) => `    ${option.transition.padEnd(width)}  ${couldText(option)}`),
   ];
 }
 

@@ -13,11 +13,11 @@ export function resultLines(result: CaseResult, path: string): string[] {
       const of = what === '' ? '' : `${what} `;
       return `  ${path}:${line}:${column}: ${failure.step}: expected ${of}\`${visible(expected)}\`, got \`${visible(actual)}\``;
     }),
-    ...why(failure),
+    ...whyLines(failure),
   ];
 }
 
-function why({ why: reason, run, trace }: Failure): string[] {
+function whyLines({ why: reason, run, trace }: Failure): string[] {
   return [
     ...(reason === null ? [] : [`    why       ${visible(reason)}`]),
     `    the run   is ${run.status} in state \`${visible(run.state)}\`, version ${run.version}`,

@@ -15,7 +15,7 @@ import { executingOf, type Executing } from './sends.js';
 import { readStep } from './steps.js';
 import type { Step } from './types.js';
 
-// A flow walked on paper, step by step, with what everybody could do after each.
+// Walks a flow on paper, step by step, and tells after each what everybody could do.
 
 export interface Walk {
   readonly flow: CompiledFlow;
@@ -23,11 +23,11 @@ export interface Walk {
   readonly input: JsonObject;
   readonly startedBy: Principal;
   readonly principals: ReadonlyMap<string, Principal>;
-  /** As they were typed. */
+  /** The steps as they were typed. */
   readonly steps: readonly string[];
 }
 
-/** What one step did, and what could be done next. Plain JSON. */
+/** What a step did, and what could be done next. Plain JSON. */
 export interface Stop extends Outlook {
   readonly step: string;
   readonly answer: Answer | null;
@@ -45,7 +45,7 @@ export interface Stop extends Outlook {
 
 export type Simulated =
   | { readonly status: 'walked'; readonly stops: readonly Stop[] }
-  /** A step cannot be read, or cannot be done where the run stands; the stops before it. */
+  /** A step cannot be read, or cannot be done in the run as it is; `stops`: those before it. */
   | { readonly status: 'invalid'; readonly stops: readonly Stop[]; readonly message: string };
 
 export function simulate(walk: Walk): Simulated {
@@ -80,7 +80,7 @@ function stopOf({ principals }: Walk, step: string, { play, answer, facts }: Hap
   return {
     step,
     answer,
-    run: { state, status, version, context, evidence: evidence.map((one) => one.kind), problem },
+    run: { state, status, version, context, evidence: evidence.map((item) => item.kind), problem },
     executing: executingOf(play.run),
     ...outlook(play, principals),
     records: facts,

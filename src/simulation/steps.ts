@@ -5,11 +5,11 @@ import type { CompiledFlow } from '../policy/index.js';
 import type { PathSegment } from '../policy/text/problems.js';
 import type { AnswerShape, CaseShape, ExpectationShape, StepShape } from '../policy/shape/tests.js';
 import type { Act } from './play.js';
-import { complain, contextKeys, named, type CaseReading } from './names.js';
+import { complain, checkContextKeys, findNamed, type CaseReading } from './names.js';
 import type { Expectation, Step } from './types.js';
 import { expectationOf } from './words.js';
 
-// What a case does: one action, one action by several principals, or a sequence.
+// What a case does: an action, the same action by several principals, or a sequence.
 
 type Path = readonly PathSegment[];
 
@@ -19,7 +19,7 @@ interface Run {
   readonly steps: readonly Step[];
 }
 
-/** Which keys go with which action; the first of each row names it. */
+/** The keys that go with each action; the first of a row names the action. */
 const rows = [
   ['submit', 'as', 'with', 'expectedVersion'],
   ['approve', 'approval', 'reason', 'digest'],
@@ -46,13 +46,13 @@ export function readSteps(reading: CaseReading, shape: CaseShape, flow: Compiled
         [...path, stray],
         `with \`steps\`, \`${stray}\` belongs to one of the steps`,
       );
-    const steps = shape.steps.map((one, index) =>
-      readStep(from, one, [...path, 'steps', index], `step ${index + 1}: `),
+    const steps = shape.steps.map((step, index) =>
+      readStep(from, step, [...path, 'steps', index], `step ${index + 1}: `),
     );
-    return [{ name: shape.name, path, steps: steps.filter((one) => one !== null) }];
+    return [{ name: shape.name, path, steps: steps.filter((step) => step !== null) }];
   }
-  if (given.length === 0) return look(from, shape, path);
-  if (typeof shape.as === 'object') return table(from, shape, shape.as, path);
+  if (given.length === 0) return readLook(from, shape, path);
+  if (typeof shape.as === 'object') return readTable(from, shape, shape.as, path);
   const step = readStep(from, { ...shape, as: shape.as }, path, '');
   requireExpect(from, shape, path);
   return step === null ? [] : [{ name: shape.name, path, steps: [step] }];
@@ -63,8 +63,8 @@ export interface From {
   readonly flow: CompiledFlow;
 }
 
-/** Nothing is done: the run as it starts, or as it stands. */
-function look(from: From, shape: CaseShape, path: Path): Run[] {
+/** A case that does nothing looks at the run as it starts, or as it was placed. */
+function readLook(from: From, shape: CaseShape, path: Path): Run[] {
   requireExpect(from, shape, path);
   const expect = readExpect(from, shape.expect, [...path, 'expect']);
   const title = shape.state === undefined ? 'after the start' : `in state \`${shape.state}\``;
@@ -81,20 +81,20 @@ function requireExpect({ reading }: From, shape: CaseShape, path: Path): void {
   );
 }
 
-/** One action by several principals, each from the same beginning. */
-function table(
+/** The same action by several principals: a case for each, all from the same beginning. */
+function readTable(
   from: From,
   shape: CaseShape,
-  who: readonly string[] | Readonly<Record<string, ExpectationShape>>,
+  whom: readonly string[] | Readonly<Record<string, ExpectationShape>>,
   path: Path,
 ): Run[] {
   const { as: _as, expect: _expect, ...rest } = shape;
-  const list = Array.isArray(who);
-  const rows_: readonly (readonly [string, ExpectationShape | undefined, Path, Path])[] = list
-    ? (who as readonly string[]).map(
+  const list = Array.isArray(whom);
+  const entries: readonly (readonly [string, ExpectationShape | undefined, Path, Path])[] = list
+    ? (whom as readonly string[]).map(
         (name, index) => [name, shape.expect, [...path, 'as', index], [...path, 'expect']] as const,
       )
-    : Object.entries(who as Readonly<Record<string, ExpectationShape>>).map(
+    : Object.entries(whom as Readonly<Record<string, ExpectationShape>>).map(
         ([name, expect]) => [name, expect, [...path, 'as', name], [...path, 'as', name]] as const,
       );
   if (list) requireExpect(from, shape, path);
@@ -105,14 +105,14 @@ function table(
       [...path, 'expect'],
       'each of `as` has its own expectation already',
     );
-  return rows_.flatMap(([name, expect, at, expectAt]) => {
-    if (named(from.reading, 'principal', name, from.reading.principals, at) === null) return [];
+  return entries.flatMap(([name, expect, at, expectAt]) => {
+    if (findNamed(from.reading, 'principal', name, from.reading.principals, at) === null) return [];
     const step = readStep(from, { ...rest, as: name }, path, '', { shape: expect, path: expectAt });
     return step === null ? [] : [{ name: `${shape.name} (${name})`, path: list ? path : at, steps: [step] }];
   });
 }
 
-/** Null: it cannot be read, and that is told. */
+/** Null: the step cannot be read, and a problem was reported. */
 export function readStep(
   from: From,
   shape: StepShape,
@@ -127,12 +127,12 @@ export function readStep(
   const said = verbs.filter((verb) => Object.hasOwn(shape, verb));
   const [verb] = said;
   if (verb === undefined || said.length > 1) {
-    const which = said.length > 1 ? `not ${said.map((one) => `\`${one}\``).join(' and ')}` : 'it says none';
+    const which = said.length > 1 ? `not ${said.map((name) => `\`${name}\``).join(' and ')}` : 'it says none';
     complain(
       reading,
       'ONE_ACTION',
       path,
-      `a step does one thing, ${which}: ${verbs.map((one) => `\`${one}\``).join(', ')}`,
+      `a step does one thing, ${which}: ${verbs.map((name) => `\`${name}\``).join(', ')}`,
     );
     return null;
   }
@@ -180,12 +180,12 @@ function actOf(
       };
     case 'passes': {
       const what = shape.passes ?? 'deadline';
-      knownTransition(from, shape.approval, [...path, 'approval']);
+      checkTransition(from, shape.approval, [...path, 'approval']);
       return { act: { kind: 'passes', what, approval: shape.approval ?? null }, title: `the ${what} passes` };
     }
     case 'cancel':
     case 'retry': {
-      const as = who(from, shape[verb], [...path, verb]);
+      const as = principalOf(from, shape[verb], [...path, verb]);
       return as === null ? null : { act: { kind: verb, as }, title: `${verb} by \`${shape[verb] ?? ''}\`` };
     }
   }
@@ -196,19 +196,19 @@ function answerOf({ answered, response, evidence, failed, message }: StepShape):
   return { output: answered ?? null, response, evidence };
 }
 
-function who({ reading }: From, name: string | undefined, path: Path): Principal | null {
-  if (name !== undefined) return named(reading, 'principal', name, reading.principals, path);
+function principalOf({ reading }: From, name: string | undefined, path: Path): Principal | null {
+  if (name !== undefined) return findNamed(reading, 'principal', name, reading.principals, path);
   complain(reading, 'REQUIRED', path, '`as` is required here: the principal who submits');
   return null;
 }
 
 function submitOf(from: From, shape: StepShape, path: Path, expect: Expectation | null): Made | null {
   const transition = shape.submit ?? '';
-  const as = who(from, shape.as, [...path, 'as']);
-  // A name that the flow does not know is a slip of the pen, unless that is what the case is about.
+  const as = principalOf(from, shape.as, [...path, 'as']);
+  // A name that the flow does not know is misspelt, unless it is what the case is about.
   const code = expect?.shape.code;
   if (code !== 'UNKNOWN_TRANSITION' && code !== 'BLOCKED')
-    knownTransition(from, transition, [...path, 'submit']);
+    checkTransition(from, transition, [...path, 'submit']);
   if (as === null) return null;
   const args: JsonObject = shape.with ?? {};
   const expectedVersion = shape.expectedVersion ?? null;
@@ -219,8 +219,8 @@ function submitOf(from: From, shape: StepShape, path: Path, expect: Expectation 
 }
 
 function decideOf(from: From, shape: StepShape, verb: 'approve' | 'deny', path: Path): Made | null {
-  const as = who(from, shape[verb], [...path, verb]);
-  knownTransition(from, shape.approval, [...path, 'approval']);
+  const as = principalOf(from, shape[verb], [...path, verb]);
+  checkTransition(from, shape.approval, [...path, 'approval']);
   if (as === null) return null;
   const { approval = null, digest = null, reason } = shape;
   const reasonGiven = reason !== undefined && !isBlank(reason);
@@ -231,26 +231,26 @@ function decideOf(from: From, shape: StepShape, verb: 'approve' | 'deny', path: 
 }
 
 function transitionNames({ plan }: CompiledFlow): ReadonlyMap<string, string> {
-  return new Map(plan.states.flatMap((one) => one.transitions.map((each) => [each.name, each.name])));
+  return new Map(plan.states.flatMap((state) => state.transitions.map((each) => [each.name, each.name])));
 }
 
-function knownTransition({ reading, flow }: From, name: string | undefined, path: Path): void {
-  if (name !== undefined) named(reading, 'transition', name, transitionNames(flow), path);
+function checkTransition({ reading, flow }: From, name: string | undefined, path: Path): void {
+  if (name !== undefined) findNamed(reading, 'transition', name, transitionNames(flow), path);
 }
 
 function readExpect(from: From, written: ExpectationShape | undefined, path: Path): Expectation | null {
   if (written === undefined) return null;
   const { reading, flow } = from;
   const shape = expectationOf(written);
-  const states = new Map(flow.plan.states.map((one) => [one.name, one]));
-  if (shape.state !== undefined) named(reading, 'state', shape.state, states, [...path, 'state']);
-  contextKeys(reading, shape.context, flow.plan, [...path, 'context']);
+  const states = new Map(flow.plan.states.map((state) => [state.name, state]));
+  if (shape.state !== undefined) findNamed(reading, 'state', shape.state, states, [...path, 'state']);
+  checkContextKeys(reading, shape.context, flow.plan, [...path, 'context']);
   for (const [name, rels] of Object.entries(shape.links ?? {})) {
-    named(reading, 'principal', name, reading.principals, [...path, 'links', name]);
-    for (const [index, rel] of rels.entries()) knownTransition(from, rel, [...path, 'links', name, index]);
+    findNamed(reading, 'principal', name, reading.principals, [...path, 'links', name]);
+    for (const [index, rel] of rels.entries()) checkTransition(from, rel, [...path, 'links', name, index]);
   }
   for (const [index, name] of (shape.chain ?? []).entries())
-    knownTransition(from, name, [...path, 'chain', index]);
+    checkTransition(from, name, [...path, 'chain', index]);
   if (typeof written !== 'string' && Object.keys(written).length === 0)
     complain(reading, 'REQUIRED', path, 'this expects nothing: name at least one thing');
   return { shape, path, oneWord: typeof written === 'string' };

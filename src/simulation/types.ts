@@ -27,14 +27,14 @@ export interface Step {
   /** `step 2: submit approve as manager`. */
   readonly title: string;
   readonly act: Act;
-  /** Null: it must not be refused, and the run must not get stuck. */
+  /** Null: the step must not be refused, and the run must not get stuck. */
   readonly expect: Expectation | null;
 }
 
 export interface Expectation {
   readonly shape: ExpectShape;
-  /** Written as one word: every misfit is located there. */
   readonly path: readonly PathSegment[];
+  /** The expectation is written as one word: every difference is located there. */
   readonly oneWord: boolean;
 }
 
@@ -58,7 +58,7 @@ export interface CaseResult {
   readonly name: string;
   readonly flow: string;
   readonly status: 'passed' | 'failed';
-  /** Null when it passed. */
+  /** Null: the case passed. */
   readonly failure: Failure | null;
 }
 

@@ -1,20 +1,22 @@
 import type { Case } from './types.js';
 
-/** Transitions of the flows that have cases, which no case of theirs submits. Those of the runtime are walked, not asked for. */
+/** By flow that has cases: the transitions that none of its cases submits, without those that the runtime takes. */
 export function untested(
   cases: readonly Case[],
 ): readonly { readonly flow: string; readonly transitions: readonly string[] }[] {
-  const flows = new Map(cases.map((one) => [one.flow.name, one.flow]));
+  const flows = new Map(cases.map((testCase) => [testCase.flow.name, testCase.flow]));
   return [...flows.values()].flatMap(({ name, plan }) => {
     const submitted = new Set(
       cases
-        .filter((one) => one.flow.name === name)
-        .flatMap((one) => one.steps.flatMap(({ act }) => (act.kind === 'submit' ? [act.transition] : []))),
+        .filter((testCase) => testCase.flow.name === name)
+        .flatMap((testCase) =>
+          testCase.steps.flatMap(({ act }) => (act.kind === 'submit' ? [act.transition] : [])),
+        ),
     );
-    const all = plan.states.flatMap((one) =>
-      one.transitions.filter((each) => each.actor !== 'deterministic').map((each) => each.name),
+    const all = plan.states.flatMap((state) =>
+      state.transitions.filter((each) => each.actor !== 'deterministic').map((each) => each.name),
     );
-    const transitions = [...new Set(all)].filter((one) => !submitted.has(one));
+    const transitions = [...new Set(all)].filter((transition) => !submitted.has(transition));
     return transitions.length === 0 ? [] : [{ flow: name, transitions }];
   });
 }

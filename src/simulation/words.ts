@@ -4,7 +4,7 @@ import { runStatuses, verdicts, type ExpectationShape, type ExpectShape } from '
 type Verdict = (typeof verdicts)[number];
 type Status = (typeof runStatuses)[number];
 
-/** What one word after `expect:` says: an answer, what became of the run, its problem, or why it was refused. */
+/** What a single word after `expect:` means: an answer, a status of the run, its problem, or the code of a refusal. */
 export function expectationOf(written: ExpectationShape): ExpectShape {
   if (typeof written !== 'string') return written;
   if (isIn<Verdict>(verdicts, written)) return { verdict: written };
@@ -14,5 +14,5 @@ export function expectationOf(written: ExpectationShape): ExpectShape {
 }
 
 function isIn<T extends string>(list: readonly T[], word: string): word is T {
-  return list.some((one) => one === word);
+  return list.some((item) => item === word);
 }

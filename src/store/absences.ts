@@ -1,6 +1,6 @@
 import type { Queryable, Tx } from '../db/index.js';
 
-/** While it lasts, the delegate is shown what the principal could decide, as far as the delegate may decide it too. */
+/** While an absence lasts, the delegate is also shown what the principal could decide and the delegate may decide too. */
 export interface AbsenceRow {
   readonly principal: string;
   readonly from: string;
@@ -11,7 +11,7 @@ export interface AbsenceRow {
 
 const columns = `principal, starts_at as "from", ends_at as "until", delegate, set_at as "setAt"`;
 
-/** One a person: the newest counts. */
+/** Stores a person's absence in place of an earlier one. */
 export async function putAbsence(tx: Tx, row: AbsenceRow): Promise<void> {
   await tx.query(
     `insert into absence (principal, starts_at, ends_at, delegate, set_at) values ($1, $2, $3, $4, $5)
@@ -33,7 +33,7 @@ export async function getAbsence(q: Queryable, principal: string): Promise<Absen
   return rows[0] ?? null;
 }
 
-/** Whom this person stands in for now. */
+/** The absences for which this person is the delegate now. */
 export async function absentFor(q: Queryable, delegate: string, now: string): Promise<readonly AbsenceRow[]> {
   const { rows } = await q.query<AbsenceRow>(
     `select ${columns} from absence where delegate = $1 and starts_at <= $2 and ends_at > $2 order by principal limit 100`,

@@ -69,7 +69,7 @@ export interface Grant {
   readonly consumed: boolean;
 }
 
-/** Held until the transaction ends; null: the action has none. */
+/** Locks the action's grant until the transaction ends; null: it has none. */
 export async function lockGrant(tx: Tx, action: string): Promise<Grant | null> {
   const { rows } = await tx.query<Grant>(
     'select digest, consumed_at is not null as consumed from execution_grant where action = $1 for update',
@@ -78,7 +78,7 @@ export async function lockGrant(tx: Tx, action: string): Promise<Grant | null> {
   return rows[0] ?? null;
 }
 
-/** `grant`: as `lockGrant` gave it in this transaction. */
+/** `grant` is what `lockGrant` gave in this transaction. */
 export async function consumeGrant(
   tx: Tx,
   action: string,
@@ -105,23 +105,23 @@ export interface Holder {
 export interface AttemptRow extends Holder {
   readonly action: string;
   readonly attempt: number;
-  /** 0 is the step's own executor, n its nth fallback. */
+  /** 0 is the step's own executor, n is its nth fallback. */
   readonly executor: number;
   readonly idempotencyKey: string;
   readonly startedAt: string;
   readonly finishedAt: string | null;
-  /** Null: it was started, and nothing is known of its end. */
+  /** Null: the attempt was started, and its end is not known. */
   readonly outcome: 'succeeded' | 'failed' | 'unknown' | null;
   readonly errorClass: string | null;
-  /** Its effect has happened, or nobody knows that it has not. */
+  /** True unless it is known that the effect has not happened. */
   readonly effectPossible: boolean;
-  /** Its target answered with a failure of its own, which may have come after the effect. */
+  /** The target answered with a failure of its own, which may have come after the effect. */
   readonly effectInDoubt: boolean;
-  /** When the next attempt is due; null where none is waited for. */
+  /** When the next attempt is due; null: no next attempt is planned. */
   readonly nextAt: string | null;
 }
 
-/** Whose an attempt is that is under way, and for how long nobody else makes one under its key. */
+/** Who makes an attempt, and for how many milliseconds nobody else may make one under its key. */
 export interface Lease extends Holder {
   readonly leaseMs: number;
 }
@@ -148,7 +148,7 @@ export async function startAttempt(
   );
 }
 
-/** An attempt that its worker was lost with is made again, by this execution. */
+/** Gives an attempt whose worker was lost to this execution, which makes it again. */
 export async function takeOverAttempt(
   tx: Tx,
   { action, attempt }: Pick<AttemptRow, 'action' | 'attempt'>,
@@ -163,9 +163,9 @@ export async function takeOverAttempt(
 }
 
 /**
- * Milliseconds until nobody else's call under this key can be under way any more; null: none is. A lease ends before its
- * time with a process that is not heard of, but for an attempt of another execution that has no end on record yet: of
- * that one Temporal has not said that it is lost.
+ * Milliseconds until no other call under this key can still be under way; null: none is. A lease ends early when its process has
+ * gone silent. It does not end early for an attempt of another execution whose end is not on record, because Temporal has not
+ * said that this execution is lost.
  */
 export async function leasedFor(
   q: Queryable,
@@ -181,7 +181,7 @@ export async function leasedFor(
   return rows[0]?.ms ?? null;
 }
 
-/** Its call is over, whatever its run has been told of it meanwhile. Another execution's attempt stays as it is. */
+/** Ends the lease of an attempt whose call is over, whatever its run was told meanwhile. Leaves another execution's attempt alone. */
 export async function endLease(
   tx: Tx,
   { action, attempt }: Pick<AttemptRow, 'action' | 'attempt'>,
@@ -195,7 +195,7 @@ export async function endLease(
   );
 }
 
-/** `over`: whose call has ended with it; null: it can be under way still, and its lease stands. */
+/** `over`: the holder whose call has ended with the attempt; null: the call may still be under way, and the lease stays. */
 export async function finishAttempt(
   tx: Tx,
   attempt: Omit<
@@ -238,8 +238,8 @@ export async function listAttempts(q: Queryable, action: string): Promise<Attemp
 }
 
 /**
- * Of the attempt without an end: its worker lives and its time is not over; or it was lost, so that it waits to be made
- * again, or to be taken for unknown. None: no attempt of the action is without an end.
+ * The state of the action's call. `under_way`: its worker lives and its time is not over. `lost`: it waits to be made again, or to be
+ * taken for unknown. `none`: every attempt of the action has ended.
  */
 export async function findCallState(q: Queryable, action: string): Promise<'under_way' | 'lost' | 'none'> {
   const { rows } = await q.query<{ lives: boolean | null }>(
@@ -253,12 +253,12 @@ export async function findCallState(q: Queryable, action: string): Promise<'unde
 }
 
 /**
- * What is known of the effects of other attempts: that none has happened, that a target failed in a way that does not say
- * so, or that one has happened, or nobody knows that it has not.
+ * What is known of the effects of other attempts. `none`: none has happened. `in_doubt`: a target failed in a way that does not say
+ * whether its effect happened. `possible`: an effect has happened, or nobody knows that it has not.
  */
 export type EarlierEffect = 'none' | 'in_doubt' | 'possible';
 
-/** Of the attempts under this key, which resubmissions share. */
+/** What is known of the attempts under this key, which resubmissions share. */
 export async function findEarlierEffect(
   q: Queryable,
   key: string,

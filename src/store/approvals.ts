@@ -12,14 +12,14 @@ export interface NewApproval {
   readonly transition: string;
   readonly status: ApprovalStatus;
   readonly roles: readonly string[];
-  /** Whoever holds `approval.decide` decides at one of its gates: among the roles, the empty name says so. */
+  /** Holders of `approval.decide` may decide at one of its gates. In the column of roles the empty name stands for this. */
   readonly byPermission: boolean;
   readonly requestedBy: string;
   readonly requestedAt: string;
   readonly expiresAt: string | null;
   readonly digest: string;
   readonly doc: ApprovalDoc;
-  /** What its run's document has of it while it waits, without values of callers; null: it has ended, or was written before rows had it. */
+  /** The approval's part of its run's document while it waits, without callers' values; null: it has ended, or the row is older than this column. */
   readonly state: ApprovalState | null;
   readonly updatedAt: string;
 }
@@ -27,7 +27,7 @@ export interface NewApproval {
 export interface ApprovalRow extends Omit<NewApproval, 'byPermission'> {
   readonly risk: number;
   readonly escalatedAt: string | null;
-  /** When it was first neither open nor escalated. */
+  /** When it was first neither open nor escalated; null: it still is. */
   readonly closedAt: string | null;
 }
 
@@ -36,7 +36,7 @@ export const approvalColumns = `a.id, a.run, a.action, a.flow, a.environment, a.
   case when a.state_at = a.updated_at then a.state end as state,
   a.risk, a.escalated_at as "escalatedAt", a.closed_at as "closedAt"`;
 
-/** What was asked is fixed when it opens; status, roles and deadline move, and how it ended stays. */
+/** Writes an approval. What was asked is fixed when it opens; status, roles and deadline change until it has ended. */
 export async function upsertApproval(tx: Tx, approval: NewApproval): Promise<void> {
   await write(
     tx,
@@ -78,7 +78,7 @@ const outcomes: Readonly<Record<ApprovalStatus, string | null>> = {
 };
 const longestSearch = 8_000;
 
-/** What it is found, ordered and measured by. */
+/** The columns by which an approval is found, ordered and measured. */
 function derivedColumns({ doc, status, transition, flow, updatedAt }: NewApproval): readonly unknown[] {
   const { tool = null, tier = null, summary = '' } = doc as Partial<ApprovalDoc>;
   const outcome = outcomes[status];
@@ -94,7 +94,7 @@ function derivedColumns({ doc, status, transition, flow, updatedAt }: NewApprova
   ];
 }
 
-/** What has no tier is taken for the worst. */
+/** An action without a tier counts as the worst. */
 function riskOf(tier: string | null): number {
   if (tier === 'read_only') return 1;
   return tier === 'reversible' ? 2 : 3;
@@ -107,7 +107,7 @@ export async function getApproval(q: Queryable, id: string): Promise<ApprovalRow
   return rows[0] ?? null;
 }
 
-/** What says how it stands, without what it asks for. */
+/** How an approval stands, without the action that it asks for. */
 export async function getApprovalStatus(
   q: Queryable,
   id: string,
@@ -121,7 +121,7 @@ export async function getApprovalStatus(
 
 export type ListedApproval = Pick<ApprovalRow, 'id' | 'transition' | 'status' | 'roles'>;
 
-/** Of the run's, all that are open and besides the newest `most`, in order of asking; without what they ask for, which may be large. */
+/** All open approvals of a run and its newest `most`, in the order of their requests. Without the actions, which may be large. */
 export async function approvalsOfRun(q: Queryable, run: string, most: number): Promise<ListedApproval[]> {
   const { rows } = await q.query<ListedApproval>(
     `select id, transition, status, array_remove(roles, '') as roles from (
@@ -134,7 +134,7 @@ export async function approvalsOfRun(q: Queryable, run: string, most: number): P
   return rows;
 }
 
-/** The run's approval that has this digest; of several the newest. */
+/** The run's newest approval with this digest. */
 export async function approvalWithDigest(
   q: Queryable,
   run: string,

@@ -1,7 +1,7 @@
 import type { PayloadRef } from '../model/records.js';
 import type { Queryable, Tx } from '../db/index.js';
 
-// Who has read an approval, who is looking at it, and to whom it was handed. None of it decides, and none of it blocks.
+// Who has read an approval, who is looking at it, and to whom it was handed. None of this decides or blocks anything.
 
 export interface ClaimRow {
   readonly approval: string;
@@ -18,7 +18,7 @@ export interface DelegationRow {
   readonly at: string;
 }
 
-/** True: this is the first time. */
+/** Notes that a person has read an approval. True: for the first time. */
 export async function insertSeen(
   tx: Tx,
   seen: { readonly approval: string; readonly principal: string; readonly at: string },
@@ -38,7 +38,7 @@ export async function hasSeen(q: Queryable, approval: string, principal: string)
   return rowCount === 1;
 }
 
-/** A second claim of the same person sets a new end. */
+/** Stores a claim; a second claim of the same person sets a new end. */
 export async function putClaim(tx: Tx, claim: ClaimRow): Promise<void> {
   await tx.query(
     `insert into approval_claim (approval, principal, claimed_at, until) values ($1, $2, $3, $4)
@@ -48,7 +48,7 @@ export async function putClaim(tx: Tx, claim: ClaimRow): Promise<void> {
   );
 }
 
-/** True: there was one that had not run out. */
+/** True: there was a claim that had not run out. */
 export async function deleteClaim(
   tx: Tx,
   {
@@ -64,7 +64,7 @@ export async function deleteClaim(
   return rows[0]?.held ?? false;
 }
 
-/** Those that have not run out. */
+/** The claims that have not run out. */
 export async function claimsOf(
   q: Queryable,
   approvals: readonly string[],
@@ -78,7 +78,7 @@ export async function claimsOf(
   return rows;
 }
 
-/** False: that person has handed it to that one already. */
+/** False: `from` has already handed the approval to `to`. */
 export async function insertDelegation(tx: Tx, row: DelegationRow): Promise<boolean> {
   const { rowCount } = await tx.query(
     `insert into approval_delegation (approval, delegate, delegated_by, note_ref, at) values ($1, $2, $3, $4, $5) on conflict do nothing`,

@@ -1,4 +1,4 @@
-/** Opaque cursors: base64url of a JSON array of strings and numbers. Null: not one of ours. */
+/** Makes an opaque cursor: base64url of a JSON array. Decoding gives null for what is no cursor of this service. */
 export function encodeCursor(position: readonly (string | number)[]): string {
   return Buffer.from(JSON.stringify(position)).toString('base64url');
 }
@@ -12,13 +12,13 @@ export function decodeCursor(cursor: string, length: number): readonly (string |
   }
 }
 
-/** Of lists that are ordered by time and id. */
+/** Decodes a cursor of a list that is ordered by time and id. */
 export function decodeTimeCursor(cursor: string): readonly [time: string, id: string] | null {
   const [time, id] = decodeCursor(cursor, 2) ?? [];
   return typeof time === 'string' && typeof id === 'string' && isTime(time) ? [time, id] : null;
 }
 
-/** As this service writes times. */
+/** Whether the text is a time as this service writes times. */
 export function isTime(text: string): boolean {
   // Postgres has no year 0.
   return isoTime.test(text) && !text.startsWith('0000') && !Number.isNaN(Date.parse(text));
@@ -37,7 +37,7 @@ export interface Page<T> {
   readonly nextCursor: string | null;
 }
 
-/** Rows were read with one more than `limit`, to know whether a page follows. */
+/** Makes a page of rows that were read with `limit + 1`, so that the last row says whether another page follows. */
 export function page<T>(
   rows: readonly T[],
   limit: number,

@@ -18,7 +18,7 @@ export interface DecisionRow {
 
 const columns = `id, approval, run, by_id as "byId", by_kind as "byKind", decision, reason_ref as "reasonRef", digest, at, status, code`;
 
-/** The human's act. The same id again is the same act. */
+/** Stores a human's decision. A decision with a known id is the same decision and changes nothing. */
 export async function insertDecision(q: Queryable, row: DecisionRow): Promise<void> {
   await write(
     q,
@@ -55,7 +55,7 @@ export async function decisionsOf(q: Queryable, approvals: readonly string[]): P
   return rows;
 }
 
-/** Settled once: the first answer of the run stays. False: it was settled before. */
+/** Stores the run's answer to a decision; the first answer stays. False: it was settled before. */
 export async function settleDecision(
   q: Queryable,
   id: string,

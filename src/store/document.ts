@@ -2,8 +2,8 @@ import type { Action, ApprovalState, Executing, RunState, StuckOn } from '../eng
 import type { PayloadRef } from '../model/records.js';
 import type { RunRow } from './runs.js';
 
-// A run's document as it is stored: the engine's state with each value of a caller named by its payload, where it stands
-// once, encrypted.
+// A run's document as it is stored: the engine's state, in which a reference to an encrypted payload stands in place of each
+// value of a caller.
 
 export interface HeldValue {
   readonly payload: PayloadRef;
@@ -11,7 +11,7 @@ export interface HeldValue {
   readonly digest: string;
 }
 
-/** `held` null: there are no arguments. */
+/** `held` is null where there are no arguments. */
 export type StoredAction = Omit<Action, 'arguments'> & { readonly held: HeldValue | null };
 type StoredApproval = Omit<ApprovalState, 'action'> & { readonly action: StoredAction };
 type StoredExecuting = Omit<Executing, 'action'> & { readonly action: StoredAction };
@@ -31,7 +31,7 @@ export function documentOf({ doc }: Pick<RunRow, 'doc'>): RunDocument | null {
   return doc === null ? null : (JSON.parse(doc) as RunDocument);
 }
 
-/** The state without the values of callers, for what reads none of them. */
+/** The state with empty values of callers, for code that reads none of them. */
 export function stateWithoutValues({ heldInput: _heldInput, ...document }: RunDocument): RunState {
   const bare = ({ held: _held, ...action }: StoredAction): Action => ({ ...action, arguments: {} });
   const { approvals, executing, stuckOn } = document;

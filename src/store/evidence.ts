@@ -23,7 +23,7 @@ export async function putEvidence(tx: Tx, run: string, evidence: readonly Eviden
   );
 }
 
-/** The newest `most` of all that was ever recorded for the run, in order. */
+/** The newest `most` pieces of evidence that were ever recorded for the run, in order. */
 export async function evidenceOf(q: Queryable, run: string, most: number): Promise<EvidenceRow[]> {
   const { rows } = await q.query<EvidenceRow>(
     `select kind, id, at from (select kind, id, at, seq from evidence where run = $1 order by seq desc limit $2) e order by seq`,

@@ -10,7 +10,7 @@ export async function putPlan(q: Queryable, hash: string, body: string): Promise
   await q.query('insert into plan (hash, body) values ($1, $2) on conflict do nothing', [hash, body]);
 }
 
-/** Throws when the stored text is not the one of the hash: runs are bound to their plan by it. */
+/** Throws if the stored text does not have the hash, which binds runs to their plan. */
 export async function getPlan(q: Queryable, hash: string): Promise<Plan | null> {
   const { rows } = await q.query<{ body: string }>('select body from plan where hash = $1', [hash]);
   if (rows[0] === undefined) return null;
@@ -44,7 +44,7 @@ export interface Published {
   readonly created: boolean;
 }
 
-/** By the API: what is not the newest of its environment, or was not held there, becomes a new version, older content too. */
+/** Publishes by the API. Content that is not the newest of its environment, or was not held there, becomes a new version, also when an older version has it. */
 export async function publishVersion(tx: Tx, flow: NewFlowVersion): Promise<Published> {
   await lockFlow(tx, flow.name);
   const wasHeld = await isHeld(tx, flow);
@@ -58,10 +58,11 @@ export async function publishVersion(tx: Tx, flow: NewFlowVersion): Promise<Publ
 }
 
 /**
- * What the policy folder holds of a flow. Where it has changed since it was loaded last, or was not there, it becomes the
- * newest version of its environment: whoever takes a change back means it. An unchanged folder publishes nothing over
- * what came by the API; a changed one takes its place, and holds the flow alone. A file that is back ends the withdrawal
- * that its absence was; what somebody withdrew by hand is stored, no more, until somebody publishes it.
+ * Publishes a flow from the policies folder. A file that is new or has changed since it was last loaded becomes the newest version of
+ * its environment, even if it equals an older version, since somebody who takes a change back means it. An unchanged file
+ * publishes nothing over a version that came by the API; a changed file replaces that version, and then holds the flow alone. A
+ * file that has come back ends the withdrawal that its absence caused. A flow that somebody withdrew by hand is only stored,
+ * until somebody publishes it.
  */
 export async function publishFolderVersion(tx: Tx, flow: NewFlowVersion): Promise<Published> {
   await lockFlow(tx, flow.name);
@@ -92,7 +93,7 @@ export async function publishFolderVersion(tx: Tx, flow: NewFlowVersion): Promis
   return made;
 }
 
-/** Whether a file of the folder, or a publication, holds the flow in that environment: else none starts there. */
+/** Whether a file of the folder or a publication holds the flow in that environment; without either no run starts there. */
 async function isHeld(
   q: Queryable,
   { name, environment }: Pick<NewFlowVersion, 'name' | 'environment'>,
@@ -118,7 +119,7 @@ async function endFolderWithdrawal(tx: Tx, name: string): Promise<boolean> {
   return rowCount === 1;
 }
 
-/** `isBack`: nothing held it until now, and what starts again is a new version even where it says the same. */
+/** Publishes unless the newest version has the same content. `isBack`: nothing held the flow until now, so it becomes a new version in any case. */
 export async function publishNewest(tx: Tx, flow: NewFlowVersion, isBack: boolean): Promise<Published> {
   const newest = await resolveVersion(tx, flow.name, { environment: flow.environment });
   if (!isBack && newest !== null && isSameContent(newest, flow))
@@ -132,7 +133,7 @@ function isSameContent(content: Content, other: Content): boolean {
   return content.hash === other.hash && content.planHash === other.planHash;
 }
 
-/** The newest version with that content; null where there is none. */
+/** The newest version with that content; null: there is none. */
 async function versionOf(tx: Tx, { name, hash, planHash }: NewFlowVersion): Promise<number | null> {
   const { rows } = await tx.query<{ version: number }>(
     'select version from flow_version where name = $1 and hash = $2 and plan_hash = $3 order by version desc limit 1',
@@ -142,13 +143,13 @@ async function versionOf(tx: Tx, { name, hash, planHash }: NewFlowVersion): Prom
 }
 
 export interface Withdrawal {
-  /** Null where the folder gave the flow up: whoever withdraws one by hand says why. */
+  /** Null: the file of the flow left the folder. Who withdraws a flow by hand must give a reason. */
   readonly reasonRef: PayloadRef | null;
   readonly by: string;
   readonly at: string;
 }
 
-/** False: it was withdrawn before. By hand counts more than by the folder, and takes its place. */
+/** False: the flow was already withdrawn. A withdrawal by hand replaces one by the folder. */
 export async function withdrawFlow(
   tx: Tx,
   name: string,
@@ -166,7 +167,7 @@ export async function withdrawFlow(
   return rowCount === 1;
 }
 
-/** What the folder held when it was loaded last and holds no more; withdrawn where no publication holds it either. */
+/** Withdraws the flows that have left the folder since it was last loaded, unless a publication holds them. */
 export async function withdrawMissing(
   tx: Tx,
   held: readonly string[],
@@ -194,7 +195,7 @@ export async function getWithdrawal(q: Queryable, name: string): Promise<Withdra
   return rows[0] ?? null;
 }
 
-/** Whoever publishes a name waits for whoever is publishing it. */
+/** Lets only one transaction at a time publish a flow of this name. */
 export async function lockFlow(tx: Tx, name: string): Promise<void> {
   await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`flow:${name}`]);
 }
@@ -230,7 +231,7 @@ export interface FlowSummary {
   readonly withdrawn: Withdrawal | null;
 }
 
-/** The latest version of each flow, by name. Null: the cursor is not one of ours. */
+/** The latest version of each flow, by name. Null: this service made no such cursor. */
 export async function listFlows(
   q: Queryable,
   limit: number,
@@ -257,7 +258,7 @@ export type VersionSummary = Pick<
   'version' | 'hash' | 'environment' | 'publishedAt' | 'publishedBy'
 >;
 
-/** All versions, newest first, without what they say; empty when the name is unknown. */
+/** All versions, newest first, without their content; empty where the name is unknown. */
 export async function listVersions(q: Queryable, name: string): Promise<VersionSummary[]> {
   const { rows } = await q.query<VersionSummary>(
     `select version, hash, environment, published_at as "publishedAt", published_by as "publishedBy"
@@ -267,7 +268,7 @@ export async function listVersions(q: Queryable, name: string): Promise<VersionS
   return rows;
 }
 
-/** What the newest version says of itself; null: the name is unknown. */
+/** Owner and description of the newest version; null: the name is unknown. */
 export async function describeFlow(
   q: Queryable,
   name: string,
@@ -291,7 +292,7 @@ export async function getFlowVersion(
   return rows[0] ?? null;
 }
 
-/** The texts of these versions, as they were sent. */
+/** The sources of these versions, as they were sent. */
 export async function sourcesOf(
   q: Queryable,
   versions: readonly Pick<FlowVersionRow, 'name' | 'version'>[],
@@ -305,7 +306,7 @@ export async function sourcesOf(
   return rows;
 }
 
-/** Who published the version; null: there is none such. */
+/** Who published the version; null: there is no such version. */
 export async function publisherOf(q: Queryable, name: string, version: number): Promise<string | null> {
   const { rows } = await q.query<{ by: string }>(
     'select published_by as by from flow_version where name = $1 and version = $2',
@@ -314,7 +315,7 @@ export async function publisherOf(q: Queryable, name: string, version: number): 
   return rows[0]?.by ?? null;
 }
 
-/** That version, or the latest in that environment; without an environment, the latest of all. */
+/** The given version, else the latest in the given environment, else the latest of all. */
 export async function resolveVersion(
   q: Queryable,
   name: string,

@@ -8,7 +8,7 @@ export interface ClaimKey {
   readonly key: string;
 }
 
-/** A key, and the attempt that holds it: nobody else renews the hold, keeps an answer or lets the key go. */
+/** A key and the attempt that holds it. Only the holder can renew the hold, store an answer or release the key. */
 export interface HeldKey extends ClaimKey {
   readonly holder: string;
 }
@@ -17,11 +17,11 @@ interface Ask {
   readonly bodyHash: string;
   readonly effectId: string;
   readonly holdMs: number;
-  /** False: only a key that is there already is answered. */
+  /** False: no new key is added; only a known key is answered. */
   readonly mayAdd?: boolean;
 }
 
-/** As it was given; `response` is sealed. */
+/** The answer that was given; `response` is encrypted. */
 export interface KeptAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -29,12 +29,12 @@ export interface KeptAnswer {
 }
 
 export type Claim =
-  /** `effectId` is the first attempt's, also when its holder died and this one took over. */
+  /** `effectId` is that of the first attempt, also if that attempt died and this one took over. */
   | { readonly kind: 'claimed'; readonly effectId: string }
   | ({ readonly kind: 'replay' } & KeptAnswer)
   | { readonly kind: 'reused' }
   | { readonly kind: 'in_progress' }
-  /** The key is new, and no new one was to be added. */
+  /** The key is new, and no new key may be added. */
   | { readonly kind: 'full' };
 
 interface Row {
@@ -50,7 +50,7 @@ const values = (key: ClaimKey): string[] => [key.principal, key.method, key.path
 const own = `${where} and holder = $5 and status is null`;
 const ownValues = (key: HeldKey): string[] => [...values(key), key.holder];
 
-/** One holder at a time. One that has not renewed its hold for `holdMs` is taken for dead, and followed. */
+/** Claims a key for one holder at a time. A holder that has not renewed its hold for `holdMs` counts as dead, and the next one takes over. */
 export async function claimKey(q: Queryable, key: HeldKey, ask: Ask): Promise<Claim> {
   const { mayAdd = true } = ask;
   const add = async (): Promise<boolean> => mayAdd && (await insertRow(q, key, ask));
@@ -69,7 +69,7 @@ export async function claimKey(q: Queryable, key: HeldKey, ask: Ask): Promise<Cl
   return taken.rowCount === 1 ? { kind: 'claimed', effectId: row.effectId } : { kind: 'in_progress' };
 }
 
-/** False: there is none, or it still counts. */
+/** Deletes a key that is too old to count. False: there is none, or it still counts. */
 async function forgetOld(q: Queryable, key: ClaimKey): Promise<boolean> {
   const { rowCount } = await q.query(
     `delete from idempotency where ${where} and created_at < now() - interval '24 hours'`,
@@ -90,7 +90,7 @@ function answerOf({ status, headers, response }: Row): KeptAnswer | null {
   return status === null ? null : { status, headers: headers ?? {}, response: response ?? '' };
 }
 
-/** Whoever has given it; null: the request has no answer yet. */
+/** The stored answer, whichever attempt gave it; null: there is none yet. */
 export async function keptAnswer(q: Queryable, key: ClaimKey): Promise<KeptAnswer | null> {
   const row = await findRow(q, key);
   return row === undefined ? null : answerOf(row);
@@ -105,7 +105,7 @@ async function insertRow(q: Queryable, key: HeldKey, ask: Ask): Promise<boolean>
   return rowCount === 1;
 }
 
-/** The request is being handled still. False: another attempt has the key by now, or it is answered. */
+/** Renews the hold while the request is still handled. False: another attempt has the key by now, or it is answered. */
 export async function renewKey(q: Queryable, key: HeldKey, holdMs: number): Promise<boolean> {
   const { rowCount } = await q.query(
     `update idempotency set held_until = now() + $6 * interval '1 millisecond' where ${own}`,
@@ -114,7 +114,7 @@ export async function renewKey(q: Queryable, key: HeldKey, holdMs: number): Prom
   return rowCount === 1;
 }
 
-/** False: another attempt took the key over, and its answer is the one that counts. */
+/** Stores the answer. False: another attempt has taken the key over, and its answer counts. */
 export async function keepAnswer(q: Queryable, key: HeldKey, answer: KeptAnswer): Promise<boolean> {
   const { rowCount } = await q.query(
     `update idempotency set status = $6, headers = $7, response = $8 where ${own}`,
@@ -124,12 +124,12 @@ export async function keepAnswer(q: Queryable, key: HeldKey, answer: KeptAnswer)
 }
 
 export type FoundEffect =
-  /** What an attempt of this request has done; null: nothing that was kept. */
+  /** What an attempt of this request has done, as far as it was stored; null: nothing. */
   | { readonly kind: 'ours'; readonly effect: JsonObject | null }
-  /** Another attempt has the key by now, or it is answered, or let go. */
+  /** Another attempt has the key by now, or the key is answered or released. */
   | { readonly kind: 'lost' };
 
-/** In a transaction, whoever else would take the key or keep an effect under it waits for its end. */
+/** Reads the stored effect. Until the transaction ends, nobody else can take the key or store an effect under it. */
 export async function lockEffect(q: Queryable, key: HeldKey): Promise<FoundEffect> {
   const { rows } = await q.query<{ effect: JsonObject | null }>(
     `select effect from idempotency where ${own} for update`,
@@ -139,13 +139,13 @@ export async function lockEffect(q: Queryable, key: HeldKey): Promise<FoundEffec
   return row === undefined ? { kind: 'lost' } : { kind: 'ours', effect: row.effect };
 }
 
-/** Is the key this attempt's? Until the transaction ends nobody takes it; a batch asks in several at once. */
+/** Whether this attempt holds the key. Until the transaction ends nobody takes it; several transactions may ask at once. */
 export async function isKeyHeld(tx: Tx, key: HeldKey): Promise<boolean> {
   const { rows } = await tx.query(`select 1 from idempotency where ${own} for share`, ownValues(key));
   return rows.length === 1;
 }
 
-/** False: the key is another attempt's by now. */
+/** Stores what the attempt has done. False: another attempt holds the key by now. */
 export async function keepEffect(q: Queryable, key: HeldKey, effect: JsonObject): Promise<boolean> {
   const { rowCount } = await q.query(`update idempotency set effect = $6 where ${own}`, [
     ...ownValues(key),
@@ -154,7 +154,7 @@ export async function keepEffect(q: Queryable, key: HeldKey, effect: JsonObject)
   return rowCount === 1;
 }
 
-/** The answer is not kept: the next attempt may go on at once, with the same effect. False: another one has the key already. */
+/** Releases the key without an answer, so that the next attempt can go on at once, with the same effect. False: another attempt has the key. */
 export async function releaseKey(q: Queryable, key: HeldKey): Promise<boolean> {
   const { rowCount } = await q.query(
     `update idempotency set held_until = now() - interval '1 second' where ${own}`,
@@ -165,13 +165,13 @@ export async function releaseKey(q: Queryable, key: HeldKey): Promise<boolean> {
 
 export interface KeyUse {
   readonly keys: number;
-  /** Of the answers that are kept. */
+  /** Size of the stored answers. */
   readonly bytes: number;
-  /** When the oldest of them is let go; null where there is none. */
+  /** When the oldest key expires; null: there is none. */
   readonly until: string | null;
 }
 
-/** What a principal has of the last 24 hours; no more than `limit` keys are looked at. */
+/** What a principal's keys of the last 24 hours take. Counts `limit` keys at most. */
 export async function usedBy(q: Queryable, principal: string, limit: number): Promise<KeyUse> {
   const { rows } = await q.query<{ keys: number; bytes: number; until: string | null }>(
     `select count(*)::int as keys, coalesce(sum(octet_length(response)), 0)::bigint as bytes,
@@ -186,7 +186,7 @@ export async function usedBy(q: Queryable, principal: string, limit: number): Pr
 
 const purged = 1_000;
 
-/** A piece at a time, so that nobody waits for it. */
+/** Deletes old keys a few at a time, so that nobody waits for it. Gives how many. */
 export async function purgeOldKeys(q: Queryable): Promise<number> {
   for (let total = 0; ;) {
     const { rowCount } = await q.query(

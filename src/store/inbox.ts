@@ -14,20 +14,20 @@ export interface ApprovalFilter {
   readonly flow?: string | undefined;
   readonly environment?: string | undefined;
   readonly tool?: string | undefined;
-  /** `none`: what has no tier. */
+  /** `none`: approvals of actions without a tier. */
   readonly tier?: string | undefined;
   readonly transition?: string | undefined;
   readonly requestedBy?: string | undefined;
   readonly expiringBefore?: string | undefined;
-  /** In the sentence, or in the names of tool, transition and flow. */
+  /** Text to find in the summary or in the names of tool, transition and flow. */
   readonly text?: string | undefined;
-  /** Only open ones that this viewer's roles let it decide, and that it has not decided. */
+  /** Only open approvals that the viewer's roles let it decide, and that it has not decided yet. */
   readonly mine?: boolean | undefined;
-  /** Only those that the viewer has claimed, and still has. */
+  /** Only approvals on which the viewer has a claim that has not run out. */
   readonly claimed?: boolean | undefined;
-  /** Only those that were handed to the viewer. */
+  /** Only approvals that were handed to the viewer. */
   readonly delegated?: boolean | undefined;
-  /** `risk` unless said: the worst first, and of those the oldest. */
+  /** By default `risk`: the riskiest first, and among equals the oldest. */
   readonly order?: InboxOrder | undefined;
   readonly viewer: Viewer;
   readonly limit: number;
@@ -40,15 +40,15 @@ interface Position {
   readonly id: string;
 }
 
-/** Neither risk, nor time of request, nor id ever changes: a page goes on exactly where the last one ended. */
+/** Risk, time of request and id never change, so a page goes on exactly where the last page ended. */
 const orders = {
   risk: (alias) => `(-${alias}.risk), ${alias}.requested_at, ${alias}.id`,
   age: (alias) => `${alias}.requested_at, ${alias}.id`,
 } as const satisfies Record<InboxOrder, (alias: string) => string>;
 
 /**
- * What a page holds of approvals ends with its `limit`, or where their documents together would be larger than `mostBytes`,
- * after its first at the earliest. Null: the cursor is not one of ours, or of the other order.
+ * Lists approvals. A page ends at its `limit`, or before its documents together would exceed `mostBytes`, but holds at least one.
+ * Null: this service made no such cursor, or it is of the other order.
  */
 export async function listApprovals(
   q: Queryable,
@@ -63,7 +63,7 @@ export async function listApprovals(
   const by = orders[order];
   const asked = [...(from === null ? [] : [after(from, order, name)]), ...conditions(filter, name)];
   const next = name(filter.limit + 1);
-  // Whoever may decide it may see its run.
+  // Who may decide an approval may also see its run, so `mine` needs no further condition.
   const ways = filter.mine === true ? ['true'] : waysToSee(filter.viewer, name);
   const found = ways.map(
     (way) =>
@@ -87,7 +87,7 @@ export async function listApprovals(
   return { items, nextCursor: more ? cursorAfter(last, order) : null };
 }
 
-/** Where a page goes on that ends with this approval. */
+/** The cursor of the page that follows this approval. */
 export function cursorAfter(
   { risk, requestedAt, id }: Pick<ApprovalRow, 'risk' | 'requestedAt' | 'id'>,
   order: InboxOrder = 'risk',
@@ -96,7 +96,7 @@ export function cursorAfter(
 }
 
 const open = openStatuses.map((status) => `'${status}'`).join(', ');
-/** Both: the index is of what is not closed. */
+/** Both conditions, because the index covers only rows that are not closed. */
 const isOpen = `a.status in (${open}) and a.closed_at is null`;
 
 function after({ risk, time, id }: Position, order: InboxOrder, name: Values['name']): string {
@@ -115,7 +115,7 @@ function conditions(filter: ApprovalFilter, name: Values['name']): string[] {
     ...(status === 'open' ? [] : equal('a.status', status, name)),
     ...when(status === 'escalated', () => 'a.closed_at is null'),
     ...when(
-      status !== undefined && !openStatuses.some((one) => one === status),
+      status !== undefined && !openStatuses.some((open) => open === status),
       () => 'a.closed_at is not null',
     ),
     ...when(role !== undefined, () => `a.roles @> array[${name(findable(role ?? ''))}]::text[]`),

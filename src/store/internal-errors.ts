@@ -1,6 +1,6 @@
 import type { Queryable } from '../db/index.js';
 
-/** Failures in our own code, of all processes of that kind together. */
+/** Counts failures of the service's own code, together for all processes of a kind. */
 export async function addInternalErrors(q: Queryable, process: string, count: number): Promise<void> {
   await q.query(
     `insert into internal_error (process, count) values ($1, $2)

@@ -10,10 +10,10 @@ export interface NewPrincipal {
 export type InsertedPrincipal =
   | { readonly status: 'ok' }
   | { readonly status: 'kind_conflict'; readonly kind: string }
-  /** Somebody is known as `known`, which is the same name: two ids would be counted as two people. */
+  /** The store knows the same name in another spelling, `known`. Two ids would count as two people. */
   | { readonly status: 'spelling_conflict'; readonly known: string };
 
-/** Several keys may name one principal; its kind never changes, and nobody becomes known in a second spelling. */
+/** Adds a principal if it is new. A known principal keeps its kind, and no principal is added in a second spelling. */
 export async function insertPrincipal(tx: Tx, { id, kind }: NewPrincipal): Promise<InsertedPrincipal> {
   const before = await kindOf(tx, id);
   if (before === null) {
@@ -29,7 +29,7 @@ export async function insertPrincipal(tx: Tx, { id, kind }: NewPrincipal): Promi
   return held === kind ? { status: 'ok' } : { status: 'kind_conflict', kind: held };
 }
 
-/** The same in a transaction of its own. */
+/** As `insertPrincipal`, in a transaction of its own. */
 export async function ensurePrincipal(pool: Pool, principal: NewPrincipal): Promise<InsertedPrincipal> {
   return await withTransaction(pool, (tx) => insertPrincipal(tx, principal));
 }
@@ -39,10 +39,10 @@ async function kindOf(tx: Tx, id: string): Promise<string | null> {
   return rows[0]?.kind ?? null;
 }
 
-/** Any number, the same for everybody who adds a principal to one store. */
+/** The advisory lock of all who add principals to a store. Any number, but always the same. */
 const addingLock = 7_202_611_291;
 
-/** As what this name is known: as itself where it is. Until the transaction ends, nobody else adds a principal. */
+/** The known spelling of this name, which may be the same; null: it is not known. Until the transaction ends, nobody else adds a principal. */
 async function spellingOf(tx: Tx, id: string): Promise<string | null> {
   await tx.query('select pg_advisory_xact_lock($1)', [addingLock]);
   await foldKnown(tx);
@@ -53,7 +53,7 @@ async function spellingOf(tx: Tx, id: string): Promise<string | null> {
   return rows[0]?.id ?? null;
 }
 
-/** Those whom an earlier version has added. */
+/** Fills in the folded names of principals that an earlier version has added. */
 async function foldKnown(tx: Tx): Promise<void> {
   const { rows } = await tx.query<{ id: string }>('select id from principal where folded is null');
   if (rows.length === 0) return;
@@ -99,7 +99,7 @@ export async function getKey(q: Queryable, keyId: string): Promise<KeyRow | null
   return rows[0] ?? null;
 }
 
-/** Revoked and expired keys too: the caller tells which, for the record. */
+/** Finds revoked and expired keys too, since the caller records why a key is refused. */
 export async function findKeyByHash(q: Queryable, hash: Buffer): Promise<KeyRow | null> {
   const { rows } = await q.query<KeyRow>(
     `select ${columns} from api_key k join principal p on p.id = k.principal_id where k.hash = $1`,
@@ -116,7 +116,7 @@ export async function listKeys(q: Queryable, limit: number, after: string): Prom
   return rows;
 }
 
-/** Whose key it was; null: there is none, or it is revoked already. */
+/** Revokes a key, and gives whose it was; null: there is no such key, or it was already revoked. */
 export async function revokeKey(q: Queryable, keyId: string): Promise<string | null> {
   const { rows } = await q.query<{ principal: string }>(
     `update api_key set revoked_at = now() where key_id = $1 and revoked_at is null

@@ -41,13 +41,13 @@ export async function linksOf(q: Queryable, approval: string, recipient: string)
   return rows;
 }
 
-/** One at a time makes a link of this person to this approval. */
+/** Lets only one transaction at a time make links of this person to this approval. */
 export async function lockLinks(tx: Tx, approval: string, recipient: string): Promise<void> {
   const key = `links:${findable(approval)}:${findable(recipient)}`;
   await write(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [key]);
 }
 
-/** How many of a person's links to an approval could be used now. */
+/** How many of a person's links to an approval can still be used. */
 export async function openLinks(q: Queryable, approval: string, recipient: string): Promise<number> {
   const { rows } = await q.query<{ count: number }>(
     `select count(*)::int as count from approval_link
@@ -57,7 +57,7 @@ export async function openLinks(q: Queryable, approval: string, recipient: strin
   return rows[0]?.count ?? 0;
 }
 
-/** True for exactly one of all who try, and only while the link is good. */
+/** Uses a link up. True for exactly one of all who try, and only while the link is valid. */
 export async function takeLink(q: Queryable, id: string): Promise<boolean> {
   const { rowCount } = await q.query(
     'update approval_link set used_at = now() where id = $1 and used_at is null and revoked_at is null and expires_at > now()',
@@ -66,12 +66,12 @@ export async function takeLink(q: Queryable, id: string): Promise<boolean> {
   return rowCount === 1;
 }
 
-/** The decision was not taken (a reason was missing, say): its link is good again. */
+/** Makes a link usable again, after its decision was refused (for example because a reason was missing). */
 export async function giveLinkBack(q: Queryable, id: string): Promise<void> {
   await q.query('update approval_link set used_at = null where id = $1', [id]);
 }
 
-/** Of this person to this approval; `before`: somebody has revoked it already. Null: there is no such link. */
+/** Revokes a person's link to an approval. `before`: it was already revoked. Null: there is no such link. */
 export async function revokeLink(
   q: Queryable,
   { id, approval, recipient }: Pick<LinkRow, 'id' | 'approval' | 'recipient'>,
@@ -94,7 +94,7 @@ export interface StoredPrincipal {
   readonly permissions: readonly string[];
 }
 
-/** A principal by its keys that are valid now; null when none is: somebody else says what it may do. */
+/** A principal with the rights of its valid keys; null: it has none, so its rights come from elsewhere. */
 export async function principalByKeys(q: Queryable, id: string): Promise<StoredPrincipal | null> {
   const { rows } = await q.query<StoredPrincipal>(
     `select p.id, p.kind, k.roles, k.permissions from principal p join api_key k on k.principal_id = p.id

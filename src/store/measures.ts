@@ -2,7 +2,7 @@ import type { Queryable } from '../db/index.js';
 import { findableOrNull } from './text.js';
 import { viewerValues, visibleRun, type Viewer } from './visibility.js';
 
-// How long approvals wait, and how they end. Asked of the rows each time: every process tells the same numbers.
+// Measures how long approvals wait and how they end. Computed from the rows each time, so that all processes give the same numbers.
 
 export interface MeasureFilter {
   readonly from: string;
@@ -12,7 +12,7 @@ export interface MeasureFilter {
   readonly viewer: Viewer;
 }
 
-/** Seconds: how many were measured, and the median, the 90th and the 99th percentile; null without any. */
+/** Times in seconds: how many were measured, and the median, the 90th and the 99th percentile; null: none was measured. */
 export interface Times {
   readonly count: number;
   readonly p50: number | null;
@@ -41,7 +41,7 @@ export interface Measures {
 
 export interface MeasuredGroup {
   readonly flow: string | null;
-  /** '' is nobody's role: whoever holds `approval.decide`. */
+  /** '' stands for the holders of `approval.decide`. */
   readonly role: string | null;
   readonly measures: Measures;
 }
@@ -66,7 +66,7 @@ interface Row {
 }
 
 const ofRoles = `cross join lateral unnest(case when cardinality(a.roles) = 0 then array[''] else a.roles end) as held(role)`;
-/** An approval of several roles counts under each of them, and once in all and under its flow. */
+/** An approval of several roles counts under each role, but only once in `all` and under its flow. */
 const grouped = {
   all: { flow: 'null::text', role: 'null::text', from: '', by: '' },
   flow: { flow: 'a.flow', role: 'null::text', from: '', by: 'group by a.flow' },
@@ -143,7 +143,7 @@ function toTimes(count: number, found: readonly number[] | null): Times {
   return { count, p50, p90, p99 };
 }
 
-/** Upper ends in seconds; what is older than the last is `older`. */
+/** Age groups with their upper ends in seconds; all older approvals are in `older`. */
 const ages = [
   ['under_1h', 3_600],
   ['under_4h', 14_400],

@@ -3,18 +3,18 @@ import type { Bell, MessageKind, SealedMessage } from '../model/message.js';
 import { write, type Queryable, type Tx } from '../db/index.js';
 import { findable } from './text.js';
 
-// What enters a run. A message is written once, with whoever asked told so, and answered once, by the step that takes it.
+// Messages to runs. A message is written once, before its caller hears that it is stored, and answered once, by the step that takes it.
 
 export interface MessageRow extends SealedMessage {
   /** By the store's clock. */
   readonly createdAt: string;
-  /** The step that took it; null: none yet. */
+  /** The step that took the message; null: none yet. */
   readonly rev: number | null;
   readonly answer: Answer | null;
   readonly isWithdrawn: boolean;
 }
 
-/** A message with the key that it names, which may have been retired before it was kept; null: the store has none of that name. */
+/** A message with the key that it names, and whether that key was retired before the message was stored. `key` is null where the store has no such key. */
 export interface LockedMessage extends MessageRow {
   readonly key: { readonly publicKey: string; readonly wasRetired: boolean } | null;
 }
@@ -44,7 +44,7 @@ function lockedRowOf({ publicKey, wasRetired, ...row }: LockedRow): LockedMessag
   return { ...rowOf(row), key: publicKey === null ? null : { publicKey, wasRetired } };
 }
 
-/** False: there is a message of this id already, and it stays as it is. */
+/** Stores a message. False: there already is a message with this id, which stays as it is. */
 export async function insertMessage(
   tx: Tx,
   { message, bytes }: { readonly message: SealedMessage; readonly bytes: number },
@@ -71,7 +71,7 @@ export async function getMessage(q: Queryable, id: string): Promise<MessageRow |
   return rows[0] === undefined ? null : rowOf(rows[0]);
 }
 
-/** Null: there is none yet, or no such message. */
+/** The answer to a message; null: there is none yet, or no such message. */
 export async function getAnswer(q: Queryable, id: string): Promise<Answer | null> {
   const { rows } = await q.query<Pick<StoredRow, 'answer'>>('select answer from message where id = $1', [
     findable(id),
@@ -80,7 +80,7 @@ export async function getAnswer(q: Queryable, id: string): Promise<Answer | null
   return answer === null ? null : (JSON.parse(answer) as Answer);
 }
 
-/** The run's own messages of these ids, in the order in which they were stored, held until the transaction ends. */
+/** Those of the messages that are the run's, in the order in which they were stored, locked until the transaction ends. */
 export async function lockMessages(tx: Tx, run: string, ids: readonly string[]): Promise<LockedMessage[]> {
   if (ids.length === 0) return [];
   const { rows } = await tx.query<LockedRow>(
@@ -90,7 +90,7 @@ export async function lockMessages(tx: Tx, run: string, ids: readonly string[]):
   return rows.map(lockedRowOf);
 }
 
-/** Those that no step has taken, oldest first, held until the transaction ends. */
+/** Messages of the run that no step has taken, oldest first, locked until the transaction ends. */
 export async function lockUntaken(
   tx: Tx,
   run: string,
@@ -121,14 +121,14 @@ export async function foreignMessages(
   return new Set(rows.map((row) => row.id));
 }
 
-/** `bells`: how many of it have come to the run with the step that takes it. */
+/** `bells`: how many bells of the message have come to the run up to the step that takes it. */
 export async function markTaken(tx: Tx, id: string, rev: number, bells: number): Promise<void> {
   await write(tx, 'update message set rev = $2, bells = $3 where id = $1', [id, rev, bells]);
 }
 
 /**
- * A bell of a message that was taken before. `replayed`: it has now been rung for once more often than this service
- * did, which is told of once a message; what it rang for twice itself is no replay.
+ * Counts a bell of a message that was already taken. `replayed`: the run has now received one bell more than this service has rung,
+ * so somebody has repeated a bell; this is said once for each message.
  */
 export async function countBell(tx: Tx, id: string): Promise<'known' | 'replayed'> {
   const { rows } = await tx.query<{ beyond: number }>(
@@ -138,7 +138,7 @@ export async function countBell(tx: Tx, id: string): Promise<'known' | 'replayed
   return rows[0]?.beyond === 1 ? 'replayed' : 'known';
 }
 
-/** The first answer stays. */
+/** Stores the answer; the first answer stays. */
 export async function answerMessage(tx: Tx, id: string, answer: Answer): Promise<void> {
   await write(
     tx,
@@ -147,7 +147,7 @@ export async function answerMessage(tx: Tx, id: string, answer: Answer): Promise
   );
 }
 
-/** True: nothing comes of it. False: a step has taken it, or it was withdrawn before. */
+/** Withdraws a message so that no step takes it. False: a step has taken it, or it was already withdrawn. */
 export async function withdrawMessage(q: Queryable, id: string): Promise<boolean> {
   const { rowCount } = await q.query(
     'update message set withdrawn_at = clock_timestamp() where id = $1 and rev is null and answer is null and withdrawn_at is null',
@@ -160,11 +160,11 @@ export interface Unanswered {
   readonly submits: number;
   /** Decisions, cancels and retries. */
   readonly others: number;
-  /** Canonical bytes of the values that they bring. */
+  /** Bytes of their values as canonical JSON. */
   readonly bytes: number;
 }
 
-/** What a run has been asked and has not answered. */
+/** Counts the messages of a run that have no answer yet. */
 export async function countUnanswered(q: Queryable, run: string): Promise<Unanswered> {
   const { rows } = await q.query<Unanswered>(
     `select count(*) filter (where kind = 'submit') as submits, count(*) filter (where kind not in ('submit', 'start')) as others,
@@ -175,7 +175,7 @@ export async function countUnanswered(q: Queryable, run: string): Promise<Unansw
   return rows[0] ?? { submits: 0, others: 0, bytes: 0 };
 }
 
-/** Takes what is due to be rung for again, each once over all processes: after 2 s, doubling to 2 minutes. */
+/** Takes the messages that are due to be rung for again, each for only one of all processes. Pauses begin at 2 s and double up to 2 minutes. */
 export async function dueMessages(tx: Tx, limit: number): Promise<(MessageRow & { attempts: number })[]> {
   const { rows } = await tx.query<StoredRow & { attempts: number }>(
     `update message set attempts = attempts + 1, next_at = clock_timestamp() + least(120, 2 ^ least(attempts + 1, 7)) * interval '1 second'
@@ -187,7 +187,7 @@ export async function dueMessages(tx: Tx, limit: number): Promise<(MessageRow & 
   return rows.map(({ attempts, ...row }) => ({ ...rowOf(row), attempts }));
 }
 
-/** Messages that no step has taken though they were rung for again: for operators to see. */
+/** Counts, for operators, the messages that no step has taken although they were rung for again. */
 export async function countUndeliveredMessages(
   q: Queryable,
 ): Promise<{ environment: string; count: number }[]> {
@@ -198,7 +198,7 @@ export async function countUndeliveredMessages(
   return rows;
 }
 
-/** What is rung with for each message of a run. */
+/** The bells of all messages of a run. */
 export async function bellsOfMessages(q: Queryable, run: string): Promise<Bell[]> {
   const { rows } = await q.query<Bell>(
     'select id, kind, digest, key_id as "keyId", signature from message where run = $1',

@@ -6,7 +6,7 @@ export interface NewNotification {
   readonly run: string;
   readonly approval: string;
   readonly event: NotificationEvent;
-  /** Key of the fact that it tells of: the same fact is told once, however often it is written. */
+  /** Key of the fact that it tells of, so that a fact is told only once, however often it is written. */
   readonly cause: string;
   readonly channel: string;
   readonly recipient: string;
@@ -29,7 +29,7 @@ export const notificationChannel = 'countersign_notifications';
 const columns = `n.id, n.run, n.approval, n.event, n.cause, n.channel, n.recipient, n.status, n.attempts, n.next_at as "nextAt",
   n.created_at as "createdAt", n.settled_at as "settledAt", n.detail, n.memo`;
 
-/** In the transaction of what they tell of; whoever delivers is woken when it commits. */
+/** Stores notifications in the transaction of the facts that they tell of; its commit wakes the deliverers. */
 export async function putNotifications(tx: Tx, rows: readonly NewNotification[]): Promise<void> {
   if (rows.length === 0) return;
   for (const row of rows)
@@ -42,7 +42,7 @@ export async function putNotifications(tx: Tx, rows: readonly NewNotification[])
   await write(tx, 'select pg_notify($1, $2)', [notificationChannel, '']);
 }
 
-/** Takes what is due, each once over all processes, for as long as the lease: who dies with it loses nothing. */
+/** Takes due notifications, each for only one of all processes, until the lease ends; if the process dies, another takes them then. */
 export async function claimNotifications(
   q: Queryable,
   { limit, leaseMs, without }: { limit: number; leaseMs: number; without: readonly string[] },
@@ -57,7 +57,7 @@ export async function claimNotifications(
   return rows;
 }
 
-/** Its lease goes on for so long; not where it has ended and somebody else has taken it since. */
+/** Extends the lease of a notification, unless it has ended and another process has taken the notification since. */
 export async function keepNotification(
   q: Queryable,
   { id, attempts }: Pick<NotificationRow, 'id' | 'attempts'>,
@@ -74,11 +74,11 @@ export interface Settlement {
   readonly status: NotificationStatus;
   readonly detail: string;
   readonly memo: string | null;
-  /** With `waiting`: until the next attempt. */
+  /** For `waiting`: milliseconds until the next attempt. */
   readonly afterMs: number;
 }
 
-/** False: the lease ended and somebody else has taken it since; what they find out counts. */
+/** Stores the outcome. False: the lease had ended and another process has taken the notification since; its outcome counts. */
 export async function settleNotification(
   q: Queryable,
   { id, attempts }: Pick<NotificationRow, 'id' | 'attempts'>,
@@ -93,7 +93,7 @@ export async function settleNotification(
   return rowCount === 1;
 }
 
-/** Of approvals that still wait: what has not reached its receiver, by channel. */
+/** Counts, by channel, the undelivered notifications of approvals that still wait. */
 export async function countUndeliveredNotifications(
   q: Queryable,
 ): Promise<{ channel: string; status: string; count: number }[]> {
@@ -105,7 +105,7 @@ export async function countUndeliveredNotifications(
   return rows;
 }
 
-/** Marks of failures for good since these policies are in force: whoever changes them wants it tried again. */
+/** Memos of failures for good since the current policies came into force; after a change of policies, failed addresses are tried again. */
 export async function goneAddresses(q: Queryable, channel: string): Promise<string[]> {
   const { rows } = await q.query<{ memo: string }>(
     `select distinct n.memo from notification n where n.channel = $1 and n.status = 'failed' and n.memo is not null
@@ -115,7 +115,7 @@ export async function goneAddresses(q: Queryable, channel: string): Promise<stri
   return rows.map((row) => row.memo);
 }
 
-/** What this channel said last about the approval. */
+/** The channel's last memo about the approval. */
 export async function lastMemo(
   q: Queryable,
   { approval, channel, recipient }: Pick<NotificationRow, 'approval' | 'channel' | 'recipient'>,

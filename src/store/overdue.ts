@@ -1,13 +1,13 @@
 import type { Tx } from '../db/index.js';
 import type { RunRow } from './runs.js';
 
-// Runs of which something was due a while ago and has not happened: is their workflow there at all?
+// Finds runs in which something was due a while ago and has not happened, because their workflow may be lost.
 
 export type OverdueRun = Pick<RunRow, 'id' | 'namespace' | 'flow' | 'mode' | 'leftTo'>;
 
 /**
- * Takes open runs that time should have moved `graceMs` ago, each once over all processes; what is still due of them after
- * `againMs` is given again. A run that takes a step just now is not overdue.
+ * Takes open runs in which something has been due for `graceMs`, each for only one of all processes. A run that is still overdue
+ * after `againMs` is given again. A run that is taking a step is not overdue.
  */
 export async function takeOverdueRuns(
   tx: Tx,

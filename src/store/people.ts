@@ -2,7 +2,7 @@ import type { PrincipalKind } from '../model/principal.js';
 import { together, type Queryable } from '../db/index.js';
 import { findable } from './text.js';
 
-// Who is known here, and with which rights: for those who are named by somebody else, and did not come themselves.
+// Who is known here, and with which rights. For people who are named by somebody else and have not signed in for this request.
 
 export interface Credential {
   readonly roles: readonly string[];
@@ -12,14 +12,14 @@ export interface Credential {
 export interface Person {
   readonly id: string;
   readonly kind: PrincipalKind;
-  /** One for each key that is valid now, and one for the tokens that it came with lately. */
+  /** One for each key that is valid now, and one for the latest token, if it was seen lately. */
   readonly credentials: readonly Credential[];
 }
 
-/** How long roles that came with a token are taken for still held. Nothing is decided by them: see `mayDecide`. */
+/** For how many hours roles of a token count as still held. No decision is judged by them: see `mayDecide`. */
 export const sightHours = 24;
 
-/** Those of them who are known. */
+/** Those of the people who are known. */
 export async function findPeople(q: Queryable, ids: readonly string[]): Promise<Person[]> {
   if (ids.length === 0) return [];
   const asked = [ids.map(findable)];
@@ -40,18 +40,18 @@ export async function findPeople(q: Queryable, ids: readonly string[]): Promise<
     id,
     kind,
     credentials: credentials.rows
-      .filter((one) => one.id === id)
+      .filter((credential) => credential.id === id)
       .map(({ roles, permissions }) => ({ roles, permissions })),
   }));
 }
 
 export interface HeldCredential extends Credential {
   readonly id: string;
-  /** When the token was seen that it came with; null: of a key, which is valid now. */
+  /** When the token was seen; null: the credential is a key, which is valid now. */
   readonly seenAt: string | null;
 }
 
-/** What these principals hold now: by keys that are valid, and by the last token that each came with. */
+/** What these principals hold now, by their valid keys and by the last token of each. */
 export async function credentialsOf(q: Queryable, ids: readonly string[]): Promise<HeldCredential[]> {
   const { rows } = await q.query<HeldCredential>(
     `select principal_id as id, roles, permissions, null::timestamptz as "seenAt" from api_key
@@ -62,10 +62,10 @@ export async function credentialsOf(q: Queryable, ids: readonly string[]): Promi
   return rows;
 }
 
-/** So many credentials are looked through for who could decide; beyond that nobody is said to be missing. */
+/** At most so many credentials are searched for possible deciders; with more credentials nobody is said to be missing. */
 export const mostCredentials = 5_000;
 
-/** The credentials of the humans who are known here: of keys that are valid now, and of tokens that came lately. */
+/** The credentials of all known humans: valid keys, and tokens that were seen lately. */
 export async function humanCredentials(q: Queryable): Promise<(Credential & { readonly id: string })[]> {
   const { rows } = await q.query<Credential & { readonly id: string }>(
     `select p.id, c.roles, c.permissions from principal p join (
@@ -76,7 +76,7 @@ export async function humanCredentials(q: Queryable): Promise<(Credential & { re
   return rows;
 }
 
-/** What a token said, as it was last seen. */
+/** Notes the roles and permissions of a token that was seen now. */
 export async function putSight(
   q: Queryable,
   { id, roles, permissions }: { readonly id: string } & Credential,

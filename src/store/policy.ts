@@ -4,7 +4,7 @@ import type { Plan } from '../engine/plan.js';
 import type { Queryable, Tx } from '../db/index.js';
 import { assertHash, sha256Text } from './text.js';
 
-/** What was loaded: the policy set, and what the policy room needs to compile single flows against it. */
+/** Loaded policies: the policy set, and what the policy room needs to compile single flows against it. */
 export interface LoadedPolicies {
   readonly policySet: PolicySet;
   readonly catalog: unknown;
@@ -13,16 +13,14 @@ export interface LoadedPolicies {
 }
 
 /**
- * Whoever is to put another set in force compares and stores it alone: a second one compares with what the first has
- * stored.
+ * Lets only one transaction at a time put policies in force, so that a second one compares with what the first has stored.
  */
 export async function lockPolicies(tx: Tx): Promise<void> {
   await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', ['policies']);
 }
 
 /**
- * Plans that flows begin with now, and those that runs are under way with: one after the other, since each may be
- * megabytes.
+ * The plans with which new runs begin, and those of open runs. One at a time, since a plan may take megabytes.
  */
 export async function* plansInForce(q: Queryable): AsyncGenerator<Plan> {
   const { rows } = await q.query<{ hash: string }>(
@@ -39,7 +37,7 @@ export async function* plansInForce(q: Queryable): AsyncGenerator<Plan> {
   }
 }
 
-/** Stores it when it differs from the current one; tells whether it did. */
+/** Stores the policies if they differ from the current ones. Gives whether they did. */
 export async function putPolicies(
   q: Queryable,
   loaded: LoadedPolicies,
@@ -58,7 +56,7 @@ export async function currentPolicies(q: Queryable): Promise<LoadedPolicies | nu
 }
 
 export interface PoliciesInForce {
-  /** Under which they may be cached. */
+  /** The hash under which the policies may be cached. */
   readonly hash: string;
   readonly policies: LoadedPolicies;
 }
@@ -77,15 +75,15 @@ export async function currentPolicySet(q: Queryable): Promise<PolicySet | null> 
 }
 
 /**
- * Of what is in force; null: nothing was loaded. What is cached is cached under it, and not under its number: that comes
- * again, with other policies, in a store that was restored.
+ * The hash of the policies in force; null: none were loaded. Caches use this hash, not the number of the policies: after a store was
+ * restored, a number can come again with other policies.
  */
 export async function policySetHash(q: Queryable): Promise<string | null> {
   const { rows } = await q.query<{ hash: string }>('select hash from policy_set order by seq desc limit 1');
   return rows[0]?.hash ?? null;
 }
 
-/** Environments that workers are for: those that the policies declare, and those in which runs are under way still. */
+/** The environments that workers serve: those that the policies declare, and those in which runs are still open. */
 export async function environmentsToServe(q: Queryable, policySet: PolicySet): Promise<readonly string[]> {
   const { rows } = await q.query<{ environment: string }>(
     `select distinct environment from run where status in ('running', 'waiting', 'stuck')`,

@@ -9,14 +9,14 @@ import {
 } from './flows.js';
 import { findable } from './text.js';
 
-// Flows that somebody published by the API: what holds one in an environment beside, or without, a file of the folder.
+// Flows that were published by the API. A publication holds a flow in an environment, with or without a file of the folder.
 
 type PublishedName = Pick<NewFlowVersion, 'name' | 'environment'>;
 
 export type Publication = Pick<FlowVersionRow, 'name' | 'environment' | 'version' | 'publishedBy'>;
 type Version = Pick<FlowVersionRow, 'name' | 'version'>;
 
-/** The newest version of each, by name and environment, without what they say. */
+/** The newest published version of each flow, by name and environment, without its content. */
 export async function publications(q: Queryable): Promise<readonly Publication[]> {
   const { rows } = await q.query<Publication>(
     `select distinct on (name, environment) name, environment, version, published_by as "publishedBy" from flow_version
@@ -26,7 +26,7 @@ export async function publications(q: Queryable): Promise<readonly Publication[]
   return rows;
 }
 
-/** As its author sent it. */
+/** The source of the version, as its author sent it. */
 export async function sourceOf(q: Queryable, { name, version }: Version): Promise<string> {
   const { rows } = await q.query<{ source: string }>(
     'select source from flow_version where name = $1 and version = $2',
@@ -36,7 +36,7 @@ export async function sourceOf(q: Queryable, { name, version }: Version): Promis
   return rows[0].source;
 }
 
-/** What the version compiles to on that basis; null: nobody has compiled it. */
+/** The stored result of compiling the version on that basis; null: it was not compiled on it. */
 export async function keptResult(q: Queryable, { name, version }: Version, basis: string): Promise<Json> {
   const { rows } = await q.query<{ result: Json }>(
     'select result from publication_compiled where name = $1 and version = $2 and basis = $3',
@@ -58,12 +58,12 @@ export async function keepResult(
   );
 }
 
-/** Of policies that are in force no more. */
+/** Deletes the results of compiling on any other basis, whose policies are no longer in force. */
 export async function forgetResults(q: Queryable, basis: string): Promise<void> {
   await q.query('delete from publication_compiled where basis <> $1', [basis]);
 }
 
-/** What a principal's publications are together: their newest versions, as texts. */
+/** The size of a principal's publications together: the texts of their newest versions. */
 export async function publishedBy(
   q: Queryable,
   principal: string,
@@ -79,7 +79,7 @@ export async function publishedBy(
   return rows;
 }
 
-/** Null: nobody's publication holds it there. */
+/** The newest publication of the flow there; null: no publication holds it. */
 export async function newestPublication(
   q: Queryable,
   { name, environment }: PublishedName,
@@ -98,7 +98,7 @@ export async function endPublication(tx: Tx, { name, environment }: PublishedNam
   await tx.query('delete from flow_publication where name = $1 and environment = $2', [name, environment]);
 }
 
-/** Those in which a file of the folder, or a publication, holds the flow, by name. */
+/** The environments in which a file of the folder or a publication holds the flow, by name. */
 export async function environmentsOf(q: Queryable, name: string): Promise<string[]> {
   const { rows } = await q.query<{ environment: string }>(
     `select environment from folder_flow where name = $1
@@ -111,15 +111,15 @@ export async function environmentsOf(q: Queryable, name: string): Promise<string
 export type HeldVersion = Pick<FlowVersionRow, 'name' | 'version' | 'planHash' | 'environment'>;
 
 export interface FlowStanding {
-  /** Null: it was not withdrawn. */
+  /** Null: the flow is not withdrawn. */
   readonly withdrawn: Withdrawal | null;
-  /** Of each environment in which a file or a publication holds it, its newest version there; by their names. */
+  /** The newest version in each environment in which a file or a publication holds the flow, by environment. */
   readonly held: readonly HeldVersion[];
 }
 
 /**
- * What says where it takes new runs, and of which version; `asked`: the version that a start names, or the newest of its environment.
- * That is read first, so what was new meanwhile is told as superseded, or as held by nobody, to no one.
+ * Where a flow takes new runs, and of which version. `asked`: the version that a start names, or the newest of its environment. It is
+ * read first, so that a version that is published meanwhile is not reported as superseded or as held by nobody.
  */
 export function standingOf(
   pool: Pool,
@@ -132,7 +132,7 @@ export function standingOf(
   });
 }
 
-/** Where it is held is read as of one instant. */
+/** The environments are read by a single statement, so as of a single instant. */
 export async function standingIn(q: Tx, name: string): Promise<FlowStanding> {
   const [withdrawn, held] = await together([getWithdrawal(q, name), heldVersions(q, name)]);
   return { withdrawn, held };

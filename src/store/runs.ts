@@ -16,7 +16,7 @@ export interface RunRow {
   readonly state: string;
   readonly status: RunStatus;
   readonly version: number;
-  /** Steps taken: the kernel's optimistic lock. */
+  /** How many steps the run has taken; the kernel uses it as an optimistic lock. */
   readonly rev: number;
   readonly traceId: string;
   readonly startedBy: string;
@@ -31,13 +31,13 @@ export interface RunRow {
   /** `sha256:<hex>` of `doc`. */
   readonly docDigest: string | null;
   readonly openApprovals: number;
-  /** Canonical bytes of the arguments that its open approvals hold. */
+  /** Bytes, as canonical JSON, of the arguments in its open approvals. */
   readonly openBytes: number;
-  /** The task queue of the deployment whose run it is, where that is another one; null: it is this one's. */
+  /** The task queue of the other deployment that owns the run; null: this deployment owns it. */
   readonly leftTo: string | null;
 }
 
-/** A run without its document, which may be megabytes: for all that do not read it. */
+/** A run without its document, which may take megabytes. */
 export type ListedRun = Omit<RunRow, 'doc'>;
 
 const listed = `r.id, r.flow, r.flow_version as "flowVersion", r.plan_hash as "planHash", r.environment, r.mode, r.namespace, r.state, r.status,
@@ -90,7 +90,7 @@ export async function getRun(q: Queryable, id: string): Promise<RunRow | null> {
   return firstOf(rows);
 }
 
-/** Gives way before a long document is read. */
+/** The first row; null: there is none. Gives way before a long document is used. */
 async function firstOf([row]: readonly RunRow[]): Promise<RunRow | null> {
   await giveWayBefore(row?.doc?.length ?? 0);
   return row ?? null;
@@ -101,7 +101,7 @@ export async function getListedRun(q: Queryable, id: string): Promise<ListedRun 
   return rows[0] ?? null;
 }
 
-/** Null: unknown, or not for this viewer to see. */
+/** Null: there is no such run, or this viewer may not see it. */
 export async function getVisibleRun(q: Queryable, id: string, viewer: Viewer): Promise<ListedRun | null> {
   const { rows } = await q.query<ListedRun>(
     `select ${listed} from run r where r.id = $1 and ${visibleRun(2)}`,
@@ -115,12 +115,12 @@ export async function lockRun(tx: Tx, id: string): Promise<RunRow | null> {
   return firstOf(rows);
 }
 
-/** One request at a time to a run, so that each is judged by what the one before has left. A step does not wait for it. */
+/** Lets only one request at a time ask something of a run, so that each is judged after the request before. Steps do not wait for this. */
 export async function lockForAsking(tx: Tx, id: string): Promise<void> {
   await write(tx, 'select pg_advisory_xact_lock(hashtextextended($1, 0))', [`door:${findable(id)}`]);
 }
 
-/** The run does not change until the transaction ends: steps wait for this lock, and it waits for steps. */
+/** Locks the run so that it does not change until the transaction ends. This waits for a step at work, and steps wait for this. */
 export async function lockRunForShare(tx: Tx, id: string): Promise<RunRow | null> {
   const { rows } = await tx.query<RunRow>(`select ${columns} from run r where r.id = $1 for share`, [
     findable(id),
@@ -142,11 +142,11 @@ export type RunChange = Pick<
   | 'openBytes'
 > & {
   readonly problem: { readonly code: string; readonly message: string } | null;
-  /** Epoch milliseconds: what is due of the run by itself has happened by then; null: nothing is. */
+  /** Epoch milliseconds by when the next deadline of the run should have had its effect; null: the run has none. */
   readonly checkAt: number | null;
 };
 
-/** Announces itself on `countersign_run`. */
+/** Writes the outcome of a step; a trigger announces it on `countersign_run`. */
 export async function updateRun(tx: Tx, id: string, run: RunChange): Promise<void> {
   await write(
     tx,
@@ -172,7 +172,7 @@ export async function updateRun(tx: Tx, id: string, run: RunChange): Promise<voi
   );
 }
 
-/** An open run is shown so, and has taken no step by it. False: it has ended, or is shown so already. */
+/** Shows an open run with this status and problem, without a step. False: the run has ended, or is already shown so. */
 export async function showUnstepped(
   tx: Tx,
   id: string,
@@ -190,8 +190,8 @@ export async function showUnstepped(
 }
 
 /**
- * The caller is told that nothing runs, so nothing may: should the start have got through, its first step ends it.
- * False: that step was taken before, so only the engine's answer was lost.
+ * Closes a run whose caller is told that nothing runs. If the start reached Temporal all the same, the first step ends the workflow.
+ * False: the first step was taken before, so the start has worked and only Temporal's answer was lost.
  */
 export async function closeUnstarted(
   tx: Tx,
@@ -235,7 +235,7 @@ export interface RunFilter {
   readonly cursor: string | null;
 }
 
-/** Newest first. Null: the cursor is not one of ours. */
+/** Runs, newest first. Null: this service made no such cursor. */
 export async function listRuns(q: Queryable, filter: RunFilter): Promise<Page<ListedRun> | null> {
   const before = filter.cursor === null ? null : decodeTimeCursor(filter.cursor);
   if (filter.cursor !== null && before === null) return null;
@@ -276,9 +276,9 @@ export interface StepRow {
   readonly run: string;
   readonly rev: number;
   readonly eventKey: string;
-  /** Digest of the document that it built on; null: the first. */
+  /** Digest of the document before the step; null: it was the first step. */
   readonly builtOn: string | null;
-  /** Of the run's audit chain after it, `sha256:<hex>`. */
+  /** Head of the run's audit chain after the step, `sha256:<hex>`. */
   readonly head: string;
   /** The stored result, as text. */
   readonly result: string;

@@ -1,7 +1,7 @@
 import { boundLockWaits, write, type Queryable, type Tx } from '../db/index.js';
 import { findable } from './text.js';
 
-// The service's own signing keys. Rows are never deleted: what was signed with a key stays verifiable.
+// The service's own signing keys. Rows are never deleted, so that all that was signed stays verifiable.
 
 export interface NewSigningKey {
   /** `sha256:<hex>` of the public half. */
@@ -14,16 +14,16 @@ export interface NewSigningKey {
 
 export interface SigningKeyRow extends NewSigningKey {
   readonly createdAt: string;
-  /** Null: not retired. It may lie ahead. */
+  /** Null: not retired. May be in the future. */
   readonly retiredAt: string | null;
-  /** By the store's clock: nothing that comes now is taken with it. */
+  /** By the store's clock. A message that arrives after this is refused if the key signed it. */
   readonly isRetired: boolean;
 }
 
 const columns = `key_id as "keyId", public_key as "publicKey", sealed, created_at as "createdAt", retired_at as "retiredAt",
   coalesce(retired_at <= clock_timestamp(), false) as "isRetired"`;
 
-/** A key that is known stays as it is, retired ones too. */
+/** Stores a key. A known key stays as it is, also a retired one. */
 export async function putSigningKey(q: Queryable, key: NewSigningKey): Promise<void> {
   await q.query(
     'insert into signing_key (key_id, public_key, sealed, created_at) values ($1, $2, $3, clock_timestamp()) on conflict do nothing',
@@ -38,7 +38,7 @@ export async function getSigningKey(q: Queryable, keyId: string): Promise<Signin
   return rows[0] ?? null;
 }
 
-/** The newest first. */
+/** All keys, the newest first. */
 export async function listSigningKeys(q: Queryable): Promise<SigningKeyRow[]> {
   const { rows } = await q.query<SigningKeyRow>(
     `select ${columns} from signing_key order by created_at desc, key_id`,
@@ -46,12 +46,12 @@ export async function listSigningKeys(q: Queryable): Promise<SigningKeyRow[]> {
   return rows;
 }
 
-/** Any number, the same for all who sign messages and all who change the keys of one store. */
+/** The advisory lock of all who sign messages or change the keys of a store. Any number, but always the same. */
 const signingLock = 7_202_611_292;
 
 /**
- * Those that may sign, the newest first. In a transaction they stay so until it ends: whoever retires one waits for those who
- * sign, so that what they keep was kept before. The lock is a statement of its own, since what reads must begin behind it.
+ * The keys that may sign, the newest first. Until the transaction ends nobody retires a key, so that a message signed in it is stored
+ * before its key is retired. The lock is a separate statement, because the read must begin after it.
  */
 export async function unretiredSigningKeys(q: Queryable): Promise<SigningKeyRow[]> {
   await write(q, 'select pg_advisory_xact_lock_shared($1)', [signingLock]);
@@ -62,8 +62,8 @@ export async function unretiredSigningKeys(q: Queryable): Promise<SigningKeyRow[
 }
 
 /**
- * One change of the keys at a time, and nobody signs, to the end of the transaction. Gives those that are not retired. Everybody
- * who would sign waits behind this, so it waits for a bounded time.
+ * Until the transaction ends, nobody else changes the keys and nobody signs. Gives the ids of the keys that are not retired. The wait
+ * for the lock is bounded, because all who want to sign wait behind it.
  */
 export async function lockSigningKeys(tx: Tx): Promise<readonly string[]> {
   await boundLockWaits(tx);
@@ -74,7 +74,7 @@ export async function lockSigningKeys(tx: Tx): Promise<readonly string[]> {
   return rows.map((row) => row.keyId);
 }
 
-/** Taken no longer after so many seconds; what was to end sooner does. */
+/** Retires keys after so many seconds. A key that was to be retired sooner still is. */
 export async function retireSigningKeys(
   q: Queryable,
   keyIds: readonly string[],

@@ -1,9 +1,9 @@
 import type { Queryable } from '../db/index.js';
 
-/** Longer than a signature can be good: five minutes before its time, and five after. */
+/** Longer than a signature is valid, which is from five minutes before its time to five minutes after. */
 const keptMinutes = 15;
 
-/** True for the first of all that come with this signature. */
+/** True for the first request with this signature, false for its repetitions. */
 export async function takeSlackRequest(q: Queryable, mac: Buffer): Promise<boolean> {
   await q.query(`delete from slack_request where seen_at < now() - make_interval(mins => ${keptMinutes})`);
   const { rowCount } = await q.query(

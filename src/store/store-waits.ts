@@ -5,7 +5,7 @@ export interface StoreWaits {
   readonly seconds: number;
 }
 
-/** Spells without the store, of all processes of that kind together. */
+/** Adds times in which the store did not answer, together for all processes of a kind. */
 export async function addStoreWaits(
   q: Queryable,
   process: string,

@@ -1,12 +1,12 @@
 import { write, type Queryable, type Tx } from '../db/index.js';
 
-// Which Temporal the runs of this store belong to: each namespace, by Temporal's own id of it, and the task queue.
+// Which Temporal the runs of this store belong to: namespaces, by Temporal's own ids, and the task queue.
 
 export interface TemporalHome {
   readonly namespace: string;
   readonly namespaceId: string;
   readonly taskQueue: string;
-  /** Where that Temporal was last met; null: before that was kept. */
+  /** The last known address of that Temporal; null: stored by a version that kept no addresses. */
   readonly address: string | null;
 }
 
@@ -18,19 +18,19 @@ export function isSameHome(home: TemporalHome, other: TemporalHome): boolean {
   );
 }
 
-/** In either order. */
+/** Whether both hold the same homes, in any order. */
 export function areSameHomes(some: readonly TemporalHome[], others: readonly TemporalHome[]): boolean {
   return (
     some.length === others.length && some.every((home) => others.some((other) => isSameHome(home, other)))
   );
 }
 
-/** `never`: a process that had it before does not come back to what was given away. */
+/** When to claim a namespace. `never`: only look; a process must not take back what was given away. */
 export type Take = 'where free' | 'always' | 'never';
 
 const columns = 'namespace, namespace_id as "namespaceId", task_queue as "taskQueue", address';
 
-/** Whose the store's runs of that namespace are; null: nobody's. `always`: mine whoever has. */
+/** Claims the namespace for `mine`, and gives the home that then has it; null: none. `always`: even if another home has it. */
 export async function claimTemporal(
   q: Queryable,
   mine: TemporalHome,
@@ -61,16 +61,16 @@ interface HomeRow {
   readonly namespace: string;
   readonly namespace_id: string;
   readonly task_queue: string;
-  /** Not there before migration 20. */
+  /** Absent before migration 20. */
   readonly address?: string | null;
 }
 
-/** Whoever takes a store that is nobody's looks and takes alone: two deployments may name other namespaces. */
+/** Lets only one deployment at a time take a store that is nobody's, since two deployments may name different namespaces. */
 export async function lockTemporalHome(tx: Tx): Promise<void> {
   await tx.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', ['temporal home']);
 }
 
-/** Processes of the product that work with this database now, by their names. */
+/** The names of the product's processes that are connected to this database now. */
 export async function connectedProcesses(q: Queryable): Promise<readonly string[]> {
   const { rows } = await q.query<{ name: string }>(
     `select distinct application_name as name from pg_stat_activity
@@ -81,7 +81,7 @@ export async function connectedProcesses(q: Queryable): Promise<readonly string[
   return rows.map(({ name }) => name);
 }
 
-/** Read as far as this database has been migrated. Empty: the store is nobody's yet. */
+/** The homes of this store, also in a database that is not fully migrated. Empty: the store is nobody's yet. */
 export async function temporalHomes(q: Queryable): Promise<readonly TemporalHome[]> {
   const { rows: found } = await q.query<{ table: string | null }>(
     "select to_regclass('temporal_home')::text as table",
@@ -98,8 +98,8 @@ export async function temporalHomes(q: Queryable): Promise<readonly TemporalHome
 }
 
 /**
- * The store is a copy, and of these homes the first deployment keeps the queue: the open runs there are its. Those of the queue
- * `own`, to which this deployment comes, are its own from here on.
+ * Leaves the open runs of these homes to the first deployment, which keeps its queue, because this store is a copy. Runs that were
+ * left to the queue `own`, which this deployment now takes, become its own.
  */
 export async function leaveRuns(tx: Tx, left: readonly TemporalHome[], own: string): Promise<void> {
   for (const { namespace, taskQueue } of left)
@@ -112,7 +112,7 @@ export async function leaveRuns(tx: Tx, left: readonly TemporalHome[], own: stri
   await write(tx, 'update run set left_to = null where left_to = $1', [own]);
 }
 
-/** Of the homes that were seen the store has none any more. Those that others have given it since stay, and are the answer. */
+/** Deletes the homes that were seen. Homes that others have added since stay, and are given. */
 export async function forgetTemporal(
   q: Queryable,
   seen: readonly TemporalHome[],
@@ -126,7 +126,7 @@ export async function forgetTemporal(
   return temporalHomes(q);
 }
 
-/** The store's own name, which Temporal holds for the task queue that is worked for it. */
+/** The store's own id, which Temporal keeps with the task queue that is served for this store. */
 export async function storeIdentity(q: Queryable): Promise<string> {
   const { rows } = await q.query<{ id: string }>('select id from store_identity', []);
   if (rows[0] === undefined) throw new Error('the store has lost its identity');

@@ -2,8 +2,8 @@ import type { Values } from '../db/index.js';
 import { createHash } from 'node:crypto';
 
 /**
- * Postgres has no NUL in text and raises an error for one. No id and no name of ours has one, so what
- * a caller asks for with it is simply not found.
+ * A text to search for, without NUL, for which Postgres raises an error. No id and no name here has a NUL, so a text with one is simply
+ * not found.
  */
 export function findable(text: string): string {
   return text.replaceAll('\0', '\uFFFD');
@@ -17,7 +17,7 @@ export function sha256Text(text: string): string {
   return `sha256:${createHash('sha256').update(text).digest('hex')}`;
 }
 
-/** The text that its hash names, or an error: what was changed in the store is not acted on. */
+/** Gives the text if it has the hash, else throws: what was changed in the store is not acted on. */
 export function assertHash(what: string, hash: string, text: string): string {
   if (sha256Text(text) === hash) return text;
   throw new Error(
@@ -25,7 +25,7 @@ export function assertHash(what: string, hash: string, text: string): string {
   );
 }
 
-/** The column has this text, as SQL; nothing where none is asked for. */
+/** An SQL condition that the column has this text; no condition for undefined. */
 export function equal(column: string, text: string | undefined, name: Values['name']): readonly string[] {
   return text === undefined ? [] : [`${column} = ${name(findable(text))}`];
 }

@@ -2,7 +2,7 @@ import type { JsonObject } from '../model/json.js';
 import type { Queryable } from '../db/index.js';
 import { findable } from './text.js';
 
-/** An inbox that a person has saved: filters and order. */
+/** A saved inbox of a person: filters and order. */
 export interface ViewRow {
   readonly name: string;
   readonly query: JsonObject;
@@ -12,7 +12,7 @@ export interface ViewRow {
 const columns = 'name, query, updated_at as "updatedAt"';
 export const mostViews = 100;
 
-/** False: this person has as many as one may have. */
+/** Saves an inbox. False: this person already has the most that are allowed. */
 export async function putView(
   q: Queryable,
   {

@@ -3,14 +3,14 @@ import type { Queryable, Values } from '../db/index.js';
 import { findable } from './text.js';
 
 /**
- * A run is visible to who started it, to holders of `run.read` or `audit.read`, and to those whose
- * role lets them decide one of its approvals, open or closed, or who did (docs/spec/api.md).
+ * Who looks. A run is visible to the principal that started it, to holders of `run.read` or `audit.read`, and to those whose roles let
+ * them decide one of its approvals, open or closed, or who have decided one (docs/spec/api.md).
  */
 export interface Viewer {
   readonly id: string;
   readonly roles: readonly string[];
   readonly all: boolean;
-  /** Holds `approval.decide` and is human: sees approvals that name no role. */
+  /** Is a human with `approval.decide`, who therefore sees approvals that name no role. */
   readonly decides: boolean;
 }
 
@@ -19,7 +19,7 @@ export function viewerOf(principal: Principal): Viewer {
   const human = principal.kind === 'human';
   return {
     id: principal.id,
-    // Beside roles, the empty name stands for whoever holds `approval.decide`.
+    // Among the roles, the empty name stands for the holders of `approval.decide`.
     roles: human
       ? [...principal.roles.filter((role) => role !== ''), ...(has('approval.decide') ? [''] : [])]
       : [],
@@ -28,7 +28,7 @@ export function viewerOf(principal: Principal): Viewer {
   };
 }
 
-/** SQL over `run r`; takes four parameters from `$first` on, in the order of `viewerValues`. */
+/** An SQL condition on `run r`: the viewer may see the run. Takes four parameters from `$first` on, in the order of `viewerValues`. */
 export function visibleRun(first: number): string {
   const [all, id, roles, decides] = [first, first + 1, first + 2, first + 3].map((n) => `$${n}`);
   return `(${all}::boolean or r.started_by = ${id}
@@ -36,15 +36,14 @@ export function visibleRun(first: number): string {
     or exists (select 1 from decision d where d.run = r.id and d.by_id = ${id} and d.status <> 'refused'))`;
 }
 
-/** As SQL over an approval: the viewer's roles let it decide there, or it names none and the viewer decides those. */
+/** An SQL condition on an approval: the viewer's roles let it decide there, or the approval names no role and the viewer decides such. */
 export function decidedBy(alias: string, { roles, decides }: Viewer, name: Values['name']): string {
   const byRole = `${alias}.roles && ${name(roles.map(findable))}::text[]`;
   return decides ? `(${byRole} or ${alias}.roles = '{}')` : byRole;
 }
 
 /**
- * Each way in which the viewer sees runs, as SQL over `run r`: as `visibleRun`, and a list asks them one by one, so that each
- * has its index.
+ * The conditions of `visibleRun`, separately: a list queries with each of them by itself, so that each uses its index.
  */
 export function waysToSee(viewer: Viewer, name: Values['name']): readonly string[] {
   if (viewer.all) return ['true'];
@@ -62,7 +61,7 @@ export function viewerValues(viewer: Viewer): readonly unknown[] {
   return [viewer.all, findable(viewer.id), viewer.roles.map(findable), viewer.decides];
 }
 
-/** Those of the runs that the viewer may see. */
+/** The ids of those runs that the viewer may see. */
 export async function visibleAmong(
   q: Queryable,
   viewer: Viewer,

@@ -1,12 +1,12 @@
 import type { Json } from '../model/json.js';
 import type { Queryable } from '../db/index.js';
 
-// Each worker process says again and again that it lives. By the database's own clock.
+// Worker processes report again and again that they are alive. Times are the database's.
 
 export interface WorkerRow {
   readonly id: string;
   readonly environments: readonly string[];
-  /** References that have no value in that process. */
+  /** References to secrets and variables that have no value in that process. */
   readonly unset: readonly UnsetRow[];
 }
 
@@ -17,12 +17,12 @@ export interface UnsetRow {
   readonly why: string;
 }
 
-/** A worker that has not reported for so long is taken for gone. */
+/** A worker that has not reported for this long counts as gone. */
 const goneAfter = '5 seconds';
 const forgottenAfter = '1 hour';
 
 const isLive = `seen_at > now() - interval '${goneAfter}'`;
-/** The ids of the processes that live, as a subquery. */
+/** A subquery: the ids of the worker processes that are alive. */
 export const liveProcesses = `select id from worker_process where ${isLive}`;
 
 export async function putWorker(q: Queryable, { id, environments, unset }: WorkerRow): Promise<void> {

@@ -5,10 +5,10 @@ import { undecodable } from './payload-converter.js';
 const field = /^[\x21-\x7e]{1,120}$/;
 const fields = ['id', 'kind', 'digest', 'keyId', 'signature'] as const;
 const longestName = 40;
-/** Of those that one history leaves to the next, whose input is small: a bell takes 700 bytes at most. */
+/** Most bells that a history leaves to the next, whose input has to be small: a bell takes 700 bytes at most. */
 export const mostCarriedBells = 50;
 
-/** Total: a signal's argument as what it is to the run, whoever sent it. */
+/** Reads the argument of a signal, whoever sent it. Never throws: what is no bell becomes garbage. */
 export function readSignal(name: string, raw: unknown): Arrival {
   const bell = readBell(raw);
   if (bell !== null && bell.kind === name) return { kind: 'message', bell };
@@ -19,7 +19,7 @@ export function makeGarbage(name: string, reason: 'undecodable' | 'unsigned' | '
   return { kind: 'garbage', name: name.slice(0, longestName), reason };
 }
 
-/** Null: it is not the five short texts of a bell, and nothing else. */
+/** The bell; null: the value is anything but the five short texts of a bell. */
 export function readBell(raw: unknown): Bell | null {
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return null;
   const given = raw as Readonly<Record<string, unknown>>;

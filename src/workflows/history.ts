@@ -1,20 +1,20 @@
 import { endsByLengthSince } from './versions.js';
 
-// How long a history may get before another one follows. Pure: also replays decide by it.
+// How long a history may get before the next one follows. Pure, since replays decide by it too.
 
 /**
  * A worker that has lost a run from its cache, or that may not end a history beside a signal that has just come, replays
- * all of it, at about a millisecond an event, sixteen runs at once on one thread, in five seconds: a worker that was
- * replaced has to answer for all of its runs. The server suggests an end at 4,096 events only.
+ * the whole history at about a millisecond an event, sixteen runs at once on one thread, and has five seconds for it. A worker
+ * that replaces another does so for all of its runs. The server suggests an end only at 4,096 events.
  */
 const manyEvents = 250;
 /** The server ends a run whose history has 51,200. */
 const mostEvents = 40_000;
 
-/** `long`: another may follow it once what waits can be left to it; `full`: at once. */
+/** `long`: the next history may follow once what waits can be left to it; `full`: it has to follow at once. */
 export type HistoryLength = 'short' | 'long' | 'full';
 
-/** `isSuggested`: the server says that another history should follow. `kernel`: the version that the history was begun with. */
+/** `isSuggested`: the server suggests that the next history follows. `kernel`: the kernel version that the history was begun with. */
 export function measureHistory(events: number, isSuggested: boolean, kernel: number): HistoryLength {
   if (events > mostEvents) return 'full';
   return isSuggested || (kernel >= endsByLengthSince && events >= manyEvents) ? 'long' : 'short';

@@ -6,35 +6,35 @@ import type { Carried, Known, RunInput, RunResult, StateView } from './messages.
 import { pause, setTimer } from './timer.js';
 import { looksAfterRestoreSince } from './versions.js';
 
-// The kernel: it orders what happens to one run and decides nothing. It knows no Temporal: `run.ts` gives it its ports,
-// and so do its tests. What can fail at each of its awaits, and what it does then, is docs/reliability.md's table.
+// The kernel: it orders what happens to one run and decides nothing. It does not know Temporal: `run.ts` gives it its ports, and
+// so do its tests. The table in docs/reliability.md says what can fail at each of its awaits, and what it does then.
 
 /** How a history ends. */
 export type HistoryEnd =
   | { readonly kind: 'closed'; readonly result: RunResult }
   | { readonly kind: 'refused'; readonly reason: string }
-  /** Goes on in another history. */
+  /** The run goes on in another history. */
   | { readonly kind: 'continue'; readonly carried: Carried };
 
 export interface Kernel {
-  /** A signal of one of our names. Never throws. */
+  /** Takes a signal with one of our names. Never throws. */
   readonly onSignal: (name: string, raw: unknown) => void;
   readonly onWake: () => void;
-  /** Temporal's own request to cancel carries no attestation: recorded as refused, and the run goes on. */
+  /** Takes a cancel request of Temporal's own. It is not signed, so it is recorded as refused, and the run goes on. */
   readonly onCancelRequest: () => void;
   readonly view: () => StateView;
   readonly runToHistoryEnd: () => Promise<HistoryEnd>;
 }
 
-/** Arrivals taken in one step: a flood costs one history event per so many. */
+/** Most arrivals that a step takes, so that a flood of them costs few events of the history. */
 const batchSize = 50;
 const firstPauseMs = 1_000;
 const longestPauseMs = 30_000;
 const longestReason = 300;
-/** Failures of the kernel's own code in a row before the workflow itself ends. */
+/** So many failures of the kernel's own code in a row, and the workflow itself ends. */
 const mostFailures = 3;
 
-const unborn: Known = {
+const nothingKnown: Known = {
   rev: 0,
   digest: null,
   head: '',
@@ -45,14 +45,14 @@ const unborn: Known = {
 };
 
 export function makeKernel(input: RunInput, ports: Ports): Kernel {
-  const known = input.carried ?? unborn;
-  const birth: Arrival[] = known.rev === 0 ? [{ kind: 'message', bell: input.start }] : [];
+  const known = input.carried ?? nothingKnown;
+  const startArrivals: Arrival[] = known.rev === 0 ? [{ kind: 'message', bell: input.start }] : [];
   const memory: Memory = {
     ports,
     version: input.kernel,
     known,
     // A run begins with its start, whatever came before its first task.
-    queue: [...birth, ...arrivalsLeftBehind(input.carried)],
+    queue: [...startArrivals, ...arrivalsLeftBehind(input.carried)],
     oneAtATime: 0,
     running: null,
     settled: [],
@@ -87,7 +87,7 @@ async function runToHistoryEnd(memory: Memory): Promise<HistoryEnd> {
     try {
       const end = await advance(memory);
       if (end !== null) return end;
-      // Only here: while a step goes on, tasks come and go, and a replay sees the length that the last of them saw.
+      // Asked only between steps: tasks come and go while a step goes on, and a replay sees the length at the last of them.
       if (mayContinue(memory) && isHandedOver(memory))
         return { kind: 'continue', carried: carryOver(memory) };
       failures = 0;
@@ -100,7 +100,7 @@ async function runToHistoryEnd(memory: Memory): Promise<HistoryEnd> {
   }
 }
 
-/** One step: a policy check over what has arrived, or where nothing has, an execution's own. */
+/** Takes a step: a policy check over what has arrived, or, where nothing has, the step of an execution that has ended. */
 async function advance(memory: Memory): Promise<HistoryEnd | null> {
   if (memory.queue.length === 0 && applySettled(memory) === 'done') return findClosedEnd(memory);
   const batch = takeBatch(memory);
@@ -115,19 +115,19 @@ async function advance(memory: Memory): Promise<HistoryEnd | null> {
 }
 
 /**
- * What waits after a step: of the arrivals that it was given, those that it has left, and all that it was not given.
- * Say that it was given A, B and C, took A and C, and D came meanwhile: B and D wait.
+ * What waits after a step: of the arrivals that it was given those that it has left, and all that it was not given.
+ * For example: it was given A, B and C and took A and C, and D came meanwhile. Then B and D wait.
  *
- * How many it was given, the step says itself. Temporal delivers to a replay at once what it had delivered in parts, when
- * a task ran out of time while its step was under way: the first time A was given and B came meanwhile; in the replay A
- * and B are given, the recorded step says one, and B waits as it did. So the same steps follow. Where it was given more
- * than was taken off the queue here, they are of the queue.
+ * The step itself says how many it was given, since a replay may differ. When a task ran out of time while its step was under
+ * way, Temporal delivers to a replay at once what it had delivered in parts: the first time A was given and B came meanwhile; in
+ * the replay A and B are given, but the recorded step says 1, so B waits as it did, and the same steps follow. Where the step was
+ * given more than was taken off the queue here, the rest of them is at the front of the queue.
  */
 function arrivalsLeftBy(waiting: readonly Arrival[], { left, given }: Stepped): Arrival[] {
   return [...left.flatMap((index) => waiting[index] ?? []), ...waiting.slice(given)];
 }
 
-/** Null: the run is not closed, or something waits that its closed run is to answer. */
+/** The end of the history of a closed run; null: the run is not closed, or something waits that it still has to answer. */
 function findClosedEnd(memory: Memory): HistoryEnd | null {
   if (!isClosed(memory.known) || hasWork(memory)) return null;
   const { status, state, version, head } = memory.known;
@@ -142,9 +142,9 @@ function takeBatch(memory: Memory): readonly Arrival[] {
 }
 
 /**
- * An execution's result is the step that the store made of it: applied in its turn, once. Where another step is known under
- * its number, the store has been restored since, and goes on from an earlier step: looking there brings what it came to.
- * `look`: nothing was applied, and a look at the store waits in the queue, for the next step.
+ * Applies the result of an execution, which is the step that the store has made of it: in its turn, and once. Where another step
+ * has its number already, the store has been restored since and goes on from an earlier step: a look at the store brings its state.
+ * `look`: nothing was applied, and a look at the store waits in the queue for the next step.
  */
 function applySettled(memory: Memory): 'done' | 'look' {
   const { known, settled, version } = memory;
@@ -157,14 +157,14 @@ function applySettled(memory: Memory): 'done' | 'look' {
     applyStep(memory, next);
     return 'done';
   }
-  // It builds on a step of which only the store knows: looking there brings that step.
+  // The result builds on a step that only the store knows: a look at the store brings that step.
   if (memory.settled.length > 0 && memory.queue.length === 0) push(memory, { kind: 'look' });
   return memory.queue.length === 0 ? 'done' : 'look';
 }
 
 type TakenStep = Exclude<StepResult, { status: 'waiting' }>;
 
-/** Null: the arrivals are back in the queue. Where a step over several arrivals failed, they are taken one at a time from now on. */
+/** Takes a step over these arrivals. Null: they are back in the queue; where a step over several of them failed, they are taken one at a time from now on. */
 async function takeStep(memory: Memory, batch: readonly Arrival[]): Promise<TakenStep | null> {
   let result: TakenStep | null;
   try {
@@ -178,8 +178,8 @@ async function takeStep(memory: Memory, batch: readonly Arrival[]): Promise<Take
 }
 
 /**
- * The run is made stuck over what cannot be taken: recorded, shown, and for an operator to go on with. Where even that
- * cannot be written it is tried again, each failure logged and counted by the worker, until a worker can.
+ * Makes the run stuck over what cannot be taken: recorded, shown, and left to an operator. Where even that cannot be written it
+ * is tried again until a worker can write it; the worker logs and counts each failure.
  */
 async function giveUp(memory: Memory, batch: readonly Arrival[], error: unknown): Promise<TakenStep | null> {
   const reason = reasonOf(error);
@@ -198,7 +198,7 @@ function reasonOf(error: unknown): string {
   return (cause instanceof Error ? cause.message : String(cause)).slice(0, longestReason).toWellFormed();
 }
 
-/** Never throws, whatever was thrown. */
+/** The reason of anything that was thrown. Never throws itself. */
 function toReadableText(error: unknown): string {
   try {
     return reasonOf(error);
@@ -243,11 +243,11 @@ function startEffect(memory: Memory, execution: Execution): Execution & Running 
   const running = { ...execution, ...memory.ports.execute({ run: memory.ports.run, action }, timeoutMs) };
   running.result.then(
     (result) => {
-      // Where the store has ended the effect, it has said how: an outcome that comes later is not applied.
+      // Where the store has ended the effect, it has decided how: an outcome that comes later is not applied.
       if (memory.running === running) memory.settled = [...memory.settled, result];
     },
     (error: unknown) => {
-      // The store knows which attempt was begun, and so what can be said of the effect. Where the store has ended it, nothing is.
+      // The store knows which attempt was begun, and so what is known of the effect. An effect that the store has ended is not reported.
       if (memory.running === running)
         push(memory, { kind: 'abandoned', action, reason: toReadableText(error) });
     },

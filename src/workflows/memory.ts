@@ -9,14 +9,14 @@ import type {
 import type { HistoryLength } from './history.js';
 import type { Known } from './messages.js';
 
-// What the kernel holds while a history lasts: its ports, what has arrived, and what is under way.
+// What the kernel keeps while a history lasts: its ports, what has arrived, and what is under way.
 
-/** What the kernel has done for it: by Temporal, or by a test. */
+/** What the kernel asks of its surroundings: of Temporal, or of a test. */
 export interface Ports {
   readonly run: string;
   readonly now: () => number;
   readonly until: (condition: () => boolean) => Promise<void>;
-  /** Rejects when it threw as often as it may on this input. */
+  /** Takes a step. Rejects when it has thrown as often as it may on this input. */
   readonly step: (input: StepInput) => Promise<StepResult>;
   readonly execute: (input: ExecuteInput, timeoutMs: number) => Running;
   readonly startTimer: (ms: number, fire: () => void) => Timer;
@@ -34,15 +34,15 @@ export interface Timer {
   readonly cancel: () => void;
 }
 
-/** All that the kernel holds of its run while a history lasts. */
+/** All that the kernel keeps of its run while a history lasts. */
 export interface Memory {
   readonly ports: Ports;
-  /** That this history was begun with. */
+  /** The kernel version that this history was begun with. */
   readonly version: number;
   known: Known;
-  /** As many as the server takes signals of one history: none is dropped, and so no two replays differ. */
+  /** What has arrived and was not taken. Not bounded, so that nothing is dropped and replays do not differ: the server bounds the signals of a history. */
   queue: Arrival[];
-  /** So many of the next arrivals are taken each in a step of its own, since a step over several of them failed. */
+  /** How many of the next arrivals are taken each in a step of its own, since a step over several of them failed. */
   oneAtATime: number;
   running: (Execution & Running) | null;
   /** Results of executions that are not applied yet. */
@@ -50,7 +50,7 @@ export interface Memory {
   timer: { readonly at: number; readonly handle: Timer } | null;
   /** The time that the timer last fired for. */
   firedFor: number | null;
-  /** Of this history. */
+  /** How many signals this history has had. */
   signals: number;
 }
 

@@ -13,25 +13,25 @@ export interface RunInput {
 }
 
 export interface Carried extends Known {
-  /** Signals that no step has taken were left behind: what the service has asked is in the store. */
+  /** Signals that no step has taken were left behind. What the service has asked by them is in the store. */
   readonly dropped: boolean;
-  /** Of those, the first bells, each once; at most `mostCarriedBells`. */
+  /** The first bells among those signals, each once; at most `mostCarriedBells`. */
   readonly bells?: readonly Bell[];
-  /** There were others, whatever they were; absent: an earlier build does not say. */
+  /** There were other signals among them; absent: an earlier build does not say. */
   readonly unread?: boolean;
 }
 
-/** All that a workflow knows of its run: the store has the rest. */
+/** All that a workflow knows of its run. The store has the rest. */
 export interface Known {
   readonly rev: number;
-  /** Of the run's document, `sha256:<hex>`; null before the first step. */
+  /** Digest of the run's document, `sha256:<hex>`; null before the first step. */
   readonly digest: string | null;
-  /** Of the run's audit chain, `sha256:<hex>`. */
+  /** Head of the run's audit chain, `sha256:<hex>`; empty before the first step. */
   readonly head: string;
   readonly state: string;
   readonly status: RunStatus;
   readonly version: number;
-  /** Epoch milliseconds; null: no timer. */
+  /** Epoch milliseconds of the run's next deadline; null: it has none. */
   readonly wakeAt: number | null;
 }
 
@@ -56,6 +56,6 @@ export const submitSignal = defineSignal<[unknown]>('submit');
 export const decideSignal = defineSignal<[unknown]>('decide');
 export const cancelSignal = defineSignal<[unknown]>('cancel');
 export const retrySignal = defineSignal<[unknown]>('retry');
-/** Look at the store: harmless from anybody. */
+/** Asks the run to look at the store. Harmless, whoever sends it. */
 export const wakeSignal = defineSignal('wake');
 export const stateQuery = defineQuery<StateView>('state');

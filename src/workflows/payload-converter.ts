@@ -1,10 +1,9 @@
 import type { Payload, PayloadConverter } from '@temporalio/common';
 
 /**
- * A total payload converter: nothing that arrives can make it throw. In TypeScript a payload that
- * cannot be decoded fails every workflow task of its run, so one garbage signal would block the run
- * for ever (docs/spec/temporal.md, trap 1). What cannot be read becomes this sentinel, and the run's policy
- * check refuses and records it.
+ * Stands for a payload that cannot be decoded: the run's policy check refuses and records it. The converter never throws, whatever
+ * arrives: in Temporal's TypeScript SDK, a payload that cannot be decoded fails every workflow task of its run, so that a single
+ * garbage signal would block the run for ever (docs/spec/temporal.md, trap 1).
  */
 export const undecodable = Object.freeze({ countersign: 'undecodable' });
 
@@ -13,7 +12,7 @@ const decoder = new TextDecoder('utf-8', { fatal: true });
 const jsonPlain = encoder.encode('json/plain');
 const binaryNull = encoder.encode('binary/null');
 
-/** Bytes and nesting of what may reach a workflow: bells and results of steps are far smaller. */
+/** Most bytes and deepest nesting of what may reach a workflow: bells and results of steps are far smaller. */
 const maxBytes = 64 * 1024;
 const maxDepth = 100;
 
@@ -29,14 +28,14 @@ function fromPayload(payload: Payload): unknown {
     const data = payload.data ?? new Uint8Array();
     if (encoding !== 'json/plain' || data.length > maxBytes) return undecodable;
     const text = decoder.decode(data);
-    return tooDeep(text) ? undecodable : (JSON.parse(text) as unknown);
+    return isTooDeep(text) ? undecodable : (JSON.parse(text) as unknown);
   } catch {
     return undecodable;
   }
 }
 
-/** Deep nesting would overflow the stack of whoever serialises the value again. */
-function tooDeep(text: string): boolean {
+/** Is the JSON nested too deeply? Serialising such a value again would overflow the stack. */
+function isTooDeep(text: string): boolean {
   let depth = 0;
   let quoted = false;
   for (let at = 0; at < text.length; at += 1) {

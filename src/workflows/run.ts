@@ -23,12 +23,12 @@ import { kernelVersion, oldestKernelVersion } from './versions.js';
 // Temporal's side of the kernel: signals, timers, activities, and a history that follows another.
 
 /**
- * How long an execution may wait for the store once its effect is made: its call ends by itself, and a worker that is lost
- * is known by its heartbeats, which stop as well when an execution takes longer than it may.
+ * How long an execution may wait for the store once its call has ended. The call itself ends by its own time-out; a worker that is
+ * lost is known by its heartbeats, which also stop when an execution takes longer than it may.
  */
 const storeAwayMs = 24 * 3_600_000;
 
-/** A step that throws three times on one input is given up; the store's absence is an answer, and no failure. */
+/** A step that throws three times on the same input is given up. A store that is away is no failure: the step answers `waiting`. */
 const { step } = proxyLocalActivities<RunActivities>({
   startToCloseTimeout: '30s',
   localRetryThreshold: '1 minute',
@@ -61,7 +61,7 @@ export async function run(input: RunInput): Promise<RunResult> {
   }
 }
 
-/** A plain error would fail the workflow's tasks for ever; a failed workflow is seen. */
+/** Fails the workflow, which is seen: a plain error would fail its tasks for ever. */
 function failWorkflow(error: unknown): never {
   throw ApplicationFailure.nonRetryable(
     `the kernel failed: ${error instanceof Error ? error.message : String(error)}`,
@@ -69,7 +69,7 @@ function failWorkflow(error: unknown): never {
   );
 }
 
-/** Total: anybody who may write to the namespace can start a workflow of this type with anything. */
+/** Reads input of any shape: anybody who may write to the namespace can start a workflow of this type with anything. */
 function readInput(raw: unknown): RunInput {
   const input = (typeof raw === 'object' && raw !== null ? raw : {}) as Partial<RunInput>;
   const { kernel } = input;
@@ -81,7 +81,7 @@ function readInput(raw: unknown): RunInput {
   }
   const start = readBell(input.start);
   const carried = input.carried ?? null;
-  if (start === null || (carried !== null && !isKnown(carried)))
+  if (start === null || (carried !== null && !isCarriedOver(carried)))
     throw ApplicationFailure.nonRetryable('the input of this workflow is not one of ours', 'START_REFUSED');
   return { kernel, start, carried };
 }
@@ -92,8 +92,8 @@ function isSupported(kernel: unknown): kernel is number {
   );
 }
 
-/** Is it what a history of ours hands to the next one? */
-function isKnown(raw: unknown): raw is Known {
+/** Is it what a history of ours hands over to the next? */
+function isCarriedOver(raw: unknown): raw is Known {
   if (typeof raw !== 'object' || raw === null) return false;
   const { rev, digest, head, state, status, version, wakeAt, bells } = raw as Readonly<
     Record<string, unknown>
@@ -123,8 +123,8 @@ function makePorts(version: number): Ports {
 }
 
 /**
- * Runs until the effect's outcome is recorded. Attempts and delays are the activity's decision, carried by Temporal's
- * retry; without an end here, since a lost worker is not a failed attempt.
+ * Executes an effect until its outcome is recorded. The activity decides on attempts and delays, which are Temporal's retries;
+ * their number has no limit here, since a lost worker is not a failed attempt.
  */
 function startExecution(input: Parameters<RunActivities['execute']>[0], timeoutMs: number): Running {
   const { execute: act } = proxyActivities<RunActivities>({

@@ -6,10 +6,10 @@ import {
   type WorkflowOutboundCallsInterceptor,
 } from '@temporalio/workflow';
 
-// The replay check is told what the kernel asks Temporal for, since Temporal's own replay compares the order of commands
-// and not what is in them. A worker of runs is told nothing: its workflows have no interceptor.
+// Tells the replay check what the kernel asks Temporal for, since Temporal's own replay compares the order of commands and not
+// their contents. A worker of runs is told nothing: its workflows have no interceptor.
 
-/** What the replay check calls its worker. */
+/** The name of the replay check's worker. Its task queue's name begins with it. */
 export const replayCheck = 'countersign-replay-check';
 
 export interface Telling extends Sinks {

@@ -1,13 +1,13 @@
 import { isClosed, push, type Memory } from './memory.js';
 
-// The kernel's waits: for the next moment of its run, and before it tries again.
+// The kernel's waits: for the next deadline of its run, and before it tries something again.
 
-/** A timer that fired before the store's clock agreed is not set for a moment that has passed. */
+/** The wait before a timer is set again for the same deadline: it fired before the store's clock had reached that. */
 const soonestAgainMs = 500;
-/** Temporal counts a timer's nanoseconds in 64 bits: a moment that is further away is looked at again on the way. */
+/** Temporal counts a timer's nanoseconds in 64 bits: for a deadline further away, the timer fires on the way and is set again. */
 const longestTimerMs = 365 * 24 * 3_600_000;
 
-/** One durable timer a run, for the next moment at which time has something to say to it. */
+/** Sets the run's only durable timer, for its next deadline. */
 export function setTimer(memory: Memory): void {
   const { ports, known, timer, firedFor } = memory;
   const at = isClosed(known) ? null : known.wakeAt;

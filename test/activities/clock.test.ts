@@ -64,7 +64,7 @@ describe('a worker whose clock is two hours ahead', () => {
         const row = await run.row();
         assert.deepEqual([row.status, row.state], ['waiting', 'a']);
         assert.deepEqual(
-          run.state.approvals.map((one) => one.status),
+          run.state.approvals.map((approval) => approval.status),
           ['open'],
         );
         mock.timers.reset();

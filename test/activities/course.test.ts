@@ -70,7 +70,7 @@ describe('what is due in a step', () => {
   it('is decided, and the step goes on to what is due next', () => {
     const { course } = courseOf({ ...parked(), deadline: 1 });
     course.takeDue();
-    assert.equal(course.done().after.status, 'timed_out');
+    assert.equal(course.finish().after.status, 'timed_out');
   });
 
   it('fails the step where nothing comes of it, and is not asked for again and again', () => {
@@ -127,8 +127,8 @@ describe('what the engine throws', () => {
     for (const body of bodies) {
       const { course, failed } = courseOf(run, broken);
       course.take(asked(body, body.kind === 'decide' ? principal('fay') : agent));
-      const { effects, facts, after } = course.done();
-      const [said, ...more] = effects.map((one) => (one.kind === 'answer' ? one.answer : null));
+      const { effects, facts, after } = course.finish();
+      const [said, ...more] = effects.map((effect) => (effect.kind === 'answer' ? effect.answer : null));
       assert.deepEqual([said?.status === 'refused' && said.code, more], ['INTERNAL', []], body.kind);
       assert.equal(after, run);
       assert.deepEqual(
@@ -152,7 +152,7 @@ describe('what the engine throws', () => {
       outputRef: null,
     } as const;
     course.take(incoming({ kind: 'outcome', time, action: run.executing?.action.id ?? '', result }));
-    const { after } = course.done();
+    const { after } = course.finish();
     assert.deepEqual([after.status, after.problem?.code, failed.length], ['stuck', 'EXECUTOR_UNKNOWN', 1]);
   });
 });

@@ -130,7 +130,7 @@ describe('after an attempt whose outcome nobody knows', () => {
         assert.equal(run.state.status, 'stuck');
         assert.equal(run.state.problem?.code, 'EXECUTOR_UNKNOWN');
         assert.equal(target.requests.length, 2);
-        assert.ok((await run.records()).some((one) => one.type === 'executor.unknown'));
+        assert.ok((await run.records()).some((record) => record.type === 'executor.unknown'));
       });
 
   for (const last of [429, 503, 'drop'] as const)
@@ -140,8 +140,8 @@ describe('after an attempt whose outcome nobody knows', () => {
       assert.equal(run.state.problem?.code, 'EXECUTOR_UNKNOWN');
       assert.equal(target.requests.length, 3);
       const classes = (await run.records())
-        .filter((one) => one.type === 'executor.failed' || one.type === 'executor.unknown')
-        .map((one) => one.data['errorClass']);
+        .filter((record) => record.type === 'executor.failed' || record.type === 'executor.unknown')
+        .map((record) => record.data['errorClass']);
       assert.deepEqual(classes, ['timeout', 'transient', 'unknown_outcome']);
     });
 
@@ -421,9 +421,9 @@ describe('one approval', () => {
       await run.execute();
       assert.deepEqual(called(), expected);
       assert.equal(keys().length, 1);
-      const started = (await run.records()).filter((one) => one.type === 'executor.started');
+      const started = (await run.records()).filter((record) => record.type === 'executor.started');
       assert.deepEqual(
-        started.map((one) => one.data['connection']),
+        started.map((record) => record.data['connection']),
         expected,
       );
     });
@@ -471,7 +471,7 @@ describe('a target that asks to wait', () => {
         () => null,
         (error: unknown) => error as { readonly nextRetryDelay?: number },
       );
-      const retrying = (await run.records()).find((one) => one.type === 'executor.retrying');
+      const retrying = (await run.records()).find((record) => record.type === 'executor.retrying');
       const delayMs = retrying?.data['delayMs'];
       assert.ok(
         typeof delayMs === 'number' && delayMs <= longestMs && delayMs >= longestMs - 60_000,
@@ -485,7 +485,7 @@ describe('a target that asks to wait', () => {
     const run = await governed.start('brief');
     await run.submit(starter, 'waits');
     const failure = (await run.execute().catch((error: unknown) => error)) as { nextRetryDelay?: number };
-    const retrying = (await run.records()).find((one) => one.type === 'executor.retrying');
+    const retrying = (await run.records()).find((record) => record.type === 'executor.retrying');
     const waits = [retrying?.data['delayMs'], failure.nextRetryDelay].map(Number);
     for (const delayMs of waits) assert.ok(delayMs > 0 && delayMs <= 60_000, String(waits));
   });
@@ -530,7 +530,7 @@ describe('an approval is for what its connection stands for', () => {
       else process.env['COUNTERSIGN_TEST_ADDRESS'] = value.startsWith('/') ? target.url + value : value;
       await run.execute();
       assert.deepEqual(called(), []);
-      const failed = (await run.records()).find((one) => one.type === 'executor.failed');
+      const failed = (await run.records()).find((record) => record.type === 'executor.failed');
       assert.match(String(failed?.data['message']), /connection .* is not the one that it was approved for/);
     });
 
@@ -600,7 +600,7 @@ describe('a floor that was added since it was granted', () => {
   const isRefused = async (run: Handle, says: RegExp, calls: number, state = 'a'): Promise<void> => {
     await run.execute();
     assert.equal(called().length, calls);
-    const failed = (await run.records()).filter((one) => one.type === 'executor.failed').at(-1);
+    const failed = (await run.records()).filter((record) => record.type === 'executor.failed').at(-1);
     assert.equal(failed?.data['code'], 'DIGEST_MISMATCH');
     assert.match(String(failed.data['message']), says);
     assert.deepEqual([run.state.state, run.state.executing], [state, null]);
@@ -674,7 +674,7 @@ describe('a floor that was added since it was granted', () => {
 describe('the record of an answer', () => {
   it('names the numbers that are kept as text, and the output holds them so', async () => {
     const [, run] = await outcomeOf('once', { body: '{"id": 1234567890123456789, "n": 1.5}' });
-    const succeeded = (await run.records()).find((one) => one.type === 'executor.succeeded');
+    const succeeded = (await run.records()).find((record) => record.type === 'executor.succeeded');
     assert.deepEqual(succeeded?.data['exact'], ['/id']);
   });
 });

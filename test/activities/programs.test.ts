@@ -197,6 +197,6 @@ describe('what was approved does not run as another program', () => {
       await run.decide(controller, approval, 'approve');
       await run.execute();
       assert.deepEqual(wasRun(), [folder()]);
-      assert.equal(run.state.approvals.find((one) => one.id === approval)?.status, undefined);
+      assert.equal(run.state.approvals.find((found) => found.id === approval)?.status, undefined);
     });
 });

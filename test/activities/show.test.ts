@@ -27,7 +27,7 @@ describe('what an approver gets', () => {
     };
     assert.deepEqual([preview.connection, preview.body], ['bank', 5]);
     assert.deepEqual(
-      preview.fallbacks.map((one) => [one.connection, one.body]),
+      preview.fallbacks.map((fallback) => [fallback.connection, fallback.body]),
       [
         ['other', 5],
         ['third', 5],

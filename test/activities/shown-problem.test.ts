@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { showProblemOf } from '../../src/activities/step/persist.js';
+import { addWayOn } from '../../src/activities/step/persist.js';
 import type { Plan } from '../../src/engine/plan.js';
 import type { RunState } from '../../src/engine/state.js';
 import { begin, plan, state, transition } from '../engine/build.js';
@@ -19,13 +19,12 @@ describe('the problem of a stuck run', () => {
   const way = 'a retry tries it again, which helps once its cause is gone; a cancel ends the run';
 
   it('is shown with what a person can do about it, and with what its time does', () => {
-    const { next, ...rest } = showProblemOf(stuck, timed) ?? assert.fail('nothing is shown');
+    const { next, ...rest } = addWayOn(stuck, timed) ?? assert.fail('nothing is shown');
     assert.deepEqual(rest, problem);
     assert.match(next ?? '', new RegExp(`^${way}; a retry after .* finds the run's time up`));
   });
 
   it('is shown without its time where our own code fails over that, or the plan is gone', () => {
-    for (const of of [unreadable, null])
-      assert.deepEqual(showProblemOf(stuck, of), { ...problem, next: way });
+    for (const of of [unreadable, null]) assert.deepEqual(addWayOn(stuck, of), { ...problem, next: way });
   });
 });

@@ -267,7 +267,7 @@ describe('the service chain', () => {
     ]);
     alarm.mock.restore();
     assert.deepEqual(
-      results.map((one) => one.status),
+      results.map((result) => result.status),
       ['fulfilled', 'rejected', 'fulfilled'],
     );
     assert.deepEqual(await verifyChain(database.pool, chain.id), { ok: true, records: 3 });

@@ -53,7 +53,8 @@ describe('the log', () => {
         const opened = listen(
           url,
           ['countersign_feed'],
-          (_channel, payload) => void opened.then((one) => resolve({ payload, close: () => one.close() })),
+          (_channel, payload) =>
+            void opened.then((listener) => resolve({ payload, close: () => listener.close() })),
         );
         opened
           .then(() => withTransaction(pool, (tx) => appendRun(tx, scope('run_a'), [fact('a'), fact('b')])))
@@ -90,7 +91,9 @@ describe('reading', () => {
 
   async function types(filter: Partial<Parameters<typeof readRecords>[1]>): Promise<string[]> {
     const { items } = await readRecords(database.pool, { limit: 50, ...filter });
-    return items.map((one) => `${one.run === '' ? `about ${one.about}` : one.run} ${one.type}`);
+    return items.map(
+      (record) => `${record.run === '' ? `about ${record.about}` : record.run} ${record.type}`,
+    );
   }
 
   test('a run’s list holds its own chain and, when asked, the service’s records about it', async () => {
@@ -121,7 +124,7 @@ describe('reading', () => {
       asOfSize: first.asOfSize,
     });
     assert.deepEqual(
-      [...first.items, ...second.items].map((one) => one.index),
+      [...first.items, ...second.items].map((record) => record.index),
       [0, 1, 2, 3, 4],
     );
     assert.equal(second.more, false);
@@ -226,15 +229,15 @@ describe('payloads', () => {
   });
 
   test('bytes that were changed, moved, or are not those of the record are refused', async () => {
-    const one = await payloads.put(database.pool, 'run_b', 'args', 'text/plain', 'one');
+    const ref = await payloads.put(database.pool, 'run_b', 'args', 'text/plain', 'one');
     const two = await payloads.put(database.pool, 'run_b', 'args', 'text/plain', 'two');
     await assert.rejects(
-      payloads.get(database.pool, { ...one, commit: two.commit }),
+      payloads.get(database.pool, { ...ref, commit: two.commit }),
       /not what the record committed to/,
     );
     await database.asSuperuser(
-      `set session_replication_role = replica; alter table payload disable trigger user; update payload set ciphertext = (select ciphertext from payload where id = '${two.payload}') where id = '${one.payload}'`,
+      `set session_replication_role = replica; alter table payload disable trigger user; update payload set ciphertext = (select ciphertext from payload where id = '${two.payload}') where id = '${ref.payload}'`,
     );
-    await assert.rejects(payloads.get(database.pool, one));
+    await assert.rejects(payloads.get(database.pool, ref));
   });
 });

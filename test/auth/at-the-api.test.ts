@@ -43,7 +43,7 @@ describe('tokens at the API', () => {
 
   const failures = async (): Promise<{ issuer?: string; count?: number; reason: string }[]> =>
     (await api.ask('auditor', 'GET', '/v1/audit?type=authn.failed&limit=500')).body.data.map(
-      (one: { data: object }) => one.data,
+      (record: { data: object }) => record.data,
     );
   const call = async (token: string): Promise<void> => {
     const headers = { authorization: `Bearer ${token}` };
@@ -67,7 +67,7 @@ describe('tokens at the API', () => {
   it('that name their issuer by nothing that is a text are on record without one, and a long name is cut', async () => {
     const seen = (await failures()).length;
     const parts = [{ alg: 'ES256' }, { iss: { of: issuer } }, {}];
-    await call(parts.map((one) => Buffer.from(JSON.stringify(one)).toString('base64url')).join('.'));
+    await call(parts.map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.'));
     await api.deps.anonymous.flush();
     await call(await sign({ iss: `${issuer}/${'x'.repeat(5_000)}`, sub: 'ann' }));
     const [unnamed, long] = (await failures()).slice(seen);
@@ -100,6 +100,6 @@ describe('tokens at the API', () => {
     await ask(approver, 'PUT', '/v1/absences', away);
     await ask(acting, 'POST', `/v1/approvals/${id}/decision`, { decision: 'approve', digest });
     const records = await ask('auditor', 'GET', `/v1/audit?actor=${ids[1]}`);
-    assert.ok(records.data.some((one: { type: string }) => one.type === 'approval.decided'));
+    assert.ok(records.data.some((record: { type: string }) => record.type === 'approval.decided'));
   });
 });

@@ -23,7 +23,7 @@ describe('a token', () => {
 
   const of = async (issuers: readonly object[], iss: string, claims: object): Promise<unknown> => {
     const verify = makeJwtVerifier(
-      parseJwtIssuers(issuers.map((one) => ({ ...base, ...one }))),
+      parseJwtIssuers(issuers.map((issuer) => ({ ...base, ...issuer }))),
       () => new Date(),
       () => createLocalJWKSet(keys),
     );

@@ -171,8 +171,8 @@ describe('what enters a run is sealed', () => {
   it('makes the keys once, whoever races for them, for the owner only', async () => {
     const folder = join(home, 'race');
     const all = await Promise.all(Array.from({ length: 12 }, () => loadKeys(folder, {})));
-    assert.equal(new Set(all.map((one) => one.signing.keyId)).size, 1);
-    assert.equal(new Set(all.map((one) => one.kek.toString('hex'))).size, 1);
+    assert.equal(new Set(all.map((keys) => keys.signing.keyId)).size, 1);
+    assert.equal(new Set(all.map((keys) => keys.kek.toString('hex'))).size, 1);
     assert.deepEqual((await readdir(join(folder, 'keys'))).sort(), ['kek', 'pepper', 'signing.pem']);
     assert.equal((await stat(join(folder, 'keys'))).mode & 0o777, 0o700);
     assert.equal((await stat(join(folder, 'keys', 'kek'))).mode & 0o777, 0o600);

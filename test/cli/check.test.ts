@@ -162,14 +162,14 @@ describe('countersign check', () => {
         mkdirSync(dirname(join(policies, path)), { recursive: true });
         writeFileSync(join(policies, path), content);
       }
-      for (const one of left) {
-        const path = join(policies, one);
+      for (const file of left) {
+        const path = join(policies, file);
         const told = await checkBeside(policies, [path]);
         assert.equal(told.code, 1, told.out);
         assert.ok(told.out.includes(`${join(policies, wrong)}:`), told.out);
         assert.ok(
           told.out.endsWith(
-            `${path}: not checked: the folder cannot be read as a whole until the files named above are mended`,
+            `${path}: not checked: the folder cannot be read as a whole until the files named above are corrected`,
           ),
           told.out,
         );
@@ -218,7 +218,7 @@ describe('countersign check', () => {
     assert.doesNotMatch(ran.out, /REFERENCE_UNSET/);
   });
 
-  it('gives 0 where nothing is wrong, warnings or not, 1 where something is, 2 where it is not asked rightly', async () => {
+  it('gives 0 where nothing is wrong, warnings or not, 1 where something is, 2 where the command line is wrong', async () => {
     assert.equal((await check(flow('good one.yaml'))).code, 0);
     assert.equal((await check(flow('warned.yaml'))).code, 0);
     assert.equal((await check(flow('wrong.yaml'))).code, 1);
@@ -252,7 +252,10 @@ describe('countersign check', () => {
     assert.match(out, /warning NO_OWNER: [^\n]*\(acknowledged: everybody's\)/);
     const [told] = JSON.parse((await check(flow('good one.yaml'), '--json')).out);
     assert.deepEqual(
-      told.warnings.map((one: { code: string; acknowledged?: string }) => [one.code, one.acknowledged]),
+      told.warnings.map((warning: { code: string; acknowledged?: string }) => [
+        warning.code,
+        warning.acknowledged,
+      ]),
       [['NO_OWNER', "everybody's"]],
     );
   });
@@ -318,8 +321,8 @@ describe('countersign check --format sarif', () => {
     const { code, tool } = await sarif();
     assert.equal(code, 1);
     assert.deepEqual(
-      tool.driver.rules.map((one) => [one.id, one.defaultConfiguration.level]),
-      findingCodes.map((one) => [one, findings[one].severity]),
+      tool.driver.rules.map((rule) => [rule.id, rule.defaultConfiguration.level]),
+      findingCodes.map((code) => [code, findings[code].severity]),
     );
     for (const { id, helpUri } of tool.driver.rules) {
       const url = new URL(helpUri);
@@ -335,8 +338,8 @@ describe('countersign check --format sarif', () => {
     const { results, tool } = await sarif();
     const told = JSON.parse((await check('--json')).out)[0];
     const all = [
-      ...told.errors.map((one: object) => ({ level: 'error', ...one })),
-      ...told.warnings.map((one: object) => ({ level: 'warning', ...one })),
+      ...told.errors.map((error: object) => ({ level: 'error', ...error })),
+      ...told.warnings.map((warning: object) => ({ level: 'warning', ...warning })),
     ];
     assert.ok(all.length >= 4, JSON.stringify(all));
     assert.deepEqual(
@@ -357,22 +360,24 @@ describe('countersign check --format sarif', () => {
         path,
       })),
     );
-    for (const one of results) assert.equal(tool.driver.rules[one.ruleIndex]?.id, one.ruleId);
+    for (const result of results) assert.equal(tool.driver.rules[result.ruleIndex]?.id, result.ruleId);
   });
 
   it('suppresses what was acknowledged, with the reason, and nothing else', async () => {
     const { results } = await sarif();
     assert.deepEqual(
       results
-        .filter((one) => one.suppressions.length > 0)
-        .map((one) => [one.ruleId, one.suppressions[0]?.kind, one.suppressions[0]?.justification])
+        .filter((result) => result.suppressions.length > 0)
+        .map((result) => [result.ruleId, result.suppressions[0]?.kind, result.suppressions[0]?.justification])
         .sort(),
       [
         ['GATE_WITHOUT_TIMEOUT', 'inSource', 'the default is right for it'],
         ['NO_OWNER', 'inSource', "everybody's"],
       ],
     );
-    assert.ok(results.some((one) => one.ruleId === 'UNREACHABLE_STATE' && one.suppressions.length === 0));
+    assert.ok(
+      results.some((result) => result.ruleId === 'UNREACHABLE_STATE' && result.suppressions.length === 0),
+    );
   });
 
   it('names files from where it runs, with their odd characters encoded, and others by their whole address', async () => {

@@ -45,7 +45,7 @@ describe('npx countersign, beside a running service', () => {
     const parked = await as('agent', 'submit', started.id, 'bank.pay', '--arguments', '{"amount": 500}');
     assert.match(parked.out, /waits for approval apr_\w+ for finance.controller/);
     const listed = await json('finance', 'approvals', '--mine');
-    const approval = listed.data.find((one: { run: string }) => one.run === started.id);
+    const approval = listed.data.find((approval: { run: string }) => approval.run === started.id);
     assert.match((await as('finance', 'approvals')).out, new RegExp(`${approval.id}  open`));
     const approved = await as('finance', 'approve', approval.id, '--reason', 'fine');
     assert.equal(approved.code, 0, approved.err);
@@ -132,7 +132,7 @@ describe('npx countersign, beside a running service', () => {
     for (const unreadable of [file, api.home]) {
       const { code, err } = await as('agent', 'start', 'pay', '--input', `@${unreadable}`);
       assert.equal(code, 2, err);
-      assert.match(err, /^--input: `.+` cannot be read as a text in UTF-8: /);
+      assert.match(err, /^--input: `.+` cannot be read as UTF-8 text: /);
     }
   });
 
@@ -144,9 +144,9 @@ describe('npx countersign, beside a running service', () => {
       [['get', 'a', 'b'], /usage/],
       [['get', 'a', '--nonsense'], /nonsense/],
       [['get', 'a', '--reason', 'x'], /does not take --reason/],
-      [['get', 'a'], /say who asks/],
+      [['get', 'a'], /say who is asking/],
       [['get', 'a', '--as', 'nobody'], /no development key `nobody`.*agent/],
-      [['get', 'a', '--as', 'agent', '--key', 'x'], /one of the two/],
+      [['get', 'a', '--as', 'agent', '--key', 'x'], /--key or --as, not both/],
       [['start', 'pay', '--as', 'agent', '--input', '{'], /--input is not JSON/],
       [['start', 'pay', '--as', 'agent', '--input', '[]'], /must be a JSON object/],
       [['check', '/no/such/place'], /no file or folder/],
@@ -172,7 +172,7 @@ describe('npx countersign, beside a running service', () => {
     const ask = (...argv: string[]) => countersign({ COUNTERSIGN_URL: url }, ...argv, '--key', 'x');
     const written = await ask('start', 'pay');
     assert.equal(written.code, 1);
-    assert.match(written.err, /did not answer .*may be done all the same: look before you ask again/);
+    assert.match(written.err, /did not answer .*may have been done all the same: look before you ask again/);
     const read = await ask('get', 'a');
     assert.match(read.err, /did not answer/);
     assert.doesNotMatch(read.err, /may be done/);
@@ -215,7 +215,11 @@ describe('npx countersign, beside a running service', () => {
       ['list', /answered 200 without JSON/],
     ] as const) {
       const written = await ask(url, 'x', 'start', flow);
-      assert.deepEqual([written.code, written.err.includes('may be done all the same')], [1, true], flow);
+      assert.deepEqual(
+        [written.code, written.err.includes('may have been done all the same')],
+        [1, true],
+        flow,
+      );
       assert.match(written.err, why);
       const read = await ask(url, 'x', 'get', flow);
       assert.match(read.err, why);

@@ -94,7 +94,7 @@ describe('npx countersign approve', () => {
     const called = once(target, 'asked');
     const ran = await countersign('approve', approval, '--wait', '0');
     assert.equal(ran.code, 0, ran.err);
-    assert.match(ran.out, /approved and applied, and under way still\naction act_\w+ of hold: still /);
+    assert.match(ran.out, /approved and applied, still under way\naction act_\w+ of hold: still /);
     const look = /look with `npx countersign (action) (act_\w+)`/.exec(ran.out)?.slice(1) ?? [];
     await called;
     const read = async (): Promise<unknown[]> => {

@@ -326,7 +326,7 @@ test('an open workflow on the task queue of another deployment is left alone and
   const row = await getRun(database.pool, run);
   assert.ok(row !== null);
   assert.deepEqual([row.status, row.problem?.code, row.rev], ['stuck', 'HISTORY_FORKED', 1]);
-  assert.match(row.problem?.message ?? '', /another deployment's, on the task queue `theirs`/);
+  assert.match(row.problem?.message ?? '', /belongs to another deployment, on the task queue `theirs`/);
   assert.match(row.problem?.next ?? '', /COUNTERSIGN_TASK_QUEUE=theirs/);
   // What it is asked from here on is not rung for; whether it is another's, only Temporal says.
   assert.equal(await ringFor(deps, row, message), 'elsewhere');

@@ -324,7 +324,7 @@ describe('a run whose workflow is another deployment’s', () => {
     };
     const outcome = await ask(run, {}, copied, id);
     assert.equal(codeOf(outcome), 'RUN_STUCK');
-    assert.match(JSON.stringify(outcome), /is left to another deployment.+what the run is stuck on says/);
+    assert.match(JSON.stringify(outcome), /is left to another deployment.+the problem of the run says/);
     const row = await getRun(database.pool, run);
     assert.equal(row?.status, 'stuck');
     assert.match(row.problem?.next ?? '', /COUNTERSIGN_TASK_QUEUE=theirs/);

@@ -61,7 +61,7 @@ test('every row fits into its indexes, however long the texts are that callers a
         assert.ok(most !== undefined, `\`${index}\` holds \`${column}\`: say here how long that can be`);
         return most + overhead;
       });
-      const whole = bytes.reduce((sum, one) => sum + one, overhead);
+      const whole = bytes.reduce((sum, size) => sum + size, overhead);
       assert.ok(whole <= mostEntry, `\`${index}\` (${columns.join(', ')}): ${whole} bytes`);
     }
   }));

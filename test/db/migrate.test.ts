@@ -12,7 +12,7 @@ const migrations = readdirSync(new URL('../../src/db/migrations/', import.meta.u
   .sort();
 
 test('a migration of a store that is worked with holds one table, and takes nothing from it that it has added to', () => {
-  for (const name of migrations.filter((one) => one >= '0027')) {
+  for (const name of migrations.filter((file) => file >= '0027')) {
     const text = readFileSync(new URL(`../../src/db/migrations/${name}`, import.meta.url), 'utf8');
     const tables = [...text.matchAll(/\b(?:alter table|on) (\w+)/g)].map(([, table]) => table);
     assert.ok(new Set(tables).size <= 1, name);
@@ -100,7 +100,7 @@ async function withEarlier(
   const run = (text: string, values?: readonly unknown[]) => asSuperuser(url, text, values);
   try {
     await run('create table schema_migration (name text primary key, hash text, applied_at timestamptz)');
-    for (const name of migrations.filter((one) => one <= last)) {
+    for (const name of migrations.filter((file) => file <= last)) {
       const text = readFileSync(new URL(`../../src/db/migrations/${name}`, import.meta.url), 'utf8');
       await run(text);
       const hash = createHash('sha256').update(text).digest('hex');

@@ -37,9 +37,9 @@ describe('statements of a transaction that go together', () => {
     const before = trips.mock.callCount();
     const seen = await withTransaction(own, async (tx) => {
       for (const hash of ['trip:a', 'trip:b', 'trip:c']) await putPlan(tx, hash);
-      const [there, one] = await Promise.all([plans(tx, 'trip:'), tx.query('select $1::int as n', [1])]);
+      const [there, answer] = await Promise.all([plans(tx, 'trip:'), tx.query('select $1::int as n', [1])]);
       await putPlan(tx, 'trip:d');
-      return [...there, one.rowCount];
+      return [...there, answer.rowCount];
     });
     const count = trips.mock.callCount() - before;
     trips.mock.restore();
@@ -172,7 +172,7 @@ describe('statements of a transaction that go together', () => {
       const answers = Promise.allSettled(asked);
       await database.asSuperuser('select pg_terminate_backend($1)', [rows[0]?.pid]);
       assert.deepEqual(
-        (await answers).map((one) => one.status),
+        (await answers).map((result) => result.status),
         ['rejected', 'rejected'],
       );
     });

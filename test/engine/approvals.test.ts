@@ -9,7 +9,7 @@ import type { Principal } from '../../src/model/principal.js';
 import { runsOf } from '../../testing/samples.js';
 import { executed, play, story, type Step } from './stories.js';
 
-// What holds of every approval, told from the messages that came and not from what the run says of itself.
+// What holds of every approval, judged by the messages that came, and not by what the run says of itself.
 
 const always = (of: (steps: readonly Step[], plan: Plan) => void, numRuns = 300): void =>
   fc.assert(
@@ -17,7 +17,7 @@ const always = (of: (steps: readonly Step[], plan: Plan) => void, numRuns = 300)
     { numRuns: runsOf(numRuns) },
   );
 const approvalIn = (step: Step, id: string | null): ApprovalState | undefined =>
-  step.decision.state.approvals.find((one) => one.id === id);
+  step.decision.state.approvals.find((approval) => approval.id === id);
 
 interface Approver extends Principal {
   /** They had asked for it themselves. */
@@ -44,7 +44,8 @@ function askers(steps: readonly Step[], id: string): Set<string> {
     steps.flatMap(({ event, decision }) =>
       event.kind === 'message' &&
       decision.effects.some(
-        (one) => one.kind === 'answer' && one.answer.status === 'pending' && one.answer.approval === id,
+        (effect) =>
+          effect.kind === 'answer' && effect.answer.status === 'pending' && effect.answer.approval === id,
       )
         ? [event.message.principal.id]
         : [],
@@ -52,28 +53,29 @@ function askers(steps: readonly Step[], id: string): Set<string> {
   );
 }
 
-/** Enough of those who approved could decide at this gate, or time has approved at it. */
+/** Is the gate approved: by enough people who could decide at it, or by time? */
 function satisfies(gate: GateState, { action }: ApprovalState, by: readonly Approver[]): boolean {
   const { rule, roles, byPermission, byTime } = gate;
   if (byTime !== undefined) return action.tier === 'reversible';
   const able = by.filter(
-    (one) =>
-      one.roles.some((role) => roles.includes(role)) ||
-      (byPermission && one.permissions.includes('approval.decide')),
+    (approver) =>
+      approver.roles.some((role) => roles.includes(role)) ||
+      (byPermission && approver.permissions.includes('approval.decide')),
   );
   const distinct = (people: readonly Approver[]): number => new Set(people.map(({ id }) => id)).size;
   return (
     distinct(able) >= rule.quorum.count &&
     rule.quorum.perRole.every(
-      ({ role, count }) => distinct(able.filter((one) => one.roles.includes(role))) >= count,
+      ({ role, count }) => distinct(able.filter((approver) => approver.roles.includes(role))) >= count,
     )
   );
 }
 
 const became = (step: Step, status: ApprovalState['status']): ApprovalState[] =>
   step.decision.state.approvals.filter(
-    (one) =>
-      one.status === status && step.before.approvals.find(({ id }) => id === one.id)?.status !== status,
+    (approval) =>
+      approval.status === status &&
+      step.before.approvals.find(({ id }) => id === approval.id)?.status !== status,
   );
 
 describe('every approval', () => {
@@ -81,13 +83,13 @@ describe('every approval', () => {
     always((steps) => {
       for (const [index, step] of steps.entries()) {
         const until = steps.slice(0, index + 1);
-        for (const one of [...became(step, 'approved'), ...became(step, 'consumed')]) {
-          const by = approvers(until, one.id);
+        for (const approval of [...became(step, 'approved'), ...became(step, 'consumed')]) {
+          const by = approvers(until, approval.id);
           for (const { kind, asked, id } of by) {
             assert.equal(kind, 'human');
             assert.ok(!asked, `\`${id}\` asked and approved`);
           }
-          for (const gate of one.gates) assert.ok(satisfies(gate, one, by), JSON.stringify(gate));
+          for (const gate of approval.gates) assert.ok(satisfies(gate, approval, by), JSON.stringify(gate));
         }
       }
     });
@@ -96,10 +98,10 @@ describe('every approval', () => {
   it('is approved by time at a gate only where its time was up, that gate says so and its tool is reversible', () => {
     always((steps) => {
       for (const step of steps)
-        for (const one of step.decision.state.approvals)
-          for (const { byTime, rule } of one.gates) {
+        for (const approval of step.decision.state.approvals)
+          for (const { byTime, rule } of approval.gates) {
             if (byTime === undefined) continue;
-            assert.deepEqual([rule.timeout?.action, one.action.tier], ['approve', 'reversible']);
+            assert.deepEqual([rule.timeout?.action, approval.action.tier], ['approve', 'reversible']);
           }
     });
   });
@@ -109,13 +111,16 @@ describe('every approval', () => {
       for (const { before, event, decision } of steps) {
         if (event.kind !== 'message' || event.message.body.kind !== 'decide') continue;
         const { body } = event.message;
-        const was = before.approvals.find((one) => one.id === body.approval);
+        const was = before.approvals.find((approval) => approval.id === body.approval);
         const open = was?.status === 'open' || was?.status === 'escalated';
         const counted = decision.trace.some((fact) => fact.type === 'approval.decided');
         if (!open) assert.ok(!counted);
         if (counted) assert.equal(body.digest, was?.action.digest);
         if (counted && body.decision === 'deny')
-          assert.equal(decision.state.approvals.find((one) => one.id === body.approval)?.status, 'denied');
+          assert.equal(
+            decision.state.approvals.find((approval) => approval.id === body.approval)?.status,
+            'denied',
+          );
         assert.ok(counted || decision.trace.some((fact) => fact.type === 'approval.refused'));
       }
     });
@@ -177,7 +182,7 @@ describe('a gate', () => {
         for (const { executing } of executed(step.decision)) {
           const { action } = executing;
           const transition = findState(plan, step.decision.state.state)?.transitions.find(
-            (one) => one.name === action.transition,
+            (transition) => transition.name === action.transition,
           );
           if (executing.at === 'onEnter') continue;
           assert.ok(transition !== undefined && executing.executor === transition.executor);
@@ -196,14 +201,14 @@ describe('a gate', () => {
         for (const { type, data, action } of step.decision.trace) {
           if (type !== 'run.transitioned' || action === undefined) continue;
           const transition = findState(plan, String(data['from']))?.transitions.find(
-            (one) => one.name === data['transition'],
+            (transition) => transition.name === data['transition'],
           );
           const gated =
             transition?.gates.some(({ on }) => on === null) === true ||
             transition?.executor?.kind === 'human';
           if (!gated) continue;
-          const under = step.decision.state.approvals.find((one) => one.action.id === action.id);
-          const again = step.before.approvals.find((one) => one.action.digest === action.digest);
+          const under = step.decision.state.approvals.find((approval) => approval.action.id === action.id);
+          const again = step.before.approvals.find((approval) => approval.action.digest === action.digest);
           const status = (under ?? again)?.status;
           const denied = status === 'denied' && transition?.onDeny === data['to'];
           assert.ok(denied || status === 'consumed', `moved under an approval that is ${String(status)}`);

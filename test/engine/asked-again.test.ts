@@ -42,9 +42,9 @@ const twice = (gated = true): Plan =>
 /** A run, and what its approvers were last shown. */
 function showing(of: Plan): { walk: Walk; asked: () => Asking } {
   let last: Asking | null = null;
-  const show: Kit['show'] = (one, asking) => {
+  const show: Kit['show'] = (transition, asking) => {
     last = asking;
-    return kit.show(one, asking);
+    return kit.show(transition, asking);
   };
   const walk = begin(of, {}, principal('starter'), { ...kit, show });
   return { walk, asked: () => last ?? assert.fail('nobody was asked') };
@@ -58,7 +58,7 @@ const approve = (walk: Walk) => walk.decide(fay, walk.run.approvals.at(-1)?.id ?
 const statuses = ({ run }: Walk): string[] => run.approvals.map(({ status }) => status);
 
 describe('a retry of an unknown outcome', () => {
-  /** As a kernel before this one named and counted it. */
+  /** The same as an earlier kernel named and counted it. */
   const renamed = (key: string): string => key.replace(/:[^:]*:([^:]*):.*$/u, ':an older name:$1:7');
 
   it('is sent with the key that it had, whatever it would be now', () => {
@@ -80,7 +80,7 @@ describe('a retry of an unknown outcome', () => {
       if (gated) approve(walk);
       assert.equal(keyOf(walk), idempotencyKey);
       assert.equal(walk.run.executing?.action.n, 7);
-      // Unknown again, it has it still; and what it leaves when it is done is no key that was used.
+      // While its outcome is unknown again the key stays the same; once it is done, the next key is none that was used.
       walk.outcome(lost);
       retry(walk);
       if (gated) approve(walk);
@@ -108,7 +108,7 @@ describe('a retry of an unknown outcome', () => {
     };
     retry(walk);
     assert.deepEqual([asked().inDoubt, asked().repeatedBy], [true, 'ops']);
-    // Two who have it retried have one card.
+    // Two people who retry share one approval.
     retry(walk);
     assert.deepEqual(statuses(walk), ['consumed', 'open']);
   });
@@ -225,7 +225,7 @@ describe('what becomes of a card that does not say that it may have happened', (
     run.send({ kind: 'outcome', time, action: action.id, result: null as never });
     assert.deepEqual(statuses(run).slice(0, 1), ['revoked']);
     assert.deepEqual(run.run.doubts, [action.idempotencyKey]);
-    const told = run.last.actions.find((one) => one.action.id === action.id);
+    const told = run.last.actions.find((row) => row.action.id === action.id);
     assert.deepEqual([told?.status, told?.error?.code], ['unknown', 'EXECUTOR_UNKNOWN']);
     retry(run);
     assert.equal(run.run.approvals.filter(({ status }) => status === 'open').length, 1);

@@ -50,10 +50,10 @@ const two = (pay: Partial<Transition>): ReturnType<typeof plan> =>
 const facing = (pay: Partial<Transition> = {}, hands: Kit = kit): Walk =>
   begin(two(pay), {}, principal('starter'), hands);
 const idOf = (walk: Walk, index = -1): string => walk.run.approvals.at(index)?.id ?? '';
-const statuses = (walk: Walk): string[] => walk.run.approvals.map((one) => one.status);
+const statuses = (walk: Walk): string[] => walk.run.approvals.map((approval) => approval.status);
 const retry = (walk: Walk, by = operator) =>
   walk.send({ kind: 'message', time, message: message(by, { kind: 'retry' }) });
-const recorded = (walk: Walk, type: string) => walk.last.trace.filter((one) => one.type === type);
+const recorded = (walk: Walk, type: string) => walk.last.trace.filter((fact) => fact.type === type);
 
 /** A kit that remembers what it was asked to show. */
 function showing(): { hands: Kit; asked: { transition: Transition; asking: Asking; shown: Shown }[] } {
@@ -82,13 +82,13 @@ describe('the digest of an action', () => {
       ...[{ transition: 'p' }, { tool: 't' }, { tier: 'reversible' }, { arguments: { amount: 6 } }],
       ...[{ requester: other }, { requester: { ...agent, kind: 'human' } }, { requester: null }],
       ...[{ connections: 'sha256:x' }, { reads: { '$.context.n': 'sha256:x' } }, { shown: 'sha256:x' }].map(
-        (one) => ({ bound: { ...bound, ...one } }),
+        (edit) => ({ bound: { ...bound, ...edit } }),
       ),
-    ].map((one) => of(one));
+    ].map((edit) => of(edit));
     const elsewhere = [
       ...[{ run: 'run_2' }, { stay: 2 }, { state: 'b' }, { planHash: 'x' }, { environment: 'x' }],
       { successes: [[action.idempotencyKey.split(':').slice(1, -1).join(':'), 1]] },
-    ].map((one) => of({}, one));
+    ].map((edit) => of({}, edit));
     const all = [
       action.digest,
       ...changed,
@@ -101,9 +101,9 @@ describe('the digest of an action', () => {
   it('of a recipe that this engine does not know is none, so what it binds does not run', () => {
     const tampered = facing();
     tampered.submit(agent, 'pay');
-    const approvals = tampered.run.approvals.map((one) => ({
-      ...one,
-      action: { ...one.action, recipe: 2 as 1 },
+    const approvals = tampered.run.approvals.map((approval) => ({
+      ...approval,
+      action: { ...approval.action, recipe: 2 as 1 },
     }));
     tampered.run = { ...tampered.run, approvals };
     tampered.decide(ann, idOf(tampered), 'approve');
@@ -130,15 +130,15 @@ describe('the digest of an action', () => {
     shown.submit(agent, 'pay', { amount: 5 });
     shown.submit(agent, 'pay', { amount: 5 });
     assert.deepEqual(
-      asked.map((one) => [one.transition.title, one.asking.requester?.id, one.asking.denied]),
+      asked.map((call) => [call.transition.title, call.asking.requester?.id, call.asking.denied]),
       [
         ['other', 'bot', null],
         ['other', 'bot', null],
       ],
     );
-    const opened = shown.history.flatMap((one) => one.actions).filter((one) => one.shown !== undefined);
+    const opened = shown.history.flatMap((result) => result.actions).filter((row) => row.shown !== undefined);
     assert.deepEqual(
-      opened.map((one) => one.shown),
+      opened.map((row) => row.shown),
       [asked[0]?.shown],
     );
     const { bound } = shown.run.approvals[0]?.action ?? assert.fail();
@@ -168,7 +168,7 @@ describe('what cannot be shown', () => {
     const codes = [1, 2, 3].map((amount) => answerOf(walk.submit(agent, 'pay', { amount }))?.code);
     assert.deepEqual(codes, [undefined, undefined, 'RUN_FULL']);
     assert.deepEqual(
-      walk.run.approvals.map((one) => one.previewBytes),
+      walk.run.approvals.map((approval) => approval.previewBytes),
       [2_000_002, 2_000_002],
     );
     // One that opened before they were counted takes no room.
@@ -182,7 +182,9 @@ describe('what cannot be shown', () => {
     const big = 'x'.repeat(1_000_000);
     const codes = [1, 2, 3].map((amount) => answerOf(walk.submit(agent, 'pay', { amount, big }))?.code);
     assert.deepEqual(codes, [undefined, undefined, 'RUN_FULL']);
-    const taken = walk.run.approvals.map((one) => (one.argumentBytes ?? 0) + (one.previewBytes ?? 0));
+    const taken = walk.run.approvals.map(
+      (approval) => (approval.argumentBytes ?? 0) + (approval.previewBytes ?? 0),
+    );
     assert.deepEqual(taken, [2_000_021 + 2, 2_000_021 + 2]);
     // One that opened before they were counted takes no room.
     const [{ argumentBytes: _counted, ...old } = assert.fail(), ...others] = walk.run.approvals;
@@ -207,7 +209,7 @@ describe('what cannot be shown', () => {
     const walk = begin(plan([state('a', [note])]));
     assert.equal(answerOf(walk.submit(agent, 'note', { n: 'q'.repeat(200_000) }))?.code, 'RUN_FULL');
     assert.deepEqual(walk.run.context, {});
-    // Nor one that is too large with what was there before.
+    // Nor an approval that is too large together with those before it.
     const keep = transition('keep', 'a', {
       output: [{ key: 'k', spec: { kind: 'set', value: operands[0] ?? assert.fail() } }],
     });
@@ -227,10 +229,10 @@ describe('the same request by somebody else', () => {
     walk.submit(other, 'pay', { amount: 5 });
     walk.submit({ ...agent, kind: 'human' }, 'pay', { amount: 5 });
     assert.deepEqual(
-      walk.run.approvals.map((one) => one.requesters),
+      walk.run.approvals.map((approval) => approval.requesters),
       [['bot'], ['drone'], ['bot']],
     );
-    assert.equal(new Set(walk.run.approvals.map((one) => one.action.digest)).size, 3);
+    assert.equal(new Set(walk.run.approvals.map((approval) => approval.action.digest)).size, 3);
     const crossed = walk.decide(ann, idOf(walk, 1), 'approve', walk.run.approvals[0]?.action.digest);
     assert.equal(answerOf(crossed)?.code, 'DIGEST_MISMATCH');
   });
@@ -245,7 +247,7 @@ describe('the same request by somebody else', () => {
     walk.outcome();
     assert.deepEqual(statuses(walk), ['consumed', 'revoked', 'revoked', 'open']);
     assert.deepEqual(
-      walk.last.actions.map((one) => [one.action.requester?.id, one.status, one.error?.code]),
+      walk.last.actions.map((row) => [row.action.requester?.id, row.status, row.error?.code]),
       [
         ['bot', 'executed', undefined],
         ['drone', 'revoked', 'APPROVAL_REVOKED'],
@@ -314,7 +316,7 @@ describe('a denial', () => {
     assert.deepEqual([walk.run.state, statuses(walk)], ['a', ['denied']]);
     walk.outcome({ status: 'failed', errorClass: 'permanent', message: 'no', attempt: 1 } as never);
     assert.deepEqual([walk.run.state, walk.run.executing], ['denied', null]);
-    // Once: the state is left, and entered again.
+    // First the state is left, and entered again.
     walk.submit(agent, 'again');
     assert.deepEqual([walk.run.state, walk.run.status], ['a', 'running']);
   });
@@ -337,15 +339,15 @@ describe('a denial', () => {
     const version = walk.run.version;
     walk.outcome();
     assert.deepEqual([walk.run.state, walk.run.version], ['denied', version + 2]);
-    // In place: the run stays, and nothing of it is lost.
+    // Then the run stays in its state, and nothing of it is lost.
     const self = facing({ onDeny: 'a' });
     for (const n of [1, 2]) self.submit(agent, 'pay', { n });
     deny(self, 0);
     assert.deepEqual([self.run.state, statuses(self)], ['a', ['denied', 'open']]);
     const nowhere = facing();
     nowhere.submit(agent, 'pay');
-    const approvals = nowhere.run.approvals.map((one) => ({
-      ...one,
+    const approvals = nowhere.run.approvals.map((approval) => ({
+      ...approval,
       status: 'denied' as const,
       queued: true,
     }));
@@ -380,12 +382,12 @@ describe('a denial', () => {
     walk.submit(other, 'pay', { amount: 6 });
     deny(walk);
     walk.submit(agent, 'pay', { amount: 6 });
-    const said = asked.map((one) => one.asking.denied);
+    const said = asked.map((call) => call.asking.denied);
     assert.deepEqual(
-      said.map((one) => (one === null ? null : [one.by, one.at, one.count, one.same])),
+      said.map((denial) => (denial === null ? null : [denial.by, denial.at, denial.count, denial.same])),
       [null, ['ann', time, 1, true], ['ann', time, 1, false], ['ann', time, 2, true]],
     );
-    // What is said of an earlier denial does not make it another request.
+    // It is the same request, though its approvers are told of an earlier denial.
     const { length } = walk.run.approvals;
     walk.submit(other, 'pay', { amount: 5 });
     assert.equal(walk.run.approvals.length, length);
@@ -477,7 +479,7 @@ describe('a retry of an effect whose outcome is unknown', () => {
 
   it('has its idempotency key, and runs at once where nothing asks for an approval', () => {
     const walk = stuck({ gates: [] });
-    const key = walk.history.flatMap((one) => one.actions)[0]?.action.idempotencyKey;
+    const key = walk.history.flatMap((result) => result.actions)[0]?.action.idempotencyKey;
     retry(walk);
     assert.equal(walk.run.executing?.action.idempotencyKey, key);
     assert.deepEqual([walk.run.status, walk.run.problem, walk.run.stuckOn], ['running', null, null]);

@@ -15,9 +15,9 @@ import {
 } from '../../src/engine/plan.js';
 import { decide, initialRun, wakeTime } from '../../src/engine/index.js';
 import { isRead } from '../../src/executors/index.js';
-import type { Decision, Event, Kit, RunState } from '../../src/engine/state.js';
+import type { EventResult, Event, Kit, RunState } from '../../src/engine/state.js';
 
-// Plans and events by hand: what the engine means, without the notation that usually writes them.
+// Plans and events written by hand, without the notation of policies that usually makes them.
 
 export const kit: Kit = {
   digest: (value) => `sha256:${createHash('sha256').update(canonical(value)).digest('hex')}`,
@@ -46,7 +46,7 @@ export function principal(
   return { id, kind, roles: [], permissions: [], ...extra };
 }
 
-/** `gate`: its only one. */
+/** `gate`: its only gate. */
 export type Fields = Partial<Transition> & { readonly gate?: Gate | null };
 
 export function transition(name: string, target: string, { gate: own, ...fields }: Fields = {}): Transition {
@@ -162,14 +162,14 @@ export function message(by: Principal, body: MessageBody, fields: Partial<Messag
 export interface Walk {
   kit: Kit;
   run: RunState;
-  last: Decision;
-  readonly history: Decision[];
-  send(event: Event): Decision;
-  submit(by: Principal, name: string, args?: JsonObject, expectedVersion?: number | null): Decision;
-  decide(by: Principal, approval: string, decision: 'approve' | 'deny', digest?: string): Decision;
-  /** The moment at which time has something to say to the approval has come. */
-  fire(approval: string): Decision;
-  outcome(result?: Partial<Extract<Event, { kind: 'outcome' }>['result']> & object): Decision;
+  last: EventResult;
+  readonly history: EventResult[];
+  send(event: Event): EventResult;
+  submit(by: Principal, name: string, args?: JsonObject, expectedVersion?: number | null): EventResult;
+  decide(by: Principal, approval: string, decision: 'approve' | 'deny', digest?: string): EventResult;
+  /** The approval's timer goes. */
+  fire(approval: string): EventResult;
+  outcome(result?: Partial<Extract<Event, { kind: 'outcome' }>['result']> & object): EventResult;
 }
 
 export const time = '2026-01-01T00:00:00.000Z';
@@ -213,7 +213,7 @@ export function begin(
         message: message(who, { kind: 'submit', transition: name, arguments: args, expectedVersion }),
       }),
     decide(who, approval, decision, digest) {
-      const known = walk.run.approvals.find((one) => one.id === approval)?.action.digest ?? '';
+      const known = walk.run.approvals.find((candidate) => candidate.id === approval)?.action.digest ?? '';
       return walk.send({
         kind: 'message',
         time,
@@ -227,7 +227,7 @@ export function begin(
       });
     },
     fire(approval) {
-      const at = walk.run.approvals.find((one) => one.id === approval)?.timer ?? 0;
+      const at = walk.run.approvals.find((candidate) => candidate.id === approval)?.timer ?? 0;
       return walk.send({ kind: 'deadline', time: new Date(at).toISOString(), approval });
     },
     outcome(result = {}) {
@@ -247,13 +247,13 @@ export function begin(
   return walk;
 }
 
-/** Milliseconds from `time` to when the run's timer goes; null: it has none. */
+/** Milliseconds from `time` until the run's timer goes; null: it has no timer. */
 export function wakesAfter({ run }: Pick<Walk, 'run'>): number | null {
   const at = wakeTime(run);
   return at === null ? null : at - Date.parse(time);
 }
 
-export function answerOf(decision: Decision): { status: string; code?: string } | undefined {
-  const found = decision.effects.find((one) => one.kind === 'answer');
+export function answerOf(decision: EventResult): { status: string; code?: string } | undefined {
+  const found = decision.effects.find((effect) => effect.kind === 'answer');
   return found?.kind === 'answer' ? found.answer : undefined;
 }

@@ -23,7 +23,7 @@ import {
   type Fields,
 } from './build.js';
 
-// Where governance layers are known to have failed open: each way in, and the test that it is shut here.
+// Ways in by which governance layers are known to have failed open, each with the test that it is shut here.
 
 const agent = principal('bot', 'agent');
 const ann = principal('ann', 'human', { roles: ['finance.controller'] });
@@ -37,7 +37,7 @@ before(async () => {
   ({ catalog } = await shipped());
 });
 
-/** One of the bypasses, by its id: the list below wants every one of them. */
+/** A test of a bypass, by its id: the list below wants every bypass to have a test. */
 const shown = new Set<string>();
 function bypass(id: string, promise: string, show: () => void): void {
   shown.add(id);
@@ -50,10 +50,10 @@ const verdict = (guard: Guard): string =>
   evaluateGuard(guard, guardContext(facing({}).run, agent, {})).verdict;
 const refused = (text: string): readonly string[] => {
   const checked = checkFlowText(text, { catalog });
-  return checked.status === 'invalid' ? checked.errors.map((one) => one.code) : [];
+  return checked.status === 'invalid' ? checked.errors.map((finding) => finding.code) : [];
 };
 const executed = (walk: Walk): number =>
-  walk.history.flatMap((one) => one.effects).filter((one) => one.kind === 'execute').length;
+  walk.history.flatMap((result) => result.effects).filter((effect) => effect.kind === 'execute').length;
 const approvalOf = (walk: Walk): string => walk.run.approvals.at(-1)?.id ?? '';
 const unreadable = (text: string): void => assert.equal(parseComparison(text).status, 'invalid', text);
 
@@ -171,7 +171,7 @@ describe('no way in by how a run moves', () => {
     walk.submit(agent, 'go');
     walk.outcome({ evidence: ['rest_call'] } as object);
     assert.deepEqual(
-      walk.run.evidence.map((one) => one.kind),
+      walk.run.evidence.map((item) => item.kind),
       ['rest_call', 'done'],
     );
   });
@@ -252,7 +252,10 @@ describe('no way in by an approval', () => {
       const of = parked();
       of.run = {
         ...of.run,
-        approvals: of.run.approvals.map((one) => ({ ...one, action: { ...one.action, ...edit } })),
+        approvals: of.run.approvals.map((approval) => ({
+          ...approval,
+          action: { ...approval.action, ...edit },
+        })),
       };
       of.decide(ann, approvalOf(of), 'approve');
       assert.deepEqual([executed(of), of.run.state], [0, 'a']);
@@ -304,7 +307,7 @@ const elsewhere: Readonly<Record<string, readonly [file: string, name: string]>>
     'test/audit/chain.test.ts',
     'twenty writers at once leave one gapless chain, in the order of the log',
   ],
-  // `shadow` is what others call log only. A nested agent, or one that streams, has no other way in than a submit.
+  // `shadow` is what others call log only. An agent that is nested, or streams, has no other way in than a submit.
   'log-only-executes': [
     'test/promises/approvals/payment.test.ts',
     'in shadow is asked, approved and recorded as ever, and does nothing outside',

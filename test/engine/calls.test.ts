@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { callsOf, hasEffect } from '../../src/engine/effects/effects.js';
 import { defaultReliability, type Executor } from '../../src/engine/plan.js';
 
-// A plan may have been made by a later build, with kinds of executors that this one does not know.
+// A plan may have been made by a later build, with kinds of executors that this build does not know.
 
 describe('an executor of an unknown kind', () => {
   const unknown = { kind: 'grpc', connection: 'c', output: 1 } as unknown as Executor;

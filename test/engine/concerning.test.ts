@@ -9,7 +9,7 @@ import { runsOf } from '../../testing/samples.js';
 import { expr, literal, path } from './build.js';
 import { guard, object } from './generate.js';
 
-// A charter's condition for an action that has not all the arguments that it reads.
+// A charter's condition, asked of an action that does not have all the arguments that it reads.
 
 const amount = path('arguments', 'amount');
 const large = expr(amount, '>', literal(50));
@@ -21,7 +21,7 @@ const allOf = (...guards: readonly Guard[]): Guard => ({ kind: 'allOf', guards }
 const at = (args: JsonObject, context: JsonObject = {}): GuardContext => ({
   ...{ arguments: args, context, input: {}, principal: null, evidence: [], state: 'a', stay: 0 },
 });
-/** Does the gate ask? An error is a reason to. */
+/** Does the gate apply? Also where its condition is an error. */
 const asks = (on: Guard | null, where: GuardContext): boolean =>
   on !== null && verdictOf(on, where) !== 'fail';
 
@@ -93,20 +93,24 @@ describe("a charter's condition", () => {
   });
 });
 
-const isForeign = (one: Operand): one is Path =>
-  one.kind === 'path' && one.scope === 'arguments' && one.segments.length > 0;
+const isForeign = (operand: Operand): operand is Path =>
+  operand.kind === 'path' && operand.scope === 'arguments' && operand.segments.length > 0;
 
-/** What the condition says where a comparison of arguments that are all missing, and would be an error, does not apply. */
+/** The condition's verdict, where a comparison whose arguments are all missing is false instead of an error. */
 function byHand(on: Guard, where: GuardContext): Verdict {
   if (on.kind === 'not') {
     const inner = byHand(on.guard, where);
     return inner === 'error' ? inner : inner === 'pass' ? 'fail' : 'pass';
   }
   if (on.kind === 'allOf' || on.kind === 'anyOf') {
-    const verdicts = on.guards.map((one) => byHand(one, where));
+    const verdicts = on.guards.map((guard) => byHand(guard, where));
     const decisive = on.kind === 'allOf' ? 'fail' : 'pass';
     const other = decisive === 'fail' ? 'pass' : 'fail';
-    return verdicts.find((one) => one === decisive) ?? verdicts.find((one) => one === 'error') ?? other;
+    return (
+      verdicts.find((verdict) => verdict === decisive) ??
+      verdicts.find((verdict) => verdict === 'error') ??
+      other
+    );
   }
   const verdict = verdictOf(on, where);
   return on.kind === 'expr' && verdict === 'error' && allMissing(on.expr, where) ? 'fail' : verdict;

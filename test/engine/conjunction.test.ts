@@ -8,7 +8,7 @@ import { defaultReliability, type Gate, type GateTimeout, type Transition } from
 import { allApproved, dueEvent, gateViews, mayDecide, outOfReach } from '../../src/engine/index.js';
 import { mayDecideAt } from '../../src/engine/gates/deciders.js';
 import { gatesBefore, humanGate } from '../../src/engine/gates/gates.js';
-import { gateApproved } from '../../src/engine/gates/quorum.js';
+import { isGateApproved } from '../../src/engine/gates/quorum.js';
 import { momentOf } from '../../src/engine/gates/standing.js';
 import type { ApprovalState } from '../../src/engine/state.js';
 import { queuesIn } from '../../src/schema/kit.js';
@@ -33,7 +33,7 @@ import {
 } from './build.js';
 import { rest } from '../fail-closed/refused.js';
 
-// Several gates before one action: each keeps its own word, and all must be approved (docs/adr/0012).
+// Several gates before one action: each keeps its own rules, and all must be approved (docs/adr/0012).
 
 const agent = principal('bot', 'agent');
 const holder = (id: string, ...roles: string[]): Principal => principal(id, 'human', { roles });
@@ -67,7 +67,7 @@ function decideAt(walk: Walk, who: Principal, ms: number, fields: Partial<Decide
 type Decide = Extract<Message['body'], { kind: 'decide' }>;
 
 const executes = (walk: Walk): boolean => walk.run.executing !== null;
-const types = (walk: Walk): string[] => walk.last.trace.map((one) => one.type);
+const types = (walk: Walk): string[] => walk.last.trace.map((fact) => fact.type);
 
 describe('an approval at several gates', () => {
   it('is approved when each of them is, and one decision counts for all that this person may decide', () => {
@@ -116,7 +116,7 @@ describe('an approval at several gates', () => {
     const walk = waiting([gate({ roles: ['clerk'], separation: open }), gate({ roles: ['cfo'] })], {}, {});
     const own = begin(
       plan([
-        state('a', [transition('go', 'b', { gates: only(walk).gates.map((one) => one.rule) })]),
+        state('a', [transition('go', 'b', { gates: only(walk).gates.map((gate) => gate.rule) })]),
         state('b'),
       ]),
     );
@@ -124,7 +124,7 @@ describe('an approval at several gates', () => {
     own.submit(both, 'go');
     own.decide(both, only(own).id, 'approve');
     assert.deepEqual(
-      only(own).decisions.map((one) => one.gates),
+      only(own).decisions.map((decision) => decision.gates),
       [[0]],
     );
     const again = mayDecide(only(own), both, kit);
@@ -155,8 +155,8 @@ describe('an approval at several gates', () => {
 
   it('binds the rules of every gate that applies', () => {
     const digest = (gates: readonly Gate[]): string => only(waiting(gates)).action.digest;
-    const [one, other] = [gate({ roles: ['clerk'] }), gate({ roles: ['cfo'] })];
-    const digests = [[one], [other], [one, other], [one, { ...other, reason: 'required' as const }]].map(
+    const [rule, other] = [gate({ roles: ['clerk'] }), gate({ roles: ['cfo'] })];
+    const digests = [[rule], [other], [rule, other], [rule, { ...other, reason: 'required' as const }]].map(
       digest,
     );
     assert.equal(new Set(digests).size, digests.length);
@@ -175,7 +175,7 @@ describe('time at several gates', () => {
     assert.equal(decideAt(walk, cfo, 2_000), 'accepted');
     assert.ok(executes(walk));
     assert.deepEqual(
-      walk.run.evidence.map((one) => one.by),
+      walk.run.evidence.map((item) => item.by),
       ['cyd'],
     );
   });
@@ -257,8 +257,8 @@ describe('time at several gates', () => {
   });
 
   it('has approved where it approves at all that wait: no decision comes after it', () => {
-    const gates = [timeout('approve', hour), timeout('approve', 2 * hour)].map((one) =>
-      gate({ timeout: one }),
+    const gates = [timeout('approve', hour), timeout('approve', 2 * hour)].map((stage) =>
+      gate({ timeout: stage }),
     );
     const walk = waiting(gates);
     const fay = holder('fay', 'finance.controller');
@@ -348,7 +348,7 @@ describe('a queue', () => {
     assert.equal(decideAt(walk, sre, 3), 'accepted');
     assert.ok(executes(walk));
     assert.deepEqual(
-      walk.run.evidence.map((one) => one.by),
+      walk.run.evidence.map((item) => item.by),
       ['cyd', 'sam'],
     );
   });
@@ -396,7 +396,7 @@ describe('a queue', () => {
     assert.ok(executes(walk));
   });
 
-  /** Two of `desk` decide while each is out of it in turn; then it has both again, and nobody is left to decide. */
+  /** Two people of `desk` decide, each while the other has left the queue; then it has both again, and nobody is left to decide. */
   function widenedAgain(fields: Partial<Gate> = {}): Walk {
     const walk = waiting([gate({ ...desk, quorum: { count: 2, perRole: [] }, ...fields })], {}, all);
     decideAt(walk, clerk, 1);
@@ -463,7 +463,7 @@ describe('a queue', () => {
 });
 
 describe('a gate that was approved by others than its rule names', () => {
-  /** Approved while another effect is under way, which a new floor comes into force before the end of. */
+  /** Approved while another effect is under way; before that ends, a new floor comes into force. */
   function meanwhile(own: Gate, floor: Gate, approve: (walk: Walk) => void): string | undefined {
     const other = transition('other', 'a', { executor: rest });
     const go = transition('go', 'b', { executor: rest, tier: 'reversible', gates: [own] });
@@ -535,7 +535,7 @@ describe('what an approver is told of gates', () => {
     );
     const fresh = gateViews(only(waiting(gates)), kit);
     assert.deepEqual(
-      fresh.map((one) => one.missing),
+      fresh.map((view) => view.missing),
       [
         [
           { roles: ['cfo'], count: 1 },
@@ -555,7 +555,7 @@ describe('what an approver is told of gates', () => {
   it('is nothing of a gate that is not there: nobody decides at it, and it is never approved', () => {
     const approval = only(waiting(gates));
     assert.equal(mayDecideAt(approval, 9, clerk, kit), false);
-    assert.equal(gateApproved(approval, 9, kit), false);
+    assert.equal(isGateApproved(approval, 9, kit), false);
     assert.equal(momentOf(approval, 9, kit), Infinity);
   });
 
@@ -602,7 +602,7 @@ describe('who has a part in a run', () => {
     });
     assert.deepEqual(why, ['approver', 'approver', 'may']);
     assert.deepEqual(
-      walk.run.evidence.map((one) => one.by),
+      walk.run.evidence.map((item) => item.by),
       [null],
     );
   });
@@ -636,7 +636,7 @@ describe('who has a part in a run', () => {
         ['human_request', 'cyd'],
       ],
     );
-    assert.equal(types(walk).filter((one) => one === 'evidence.recorded').length, 2);
+    assert.equal(types(walk).filter((name) => name === 'evidence.recorded').length, 2);
   });
 });
 
@@ -783,9 +783,9 @@ describe('what the runtime asks for by itself', () => {
     walk.outcome({ status: 'failed', errorClass: 'permanent', message: 'no' } as never);
     assert.deepEqual([walk.run.status, walk.run.stuckOn?.kind], ['stuck', 'chain']);
     const moved = begin(plan([state('a', [asks('go', 'b', { gates: [] })]), state('b')]), {}, clerk);
-    const facts = moved.last.trace.filter((one) => one.type === 'run.transitioned');
+    const facts = moved.last.trace.filter((fact) => fact.type === 'run.transitioned');
     assert.deepEqual(
-      facts.map((one) => one.actor.kind),
+      facts.map((fact) => fact.actor.kind),
       ['runtime'],
     );
   });
@@ -849,9 +849,9 @@ const anyDecision = fc.record({
   roles: fc.subarray(roles),
   permitted: fc.boolean(),
   kind: fc.constantFrom<Principal['kind']>('human', 'human', 'human', 'agent'),
-  approve: fc.nat(9).map((one) => one > 0),
+  approve: fc.nat(9).map((number) => number > 0),
   reasonGiven: fc.boolean(),
-  acted: fc.nat(3).map((one) => one === 0),
+  acted: fc.nat(3).map((number) => number === 0),
   after: fc.integer({ min: 0, max: 12 }),
 });
 type AnyDecision = typeof anyDecision extends fc.Arbitrary<infer T> ? T : never;
@@ -860,7 +860,7 @@ interface Story {
   readonly decisions: readonly AnyDecision[];
   readonly tier: Transition['tier'];
   readonly n: number;
-  /** Only these are made, by index; without it all. The clock goes on for the others too. */
+  /** Indexes of the decisions that are made; absent: all. The clock goes on for the others too. */
   readonly made?: ReadonlySet<number>;
 }
 
@@ -901,15 +901,15 @@ function tell(gates: readonly Gate[], { decisions, tier, n, made }: Story): Told
     if (word === 'accepted') accepted.add(index);
   }
   passes(now + 3 * hour);
-  const ran = walk.history.some((one) => one.effects.some((effect) => effect.kind === 'execute'));
+  const ran = walk.history.some((result) => result.effects.some((effect) => effect.kind === 'execute'));
   const approval = walk.run.approvals[0];
   if (ran && approval !== undefined) assert.ok(allApproved(approval, kit));
   return { ran, accepted };
 }
 
 /**
- * The same accepted decisions at the same times let it through before these gates alone. One that was refused was none:
- * a person whom another gate asked for a reason has not spent a vote here.
+ * The same accepted decisions at the same times let the action through these gates alone. A decision that was refused does not
+ * count: a person whom another gate asked for a reason has not used up a vote here.
  */
 function letsToo(gates: readonly Gate[], story: Story, { accepted }: Told): boolean {
   return tell(gates, { ...story, made: accepted }).ran;

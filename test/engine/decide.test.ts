@@ -158,7 +158,7 @@ describe('a gate', () => {
     assert.equal(walk.run.executing, null);
     assert.equal(walk.run.approvals[0]?.status, 'approved');
     assert.ok(
-      walk.last.actions.some((one) => one.status === 'failed' && one.error?.code === 'GUARD_REJECTED'),
+      walk.last.actions.some((row) => row.status === 'failed' && row.error?.code === 'GUARD_REJECTED'),
     );
   });
   it('applies when its condition cannot be evaluated', () => {
@@ -215,12 +215,12 @@ describe('an approval', () => {
     assert.equal(answerOf(walk.decide(finance, own, 'approve'))?.code, 'NOT_AN_APPROVER');
     walk.decide(third, own, 'approve');
     assert.deepEqual(
-      walk.run.approvals.map((one) => one.status),
+      walk.run.approvals.map((approval) => approval.status),
       ['open', 'open'],
     );
     walk.decide(third, id, 'approve');
     assert.deepEqual(
-      walk.run.approvals.map((one) => one.status),
+      walk.run.approvals.map((approval) => approval.status),
       ['consumed', 'revoked'],
     );
   });
@@ -314,7 +314,7 @@ describe('onEnter, chains and being stuck', () => {
     walk.submit(agent, 'go');
     walk.outcome({ status: 'unknown', message: 'lost' } as object);
     assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'EXECUTOR_UNKNOWN']);
-    const key = walk.history.flatMap((one) => one.effects).find((one) => one.kind === 'execute');
+    const key = walk.history.flatMap((result) => result.effects).find((effect) => effect.kind === 'execute');
     walk.send({
       kind: 'message',
       time,
@@ -349,12 +349,12 @@ describe('links', () => {
     );
     const walk = begin(of);
     assert.deepEqual(
-      links(of, walk.run, agent, { floors: [] }).map((one) => one.rel),
+      links(of, walk.run, agent, { floors: [] }).map((link) => link.rel),
       ['open'],
     );
     assert.deepEqual(
       links(of, walk.run, principal('h', 'human', { permissions: ['p'] }), { floors: [] }).map(
-        (one) => one.rel,
+        (link) => link.rel,
       ),
       ['mine', 'open', 'human'],
     );

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { defaultReliability, type Executor, type Plan } from '../../src/engine/plan.js';
-import type { Decision } from '../../src/engine/state.js';
+import type { EventResult } from '../../src/engine/state.js';
 import { giveUp, wakeTime } from '../../src/engine/index.js';
 import {
   answerOf,
@@ -17,7 +17,7 @@ import {
   type Walk,
 } from './build.js';
 
-// A run whose time is up while what became of an effect is unknown: nothing but a person's word moves it.
+// A run whose time is up while the outcome of an effect is unknown: only a person's word moves it.
 
 const agent = principal('bot', 'agent', { permissions: ['run.operate'] });
 const operator = principal('ops', 'human', { permissions: ['run.operate'] });
@@ -48,14 +48,14 @@ function entering(onTimeout: Target): Plan {
   return plan(states, { timeoutMs: lasting, onTimeout });
 }
 
-const types = ({ trace }: Decision): string[] => trace.map((fact) => fact.type);
+const types = ({ trace }: EventResult): string[] => trace.map((fact) => fact.type);
 const counted = (walk: Walk, type: string): number =>
-  walk.history.flatMap((one) => types(one)).filter((one) => one === type).length;
-const begins = ({ effects }: Decision): boolean => effects.some((one) => one.kind === 'execute');
-const operate = (walk: Walk, kind: 'cancel' | 'retry', at = end, by = operator): Decision =>
+  walk.history.flatMap((result) => types(result)).filter((name) => name === type).length;
+const begins = ({ effects }: EventResult): boolean => effects.some((effect) => effect.kind === 'execute');
+const operate = (walk: Walk, kind: 'cancel' | 'retry', at = end, by = operator): EventResult =>
   walk.send({ kind: 'message', time: at, message: message(by, { kind }) });
-const timeUp = (walk: Walk): Decision => walk.send({ kind: 'timeout', time: end });
-const outcomeAt = (walk: Walk, result: object, at = end): Decision => {
+const timeUp = (walk: Walk): EventResult => walk.send({ kind: 'timeout', time: end });
+const outcomeAt = (walk: Walk, result: object, at = end): EventResult => {
   const done = { status: 'succeeded', output: {}, response: {}, evidence: [], attempt: 1, outputRef: null };
   const action = walk.run.executing?.action.id ?? '';
   return walk.send({ kind: 'outcome', time: at, action, result: { ...done, ...result } as never });
@@ -66,7 +66,7 @@ const isWaiting = ({ run }: Walk, at: string): void => {
 };
 
 const failing = { status: 'failed', errorClass: 'transient', message: 'the target answered 500' } as object;
-/** What the runtime begins by itself: on the way into a state, and as a step of its own. */
+/** Effects that the runtime begins by itself: on the way into a state, and as a step of a chain. */
 const begun: readonly { name: string; walk: (executor: Executor, onTimeout: Target) => Walk }[] = [
   {
     name: 'onEnter:a',
@@ -92,8 +92,8 @@ const begun: readonly { name: string; walk: (executor: Executor, onTimeout: Targ
 
 describe('what the runtime began and has failed, and may have happened all the same', () => {
   const possible = { ...failing, effectPossible: true };
-  const each = begun.flatMap((one) =>
-    [keyless, { ...keyless, idempotencyKey: true }].map((executor) => ({ ...one, executor })),
+  const each = begun.flatMap((start) =>
+    [keyless, { ...keyless, idempotencyKey: true }].map((executor) => ({ ...start, executor })),
   );
 
   it('is said to, is repeated for a human alone, under its own key, and is settled by a success', () => {
@@ -269,7 +269,7 @@ describe("a run's time that is up while an outcome is unknown", () => {
       walk.outcome(lost);
       operate(walk, 'retry', time);
       timeUp(walk);
-      const open = walk.run.approvals.filter((one) => one.status === 'open');
+      const open = walk.run.approvals.filter((approval) => approval.status === 'open');
       assert.deepEqual(
         open.map(({ action, repeats }) => [action.transition, repeats]),
         [['pay', true]],
@@ -436,7 +436,7 @@ describe('what a caller asked for, and failed, and may have happened all the sam
     assert.deepEqual([walk.run.status, walk.run.problem], ['running', null]);
     return walk;
   };
-  const ends: readonly (readonly [status: string, onTimeout: Target, end: (walk: Walk) => Decision])[] = [
+  const ends: readonly (readonly [status: string, onTimeout: Target, end: (walk: Walk) => EventResult])[] = [
     ['cancelled', null, (walk) => operate(walk, 'cancel', time)],
     ['timed_out', null, timeUp],
     ['timed_out', { target: 'done' }, timeUp],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { defaultReliability, type Executor, type Plan, type State } from '../../src/engine/plan.js';
 import { links } from '../../src/engine/index.js';
-import { endingOf, endingText, type Decision } from '../../src/engine/state.js';
+import { endingOf, endingText, type EventResult } from '../../src/engine/state.js';
 import {
   answerOf,
   begin,
@@ -30,7 +30,7 @@ const entering: Partial<State> = {
   onEnter: { executor: rest, output: [], reliability: defaultReliability, evidence: null },
 };
 const lasting = 1_000;
-/** The very moment at which the time of the run is up. */
+/** The moment at which the run's time is up. */
 const end = new Date(Date.parse(time) + lasting).toISOString();
 const justBefore = new Date(Date.parse(time) + lasting - 1).toISOString();
 
@@ -51,32 +51,33 @@ const chained = state('next', [transition('step', 'done', { actor: 'deterministi
 const entered = state('next', [transition('back', 'a')], entering);
 const endsEntering = state('next', [], entering);
 
-const types = (decision: Decision): string[] => decision.trace.map((fact) => fact.type);
-const operate = (walk: Walk, kind: 'cancel' | 'retry', at = time): Decision =>
+const types = (decision: EventResult): string[] => decision.trace.map((fact) => fact.type);
+const operate = (walk: Walk, kind: 'cancel' | 'retry', at = time): EventResult =>
   walk.send({ kind: 'message', time: at, message: message(operator, { kind }) });
-const submit = (walk: Walk, name: string, at: string): Decision =>
+const submit = (walk: Walk, name: string, at: string): EventResult =>
   walk.send({
     kind: 'message',
     time: at,
     message: message(agent, { kind: 'submit', transition: name, arguments: {}, expectedVersion: null }),
   });
-const approve = (walk: Walk, at: string): Decision => {
+const approve = (walk: Walk, at: string): EventResult => {
   const { id = '', action } = walk.run.approvals[0] ?? {};
   const body = { kind: 'decide', approval: id, decision: 'approve', reasonGiven: false } as const;
   const digest = action?.digest ?? '';
   return walk.send({ kind: 'message', time: at, message: message(finance, { ...body, digest }) });
 };
-function succeeds(walk: Walk, at: string): Decision {
+function succeeds(walk: Walk, at: string): EventResult {
   const done = { output: {}, response: {}, evidence: [], attempt: 1, outputRef: null };
   const action = walk.run.executing?.action.id ?? '';
   return walk.send({ kind: 'outcome', time: at, action, result: { status: 'succeeded', ...done } });
 }
-/** What the record says was not begun, since the run was to end. */
-const unbegun = ({ trace }: Decision): unknown[] =>
+/** What was not begun by the record, since the run was to end. */
+const unbegun = ({ trace }: EventResult): unknown[] =>
   trace.flatMap(({ type, action, policy }) =>
     type === 'transition.rejected' && policy?.rule === 'RUN_CLOSED' ? [action?.transition] : [],
   );
-const begins = (decision: Decision): boolean => decision.effects.some((one) => one.kind === 'execute');
+const begins = (decision: EventResult): boolean =>
+  decision.effects.some((effect) => effect.kind === 'execute');
 
 describe("after a run's time, though no timer has gone", () => {
   it('a submit begins nothing: the run has timed out', () => {
@@ -173,7 +174,7 @@ describe("after a run's time, though no timer has gone", () => {
       submit(walk, 'pay', time);
       return walk;
     };
-    const deny = (walk: Walk, at: string): Decision => {
+    const deny = (walk: Walk, at: string): EventResult => {
       const { id = '', action } = walk.run.approvals[0] ?? {};
       const body = { kind: 'decide', approval: id, decision: 'deny', reasonGiven: false } as const;
       return walk.send({
@@ -248,7 +249,8 @@ describe('a run that is to end once what is under way has its outcome', () => {
     submit(walk, 'go', time);
     return walk;
   };
-  const offered = (walk: Walk): string[] => links(of, walk.run, agent, { floors: [] }).map((one) => one.rel);
+  const offered = (walk: Walk): string[] =>
+    links(of, walk.run, agent, { floors: [] }).map((link) => link.rel);
   const told = (walk: Walk): string => {
     const answer = answerOf(submit(walk, 'pay', time)) as { code?: string; message?: string } | undefined;
     assert.equal(answer?.code, 'RUN_BUSY');

@@ -51,7 +51,7 @@ describe('reads one comparison', () => {
   }
 });
 
-/** `«` stands where the trouble is; what the message must say; what to write instead. */
+/** A text with `«` before its mistake; what the message must say; what to write instead. */
 const bad: readonly (readonly [marked: string, says: RegExp, suggestion?: string])[] = [
   ['«', /operand is missing/],
   ['   «', /operand is missing/],

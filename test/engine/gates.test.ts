@@ -8,7 +8,7 @@ import { defaultReliability } from '../../src/engine/plan.js';
 import { missingUnderFloors, stricterThan } from '../../src/engine/gates/covers.js';
 import { isGated } from '../../src/engine/gates/gates.js';
 import { blockedBy } from '../../src/engine/links.js';
-import { gateApproved, shareAt } from '../../src/engine/gates/quorum.js';
+import { isGateApproved, shareAt } from '../../src/engine/gates/quorum.js';
 import type { ApprovalState, GateState } from '../../src/engine/state.js';
 import {
   begin,
@@ -48,7 +48,7 @@ function parked(fields: Partial<Gate>, more: Fields = {}): { walk: Walk; approva
   return { walk, approval: () => walk.run.approvals[0] ?? assert.fail('nothing is parked') };
 }
 
-const types = (walk: Walk): string[] => walk.last.trace.map((one) => one.type);
+const types = (walk: Walk): string[] => walk.last.trace.map((fact) => fact.type);
 const late = (walk: Walk, ms: number): Walk => {
   const { id } = walk.run.approvals[0] ?? assert.fail();
   walk.send({ kind: 'deadline', time: at(ms), approval: id });
@@ -194,7 +194,7 @@ describe('a gate of several places', () => {
       ['stuck', 'ON_ENTER_FAILED', null],
     );
     assert.deepEqual(
-      walk.last.effects.filter((one) => one.kind === 'execute'),
+      walk.last.effects.filter((effect) => effect.kind === 'execute'),
       [],
     );
     const reading = begin(
@@ -298,7 +298,7 @@ describe('what the runtime does by itself is asked what an action is asked', () 
     ] as const) {
       const { run, last } = chained(fields);
       assert.deepEqual([run.status, run.problem?.code, run.executing], ['stuck', 'BLOCKED', null]);
-      const blocked = last.trace.find((one) => one.type === 'policy.blocked');
+      const blocked = last.trace.find((fact) => fact.type === 'policy.blocked');
       assert.deepEqual([blocked?.policy?.rule, blocked?.actor.kind], [rule, 'runtime']);
     }
     assert.equal(chained({ tool: 't', tier: 'reversible' }).run.status, 'running');
@@ -329,7 +329,7 @@ describe('a quorum', () => {
     return { own, approval: { gates: [own], decisions, requesters: [] } };
   };
   const enough = (quorum: Gate['quorum'], decisions: ApprovalState['decisions']): boolean =>
-    gateApproved(voted(quorum, decisions).approval, 0, kit);
+    isGateApproved(voted(quorum, decisions).approval, 0, kit);
   const reached = (quorum: Gate['quorum'], ...people: readonly (readonly string[])[]): boolean =>
     enough(quorum, approving(...people));
   const slots = [
@@ -370,7 +370,7 @@ describe('a quorum', () => {
   it('tells how many of each role have approved, each person counted for one slot', () => {
     const filled = (...people: readonly (readonly string[])[]): number[] => {
       const { own, approval } = voted({ count: 1, perRole: slots }, approving(...people));
-      return shareAt(approval, own, 0, kit).perRole.map((one) => one.approved);
+      return shareAt(approval, own, 0, kit).perRole.map((share) => share.approved);
     };
     assert.deepEqual(filled(), [0, 0]);
     assert.deepEqual(filled(['security', 'operations']), [1, 0]);
@@ -381,7 +381,7 @@ describe('a quorum', () => {
   it('counts no denial, nobody twice, and nothing that is no number', () => {
     const twice = approving(['security']).concat(approving(['security']));
     assert.equal(enough({ count: 2, perRole: [] }, twice), false);
-    const denial = approving(['x']).map((one) => ({ ...one, decision: 'deny' as const }));
+    const denial = approving(['x']).map((decision) => ({ ...decision, decision: 'deny' as const }));
     assert.equal(enough({ count: 1, perRole: [] }, denial), false);
     for (const count of [0, -1, 1.5, NaN, 1e9])
       assert.equal(reached({ count: 1, perRole: [{ role: 'a', count }] }, ['a'], ['a']), false);
@@ -671,7 +671,7 @@ describe("an approval's time", () => {
       const walk = facing({ gates: [gate(), gate({ expiresWith: [until] })] });
       walk.submit(agent, 'go', value === undefined ? {} : { until: value });
       assert.deepEqual([walk.run.approvals, walk.run.executing], [[], null], String(value));
-      const [said] = walk.last.effects.flatMap((one) => (one.kind === 'answer' ? [one.answer] : []));
+      const [said] = walk.last.effects.flatMap((effect) => (effect.kind === 'answer' ? [effect.answer] : []));
       assert.ok(said?.status === 'refused' && said.code === 'INPUT_INVALID');
       assert.match(
         said.message,
@@ -735,13 +735,13 @@ describe("an approval's time", () => {
       decideAt(walk, hour / 2 + 1);
       return walk;
     };
-    // Its end is absolute: no stage comes after it.
+    // The end is absolute: no stage comes after it.
     assert.equal(ending('2026-01-01T00:30:00Z').run.executing, null);
     assert.notEqual(ending('2026-01-01T06:30:00Z').run.executing, null);
   });
 });
 
-/** Only the environment asks for it. */
+/** Only the environment asks for an approval. */
 function parkedByFloor(): { walk: Walk; approval: string } {
   const walk = facing({ gate: null });
   walk.kit = { ...walk.kit, floors: [floor({})] };
@@ -767,7 +767,7 @@ describe('what was approved', () => {
   });
 
   it('does not run with other values of the context or the input than it was asked for with, and says which', () => {
-    const template = (one: unknown): Template => one as Template;
+    const template = (value: unknown): Template => value as Template;
     const calling = (body: Template): Executor => ({ ...rest, body }) as Executor;
     const reading = calling(
       template({
@@ -837,7 +837,7 @@ describe('what was approved', () => {
     assert.deepEqual(compared(gate({ roles: ['a', 'b'], quorum: slot })), ['quorum']);
     const more = { count: 1, perRole: [{ role: 'a', count: 2 }] };
     assert.deepEqual(compared(gate({ roles: ['a', 'b'], quorum: more })), ['quorum']);
-    // Those whom a permission names are others than those whom a role does, either way.
+    // Whoever holds a permission is somebody else than whoever holds a role, whichever of them comes first.
     const byPermission = gate({ roles: [] });
     assert.deepEqual(stricterThan(gate({ roles: ['a'] }), byPermission, kit), ['roles']);
     assert.deepEqual(compared({ ...gate({ roles: ['a', 'b'] }), direct: 'required' }), ['direct']);

@@ -16,9 +16,9 @@ import {
 import type { ApprovalState, Event, Outcome, RunState } from '../../src/engine/state.js';
 import { gate, plan, state, time, transition } from './build.js';
 
-// Flows, people and events by chance, small enough that most of them get somewhere.
+// Random flows, people and events, small enough that most of them get somewhere.
 
-/** Plain names, whatever else they mean in a language. */
+/** Plain names, some of which mean something in JavaScript. */
 export const names = ['a', 'b', '__proto__', 'constructor', 'a/b', 'a~b', 'toString'] as const;
 const name = fc.constantFrom(...names);
 
@@ -129,10 +129,10 @@ const onePlace: fc.Arbitrary<Gate> = fc
     }),
   );
 
-/** Of no place, of one, or of two. */
+/** Gates of no place, of one place, or of two. */
 const gates: fc.Arbitrary<readonly Gate[]> = fc.oneof(
   { weight: 2, arbitrary: fc.constant([]) },
-  { weight: 3, arbitrary: onePlace.map((one) => [one]) },
+  { weight: 3, arbitrary: onePlace.map((gate) => [gate]) },
   { weight: 2, arbitrary: fc.tuple(onePlace, onePlace) },
 );
 
@@ -282,15 +282,15 @@ export const happening: fc.Arbitrary<Happening> = fc.oneof(
       arguments: fc.oneof(fc.constant({}), object),
       // Flows have up to three transitions a state, named by the first names.
       transition: fc.constantFrom('a', 'a', 'a', 'b', 'b', '__proto__', 'constructor'),
-      stale: fc.nat(19).map((one) => one === 0),
+      stale: fc.nat(19).map((number) => number === 0),
     }),
   },
   {
     weight: 16,
     arbitrary: fc.record({
       ...{ kind: fc.constant('decide' as const), by: principal, which: fc.nat(3) },
-      approve: fc.nat(4).map((one) => one !== 0),
-      forged: fc.nat(19).map((one) => one === 0),
+      approve: fc.nat(4).map((number) => number !== 0),
+      forged: fc.nat(19).map((number) => number === 0),
     }),
   },
   {
@@ -305,7 +305,7 @@ export const happening: fc.Arbitrary<Happening> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('outcome' as const),
       result: outcomes,
-      other: fc.nat(9).map((one) => one === 0),
+      other: fc.nat(9).map((number) => number === 0),
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('deadline' as const), which: fc.nat(3) }) },
@@ -316,14 +316,16 @@ export const happening: fc.Arbitrary<Happening> = fc.oneof(
   },
 );
 
-/** Mostly one that is still open. */
+/** Mostly an approval that is still open. */
 function approvalOf(run: RunState, which: number): ApprovalState | undefined {
-  const open = run.approvals.filter((one) => one.status === 'open' || one.status === 'escalated');
+  const open = run.approvals.filter(
+    (approval) => approval.status === 'open' || approval.status === 'escalated',
+  );
   const some = which > 2 || open.length === 0 ? run.approvals : open;
   return some[which % Math.max(some.length, 1)];
 }
 
-/** The event that a happening is for this run, as the kernel would hand it to a policy check. */
+/** A happening as an event of this run, as the kernel would hand it to a policy check. */
 export function eventOf(
   run: RunState,
   happens: Happening,
@@ -369,7 +371,7 @@ export function eventOf(
       const last = earlier[happens.which % Math.max(earlier.length, 1)];
       if (last === undefined)
         return { kind: 'refused_message', time, reason: 'unsigned', name: 'submit', message: null };
-      // The store knows which messages were taken: the run hears of one that comes again as of a replay.
+      // The store knows which messages were taken: one that comes again reaches the run as a replay.
       const message = { id: last.id, digest: 'sha256:x' };
       return { kind: 'refused_message', time, reason: 'replayed', name: last.body.kind, message };
     }

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { decide, giveUp, initialRun, unstarted } from '../../src/engine/index.js';
 import type { JsonObject } from '../../src/model/json.js';
 import type { Executor } from '../../src/engine/plan.js';
-import { closedStatuses, type Decision, type Kit, type RunState } from '../../src/engine/state.js';
+import { closedStatuses, type EventResult, type Kit, type RunState } from '../../src/engine/state.js';
 import type { Principal } from '../../src/model/principal.js';
 import { canonical } from '../../src/model/canonical.js';
 import { begin, gate, kit, message, plan, principal, state, time, transition, type Walk } from './build.js';
@@ -27,7 +27,7 @@ function give(
   messages: readonly string[] = [],
   code: 'STEP_FAILED' | 'HISTORY_FORKED' = 'STEP_FAILED',
   key = 's9.failed',
-): Decision {
+): EventResult {
   return giveUp(run, { code, key, time, why: 'it threw', start: null, messages });
 }
 
@@ -141,7 +141,7 @@ describe('giving up on a step', () => {
       const start = unstarted(sent, sent.body as never);
       return { sent, given: giveUp(before, { ...giving, start, messages: [sent.id] }) };
     };
-    const retried = (run: RunState): Decision => {
+    const retried = (run: RunState): EventResult => {
       const event = { kind: 'message', time, message: message(operator, { kind: 'retry' }) } as const;
       return decide(of, run, event, { ...kit, validate }, 'again');
     };
@@ -155,7 +155,7 @@ describe('giving up on a step', () => {
     );
     assert.deepEqual([begun.input, begun.deadline], [{ copies: 2 }, Date.parse(time) + 1_000]);
     assert.deepEqual([begun.executing?.at, begun.stuckOn], ['onEnter', null]);
-    // Given up once more it has still not begun.
+    // Given up once more, the run has still not begun.
     assert.equal(giveUp(given.state, { ...giving, start: null, messages: [] }).state.stuckOn?.kind, 'start');
     const { state: refused } = retried(startOf({ copies: 'x' }).given.state);
     assert.deepEqual([refused.status, refused.problem?.code], ['failed', 'START_REFUSED']);
@@ -223,7 +223,7 @@ describe('giving up on a step', () => {
       const { id, action } = walk.run.approvals[0] ?? assert.fail();
       const decision = { kind: 'decide', approval: id, decision: 'deny', digest: action.digest } as const;
       walk.run = give(walk.run, [], code).state;
-      const ask = (by: Principal, body: Parameters<typeof message>[1]): Decision =>
+      const ask = (by: Principal, body: Parameters<typeof message>[1]): EventResult =>
         walk.send({ kind: 'message', time: late, message: message(by, body, { time: late }) });
       for (const given of [
         ask(agent, submit),
@@ -275,7 +275,7 @@ describe('giving up on a step', () => {
 
     const { walk, repeat } = stuckOnPay();
     walk.send(retried);
-    // It waits for that approval alone, as before it was given up.
+    // The run waits for that approval only, as before it was given up.
     assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'EXECUTOR_UNKNOWN']);
     assert.match(walk.run.problem?.message ?? '', /^whether `pay` was done is not known: it threw$/);
     assert.equal(walk.run.approvals.filter(({ status }) => status === 'open').length, 1);

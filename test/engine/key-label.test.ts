@@ -45,13 +45,13 @@ describe('the idempotency key of an effect', () => {
   });
 
   it('is never that of another effect, whatever they are named', () => {
-    const one = plan([
+    const flow = plan([
       state('a', [does('onEnter:b', 'b'), does('a/x', 'a')]),
       state('b', [does('x', 'b'), does('back', 'a')], { onEnter }),
       state('b/x', [does('x', 'b')]),
       state('a%2F', [does('x', 'b')]),
     ]);
-    const keys = keysOf(one, ['a/x', 'onEnter:b', 'x']);
+    const keys = keysOf(flow, ['a/x', 'onEnter:b', 'x']);
     assert.deepEqual(labels(keys), ['a%2Fx', 'onEnter%3Ab', 'onEnter:b', 'b/x', 'onEnter:b']);
     assert.equal(new Set(keys).size, keys.length);
   });
@@ -88,7 +88,7 @@ describe('the idempotency key of an effect', () => {
       state(target, [does(`${long}三`, target)], { onEnter }),
     ]);
     const keys = keysOf(of, [...names, `${long}三`, 'enter', `${long}三`]);
-    // The last one enters its state again, whose onEnter then has another count.
+    // The last transition enters its state again, whose onEnter then has another count.
     assert.deepEqual([keys.length, new Set(keys).size], [names.length + 5, names.length + 5]);
     assert.equal(new Set(labels(keys)).size, names.length + 4);
     for (const key of keys) {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import {
   evaluateGuard,
-  possible,
+  possibleVerdicts,
   readsArguments,
   verdictOf,
   type GuardContext,
@@ -45,11 +45,11 @@ function reference(of: Guard, at: GuardContext): Verdict {
       return inner === 'error' ? 'error' : inner === 'pass' ? 'fail' : 'pass';
     }
     case 'allOf': {
-      const all = of.guards.map((one) => reference(one, at));
+      const all = of.guards.map((guard) => reference(guard, at));
       return all.includes('fail') ? 'fail' : all.includes('error') ? 'error' : 'pass';
     }
     case 'anyOf': {
-      const all = of.guards.map((one) => reference(one, at));
+      const all = of.guards.map((guard) => reference(guard, at));
       return all.includes('pass') ? 'pass' : all.includes('error') ? 'error' : 'fail';
     }
     default:
@@ -69,7 +69,7 @@ describe('guards, whatever they are', () => {
           return { kind: 'not', guard: without(of.guard, at) };
         case 'allOf':
         case 'anyOf':
-          return { kind: of.kind, guards: of.guards.map((one) => without(one, at)) };
+          return { kind: of.kind, guards: of.guards.map((guard) => without(guard, at)) };
         default:
           return of;
       }
@@ -136,7 +136,7 @@ describe('guards, whatever they are', () => {
   it('are possible in every way that they turn out, whoever calls', () => {
     check(
       fc.property(guard, context, (of, at) => {
-        const could = possible(of, at);
+        const could = possibleVerdicts(of, at);
         const found = verdict(of, at);
         if (found === 'pass') assert.ok(could.pass);
         if (found === 'fail' && !readsArguments(of)) assert.ok(could.fail);
@@ -161,7 +161,7 @@ describe('guards of a store, beyond what a loader lets in', () => {
     for (const of of [nested(100_000), nested(65), many, lists]) {
       assert.equal(verdict(of, at), 'error');
       assert.equal(verdictOf(of, at), 'error');
-      assert.deepEqual(possible(of, at), { pass: false, fail: false });
+      assert.deepEqual(possibleVerdicts(of, at), { pass: false, fail: false });
       assert.equal(readsArguments(of), true);
     }
     assert.equal(verdict(nested(64), at), 'fail');

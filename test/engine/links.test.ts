@@ -63,7 +63,7 @@ describe('a link', () => {
     const walk = begin(of, { who: 'q'.repeat(900_000) });
     const offer = links(of, walk.run, agent, { floors: [] });
     assert.deepEqual(
-      offer.map((one) => [one.rel, one.prefill !== undefined]),
+      offer.map((link) => [link.rel, link.prefill !== undefined]),
       [
         ['go', true],
         ['come', true],

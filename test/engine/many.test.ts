@@ -5,7 +5,7 @@ import { evaluateGuard, links, readsOf, readsProblem, verdictOf } from '../../sr
 import { applyMapping } from '../../src/engine/expression/mapping.js';
 import { conditionsOf, isTooLarge, type GuardContext } from '../../src/engine/guards.js';
 import type { EvidenceRequirement, Executor, Guard, Mapping, Operand, Path } from '../../src/engine/plan.js';
-import type { Decision, Evidence } from '../../src/engine/state.js';
+import type { EventResult, Evidence } from '../../src/engine/state.js';
 import { makeWork } from '../../src/engine/run/work.js';
 import {
   answerOf,
@@ -21,16 +21,16 @@ import {
   transition,
 } from './build.js';
 
-// Many of something that an author or a caller chooses: what one decision does and records with them has a bound.
+// Many of something that an author or a caller chooses: what one event does and records with them has a bound.
 
 const agent = principal('bot', 'agent');
 const times = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index));
 const bytesOf = (value: unknown): number => utf8Length(JSON.stringify(value));
-const unresolvedIn = ({ trace }: Decision): readonly JsonObject[] =>
+const unresolvedIn = ({ trace }: EventResult): readonly JsonObject[] =>
   trace.filter(({ type }) => type === 'mapping.unresolved').map(({ data }) => data);
 
-/** A context of which each look at a name is counted. */
+/** A context that counts each look at a name. */
 function watched(context: JsonObject): { readonly context: JsonObject; readonly looks: () => number } {
   let looks = 0;
   const handler: ProxyHandler<JsonObject> = {
@@ -48,7 +48,7 @@ const concat = (key: string, operands: readonly Operand[]): Mapping => ({
 });
 
 describe('a chain whose steps join very many values', () => {
-  /** It goes round so often, and joins so many each time. */
+  /** How often the chain goes round, and how many values it joins each time. */
   const round = (operands: readonly Operand[], q: JsonObject) => {
     const more = transition('more', 'b', {
       actor: 'deterministic',
@@ -140,7 +140,7 @@ const recorded = (count: number, kind = 'x', by: string | null = null): Evidence
     by: by === null ? null : `${by}${n}`,
   }));
 
-/** Evidence of which each reading of a record is counted. */
+/** Evidence that counts each reading of a record. */
 function counted(evidence: readonly Evidence[]): {
   readonly evidence: readonly Evidence[];
   readonly reads: () => number;
@@ -152,7 +152,7 @@ function counted(evidence: readonly Evidence[]): {
       return Reflect.get(target, name);
     },
   };
-  return { evidence: evidence.map((one) => new Proxy(one, handler)), reads: () => reads };
+  return { evidence: evidence.map((item) => new Proxy(item, handler)), reads: () => reads };
 }
 
 const context = (evidence: readonly Evidence[], fields: Partial<GuardContext> = {}): GuardContext => ({
@@ -200,7 +200,7 @@ describe('many kinds of evidence that a guard requires', () => {
       ...recorded(4),
       ...recorded(4),
       ...people,
-      ...people.map((one) => ({ ...one, by: null })),
+      ...people.map((item) => ({ ...item, by: null })),
     ];
     const have = (of: EvidenceRequirement, fields: Partial<GuardContext> = {}): boolean =>
       verdictOf(requires(of), context(evidence, fields)) === 'pass';
@@ -224,9 +224,9 @@ describe('many kinds of evidence that a guard requires', () => {
   });
 
   it('are an error where counting them is more than one step may do', () => {
-    const [one] = recorded(1);
-    assert.ok(one !== undefined);
-    const evidence = times(600_000, () => one);
+    const [item] = recorded(1);
+    assert.ok(item !== undefined);
+    const evidence = times(600_000, () => item);
     const walk = begin(
       plan([
         state('a', [transition('go', 'a', { guards: [requires(requirement('x'))] }), transition('end', 'b')]),
@@ -304,7 +304,7 @@ describe('the reason of a guard', () => {
 describe('the roles and permissions of a caller who holds very many', () => {
   const held = times(5_000, (n) => `role${n}`);
   const guards = times(250, (n): Guard => ({ kind: 'role', role: `role${4_999 - n}` }));
-  const going = (by: ReturnType<typeof principal>, asked: readonly Guard[]): Decision => {
+  const going = (by: ReturnType<typeof principal>, asked: readonly Guard[]): EventResult => {
     const walk = begin(
       plan([state('a', [transition('go', 'a', { guards: asked }), transition('end', 'b')]), state('b')]),
     );
@@ -357,7 +357,7 @@ describe('what guards read', () => {
     assert.deepEqual(reads[0], { path: '$.context.q', value });
     assert.deepEqual(reads.at(-1), { path: '$.context.q', bytes: 4_002, digest: kit.digest(value) });
     assert.equal(reads.length, 500);
-    const kept = reads.filter((one) => Object.hasOwn(one, 'value')).length;
+    const kept = reads.filter((value) => Object.hasOwn(value, 'value')).length;
     assert.equal(kept, Math.floor((256 * 1024) / 4_002));
   });
 
@@ -365,8 +365,8 @@ describe('what guards read', () => {
     const [text, part] = ['x'.repeat(250_000), 'x'.repeat(249_000)];
     const begins = expr(path('context', 'text'), 'starts_with', path('context', 'part'));
     const guards = times(1_200, () => begins);
-    const one: Guard = { kind: 'allOf', guards };
-    const of = [state('a', [transition('go', 'b', { gates: [gate({ on: one })] })]), state('b')];
+    const conjunction: Guard = { kind: 'allOf', guards };
+    const of = [state('a', [transition('go', 'b', { gates: [gate({ on: conjunction })] })]), state('b')];
     const walk = begin(plan(of, { initialContext: { text, part } }));
     walk.submit(agent, 'go');
     assert.match(walk.run.approvals[0]?.asked[0]?.reason ?? '', /compare more than/);

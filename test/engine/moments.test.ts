@@ -6,7 +6,7 @@ import { closedStatuses, type ApprovalState, type RunState } from '../../src/eng
 import { begin, gate, kit as plainKit, plan, principal, state, time, transition } from './build.js';
 import { kit, play, story } from './stories.js';
 
-// When a run's one timer is set, and what is found due when it fires: the time is compared, never believed.
+// When a run's only timer is set, and what is found due when it fires: deadlines are compared with the time; that a timer has gone proves nothing.
 
 const now = Date.parse(time);
 const hour = 3_600_000;
@@ -29,11 +29,11 @@ const other = (run: RunState, fields: Partial<ApprovalState>): RunState => {
 
 describe('a run wakes', () => {
   it('when the first of its approvals is to be reminded of or ends, or when its own time is up', () => {
-    const one = parked({ timer: now + 5 * hour });
-    assert.equal(wakeTime(one), now + 5 * hour);
-    assert.equal(wakeTime({ ...one, deadline: now + hour }), now + hour);
-    assert.equal(wakeTime({ ...one, deadline: now + 9 * hour }), now + 5 * hour);
-    assert.equal(wakeTime(other(one, { id: 'apr_2', timer: now + 2 * hour })), now + 2 * hour);
+    const waiting = parked({ timer: now + 5 * hour });
+    assert.equal(wakeTime(waiting), now + 5 * hour);
+    assert.equal(wakeTime({ ...waiting, deadline: now + hour }), now + hour);
+    assert.equal(wakeTime({ ...waiting, deadline: now + 9 * hour }), now + 5 * hour);
+    assert.equal(wakeTime(other(waiting, { id: 'apr_2', timer: now + 2 * hour })), now + 2 * hour);
   });
 
   it('for no approval that is settled, and for its own time once', () => {

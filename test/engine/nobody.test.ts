@@ -21,7 +21,7 @@ import {
 } from './build.js';
 import { rest } from '../fail-closed/refused.js';
 
-// A run in which it is nobody's turn says so: it waits for an operator, and never in silence.
+// A run in which it is nobody's turn says so: it is stuck and waits for an operator, and never waits in silence.
 
 const agent = principal('bot', 'agent');
 const ann = principal('ann', 'human', { roles: ['finance.controller'] });
@@ -33,7 +33,7 @@ const problem = (walk: Walk): readonly unknown[] => [walk.run.status, walk.run.p
 const stuck = ['stuck', 'NO_ELIGIBLE_TRANSITION'];
 const approval = (walk: Walk, at = -1): ApprovalState => walk.run.approvals.at(at) ?? assert.fail();
 
-/** `pay` is asked for while the state is open; `shut` ends that, and only the approval is left. */
+/** `pay` is asked for while the context says open; `shut` closes it, so that only the approval is left. */
 function lastHope(fields: Fields = {}): Walk {
   const walk = begin(
     plan(

@@ -37,9 +37,9 @@ const askAll = (walk: Walk): ReturnType<typeof answerOf>[] =>
     answerOf(walk.submit(agent, 'pay', { amount: amount + 1, what: 'w' })),
   );
 
-const withoutArguments = (one: ApprovalState): ApprovalState => ({
-  ...one,
-  action: { ...one.action, arguments: {} },
+const withoutArguments = (approval: ApprovalState): ApprovalState => ({
+  ...approval,
+  action: { ...approval.action, arguments: {} },
 });
 
 const documentBytes = ({ run }: Walk): number =>
@@ -71,10 +71,10 @@ describe('what open approvals take of the document of their run', () => {
       const opened = walk.run.approvals.length;
       assert.ok(opened > 0 && opened < mostOpenApprovals, `${opened} opened`);
       assert.deepEqual(
-        said.map((one) => one?.code),
+        said.map((answer) => answer?.code),
         said.map((_one, index) => (index < opened ? undefined : 'RUN_FULL')),
       );
-      const taken = walk.run.approvals.reduce((sum, one) => sum + (one.documentBytes ?? 0), 0);
+      const taken = walk.run.approvals.reduce((sum, approval) => sum + (approval.documentBytes ?? 0), 0);
       const [, before, after] =
         sentence.exec(JSON.parse(JSON.stringify(said.at(-1))).message as string) ?? [];
       assert.equal(Number(before), taken);
@@ -82,7 +82,7 @@ describe('what open approvals take of the document of their run', () => {
       assert.ok(documentBytes(walk) < mostDocumentBytes);
 
       walk.decide(ann, walk.run.approvals[0]?.id ?? '', 'deny');
-      // What was denied in this very step takes no room any more.
+      // An approval that was denied in this very step takes no room any more.
       assert.equal(answerOf(walk.submit(agent, 'pay', { amount: 200, what: 'w' }))?.status, 'pending');
     });
   }
@@ -118,6 +118,6 @@ describe('what open approvals take of the document of their run', () => {
 
   it('leaves room for a hundred approvals of an ordinary gate', () => {
     const walk = asking({});
-    assert.ok(askAll(walk).every((one) => one?.status === 'pending'));
+    assert.ok(askAll(walk).every((answer) => answer?.status === 'pending'));
   });
 });

@@ -8,14 +8,14 @@ import { leastOf, runsOf } from '../../testing/samples.js';
 import { begin, gate, message, plan, principal, state, time, transition } from './build.js';
 import { kit, play, story, type Step } from './stories.js';
 
-// What a run's document leaves out is never missed: whatever is decided on the pruned run is decided the same on the whole.
+// What a run's document leaves out is never missed: every event comes to the same on the pruned run as on the whole.
 
 const rest: Executor = {
   ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
   ...{ query: [], headers: [], body: null, idempotencyKey: false },
 };
 
-/** The event as the run's hands give it, who look up how an approval ended that has left the document. */
+/** The event as a policy check gives it, which looks up how an approval ended that has left the document. */
 function withSettled(whole: RunState, event: Event): Event {
   if (event.kind !== 'message' || event.message.body.kind !== 'decide') return event;
   const { approval: id } = event.message.body;
@@ -79,11 +79,11 @@ describe('a run without what nothing can ask for again', () => {
 
   it('keeps of each kind the latest, as many as the largest guard asks for, wherever that guard stands', () => {
     const items = [1, 2, 3, 4, 5].flatMap((n) => [evidence('paid', `p${n}`), evidence('seen', `s${n}`)]);
-    const one = { kind: 'paid', count: 1, distinct: false };
-    assert.deepEqual(idsOf(needing(one), items), ['p5']);
-    assert.deepEqual(idsOf(needing(one, { ...one, count: 3 }), items), ['p3', 'p4', 'p5']);
+    const paidOnce = { kind: 'paid', count: 1, distinct: false };
+    assert.deepEqual(idsOf(needing(paidOnce), items), ['p5']);
+    assert.deepEqual(idsOf(needing(paidOnce, { ...paidOnce, count: 3 }), items), ['p3', 'p4', 'p5']);
     const nested: Guard = {
-      ...{ kind: 'not', guard: { kind: 'anyOf', guards: [{ kind: 'evidence', requires: [one] }] } },
+      ...{ kind: 'not', guard: { kind: 'anyOf', guards: [{ kind: 'evidence', requires: [paidOnce] }] } },
     };
     const branches = [{ when: nested, target: 'b' }];
     assert.deepEqual(

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ApprovalDecision, ApprovalState, GateState } from '../../src/engine/state.js';
-import { gateApproved } from '../../src/engine/gates/quorum.js';
+import { isGateApproved } from '../../src/engine/gates/quorum.js';
 import { gate } from './build.js';
 
-// What counts of an approval that was given, when it is counted again later.
+// Which decisions still count when an approval is counted again later.
 
 type Voted = Pick<ApprovalState, 'gates' | 'decisions' | 'requesters'>;
 
@@ -25,7 +25,8 @@ describe('an approval that is counted again', () => {
       quorum: { count: 1, perRole: [{ role: 'treasurer', count: 1 }] },
     });
     const approval = voted(rule, { roles: ['controller', 'treasurer'] });
-    const now = (roles: readonly string[]): boolean => gateApproved(approval, 0, { queueRoles: () => roles });
+    const now = (roles: readonly string[]): boolean =>
+      isGateApproved(approval, 0, { queueRoles: () => roles });
     assert.equal(now(['controller', 'treasurer']), true);
     assert.equal(now(['controller']), false);
     assert.equal(now([]), false);
@@ -34,8 +35,8 @@ describe('an approval that is counted again', () => {
   it('counts by the permission only where its giver held that, and the gate opened to it', () => {
     const rule = gate({ roles: [] });
     const kit = { queueRoles: () => [] };
-    assert.equal(gateApproved(voted(rule, { permitted: true }, true), 0, kit), true);
-    assert.equal(gateApproved(voted(rule, { permitted: false }, true), 0, kit), false);
-    assert.equal(gateApproved(voted(rule, { permitted: true }, false), 0, kit), false);
+    assert.equal(isGateApproved(voted(rule, { permitted: true }, true), 0, kit), true);
+    assert.equal(isGateApproved(voted(rule, { permitted: false }, true), 0, kit), false);
+    assert.equal(isGateApproved(voted(rule, { permitted: true }, false), 0, kit), false);
   });
 });

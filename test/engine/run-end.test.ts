@@ -7,7 +7,7 @@ import type { ApprovalState } from '../../src/engine/state.js';
 import type { ApprovalRow } from '../../src/store/approvals.js';
 import { begin, gate, kit, message, plan, principal, state, time, transition, type Walk } from './build.js';
 
-// Who asks and who decides are told of the end that comes first, also where it is the run's own.
+// Requesters and approvers are told of the end that comes first, also where it is the end of the run's time.
 
 const agent = principal('bot', 'agent');
 const operator = principal('ops', 'human', { permissions: ['run.operate'] });
@@ -39,7 +39,7 @@ function asking(times: Times): Walk {
   return walk;
 }
 
-/** After how long, with what, and in which words, the last approval is told to end. */
+/** When the last approval is said to end, with what action, and in which words. */
 function told({ run }: Walk): [number, string, string] {
   const approval: ApprovalState = run.approvals.at(-1) ?? assert.fail();
   const expiresAt = new Date(approval.expiresAt).toISOString();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { decide, giveUp, initialRun, links } from '../../src/engine/index.js';
-import { doubtOf } from '../../src/engine/effects/doubt.js';
+import { whyInDoubt } from '../../src/engine/effects/doubt.js';
 import { readsArguments } from '../../src/engine/guards.js';
 import { isEnding } from '../../src/engine/run/ending.js';
 import { closedStatuses, type RunState } from '../../src/engine/state.js';
@@ -11,7 +11,7 @@ import { time } from './build.js';
 import { object, principal } from './generate.js';
 import { answered, executed, kit, opening, play, story, type Step, type Story } from './stories.js';
 
-// What holds of every run, whatever its flow is, whoever asks, and whatever happens in which order.
+// What holds of every run, whatever its flow, whoever asks, and whatever happens in whatever order.
 
 const always = (of: (steps: readonly Step[], told: Story) => void, numRuns = 400): void =>
   fc.assert(
@@ -22,7 +22,7 @@ const closed = (run: RunState): boolean => closedStatuses.includes(run.status);
 const count = ({ decision }: Step, type: string): number =>
   decision.trace.filter((fact) => fact.type === type).length;
 
-/** A person asks for what may have happened once more, or decides an approval of that. */
+/** Does a person repeat, by a retry or a decision, an effect that may have happened? */
 function repeats({ approvals }: RunState, event: Step['event']): boolean {
   if (event.kind !== 'message') return false;
   const { body } = event.message;
@@ -30,13 +30,13 @@ function repeats({ approvals }: RunState, event: Step['event']): boolean {
   return approvals.find(({ id }) => id === body.approval)?.repeats === true;
 }
 
-/** As our own code leaves a run over which it has failed. */
+/** The run as it is given up after our own code has failed. */
 function halted(run: RunState): RunState {
   const code = run.version % 2 === 0 ? 'HISTORY_FORKED' : 'STEP_FAILED';
   return giveUp(run, { code, key: 'halted', time, why: 'two pasts', start: null, messages: [] }).state;
 }
 
-/** All of it but what people have decided, and what follows from that for those who are asked. */
+/** The run without what people have decided, and what follows from that for those who are asked. */
 function whereIs(run: RunState): object {
   const { approvals, evidence: _1, approvers: _2, denials: _3, ...other } = run;
   return { ...other, approvals: approvals.map(({ id }) => id) };
@@ -65,7 +65,7 @@ describe('every run', () => {
         for (const [late, before] of [run, run, halted(run)].entries()) {
           const at = new Date(run.deadline + (late % 2)).toISOString();
           const { trace, effects } = decide(plan, before, { ...event, time: at }, kit, key);
-          const begun = effects.filter((one) => one.kind === 'execute');
+          const begun = effects.filter((effect) => effect.kind === 'execute');
           const target = plan.onTimeout?.target ?? null;
           const moved = trace.some(
             ({ type, data }) =>
@@ -73,7 +73,7 @@ describe('every run', () => {
           );
           comes += 1;
           // The move waits for the outcome, which a person's retry may bring, once it is approved (docs/spec/semantics.md §5).
-          const isRepeat = target !== null && doubtOf(before) !== null && repeats(before, event);
+          const isRepeat = target !== null && whyInDoubt(before) !== null && repeats(before, event);
           assert.ok(begun.length === 0 || moved || isRepeat, JSON.stringify([event.kind, begun]));
           assert.ok(moved || isRepeat || trace.every(({ type }) => type !== 'human.approval.requested'));
         }
@@ -111,7 +111,7 @@ describe('every run', () => {
     always((steps) => {
       for (const { before, event, decision } of steps) {
         if (event.kind !== 'message') continue;
-        const own = answered(decision).find((one) => one.messageId === event.message.id);
+        const own = answered(decision).find((reply) => reply.messageId === event.message.id);
         if (own?.answer.status !== 'refused') continue;
         assert.deepEqual(decision.state, before);
         assert.deepEqual(
@@ -128,7 +128,7 @@ describe('every run', () => {
       for (const { before, event, decision } of steps) {
         if (event.kind !== 'refused_message') continue;
         assert.deepEqual(decision.state, before);
-        assert.ok(decision.effects.every((one) => one.kind === 'answer'));
+        assert.ok(decision.effects.every((effect) => effect.kind === 'answer'));
       }
     });
   });
@@ -155,7 +155,7 @@ describe('every run', () => {
         const entered = decision.actions.filter(
           ({ action, status }) => action.transition.startsWith('onEnter:') && status === 'executed',
         ).length;
-        // A timeout with a target is told as its transition.
+        // A time-out with a target is on record as the transition to it.
         const ended = plan.onTimeout === null ? count(step, 'timeout.fired') : 0;
         assert.equal(
           decision.state.version - before.version,
@@ -169,7 +169,7 @@ describe('every run', () => {
     always((steps, { plan }) => {
       for (const { before, decision } of steps) {
         const terminal = (name: unknown): boolean =>
-          plan.states.find((one) => one.name === name)?.terminal === true;
+          plan.states.find((state) => state.name === name)?.terminal === true;
         const left = decision.trace.filter(
           ({ type, data }) =>
             type === 'run.transitioned' && (data['from'] !== data['to'] || terminal(data['to'])),
@@ -183,7 +183,9 @@ describe('every run', () => {
     always((steps) => {
       for (const { decision, event } of steps) {
         const run = decision.state;
-        const open = run.approvals.filter((one) => one.status === 'open' || one.status === 'escalated');
+        const open = run.approvals.filter(
+          (approval) => approval.status === 'open' || approval.status === 'escalated',
+        );
         const told = JSON.stringify([event, run]);
         if (run.executing !== null) assert.equal(run.status, 'running', told);
         else assert.equal(run.waitingAnswer, null, told);
@@ -191,10 +193,12 @@ describe('every run', () => {
         if (run.status === 'stuck') assert.notEqual(run.problem, null, told);
         if (run.status === 'waiting') assert.ok(open.length > 0, told);
         if (run.status === 'running' && run.executing === null) assert.equal(open.length, 0, told);
-        for (const one of open) assert.equal(one.action.stay, run.stay, told);
+        for (const approval of open) assert.equal(approval.action.stay, run.stay, told);
         if (closed(run)) assert.equal(open.length, 0, told);
       }
-      const ends = steps.flatMap(({ decision }) => decision.effects.filter((one) => one.kind === 'close'));
+      const ends = steps.flatMap(({ decision }) =>
+        decision.effects.filter((effect) => effect.kind === 'close'),
+      );
       const last = steps.at(-1)?.decision.state;
       assert.deepEqual(
         ends,
@@ -208,7 +212,7 @@ describe('every run', () => {
       for (const { before, decision } of steps) {
         if (!closed(before)) continue;
         assert.deepEqual(decision.state, before);
-        assert.ok(decision.effects.every((one) => one.kind === 'answer'));
+        assert.ok(decision.effects.every((effect) => effect.kind === 'answer'));
       }
     });
   });
@@ -229,23 +233,23 @@ describe('links', () => {
   /** Asks for every transition of the state in the run's name, and compares with what was listed. */
   const asked = (step: Step, told: Story, by: Story['by'], args: Story['input']): void => {
     const run = step.decision.state;
-    const state = told.plan.states.find((one) => one.name === run.state);
+    const state = told.plan.states.find((state) => state.name === run.state);
     const filter = state?.linkFilter ?? told.plan.linkFilter;
     const listed = links(told.plan, run, by, { floors: [] });
     if (closed(run) || run.status === 'stuck' || isEnding(run)) return assert.deepEqual(listed, []);
     for (const transition of state?.transitions ?? []) {
-      const link = listed.find((one) => one.rel === transition.name);
+      const link = listed.find((link) => link.rel === transition.name);
       const body = {
         ...{ kind: 'submit' as const, transition: transition.name, arguments: args },
         expectedVersion: link?.expectedVersion ?? null,
       };
       const message = { ...opening(told), id: 'msg_ask', principal: by, body };
-      // The run as it is when nothing executes: who asks then is only told to wait.
+      // The run as if nothing executed: while something does, whoever asks is only told to wait.
       const idle = { ...run, executing: null };
       const { decision } = {
         decision: decide(told.plan, idle, { kind: 'message', time, message }, kit, 'q'),
       };
-      const answer = answered(decision).find((one) => one.messageId === 'msg_ask')?.answer;
+      const answer = answered(decision).find((reply) => reply.messageId === 'msg_ask')?.answer;
       const code = answer?.status === 'refused' ? answer.code : null;
       const governed = code !== null && ['ACTOR_MISMATCH', 'BLOCKED', 'GUARD_REJECTED'].includes(code);
       if (transition.actor === 'deterministic') assert.equal(link, undefined);

@@ -9,7 +9,7 @@ it('a number is shown as people write it: thousands apart, years and exponents a
     [12_345.678_9, '12,345.6789'],
     [1e20, '100,000,000,000,000,000,000'],
     ...([2026, -999, 0, 0.5, 1234.56789, 1e21, 1.5e300, 1e-7] as const).map(
-      (one) => [one, String(one)] as const,
+      (number) => [number, String(number)] as const,
     ),
   ];
   for (const [value, text] of shown) assert.equal(grouped(value), text);

@@ -9,7 +9,7 @@ import {
   type Operand,
   type State,
 } from '../../src/engine/plan.js';
-import type { Decision, RunState } from '../../src/engine/state.js';
+import type { EventResult, RunState } from '../../src/engine/state.js';
 import {
   answerOf,
   begin,
@@ -29,7 +29,7 @@ import {
   wakesAfter,
 } from './build.js';
 
-// Steps that few runs take: late cancels and timeouts, what an operator does again, what a store may have changed.
+// Steps that few runs take: late cancels and time-outs, retries of an operator, plans and runs that a store has changed.
 
 const agent = principal('bot', 'agent');
 const operator = principal('ops', 'human', { permissions: ['run.operate'] });
@@ -42,13 +42,13 @@ const broken = { status: 'failed', errorClass: 'permanent', message: 'no' } as o
 const onEnter = (fields: Partial<NonNullable<State['onEnter']>> = {}): Partial<State> => ({
   onEnter: { executor: rest, output: [], reliability: defaultReliability, evidence: null, ...fields },
 });
-const types = (decision: Decision): string[] => decision.trace.map((fact) => fact.type);
-const operate = (walk: Walk, kind: 'cancel' | 'retry'): Decision =>
+const types = (decision: EventResult): string[] => decision.trace.map((fact) => fact.type);
+const operate = (walk: Walk, kind: 'cancel' | 'retry'): EventResult =>
   walk.send({ kind: 'message', time, message: message(operator, { kind }) });
-const one = (fields: Fields = {}): Walk =>
+const walkOf = (fields: Fields = {}): Walk =>
   begin(plan([state('a', [transition('go', 'b', fields), transition('note', 'a')]), state('b')]));
 const executing = (fields: Fields = {}): Walk => {
-  const walk = one({ executor: rest, ...fields });
+  const walk = walkOf({ executor: rest, ...fields });
   walk.submit(agent, 'go', { n: 1 });
   return walk;
 };
@@ -64,8 +64,8 @@ describe('a start', () => {
       transition('go', 'a', { guards: [expr(path('input', 'deep'), '==', path('context', 'deep'))] }),
     ]);
     const bad: readonly JsonObject[] = [{ deep }, { deep: '\ud800' }, { deep: Number.NaN }];
-    for (const one of bad)
-      for (const { run } of [begin(plan([reads]), one), begin(plan([reads], { initialContext: one }))]) {
+    for (const value of bad)
+      for (const { run } of [begin(plan([reads]), value), begin(plan([reads], { initialContext: value }))]) {
         assert.deepEqual([run.status, run.problem?.code], ['failed', 'START_REFUSED']);
         assert.ok(run.problem?.message.includes('cannot be kept'));
       }
@@ -79,7 +79,7 @@ describe('a start', () => {
 
 describe('a message that nobody vouches for', () => {
   it('is recorded with why and with what it named, and changes nothing', () => {
-    const walk = one();
+    const walk = walkOf();
     const before = walk.run;
     const refused = { kind: 'refused_message', time, reason: 'unsigned', name: 'submit' } as const;
     const message = { id: 'msg_other', digest: 'sha256:x' };
@@ -96,14 +96,14 @@ describe('a message that nobody vouches for', () => {
 
 describe('arguments', () => {
   it('are none where none are taken', () => {
-    assert.equal(answerOf(one({ inputSchema: null }).submit(agent, 'go'))?.status, 'executed');
+    assert.equal(answerOf(walkOf({ inputSchema: null }).submit(agent, 'go'))?.status, 'executed');
     assert.equal(
-      answerOf(one({ inputSchema: null }).submit(agent, 'go', { 'a/b~': 1 }))?.code,
+      answerOf(walkOf({ inputSchema: null }).submit(agent, 'go', { 'a/b~': 1 }))?.code,
       'INPUT_INVALID',
     );
   });
   it('that cannot be kept are refused before anything reads them', () => {
-    assert.equal(answerOf(one().submit(agent, 'go', { text: '\ud800' }))?.code, 'INPUT_INVALID');
+    assert.equal(answerOf(walkOf().submit(agent, 'go', { text: '\ud800' }))?.code, 'INPUT_INVALID');
   });
 });
 
@@ -220,7 +220,7 @@ describe('an outcome', () => {
   it('of a step that calls nothing is its mapping and its evidence', () => {
     const note = path('arguments', 'note');
     for (const executor of [null, { kind: 'human', roles: [], queue: null } as unknown as Executor]) {
-      const walk = one({
+      const walk = walkOf({
         executor,
         evidence: 'noted',
         output: [{ key: 'note', spec: { kind: 'set', value: note } }],
@@ -231,7 +231,7 @@ describe('an outcome', () => {
       assert.deepEqual([walk.run.state, walk.run.context['note']], ['b', 'x']);
       assert.ok(walk.run.evidence.some(({ kind }) => kind === 'noted'));
     }
-    const large = one({ output: [{ key: 'c', spec: { kind: 'set', value: note } }] });
+    const large = walkOf({ output: [{ key: 'c', spec: { kind: 'set', value: note } }] });
     assert.equal(answerOf(large.submit(agent, 'go', { note: 'x'.repeat(600_000) }))?.code, 'RUN_FULL');
     assert.deepEqual([large.run.state, large.run.problem], ['a', null]);
   });
@@ -244,7 +244,7 @@ describe('an outcome', () => {
       walk.outcome();
       assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'EXECUTOR_UNKNOWN']);
       assert.equal(walk.run.waitingAnswer, null);
-      // Again it finds no such step, and waits for an operator as before.
+      // The retry finds no such step either, and the run waits for an operator as before.
       operate(walk, 'retry');
       assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'NO_ELIGIBLE_TRANSITION']);
     }
@@ -263,7 +263,7 @@ describe('a step whose mapping writes more than a context takes', () => {
   it('is refused before anything is called, where no answer could make it less', () => {
     const joined = { kind: 'concat', operands: [output('a'), path('arguments', 'note')] } as const;
     for (const fields of [copies, writes(joined), { ...copies, gate: gate() }]) {
-      const walk = one(fields);
+      const walk = walkOf(fields);
       const said = walk.submit(agent, 'go', { note: large });
       assert.equal(answerOf(said)?.code, 'RUN_FULL');
       assert.deepEqual([walk.run.executing, walk.run.approvals, walk.run.problem], [null, [], null]);
@@ -274,7 +274,7 @@ describe('a step whose mapping writes more than a context takes', () => {
     const sum = { kind: 'add', operands: [output('n'), literal(1)] } as const;
     const own = { kind: 'add', operands: [literal(1), literal(1)] } as const;
     const answer = { kind: 'concat', operands: [output('a'), path('arguments', 'note')] } as const;
-    const walk = one(
+    const walk = walkOf(
       writes({ kind: 'set', value: output('a') }, { kind: 'set', value: literal(1) }, sum, own, answer),
     );
     walk.submit(agent, 'go', { note: 'x' });
@@ -311,8 +311,8 @@ describe('a step whose mapping writes more than a context takes', () => {
     const answered = writes({ kind: 'set', value: output('a') });
     const entered = onEnter({ output: answered.output ?? [] });
     for (const walk of [
-      one(answered),
-      one({ ...answered, actor: 'human' }),
+      walkOf(answered),
+      walkOf({ ...answered, actor: 'human' }),
       begin(plan([state('a', [transition('go', 'b')], entered), state('b')])),
     ]) {
       if (walk.run.executing === null) walk.submit(principal('ann'), 'go');
@@ -320,7 +320,7 @@ describe('a step whose mapping writes more than a context takes', () => {
       assert.equal(walk.last.actions.at(-1)?.status, 'executed');
       const before = walk.run;
       assert.deepEqual([before.status, before.problem?.code], ['stuck', 'STATE_TOO_LARGE']);
-      // A run that an earlier engine made stuck so, and one that was given up since, are no different.
+      // The same holds of a run that an earlier engine made stuck, and of a run that was given up since.
       const stored: Partial<RunState>[] = [
         {},
         { stuckOn: { kind: 'chain' } },
@@ -466,7 +466,7 @@ describe('an operator', () => {
       walk.outcome(lost);
       const about = walk.run.stuckAt ?? assert.fail();
       assert.equal(retryAbout(walk, null), 'NOT_STUCK', 'it was asked before there was a problem');
-      // A refusal of something else changes nothing of the problem.
+      // A refusal of something else does not change the problem.
       walk.submit(agent, 'go');
       assert.equal(retryAbout(walk, about), undefined);
       walk.outcome(again);
@@ -479,7 +479,7 @@ describe('an operator', () => {
     }
   });
   it('may retry and cancel what is stuck for reasons that a store has lost', () => {
-    const walk = one();
+    const walk = walkOf();
     walk.run = { ...walk.run, status: 'stuck' };
     assert.equal(answerOf(walk.submit(agent, 'go'))?.code, 'RUN_STUCK');
     operate(walk, 'retry');

@@ -4,11 +4,11 @@ import type { Message } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
 import { decide, initialRun } from '../../src/engine/index.js';
 import type { Plan } from '../../src/engine/plan.js';
-import type { Answer, Decision, Event, Kit, RunState } from '../../src/engine/state.js';
+import type { Answer, EventResult, Event, Kit, RunState } from '../../src/engine/state.js';
 import { gate, kit as plainKit, time } from './build.js';
 import { eventOf, flow, happening, object, principal, type Happening } from './generate.js';
 
-// Runs by chance: a flow, who starts it with what, and what happens to it, told step by step.
+// Random runs: a flow, who starts it with what, and what happens to it, step by step.
 
 export interface Story {
   readonly plan: Plan;
@@ -27,14 +27,14 @@ export const story: fc.Arbitrary<Story> = fc.record({
 export interface Step {
   readonly before: RunState;
   readonly event: Event;
-  readonly decision: Decision;
+  readonly decision: EventResult;
   readonly key: string;
 }
 
 /** A schema here says how many arguments there may be. */
 export const kit: Kit = {
   ...plainKit,
-  // An author cannot go below it: what cannot be undone takes a person.
+  // A floor, which no author can go below: what cannot be undone takes a person.
   floors: [{ tiers: ['irreversible'], gate: gate({ roles: ['r2'], because: ['environment'] }) }],
   validate: (schema, value) =>
     Object.keys(value).length > Number(schema['maxProperties'] ?? 99)
@@ -52,7 +52,7 @@ export function opening({ plan, by, input }: Story): Message {
   };
 }
 
-/** Everything that happens, one decision after the other. Nothing may write into what it is given. */
+/** Plays everything that happens, event by event. Values are frozen: nothing may write into what it is given. */
 export function play(told: Story): Step[] {
   const start = opening(told);
   const plan = frozen(told.plan);
@@ -70,7 +70,7 @@ export function play(told: Story): Step[] {
   happen({ kind: 'message', time, message: start });
   for (const [index, happens] of told.happenings.entries()) {
     const event = eventOf(run, happens, index + 1, earlier);
-    if (event.kind === 'message' && !earlier.some((one) => one.id === event.message.id))
+    if (event.kind === 'message' && !earlier.some((message) => message.id === event.message.id))
       earlier.push(event.message);
     happen(event);
   }
@@ -80,15 +80,17 @@ export function play(told: Story): Step[] {
 function frozen<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   Object.freeze(value);
-  for (const one of Object.values(value)) frozen(one);
+  for (const item of Object.values(value)) frozen(item);
   return value;
 }
 
-/** Every answer that a decision gives, with whose it is. */
-export function answered(decision: Decision): { readonly messageId: string; readonly answer: Answer }[] {
-  return decision.effects.flatMap((one) => (one.kind === 'answer' ? [one] : []));
+/** Every answer that an event gives, with the message that it answers. */
+export function answered(decision: EventResult): { readonly messageId: string; readonly answer: Answer }[] {
+  return decision.effects.flatMap((effect) => (effect.kind === 'answer' ? [effect] : []));
 }
 
-export function executed(decision: Decision): Extract<Decision['effects'][number], { kind: 'execute' }>[] {
-  return decision.effects.flatMap((one) => (one.kind === 'execute' ? [one] : []));
+export function executed(
+  decision: EventResult,
+): Extract<EventResult['effects'][number], { kind: 'execute' }>[] {
+  return decision.effects.flatMap((effect) => (effect.kind === 'execute' ? [effect] : []));
 }

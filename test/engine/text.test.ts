@@ -19,7 +19,7 @@ import {
   transition,
 } from './build.js';
 
-// Whatever callers and targets send, what is decided can be written: the store keeps canonical JSON, which has no half characters.
+// Whatever callers and targets send, results can be written: the store keeps canonical JSON, which takes no lone surrogates.
 
 const agent = principal('bot', 'agent');
 const controller = principal('fin', 'human', { roles: ['finance.controller'] });

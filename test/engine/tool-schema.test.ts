@@ -5,7 +5,7 @@ import type { JsonObject } from '../../src/model/json.js';
 import { rest } from '../fail-closed/refused.js';
 import { answerOf, begin, plan, principal, state, transition } from './build.js';
 
-// A transition with a schema of its own narrows what its tool takes: arguments fit both.
+// A transition with a schema of its own narrows what its tool takes: arguments must fit both.
 
 const agent = principal('bot', 'agent');
 const environment = { name: 'dev', requireTiers: false, refuseWarnings: false, gateTimeoutMs: 1_000 };
@@ -30,7 +30,7 @@ describe('the schema of a tool beside a transition of its own', () => {
     assert.match(send(100, 10, 5), /^executed/);
   });
 
-  /** What goes out for these arguments; what is said where they are refused. */
+  /** What is sent for these arguments; where they are refused, the message. */
   const sent = (own: JsonObject, tool: JsonObject, args: JsonObject): unknown => {
     const fields = { tool: 't', inputSchema: own, toolSchema: tool, executor: rest };
     const walk = begin(plan([state('a', [transition('go', 'b', fields)]), state('b')]), {}, agent, kit);

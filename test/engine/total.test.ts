@@ -4,12 +4,12 @@ import fc from 'fast-check';
 import type { Json } from '../../src/model/json.js';
 import { decide, links } from '../../src/engine/index.js';
 import type { Plan } from '../../src/engine/plan.js';
-import type { Decision, Event, RunState } from '../../src/engine/state.js';
+import type { EventResult, Event, RunState } from '../../src/engine/state.js';
 import { runsOf } from '../../testing/samples.js';
 import { play, story, kit } from './stories.js';
 import { json, names, principal } from './generate.js';
 
-// Whatever a store gives back: one answer, in bounded time, and never a permission that nobody wrote.
+// Whatever a store gives back, the engine answers once, in bounded time, and never grants what nobody wrote.
 
 const anything = fc.oneof(
   fc.jsonValue({ maxDepth: 4 }),
@@ -17,7 +17,7 @@ const anything = fc.oneof(
   fc.constantFrom<unknown>(null, undefined, [], {}, '', 0, -1, 1e300, 'approve', true),
 );
 
-/** The value with one of its places, however deep, taken away or replaced. */
+/** The value with a part of it, however deep, removed or replaced. */
 function changed(value: unknown, way: readonly number[], by: unknown, remove: boolean): unknown {
   const [turn, ...rest] = way;
   if (typeof value !== 'object' || value === null || turn === undefined) return by;
@@ -33,9 +33,10 @@ function changed(value: unknown, way: readonly number[], by: unknown, remove: bo
   return copy;
 }
 
-const executes = (decision: Decision): boolean => decision.effects.some((one) => one.kind === 'execute');
+const executes = (decision: EventResult): boolean =>
+  decision.effects.some((effect) => effect.kind === 'execute');
 
-function isDecision(decision: Decision): void {
+function isDecision(decision: EventResult): void {
   for (const list of [decision.effects, decision.trace, decision.actions]) assert.ok(Array.isArray(list));
   assert.ok(decision.trace.every((fact) => typeof fact.key === 'string' && typeof fact.type === 'string'));
 }
@@ -76,7 +77,7 @@ describe('decide, of whatever it is given', () => {
           given[which] = changed(given[which], at, by, remove);
           const decision = decide(given[0] as Plan, given[1] as RunState, given[2] as Event, kit, key);
           isDecision(decision);
-          assert.ok(decision.effects.filter((one) => one.kind === 'execute').length <= 1);
+          assert.ok(decision.effects.filter((effect) => effect.kind === 'execute').length <= 1);
         },
       ),
       { numRuns: runsOf(4_000) },
@@ -127,13 +128,15 @@ describe('links, of whatever they are given', () => {
 });
 
 describe('a name', () => {
-  /** The same story, told with other names for everything that has one. */
+  /** The same story with other names for everything that has a name. */
   const renamed = <T>(value: T, as: ReadonlyMap<string, string>): T => {
-    const walk = (one: unknown): unknown => {
-      if (typeof one === 'string') return as.get(one) ?? one;
-      if (Array.isArray(one)) return one.map(walk);
-      if (typeof one !== 'object' || one === null) return one;
-      return Object.fromEntries(Object.entries(one).map(([key, inner]) => [as.get(key) ?? key, walk(inner)]));
+    const walk = (value: unknown): unknown => {
+      if (typeof value === 'string') return as.get(value) ?? value;
+      if (Array.isArray(value)) return value.map(walk);
+      if (typeof value !== 'object' || value === null) return value;
+      return Object.fromEntries(
+        Object.entries(value).map(([key, inner]) => [as.get(key) ?? key, walk(inner)]),
+      );
     };
     return walk(value) as T;
   };
@@ -141,29 +144,32 @@ describe('a name', () => {
   it('means nothing: with plain names for `__proto__`, `constructor`, `a/b` and the like, every run goes the same way', () => {
     const plain = new Map(
       [...names, 's0', 's/2', 's3']
-        .filter((one) => !/^[ab]$/.test(one))
-        .map((one, index) => [one, `plain${index}`]),
+        .filter((name) => !/^[ab]$/.test(name))
+        .map((name, index) => [name, `plain${index}`]),
     );
     fc.assert(
       fc.property(story, (told) => {
         const other = renamed(told, plain);
-        // An order of keys that JavaScript keeps: none of the names is a number.
-        const [one, two] = [play(told), play(other)];
-        const told1 = one.map(({ decision }) => [
+        // JavaScript keeps the order of these keys, since none of the names is a number.
+        const [first, second] = [play(told), play(other)];
+        const told1 = first.map(({ decision }) => [
           decision.state.status,
           decision.state.version,
           decision.trace.map((fact) => fact.type),
         ]);
-        const told2 = two.map(({ decision }) => [
+        const told2 = second.map(({ decision }) => [
           decision.state.status,
           decision.state.version,
           decision.trace.map((fact) => fact.type),
         ]);
         assert.deepEqual(told2, told1);
-        assert.equal(two.at(-1)?.decision.state.state, plain.get(one.at(-1)?.decision.state.state ?? ''));
+        assert.equal(
+          second.at(-1)?.decision.state.state,
+          plain.get(first.at(-1)?.decision.state.state ?? ''),
+        );
         assert.deepEqual(
-          Object.keys(renamed(one.at(-1)?.decision.state ?? assert.fail(), plain).context).sort(),
-          Object.keys(two.at(-1)?.decision.state.context ?? {}).sort(),
+          Object.keys(renamed(first.at(-1)?.decision.state ?? assert.fail(), plain).context).sort(),
+          Object.keys(second.at(-1)?.decision.state.context ?? {}).sort(),
         );
       }),
       { numRuns: runsOf(400) },

@@ -55,12 +55,12 @@ describe('an environment of which nothing is known', () => {
 
   it('offers no call where only what can be taken is shown', () => {
     const offered = (floors: Kit['floors']): string[] =>
-      links(flow, begin(flow).run, agent, { floors }).map((one) => one.rel);
+      links(flow, begin(flow).run, agent, { floors }).map((link) => link.rel);
     assert.deepEqual(offered(null), ['note', 'into', 'along']);
     assert.deepEqual(offered([]), ['send', 'wait', 'note', 'into', 'along']);
     const all = links({ ...flow, linkFilter: 'all' }, begin(flow).run, agent, { floors: null });
     assert.deepEqual(
-      all.map((one) => [one.rel, one.gated]),
+      all.map((link) => [link.rel, link.gated]),
       [
         ['send', false],
         ['wait', true],

@@ -90,8 +90,8 @@ describe('a template', () => {
       { kind: 'object', entries: [{ key: 'a', value: missing }] },
       { kind: 'text', parts: ['x', missing] },
     ];
-    for (const one of around)
-      assert.deepEqual(resolveTemplate(one, scopes), {
+    for (const template of around)
+      assert.deepEqual(resolveTemplate(template, scopes), {
         ...{ status: 'unresolved', path: missing.text, got: 'nothing' },
       });
   });
@@ -104,7 +104,7 @@ describe('a template', () => {
   it('is not made where it would be larger than a call takes, however few values it names', () => {
     const big = { arguments: { x: 'q'.repeat(900_000) } };
     const x = hole('arguments', ['x']);
-    const many = <T>(one: T, of = 3): T[] => Array.from({ length: of }, () => one);
+    const many = <T>(item: T, of = 3): T[] => Array.from({ length: of }, () => item);
     const all: readonly Template[] = [
       { kind: 'array', items: many(x) },
       { kind: 'object', entries: many(x).map((value, at) => ({ key: `k${at}`, value })) },
@@ -114,7 +114,7 @@ describe('a template', () => {
       { kind: 'array', items: many<Template>({ kind: 'literal', value: many('q'.repeat(450_000), 2) }) },
       { kind: 'object', entries: [{ key: 'k'.repeat(2 ** 21), value: x }] },
     ];
-    for (const one of all) assert.deepEqual(resolveTemplate(one, big), { status: 'too_large' });
+    for (const template of all) assert.deepEqual(resolveTemplate(template, big), { status: 'too_large' });
     for (const items of [many(x, 2), many(x, 1)])
       assert.equal(resolveTemplate({ kind: 'array', items }, big).status, 'resolved');
   });
@@ -193,7 +193,7 @@ describe('a mapping', () => {
     ['concat', [], ''],
   ];
   for (const [kind, operands, gives] of sums)
-    it(`${kind} of ${operands.map((one) => (one.kind === 'path' ? one.text : one.value)).join(', ')} is ${JSON.stringify(gives)}`, () =>
+    it(`${kind} of ${operands.map((operand) => (operand.kind === 'path' ? operand.text : operand.value)).join(', ')} is ${JSON.stringify(gives)}`, () =>
       assert.equal(written({ kind, operands }), gives));
 
   it('sets a path, a literal or any JSON, and null with the path where it does not resolve', () => {
@@ -212,7 +212,7 @@ describe('a mapping', () => {
     const many = Array.from({ length: 3 }, () => x);
     const sets = many.map((value, at): Mapping => ({ key: `k${at}`, spec: { kind: 'set', value } }));
     const concat: Mapping = { key: 'k', spec: { kind: 'concat', operands: many } };
-    for (const one of [sets, [concat]]) assert.equal(applyMapping(one, big).context, null);
+    for (const mappings of [sets, [concat]]) assert.equal(applyMapping(mappings, big).context, null);
     assert.notEqual(applyMapping(sets.slice(1), big).context, null);
   });
   it('reads the context as it was, and changes nothing but what it writes', () => {
@@ -240,11 +240,11 @@ describe('a value that cannot be kept', () => {
     Object.fromEntries([['\udc00', 1]]),
   ];
   it('is compared with nothing: an error, on either side', () => {
-    for (const one of unkeepable) {
-      const other: Json = Array.isArray(one) ? [] : {};
+    for (const value of unkeepable) {
+      const other: Json = Array.isArray(value) ? [] : {};
       for (const operator of ['==', '!='] as const) {
-        assert.equal(compare(one, operator, other).verdict, 'error');
-        assert.equal(compare(other, operator, one).verdict, 'error');
+        assert.equal(compare(value, operator, other).verdict, 'error');
+        assert.equal(compare(other, operator, value).verdict, 'error');
       }
     }
   });

@@ -4,7 +4,7 @@ import { problemCodes } from '../../src/model/errors.js';
 import { mostContextBytes } from '../../src/model/limits.js';
 import { giveUp, wayOn } from '../../src/engine/index.js';
 import { defaultReliability, type Executor, type OnEnter, type Plan } from '../../src/engine/plan.js';
-import type { Decision, Kit, Outcome } from '../../src/engine/state.js';
+import type { EventResult, Kit, Outcome } from '../../src/engine/state.js';
 import { wayOfCode } from '../../src/engine/run/way-on.js';
 import {
   answerOf,
@@ -24,7 +24,7 @@ import {
   type Walk,
 } from './build.js';
 
-// Whoever looks at a stuck run is told which of retry and cancel helps, and it is so: each code is come to, and retried.
+// Whoever looks at a stuck run is told whether a retry or a cancel helps, and that is true: for each code a run is made stuck, and retried.
 
 const agent = principal('bot', 'agent', { roles: ['payer'], permissions: ['run.operate'] });
 const operator = principal('ops', 'human', { permissions: ['run.operate'] });
@@ -32,9 +32,9 @@ const rest: Executor = {
   ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
   ...{ query: [], headers: [], body: null, idempotencyKey: true },
 };
-const retry = (walk: Walk, by = operator): Decision =>
+const retry = (walk: Walk, by = operator): EventResult =>
   walk.send({ kind: 'message', time, message: message(by, { kind: 'retry' }) });
-const begins = ({ effects }: Decision): boolean => effects.some((one) => one.kind === 'execute');
+const begins = ({ effects }: EventResult): boolean => effects.some((effect) => effect.kind === 'execute');
 const no: Partial<Outcome> = { status: 'failed', errorClass: 'permanent', message: 'no' };
 const possibly = { ...no, errorClass: 'transient', message: '500', effectPossible: true } as object;
 const lost: Partial<Outcome> = { status: 'unknown', message: 'the connection was lost' };
@@ -102,7 +102,7 @@ const setsLarge: Fields['output'] = [{ key: 'k', spec: { kind: 'set', value: pat
 const setsOutput: Fields['output'] = [
   { key: 'k', spec: { kind: 'set', value: { ...path('context', 'large'), scope: 'output' } as never } },
 ];
-/** The runtime has asked for its step, and that was denied, or its time was up. */
+/** The runtime has asked for approval of its step, which was denied, or whose time was up. */
 const unapproved = (by: 'denial' | 'expiry'): Walk => {
   const walk = chain(gated);
   const approval = walk.run.approvals[0]?.id ?? '';
@@ -116,7 +116,7 @@ const given = (walk: Walk, code: 'STEP_FAILED' | 'HISTORY_FORKED'): Walk => {
   return walk;
 };
 
-/** What is true of a retry: `goes` on, or comes to the `same`; goes once policies or a `cause` are others; a human's alone; `refused`. */
+/** What a retry does: it `goes` on, comes to the `same`, goes on once policies or the `cause` have changed, needs a human, or is `refused`. */
 type Truth = 'goes' | 'same' | 'policies' | 'human' | 'refused';
 type Code = keyof typeof wayOfCode;
 const cases: readonly (readonly [Code, RegExp, Truth, () => Walk])[] = [
@@ -156,7 +156,7 @@ const cases: readonly (readonly [Code, RegExp, Truth, () => Walk])[] = [
         plan([
           state(
             'a',
-            ['x', 'y'].map((one) => transition(one, 'done', { actor: 'deterministic', guards: [isTrue] })),
+            ['x', 'y'].map((name) => transition(name, 'done', { actor: 'deterministic', guards: [isTrue] })),
           ),
           state('done'),
         ]),
@@ -446,12 +446,12 @@ describe('a run that is stuck', () => {
 
 describe('a retry that is refused says', () => {
   const payer: Fields = { guards: [{ kind: 'role', role: 'payer' }] };
-  const messageOf = (decision: Decision): string =>
+  const messageOf = (decision: EventResult): string =>
     (answerOf(decision) as { message?: string } | undefined)?.message ?? '';
 
   it('whose right is missing: of who asked for it, and not of who retries', () => {
     const walk = after(asked(payer), lost);
-    walk.kit = { ...kit, rightsNow: (one) => ({ ...one, roles: [] }) };
+    walk.kit = { ...kit, rightsNow: (name) => ({ ...name, roles: [] }) };
     const said = retry(walk);
     assert.equal(answerOf(said)?.code, 'GUARD_REJECTED');
     assert.match(
@@ -466,7 +466,7 @@ describe('a retry that is refused says', () => {
     const blocked = after(asked(), lost);
     blocked.kit = unknown;
     assert.match(messageOf(retry(blocked)), /is blocked: .*; a retry helps once the policies/);
-    // Of what the runtime began for nobody.
+    // An effect that the runtime began for nobody.
     const { stuckOn } = blocked.run;
     assert.ok(stuckOn?.kind === 'action');
     const action = { ...stuckOn.action, requester: null };

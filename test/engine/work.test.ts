@@ -5,7 +5,7 @@ import { canonical } from '../../src/model/canonical.js';
 import type { Json, JsonObject } from '../../src/model/json.js';
 import { truncate } from '../../src/model/text.js';
 import { compare } from '../../src/engine/expression/compare.js';
-import { beginning } from '../../src/engine/gates/shown.js';
+import { jsonBeginning } from '../../src/engine/gates/shown.js';
 import { links, readsOf, wayOn } from '../../src/engine/index.js';
 import type { Executor, Guard, Mapping, Path, Plan } from '../../src/engine/plan.js';
 import type { Kit } from '../../src/engine/state.js';
@@ -26,12 +26,12 @@ import {
 } from './build.js';
 import { json } from './generate.js';
 
-// How much of large values one decision looks through: it may not be so many steps, guards or approvals times their size.
+// How much of large values one event looks through: it may not be their size times the number of steps, guards or approvals.
 
 const agent = principal('bot', 'agent');
 const fay = principal('fay', 'human', { roles: ['finance.controller'] });
 
-/** A value of which each reading of a part is counted. */
+/** A value that counts each reading of a part. */
 function counted<T extends object>(value: T): { readonly value: T; readonly reads: () => number } {
   let reads = 0;
   const handler: ProxyHandler<T> = {
@@ -223,8 +223,8 @@ describe('a decision', () => {
     const args = Array.from({ length: count }, () =>
       counted({ list: Array.from({ length: 100 }, (_, n) => n) }),
     );
-    for (const [n, one] of args.entries())
-      walk.submit(agent, 'go', { n, more: one.value as unknown as Json });
+    for (const [n, counted] of args.entries())
+      walk.submit(agent, 'go', { n, more: counted.value as unknown as Json });
     assert.equal(walk.run.approvals.length, count);
     return { walk, args };
   };
@@ -233,17 +233,17 @@ describe('a decision', () => {
     const { walk, args } = gated(5);
     const [first, ...others] = args;
     assert.ok(first !== undefined);
-    const before = others.map((one) => one.reads());
+    const before = others.map((counted) => counted.reads());
     const ids = walk.run.approvals.map(({ id }) => id);
     walk.decide(fay, ids[0] ?? '', 'deny');
     walk.submit(agent, 'go', { n: 99 });
     assert.deepEqual(
-      others.map((one) => one.reads()),
+      others.map((counted) => counted.reads()),
       before,
     );
     walk.fire(ids[1] ?? '');
     assert.deepEqual(
-      others.slice(1).map((one) => one.reads()),
+      others.slice(1).map((counted) => counted.reads()),
       before.slice(1),
     );
   });
@@ -316,11 +316,11 @@ describe('the guards of one step', () => {
       walk.submit(agent, 'go');
       return walk.run;
     };
-    // An error in a gate's condition asks.
+    // An error in a gate's condition makes the gate apply.
     const gated = walked({ gates: [gate({ on: none })] });
     assert.match(gated.approvals[0]?.asked[0]?.reason ?? '', /compare more than/);
     const branches = Array.from({ length: 250 }, () => ({ when: same, target: 'a' }));
-    // One that could not be asked is no answer: the run goes nowhere.
+    // A branch whose condition could not be asked leads nowhere.
     const led = walked({ branches });
     assert.deepEqual([led.status, led.state, led.problem?.code], ['stuck', 'a', 'CHAIN_TOO_LONG']);
     assert.match(led.problem?.message ?? '', /the branches of `go` compare more than/);
@@ -463,7 +463,7 @@ describe('the beginning of a value', () => {
   it('is what its whole JSON begins with', () => {
     fc.assert(
       fc.property(json, fc.integer({ min: 3, max: 60 }), (value, longest) => {
-        assert.equal(beginning(value, longest), truncate(JSON.stringify(value), longest));
+        assert.equal(jsonBeginning(value, longest), truncate(JSON.stringify(value), longest));
       }),
       { numRuns: runsOf(2_000) },
     );
@@ -473,6 +473,6 @@ describe('the beginning of a value', () => {
       { ['😀'.repeat(40)]: { a: 'x'.repeat(99) } },
     ])
       for (let longest = 3; longest < 90; longest += 1)
-        assert.equal(beginning(value, longest), truncate(JSON.stringify(value), longest));
+        assert.equal(jsonBeginning(value, longest), truncate(JSON.stringify(value), longest));
   });
 });

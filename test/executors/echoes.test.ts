@@ -79,10 +79,10 @@ function assertNothingOf(result: ExecutorResult): void {
 const json = { 'content-type': 'application/json' };
 const text = { 'content-type': 'text/plain' };
 const dataUrl = `data:text/plain;base64,${Buffer.from(`Authorization: "${token}"`).toString('base64')}`;
-const blocks = JSON.stringify({ content: halves.map((one) => ({ type: 'text', text: one })) });
+const blocks = JSON.stringify({ content: halves.map((half) => ({ type: 'text', text: half })) });
 const failing = JSON.stringify({
   isError: true,
-  content: halves.map((one) => ({ type: 'text', text: one })),
+  content: halves.map((half) => ({ type: 'text', text: half })),
 });
 const ways: readonly (readonly [string, () => Promise<ExecutorResult>])[] = [
   ['a name in JSON', () => ask({ headers: json, body: JSON.stringify({ seen: { [token]: 1 } }) })],
@@ -115,7 +115,9 @@ const ways: readonly (readonly [string, () => Promise<ExecutorResult>])[] = [
     () =>
       ask({
         headers: text,
-        body: [...token].map((one) => `&#x${'0'.repeat(20)}${one.charCodeAt(0).toString(16)};`).join(''),
+        body: [...token]
+          .map((character) => `&#x${'0'.repeat(20)}${character.charCodeAt(0).toString(16)};`)
+          .join(''),
       }),
   ],
   [

@@ -85,7 +85,7 @@ test('erp drafts and releases; it ends when its parent is gone', async () => {
   assert.equal((await post(`${url}/payments/release`, { id: 'pmt_1' })).status, 200);
   const list = (await (await fetch(`${url}/payments`)).json()) as { payments: { status: string }[] };
   assert.deepEqual(
-    list.payments.map((one) => one.status),
+    list.payments.map((payment) => payment.status),
     ['released'],
   );
   child.stdin?.end();

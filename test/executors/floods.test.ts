@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { closeExecutors, runCall } from '../../src/executors/index.js';
-import { readableMessage } from '../../src/executors/mcp/message.js';
+import { toReadableMessage } from '../../src/executors/mcp/message.js';
 import type { Call, ExecutorResult } from '../../src/executors/types.js';
 import { makeTarget, type Target } from '../activities/target.js';
 import { contextWith } from './world.js';
@@ -71,7 +71,7 @@ for (const [what, flood, says] of floods)
     `a flood of ${what} ends its call, whose outcome is not known, and lets others go on`,
     inCampaignsUnless(what === 'small messages over stdio' || what === 'events over HTTP'),
     async () => {
-      readableMessage(note);
+      toReadableMessage(note);
       const work = flood();
       const longest = await longestWait(work);
       const result = await work;

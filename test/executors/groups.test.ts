@@ -173,7 +173,7 @@ describe('a command that ends before what it has started', () => {
     const since = performance.now();
     const results = await Promise.all(Array.from({ length: 5 }, () => shell('sleep 300 & echo $!')));
     const seconds = (performance.now() - since) / 1_000;
-    const readings = read.mock.calls.filter((one) => one.arguments[0] === '/proc/1/stat').length;
+    const readings = read.mock.calls.filter((call) => call.arguments[0] === '/proc/1/stat').length;
     assert.ok(readings >= 1 && readings <= seconds + 1, `${readings} in ${seconds} s`);
     await assertGone(results.map(pidOf));
   });

@@ -3,7 +3,7 @@ import { countBlocks } from '../../testing/blocks.js';
 // `mask-written.test.ts` starts it, as a process of its own. Writes, of a secret that repeats each of these, the work that taking
 // a quarter of it apart takes, and all of it. What is done within one expression or one method of a text is not in it.
 
-const { drained } = await import('../../src/executors/masking/find.js');
+const { drain: drained } = await import('../../src/executors/masking/find.js');
 const { partsOf } = await import('../../src/executors/masking/parts.js');
 
 const shapes = [

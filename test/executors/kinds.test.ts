@@ -43,7 +43,7 @@ test('no file outside their folders names a kind', () => {
         .split('\n')
         .map((line, index) => ({ at: `${file}:${index + 1}`, line })),
     )
-    .filter(({ line }) => name.test(line) && !otherMeanings.some((one) => one.test(line)));
+    .filter(({ line }) => name.test(line) && !otherMeanings.some((meaning) => meaning.test(line)));
   assert.deepEqual(found, []);
 });
 

@@ -5,14 +5,14 @@ import { describe, test } from 'node:test';
 import { parseExactly } from '../../src/executors/answer/exact-json.js';
 import { root } from '../../src/executors/answer/places.js';
 import { makeMask } from '../../src/executors/masking/mask.js';
-import { readableEvents, readableMessage, readToolResult } from '../../src/executors/mcp/message.js';
+import { makeEventReader, toReadableMessage, readToolResult } from '../../src/executors/mcp/message.js';
 import { isExactNumber } from '../../src/model/json.js';
 
 const size = 1_048_576;
 const timeout = 30_000;
 const digits = '1'.repeat(size);
 const eventsRead = (): ((text: string) => string) => {
-  const read = readableEvents();
+  const read = makeEventReader();
   return (text) => [...read(text)].join('');
 };
 const quotes = '\\"'.repeat(size / 2);
@@ -30,7 +30,7 @@ describe('a mebibyte', { timeout }, () => {
   for (const [name, text] of broken)
     test(`of ${name} is not JSON`, () => {
       assert.equal(parseExactly(text).status, 'malformed');
-      assert.equal(readableMessage(text).status, 'no_message');
+      assert.equal(toReadableMessage(text).status, 'no_message');
       const content = [{ type: 'text', text }];
       const read = readToolResult({ content }, makeMask([]));
       assert.ok(read.status === 'read');
@@ -83,7 +83,7 @@ describe('a stream of events', () => {
       const text = message.replaceAll('\n', end);
       assert.match(eventsRead()(text), marked);
       const read = eventsRead();
-      assert.match([...text].map((one) => read(one)).join(''), marked);
+      assert.match([...text].map((character) => read(character)).join(''), marked);
     });
 
   test('has no event that was not ended', () => {

@@ -8,9 +8,9 @@ import { parseExactly } from '../../src/executors/answer/exact-json.js';
 import { runCall } from '../../src/executors/index.js';
 import { makeMask } from '../../src/executors/masking/mask.js';
 import {
-  readableBody,
-  readableEvents,
-  readableMessage,
+  toReadableBody,
+  makeEventReader,
+  toReadableMessage,
   readToolResult,
 } from '../../src/executors/mcp/message.js';
 import type { ExecutorResult } from '../../src/executors/types.js';
@@ -69,13 +69,13 @@ describe('a message of an MCP server with too many values', () => {
     `{"jsonrpc":"2.0","id":1,"result":{"content":[],"structuredContent":{"a":${text}}}}`;
   for (const [what, over, , says] of shapes)
     test(`is told of, not passed on: ${what}`, () => {
-      const message = readableMessage(result(over));
+      const message = toReadableMessage(result(over));
       assert.ok(message.status === 'too_large');
       assert.match(message.why, says);
-      const body = readableBody(result(over));
+      const body = toReadableBody(result(over));
       assert.ok(body.status === 'unreadable');
       assert.match(body.why, says);
-      const [event] = [...readableEvents()(`data: ${result(over)}\n\n`)].slice(-1);
+      const [event] = [...makeEventReader()(`data: ${result(over)}\n\n`)].slice(-1);
       assert.ok(typeof event === 'object');
       assert.match(event.why, says);
     });
@@ -86,7 +86,7 @@ describe('a message of an MCP server with too many values', () => {
   });
 
   test('but a line of a log is no message', () => {
-    assert.equal(readableMessage('a,'.repeat(60_000)).status, 'no_message');
+    assert.equal(toReadableMessage('a,'.repeat(60_000)).status, 'no_message');
   });
 });
 

@@ -14,7 +14,7 @@ function holds(cases: readonly Case[]): void {
   for (const [what, secret, hidden, told] of cases)
     test(what, () => {
       const { text } = makeMask([secret]);
-      for (const one of hidden) assert.equal(text(`say ${one}.`), 'say [redacted].');
+      for (const part of hidden) assert.equal(text(`say ${part}.`), 'say [redacted].');
       assert.equal(text(told), told);
     });
 }
@@ -186,8 +186,8 @@ describe('of an address whose password has separators in it, what a tool takes f
   for (const mark of ['/', '#', '?', '@'])
     test(`\`${mark}\``, () => {
       const { text } = makeMask([`postgres://finance:${whole(mark)}@erp.example/production`]);
-      for (const one of [whole(mark), 'Zq7kxLm9', 'Tr4wvPq2'])
-        assert.equal(text(`invalid "${one}"`), 'invalid "[redacted]"');
+      for (const part of [whole(mark), 'Zq7kxLm9', 'Tr4wvPq2'])
+        assert.equal(text(`invalid "${part}"`), 'invalid "[redacted]"');
       const told = 'finance of erp.example in production';
       assert.equal(text(told), told);
     });

@@ -15,7 +15,7 @@ const bytes = (text: string, write: (byte: number) => string): string =>
 const units = (text: string, write: (unit: number) => string): string =>
   Array.from({ length: text.length }, (_, at) => write(text.charCodeAt(at))).join('');
 const points = (text: string, write: (point: number) => string): string =>
-  [...text].map((one) => write(one.codePointAt(0) ?? 0)).join('');
+  [...text].map((character) => write(character.codePointAt(0) ?? 0)).join('');
 const hex = (value: number, width: number): string => value.toString(16).padStart(width, '0');
 const lines = (text: string, width: number, end: string): string =>
   (text.match(new RegExp(`[^]{1,${width}}`, 'gu')) ?? []).join(end);
@@ -143,11 +143,11 @@ describe('a secret is masked', () => {
           );
           const pieces = places.slice(1).map((to, index) => text.slice(places[index], to));
           const value: Json = isBlocks
-            ? { content: pieces.map((one) => ({ type: 'text', text: one })) }
+            ? { content: pieces.map((piece) => ({ type: 'text', text: piece })) }
             : { lines: pieces };
           const masked = await makeMask([secret]).json(value, now);
           const said = isBlocks
-            ? (masked.value as { content: { text: string }[] }).content.map((one) => one.text)
+            ? (masked.value as { content: { text: string }[] }).content.map((block) => block.text)
             : (masked.value as { lines: string[] }).lines;
           assert.ok(!said.join('').includes(secret), JSON.stringify(masked));
           assert.ok(masked.at.length > 0);

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { makeMask, makeMaskIn } from '../../src/executors/masking/mask.js';
-import { drained } from '../../src/executors/masking/find.js';
+import { drain } from '../../src/executors/masking/find.js';
 import { partsOf } from '../../src/executors/masking/parts.js';
 import { programArgs } from '../../testing/programs.js';
 
@@ -135,8 +135,8 @@ describe('of one secret of 64 KB, which is taken apart, others have a turn every
 
 test('brackets around a secret are looked at once each: with the square of them this does not end', () => {
   const brackets = ')'.repeat(2_000_000);
-  assert.ok(drained(partsOf(`key ${brackets}x`)).includes(`${brackets}x`));
-  assert.ok(drained(partsOf(`key [{(Zq7kxLm9${brackets}`)).includes('Zq7kxLm9'));
+  assert.ok(drain(partsOf(`key ${brackets}x`)).includes(`${brackets}x`));
+  assert.ok(drain(partsOf(`key [{(Zq7kxLm9${brackets}`)).includes('Zq7kxLm9'));
 });
 
 test('JSON in a line of settings in JSON takes as many turns more at each level', () => {
@@ -155,7 +155,7 @@ test('JSON in a line of settings in JSON takes as many turns more at each level'
 test('a setting with a long name is no longer to look at than a secret without one', () => {
   const isKnown = mock.method(Set.prototype, 'has');
   try {
-    drained(partsOf(`DB_HOST=erp\n${'a_'.repeat(5_000)}=Zq7kxLm9`));
+    drain(partsOf(`DB_HOST=erp\n${'a_'.repeat(5_000)}=Zq7kxLm9`));
     assert.ok(isKnown.mock.callCount() < 1_000, `${isKnown.mock.callCount()}`);
   } finally {
     isKnown.mock.restore();

@@ -11,34 +11,40 @@ import { projectRoot } from '../../testing/paths.js';
 function hides(what: string, secret: string, hidden: readonly string[], told = 'nothing'): void {
   test(what, () => {
     const { text } = makeMask([secret]);
-    for (const one of hidden) assert.equal(text(`say ${one}.`), 'say [redacted].');
+    for (const part of hidden) assert.equal(text(`say ${part}.`), 'say [redacted].');
     assert.equal(text(told), told);
   });
 }
 
 describe('of XML, the text of each element is hidden', () => {
-  const one = ['Zq7kxLm9'];
+  const password = ['Zq7kxLm9'];
   const nested = '<login><password>Zq7kxLm9</password></login>';
-  hides('in one line', '<a><password>Zq7kxLm9</password></a>', one);
+  hides('in one line', '<a><password>Zq7kxLm9</password></a>', password);
   hides('in lines of its own', '<a>\r\n  <password>\r\n    Zq7 kxLm9\r\n  </password>\r\n</a>', [
     'Zq7 kxLm9',
   ]);
   hides(
     'of Maven, but for a setting',
     '<?xml version="1.0"?>\n<settings>\n <server>\n  <host>production</host>\n  <username>finance2024</username>\n  <password>Zq7kxLm9</password>\n </server>\n</settings>\n',
-    one,
+    password,
     'finance2024 in production',
   );
-  hides('of a user that is the secret', '<a><user>Zq7kxLm9</user><password></password></a>', one);
-  hides('of SOAP', '<s:a><wsse:Password Type="x#PasswordText">Zq7kxLm9</wsse:Password></s:a>', one);
-  hides('of a plist', '<plist><dict><key>Pin</key><string>Zq7kxLm9</string></dict></plist>', one);
-  hides('of FileZilla, in base64', '<Server><Pass encoding="base64">WnE3a3hMbTk=</Pass></Server>', one);
+  hides('of a user that is the secret', '<a><user>Zq7kxLm9</user><password></password></a>', password);
+  hides('of SOAP', '<s:a><wsse:Password Type="x#PasswordText">Zq7kxLm9</wsse:Password></s:a>', password);
+  hides('of a plist', '<plist><dict><key>Pin</key><string>Zq7kxLm9</string></dict></plist>', password);
+  hides('of FileZilla, in base64', '<Server><Pass encoding="base64">WnE3a3hMbTk=</Pass></Server>', password);
   hides('of CDATA', '<a><password><![CDATA[Zq7<k>&x]]></password></a>', ['Zq7<k>&x']);
-  hides('of CDATA that does not end', '<a><password><![CDATA[Zq7kxLm9', one);
+  hides('of CDATA that does not end', '<a><password><![CDATA[Zq7kxLm9', password);
   hides('in entities', '<a>Zq7&lt;kx&#76;m&amp;9</a>', ['Zq7<kxLm&9', 'Zq7&lt;kx&#76;m&amp;9']);
-  hides('with a `>` in it, or before it', '<a b="x>y">Zq7kxLm9</a><c>Yq7>kxLm9</c>', [...one, 'Yq7>kxLm9']);
-  hides('of a comment', '<a><!--Zq7kxLm9--><!-- <password>Yq7kxLm9</password> --></a>', [...one, 'Yq7kxLm9']);
-  hides('of an attribute', '<a password="Zq7kxLm9"/>', one);
+  hides('with a `>` in it, or before it', '<a b="x>y">Zq7kxLm9</a><c>Yq7>kxLm9</c>', [
+    ...password,
+    'Yq7>kxLm9',
+  ]);
+  hides('of a comment', '<a><!--Zq7kxLm9--><!-- <password>Yq7kxLm9</password> --></a>', [
+    ...password,
+    'Yq7kxLm9',
+  ]);
+  hides('of an attribute', '<a password="Zq7kxLm9"/>', password);
   hides('of an attribute, in entities', '<add key="ApiKey" x:value = \'Zq7"k&lt;x&amp;&apos;Lm9\'/>', [
     'Zq7"k<x&\'Lm9',
     'Zq7"k&lt;x&amp;&apos;Lm9',
@@ -51,15 +57,15 @@ describe('of XML, the text of each element is hidden', () => {
   hides(
     'of a user that is the secret, beside attributes',
     '<a b="urn:invoices"><user>Zq7kxLm9</user></a>',
-    one,
+    password,
   );
-  hides('of XML in CDATA', `<a><b><![CDATA[${nested}]]></b></a>`, one);
-  hides('of XML in entities', `<a><b>${nested.replaceAll('<', '&lt;')}</b></a>`, one);
-  hides('of JSON in it', '<a>{"host":"production","pin":"Zq7kxLm9"}</a>', one);
-  hides('of settings in it', '<a>Server=production;Pwd=Zq7kxLm9</a>', one);
-  hides('in JSON', JSON.stringify({ settings: nested }), one);
-  hides('in a file of variables', `DB_HOST=production\nLOGIN_XML='${nested}'`, one, 'production');
-  hides('in base64', Buffer.from(nested).toString('base64'), one);
+  hides('of XML in CDATA', `<a><b><![CDATA[${nested}]]></b></a>`, password);
+  hides('of XML in entities', `<a><b>${nested.replaceAll('<', '&lt;')}</b></a>`, password);
+  hides('of JSON in it', '<a>{"host":"production","pin":"Zq7kxLm9"}</a>', password);
+  hides('of settings in it', '<a>Server=production;Pwd=Zq7kxLm9</a>', password);
+  hides('in JSON', JSON.stringify({ settings: nested }), password);
+  hides('in a file of variables', `DB_HOST=production\nLOGIN_XML='${nested}'`, password, 'production');
+  hides('in base64', Buffer.from(nested).toString('base64'), password);
   hides('and of what only begins like it, every word', '<Zq7kxLm9 Yq7kxLm9', ['<Zq7kxLm9', 'Yq7kxLm9']);
 });
 

@@ -20,7 +20,7 @@ function dice(seed: number): (below: number) => number {
 }
 
 const hex = (text: string, width: number, mark: string): string =>
-  [...text].map((one) => mark + one.charCodeAt(0).toString(16).padStart(width, '0')).join('');
+  [...text].map((character) => mark + character.charCodeAt(0).toString(16).padStart(width, '0')).join('');
 const secrets = [
   'S3CR3T-planted-tgt-value-0001',
   'Bearer T0KEN/planted+auth=value',
@@ -42,18 +42,18 @@ function quotedPrintable(bytes: Buffer, width: number): string {
   );
   let line = 0;
   return written
-    .map((one) => {
-      line += one.length;
-      if (line < width) return one;
-      line = one.length;
-      return `=\r\n${one}`;
+    .map((character) => {
+      line += character.length;
+      if (line < width) return character;
+      line = character.length;
+      return `=\r\n${character}`;
     })
     .join('');
 }
 
 type Write = (text: string, roll: (below: number) => number) => string;
 const some: (write: Write) => Write = (write) => (text, roll) =>
-  [...text].map((one) => (roll(2) === 0 ? write(one, roll) : one)).join('');
+  [...text].map((character) => (roll(2) === 0 ? write(character, roll) : character)).join('');
 const writers: readonly Write[] = [
   (text) => encodeURIComponent(text),
   (text) => JSON.stringify(text).slice(1, -1),
@@ -63,11 +63,11 @@ const writers: readonly Write[] = [
   (text) => text.toUpperCase(),
   (text) => text.replace(/(.{4})/g, '$1\n  '),
   (text) => text.replace(/(.{6})/g, '$1\r\n'),
-  some((one) => (one < '\x7f' ? hex(one, 2, '%') : one)),
-  some((one) => hex(one, 4, '\\u')),
-  some((one) => `\\${one}`),
-  some((one) => `&#${one.charCodeAt(0)};`),
-  some((one) => `&#x${one.charCodeAt(0).toString(16)};`),
+  some((character) => (character < '\x7f' ? hex(character, 2, '%') : character)),
+  some((character) => hex(character, 4, '\\u')),
+  some((character) => `\\${character}`),
+  some((character) => `&#${character.charCodeAt(0)};`),
+  some((character) => `&#x${character.charCodeAt(0).toString(16)};`),
   (text) => quotedPrintable(Buffer.from(text), 76),
   (text) => Buffer.from(text).toString('latin1'),
   (text) => Buffer.from(text, 'latin1').toString('base64'),
@@ -96,8 +96,11 @@ describe('a secret that the exhaustive search finds is masked', () => {
 });
 
 describe('a secret with characters that pages, mails and old programs write otherwise is masked', () => {
-  const each = (text: string, write: (code: number, one: string) => string, of = /[^A-Za-z0-9]/g): string =>
-    text.replace(of, (one) => write(one.charCodeAt(0), one));
+  const each = (
+    text: string,
+    write: (code: number, character: string) => string,
+    of = /[^A-Za-z0-9]/g,
+  ): string => text.replace(of, (character) => write(character.charCodeAt(0), character));
   const names: Readonly<Record<string, string>> = {
     '=': 'equals',
     ü: 'uuml',
@@ -116,7 +119,10 @@ describe('a secret with characters that pages, mails and old programs write othe
       (text) => each(text, (code) => `&#${code}`, /[^A-Za-z0-9](?!\d)/g),
     ],
     ['as hexadecimal entities', (text) => each(text, (code) => `&#x${code.toString(16).toUpperCase()};`)],
-    ['as entities with a name', (text) => each(text, (code, one) => `&${names[one] ?? `#${code}`};`)],
+    [
+      'as entities with a name',
+      (text) => each(text, (code, character) => `&${names[character] ?? `#${code}`};`),
+    ],
     ['as entities, written twice', (text) => each(text, (code) => `&amp;#X${code.toString(16)};`)],
     ['as entities in JSON', (text) => each(text, (code) => `\\u0026#${code};`)],
     ['as quoted-printable', (text) => quotedPrintable(Buffer.from(text), 1_000)],

@@ -223,13 +223,13 @@ describe('null for what is left out', () => {
     { content: null, structuredContent: { ok: true } },
     { content: [{ type: 'text', text: '{"ok":true}' }], structuredContent: null, isError: null },
   ];
-  for (const one of results)
-    test(`is read in a result: ${JSON.stringify(one)}`, async () => {
+  for (const answer of results)
+    test(`is read in a result: ${JSON.stringify(answer)}`, async () => {
       for (const more of [{}, { idempotencyKey: 'k' }]) {
         const lists = 'idempotencyKey' in more ? [result(1, { tools: [] })] : [];
-        const says = [...opened(), ...lists, result(lists.length + 1, one)];
+        const says = [...opened(), ...lists, result(lists.length + 1, answer)];
         assert.deepEqual(await outputOf(overHttp(says, more)), { ok: true });
-        assert.deepEqual(await outputOf(overStdio({ says: message(one) }, more)), { ok: true });
+        assert.deepEqual(await outputOf(overStdio({ says: message(answer) }, more)), { ok: true });
       }
     });
 
@@ -276,10 +276,10 @@ describe('a server that cannot be used', () => {
 
 describe('the words of a server', () => {
   test('are told where an error has only a structure', async () => {
-    const one = { isError: true, content: [], structuredContent: { reason: 'account is closed' } };
+    const answer = { isError: true, content: [], structuredContent: { reason: 'account is closed' } };
     for (const said of [
-      await failed(overHttp([...opened(), result(1, one)])),
-      await failed(overStdio({ says: message(one) })),
+      await failed(overHttp([...opened(), result(1, answer)])),
+      await failed(overStdio({ says: message(answer) })),
     ]) {
       assert.equal(said.errorClass, 'permanent');
       assert.match(said.message, /failed: \{"reason":"account is closed"\}/);

@@ -110,7 +110,7 @@ for (const status of openStatuses)
       run(restCall({ path: `/status/${status}` }), more),
       runCall(tool, contextWith(toolConnection, more)),
     ];
-    const usual = classes.find(([one]) => one === status)?.[1];
+    const usual = classes.find(([known]) => known === status)?.[1];
     for (const [more, errorClass, effectPossible] of [
       [{}, 'unknown_outcome', true],
       [{ idempotencyKey: 'k' }, usual, true],

@@ -2,16 +2,16 @@
 // what a target may answer, and what is quick must find whatever this finds.
 import { isUtf8 } from 'node:buffer';
 import { formsOf } from '../../src/executors/masking/forms.js';
-import { drained } from '../../src/executors/masking/find.js';
+import { drain } from '../../src/executors/masking/find.js';
 import { partsOf } from '../../src/executors/masking/parts.js';
 
 export function standsSlowly(secrets: readonly string[], text: string): boolean {
-  const parts = [...new Set(secrets.flatMap((secret) => drained(partsOf(secret))))].filter(
+  const parts = [...new Set(secrets.flatMap((secret) => drain(partsOf(secret))))].filter(
     (part) => part.length >= 6,
   );
   const forms = [...new Set(parts.flatMap(formsOf))].filter((form) => form.length >= 6);
   const any = new RegExp(forms.map((form) => form.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')).join('|'), 'i');
-  return [text, ...decodings(text)].some((one) => any.test(one));
+  return [text, ...decodings(text)].some((decoded) => any.test(decoded));
 }
 
 function decodings(text: string): string[] {
@@ -19,9 +19,9 @@ function decodings(text: string): string[] {
   let fresh = [text];
   for (let round = 0; round < 3 && fresh.length > 0; round += 1) {
     fresh = [
-      ...new Set(fresh.flatMap((one) => [...decodedOnce(one), ...(round < 2 ? undressed(one) : [])])),
-    ].filter((one) => !found.has(one));
-    for (const one of fresh) found.add(one);
+      ...new Set(fresh.flatMap((text) => [...decodedOnce(text), ...(round < 2 ? undressed(text) : [])])),
+    ].filter((text) => !found.has(text));
+    for (const text of fresh) found.add(text);
   }
   return [...found];
 }
@@ -34,9 +34,9 @@ function decodedOnce(text: string): string[] {
   return found;
 }
 
-function unescaped(_whole: string, hex: string | undefined, one = ''): string {
+function unescaped(_whole: string, hex: string | undefined, letter = ''): string {
   if (hex !== undefined) return String.fromCharCode(parseInt(hex, 16));
-  return { n: '\n', r: '\r' }[one] ?? one;
+  return { n: '\n', r: '\r' }[letter] ?? letter;
 }
 
 function percentDecoded(text: string): string {
@@ -75,7 +75,7 @@ function textOf(bytes: Buffer): string {
   const parts: string[] = [];
   for (let at = 0; at < bytes.length;) {
     const size = [4, 3, 2, 1].find(
-      (one) => at + one <= bytes.length && isCharacter(bytes.subarray(at, at + one)),
+      (length) => at + length <= bytes.length && isCharacter(bytes.subarray(at, at + length)),
     );
     parts.push(bytes.toString(size === undefined ? 'latin1' : 'utf8', at, at + (size ?? 1)));
     at += size ?? 1;

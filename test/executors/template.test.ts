@@ -94,12 +94,12 @@ function callOf(kind: string, used: readonly string[]): Executor {
   };
 }
 for (const [kind, all] of Object.entries(places))
-  for (const three of all.length === 3 ? [all] : all.map((left) => all.filter((one) => one !== left)))
+  for (const three of all.length === 3 ? [all] : all.map((left) => all.filter((name) => name !== left)))
     test(`all templates of a ${kind} call have one room: two of ${three.join(', ')} fit, and three do not`, () => {
       const big = { arguments: { big: 'q'.repeat(900_000) }, context: {}, input: {} };
       assert.equal(buildCall(callOf(kind, three), big, 'transition').status, 'too_large');
       for (const left of three) {
-        const two = three.filter((one) => one !== left);
+        const two = three.filter((name) => name !== left);
         assert.equal(buildCall(callOf(kind, two), big, 'transition').status, 'built');
       }
     });

@@ -43,7 +43,7 @@ test('of what a failed command wrote, each text is masked in a turn of its own',
     {
       ...contextWith(null),
       connection: { kind: 'cli', ...child(script), env: {} },
-      told: { start: tell, end: tell },
+      excerpts: { start: tell, end: tell },
     },
   );
   assert.ok(result.status === 'failed', JSON.stringify(result));
@@ -207,7 +207,7 @@ describe('a secret is known', () => {
   const writings: readonly (readonly [string, string])[] = [
     ['in capitals', token.toUpperCase()],
     ['in small letters', token.toLowerCase()],
-    ['in hex of mixed case', bytes.toString('hex').replace(/[a-f]/, (one) => one.toUpperCase())],
+    ['in hex of mixed case', bytes.toString('hex').replace(/[a-f]/, (letter) => letter.toUpperCase())],
     ['broken into lines', wrapped(token)],
     ['in base64 that is broken into lines', wrapped(Buffer.from(`ab${token}`).toString('base64'))],
     ['in base64 with lines, in JSON in a text', JSON.stringify({ a: wrapped(bytes.toString('base64')) })],
@@ -469,7 +469,7 @@ describe('a secret is known', () => {
     test(`in ${what}, which says other things too`, () => {
       const { text } = makeMask([secret]);
       assert.equal(text(`say ${secret}`), 'say [redacted]');
-      for (const one of own) assert.equal(text(`say ${one}.`), 'say [redacted].');
+      for (const part of own) assert.equal(text(`say ${part}.`), 'say [redacted].');
       assert.equal(text(others), others);
     });
 
@@ -528,7 +528,7 @@ describe('a secret is known', () => {
   for (const [what, credential, own, others] of named)
     test(`of a JSON credential ${what}, and no setting`, () => {
       const { text } = makeMask([JSON.stringify(credential)]);
-      for (const one of own) assert.equal(text(`say ${one}.`), 'say [redacted].');
+      for (const part of own) assert.equal(text(`say ${part}.`), 'say [redacted].');
       assert.equal(text(others), others);
     });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { JsonObject } from '../../src/model/json.js';
 import type { Gate, Guard, Path } from '../../src/engine/plan.js';
-import type { Decision } from '../../src/engine/state.js';
+import type { EventResult } from '../../src/engine/state.js';
 import type { Principal } from '../../src/model/principal.js';
 import { expr, gate, literal, path, principal, time, type Walk } from '../engine/build.js';
 import { previewCalls } from '../../src/executors/index.js';
@@ -115,7 +115,7 @@ function beside(first: Partial<Gate>, second: Partial<Gate>): { walk: Walk; id: 
 }
 
 /** Time, or a decision at the first gate alone, executes nothing. */
-function waits({ walk }: { walk: Walk }, decision: Decision): void {
+function waits({ walk }: { walk: Walk }, decision: EventResult): void {
   assert.equal(walk.run.executing, null);
   assert.ok(decision.effects.every((one) => one.kind !== 'execute'));
   assert.ok(['open', 'escalated'].includes(walk.run.approvals[0]?.status ?? ''));

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Decision } from '../../src/engine/state.js';
+import type { EventResult } from '../../src/engine/state.js';
 import { begin, plan, principal, state, transition, type Fields, type Walk } from '../engine/build.js';
 import type { Executor, Guard, Plan } from '../../src/engine/plan.js';
 import type { JsonObject } from '../../src/model/json.js';
@@ -13,16 +13,21 @@ export function odd<T>(value: unknown): T {
   return value as T;
 }
 
-export function answers(decision: Decision): Body[] {
+export function answers(decision: EventResult): Body[] {
   return decision.effects.flatMap((one) => (one.kind === 'answer' ? [one.answer as unknown as Body] : []));
 }
 
-export function recorded(decision: Decision, type: string): Body[] {
+export function recorded(decision: EventResult, type: string): Body[] {
   return decision.trace.filter((fact) => fact.type === type).map((fact) => fact as unknown as Body);
 }
 
 /** Does it, and demands that it was refused with the code, changed nothing and left a record of the type. */
-export function refuses(walk: Walk, act: (walk: Walk) => Decision, code: string, type: string): Decision {
+export function refuses(
+  walk: Walk,
+  act: (walk: Walk) => EventResult,
+  code: string,
+  type: string,
+): EventResult {
   const before = walk.run;
   const decision = act(walk);
   const said = answers(decision);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { decide } from '../../src/engine/index.js';
 import type { Transition } from '../../src/engine/plan.js';
-import type { Decision, Event } from '../../src/engine/state.js';
+import type { EventResult, Event } from '../../src/engine/state.js';
 import type { JsonObject } from '../../src/model/json.js';
 import { compileSchema } from '../../src/schema/index.js';
 import { makeKit } from '../../src/schema/kit.js';
@@ -38,7 +38,7 @@ const amount: JsonObject = {
 const unresolvable: JsonObject = { $ref: 'https://nowhere.example/schema' };
 
 /** As `Walk.send`, with JSON Schema as the service has it. */
-function sendChecked(walk: Walk, of: Parameters<typeof decide>[0], event: Event): Decision {
+function sendChecked(walk: Walk, of: Parameters<typeof decide>[0], event: Event): EventResult {
   const decision = decide(of, walk.run, event, realKit, `c${walk.history.length}`);
   walk.run = decision.state;
   walk.last = decision;
@@ -176,7 +176,7 @@ failClosed('run.status', {
   },
 });
 
-const operate = (walk: Walk, permissions: readonly string[], kind: 'cancel' | 'retry') => (): Decision =>
+const operate = (walk: Walk, permissions: readonly string[], kind: 'cancel' | 'retry') => (): EventResult =>
   walk.send({
     kind: 'message',
     time,
@@ -212,7 +212,7 @@ function unknown(fields: Partial<Transition> = {}): Walk {
   assert.equal(walk.run.problem?.code, 'EXECUTOR_UNKNOWN');
   return walk;
 }
-const retryAs = (walk: Walk, kind: string) => (): Decision =>
+const retryAs = (walk: Walk, kind: string) => (): EventResult =>
   walk.send({
     kind: 'message',
     time,

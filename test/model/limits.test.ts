@@ -37,7 +37,7 @@ const rows: readonly Row[] = limits
     what: what.trim(),
     figures: most
       .split(';')
-      .map((one) => /^\s*([\d,]+)(?: (KiB|MiB|s|h|days))?\s*$/.exec(one))
+      .map((text) => /^\s*([\d,]+)(?: (KiB|MiB|s|h|days))?\s*$/.exec(text))
       .map((found) => Number((found?.[1] ?? '').replaceAll(',', '')) * (units[found?.[2] ?? ''] ?? 1)),
     places: placesIn(where),
   }));
@@ -47,7 +47,7 @@ const declared = /^(?:export )?const (\w+) = ([\d_\w *]+);/gm;
 const sizes = /^(?:most|max)(?:[A-Z]\w*)$|^longest\w*$/;
 const values = new Map<string, string>();
 const files = readdirSync(join(projectRoot, 'src'), { recursive: true, encoding: 'utf8' });
-for (const file of files.filter((one) => one.endsWith('.ts')).sort())
+for (const file of files.filter((name) => name.endsWith('.ts')).sort())
   for (const [, name = '', text = ''] of readFileSync(join(projectRoot, 'src', file), 'utf8').matchAll(
     declared,
   ))
@@ -61,13 +61,13 @@ function valueOf(place: string): number {
     .split('*')
     .map((part) => part.trim())
     .map((part) => (/^[\d_]+$/.test(part) ? Number(part.replaceAll('_', '')) : named(place, part)))
-    .reduce((product, one) => product * one, 1);
+    .reduce((product, factor) => product * factor, 1);
 }
 
 function named(place: string, name: string): number {
   const [file = ''] = place.split(' ');
   const own = `${file} ${name}`;
-  const others = [...values.keys()].filter((one) => one.endsWith(` ${name}`));
+  const others = [...values.keys()].filter((key) => key.endsWith(` ${name}`));
   const found = values.has(own) ? own : others.length === 1 ? others[0] : undefined;
   assert.ok(found !== undefined, `\`${place}\` is made of \`${name}\`, which is not one number`);
   return valueOf(found);
@@ -81,7 +81,7 @@ describe('the limits in docs/operating.md', () => {
     assert.ok(rows.length > 30, `${rows.length} rows`);
     for (const { what, figures, places } of rows) {
       assert.ok(
-        figures.every((one) => Number.isSafeInteger(one) && one > 0),
+        figures.every((figure) => Number.isSafeInteger(figure) && figure > 0),
         what,
       );
       assert.ok(figures.length === places.length || figures.length === 1, `${what}: a figure for each place`);

@@ -86,14 +86,14 @@ describe('a reason', () => {
       '\0',
       '\ud800',
     ];
-    for (const one of [...unseen, ...more, '\u0301', '\ue000', '\uffff'])
-      assert.ok(isBlank(one.repeat(3)), one.codePointAt(0)?.toString(16));
+    for (const char of [...unseen, ...more, '\u0301', '\ue000', '\uffff'])
+      assert.ok(isBlank(char.repeat(3)), char.codePointAt(0)?.toString(16));
     assert.ok(isBlank([...unseen, ...more].join('')));
     assert.ok(isBlank(''));
   });
 
   it('is one where anything in it can be read', () => {
-    for (const one of ['a', '0', '.', '好', '\u{1f44d}', '\u200b-\u200b', 'é', 'e\u0301'])
-      assert.ok(!isBlank(one), one);
+    for (const text of ['a', '0', '.', '好', '\u{1f44d}', '\u200b-\u200b', 'é', 'e\u0301'])
+      assert.ok(!isBlank(text), text);
   });
 });

@@ -59,7 +59,7 @@ async function startMailbox(): Promise<Mailbox> {
       stream.on('data', (chunk: Buffer) => chunks.push(chunk));
       stream.on('end', () => {
         const text = decoded(Buffer.concat(chunks).toString('utf8'));
-        mails.push({ to: session.envelope.rcptTo.map((one) => one.address).join(','), text });
+        mails.push({ to: session.envelope.rcptTo.map((recipient) => recipient.address).join(','), text });
         if (held.slow) held.go = () => done();
         else done();
         changed();
@@ -76,7 +76,7 @@ async function startMailbox(): Promise<Mailbox> {
     },
     go: () => held.go(),
     hangUp: () => {
-      for (const one of server.connections as Set<{ _socket: Socket }>) one._socket.destroy();
+      for (const connection of server.connections as Set<{ _socket: Socket }>) connection._socket.destroy();
     },
     port: (server.server.address() as AddressInfo).port,
     mails,
@@ -119,7 +119,7 @@ describe('an e-mail', () => {
     const mails = await mailbox.count(4);
     await office.recorded(parked.run, 'delivered', 4);
     assert.ok(mailbox.signedIn.includes(`relay:${decodeURIComponent(password)}`));
-    const to = (address: string): string => mails.find((one) => one.to === address)?.text ?? '';
+    const to = (address: string): string => mails.find((mail) => mail.to === address)?.text ?? '';
     const shown = await office.approval(parked.id);
     for (const address of ['desk@example.com', 'fin@example.com', 'bot@example.com', 'ann@example.com']) {
       const text = to(address);
@@ -140,7 +140,7 @@ describe('an e-mail', () => {
     assert.ok((await page.text()).includes(parked.digest));
     const links = async (): Promise<string[]> =>
       (await office.api.ask('finance', 'GET', `/v1/approvals/${parked.id}/links`)).body.data.map(
-        (one: any) => one.status,
+        (record: any) => record.status,
       );
     assert.deepEqual(await links(), ['open'], 'read, and good still');
     const form = new URLSearchParams({ decision: 'deny', digest: parked.digest, token: '', reason: 'no' });
@@ -152,7 +152,7 @@ describe('an e-mail', () => {
     assert.deepEqual(await links(), ['used']);
     const decision = (await office.approval(parked.id)).decisions[0];
     assert.deepEqual([decision.by.id, decision.decision], ['finance', 'deny']);
-    assert.deepEqual((await office.records(parked.run)).map((one) => one.data.recipient).sort(), [
+    assert.deepEqual((await office.records(parked.run)).map((record) => record.data.recipient).sort(), [
       'agent',
       'd…@example.com',
       'employee',
@@ -170,7 +170,7 @@ describe('an e-mail', () => {
     assert.equal(record.data.detail, 'the mail server answered 550 (EENVELOPE)');
     assert.equal((await office.approval(parked.id)).delivery.status, 'partial');
     assert.deepEqual(
-      mailbox.mails.map((one) => one.to),
+      mailbox.mails.map((mail) => mail.to),
       ['desk@example.com'],
     );
   });
@@ -209,7 +209,7 @@ describe('an e-mail', () => {
     assert.deepEqual(
       head
         .split(/\r\n(?!\s)/)
-        .flatMap((one) => /^([\w-]+):/.exec(one)?.[1]?.toLowerCase() ?? [])
+        .flatMap((header) => /^([\w-]+):/.exec(header)?.[1]?.toLowerCase() ?? [])
         .sort(),
       [
         ...['auto-submitted', 'content-type', 'date', 'from', 'message-id', 'mime-version', 'subject'],
@@ -340,7 +340,7 @@ describe('an e-mail', () => {
       `select encode(body, 'escape') as text from audit_record`,
     );
     for (const secret of [password, decodeURIComponent(password)])
-      for (const text of [...log.rows.map((one) => String(one.text)), ...office.logged])
+      for (const text of [...log.rows.map((row) => String(row.text)), ...office.logged])
         assert.ok(!text.includes(secret));
   });
 });

@@ -47,7 +47,7 @@ describe('the outbox of notifications', () => {
     const { delivery } = await office.approval(parked.id);
     assert.equal(delivery.status, 'pending');
     assert.deepEqual(
-      delivery.channels.map((one: any) => [one.channel, one.event, one.status]),
+      delivery.channels.map((channel: any) => [channel.channel, channel.event, channel.status]),
       [
         ['hook', 'requested', 'waiting'],
         ['second', 'requested', 'waiting'],
@@ -82,7 +82,7 @@ describe('the outbox of notifications', () => {
     for (let time = 0; time < 2; time += 1)
       await withTransaction(pool, (tx) => projectNotifications(tx, step));
     const rows = await notificationsOf(pool, [parked.id]);
-    assert.deepEqual(rows.map((one) => `${one.channel} ${one.event}`).sort(), [
+    assert.deepEqual(rows.map((row) => `${row.channel} ${row.event}`).sort(), [
       'hook decided',
       'hook escalated',
       'hook expired',
@@ -115,10 +115,10 @@ describe('the outbox of notifications', () => {
     const parked = [];
     for (let index = 0; index < 12; index += 1) parked.push(await office.park());
     await receiver.count(24);
-    for (const one of parked) await office.recorded(one.run, 'delivered', 2);
+    for (const approval of parked) await office.recorded(approval.run, 'delivered', 2);
     assert.equal(receiver.received.length, 24);
-    assert.equal(new Set(receiver.received.map((one) => one.id)).size, 24);
-    for (const one of deliverers) await one.stop();
+    assert.equal(new Set(receiver.received.map((request) => request.id)).size, 24);
+    for (const deliverer of deliverers) await deliverer.stop();
   });
 
   it('loses nothing when the process that delivers is killed between sending and recording', async () => {
@@ -153,7 +153,7 @@ describe('the outbox of notifications', () => {
     const { pool } = office.api.database;
     const mine = async (): Promise<any> =>
       (await claimNotifications(pool, { limit: 100, leaseMs: 0, without: [] })).find(
-        (one) => one.approval === parked.id,
+        (row) => row.approval === parked.id,
       );
     const late = await mine();
     const next = await mine();
@@ -192,7 +192,7 @@ describe('the outbox of notifications', () => {
     const told = office.logged.slice(before);
     assert.equal(told.length, mostAttempts, told.join());
     assert.ok(
-      told.every((one) => /notification `\w+` by channel `hook`: TypeError$/.test(one)),
+      told.every((line) => /notification `\w+` by channel `hook`: TypeError$/.test(line)),
       told.join(),
     );
   });

@@ -62,8 +62,8 @@ workflows:
   }
   const of = (approval: string): string[] =>
     receiver.received
-      .filter((one) => one.body.data.approval === approval)
-      .map((one) => `${one.path} ${String(one.body.type)}`);
+      .filter((request) => request.body.data.approval === approval)
+      .map((request) => `${request.path} ${String(request.body.type)}`);
 
   it('reminds its queue, tells the role that it is escalated to, and that nobody decided: by its timers', async () => {
     const approval = await ask('hurry');
@@ -77,10 +77,10 @@ workflows:
       '/in?desk approval.reminder',
       '/in?desk approval.requested',
     ]);
-    const last = receiver.received.find((one) => one.body.type === 'approval.escalated');
+    const last = receiver.received.find((request) => request.body.type === 'approval.escalated');
     assert.deepEqual(last?.body.data.roles, ['clerk', 'boss']);
-    for (const one of receiver.received)
-      new Webhook(secret).verify(one.text, one.headers as Record<string, string>);
+    for (const request of receiver.received)
+      new Webhook(secret).verify(request.text, request.headers as Record<string, string>);
   });
 
   it('tells every queue of which it asks somebody', async () => {
@@ -99,7 +99,9 @@ workflows:
     await asSuperuser(stack.databaseUrl, `update notification set next_at = now() where status = 'waiting'`);
     await stack.api.restart();
     await receiver.until(() => of(approval).length === 2);
-    const ids = receiver.received.filter((one) => one.body.data.approval === approval).map((one) => one.id);
+    const ids = receiver.received
+      .filter((request) => request.body.data.approval === approval)
+      .map((request) => request.id);
     assert.equal(ids[0], ids[1]);
     const path = `/v1/approvals/${approval}`;
     for (;;) {

@@ -31,15 +31,15 @@ export async function startReceiver(): Promise<Receiver> {
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const text = Buffer.concat(chunks).toString('utf8');
-      const one = {
+      const entry = {
         headers: request.headers,
         text,
         body: JSON.parse(text),
         id: String(request.headers['webhook-id']),
         path: request.url ?? '',
       };
-      received.push(one);
-      receiver.answer(one, response);
+      received.push(entry);
+      receiver.answer(entry, response);
       changed();
     });
   });

@@ -40,22 +40,24 @@ const asked: SlackApproval = {
 const texts = (value: unknown): { type: string; text: string }[] => {
   if (Array.isArray(value)) return value.flatMap(texts);
   if (typeof value !== 'object' || value === null) return [];
-  const one = value as { type?: unknown; text?: unknown };
+  const object = value as { type?: unknown; text?: unknown };
   const own =
-    typeof one.text === 'string' && typeof one.type === 'string' ? [{ type: one.type, text: one.text }] : [];
+    typeof object.text === 'string' && typeof object.type === 'string'
+      ? [{ type: object.type, text: object.text }]
+      : [];
   return [...own, ...Object.values(value).flatMap(texts)];
 };
 const decoded = (text: string): string =>
   text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
 const codeOf = ({ blocks }: SlackMessage): string[] =>
   texts(blocks)
-    .filter((one) => one.type === 'mrkdwn')
-    .map((one) => /^```\n([\s\S]*)\n```$/.exec(one.text)?.[1] ?? assert.fail(one.text));
+    .filter((block) => block.type === 'mrkdwn')
+    .map((block) => /^```\n([\s\S]*)\n```$/.exec(block.text)?.[1] ?? assert.fail(block.text));
 const buttonsOf = ({ blocks }: SlackMessage): any[] =>
-  (blocks as any[]).filter((one) => one.type === 'actions').flatMap((one) => one.elements);
+  (blocks as any[]).filter((block) => block.type === 'actions').flatMap((block) => block.elements);
 const words = (message: SlackMessage): string =>
   texts(message.blocks)
-    .map((one) => decoded(one.text))
+    .map((block) => decoded(block.text))
     .join('\n');
 
 describe('an approval in Slack', () => {
@@ -80,8 +82,8 @@ describe('an approval in Slack', () => {
   it('has buttons that name the approval and the digest that was shown', () => {
     const [approve, deny, open] = buttonsOf(approvalMessage(asked));
     assert.deepEqual([approve.action_id, deny.action_id], [actionIds.approve, actionIds.deny]);
-    for (const one of [approve, deny])
-      assert.deepEqual(JSON.parse(one.value), { approval: asked.id, digest: asked.digest });
+    for (const button of [approve, deny])
+      assert.deepEqual(JSON.parse(button.value), { approval: asked.id, digest: asked.digest });
     assert.equal(open.url, asked.page);
     assert.equal(buttonsOf(approvalMessage({ ...asked, page: null })).length, 2);
   });
@@ -112,7 +114,7 @@ describe('an approval in Slack', () => {
     const whole = JSON.stringify(long.arguments, null, 2).length;
     assert.ok(words(message).includes(`${whole - shown} more characters of the arguments do not fit here`));
     assert.deepEqual(
-      buttonsOf(message).map((one) => one.action_id),
+      buttonsOf(message).map((button) => button.action_id),
       [actionIds.deny, actionIds.open],
     );
   });
@@ -149,14 +151,14 @@ describe('an approval in Slack', () => {
         const message = approvalMessage(approval);
         const modal = reasonModal(approval, 'approve', { metadata: '{}', reasonRequired: false }) as any;
         assert.ok(message.blocks.length <= 50 && modal.blocks.length <= 100);
-        const total = texts(message.blocks).reduce((sum, one) => sum + one.text.length, 0);
+        const total = texts(message.blocks).reduce((sum, block) => sum + block.text.length, 0);
         assert.ok(total < 10_500, String(total));
         assert.ok(((message.blocks[0] as any).text.text as string).length <= 150);
-        for (const one of [...texts(message.blocks), ...texts(modal.blocks)]) {
-          assert.ok(one.text.length > 0 && one.text.length <= 3_000, String(one.text.length));
-          assert.ok(one.text.isWellFormed());
+        for (const block of [...texts(message.blocks), ...texts(modal.blocks)]) {
+          assert.ok(block.text.length > 0 && block.text.length <= 3_000, String(block.text.length));
+          assert.ok(block.text.isWellFormed());
         }
-        const approves = buttonsOf(message).some((one) => one.action_id === actionIds.approve);
+        const approves = buttonsOf(message).some((button) => button.action_id === actionIds.approve);
         const pieces = codeOf(message);
         const exact = JSON.stringify(args, null, 2);
         if (!approves) return assert.ok(exact.length > 100);

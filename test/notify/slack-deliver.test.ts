@@ -72,8 +72,8 @@ describe('delivery to Slack', () => {
       },
       around(world),
     );
-  const methods = (): string[] => slack.calls.map((one) => one.method);
-  const hasButtons = (message: any): boolean => message.blocks.some((one: any) => one.type === 'actions');
+  const methods = (): string[] => slack.calls.map((call) => call.method);
+  const hasButtons = (message: any): boolean => message.blocks.some((block: any) => block.type === 'actions');
 
   it('posts the approval once, with its token in the header alone, and keeps where it stands', async () => {
     const told = await deliver();

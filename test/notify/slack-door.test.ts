@@ -163,7 +163,7 @@ describe('deciding from Slack', () => {
     assert.equal(published.status, 201, published.text);
     const parked = await park('strict');
     await press('UANN', parked);
-    const input = slack.of('views.open')[0].view.blocks.find((one: any) => one.type === 'input');
+    const input = slack.of('views.open')[0].view.blocks.find((block: any) => block.type === 'input');
     assert.equal(input.optional, false);
     const view = 'V-asks-twice';
     assert.match(errorOf(await submit('UANN', parked, { view, reason: '  ' })), /asks for a reason/);
@@ -275,7 +275,7 @@ describe('deciding from Slack', () => {
     const parked = await park();
     const view = 'V-clicked-twice';
     const both = await Promise.all([submit('UANN', parked, { view }), submit('UANN', parked, { view })]);
-    for (const one of both) assert.equal(one.body.view?.title.text, 'Approved', one.text);
+    for (const answer of both) assert.equal(answer.body.view?.title.text, 'Approved', answer.text);
     assert.equal((await records('approval.decided', parked.run)).length, 1);
     assert.match(errorOf(await submit('UANN', parked)), /^Nothing (more )?was decided: .*approved/);
     assert.equal(await executions(parked), 1);
@@ -294,7 +294,7 @@ describe('deciding from Slack', () => {
     assert.deepEqual(slack.of('views.open'), []);
     const [rewritten] = slack.of('chat.update');
     assert.equal(rewritten.ts, '1700000000.000001');
-    assert.ok(rewritten.blocks.every((one: any) => one.type !== 'actions'));
+    assert.ok(rewritten.blocks.every((block: any) => block.type !== 'actions'));
     assert.equal(await executions(parked), 0);
   });
 
@@ -365,7 +365,7 @@ describe('deciding from Slack', () => {
     slack.next.push({ body: { ok: false, error: 'expired_trigger_id' } });
     assert.equal((await press('UANN', parked)).status, 200);
     assert.match(told(), /the window did not open/);
-    assert.ok(api.logged.some((one) => one.includes('expired_trigger_id')));
+    assert.ok(api.logged.some((line) => line.includes('expired_trigger_id')));
     const { rows } = await api.database.asSuperuser(
       "select string_agg(convert_from(body, 'utf8'), '') as text from audit_record",
     );

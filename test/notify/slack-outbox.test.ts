@@ -39,7 +39,7 @@ describe('an approval in a Slack channel', () => {
     return answer.body;
   };
   const buttons = (message: any): any[] =>
-    message.blocks.filter((one: any) => one.type === 'actions').flatMap((one: any) => one.elements);
+    message.blocks.filter((block: any) => block.type === 'actions').flatMap((block: any) => block.elements);
 
   it('is decided by the buttons of its message, which then says who did', async () => {
     await office.deliver();

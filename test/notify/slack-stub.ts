@@ -34,7 +34,8 @@ export async function startSlack(): Promise<SlackStub> {
   const next: SlackStub['next'] = [];
   let posted = 0;
   let changed = (): void => undefined;
-  const of = (method: string): any[] => calls.filter((one) => one.method === method).map((one) => one.body);
+  const of = (method: string): any[] =>
+    calls.filter((call) => call.method === method).map((call) => call.body);
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -80,7 +80,7 @@ export async function openOffice(change?: (deps: ApiDeps) => ApiDeps): Promise<O
       const listener = await listen(api.database.url, [notificationChannel], deliverer.wake);
       deliverer.start();
       let stopped = false;
-      const one = {
+      const started = {
         wake: deliverer.wake,
         stop: async () => {
           if (stopped) return;
@@ -89,8 +89,8 @@ export async function openOffice(change?: (deps: ApiDeps) => ApiDeps): Promise<O
           await deliverer.stop();
         },
       };
-      running.push(one);
-      return one;
+      running.push(started);
+      return started;
     },
     park: async (amount = 150) => {
       const started = await api.ask('agent', 'POST', '/v1/flows/pay/runs', {});
@@ -105,21 +105,21 @@ export async function openOffice(change?: (deps: ApiDeps) => ApiDeps): Promise<O
     approval: async (id) => (await api.ask('finance', 'GET', `/v1/approvals/${id}`)).body,
     recorded: async (run, outcome, count = 1) => {
       for (;;) {
-        const found = (await records(run)).filter((one) => one.data.outcome === outcome);
+        const found = (await records(run)).filter((record) => record.data.outcome === outcome);
         if (found.length >= count) return found;
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     },
     hurry: async () => {
       await api.database.pool.query(`update notification set next_at = now() where status = 'waiting'`);
-      for (const one of running) one.wake();
+      for (const deliverer of running) deliverer.wake();
     },
     rest: async () => {
-      for (const one of running.splice(0)) await one.stop();
+      for (const deliverer of running.splice(0)) await deliverer.stop();
       await api.database.pool.query(`update notification set status = 'superseded' where status = 'waiting'`);
     },
     stop: async () => {
-      for (const one of running) await one.stop();
+      for (const deliverer of running) await deliverer.stop();
       await api.stop();
     },
   };

@@ -35,14 +35,16 @@ describe('a webhook', () => {
     await office.route(`publicUrl: https://c.example.com\n${channel()}routes: [{ to: [hook] }]\n`);
     await office.deliver();
     const parked = await office.park(60_000);
-    const [one] = await receiver.count(1);
-    assert.ok(one !== undefined);
-    new Webhook(secret).verify(one.text, one.headers as Record<string, string>);
-    const signed = `${one.id}.${String(one.headers['webhook-timestamp'])}.${one.text}`;
+    const [request] = await receiver.count(1);
+    assert.ok(request !== undefined);
+    new Webhook(secret).verify(request.text, request.headers as Record<string, string>);
+    const signed = `${request.id}.${String(request.headers['webhook-timestamp'])}.${request.text}`;
     const mac = createHmac('sha256', Buffer.alloc(32, 7)).update(signed).digest('base64');
-    assert.equal(one.headers['webhook-signature'], `v1,${mac}`);
-    assert.throws(() => new Webhook(secret).verify(`${one.text} `, one.headers as Record<string, string>));
-    const { type, timestamp, data } = one.body;
+    assert.equal(request.headers['webhook-signature'], `v1,${mac}`);
+    assert.throws(() =>
+      new Webhook(secret).verify(`${request.text} `, request.headers as Record<string, string>),
+    );
+    const { type, timestamp, data } = request.body;
     assert.equal(type, 'approval.requested');
     assert.ok(Math.abs(Date.now() - Date.parse(timestamp)) < 60_000);
     assert.equal(data.approval, parked.id);
@@ -56,7 +58,7 @@ describe('a webhook', () => {
     assert.equal(data.action, undefined, 'a thin event');
     const [record] = await office.recorded(parked.run, 'delivered');
     assert.equal(record.type, 'approval.notified');
-    assert.equal(record.data.message, one.id);
+    assert.equal(record.data.message, request.id);
     const { delivery } = await office.approval(parked.id);
     assert.equal(delivery.status, 'delivered');
     assert.deepEqual(
@@ -67,7 +69,7 @@ describe('a webhook', () => {
         each.status,
         each.attempts,
       ]),
-      [[one.id, 'hook', 'requested', 'delivered', 1]],
+      [[request.id, 'hook', 'requested', 'delivered', 1]],
     );
   });
 
@@ -77,12 +79,12 @@ describe('a webhook', () => {
     );
     await office.deliver();
     const parked = await office.park(70_000);
-    const [one] = await receiver.count(1);
-    assert.ok(one !== undefined);
+    const [request] = await receiver.count(1);
+    assert.ok(request !== undefined);
     for (const each of [secret, older])
-      new Webhook(each).verify(one.text, one.headers as Record<string, string>);
-    assert.deepEqual(one.body.data.action.arguments, { amount: 70_000, currency: 'EUR' });
-    assert.equal(one.body.data.action.digest, parked.digest);
+      new Webhook(each).verify(request.text, request.headers as Record<string, string>);
+    assert.deepEqual(request.body.data.action.arguments, { amount: 70_000, currency: 'EUR' });
+    assert.equal(request.body.data.action.digest, parked.digest);
   });
 
   it('of `signing: ed25519` is verified with the key that the service publishes', async () => {
@@ -91,8 +93,8 @@ describe('a webhook', () => {
     );
     await office.deliver();
     await office.park();
-    const [one] = await receiver.count(1);
-    assert.ok(one !== undefined);
+    const [request] = await receiver.count(1);
+    assert.ok(request !== undefined);
     const published = await office.api.ask(null, 'GET', '/v1/notifications/key');
     const raw = Buffer.from(String(published.body.key).replace(/^whpk_/, ''), 'base64');
     assert.equal(raw.length, 32);
@@ -100,8 +102,10 @@ describe('a webhook', () => {
       key: { kty: 'OKP', crv: 'Ed25519', x: raw.toString('base64url') },
       format: 'jwk',
     });
-    const [, signature] = /^v1a,(.+)$/.exec(String(one.headers['webhook-signature'])) ?? [];
-    const signed = Buffer.from(`${one.id}.${String(one.headers['webhook-timestamp'])}.${one.text}`);
+    const [, signature] = /^v1a,(.+)$/.exec(String(request.headers['webhook-signature'])) ?? [];
+    const signed = Buffer.from(
+      `${request.id}.${String(request.headers['webhook-timestamp'])}.${request.text}`,
+    );
     assert.ok(verify(null, signed, key, Buffer.from(String(signature), 'base64')));
   });
 
@@ -121,7 +125,10 @@ describe('a webhook', () => {
     receiver.answer = (_request, response) => void response.writeHead(201).end('taken');
     await office.hurry();
     await office.recorded(parked.run, 'delivered');
-    assert.deepEqual(new Set(receiver.received.map((one) => one.id)), new Set([waiting.channels[0].message]));
+    assert.deepEqual(
+      new Set(receiver.received.map((request) => request.id)),
+      new Set([waiting.channels[0].message]),
+    );
     assert.equal(receiver.received.length, 2);
     assert.equal((await office.approval(parked.id)).delivery.channels[0].attempts, 2);
     const counted = await office.api.deps.metrics.text();
@@ -161,7 +168,7 @@ describe('a webhook', () => {
     assert.equal(delivery.status, 'failed');
     assert.match(delivery.channels[0].detail, /private address/);
     const listed = await office.api.ask('finance', 'GET', '/v1/approvals?mine=true&limit=500');
-    const item = listed.body.data.find((one: any) => one.id === parked.id);
+    const item = listed.body.data.find((record: any) => record.id === parked.id);
     assert.equal(item.delivery.status, 'failed');
     const said = /not told\s*(<td>)?hook \(requested\): its host has a loopback or private address/;
     assert.match(showApproval(item).join('\n'), said);
@@ -260,7 +267,7 @@ describe('a webhook', () => {
     const rows = await pool.query('select to_json(n)::text as text from notification n');
     const set = await pool.query('select body as text from policy_set');
     const log = await pool.query(`select encode(body, 'escape') as text from audit_record`);
-    const kept = [...rows.rows, ...set.rows, ...log.rows].map((one) => String(one.text));
+    const kept = [...rows.rows, ...set.rows, ...log.rows].map((row) => String(row.text));
     assert.ok(kept.length > 20);
     for (const value of [secret, older, 'whsec_AAAA'])
       for (const text of [...kept, ...office.logged, ...office.api.logged])
@@ -280,7 +287,7 @@ describe('a webhook', () => {
     assert.equal(decided.status, 200, decided.text);
     const two = await receiver.count(2);
     assert.deepEqual(
-      two.map((one) => [one.body.type, one.body.data.status]),
+      two.map((request) => [request.body.type, request.body.data.status]),
       [
         ['approval.requested', 'open'],
         ['approval.decided', 'denied'],

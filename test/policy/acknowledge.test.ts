@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { loadFolder, type Finding } from '../../src/policy/index.js';
-import { marked } from './documents.js';
+import { takeMark } from './documents.js';
 
-// A warning is accepted where it arises, with a reason, and stays in sight; nothing else is (docs/adr/0006).
+// A warning is accepted where it arises, with a reason, and is still shown; nothing else is accepted (docs/adr/0006).
 
 const root = mkdtempSync(join(tmpdir(), 'countersign-acknowledge-'));
 after(() => rmSync(root, { recursive: true }));
@@ -24,8 +24,8 @@ async function load(files: Readonly<Record<string, string>>) {
   return { errors: loaded.status === 'invalid' ? loaded.errors : [], warnings: loaded.warnings };
 }
 
-const briefly = (found: readonly Finding[]): unknown[] =>
-  found.map((one) => [one.code, one.path, one.acknowledged ?? null]);
+const summariesOf = (found: readonly Finding[]): unknown[] =>
+  found.map((finding) => [finding.code, finding.path, finding.acknowledged ?? null]);
 
 /** A flow without an owner, with two states that nothing leads to. */
 const flow = (acknowledge: string, more = ''): string => `workflows:
@@ -38,7 +38,7 @@ ${more}    initialState: a
       b/c: { terminal: true }
 `;
 const S = '/workflows/f/states';
-const told = (owner: string | null, b: string | null, c: string | null): unknown[] => [
+const expectedWarnings = (owner: string | null, b: string | null, c: string | null): unknown[] => [
   ['NO_OWNER', '/workflows/f', owner],
   ['UNREACHABLE_STATE', `${S}/b`, b],
   ['UNREACHABLE_STATE', `${S}/b~1c`, c],
@@ -46,29 +46,33 @@ const told = (owner: string | null, b: string | null, c: string | null): unknown
 
 describe('a warning is acknowledged', () => {
   const rows: readonly (readonly [title: string, list: string, warnings: unknown[]])[] = [
-    ['not without a word', '[]', told(null, null, null)],
-    ['by its code, all over the flow', '[{ code: UNREACHABLE_STATE, reason: r }]', told(null, 'r', 'r')],
+    ['not without a word', '[]', expectedWarnings(null, null, null)],
     [
-      'at one place, and what is below it',
+      'by its code, all over the flow',
+      '[{ code: UNREACHABLE_STATE, reason: r }]',
+      expectedWarnings(null, 'r', 'r'),
+    ],
+    [
+      'at a path, and below it',
       '[{ code: UNREACHABLE_STATE, at: /states/b, reason: r }]',
-      told(null, 'r', null),
+      expectedWarnings(null, 'r', null),
     ],
     [
       'at a place whose name has a slash',
       '[{ code: UNREACHABLE_STATE, at: /states/b~1c, reason: r }]',
-      told(null, null, 'r'),
+      expectedWarnings(null, null, 'r'),
     ],
     [
-      'with the first reason, where several say one',
+      'with the first reason, where several entries give a reason',
       '[{ code: NO_OWNER, reason: first }, { code: NO_OWNER, reason: second }]',
-      told('first', null, null),
+      expectedWarnings('first', null, null),
     ],
   ];
   for (const [title, list, warnings] of rows)
     test(title, async () => {
       const found = await load({ 'flows/f.yaml': flow(list) });
       assert.deepEqual(found.errors, []);
-      assert.deepEqual(briefly(found.warnings), warnings);
+      assert.deepEqual(summariesOf(found.warnings), warnings);
     });
 
   test('on a declared agent, and on a tool where it is exposed and where it is not', async () => {
@@ -80,7 +84,7 @@ describe('a warning is acknowledged', () => {
       'flows/bot.yaml': 'name: bot\npermissions: {}\nacknowledge: [{ code: NO_OWNER, reason: nobody }]\n',
     });
     assert.deepEqual(errors, []);
-    assert.deepEqual(briefly(warnings.filter((one) => one.code !== 'TIER_MISSING')), [
+    assert.deepEqual(summariesOf(warnings.filter((finding) => finding.code !== 'TIER_MISSING')), [
       ['NO_OWNER', '', 'nobody'],
       ['GATE_WITHOUT_TIMEOUT', '/tools/0/gate', 'inner'],
       ['GATE_WITHOUT_TIMEOUT', '/proxy/expose/0/gate', 'outer'],
@@ -95,7 +99,7 @@ describe('a warning is acknowledged', () => {
         'acknowledge: [{ code: NAMES_DIFFER_IN_CASE, reason: both are old }]\nroles: { clerk: , Clerk: }\n',
       'flows/f.yaml': `acknowledge: [{ code: NO_OWNER, reason: all of them }]\n${flow('[]')}`,
     });
-    assert.deepEqual(briefly(warnings.filter((one) => one.code !== 'UNREACHABLE_STATE')), [
+    assert.deepEqual(summariesOf(warnings.filter((finding) => finding.code !== 'UNREACHABLE_STATE')), [
       ['GATE_WITHOUT_TIMEOUT', '/environments/dev/gates/0', 'ours'],
       ['ACKNOWLEDGED_NOTHING', '/acknowledge/0', null],
       ['NO_OWNER', '/workflows/f', null],
@@ -110,13 +114,13 @@ describe('an environment', () => {
 
   test('that refuses warnings takes what is acknowledged, and still tells it', async () => {
     const open = await load({ ...strict, 'flows/f.yaml': flow('[]') });
-    assert.deepEqual(briefly(open.errors), told(null, null, null));
+    assert.deepEqual(summariesOf(open.errors), expectedWarnings(null, null, null));
     const taken = await load({ ...strict, 'flows/f.yaml': flow(both) });
     assert.deepEqual(taken.errors, []);
-    assert.deepEqual(briefly(taken.warnings), told('r', 'r', 'r'));
+    assert.deepEqual(summariesOf(taken.warnings), expectedWarnings('r', 'r', 'r'));
   });
 
-  test('that demands tiers takes no missing one, whoever acknowledges it', async () => {
+  test('that demands tiers refuses a missing tier, whoever acknowledges it', async () => {
     const { errors } = await load({
       'environments.yaml': 'environments: { dev: { requireTiers: true } }\n',
       'connections.yaml': 'connections: { c: { kind: rest, baseUrl: "https://c.example" } }',
@@ -131,7 +135,7 @@ describe('an environment', () => {
 `,
     });
     assert.deepEqual(
-      errors.map((one) => one.code),
+      errors.map((finding) => finding.code),
       ['TIER_MISSING'],
     );
   });
@@ -150,19 +154,19 @@ describe('an environment', () => {
     'connections.yaml': 'connections: { c: { kind: rest, baseUrl: "https://c.example" } }',
   };
 
-  test('that demands tiers takes no missing one, however many other warnings there are', async () => {
+  test('that demands tiers refuses a missing tier, however many other warnings there are', async () => {
     const { errors } = await load({
       ...connections,
       'environments.yaml': 'environments: { dev: { requireTiers: true } }\n',
       'flows/f.yaml': manyRewritten('[]'),
     });
     assert.deepEqual(
-      errors.map((one) => one.code),
+      errors.map((finding) => finding.code),
       ['TIER_MISSING'],
     );
   });
 
-  test('that refuses warnings does not take those that are too many to be said, where only a part is acknowledged', async () => {
+  test('that refuses warnings refuses those that are too many to be shown, where only a part of them is acknowledged', async () => {
     const { errors } = await load({
       ...connections,
       ...strict,
@@ -201,7 +205,7 @@ describe('what is called only where something else fails', () => {
   for (const [title, states, more, codes] of rows)
     test(`needs ${title}`, async () => {
       const { errors } = await open(states, more);
-      assert.deepEqual(errors.map((one) => one.code).sort(), [...codes].sort());
+      assert.deepEqual(errors.map((finding) => finding.code).sort(), [...codes].sort());
     });
 });
 
@@ -219,9 +223,9 @@ describe('it is no acknowledgement', () => {
   ];
   for (const [title, list, code, suggestion] of rows)
     test(title, async () => {
-      const at = marked(flow(list));
+      const at = takeMark(flow(list));
       const { errors, warnings } = await load({ 'flows/f.yaml': at.text });
-      const found = [...errors, ...warnings].find((one) => one.code === code);
+      const found = [...errors, ...warnings].find((finding) => finding.code === code);
       assert.deepEqual(
         [found?.file, found?.line, found?.column, found?.suggestion],
         ['flows/f.yaml', at.line, at.column, suggestion],

@@ -3,7 +3,7 @@ import { before, describe, test } from 'node:test';
 import { checkFlowText, type Catalog, type Finding } from '../../src/policy/index.js';
 import { shipped, withStates, withTransition } from './documents.js';
 
-// What guards can never say, leave open or take twice: told where it is certain, and only there.
+// Comparisons that always have the same verdict, and cases that guards leave open or take twice: reported where certain, and only there.
 
 let catalog: Catalog;
 before(async () => {
@@ -19,10 +19,10 @@ const watched = [
   'DETERMINISTIC_OVERLAP',
 ];
 
-function found(text: string): readonly Finding[] {
+function watchedWarnings(text: string): readonly Finding[] {
   const checked = checkFlowText(text, { catalog });
   assert.equal(checked.status, 'valid', JSON.stringify(checked));
-  return checked.warnings.filter((one) => watched.includes(one.code));
+  return checked.warnings.filter((finding) => watched.includes(finding.code));
 }
 
 const schema = `inputSchema:
@@ -42,7 +42,7 @@ const guards = (...list: readonly string[]): string =>
   withTransition(`${schema}guards: [${list.join(', ')}]`);
 const all = (...list: readonly string[]): string => `{ kind: allOf, guards: [${list.join(', ')}] }`;
 const any = (...list: readonly string[]): string => `{ kind: anyOf, guards: [${list.join(', ')}] }`;
-const not = (one: string): string => `{ kind: not, guard: ${one} }`;
+const not = (guard: string): string => `{ kind: not, guard: ${guard} }`;
 
 const comparisons: readonly (readonly [text: string, codes: readonly string[]])[] = [
   [guards(a('amount > 5')), []],
@@ -108,9 +108,9 @@ const together: readonly (readonly [text: string, codes: readonly string[]])[] =
 describe('comparisons and conjunctions', () => {
   for (const [text, codes] of [...comparisons, ...together])
     test(`${/guards: .*|gate: .*|branches: .*/.exec(text)?.[0] ?? text} -> ${codes.join(', ') || 'nothing'}`, () => {
-      const warnings = found(text);
+      const warnings = watchedWarnings(text);
       assert.deepEqual(
-        warnings.map((one) => one.code),
+        warnings.map((finding) => finding.code),
         codes,
         JSON.stringify(warnings),
       );
@@ -126,7 +126,7 @@ function decides(arms: readonly string[], from: string, more = ''): string {
   );
 }
 const arm = (...list: readonly string[]): string =>
-  `, guards: [${list.map((one) => expr(`$.context.${one}`)).join(', ')}]`;
+  `, guards: [${list.map((comparison) => expr(`$.context.${comparison}`)).join(', ')}]`;
 const output = (spec: string): string => `executor: { kind: noop }, output: { k: ${spec} }`;
 const answered = output('$.output.k');
 const submitted = (type: string): string =>
@@ -204,18 +204,18 @@ const choices: readonly (readonly [title: string, text: string, codes: readonly 
 describe('deterministic choices', () => {
   for (const [title, text, codes] of choices)
     test(title, () => {
-      const warnings = found(text);
+      const warnings = watchedWarnings(text);
       assert.deepEqual(
-        warnings.map((one) => one.code).sort(),
+        warnings.map((finding) => finding.code).sort(),
         [...codes].sort(),
         JSON.stringify(warnings, null, 1),
       );
     });
 
   test('a hole and an overlap name a value for which they are there', () => {
-    const [hole] = found(decides([arm('k < 10'), arm('k > 10')], number));
+    const [hole] = watchedWarnings(decides([arm('k < 10'), arm('k > 10')], number));
     assert.match(hole?.message ?? '', /when `\$\.context\.k` is `10`/);
-    const [overlap] = found(decides([arm('k <= 10'), arm('k >= 10')], number));
+    const [overlap] = watchedWarnings(decides([arm('k <= 10'), arm('k >= 10')], number));
     assert.match(overlap?.message ?? '', /`t1` and `t0` both apply when `\$\.context\.k` is `10`/);
   });
 });

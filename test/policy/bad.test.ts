@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { checkFlowText, type Catalog } from '../../src/policy/index.js';
-import { marked, shipped, transitionAt as T, withGuard, withStates, withTransition } from './documents.js';
+import { takeMark, shipped, transitionAt as T, withGuard, withStates, withTransition } from './documents.js';
 
-// Every row is a document that must not load, and the place that its author must be sent to.
+// Every row is a document that must not load, with the position that the error must name.
 
 /** What it is, the document with its mark, code, path, nearest valid name. */
 type Row = readonly [title: string, text: string, code: string, path: string, suggestion?: string];
@@ -742,12 +742,12 @@ for (const [group, list] of Object.entries(rows)) {
   describe(`refused, with its place: ${group}`, () => {
     for (const [title, document, code, path, suggestion] of list) {
       test(title, () => {
-        const { text: source, line, column } = marked(document);
+        const { text: source, line, column } = takeMark(document);
         const checked = checkFlowText(source, { catalog, file: 'f.yaml' });
         assert.equal(checked.status, 'invalid');
         const errors = checked.status === 'invalid' ? checked.errors : [];
-        const found = errors.map(({ code: one, path: at, line: l, column: c, suggestion: near }) => ({
-          code: one,
+        const found = errors.map(({ code: foundCode, path: at, line: l, column: c, suggestion: near }) => ({
+          code: foundCode,
           path: at,
           line: l,
           column: c,
@@ -755,13 +755,13 @@ for (const [group, list] of Object.entries(rows)) {
         }));
         const wanted = { code, path, line, column, ...(suggestion === undefined ? {} : { suggestion }) };
         assert.deepEqual(
-          found.find((one) => one.code === code && one.path === path) ?? found,
+          found.find((entry) => entry.code === code && entry.path === path) ?? found,
           wanted,
           JSON.stringify(errors, null, 1),
         );
-        for (const one of errors) {
-          assert.equal(one.file, 'f.yaml');
-          assert.match(one.message, /^[^A-Z]/, `house style: ${one.message}`);
+        for (const finding of errors) {
+          assert.equal(finding.file, 'f.yaml');
+          assert.match(finding.message, /^[^A-Z]/, `house style: ${finding.message}`);
         }
       });
     }
@@ -769,12 +769,13 @@ for (const [group, list] of Object.entries(rows)) {
 }
 
 describe('refused before anything is built of it', () => {
-  const refused = (source: string): void => {
+  const assertRefused = (source: string): void => {
     const checked = checkFlowText(source, { catalog });
     assert.equal(checked.status, 'invalid');
     const errors = checked.status === 'invalid' ? checked.errors : [];
     assert.ok(errors.length >= 1 && errors.length <= 100, `${errors.length} errors`);
-    for (const one of errors) assert.ok(one.line >= 1 && one.column >= 1, JSON.stringify(one));
+    for (const finding of errors)
+      assert.ok(finding.line >= 1 && finding.column >= 1, JSON.stringify(finding));
   };
   const levels = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'];
   const bomb = levels
@@ -810,7 +811,7 @@ describe('refused before anything is built of it', () => {
     ),
   };
   for (const [title, source] of Object.entries(documents))
-    test(title, { timeout: 10_000 }, () => refused(source));
+    test(title, { timeout: 10_000 }, () => assertRefused(source));
 });
 
 test('an unknown kind names the kinds of its place', () => {

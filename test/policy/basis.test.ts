@@ -7,7 +7,7 @@ import { projectRoot } from '../../testing/paths.js';
 
 const sources = join(projectRoot, 'src');
 
-/** What of ours a file imports to run, whatever imports that, and so on. */
+/** The files of this project that a file imports at run time, directly or through others. */
 function reachedFrom(file: string, seen = new Set<string>()): Set<string> {
   if (seen.has(file)) return seen;
   seen.add(file);

@@ -30,12 +30,12 @@ async function load(files: Readonly<Record<string, string>>): Promise<FolderResu
 }
 
 const codes = (result: FolderResult): readonly string[] => [
-  ...(result.status === 'invalid' ? result.errors : []).map((one) => one.code),
-  ...result.warnings.map((one) => one.code),
+  ...(result.status === 'invalid' ? result.errors : []).map((finding) => finding.code),
+  ...result.warnings.map((finding) => finding.code),
 ];
 
-/** What comes of asking for it: it waits, it is called, or it is refused. */
-function asked(result: FolderResult, action: string, args: JsonObject): string {
+/** What becomes of a submit: it waits, it is executed, or it is refused. */
+function outcomeOf(result: FolderResult, action: string, args: JsonObject): string {
   assert.ok(result.status === 'loaded', JSON.stringify(result));
   const { plan } = result.flows[0] ?? assert.fail('there is no flow');
   const walk = begin(
@@ -83,23 +83,23 @@ describe('a charter gate that reads an argument and something else', () => {
     it(`waits by what else it reads before an action whose schema is ${how}`, async () => {
       for (const on of [either, nested]) {
         const args = how === 'declaring' ? { amount: 1 } : { what: 'all' };
-        assert.equal(asked(await load(flow(on, schema)), 'wipe', args), 'waits');
-        assert.equal(asked(await load(flow(on, schema, 'low')), 'wipe', args), 'called');
-        assert.equal(asked(await load(flow(on, schema)), 'pay', { amount: 1 }), 'waits');
+        assert.equal(outcomeOf(await load(flow(on, schema)), 'wipe', args), 'waits');
+        assert.equal(outcomeOf(await load(flow(on, schema, 'low')), 'wipe', args), 'called');
+        assert.equal(outcomeOf(await load(flow(on, schema)), 'pay', { amount: 1 }), 'waits');
       }
       assert.deepEqual(codes(await load(flow(either, schema))), []);
     });
   it('waits by its argument where an open schema lets it in', async () => {
     const loaded = await load(flow(either, open, 'low'));
-    assert.equal(asked(loaded, 'wipe', { amount: 60_000 }), 'waits');
-    assert.equal(asked(loaded, 'wipe', { amount: 'a lot' }), 'waits');
-    assert.equal(asked(loaded, 'wipe', { amount: 1 }), 'called');
+    assert.equal(outcomeOf(loaded, 'wipe', { amount: 60_000 }), 'waits');
+    assert.equal(outcomeOf(loaded, 'wipe', { amount: 'a lot' }), 'waits');
+    assert.equal(outcomeOf(loaded, 'wipe', { amount: 1 }), 'called');
   });
   it('is not for an action that can never meet it, and says so', async () => {
     const both = `{ kind: allOf, guards: [${risky}, ${large}] }`;
     const loaded = await load(flow(both, closed));
     assert.deepEqual(codes(loaded), ['GATE_NOT_CONCERNED']);
-    assert.equal(asked(loaded, 'wipe', { what: 'all' }), 'called');
+    assert.equal(outcomeOf(loaded, 'wipe', { what: 'all' }), 'called');
     assert.deepEqual(codes(await load(flow(both, declaring, 'high', entry))), ['GATE_NOT_CONCERNED']);
   });
   it('does not load over an effect on entering that it could be for', async () => {
@@ -107,7 +107,7 @@ describe('a charter gate that reads an argument and something else', () => {
   });
 });
 
-describe('a schema of which it is not certain that it lets no argument in', () => {
+describe('a schema that may let an undeclared argument in', () => {
   const agent = (on: string, schema: string, other = declaring): Readonly<Record<string, string>> => ({
     'tools/t.yaml': `tools:
   - { name: pay, tier: reversible, inputSchema: ${schema}, executor: { kind: cli, connection: sh, args: [pay] } }
@@ -140,10 +140,10 @@ approval_gate: { on: '${on}', approver_role: controller, timeout: { after: 1h } 
     it(`has the gate: ${how}`, async () => {
       const loaded = await load(agent('amount > 50000', schema));
       assert.deepEqual(codes(loaded), []);
-      assert.equal(asked(loaded, 'pay', { kind: 'x', amount: 60_000 }), 'waits');
+      assert.equal(outcomeOf(loaded, 'pay', { kind: 'x', amount: 60_000 }), 'waits');
     });
 
-  it('has the gate one level down too', async () => {
+  it('has the gate a level deeper too', async () => {
     const inner = (more: string): string =>
       `{ type: object, properties: { amount: { type: object, properties: { k: { type: string } }, ${more}, unevaluatedProperties: false } }, additionalProperties: false }`;
     for (const more of [
@@ -152,7 +152,7 @@ approval_gate: { on: '${on}', approver_role: controller, timeout: { after: 1h } 
       `oneOf: [${then('v')}]`,
     ]) {
       const loaded = await load(agent('$.arguments.amount.v > 50000', inner(more), loose));
-      assert.equal(asked(loaded, 'pay', { amount: { k: 'a', v: 60_000 } }), 'waits', more);
+      assert.equal(outcomeOf(loaded, 'pay', { amount: { k: 'a', v: 60_000 } }), 'waits', more);
     }
   });
 
@@ -163,7 +163,7 @@ approval_gate: { on: '${on}', approver_role: controller, timeout: { after: 1h } 
     // ajv takes `items` and `additionalProperties` under the types that they are for.
     for (const type of ['type: [array, object], ']) {
       const loaded = await load(agent(on, list(type), loose));
-      assert.equal(asked(loaded, 'pay', { amount: [60_000] }), 'waits', type);
+      assert.equal(outcomeOf(loaded, 'pay', { amount: [60_000] }), 'waits', type);
     }
     const never = `{ type: object, properties: { amount: { type: object, properties: { k: { type: string } }, additionalProperties: false } }, additionalProperties: false }`;
     assert.deepEqual(codes(await load(agent(on, never, loose))), ['GATE_NOT_CONCERNED']);

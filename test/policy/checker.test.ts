@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { makeChecker, type Asker, type Catalog } from '../../src/policy/index.js';
 import { inCampaigns } from '../../testing/samples.js';
 
-// Checks run beside the process that serves, and have an end.
+// Checks run in threads of their own, and are ended when they take too long.
 
 const environment = { name: 'dev', requireTiers: false, refuseWarnings: false, gateTimeoutMs: 1_000 };
 const catalog: Catalog = {
@@ -40,12 +40,12 @@ test('as many checks wait as may, and the others are told so at once', async () 
   const asked = Array.from({ length: 40 }, (_, index) =>
     checker.flow(flow(2), 'json', catalog, { principal: `p${index}`, to: 'check' }),
   );
-  const statuses = (await Promise.all(asked)).map((one) => one.status);
+  const statuses = (await Promise.all(asked)).map((answer) => answer.status);
   assert.deepEqual([...new Set(statuses.slice(0, 32))], ['valid']);
   assert.deepEqual([...new Set(statuses.slice(32))], ['busy']);
 });
 
-test('a large text holds back no small one, and this process answers all the while', async () => {
+test('a large text holds back no small text, and this process answers all the while', async () => {
   const checker = makeChecker();
   await Promise.all([
     checker.flow(flow(1), 'json', catalog, asker),
@@ -83,10 +83,10 @@ test('checks hold back nobody who publishes, whoever asks for them', inCampaigns
       .then(({ status }) => done.push(`published: ${status}`));
   await publish(flow(2));
   await publish(flow(1_000));
-  assert.deepEqual(done.filter((one) => one !== 'valid').length, 2);
+  assert.deepEqual(done.filter((status) => status !== 'valid').length, 2);
   assert.ok(done.length < 32, 'most checks are waiting still');
   await Promise.all(checks);
-  assert.equal(done.filter((one) => one === 'valid').length, 32);
+  assert.equal(done.filter((status) => status === 'valid').length, 32);
 });
 
 test('a flow beside the folder that takes too long is ended, and the next one is compiled; who is patient waits', async () => {

@@ -15,8 +15,8 @@ import {
 } from '../../src/policy/index.js';
 import { block, entries, filesOf, page, type Example, type Files } from './examples.js';
 
-// docs/checks.md is the input: its bad examples are found with exactly their code, where they say, and its good ones
-// are not.
+// docs/checks.md is the input: in its bad examples exactly their code is found, at the place that they mark, and in its good
+// examples nothing is.
 
 const beside = filesOf(block(page, 'beside')?.text ?? '');
 const root = mkdtempSync(join(tmpdir(), 'countersign-documented-'));
@@ -28,7 +28,9 @@ const bytes = (text: string): Buffer =>
   Buffer.concat(
     text
       .split(/(\\x[0-9a-f]{2})/)
-      .map((one) => (/^\\x/.test(one) ? Buffer.from([parseInt(one.slice(2), 16)]) : Buffer.from(one))),
+      .map((piece) =>
+        /^\\x/.test(piece) ? Buffer.from([parseInt(piece.slice(2), 16)]) : Buffer.from(piece),
+      ),
   );
 
 async function load(files: Files) {
@@ -44,7 +46,7 @@ async function load(files: Files) {
   return { ...loaded, warnings: [...loaded.warnings, ...unset] };
 }
 
-/** On the machine of these examples, what is called so has no value. */
+/** On the machine of these examples, references with these names have no value. */
 function whyUnset(reference: string): Promise<string | null> {
   return Promise.resolve(reference.endsWith('_UNSET') ? `reference \`${reference}\` has no value` : null);
 }
@@ -57,7 +59,7 @@ before(async () => {
   catalog = loaded.catalog;
 });
 
-async function foundIn({ text, where }: Example): Promise<readonly Finding[]> {
+async function findingsIn({ text, where }: Example): Promise<readonly Finding[]> {
   const found =
     where === 'alone'
       ? checkFlowText(text, { catalog, file: 'flows/refund.yaml' })
@@ -69,7 +71,7 @@ async function foundIn({ text, where }: Example): Promise<readonly Finding[]> {
 /** The file and the line with the mark. */
 function mark({ text }: Example): readonly [file: string, line: number] | null {
   for (const [file, content] of Object.entries(filesOf(text))) {
-    const line = content.split('\n').findIndex((one) => one.endsWith('# here'));
+    const line = content.split('\n').findIndex((written) => written.endsWith('# here'));
     if (line !== -1) return [file, line + 1];
   }
   return null;
@@ -102,13 +104,17 @@ describe('a documented bad example', () => {
     test(`${code} is found, and nothing else, where the page says`, async () => {
       const bad = block(entries.get(code) ?? '', 'bad');
       assert.ok(bad !== null, 'it has a bad example');
-      const found = await foundIn(bad);
-      assert.deepEqual([...new Set(found.map((one) => one.code))], [code], JSON.stringify(found, null, 1));
+      const found = await findingsIn(bad);
+      assert.deepEqual(
+        [...new Set(found.map((finding) => finding.code))],
+        [code],
+        JSON.stringify(found, null, 1),
+      );
       if (bad.where === 'without a folder') return;
       const at = mark(bad);
       assert.ok(at !== null, 'it has a mark');
       assert.ok(
-        found.some((one) => one.file === at[0] && one.line === at[1]),
+        found.some((finding) => finding.file === at[0] && finding.line === at[1]),
         `${at.join(':')} ${JSON.stringify(found, null, 1)}`,
       );
     });
@@ -120,26 +126,28 @@ describe('a documented good example', () => {
       const good = block(entries.get(code) ?? '', 'good');
       assert.ok(good !== null, 'it has a good example');
       assert.deepEqual(
-        (await foundIn(good)).filter((one) => one.acknowledged === undefined),
+        (await findingsIn(good)).filter((finding) => finding.acknowledged === undefined),
         [],
       );
     });
 });
 
 describe('a documented warning', () => {
-  const warnings = findingCodes.filter((one) => findings[one].severity === 'warning');
-  for (const code of warnings.filter((one) => !['ACKNOWLEDGED_NOTHING', 'REFERENCE_UNSET'].includes(one)))
+  const warnings = findingCodes.filter((listed) => findings[listed].severity === 'warning');
+  for (const code of warnings.filter(
+    (listed) => !['ACKNOWLEDGED_NOTHING', 'REFERENCE_UNSET'].includes(listed),
+  ))
     test(`${code} is acknowledged where the page says`, async () => {
       const entry = entries.get(code) ?? '';
       const place = /Acknowledge it (on the flow|on the tool|at the top of the file)\./.exec(entry)?.[1];
       const bad = block(entry, 'bad');
       assert.ok(place !== undefined && bad !== null, 'it says where');
-      const [first] = await foundIn(bad);
+      const [first] = await findingsIn(bad);
       assert.ok(first?.file !== undefined);
       const files = filesOf(bad.text);
       const document = parseDocument(files[first.file] ?? '');
       acknowledge(document, place, first);
-      const again = await foundIn({
+      const again = await findingsIn({
         ...bad,
         text: Object.entries({ ...files, [first.file]: document.toString({ lineWidth: 0 }) })
           .map(([file, text]) => `# ${file}\n${text}`)
@@ -147,7 +155,7 @@ describe('a documented warning', () => {
       });
       assert.ok(again.length > 0);
       assert.deepEqual(
-        again.map((one) => [one.code, one.acknowledged]),
+        again.map((finding) => [finding.code, finding.acknowledged]),
         again.map(() => [code, 'it is meant so']),
         JSON.stringify(again, null, 1),
       );

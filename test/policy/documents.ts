@@ -8,7 +8,7 @@ import {
   type Problem,
 } from '../../src/policy/index.js';
 
-// Flows as text. `«` stands right before the place where a problem is expected to be told.
+// Flows as text. `«` stands right before the position that a problem is expected to name.
 
 export const policies = join(import.meta.dirname, '../../policies');
 
@@ -18,7 +18,7 @@ export async function shipped(): Promise<LoadedFolder> {
   return loaded;
 }
 
-export async function shippedText(file: string): Promise<string> {
+export async function readShippedText(file: string): Promise<string> {
   return readFile(join(policies, file), 'utf8');
 }
 
@@ -28,9 +28,9 @@ export interface Marked {
   readonly column: number;
 }
 
-export function marked(text: string): Marked {
+export function takeMark(text: string): Marked {
   const at = text.indexOf('«');
-  if (at === -1 || text.indexOf('«', at + 1) !== -1) throw new Error(`one mark, please: ${text}`);
+  if (at === -1 || text.indexOf('«', at + 1) !== -1) throw new Error(`exactly one mark is expected: ${text}`);
   const before = text.slice(0, at).split('\n');
   return {
     text: text.replace('«', ''),
@@ -72,5 +72,5 @@ export function errorsOf(text: string, catalog: Catalog): readonly Problem[] {
 }
 
 export function warningsOf(text: string, catalog: Catalog): readonly string[] {
-  return checkFlowText(text, { catalog }).warnings.map((one) => one.code);
+  return checkFlowText(text, { catalog }).warnings.map((finding) => finding.code);
 }

@@ -7,7 +7,7 @@ export type Files = Readonly<Record<string, string>>;
 
 export interface Example {
   readonly text: string;
-  /** Beside nothing, or beside the files of the page; `without a folder`: no file, and no folder. */
+  /** Whether the example stands alone or with the files of the page; `without a folder`: no file, and no folder. */
   readonly where: 'folder' | 'alone' | 'without a folder';
 }
 
@@ -16,7 +16,7 @@ export const entries = new Map(
   page
     .split(/^## /m)
     .slice(1)
-    .map((one): [string, string] => [one.slice(0, one.indexOf('\n')), one])
+    .map((part): [string, string] => [part.slice(0, part.indexOf('\n')), part])
     .filter(([name]) => /^[A-Z_]+$/.test(name)),
 );
 

@@ -3,7 +3,7 @@ import { before, test } from 'node:test';
 import { checkFlowText, type Catalog } from '../../src/policy/index.js';
 import { shipped, withStates } from './documents.js';
 
-// What a step calls in its executor's stead counts for what the flow records and reads, as its executor does.
+// The fallbacks of a step count for what the flow records and reads, as its executor does.
 
 let catalog: Catalog;
 before(async () => {
@@ -13,7 +13,7 @@ before(async () => {
 const rest = 'kind: rest, connection: payroll, method: GET, path: /x';
 const fallback = (executor: string): string =>
   `{ ${rest}, reliability: { fallback: { strategy: first_success, executors: [{ ${executor} }] } } }`;
-const found = (text: string): readonly string[] => {
+const findingsIn = (text: string): readonly string[] => {
   const checked = checkFlowText(text, { catalog });
   return [...(checked.status === 'invalid' ? checked.errors : []), ...checked.warnings].map(
     ({ code, path }) => `${code} ${path}`,
@@ -33,21 +33,23 @@ const either =
   '[{ kind: anyOf, guards: [{ kind: evidence, requires: [rest_call] }, { kind: evidence, requires: [mcp_tool_result] }] }]';
 
 test('a guard may ask for evidence that only a fallback records', () => {
-  assert.deepEqual(found(ofTransition(fallback(mcp), either)), []);
-  assert.deepEqual(found(ofEntry(fallback(mcp), either)), []);
+  assert.deepEqual(findingsIn(ofTransition(fallback(mcp), either)), []);
+  assert.deepEqual(findingsIn(ofEntry(fallback(mcp), either)), []);
 });
 
 test('and for none that neither the executor nor a fallback records', () => {
   const cli = '[{ kind: evidence, requires: [cli_output] }]';
-  assert.deepEqual(found(ofTransition(fallback(mcp), cli)), [
+  assert.deepEqual(findingsIn(ofTransition(fallback(mcp), cli)), [
     'EVIDENCE_NEVER_PRODUCED /workflows/f/states/b/transitions/on',
   ]);
 });
 
 test('a fallback that reads what nothing writes is told, as its executor would be', () => {
   const reads = `${rest}, query: { q: $.context.never? }`;
-  assert.deepEqual(found(ofTransition(fallback(reads), '[]')), [
+  assert.deepEqual(findingsIn(ofTransition(fallback(reads), '[]')), [
     'NEVER_WRITTEN /workflows/f/states/a/transitions/go',
   ]);
-  assert.deepEqual(found(ofEntry(fallback(reads), '[]')), ['NEVER_WRITTEN /workflows/f/states/a/onEnter']);
+  assert.deepEqual(findingsIn(ofEntry(fallback(reads), '[]')), [
+    'NEVER_WRITTEN /workflows/f/states/a/onEnter',
+  ]);
 });

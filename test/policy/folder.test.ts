@@ -34,23 +34,26 @@ async function folderOf(files: Readonly<Record<string, string | Buffer>>): Promi
 const load = async (files: Readonly<Record<string, string | Buffer>>): Promise<FolderResult> =>
   loadFolder(await folderOf(files));
 
-async function loaded(files: Readonly<Record<string, string>>): Promise<LoadedFolder> {
+async function loadValid(files: Readonly<Record<string, string>>): Promise<LoadedFolder> {
   const result = await load(files);
   assert.equal(result.status, 'loaded', JSON.stringify(result));
   return result as LoadedFolder;
 }
 
-async function refused(files: Readonly<Record<string, string | Buffer>>): Promise<readonly Problem[]> {
+async function loadInvalid(files: Readonly<Record<string, string | Buffer>>): Promise<readonly Problem[]> {
   const result = await load(files);
   assert.equal(result.status, 'invalid', JSON.stringify(result));
   const errors = result.status === 'invalid' ? result.errors : [];
   assert.ok(errors.length > 0);
-  for (const one of errors) assert.ok(one.line >= 1 && one.column >= 1 && one.file !== undefined);
+  for (const finding of errors)
+    assert.ok(finding.line >= 1 && finding.column >= 1 && finding.file !== undefined);
   return errors;
 }
 
-const briefly = (problems: readonly Problem[]): readonly string[] =>
-  problems.map((one) => `${one.file ?? ''}:${one.line}:${one.column} ${one.code} ${one.path}`);
+const summariesOf = (problems: readonly Problem[]): readonly string[] =>
+  problems.map(
+    (problem) => `${problem.file ?? ''}:${problem.line}:${problem.column} ${problem.code} ${problem.path}`,
+  );
 
 const simple = withTransition('title: go');
 const rest = (url: string): string => `{ kind: rest, baseUrl: '${url}' }`;
@@ -64,7 +67,7 @@ const erp = `connections: { erp: ${rest('https://erp.example')} }\n`;
 
 describe('the layout', () => {
   test('every place of it is read', async () => {
-    const { policySet, flows, catalog } = await loaded({
+    const { policySet, flows, catalog } = await loadValid({
       'connections.yaml': erp,
       'environments.yaml': 'environments: { dev: { gateTimeout: 1h }, live: { requireTiers: true } }',
       'roles.yaml': 'roles: { clerk: { permissions: [a.b] }, chief: }\nqueues: { money: { roles: [chief] } }',
@@ -75,12 +78,12 @@ describe('the layout', () => {
       'tests/f.test.yaml': 'cases: []',
       'notifications.yaml': 'routes: []',
     });
-    assert.deepEqual(flows.map((one) => [one.name, one.environment]).sort(), [
+    assert.deepEqual(flows.map((flow) => [flow.name, flow.environment]).sort(), [
       ['bot', 'live'],
       ['f', 'dev'],
     ]);
     assert.deepEqual(
-      catalog.tools.map((one) => one.name),
+      catalog.tools.map((tool) => tool.name),
       ['draft', 'more'],
     );
     assert.deepEqual(policySet.environments, [
@@ -95,21 +98,21 @@ describe('the layout', () => {
   });
 
   test('one file may hold everything', async () => {
-    const { flows, catalog, policySet } = await loaded({
+    const { flows, catalog, policySet } = await loadValid({
       'flows/all.yaml': `version: 1\n${erp}${draft}${simple}`,
     });
     assert.deepEqual([flows.length, catalog.tools.length, policySet.connections.length], [1, 1, 1]);
   });
 
   test('without environments.yaml there are dev, staging and prod', async () => {
-    const { policySet } = await loaded({ 'roles.yaml': 'roles: { clerk: }' });
+    const { policySet } = await loadValid({ 'roles.yaml': 'roles: { clerk: }' });
     assert.deepEqual(
-      policySet.environments.map((one) => one.name),
+      policySet.environments.map((environment) => environment.name),
       ['dev', 'staging', 'prod'],
     );
   });
 
-  test('a folder with roles alone loads, and an empty one; a file that declares nothing does not', async () => {
+  test('a folder with roles alone loads, and an empty folder; a file that declares nothing does not', async () => {
     assert.equal(
       (await load({ 'roles.yaml': 'version: 1\nroles: { clerk: { permissions: [] } }' })).status,
       'loaded',
@@ -126,17 +129,17 @@ describe('the layout', () => {
       for (const text of ['', '\n', '# cut off\n', '---\n', '~', 'version: 1', '{}']) {
         const result = await load({ [file]: text });
         assert.ok(result.status === 'invalid', `${file}: ${text}`);
-        // What cases and routes must have is missing there.
+        // Keys that cases and routes require are missing there.
         const codes = /^(tests|notif)/.test(file) ? ['EMPTY_FILE', 'REQUIRED'] : ['EMPTY_FILE'];
         assert.ok(
-          result.errors.every((one) => codes.includes(one.code) && one.file === file),
+          result.errors.every((finding) => codes.includes(finding.code) && finding.file === file),
           JSON.stringify(result.errors),
         );
       }
     assert.equal((await load({ 'tools/t.yaml': 'tools: []' })).status, 'loaded');
   });
 
-  test('cut off behind its name, or one that says null, says so', async () => {
+  test('cut off after its name, or that holds null, is reported', async () => {
     for (const [text, stands] of [
       ['environments:', 'nothing'],
       ['environments: null', '`null`'],
@@ -149,8 +152,8 @@ describe('the layout', () => {
     }
   });
 
-  test('files of other kinds, and hidden ones, are not policy', async () => {
-    const { flows } = await loaded({
+  test('files of other kinds, and hidden files, are not policies', async () => {
+    const { flows } = await loadValid({
       'README.md': '# hi',
       'flows/f.yaml': simple,
       '.git/config.yaml': 'x: [',
@@ -172,7 +175,7 @@ describe('the layout', () => {
     const linked = await loadFolder(root);
     assert.ok(linked.status === 'loaded', JSON.stringify(linked));
     assert.deepEqual(
-      linked.flows.map((one) => one.name),
+      linked.flows.map((flow) => flow.name),
       ['f'],
     );
   });
@@ -312,8 +315,8 @@ describe('refused', () => {
   ];
   for (const [title, files, told] of rows) {
     test(title, async () => {
-      const errors = await refused(files);
-      assert.ok(briefly(errors).includes(told), `${told}\n${JSON.stringify(errors, null, 1)}`);
+      const errors = await loadInvalid(files);
+      assert.ok(summariesOf(errors).includes(told), `${told}\n${JSON.stringify(errors, null, 1)}`);
     });
   }
 
@@ -324,16 +327,16 @@ describe('refused', () => {
       'a: 1\nb c\nd: 2': /^a line without `:` stands/,
     };
     for (const [text, message] of Object.entries(said)) {
-      const [error] = await refused({ 'flows/f.yaml': text });
+      const [error] = await loadInvalid({ 'flows/f.yaml': text });
       assert.equal(error?.code, 'MALFORMED');
       assert.match(error.message, message);
     }
-    const block = await refused({ 'flows/f.yaml': 'a: |\n <<<<<<< x\nb: c: d' });
+    const block = await loadInvalid({ 'flows/f.yaml': 'a: |\n <<<<<<< x\nb: c: d' });
     assert.match(block[0]?.message ?? '', /^what stands behind/);
   });
 
   test('an address with a query is refused for that, and the message repeats nothing of it', async () => {
-    const [error] = await refused({
+    const [error] = await loadInvalid({
       'connections.yaml': `connections: { x: ${rest('https://a.example?api_key=k1')} }`,
     });
     assert.match(
@@ -342,7 +345,7 @@ describe('refused', () => {
     );
   });
 
-  test('a folder that is not there, and one that is a file', async () => {
+  test('a folder that is not there, and a folder that is a file', async () => {
     const root = await folderOf({ 'roles.yaml': 'roles: { x: }' });
     for (const path of [join(root, 'none'), join(root, 'roles.yaml')]) {
       const result = await loadFolder(path);
@@ -352,13 +355,13 @@ describe('refused', () => {
   });
 
   test('one mistake in one file, and nothing of the folder is used; all mistakes are told, by file', async () => {
-    const errors = await refused({
+    const errors = await loadInvalid({
       'flows/a.yaml': simple,
       'flows/b.yaml': withStates('a: { terminall: true }').replace('  f:', '  g:'),
       'connections.yaml': 'conections: {}',
     });
     assert.deepEqual(
-      errors.map((one) => one.file),
+      errors.map((problem) => problem.file),
       ['connections.yaml', 'flows/b.yaml'],
     );
   });
@@ -378,7 +381,10 @@ describe('connections per environment', () => {
     );
 
   test('each has its own target', async () => {
-    const { policySet } = await loaded({ 'connections.yaml': connections, 'flows/f.yaml': flowIn('prod') });
+    const { policySet } = await loadValid({
+      'connections.yaml': connections,
+      'flows/f.yaml': flowIn('prod'),
+    });
     const targets = policySet.connections[0]?.targets.map(({ environment, connection }) => [
       environment,
       connection.kind === 'rest' ? connection.baseUrl : null,
@@ -390,11 +396,11 @@ describe('connections per environment', () => {
   });
 
   test('a flow where a connection leads nowhere is refused', async () => {
-    const errors = await refused({ 'connections.yaml': connections, 'flows/f.yaml': flowIn('staging') });
+    const errors = await loadInvalid({ 'connections.yaml': connections, 'flows/f.yaml': flowIn('staging') });
     assert.match(JSON.stringify(errors), /UNKNOWN_CONNECTION.*serves no `staging`/);
   });
 
-  test('one with a mistake is refused for that alone, and nothing that uses it', async () => {
+  test('a connection with a mistake is refused for the mistake alone, and nothing that uses it is', async () => {
     const wrong: Readonly<Record<string, string>> = {
       CONNECTION_INVALID: rest('erp.example'),
       UNKNOWN_KEY: rest('https://erp.example').replace('}', ', header: {} }'),
@@ -404,13 +410,13 @@ describe('connections per environment', () => {
         `connections: { erp: ${dev} }`,
         connections.replace(rest('http://127.0.0.1:9'), dev),
       ]) {
-        const errors = await refused({
+        const errors = await loadInvalid({
           'connections.yaml': text,
           'tools/a.yaml': draft,
           'flows/f.yaml': flowIn('dev'),
         });
         assert.deepEqual(
-          errors.map((one) => `${one.code} ${one.file ?? ''}`),
+          errors.map((problem) => `${problem.code} ${problem.file ?? ''}`),
           [`${code} connections.yaml`],
           text,
         );
@@ -418,7 +424,7 @@ describe('connections per environment', () => {
   });
 
   test('a tool with a mistake is refused for that alone, and nothing that uses it', async () => {
-    const errors = await refused({
+    const errors = await loadInvalid({
       'tools/a.yaml': draft.replace('reversible', 'reversable'),
       'flows/f.yaml': withTransition('tool: draft'),
       'flows/g.yaml': withTransition('tool: draft').replace('workflows:\n  f', 'workflows:\n  g'),
@@ -432,7 +438,7 @@ approval_gate: { on: amount > 5, approver_role: finance }
       'flows/wrong.yaml': withTransition('tool: drafd').replace('workflows:\n  f', 'workflows:\n  w'),
     });
     assert.deepEqual(
-      errors.map((one) => `${one.code} ${one.file ?? ''}`),
+      errors.map((problem) => `${problem.code} ${problem.file ?? ''}`),
       ['UNKNOWN_TOOL flows/wrong.yaml', 'UNKNOWN_VALUE tools/a.yaml'],
     );
   });
@@ -445,12 +451,12 @@ approval_gate: { on: amount > 5, approver_role: finance }
       'tools/a.yaml': draft,
       'flows/f.yaml': flowIn('dev'),
     };
-    await loaded(files);
+    await loadValid(files);
     for (const [file, text] of Object.entries(files).filter(([name]) => name !== 'flows/f.yaml'))
       for (const wrong of [`${text}\nodd: 1\n`, `${text}\n}: {`, '']) {
-        const errors = await refused({ ...files, [file]: wrong });
+        const errors = await loadInvalid({ ...files, [file]: wrong });
         assert.deepEqual(
-          [errors.length, [...new Set(errors.map((one) => one.file))]],
+          [errors.length, [...new Set(errors.map((problem) => problem.file))]],
           [1, [file]],
           JSON.stringify(errors),
         );
@@ -458,7 +464,7 @@ approval_gate: { on: amount > 5, approver_role: finance }
   });
 
   test('beside a file of declarations that cannot be read, what fits no shape is told of connections, tools and flows', async () => {
-    const errors = await refused({
+    const errors = await loadInvalid({
       'connections.yaml': erp.replace('kind', 'kinf'),
       'roles.yaml': 'rolse: { clerk: }',
       'tools/bad.yaml': draft.replace('tier', 'teir'),
@@ -466,7 +472,7 @@ approval_gate: { on: amount > 5, approver_role: finance }
       'flows/f.yaml': withStates('a: { terminl: true }'),
     });
     assert.deepEqual(
-      errors.map((one) => one.file),
+      errors.map((problem) => problem.file),
       [
         'connections.yaml',
         'flows/f.yaml',
@@ -490,7 +496,7 @@ routes: [{ queue: desk, flow: f, to: [hook] }, { queue: mony, flow: g, to: [hok]
     });
     assert.ok(result.status === 'invalid');
     assert.deepEqual(
-      result.errors.map((one) => `${one.code} ${one.path}`),
+      result.errors.map((finding) => `${finding.code} ${finding.path}`),
       [
         'UNKNOWN_KEY /workflows/f/states/a/transitions/go/executor/rolse',
         'ROUTE_UNKNOWN /routes/1/queue',
@@ -498,7 +504,7 @@ routes: [{ queue: desk, flow: f, to: [hook] }, { queue: mony, flow: g, to: [hok]
       ],
     );
     assert.deepEqual(
-      result.warnings.map((one) => `${one.code} ${one.path}`),
+      result.warnings.map((finding) => `${finding.code} ${finding.path}`),
       ['UNKNOWN_FLOW /routes/1/flow'],
     );
   });
@@ -507,13 +513,13 @@ routes: [{ queue: desk, flow: f, to: [hook] }, { queue: mony, flow: g, to: [hok]
     const more = draft.replace('name: draft', 'name: draft2');
     const told = async (files: Readonly<Record<string, string>>): Promise<readonly string[]> =>
       (
-        await refused({
+        await loadInvalid({
           'connections.yaml': connections,
           'tools/a.yaml': draft,
           'flows/f.yaml': withTransition('tool: draft2'),
           ...files,
         })
-      ).map((one) => `${one.code} ${one.file ?? ''}`);
+      ).map((problem) => `${problem.code} ${problem.file ?? ''}`);
     const other = { 'flows/g.yaml': withTransition('tool: draft\nonDeny: nowhere').replace('  f:', '  g:') };
     assert.deepEqual(await told({ ...other, 'tools/b.yaml': more.replace('name', 'nmae') }), [
       ...(await told({ ...other, 'tools/b.yaml': more })),
@@ -525,11 +531,11 @@ routes: [{ queue: desk, flow: f, to: [hook] }, { queue: mony, flow: g, to: [hok]
   });
 
   test('one name is of one kind everywhere', async () => {
-    const errors = await refused({
+    const errors = await loadInvalid({
       'connections.yaml': connections.replace(rest('https://erp.example'), '{ kind: cli, command: ls }'),
     });
     assert.deepEqual(
-      errors.map((one) => one.code),
+      errors.map((problem) => problem.code),
       ['CONNECTION_KIND'],
     );
   });
@@ -547,18 +553,18 @@ describe('proxy.expose', () => {
   const kubectl = 'connections: { kubectl: { kind: cli, command: /usr/bin/kubectl } }\n';
 
   test('the example of the seed becomes a flow of one state, with a warning that it has no tier', async () => {
-    const { flows, catalog, warnings } = await loaded({
+    const { flows, catalog, warnings } = await loadValid({
       'connections.yaml': kubectl,
       'tools/deploy.yaml': proxy,
     });
     assert.deepEqual(
-      flows.map((one) => one.name),
+      flows.map((flow) => flow.name),
       ['proxy'],
     );
     const { plan } = flows[0]!;
     assert.equal(plan.notation, 'proxy');
     assert.deepEqual(
-      plan.states.map((one) => [one.name, one.terminal]),
+      plan.states.map((state) => [state.name, state.terminal]),
       [['active', false]],
     );
     const [deploy] = plan.states[0]!.transitions;
@@ -574,40 +580,42 @@ describe('proxy.expose', () => {
       idempotencyKey: false,
     });
     assert.deepEqual(
-      catalog.tools.map((one) => one.name),
+      catalog.tools.map((tool) => tool.name),
       ['deploy.prod'],
     );
-    assert.ok(warnings.some((one) => one.code === 'TIER_MISSING' && one.path === '/proxy/expose/0'));
+    assert.ok(
+      warnings.some((finding) => finding.code === 'TIER_MISSING' && finding.path === '/proxy/expose/0'),
+    );
   });
 
-  test('where tiers are demanded, the missing one is an error', async () => {
-    const errors = await refused({
+  test('where tiers are demanded, a missing tier is an error', async () => {
+    const errors = await loadInvalid({
       'connections.yaml': kubectl,
       'environments.yaml': 'environments: { dev: { requireTiers: true } }',
       'tools/deploy.yaml': proxy,
     });
     assert.ok(
-      briefly(errors).some((one) => one.includes('TIER_MISSING /proxy/expose/0')),
+      summariesOf(errors).some((finding) => finding.includes('TIER_MISSING /proxy/expose/0')),
       JSON.stringify(errors),
     );
   });
 
   test('under a charter it cannot be permitted', async () => {
-    const errors = await refused({
+    const errors = await loadInvalid({
       'connections.yaml': kubectl,
       'tools/deploy.yaml': proxy,
       'flows/bot.yaml': 'name: bot\nowner: t\npermissions: { execute: [deploy.prod] }',
     });
-    assert.deepEqual(briefly(errors), ['flows/bot.yaml:3:26 TIER_REQUIRED /permissions/execute/0']);
+    assert.deepEqual(summariesOf(errors), ['flows/bot.yaml:3:26 TIER_REQUIRED /permissions/execute/0']);
   });
 
   test('a flow that is called proxy too is refused', async () => {
-    const errors = await refused({
+    const errors = await loadInvalid({
       'connections.yaml': kubectl,
       'tools/deploy.yaml': proxy,
       'flows/f.yaml': simple.replace('  f:', '  proxy:'),
     });
-    assert.ok(errors.some((one) => one.code === 'DUPLICATE_NAME'));
+    assert.ok(errors.some((problem) => problem.code === 'DUPLICATE_NAME'));
   });
 });
 
@@ -619,51 +627,51 @@ describe('warnings', () => {
     '    owner: team\n    acknowledge: [{ code: TIER_MISSING, reason: it reads }]',
   );
 
-  test('a missing tier loads where none is demanded, and does not where one is', async () => {
-    const { warnings } = await loaded({ 'connections.yaml': erp, 'flows/f.yaml': untiered });
+  test('a missing tier loads where tiers are not demanded, and does not where they are', async () => {
+    const { warnings } = await loadValid({ 'connections.yaml': erp, 'flows/f.yaml': untiered });
     assert.deepEqual(
-      warnings.map((one) => one.code),
+      warnings.map((finding) => finding.code),
       ['TIER_MISSING'],
     );
-    const errors = await refused({
+    const errors = await loadInvalid({
       'connections.yaml': erp,
       'environments.yaml': environments('requireTiers: true'),
       'flows/f.yaml': untiered,
     });
     assert.deepEqual(
-      errors.map((one) => one.code),
+      errors.map((problem) => problem.code),
       ['TIER_MISSING'],
     );
   });
 
   test('what an author has accepted is told with its reason', async () => {
-    const { warnings } = await loaded({ 'connections.yaml': erp, 'flows/f.yaml': acknowledged });
+    const { warnings } = await loadValid({ 'connections.yaml': erp, 'flows/f.yaml': acknowledged });
     assert.deepEqual(
-      warnings.map((one) => [one.code, one.acknowledged]),
+      warnings.map((finding) => [finding.code, finding.acknowledged]),
       [['TIER_MISSING', 'it reads']],
     );
   });
 
   test('what an environment demands, no author can accept away', async () => {
-    const errors = await refused({
+    const errors = await loadInvalid({
       'connections.yaml': erp,
       'environments.yaml': environments('requireTiers: true'),
       'flows/f.yaml': acknowledged,
     });
     assert.deepEqual(
-      errors.map((one) => one.code),
+      errors.map((problem) => problem.code),
       ['TIER_MISSING'],
     );
   });
 
   test('an environment may refuse them', async () => {
-    const errors = await refused({
+    const errors = await loadInvalid({
       'connections.yaml': erp,
       'environments.yaml': environments('refuseWarnings: true'),
       'flows/f.yaml': untiered,
     });
     assert.deepEqual(
-      errors.map((one) => one.code),
+      errors.map((problem) => problem.code),
       ['TIER_MISSING'],
     );
   });
@@ -722,22 +730,22 @@ describe('warnings', () => {
   const floor = (more: string): string =>
     `{ gateTimeout: 2d, gates: [{ tiers: [irreversible], roles: [chief], ${more} }] }`;
   test('an error that is a warning elsewhere says which environment refuses it, and what to do', async () => {
-    const said = async (dev: string, text: string): Promise<readonly (string | undefined)[]> =>
-      (await refused({ ...inDev(dev), 'flows/f.yaml': text })).map((one) => one.message);
+    const messagesOf = async (dev: string, text: string): Promise<readonly (string | undefined)[]> =>
+      (await loadInvalid({ ...inDev(dev), 'flows/f.yaml': text })).map((problem) => problem.message);
     assert.match(
-      (await said('{ refuseWarnings: true }', irreversible)).join('\n'),
+      (await messagesOf('{ refuseWarnings: true }', irreversible)).join('\n'),
       /one approval by somebody else is asked for; environment `dev` refuses warnings: mend it, or acknowledge it$/,
     );
     assert.match(
-      (await said('{ requireTiers: true }', irreversible.replace('tier: irreversible', 'title: go'))).join(
-        '\n',
-      ),
+      (
+        await messagesOf('{ requireTiers: true }', irreversible.replace('tier: irreversible', 'title: go'))
+      ).join('\n'),
       /; environment `dev` requires tiers: name it$/,
     );
   });
   test('DEFAULT_GATE: not where the environment keeps the requester out, and so asks for no default', async () => {
     const codes = async (dev: string): Promise<readonly string[]> =>
-      (await loaded(inDev(dev))).warnings.map((one) => one.code);
+      (await loadValid(inDev(dev))).warnings.map((finding) => finding.code);
     assert.deepEqual(await codes(floor('')), []);
     assert.deepEqual(await codes(floor('separation: { requester: false }')), ['DEFAULT_GATE']);
   });
@@ -750,13 +758,13 @@ describe('warnings', () => {
     };
     const codes = async (...given: Parameters<typeof result>): Promise<readonly string[]> => {
       const found = await result(...given);
-      return (found.status === 'loaded' ? found.warnings : found.errors).map((one) => one.code);
+      return (found.status === 'loaded' ? found.warnings : found.errors).map((finding) => finding.code);
     };
     const rest = '{ kind: rest, connection: erp, method: POST, path: / }';
     const acknowledge = '    acknowledge: [{ code: DEFAULT_GATE, reason: known }]\n';
     assert.deepEqual(await codes('{ kind: noop, output: { a: 1 } }'), ['DEFAULT_GATE']);
     assert.deepEqual(await codes('{ kind: human, roles: [chief] }'), []);
-    // Whoever had accepted it is not told that there is nothing to accept.
+    // An acknowledgement of it is not reported as unused.
     for (const executor of [rest, '{ kind: human, roles: [chief] }', '{ kind: noop, output: { a: 1 } }'])
       assert.equal((await result(executor, acknowledge)).status, 'loaded', executor);
     const proxy = (executor: string): string =>
@@ -774,24 +782,24 @@ describe('warnings', () => {
       );
   });
   test('GATE_WITHOUT_TIMEOUT: not of the gate of an environment that has a `gateTimeout`', async () => {
-    const { warnings } = await loaded(inDev(floor('').replace('gateTimeout: 2d, ', '')));
+    const { warnings } = await loadValid(inDev(floor('').replace('gateTimeout: 2d, ', '')));
     assert.deepEqual(
-      warnings.map((one) => one.code),
+      warnings.map((finding) => finding.code),
       ['GATE_WITHOUT_TIMEOUT'],
     );
   });
   test('RETRY_NOT_IDEMPOTENT: of each executor of a step, whichever has no key', async () => {
-    const { catalog } = await loaded({ 'connections.yaml': erp });
+    const { catalog } = await loadValid({ 'connections.yaml': erp });
     const call = (method: string, key?: boolean): string =>
       `kind: rest, connection: erp, method: ${method}, path: /${key === undefined ? '' : `, idempotencyKey: ${key}`}`;
     const warns = (first: string, ...fallbacks: string[]): boolean => {
-      const executors = fallbacks.map((one) => `{ ${one} }`).join(', ');
+      const executors = fallbacks.map((fallback) => `{ ${fallback} }`).join(', ');
       const text = withTransition(
         `executor: { ${first}, reliability: { retry: { maxAttempts: 1 }, fallback: { strategy: first_success, executors: [${executors}] } } }`,
       );
       const checked = checkFlowText(text, { catalog });
       assert.equal(checked.status, 'valid', JSON.stringify(checked));
-      return checked.warnings.some((one) => one.code === 'RETRY_NOT_IDEMPOTENT');
+      return checked.warnings.some((finding) => finding.code === 'RETRY_NOT_IDEMPOTENT');
     };
     assert.equal(warns(call('POST', true), call('POST', false)), true);
     assert.equal(warns(call('GET'), call('POST'), call('PUT')), true);
@@ -804,14 +812,14 @@ describe('warnings', () => {
 
   for (const [code, text] of rows) {
     test(code, async () => {
-      const { catalog } = await loaded({ 'connections.yaml': erp });
+      const { catalog } = await loadValid({ 'connections.yaml': erp });
       const checked = checkFlowText(text, { catalog });
       assert.equal(checked.status, 'valid', JSON.stringify(checked));
       assert.ok(
-        checked.warnings.some((one) => one.code === code),
+        checked.warnings.some((finding) => finding.code === code),
         JSON.stringify(checked.warnings),
       );
-      for (const one of checked.warnings) assert.ok(one.line >= 1 && one.column >= 1);
+      for (const finding of checked.warnings) assert.ok(finding.line >= 1 && finding.column >= 1);
     });
   }
 });

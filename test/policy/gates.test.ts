@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { compilePublished } from '../../src/policy/folder/published.js';
 import { checkFlowText, loadFolder, type Finding, type FolderResult } from '../../src/policy/index.js';
-import { marked } from './documents.js';
+import { takeMark } from './documents.js';
 
 // Gates with stages, hours, floors and slots: what is wrong with them is told in the file and at the place where it is.
 
@@ -22,7 +22,7 @@ queues: { desk: { roles: [clerk] } }
 const connections = 'connections: { erp: { kind: rest, baseUrl: "https://erp.example" } }\n';
 const rest = 'executor: { kind: rest, connection: erp, method: POST, path: /x }';
 
-/** A flow of one effect under this gate. */
+/** A flow with an effect under this gate. */
 const flow = (gate: string, tier = 'reversible', more = ''): string => `workflows:
   f:
     owner: team
@@ -45,7 +45,7 @@ const bare = `workflows:
       a: { transitions: { go: { target: b, tier: reversible, ${rest} } } }
       b: { terminal: true }
 `;
-/** A flow under a charter with an effect on a transition and one on entering. */
+/** A flow under a charter, with an effect on a transition and another on entering. */
 const entering = (charter: string, tier: string): string =>
   bare
     .replace(
@@ -70,7 +70,7 @@ async function load(files: Readonly<Record<string, string>>): Promise<FolderResu
   return loadFolder(join(parent, 'policies'));
 }
 
-async function found(files: Readonly<Record<string, string>>): Promise<readonly Finding[]> {
+async function findingsIn(files: Readonly<Record<string, string>>): Promise<readonly Finding[]> {
   const loaded = await load(files);
   return [...(loaded.status === 'invalid' ? loaded.errors : []), ...loaded.warnings];
 }
@@ -154,7 +154,7 @@ const good: readonly (readonly [title: string, files: Readonly<Record<string, st
 describe('nothing is said about', () => {
   for (const [title, files] of good)
     test(title, async () => {
-      assert.deepEqual(await found(files), []);
+      assert.deepEqual(await findingsIn(files), []);
     });
 });
 
@@ -249,7 +249,7 @@ const bad: readonly Row[] = [
     'GATE_TIMEOUT',
   ],
   [
-    'a stage that ends before the one before it',
+    'a stage that ends before the stage before it',
     F,
     flow(
       '{ timeout: { at: "2127-01-02T12:00:00Z", action: escalate, to: [chief], then: { at: «"2127-01-01T12:00:00Z" } } }',
@@ -385,8 +385,8 @@ const bad: readonly Row[] = [
 describe('told where it stands', () => {
   for (const [title, file, text, code, suggestion = null, others = {}] of bad)
     test(title, async () => {
-      const at = marked(text);
-      const findings = await found({ ...others, [file]: at.text });
+      const at = takeMark(text);
+      const findings = await findingsIn({ ...others, [file]: at.text });
       const [first] = findings;
       assert.deepEqual(
         findings.length > 0 && { ...first, message: '', path: '' },
@@ -402,32 +402,32 @@ describe('told where it stands', () => {
         JSON.stringify(findings, null, 1),
       );
       assert.ok(
-        findings.every((one) => one.code === code),
+        findings.every((finding) => finding.code === code),
         JSON.stringify(findings),
       );
     });
 });
 
-/** Where nobody is asked, nobody denies: nothing leads to its state `c`. */
+/** A flow in which nobody is asked, so nobody denies: nothing leads to its state `c`. */
 const onDeny = bare
   .replace('go: {', 'go: { onDeny: c,')
   .replace('      b:', '      c: { terminal: true }\n      b:');
-/** And this loop has no exit. */
+/** The same with a loop without an exit. */
 const loop = bare.replace('go: { target: b,', 'go: { target: a, actor: deterministic, onDeny: b,');
 
-test('a state to which only a denial leads that nobody can give is told as one to which nothing leads', async () => {
+test('a state that only an impossible denial leads to is reported as a state that nothing leads to', async () => {
   const codes = async (text: string, more = {}): Promise<string[]> =>
-    (await found({ ...more, [F]: text })).map(({ code }) => code);
+    (await findingsIn({ ...more, [F]: text })).map(({ code }) => code);
   assert.deepEqual(await codes(onDeny), ['NOTHING_TO_DENY', 'UNREACHABLE_STATE']);
   assert.deepEqual(await codes(onDeny, { [E]: floor(`{ ${time} }`) }), []);
-  // A mistake beside it is told, and nothing false of what it hides.
+  // Only a mistake beside it is reported, and nothing false that would follow from the mistake.
   const unknown = onDeny.replace(`tier: reversible, ${rest}`, 'tool: nobody');
   assert.deepEqual(await codes(unknown, { [E]: floor(`{ ${time} }`) }), ['UNKNOWN_TOOL']);
   assert.ok((await codes(loop)).includes('DETERMINISTIC_LOOP'));
   assert.ok(!(await codes(loop, { [E]: floor(`{ ${time} }`) })).includes('DETERMINISTIC_LOOP'));
 });
 
-test('a flow that was published with a denial that nobody can give goes on and says so, unless it loops without an exit', async () => {
+test('a flow that was published with an impossible denial goes on with a warning, unless it loops without an exit', async () => {
   const loaded = await load({ [E]: 'environments: { dev: { refuseWarnings: true } }\n' });
   assert.ok(loaded.status === 'loaded', JSON.stringify(loaded));
   const { catalog } = loaded;
@@ -438,7 +438,7 @@ test('a flow that was published with a denial that nobody can give goes on and s
     published.flow.warnings.map(({ code }) => code),
     ['NOTHING_TO_DENY'],
   );
-  // Where it was taken with its warnings, their acknowledgements refuse nothing either when one is not said any more.
+  // It was accepted with its warnings, so an acknowledgement of a warning that is not given any more refuses nothing either.
   const accepted = ['NOTHING_TO_DENY', 'UNREACHABLE_STATE'].map((code) => `{ code: ${code}, reason: later }`);
   const taken = onDeny.replace('owner: team\n', `owner: team\n    acknowledge: [${accepted.join(', ')}]\n`);
   assert.equal(checkFlowText(taken, { catalog }).status, 'valid');

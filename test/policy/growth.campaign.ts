@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { projectRoot } from '../../testing/paths.js';
 
-/** Of n log n, four times as much is at most 5.3 times the work from 75 on; of a square it is 16 times. */
+/** For n log n, four times as many take at most 5.3 times the work, from 75 on; for a square it is 16 times. */
 const mostGrowth = 5.5;
 
 test('checking a flow takes at most n log n of work, over what reachability may take at most', async (t) => {

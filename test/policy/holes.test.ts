@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { loadFolder, type FolderResult } from '../../src/policy/index.js';
 
-// A hole is filled in a summary, a consequence and the path of a rest call. Where none is filled, a text that has one does
-// not load: it would be sent, shown or compared as it is written.
+// A hole is filled in a summary, a consequence and the path of a rest call. Anywhere else a text with a hole does not load: it
+// would be sent, shown or compared as it is written.
 
 const made: string[] = [];
 after(() => made.forEach((path) => rmSync(path, { recursive: true, force: true })));
@@ -68,7 +68,7 @@ const places: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 };
 
 const errors = (result: FolderResult): readonly string[] =>
-  result.status === 'invalid' ? result.errors.map((one) => `${one.code} ${one.message}`) : [];
+  result.status === 'invalid' ? result.errors.map((finding) => `${finding.code} ${finding.message}`) : [];
 const withText = (files: Readonly<Record<string, string>>, text: string): Readonly<Record<string, string>> =>
   Object.fromEntries(
     Object.entries(files).map(([name, held]) => [name, held.replace('HERE', JSON.stringify(text))]),
@@ -83,7 +83,7 @@ describe('a hole where none is filled', () => {
       assert.deepEqual(errors(await load(withText(files, 'plain'))), []);
     });
 
-  it('is one too without its braces, or with more of them, and is told what to write', async () => {
+  it('counts without its braces too, or with more of them, and the message says what to write', async () => {
     const files = tool('{ kind: cli, connection: shell, args: [HERE] }');
     for (const text of ['--user=$.arguments.u', '{{ $.arguments.u }}', ' $.arguments.u', '${$.context.u}']) {
       const [told = ''] = errors(await load(withText(files, text)));
@@ -139,7 +139,7 @@ describe('what no system passes to a command', () => {
       assert.match(told, why);
     });
 
-  it('does not load: more of them together than a connection may have', async () => {
+  it('does not load: more arguments or variables together than a connection may have', async () => {
     const many = Array.from({ length: 3 }, () => JSON.stringify('x'.repeat(100_000))).join(', ');
     const [told = ''] = errors(await load(connection(`{ kind: cli, command: ls, args: [${many}] }`)));
     assert.match(told, /^CONNECTION_INVALID .*`args` takes 300027 bytes, and 262144 are the most/);

@@ -1,6 +1,6 @@
 import type { Catalog } from '../../src/policy/index.js';
 
-// Flows of so many of one thing.
+// Flows with a given number of states, guards, mappings and so on.
 
 const environment = { name: 'dev', requireTiers: false, refuseWarnings: false, gateTimeoutMs: 1_000 };
 const policySet = {
@@ -30,7 +30,7 @@ export const flow = (states: object, more: object = {}): string =>
 const set = (key: string): object => ({ target: 'done', output: { [key]: '$.workflow.input.x' } });
 
 export interface Shape {
-  /** As large as may be sent, about. */
+  /** About as many as fit in the largest text that may be sent. */
   readonly count: number;
   readonly text: (count: number) => string;
 }

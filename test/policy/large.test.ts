@@ -7,7 +7,7 @@ import { checkFlowText, loadFolder } from '../../src/policy/index.js';
 import { draw } from '../../testing/samples.js';
 import { catalog, flow, guard, many, shapes } from './large-flows.js';
 
-// A flow as large as may be sent is checked as quickly, in its size, as a small one: `growth.campaign.ts` counts the work.
+// The largest flows that may be sent are checked in a time that is proportional to their size: `growth.campaign.ts` counts the work.
 
 for (const [title, { count, text }] of draw(Object.entries(shapes), 2))
   test(`a flow with ${count} ${title} is checked`, () => {
@@ -71,7 +71,10 @@ test("a transition whose schema and whose tool's take too long to compile togeth
   const found: string[] = [];
   for (let count = 1; count <= 64; count *= 2) found.push(await using(count));
   assert.equal(found[0], 'valid');
-  assert.match(found.find((one) => one !== 'valid') ?? '', /does not go with that of its tool `desk\.send`/);
+  assert.match(
+    found.find((status) => status !== 'valid') ?? '',
+    /does not go with that of its tool `desk\.send`/,
+  );
   rmSync(root, { recursive: true });
 });
 
@@ -83,7 +86,7 @@ function tooLarge(states: Parameters<typeof flow>[0]): readonly string[] {
     .map(({ path }: { path: string }) => path);
 }
 
-test('a step that asks more conditions than one may does not load, and is named', () => {
+test('a step with more conditions than a step may have does not load, and is named', () => {
   const asks = (count: number): object[] => Array.from({ length: count }, () => guard('$.context.x == 1'));
   const go = (fields: object): Parameters<typeof flow>[0] => ({
     open: { transitions: { go: { target: 'done', ...fields } } },
@@ -119,7 +122,7 @@ test('a guard that requires more kinds of evidence than a step may ask condition
   assert.deepEqual(tooLarge(go({ gate: { on: { kind: 'not', guard: requires(257)[0] } } })), at);
 });
 
-test('a step that maps more values than one may does not load, and is named', () => {
+test('a step that maps more values than a step may does not load, and is named', () => {
   const joined = (count: number): object => ({ z: { concat: Array<string>(count).fill('$.context.q') } });
   const set = (count: number): object => many(count, (index) => [`k${index}`, '$.context.q']);
   const go = (output: object): Parameters<typeof flow>[0] => ({
@@ -138,11 +141,11 @@ test('a step that maps more values than one may does not load, and is named', ()
   ]);
 });
 
-test('a step of more roles, fallbacks or people than one may have does not load, and is named', () => {
+test('a step with more roles, fallbacks or people than a step may have does not load, and is named', () => {
   const go = (fields: object): Parameters<typeof flow>[0] => ({
     open: { transitions: { go: { target: 'done', ...fields } } },
   });
-  const found = (fields: object): readonly string[] => {
+  const findingsIn = (fields: object): readonly string[] => {
     const { errors } = { errors: [], ...checkFlowText(flow(go(fields)), { catalog, media: 'json' }) };
     return errors.map(({ path, message }: { path: string; message: string }) => `${path}: ${message}`);
   };
@@ -165,7 +168,7 @@ test('a step of more roles, fallbacks or people than one may have does not load,
     falling(10),
     asking({ role0: 60, role1: 40 }),
   ])
-    assert.deepEqual(found(fields), []);
+    assert.deepEqual(findingsIn(fields), []);
   const at = '/workflows/f/states/open/transitions/go';
   for (const [fields, place, said] of [
     [{ gate: { roles: names(101), timeout: after } }, 'gate/roles', 'more than 100 roles'],
@@ -178,7 +181,7 @@ test('a step of more roles, fallbacks or people than one may have does not load,
     [falling(11), 'reliability/fallback/executors', 'more than 10'],
     [asking({ role0: 60, role1: 41 }), 'gate/quorum/perRole', 'more than 100 people'],
   ] as const) {
-    const [first = '', ...others] = found(fields);
+    const [first = '', ...others] = findingsIn(fields);
     assert.ok(first.startsWith(`${at}/${place}: `) && first.includes(said), first);
     assert.deepEqual(others, []);
   }

@@ -9,9 +9,9 @@ import { longestPrincipalId } from '../../src/model/principal.js';
 import { compilePublished } from '../../src/policy/folder/published.js';
 import { shipped } from './documents.js';
 
-// Names are compared character by character and read by eye: one that looks like another is refused where it is written.
+// Names are compared character by character and read by eye: a name that looks like another is refused where it is written.
 
-/** What is read as `prüfer` or `x y`, and is another name. */
+/** Names that read as `prüfer` or `x y`, and are other names. */
 const odd: Readonly<Record<string, string>> = {
   'is not in Unicode normalization form C': 'pru\u0308fer',
   'holds U+200B': 'prü\u200bfer',
@@ -20,7 +20,7 @@ const odd: Readonly<Record<string, string>> = {
   'holds U+2800': '\u2800prüfer',
   'holds U+FE0F': 'prüfer\ufe0f',
 };
-/** Only where it stands for a name, not for a key of somebody's data. */
+/** Checked only where a name is expected, not in the keys of data. */
 const oddSpaces: Readonly<Record<string, string>> = {
   'holds U+00A0': 'x\u00a0y',
   'holds U+3000': 'x\u3000y',
@@ -41,7 +41,7 @@ const flow = (transition: string, more = ''): string => `workflows:
 `;
 const q = (name: string): string => JSON.stringify(name);
 
-/** Every place in a flow that holds a name of somebody's choice. */
+/** Every place in a flow where an author chooses a name. */
 const inFlows: Readonly<Record<string, (name: string) => string>> = {
   'a state': (name) =>
     `workflows: { f: { owner: t, initialState: ${q(name)}, states: { ${q(name)}: { terminal: true } } } }`,
@@ -67,9 +67,9 @@ const inFlows: Readonly<Record<string, (name: string) => string>> = {
   'an argument': (name) =>
     flow(`inputSchema: { type: object, properties: { ${q(name)}: { type: string } } }`),
 };
-/** Keys of data: their spaces are the author's affair. */
+/** Keys of data: their author may use any spaces. */
 const dataKeys = ['an argument'];
-/** They stand in an index of the store. */
+/** Roles are bounded in bytes: they are in an index of the store. */
 const ofApprovals = [
   'a role of a gate',
   'a role of a share of a quorum',
@@ -89,11 +89,11 @@ const errorsOf = (text: string): readonly Finding[] => {
 };
 
 for (const [place, document] of Object.entries(inFlows))
-  describe(`a name that looks like another one, for ${place},`, () => {
+  describe(`a name that looks like another, for ${place},`, () => {
     test('is taken as it is where everybody can read it', () => {
       for (const name of ['prüfer', 'x y', '\u7ecf\u7406', 'naïve-1'])
         assert.deepEqual(
-          errorsOf(document(name)).filter((one) => one.code === 'NAME_INVALID'),
+          errorsOf(document(name)).filter((finding) => finding.code === 'NAME_INVALID'),
           [],
           name,
         );
@@ -112,7 +112,7 @@ for (const [place, document] of Object.entries(inFlows))
         const isLabel = /128 characters/.test(JSON.stringify(published));
         assert.equal(published.status, isLabel ? 'invalid' : 'valid', JSON.stringify(published));
       }
-      // A text that is new is held to it all the same.
+      // A text that is new must keep the limit.
       if (!dataKeys.includes(place)) assert.notDeepEqual(errorsOf(document('x'.repeat(longestName + 1))), []);
     });
     test('goes on there with as many bytes as the index of roles takes, and more where it is no role of an approval', () => {
@@ -131,10 +131,12 @@ for (const [place, document] of Object.entries(inFlows))
     for (const [why, name] of Object.entries(refused))
       test(`is refused, for it ${why}`, () => {
         const found = errorsOf(document(name));
-        const told = found.filter((one) => one.code === 'NAME_INVALID');
+        const told = found.filter((finding) => finding.code === 'NAME_INVALID');
         assert.ok(told.length > 0, JSON.stringify(found, null, 1));
         assert.ok(
-          told.every((one) => one.message.includes(why) || place === 'a state' || place === 'a transition'),
+          told.every(
+            (finding) => finding.message.includes(why) || place === 'a state' || place === 'a transition',
+          ),
           JSON.stringify(told),
         );
       });
@@ -177,7 +179,7 @@ describe('a folder with such a name', () => {
         assert.equal(wrong.status, 'invalid', why);
         const errors = wrong.status === 'invalid' ? wrong.errors : [];
         assert.ok(
-          errors.some((one) => one.code === 'NAME_INVALID' && one.message.includes(why)),
+          errors.some((finding) => finding.code === 'NAME_INVALID' && finding.message.includes(why)),
           JSON.stringify(errors),
         );
       }

@@ -38,7 +38,10 @@ async function problems(text: string): Promise<string[]> {
   const result = await load(text);
   assert.equal(result.status, 'invalid', JSON.stringify(result));
   return result.status === 'invalid'
-    ? result.errors.map((one) => `${one.file ?? ''}:${one.line}:${one.column} ${one.code} ${one.message}`)
+    ? result.errors.map(
+        (finding) =>
+          `${finding.file ?? ''}:${finding.line}:${finding.column} ${finding.code} ${finding.message}`,
+      )
     : [];
 }
 
@@ -65,7 +68,7 @@ describe('notifications.yaml', () => {
     const found = result.policySet.notifications;
     assert.equal(found?.publicUrl, 'https://countersign.example.com');
     assert.deepEqual(
-      found?.channels.map((one) => [one.name, one.kind, one.allowPrivate]),
+      found?.channels.map((channel) => [channel.name, channel.kind, channel.allowPrivate]),
       [
         ['hook', 'webhook', false],
         ['key', 'webhook', true],
@@ -100,7 +103,7 @@ describe('notifications.yaml', () => {
     assert.equal(result.status, 'loaded', JSON.stringify(result));
   });
 
-  test('a folder without one tells nobody', async () => {
+  test('a folder without it notifies nobody', async () => {
     const result = await load(null);
     assert.ok(result.status === 'loaded' && result.policySet.notifications === undefined);
   });
@@ -195,7 +198,7 @@ describe('notifications.yaml', () => {
     test(`${what} is a finding with its place`, async () => {
       const found = await problems(text);
       assert.ok(
-        found.some((one) => said.test(one)),
+        found.some((finding) => said.test(finding)),
         found.join('\n'),
       );
     });
@@ -212,18 +215,18 @@ describe('notifications.yaml', () => {
     const result = await load(`${hook}routes: [{ flow: later, to: [hook] }]`);
     assert.equal(result.status, 'loaded', JSON.stringify(result));
     assert.deepEqual(
-      result.warnings.map((one) => one.code).filter((one) => one === 'UNKNOWN_FLOW'),
+      result.warnings.map((finding) => finding.code).filter((code) => code === 'UNKNOWN_FLOW'),
       ['UNKNOWN_FLOW'],
     );
   });
 
-  test('four times as many routes and tools are held to a folder that says four times as much with four times as many look-ups', async (t) => {
+  test('four times as many routes and tools in a folder four times as large take no more than four times as many look-ups', async (t) => {
     const many = <T>(count: number, make: (index: number) => T): T[] =>
       Array.from({ length: count }, (_, index) => make(index));
     let looked = 0;
-    const counted = function (this: readonly unknown[] | string, one: never, from?: number): boolean {
+    const counted = function (this: readonly unknown[] | string, searched: never, from?: number): boolean {
       looked += this.length;
-      return this.indexOf(one, from) !== -1;
+      return this.indexOf(searched, from) !== -1;
     };
     for (const prototype of [Array.prototype, String.prototype] as object[]) {
       const own = Object.getOwnPropertyDescriptor(prototype, 'includes') ?? {};

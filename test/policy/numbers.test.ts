@@ -94,7 +94,7 @@ const flow = (executor: string, more = '{}'): string => `workflows:
 const check = (executor: string, more?: string): FlowCheck =>
   checkFlowText(flow(executor, more), { catalog });
 
-const told = ({ status, ...found }: FlowCheck): string[] => [
+const findingsOf = ({ status, ...found }: FlowCheck): string[] => [
   ...(status === 'invalid' && 'errors' in found ? found.errors : []).map(
     ({ code, line, path, message }) => `${code} ${line} ${path.split('/').slice(7).join('/')} ${message}`,
   ),
@@ -122,16 +122,16 @@ for (const [written, sent] of sentOtherwise) {
   const what = /^T/.test(written) ? '' : 'the number ';
   const message = `${what}\`${written}\` would be sent as \`${sent}\`: write it as text, \`"${written}"\``;
   test(`\`${written}\`, which would be sent as \`${sent}\`, is an error in every place of text`, () => {
-    assert.deepEqual(told(check(cli(`[release, ${written}]`))), [
+    assert.deepEqual(findingsOf(check(cli(`[release, ${written}]`))), [
       `WRONG_VALUE 12 executor/args/1 ${message}`,
     ]);
-    assert.deepEqual(told(check(rest(`query: { version: ${written} }`))), [
+    assert.deepEqual(findingsOf(check(rest(`query: { version: ${written} }`))), [
       `WRONG_VALUE 12 executor/query/version ${message}`,
     ]);
-    assert.deepEqual(told(check(rest(`headers: { X-Version: ${written} }`))), [
+    assert.deepEqual(findingsOf(check(rest(`headers: { X-Version: ${written} }`))), [
       `WRONG_VALUE 12 executor/headers/X-Version ${message}`,
     ]);
-    assert.deepEqual(told(check(`{ kind: cli, connection: shell, stdin: ${written} }`)), [
+    assert.deepEqual(findingsOf(check(`{ kind: cli, connection: shell, stdin: ${written} }`)), [
       `WRONG_VALUE 12 executor/stdin ${message}`,
     ]);
   });
@@ -140,12 +140,12 @@ for (const [written, sent] of sentOtherwise) {
 test('what is sent as it is written needs no quotes', () => {
   const texts = '[3, 3.5, -7, true, yes, 2024-01-01, 12:30, 10_000, "3.10", argv]';
   const found = check(cli(texts));
-  assert.deepEqual(told(found), []);
+  assert.deepEqual(findingsOf(found), []);
   assert.ok(found.status === 'valid');
   const { executor } = found.flow.plan.states[0]?.transitions[0] ?? {};
   assert.ok(executor?.kind === 'cli');
   assert.deepEqual(
-    (executor as CliExecutor).args.map((one) => one.kind === 'literal' && one.value),
+    (executor as CliExecutor).args.map((argument) => argument.kind === 'literal' && argument.value),
     ['3', '3.5', '-7', 'true', 'yes', '2024-01-01', '12:30', '10_000', '3.10', 'argv'],
   );
 });
@@ -153,47 +153,47 @@ test('what is sent as it is written needs no quotes', () => {
 test('a null in a place of text would be left out, so it is an error', () => {
   for (const written of ['null', '~', 'Null'])
     assert.match(
-      told(check(rest(`query: { filter: ${written} }`))).join(),
+      findingsOf(check(rest(`query: { filter: ${written} }`))).join(),
       new RegExp(`^WRONG_VALUE 12 executor/query/filter \`${written}\` is no text, and would be left out`),
     );
 });
 
-test('a number that an alias stands for is the one at its anchor', () => {
+test('a number that an alias stands for is the number at its anchor', () => {
   assert.match(
-    told(check(rest('headers: { A: &v 1.50, B: *v }'))).join('\n'),
+    findingsOf(check(rest('headers: { A: &v 1.50, B: *v }'))).join('\n'),
     /headers\/A the number `1\.50`.*\n.*headers\/B the number `1\.50`/,
   );
 });
 
-test('a part of `concat` is text too, and an operand of a sum is none', () => {
+test('a part of `concat` is text too, but an operand of a sum is not', () => {
   assert.match(
-    told(check('{ kind: noop }', '{ release: { concat: [v, 3.10] } }')).join(),
+    findingsOf(check('{ kind: noop }', '{ release: { concat: [v, 3.10] } }')).join(),
     /^WRONG_VALUE 11 output\/release\/concat\/1 the number `3\.10` would be joined as `3\.1`/,
   );
   assert.deepEqual(
-    told(check('{ kind: noop }', '{ total: { add: ["$.context.total", 1.50] } }')).filter((one) =>
-      /1\.50/.test(one),
+    findingsOf(check('{ kind: noop }', '{ total: { add: ["$.context.total", 1.50] } }')).filter((finding) =>
+      /1\.50/.test(finding),
     ),
     [],
   );
 });
 
 test('where JSON is sent or kept, a number in another writing is a warning', () => {
-  assert.deepEqual(told(check(rest('body: { a: [1.10, 2] }'))), [
+  assert.deepEqual(findingsOf(check(rest('body: { a: [1.10, 2] }'))), [
     'NUMBER_REWRITTEN executor/body/a/0 the number `1.10` is handed on as `1.1`: write that, or the text `"1.10"`',
   ]);
   assert.match(
-    told(check('{ kind: noop, output: { v: 1e3 } }')).join(),
+    findingsOf(check('{ kind: noop, output: { v: 1e3 } }')).join(),
     /^NUMBER_REWRITTEN executor\/output\/v/,
   );
-  assert.match(told(check('{ kind: noop }', '{ v: 1.0 }')).join(), /^NUMBER_REWRITTEN output\/v/);
+  assert.match(findingsOf(check('{ kind: noop }', '{ v: 1.0 }')).join(), /^NUMBER_REWRITTEN output\/v/);
   assert.match(
-    told(check('{ kind: noop }', '{ v: { set: { w: 1.0 } } }')).join(),
+    findingsOf(check('{ kind: noop }', '{ v: { set: { w: 1.0 } } }')).join(),
     /^NUMBER_REWRITTEN output\/v\/set\/w/,
   );
 });
 
-test('a flow that is sent as JSON is held to the same', () => {
+test('numbers in a flow that is sent as JSON are checked in the same way', () => {
   const executor = { kind: 'rest', connection: 'web', method: 'GET', path: '/x', query: { v: 'V' } };
   const states = {
     a: { transitions: { go: { target: 'done', tier: 'reversible', executor } } },
@@ -202,14 +202,14 @@ test('a flow that is sent as JSON is held to the same', () => {
   const text = JSON.stringify({ workflows: { f: { owner: 'team', initialState: 'a', states } } });
   const found = checkFlowText(text.replace('"V"', '2024.10'), { catalog, media: 'json' });
   assert.match(
-    told(found).join(),
+    findingsOf(found).join(),
     /^WRONG_VALUE 1 executor\/query\/v the number `2024\.10` would be sent as `2024\.1`/,
   );
 });
 
 test('what needs text and gets a number is told about the number as it is written', () => {
   assert.match(
-    told(check('{ kind: human, queue: 3.10 }')).join(),
+    findingsOf(check('{ kind: human, queue: 3.10 }')).join(),
     /^WRONG_TYPE 12 executor\/queue expected text, not `3\.10`: write it as text, `"3\.10"`/,
   );
   const parsed = parseText('a: { 3.10: x }');
@@ -236,18 +236,18 @@ test('a connection that is given a number where it takes text is told to quote w
   );
 });
 
-test('a flow that is published already goes on as it was taken, and only says so', () => {
+test('a flow that is published already goes on as it was, with a warning', () => {
   const environment = { name: 'dev', requireTiers: false, refuseWarnings: true, gateTimeoutMs: 1_000 };
   const strict = { ...catalog, policySet: { ...catalog.policySet, environments: [environment] } };
   const written = ['1.0', 'True', '~', '', '+5', '0x1F', '-0'];
-  const executors = written.flatMap((one) => [
-    rest(`query: { v: ${one} }`),
-    rest(`headers: { X-Version: ${one} }`),
-    rest(`body: { v: [${one}] }`),
-    ...(one === '' || one === '~' ? [] : [cli(`[${one}]`)]),
+  const executors = written.flatMap((text) => [
+    rest(`query: { v: ${text} }`),
+    rest(`headers: { X-Version: ${text} }`),
+    rest(`body: { v: [${text}] }`),
+    ...(text === '' || text === '~' ? [] : [cli(`[${text}]`)]),
   ]);
   const texts = [
-    ...executors.map((one) => flow(one)),
+    ...executors.map((executor) => flow(executor)),
     flow('{ kind: noop }', '{ v: { concat: [v, 1.0] } }'),
     flow('{ kind: noop }', '{ v: 1e3 }'),
   ];
@@ -263,7 +263,7 @@ test('a flow that is published already goes on as it was taken, and only says so
   }
 });
 
-test('and is withdrawn for what is wrong besides', () => {
+test('a flow that is published already is withdrawn for what else is wrong in it', () => {
   const text = flow(rest('query: { v: 1.0 }')).replace('connection: web', 'connection: gone');
   const published = compilePublished(text, catalog);
   assert.ok(published.status === 'invalid');

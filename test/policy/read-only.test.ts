@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { loadFolder, type FolderResult } from '../../src/policy/index.js';
 
-// What calls itself a read passes gates and floors, so no file can call a writing method one.
+// What calls itself a read passes gates and floors, so no file can call a method that writes a read.
 
 const made: string[] = [];
 after(() => made.forEach((path) => rmSync(path, { recursive: true, force: true })));
@@ -59,13 +59,13 @@ const places: Readonly<Record<string, Place>> = {
 };
 const because = 'readOnlyBecause: a search,';
 const codes = (result: FolderResult): readonly string[] =>
-  result.status === 'invalid' ? result.errors.map((one) => one.code) : [];
+  result.status === 'invalid' ? result.errors.map((finding) => finding.code) : [];
 
-/** What is told of reads, with the end of where. */
+/** The findings about reads, with the last segment of each path. */
 const warnings = (result: Extract<FolderResult, { status: 'loaded' }>): readonly string[] =>
   result.warnings
-    .filter((one) => one.code === 'READ_ONLY_UNEXPLAINED')
-    .map((one) => `${one.code} ${one.path.slice(one.path.lastIndexOf('/'))}`);
+    .filter((finding) => finding.code === 'READ_ONLY_UNEXPLAINED')
+    .map((finding) => `${finding.code} ${finding.path.slice(finding.path.lastIndexOf('/'))}`);
 
 for (const [place, files] of Object.entries(places))
   describe(`tier: read_only on ${place}`, () => {
@@ -81,12 +81,12 @@ for (const [place, files] of Object.entries(places))
       assert.deepEqual(empty, ['WRONG_VALUE']);
       const result = await load(files('POST', because));
       assert.ok(result.status === 'loaded', JSON.stringify(result));
-      const told = JSON.stringify([result.catalog.tools, result.flows.map((one) => one.plan)]);
+      const told = JSON.stringify([result.catalog.tools, result.flows.map((published) => published.plan)]);
       assert.match(told, /"readOnlyBecause":"a search"/);
     });
 
     for (const what of Object.keys(others))
-      it(`takes ${what} with a reason, which stands in the plan, and warns without one`, async () => {
+      it(`takes ${what} with a reason, which is in the plan, and warns without a reason`, async () => {
         const bare = await load(files(what, ''));
         assert.ok(bare.status === 'loaded', JSON.stringify(bare));
         assert.deepEqual(warnings(bare), ['READ_ONLY_UNEXPLAINED /tier']);
@@ -94,7 +94,7 @@ for (const [place, files] of Object.entries(places))
         const result = await load(files(what, because));
         assert.ok(result.status === 'loaded', JSON.stringify(result));
         assert.deepEqual(warnings(result), []);
-        const told = JSON.stringify([result.catalog.tools, result.flows.map((one) => one.plan)]);
+        const told = JSON.stringify([result.catalog.tools, result.flows.map((published) => published.plan)]);
         assert.match(told, /"readOnlyBecause":"a search"/);
         const changes = Object.entries(files(what, because)).map(([path, text]) => [
           path,
@@ -136,7 +136,7 @@ for (const [place, files] of Object.entries(places))
       assert.ok(codes(await load({ ...files('GET', ''), ...shared })).includes('READ_ONLY_WRITES'));
     });
 
-    it('refuses a body that makes a POST another method, and takes one that is filled in', async () => {
+    it('refuses a body that makes a POST another method, and takes a body that is filled in', async () => {
       const withBody = async (body: string): Promise<readonly string[]> => {
         const changed = Object.entries(files('POST', because)).map(([path, text]) => [
           path,

@@ -11,7 +11,7 @@ import {
   type Held,
 } from '../../src/policy/index.js';
 
-// What a reload tells that it takes away, and which of it needs its name.
+// What a reload says that it takes away, and what of it has to be confirmed by name.
 
 const strict: EnvironmentEntry = {
   name: 'live',
@@ -24,17 +24,17 @@ const base: PolicySet = {
   ...{ v: 1, baseDirectory: '/', connections: [], environments: [strict] },
   ...{ roles: [], queues: [] },
 };
-const held = (policySet: PolicySet, tools: readonly string[] = []): Held => ({
+const stateOf = (policySet: PolicySet, tools: readonly string[] = []): Held => ({
   policySet,
   catalog: { policySet, tools: tools.map((name) => ({ name })) } as unknown as Catalog,
   flows: [],
 });
-const told = (before: Held, after: Held, named: readonly string[] = []) =>
+const removedBetween = (before: Held, after: Held, named: readonly string[] = []) =>
   takenAway(before, after, named).map(({ kind, name, confirm }) => [kind, name, confirm]);
 const changed = (before: Partial<PolicySet>, after: Partial<PolicySet>) =>
-  told(held({ ...base, ...before }), held({ ...base, ...after }));
+  removedBetween(stateOf({ ...base, ...before }), stateOf({ ...base, ...after }));
 
-describe('what one set of policies had and the next has no more', () => {
+describe('what a set of policies had and the next has not', () => {
   const rules: readonly (readonly [string, Partial<EnvironmentEntry>])[] = [
     ['live: requireTiers', { requireTiers: false }],
     ['live: refuseWarnings', { refuseWarnings: false }],
@@ -64,14 +64,16 @@ describe('what one set of policies had and the next has no more', () => {
     assert.deepEqual(changed({ notifications } as Partial<PolicySet>, {}), [
       ['notifications', 'notifications', false],
     ]);
-    assert.deepEqual(told(held(base, ['pay', 'read']), held(base, ['read'])), [['tool', 'pay', false]]);
+    assert.deepEqual(removedBetween(stateOf(base, ['pay', 'read']), stateOf(base, ['read'])), [
+      ['tool', 'pay', false],
+    ]);
   });
 
   it('is a queue, which needs its name where something waits in it', () => {
     const queues = [{ name: 'money', roles: [] }] as unknown as PolicySet['queues'];
-    const [was, is] = [held({ ...base, queues }), held(base)];
-    assert.deepEqual(told(was, is), [['queue', 'money', false]]);
-    assert.deepEqual(told(was, is, ['money']), [['queue', 'money', true]]);
+    const [was, is] = [stateOf({ ...base, queues }), stateOf(base)];
+    assert.deepEqual(removedBetween(was, is), [['queue', 'money', false]]);
+    assert.deepEqual(removedBetween(was, is, ['money']), [['queue', 'money', true]]);
   });
 
   const floor = (timeout: object | null): FloorEntry =>
@@ -121,7 +123,7 @@ describe('a queue that is named alone', () => {
 });
 
 describe('a queue that is gone', () => {
-  it('is known as one after any number of loads', () => {
+  it('is known as a former queue after any number of loads', () => {
     const known = knownQueues({ queues: [{ name: 'a', roles: [] }], formerQueues: ['b'] });
     assert.deepEqual(known, ['a', 'b']);
     assert.deepEqual(formerQueues([], known), { formerQueues: ['a', 'b'] });

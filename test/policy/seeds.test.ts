@@ -3,7 +3,7 @@ import { before, test } from 'node:test';
 import type { Plan, State, Transition } from '../../src/engine/plan.js';
 import type { RestExecutor } from '../../src/executors/rest/types.js';
 import { checkFlowText, type CompiledFlow, type LoadedFolder } from '../../src/policy/index.js';
-import { shipped, shippedText } from './documents.js';
+import { shipped, readShippedText } from './documents.js';
 
 // The two flows that the service ships are the examples of its seeds, as written there.
 
@@ -13,31 +13,31 @@ before(async () => {
 });
 
 function flow(name: string): CompiledFlow {
-  const found = folder.flows.find((one) => one.name === name);
+  const found = folder.flows.find((entry) => entry.name === name);
   assert.ok(found, `no flow ${name}`);
   return found;
 }
 
 function state(plan: Plan, name: string): State {
-  const found = plan.states.find((one) => one.name === name);
+  const found = plan.states.find((entry) => entry.name === name);
   assert.ok(found, `no state ${name}`);
   return found;
 }
 
 function transition(plan: Plan, from: string, name: string): Transition {
-  const found = state(plan, from).transitions.find((one) => one.name === name);
+  const found = state(plan, from).transitions.find((entry) => entry.name === name);
   assert.ok(found, `no transition ${name}`);
   return found;
 }
 
-const guardsOf = (one: Transition): readonly string[] =>
-  one.guards.map((guard) =>
+const guardsOf = (given: Transition): readonly string[] =>
+  given.guards.map((guard) =>
     guard.kind === 'permission' ? guard.permission : guard.kind === 'expr' ? guard.expr.text : guard.kind,
   );
 
 test('the folder holds exactly the two flows', () => {
   assert.deepEqual(
-    folder.flows.map((one) => [one.name, one.environment, one.owner]),
+    folder.flows.map((entry) => [entry.name, entry.environment, entry.owner]),
     [
       ['expense_approval', 'dev', null],
       ['vendor-invoice-reconciliation', 'staging', 'team.finance-ops'],
@@ -52,10 +52,10 @@ test('expense_approval: its states, transitions, actors and guards', () => {
   assert.deepEqual(plan.initialContext, { policyOk: null, requiresFinance: null });
   assert.equal(plan.charter, null);
   assert.deepEqual(plan.tags, ['expense', 'finance', 'governed']);
-  const shape = plan.states.map((one) => [
-    one.name,
-    one.terminal,
-    one.transitions.map((each) => [each.name, each.actor, each.target, guardsOf(each)]),
+  const shape = plan.states.map((entry) => [
+    entry.name,
+    entry.terminal,
+    entry.transitions.map((each) => [each.name, each.actor, each.target, guardsOf(each)]),
   ]);
   const manager = 'expense.approve.manager';
   const finance = 'expense.approve.finance';
@@ -89,7 +89,7 @@ test('expense_approval: its states, transitions, actors and guards', () => {
     ['paid', true, []],
     ['rejected', true, []],
   ]);
-  assert.ok(plan.states.every((one) => one.transitions.every((each) => each.gates.length === 0)));
+  assert.ok(plan.states.every((entry) => entry.transitions.every((each) => each.gates.length === 0)));
   assert.equal(state(plan, 'submitted').linkFilter, 'byGuards');
 });
 
@@ -142,14 +142,19 @@ test('the agent: one state with what it may do, and a way to end', () => {
     unmapped: [],
   });
   assert.deepEqual(
-    plan.states.map((one) => [one.name, one.terminal, one.outcome]),
+    plan.states.map((entry) => [entry.name, entry.terminal, entry.outcome]),
     [
       ['active', false, null],
       ['completed', true, 'success'],
     ],
   );
   assert.deepEqual(
-    state(plan, 'active').transitions.map((one) => [one.name, one.target, one.tier, one.gates.length > 0]),
+    state(plan, 'active').transitions.map((entry) => [
+      entry.name,
+      entry.target,
+      entry.tier,
+      entry.gates.length > 0,
+    ]),
     [
       ['erp.invoices', 'active', 'read_only', false],
       ['erp.vendors', 'active', 'read_only', false],
@@ -178,7 +183,7 @@ test('either flow alone, as text, compiles to the plan of the folder', async () 
     ['flows/vendor-invoice-reconciliation.json', 'vendor-invoice-reconciliation'],
     ['flows/expense_approval.yaml', 'expense_approval'],
   ] as const) {
-    const text = await shippedText(file);
+    const text = await readShippedText(file);
     const alone = checkFlowText(text, { catalog: folder.catalog });
     assert.ok(alone.status === 'valid', JSON.stringify(alone));
     assert.deepEqual(alone.flow.plan, flow(name).plan);
@@ -189,14 +194,14 @@ test('either flow alone, as text, compiles to the plan of the folder', async () 
 
 test('the catalog survives being stored', async () => {
   const catalog = JSON.parse(JSON.stringify(folder.catalog)) as typeof folder.catalog;
-  const text = await shippedText('flows/vendor-invoice-reconciliation.json');
+  const text = await readShippedText('flows/vendor-invoice-reconciliation.json');
   const again = checkFlowText(text, { catalog });
   assert.ok(again.status === 'valid');
   assert.deepEqual(again.flow.plan, flow('vendor-invoice-reconciliation').plan);
 });
 
 test('YAML or JSON, the same flow: layout and comments do not change the plan', async () => {
-  const agent = JSON.parse(await shippedText('flows/vendor-invoice-reconciliation.json')) as Record<
+  const agent = JSON.parse(await readShippedText('flows/vendor-invoice-reconciliation.json')) as Record<
     string,
     unknown
   >;
@@ -212,7 +217,7 @@ test('YAML or JSON, the same flow: layout and comments do not change the plan', 
 
 test('the warnings of the shipped folder are known', () => {
   assert.deepEqual(
-    folder.warnings.map((one) => [one.file, one.code]),
+    folder.warnings.map((finding) => [finding.file, finding.code]),
     [
       ['flows/expense_approval.yaml', 'NO_OWNER'],
       ['flows/expense_approval.yaml', 'TIER_MISSING'],

@@ -7,7 +7,7 @@ import type { Plan } from '../../src/engine/plan.js';
 import { leastOf, runsOf } from '../../testing/samples.js';
 import { shipped } from './documents.js';
 
-// A flow is what it says, however it is written down: the same plan from every notation of the same document.
+// However a flow is written, its plan is the same: from every notation of the same document.
 
 let catalog: Catalog;
 before(async () => {
@@ -55,7 +55,7 @@ const output = fc.dictionary(
   { maxKeys: 2, noNullPrototype: true },
 );
 
-/** States in a ring, the last one terminal; names and texts are of the kind that notations trip over. */
+/** States in a ring, the last of them terminal; names and texts are of the kind that notations trip over. */
 const flow = fc
   .record({
     states: fc.uniqueArray(name, { minLength: 2, maxLength: 4 }),
@@ -105,7 +105,7 @@ function planOf(text: string): Plan | null {
   return checked.status === 'valid' ? checked.flow.plan : null;
 }
 
-test('block, flow, quoted and JSON notation of one document are one plan', () => {
+test('block, flow, quoted and JSON notation of the same document give the same plan', () => {
   let valid = 0;
   fc.assert(
     fc.property(flow, (document) => {

@@ -7,13 +7,13 @@ import { loadFolder } from '../../src/policy/index.js';
 import { isSuspectAddress, writtenCredential } from '../../src/policy/check/credentials.js';
 import { draw } from '../../testing/samples.js';
 
-// A credential in a connection, as the configurations of MCP servers and of programs have it, is told where it is read.
+// Credentials in connections, as configurations of MCP servers and programs have them, are reported when the folder is read.
 
 const made: string[] = [];
 after(() => made.forEach((path) => rmSync(path, { recursive: true, force: true })));
 
-/** Codes and paths of what is told of these files; an error alone where it does not load. */
-async function told(files: Readonly<Record<string, string>>): Promise<readonly string[]> {
+/** Codes and paths of the findings in these files; errors alone where they do not load. */
+async function findingsIn(files: Readonly<Record<string, string>>): Promise<readonly string[]> {
   const root = join(mkdtempSync(join(tmpdir(), 'countersign-suspected-')), 'policies');
   made.push(dirname(root));
   for (const [path, text] of Object.entries(files)) {
@@ -27,9 +27,9 @@ async function told(files: Readonly<Record<string, string>>): Promise<readonly s
     .map(({ code, path, message }) => `${code} ${path} ${message}`);
 }
 const connection = (target: object): Promise<readonly string[]> =>
-  told({ 'connections.yaml': JSON.stringify({ connections: { one: target } }) });
+  findingsIn({ 'connections.yaml': JSON.stringify({ connections: { one: target } }) });
 const hex = 'a7f4c2e9d1b80365'.repeat(4);
-/** As Azure makes it for a function. */
+/** A key as Azure makes it for a function. */
 const functionKey = 'Zq7kxLm9Tr4wvPq2Zq7kxLm9Tr4wvPq2Zq7kxLm9AzFuTr4wvPq2==';
 
 describe('an argument that may be a credential is told', () => {
@@ -135,7 +135,7 @@ test('a variable or a header is told by its name, and by what a list in it names
     'OTEL_EXPORTER_OTLP_HEADERS',
   ];
   assert.deepEqual(
-    found.map((one) => one.split(' ').slice(0, 2).join(' ')).sort(),
+    found.map((finding) => finding.split(' ').slice(0, 2).join(' ')).sort(),
     at.map((name) => `SECRET_SUSPECTED /connections/one/env/${name}`).sort(),
   );
   const headers = { 'DD-APPLICATION-KEY': hex.slice(0, 40), 'X-Account': 'accounts2024' };
@@ -159,7 +159,7 @@ describe('an address that may hold a credential is told, and loads', () => {
 
   test('of a webhook, which may be a reference', async () => {
     const hook = (url: string): Promise<readonly string[]> =>
-      told({
+      findingsIn({
         'notifications.yaml': JSON.stringify({
           channels: { a: { kind: 'webhook', url, secret: 'env://S' } },
         }),

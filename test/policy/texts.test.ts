@@ -8,8 +8,8 @@ import { compilePublished } from '../../src/policy/folder/published.js';
 import { withoutCredentials, writtenCredential } from '../../src/policy/check/credentials.js';
 import { shipped, withTransition } from './documents.js';
 
-// A text that no call could carry, or that ends with a line break that nobody meant, and a credential that is written where a
-// reference belongs: told when the folder is read, and not when somebody has approved the call.
+// Texts that no call could carry or that end with a line break that nobody meant, and credentials that are written where a
+// reference belongs: they are reported when the folder is read, not once somebody has approved the call.
 
 test('a text that people read in one line has no line break at its end, however it was written', async () => {
   const { catalog } = await shipped();
@@ -27,7 +27,7 @@ test('a text that people read in one line has no line break at its end, however 
   assert.equal(blank.status, 'invalid');
 });
 
-test('nor has an address that people are sent to, or messages are', async () => {
+test('an address that people or messages are sent to has no line break at its end either', async () => {
   const loaded = await load({
     'notifications.yaml':
       'publicUrl: >\n  https://us.example\nchannels:\n  a:\n    kind: webhook\n    secret: env://S\n    url: >\n      https://h.example/in\n',
@@ -58,7 +58,7 @@ function load(files: Readonly<Record<string, string>>): Promise<FolderResult> {
   return loadFolder(root);
 }
 
-async function found(files: Readonly<Record<string, string>>): Promise<readonly string[]> {
+async function findingsIn(files: Readonly<Record<string, string>>): Promise<readonly string[]> {
   const loaded = await load(files);
   return loaded.status === 'invalid'
     ? loaded.errors.map(({ code, path, message }) => `${code} ${path} ${message}`)
@@ -66,9 +66,9 @@ async function found(files: Readonly<Record<string, string>>): Promise<readonly 
 }
 
 const connection = (target: string): Promise<readonly string[]> =>
-  found({ 'connections.yaml': `connections:\n  one:\n    ${target.replaceAll('\n', '\n    ')}\n` });
+  findingsIn({ 'connections.yaml': `connections:\n  one:\n    ${target.replaceAll('\n', '\n    ')}\n` });
 const tool = (executor: string, more = ''): Promise<readonly string[]> =>
-  found({
+  findingsIn({
     'connections.yaml': connections,
     'tools/t.yaml': `tools:\n  - name: t\n    tier: reversible\n${more}    executor:\n      ${executor.replaceAll('\n', '\n      ')}\n`,
   });
@@ -115,7 +115,7 @@ describe('a text that ends with a line break does not load, with what to write',
       assert.match(first ?? '', remedy);
     });
 
-  test('one of several lines is a script, and loads where a program gets it', async () => {
+  test('a text of several lines is a script, and loads where a program gets it', async () => {
     const script = '|\n    echo a\n    echo b\n';
     assert.deepEqual(await connection(`${cli}\nargs:\n  - ${script}env:\n  SCRIPT: ${script}`), []);
     const args = `kind: cli\nconnection: shell\nargs:\n  - ${script}`;
@@ -181,7 +181,7 @@ describe('a credential that is written as it is does not load, and no message re
     'Ocp-Apim-Subscription-Key',
   ];
   const variables = ['API_TOKEN', 'PGPASSWORD', 'MYSQL_PWD', 'SMTP_PASS', 'AWS_SECRET_ACCESS_KEY'];
-  const refused = (errors: readonly string[], at: string): void => {
+  const assertRefused = (errors: readonly string[], at: string): void => {
     assert.equal(errors.length, 1, errors.join('\n'));
     assert.match(
       errors[0] ?? '',
@@ -192,30 +192,33 @@ describe('a credential that is written as it is does not load, and no message re
   for (const name of names)
     test(`in the header ${name} of a connection, and of an executor`, async () => {
       for (const target of [rest, mcp])
-        refused(
+        assertRefused(
           await connection(`${target}\nheaders: { ${name}: "Bearer ${secret}" }`),
           `/connections/one/headers/${name}`,
         );
-      refused(
+      assertRefused(
         await tool(`${ofBank}\nheaders: { ${name}: "${secret}" }`),
         `/tools/0/executor/headers/${name}`,
       );
     });
   for (const name of variables)
     test(`in the variable ${name}`, async () => {
-      refused(await connection(`${cli}\nenv: { ${name}: "${secret}" }`), `/connections/one/env/${name}`);
+      assertRefused(
+        await connection(`${cli}\nenv: { ${name}: "${secret}" }`),
+        `/connections/one/env/${name}`,
+      );
     });
 
   test('as the password of an address, in a variable and an argument', async () => {
     const address = `postgres://app:${secret}@db.example/app`;
-    refused(
+    assertRefused(
       await connection(`${cli}\nenv: { DATABASE_URL: "${address}" }`),
       '/connections/one/env/DATABASE_URL',
     );
-    refused(await connection(`${cli}\nargs: ["--db=${address}"]`), '/connections/one/args/0');
+    assertRefused(await connection(`${cli}\nargs: ["--db=${address}"]`), '/connections/one/args/0');
   });
 
-  test('of several hosts none is one, nor is what stands behind a port', async () => {
+  test('several hosts hold no password, and neither does what follows a port', async () => {
     for (const address of [
       'jdbc:postgresql://h1:5432,h2:5432/db?user=app@tenant',
       'mongodb://h1:27017,h2:27017/db?appName=me@x',
@@ -224,7 +227,7 @@ describe('a credential that is written as it is does not load, and no message re
     ]) {
       assert.deepEqual(await connection(`${cli}\nenv: { JDBC_URL: "${address}" }`), [], address);
       const both = `${address} mongodb://app:${secret}@h1:27017,h2:27017/db`;
-      refused(await connection(`${cli}\nargs: ["${both}"]`), '/connections/one/args/0');
+      assertRefused(await connection(`${cli}\nargs: ["${both}"]`), '/connections/one/args/0');
     }
   });
 
@@ -237,13 +240,13 @@ describe('a credential that is written as it is does not load, and no message re
       assert.equal(withoutCredentials(text), text);
   });
 
-  test("in a connection's own address, and in one that messages go to", async () => {
+  test("in a connection's own address, and in an address that messages go to", async () => {
     const errors = [
       ...(await connection(`kind: rest\nbaseUrl: https://bot:${secret}@bank.example`)),
       ...(await connection(`kind: mcp\nurl: https://${secret}@bank.example`)),
       ...(await connection(`kind: rest\nbaseUrl: https://bot:${secret}/x?y#z@bank.example`)),
       ...(await connection(`kind: rest\nbaseUrl: "https://bot:a/${secret}@bank.example"`)),
-      ...(await found({
+      ...(await findingsIn({
         'notifications.yaml': `publicUrl: https://bot:${secret}@us.example\nchannels: { a: { kind: webhook, url: 'https://bot:${secret}@h.example', secret: env://S } }`,
       })),
     ];
@@ -251,7 +254,7 @@ describe('a credential that is written as it is does not load, and no message re
     assert.ok(!errors.join().includes(secret), errors.join());
   });
 
-  test('a reference is none, nor what has another name, nor a value of the call', async () => {
+  test('a reference is no credential, nor is a text under another name, nor a value of the call', async () => {
     const headers = 'headers: { Authorization: secret://bank, X-Api-Key: env://KEY, X-Tokens-Left: "3" }';
     assert.deepEqual(await connection(`${rest}\n${headers}`), []);
     const env =
@@ -261,7 +264,7 @@ describe('a credential that is written as it is does not load, and no message re
     assert.deepEqual(await tool(`${ofBank}\nheaders: { X-User-Token: $.arguments.t }`, schema), []);
   });
 
-  test('nor what was to be filled in: that alone is told, with how it is', async () => {
+  test('a text that was to be filled in is no credential: only the hole is reported, with what to write', async () => {
     for (const text of [
       '{$.arguments.t}',
       'Bearer {$.arguments.t}',
@@ -274,7 +277,7 @@ describe('a credential that is written as it is does not load, and no message re
       }
   });
 
-  test('but a credential beside it is told too', async () => {
+  test('a credential beside such a text is reported too', async () => {
     for (const text of [
       `Bearer ${secret} {$.arguments.t}`,
       `{$.arguments.t} ${secret}`,
@@ -283,7 +286,7 @@ describe('a credential that is written as it is does not load, and no message re
       for (const name of ['X-Session', 'Authorization']) {
         const errors = await tool(`${ofBank}\nheaders: { ${name}: "${text}" }`);
         assert.deepEqual(
-          new Set(errors.map((one) => one.split(' ')[0])),
+          new Set(errors.map((finding) => finding.split(' ')[0])),
           new Set(['PATH_INVALID', 'SECRET_REFERENCE']),
           text,
         );
@@ -291,10 +294,13 @@ describe('a credential that is written as it is does not load, and no message re
       }
   });
 
-  test('by how it begins, whatever its name, and behind a scheme, however it is made', async () => {
-    refused(await connection(`${rest}\nheaders: { X-Auth: ${secret} }`), '/connections/one/headers/X-Auth');
-    refused(await connection(`${cli}\nargs: ["--key=${secret}"]`), '/connections/one/args/0');
-    refused(
+  test('is recognized by how it begins, whatever its name is, and after a scheme, whatever it looks like', async () => {
+    assertRefused(
+      await connection(`${rest}\nheaders: { X-Auth: ${secret} }`),
+      '/connections/one/headers/X-Auth',
+    );
+    assertRefused(await connection(`${cli}\nargs: ["--key=${secret}"]`), '/connections/one/args/0');
+    assertRefused(
       await connection(`${rest}\nheaders: { Authorization: "ApiKey correct-horse" }`),
       '/connections/one/headers/Authorization',
     );
@@ -302,10 +308,10 @@ describe('a credential that is written as it is does not load, and no message re
       ['DATABASE_URL', 'postgres://app:ge/heim1234@db/x'],
       ['AWS_ACCESS_KEY', 'AKIAIOSFODNN7EXAMPLE'],
     ])
-      refused(await connection(`${cli}\nenv: { ${name}: "${text}" }`), `/connections/one/env/${name}`);
+      assertRefused(await connection(`${cli}\nenv: { ${name}: "${text}" }`), `/connections/one/env/${name}`);
   });
 
-  test('nor does a reference that is none, where a credential belongs, nor a short one under Authorization', async () => {
+  test('a text that was meant as a reference does not load where a credential belongs, nor does a short credential under Authorization', async () => {
     const texts = [
       ...['env:TOKEN', 'env:/X', 'secret:deploy', '$TOKEN', 'Bearer $TOKEN', '${{ secrets.X }}'],
       ...['%TOKEN%', 'Bearer %TOKEN%', '$(cat /run/token)', '{{ vault.token }}', 'Pa$$w0rd123'],
@@ -316,10 +322,10 @@ describe('a credential that is written as it is does not load, and no message re
       for (const text of texts) {
         const [error, ...others] = await connection(`${rest}\nheaders: { ${name}: "${text}" }`);
         assert.deepEqual(others, []);
-        const said = `SECRET_REFERENCE /connections/one/headers/${name} \`${name}\` holds what is sent as it stands, a secret or no whole reference`;
+        const said = `SECRET_REFERENCE /connections/one/headers/${name} \`${name}\` would be sent as it is written, a secret or a reference that is not whole`;
         assert.ok(error?.startsWith(said), `${text}: ${error}`);
         if (!text.includes('{{'))
-          refused(
+          assertRefused(
             await tool(`${ofBank}\nheaders: { ${name}: "${text}" }`),
             `/tools/0/executor/headers/${name}`,
           );
@@ -327,7 +333,7 @@ describe('a credential that is written as it is does not load, and no message re
     const [error] = await connection(`${cli}\nenv: { API_TOKEN: "env:TOKEN" }`);
     assert.match(error ?? '', /^SECRET_REFERENCE \/connections\/one\/env\/API_TOKEN /);
     for (const text of ['hunter2', 'Bearer x', 'Token x'])
-      refused(
+      assertRefused(
         await connection(`${rest}\nheaders: { Authorization: "${text}" }`),
         '/connections/one/headers/Authorization',
       );
@@ -336,17 +342,19 @@ describe('a credential that is written as it is does not load, and no message re
       assert.deepEqual(await connection(`${rest}\nheaders: { ${header} }`), []);
     assert.deepEqual(await connection(`${cli}\nenv: { DISABLE_AUTHORIZATION: "true" }`), []);
     assert.deepEqual(await connection(`${cli}\nargs: ["--authorization", "none"]`), []);
-    // Some programs fill that in.
+    // Some programs fill in `${NAME}` themselves.
     const filled = 'A_TOKEN: "{env:X}", B_TOKEN: "aws-sm://bank", C_TOKEN: "<token>"';
     assert.deepEqual(await connection(`${cli}\nenv: { ${filled} }`), []);
   });
 
-  test('what may be one is told, and can be acknowledged', async () => {
+  test('what may be a credential is a warning, and can be acknowledged', async () => {
     const told = async (target: string, more = ''): Promise<readonly string[]> => {
       const text = `${more}connections:\n  one:\n    ${target.replaceAll('\n', '\n    ')}\n`;
       const loaded = await load({ 'connections.yaml': text });
       assert.ok(loaded.status === 'loaded', JSON.stringify(loaded));
-      return loaded.warnings.map((one) => `${one.code} ${one.path} ${one.acknowledged ?? 'open'}`);
+      return loaded.warnings.map(
+        (finding) => `${finding.code} ${finding.path} ${finding.acknowledged ?? 'open'}`,
+      );
     };
     const header = (text: string): string => `${rest}\nheaders: { X-Api-Key: "${text}" }`;
     const suspected = 'SECRET_SUSPECTED /connections/one/headers/X-Api-Key';
@@ -367,7 +375,7 @@ describe('a credential that is written as it is does not load, and no message re
     assert.deepEqual(await told(`${cli}\nenv: ${JSON.stringify(names)}\nargs: ${args}`), []);
   });
 
-  test('and of a flow, where an environment refuses warnings, unless it was published before', async () => {
+  test('what may be a credential in a flow is refused where its environment refuses warnings, unless the flow was published before', async () => {
     const strict = 'environments: { dev: { refuseWarnings: true } }\n';
     const loaded = await load({ 'connections.yaml': connections, 'environments.yaml': strict });
     assert.ok(loaded.status === 'loaded', JSON.stringify(loaded));
@@ -388,14 +396,14 @@ describe('a credential that is written as it is does not load, and no message re
       const checked = checkFlowText(text, { catalog });
       assert.ok(checked.status === 'invalid', transition);
       assert.deepEqual(
-        checked.errors.map((one) => one.code),
+        checked.errors.map((finding) => finding.code),
         [code],
       );
       assert.equal(compilePublished(text, catalog).status, 'valid', transition);
     }
   });
 
-  test('nor what says something else under such a name', async () => {
+  test('a text that says something else under the name of a credential is no credential', async () => {
     const headers = 'headers: { X-Atlassian-Token: no-check, X-CSRF-Token: Fetch, Cookie: lang=en }';
     assert.deepEqual(await connection(`${rest}\n${headers}`), []);
     assert.deepEqual(await tool(`${ofBank}\n${headers}`), []);

@@ -5,14 +5,17 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { loadFolder } from '../../src/policy/index.js';
 
-// A schema of a transition beside its tool's: together they take some call.
+// The schemas of a transition and of its tool must accept some call together.
 
 const made: string[] = [];
 after(async () => {
   await Promise.all(made.map((path) => rm(path, { recursive: true, force: true })));
 });
 
-async function found(own: string, urgent = '{ type: boolean, default: true }'): Promise<readonly string[]> {
+async function findingsIn(
+  own: string,
+  urgent = '{ type: boolean, default: true }',
+): Promise<readonly string[]> {
   const root = await mkdtemp(join(tmpdir(), 'countersign-tool-schema-'));
   made.push(root);
   for (const name of ['flows', 'tools']) await mkdir(join(root, name));
@@ -36,18 +39,18 @@ async function found(own: string, urgent = '{ type: boolean, default: true }'): 
   for (const [path, text] of Object.entries(files)) await writeFile(join(root, path), text);
   const loaded = await loadFolder(root);
   const all = loaded.status === 'loaded' ? loaded.warnings : loaded.errors;
-  return all.map((one) => `${one.code} ${one.message}`);
+  return all.map((finding) => `${finding.code} ${finding.message}`);
 }
 
 describe('what a tool fills in', () => {
   it('is taken by the schema of its transition, or the file does not load', async () => {
     const amount = 'properties: { amount: { type: number } }';
     for (const closed of ['additionalProperties: false', 'unevaluatedProperties: false']) {
-      const [only = '', ...more] = await found(`{ type: object, ${amount}, ${closed} }`);
+      const [only = '', ...more] = await findingsIn(`{ type: object, ${amount}, ${closed} }`);
       assert.match(only, /^SCHEMA_INVALID .*tool `pay`: the tool fills in `urgent`, .*: declare `urgent`$/u);
       assert.deepEqual(more, []);
       assert.match(
-        (await found(`{ type: object, ${amount}, ${closed} }`, '{ $ref: "#/$defs/u" }')).join(),
+        (await findingsIn(`{ type: object, ${amount}, ${closed} }`, '{ $ref: "#/$defs/u" }')).join(),
         /the tool fills in `urgent`/u,
         'also where a reference leads to its default',
       );
@@ -58,11 +61,11 @@ describe('what a tool fills in', () => {
       `{ type: object, ${declared}, additionalProperties: false }`,
       `{ type: object, ${amount}, allOf: [{ ${declared} }], unevaluatedProperties: false }`,
     ])
-      assert.deepEqual(await found(own), [], own);
+      assert.deepEqual(await findingsIn(own), [], own);
   });
 
   it('is what loading does not warn of', async () => {
-    const [only = '', ...more] = await found(
+    const [only = '', ...more] = await findingsIn(
       '{ type: object, anyOf: [{ properties: { n: { default: 1 } } }] }',
     );
     assert.match(only, /^DEFAULT_NOT_FILLED .*`\/anyOf\/0\/properties\/n` is not filled in: .* `anyOf`/u);

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { findings } from '../../src/policy/text/findings.js';
 import { checkFlowText, type Catalog, type FlowCheck } from '../../src/policy/index.js';
 import { runsOf } from '../../testing/samples.js';
-import { shipped, shippedText, withTransition } from './documents.js';
+import { shipped, readShippedText, withTransition } from './documents.js';
 
 // Whatever is sent, the answer is a flow or located problems: never an exception.
 
@@ -46,8 +46,8 @@ before(async () => {
   ({ catalog } = await shipped());
   const { parse } = await import('yaml');
   documents = [
-    parse(await shippedText('flows/expense_approval.yaml')),
-    parse(await shippedText('flows/vendor-invoice-reconciliation.json')),
+    parse(await readShippedText('flows/expense_approval.yaml')),
+    parse(await readShippedText('flows/vendor-invoice-reconciliation.json')),
     parse(everyKind),
   ];
 });
@@ -57,11 +57,11 @@ function assertAnswer(text: string): FlowCheck {
   const problems = [...checked.warnings, ...(checked.status === 'invalid' ? checked.errors : [])];
   if (checked.status === 'invalid') assert.ok(checked.errors.length > 0);
   const lines = text.split('\n').length;
-  for (const one of problems) {
-    assert.ok(one.line >= 1 && one.column >= 1, JSON.stringify(one));
-    assert.ok(one.line <= lines + 1, JSON.stringify(one));
-    assert.ok(one.code in findings && one.message !== '', JSON.stringify(one));
-    assert.equal(one.file, 'f');
+  for (const finding of problems) {
+    assert.ok(finding.line >= 1 && finding.column >= 1, JSON.stringify(finding));
+    assert.ok(finding.line <= lines + 1, JSON.stringify(finding));
+    assert.ok(finding.code in findings && finding.message !== '', JSON.stringify(finding));
+    assert.equal(finding.file, 'f');
   }
   if (checked.status === 'valid') JSON.stringify(checked.flow.plan);
   return checked;
@@ -122,7 +122,7 @@ test('any text', () => {
 /** Every place in a document. */
 function pathsOf(value: unknown, path: readonly string[] = []): readonly (readonly string[])[] {
   if (typeof value !== 'object' || value === null) return [path];
-  return [path, ...Object.entries(value).flatMap(([key, one]) => pathsOf(one, [...path, key]))];
+  return [path, ...Object.entries(value).flatMap(([key, inner]) => pathsOf(inner, [...path, key]))];
 }
 
 type Change = (holder: Record<string, unknown>, key: string, with_: unknown) => void;
@@ -152,7 +152,7 @@ test('a valid document with any of its places changed', () => {
     fc.property(fc.array(mutation, { minLength: 1, maxLength: 3 }), (list) => {
       const document = structuredClone(documents[list[0]!.document]);
       for (const { at, change, other } of list) {
-        const paths = pathsOf(document).filter((one) => one.length > 0);
+        const paths = pathsOf(document).filter((segments) => segments.length > 0);
         const path = paths[at % Math.max(paths.length, 1)];
         if (path === undefined) return;
         let holder = document as Record<string, unknown>;
@@ -166,9 +166,9 @@ test('a valid document with any of its places changed', () => {
 });
 
 test('any key taken away or renamed is never taken for the same flow with fewer rules', () => {
-  // A document whose guards, gate or charter are misspelt must not load as one without them.
+  // A document whose guards, gate or charter are misspelt must not load as if it had none.
   for (const document of documents) {
-    for (const path of pathsOf(document).filter((one) => one.length > 0)) {
+    for (const path of pathsOf(document).filter((segments) => segments.length > 0)) {
       const key = path.at(-1)!;
       if (
         ![
@@ -187,7 +187,7 @@ test('any key taken away or renamed is never taken for the same flow with fewer 
         continue;
       const copy = structuredClone(document) as Record<string, unknown>;
       let holder = copy;
-      for (const one of path.slice(0, -1)) holder = holder[one] as Record<string, unknown>;
+      for (const segment of path.slice(0, -1)) holder = holder[segment] as Record<string, unknown>;
       holder[`${key}_`] = holder[key];
       Reflect.deleteProperty(holder, key);
       const checked = assertAnswer(JSON.stringify(copy));

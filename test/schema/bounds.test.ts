@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Json, JsonObject } from '../../src/model/json.js';
-import { filledIn, type Filling } from '../../src/schema/defaults.js';
+import { fillIn, type Filling } from '../../src/schema/defaults.js';
 import { compileSchema, misreadingIn, tooMuchTogether } from '../../src/schema/index.js';
 import { keywords, workKeyword } from '../../src/schema/keywords.js';
 import { compilePattern } from '../../src/schema/pattern.js';
 import { inCampaigns, runsOf } from '../../testing/samples.js';
 
-// Whatever a schema or a value is made of, compiling and validating end soon: by construction, so nothing here is timed.
-// Where a bound is missing, a test does not end.
+// Whatever a schema or a value is made of, compiling and validating end soon. That is so by construction, and nothing here is
+// timed: where a bound is missing, a test does not end.
 
 const property = (schema: JsonObject): JsonObject => ({ type: 'object', properties: { a: schema } });
 
@@ -110,8 +110,8 @@ describe('patterns', () => {
     const atom = fc.constantFrom(...atoms);
     const times = fc.constantFrom('', '', '*', '+', '?', '{2}', '{1,3}', '*?');
     const term = fc.oneof(
-      fc.tuple(atom, times).map(([one, many]) => (/^(\\b|\^|\$)$/.test(one) ? one : one + many)),
-      fc.tuple(atom, atom, times).map(([one, other, many]) => `(?:${one}|${other})${many}`),
+      fc.tuple(atom, times).map(([name, many]) => (/^(\\b|\^|\$)$/.test(name) ? name : name + many)),
+      fc.tuple(atom, atom, times).map(([name, other, many]) => `(?:${name}|${other})${many}`),
     );
     const pattern = fc.array(term, { minLength: 1, maxLength: 5 }).map((terms) => terms.join(''));
     const signs = [
@@ -157,9 +157,9 @@ describe('patterns', () => {
   const many = (count: number, pattern: (index: number) => string): JsonObject => ({
     type: 'object',
     properties: Object.fromEntries(
-      times(count, (index) => ({ type: 'string', pattern: pattern(index) })).map((one, index) => [
+      times(count, (index) => ({ type: 'string', pattern: pattern(index) })).map((property, index) => [
         `p${index}`,
-        one,
+        property,
       ]),
     ),
   });
@@ -386,7 +386,7 @@ describe('a validation', () => {
       const compiled = compileSchema({ ...schema, $defs });
       assert.ok(compiled.status === 'ok', JSON.stringify(compiled));
       const { filling, asked } = counted(compiled.filling);
-      assert.deepEqual(filledIn([filling], value), filledIn([compiled.filling], value));
+      assert.deepEqual(fillIn([filling], value), fillIn([compiled.filling], value));
       assert.ok(asked() <= 300, `${asked()} answers of a part`);
       assert.equal(compiled.validate(value).status, 'valid');
     }
@@ -456,7 +456,7 @@ describe('a schema', () => {
     const d = { ...named(6), default: {}, required: ['x'] };
     const deep: JsonObject = { type: 'object', $defs: { d }, properties: { one: chain(), two: chain() } };
     for (const schema of [often, deep]) assert.ok(timesCounted(schema) < 1_000);
-    // The default of the inner ones fits without those within it, and not with them.
+    // The default of the inner schemas fits only without the defaults inside it.
     const compiled = compileSchema(deep);
     assert.ok(compiled.status === 'ok');
     assert.equal(compiled.unfilled.length, 122);
@@ -483,7 +483,7 @@ describe('a schema', () => {
   it('whose references lead from one part of it into the other does not compile where that makes too much of it', () => {
     const step = '/properties/p';
     const inner = times(60, () => 0).reduce<JsonObject>(
-      (one) => ({ type: 'object', properties: { p: one } }),
+      (value) => ({ type: 'object', properties: { p: value } }),
       {},
     );
     const into = times(60, (index) => [
@@ -580,7 +580,7 @@ describe('dialects', () => {
       assert.equal(of(name), '');
     const properties = { name: { $ref, type: 'string', maxLength: 3 } };
     assert.equal(misreadingIn({ definitions, type: 'object', properties }), null);
-    // Runs under way go on under what they began with.
+    // Runs under way go on with the schemas with which they began.
     assert.equal(compileSchema({ $schema: draft7, definitions, type: 'object', properties }).status, 'ok');
   });
 

@@ -35,7 +35,7 @@ test('an edge in the hour that clocks skip or show twice is where a clock on the
     const [hours, minutes] = text.split(':').map(Number);
     return (hours ?? 0) * 60 + (minutes ?? 0);
   };
-  /** Minute by minute, by what the wall shows. */
+  /** Counts minute by minute, by local time. */
   const byTheWall = (of: typeof berlin, from: number, minutes: number): number => {
     const wall = new Intl.DateTimeFormat('en-GB', {
       ...{ timeZone: of.zone, weekday: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' },
@@ -64,7 +64,7 @@ test('an edge in the hour that clocks skip or show twice is where a clock on the
     for (const minutes of [10, 70, 130]) {
       const of = { zone, days: daily, from, to };
       const at = Date.parse(start);
-      // The end of a day's hours and the beginning of the next one's are the same moment to those who wait.
+      // The end of a day's hours and the beginning of the next day's are the same moment to those who wait.
       const wall = byTheWall(of, at, minutes - 1) + minute;
       const found = businessEnd(of, at, minutes * minute);
       assert.equal(
@@ -89,7 +89,7 @@ test('more time never ends earlier, and never before as many hours have passed',
       from: fc.integer({ min: 0, max: 1_000 }),
       length: fc.integer({ min: 30, max: 400 }),
     })
-    .map(({ length, ...one }) => ({ ...one, to: one.from + length }));
+    .map(({ length, ...hours }) => ({ ...hours, to: hours.from + length }));
   const from = fc.integer({ min: Date.parse('2026-01-01'), max: Date.parse('2027-01-01') });
   fc.assert(
     fc.property(hours, from, fc.integer({ min: 1, max: 40 * hour }), fc.nat(hour), (of, at, ms, more) => {

@@ -14,7 +14,7 @@ function usable(schema: JsonObject): UsableSchema {
   return compiled;
 }
 
-/** The value that goes on; null: it is refused. */
+/** The value that is passed on; null: it is refused. */
 function taken(schema: JsonObject, value: JsonObject): JsonObject | null {
   const checked = usable(schema).validate(value);
   return checked.status === 'valid' ? checked.value : null;
@@ -102,7 +102,7 @@ describe('a default in a branch', () => {
     const dryRun = { type: 'boolean', default: true };
     const options = object({ dryRun });
     const at = (schema: JsonObject): readonly string[] =>
-      places(schema).map((one) => one.replace(/\/default$/, ''));
+      places(schema).map((name) => name.replace(/\/default$/, ''));
     assert.deepEqual(at(object({ options })), ['properties/options/properties/dryRun']);
     assert.deepEqual(taken(object({ options }), {}), {});
     const [told] = usable(object({ options })).unfilled;
@@ -110,7 +110,7 @@ describe('a default in a branch', () => {
       told?.message ?? '',
       /`\/properties\/options\/properties\/dryRun` .* where `options` is left out.*require/,
     );
-    // Also at the bottom of several, through references, and where another place is as it should be.
+    // Also below several levels, through references, and where another place is right.
     const deep = object({ a: object({ b: object({ c: dryRun }, has('c')) }, has('b')) });
     assert.deepEqual(at(deep), ['properties/a/properties/b/properties/c']);
     const both = { own: { $ref: '#/$defs/O' }, other: { allOf: [{ $ref: '#/$defs/O' }] } };
@@ -155,7 +155,7 @@ describe('a default in a branch', () => {
     }
     const rows = of({ type: 'array', items: object({ to: { $ref: '#/$defs/Address' } }) });
     assert.deepEqual(taken(rows, { own: [{}] }), { own: [{}] });
-    // What is left out of one makes another unfit where it requires that, and else does not.
+    // A default that is left out makes another one unfit only where that requires it.
     const Holder = object({ at: { $ref: '#/$defs/Address' } }, { default: {} });
     assert.deepEqual(taken(of({ $ref: '#/$defs/Holder' }, { Holder }), {}), { own: {} });
     const Person = object({ at: { $ref: '#/$defs/Address' } }, { default: {}, required: ['at'] });
@@ -357,13 +357,13 @@ const values = fc.array(
   { minLength: 6, maxLength: 6 },
 );
 
-/** The value with a part of what the other one has more, chosen by the numbers. */
+/** The value with some of what the other value has besides, chosen by the numbers. */
 function between(value: Json, filled: Json, numbers: Iterator<number>): Json {
   if (typeof value !== 'object' || value === null || typeof filled !== 'object' || filled === null)
     return value;
   if (Array.isArray(value)) {
     const others = filled as readonly Json[];
-    return (value as readonly Json[]).map((one, index) => between(one, others[index] ?? null, numbers));
+    return (value as readonly Json[]).map((value, index) => between(value, others[index] ?? null, numbers));
   }
   const [less, more] = [value as JsonObject, filled as JsonObject];
   return Object.fromEntries(

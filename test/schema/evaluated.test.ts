@@ -6,7 +6,7 @@ import { compileSchema } from '../../src/schema/index.js';
 import { leastOf, runsOf } from '../../testing/samples.js';
 import { fits } from './reference.js';
 
-// Keywords pass on what they have looked at. Whatever stands beside what, a check ends, and says what JSON Schema says.
+// Keywords pass on what they have looked at. Whatever keywords stand together, a check ends, and says what JSON Schema says.
 
 const holds = (schema: JsonObject, value: JsonObject): boolean => {
   const compiled = compileSchema(schema);
@@ -103,7 +103,7 @@ const leaf: fc.Arbitrary<Json> = fc.constantFrom<Json[]>(
 const maybe = (keys: Readonly<Record<string, fc.Arbitrary<unknown>>>): fc.Arbitrary<JsonObject> =>
   fc.record(keys, { requiredKeys: [] }) as fc.Arbitrary<JsonObject>;
 
-/** So deep, with or without what asks which names and items were looked at. */
+/** A schema of this depth, with or without keywords that ask which names and items were looked at. */
 function schemaOf(depth: number, asks: boolean, type: 'object' | 'array'): fc.Arbitrary<JsonObject> {
   const inner = depth === 0 ? fc.constant<JsonObject>({ type }) : schemaOf(depth - 1, asks, type);
   const otherType = type === 'object' ? 'array' : 'object';
@@ -129,7 +129,7 @@ function schemaOf(depth: number, asks: boolean, type: 'object' | 'array'): fc.Ar
   const own = maybe(type === 'object' ? objects : lists);
   return fc
     .tuple(own, branch, branch)
-    .map(([keywords, one, other]): JsonObject => ({ type, ...keywords, ...one, ...other }));
+    .map(([keywords, value, other]): JsonObject => ({ type, ...keywords, ...value, ...other }));
 }
 
 const content: fc.Arbitrary<Json> = fc.letrec<{ value: Json }>((tie) => ({

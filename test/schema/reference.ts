@@ -1,8 +1,8 @@
 import { isObject, type Json, type JsonObject } from '../../src/model/json.js';
 
-// JSON Schema 2020-12 as its text has it, keyword by keyword, for the keywords that pass on what they have looked at.
+// JSON Schema 2020-12 as its specification says, keyword by keyword, for the keywords that pass on what they have looked at.
 
-/** The names and items of a value that a schema which it fits has looked at; null: it does not fit. */
+/** The names and items that a schema has looked at in a value that fits; null: the value does not fit. */
 type Seen = ReadonlySet<string> | null;
 
 export function fits(schema: Json, value: Json): boolean {
@@ -13,9 +13,9 @@ function seenBy(schema: Json, value: Json, root: Json): Seen {
   if (typeof schema === 'boolean') return schema ? new Set() : null;
   if (!isObject(schema)) throw new Error('no schema');
   const seen = new Set<string>();
-  const take = (one: Seen): boolean => {
-    for (const name of one ?? []) seen.add(name);
-    return one !== null;
+  const take = (evaluated: Seen): boolean => {
+    for (const name of evaluated ?? []) seen.add(name);
+    return evaluated !== null;
   };
   const inside = (of: Json, name: string): boolean => {
     seen.add(name);
@@ -76,18 +76,18 @@ function restFits(schema: JsonObject, value: Json, inside: Inside): boolean {
   const { additionalProperties: rest } = schema;
   if (rest === undefined || !isObject(value)) return true;
   const { properties = {}, patternProperties = {} } = schema as Readonly<Record<string, JsonObject>>;
-  const patterns = Object.keys(patternProperties).map((one) => new RegExp(one, 'u'));
+  const patterns = Object.keys(patternProperties).map((name) => new RegExp(name, 'u'));
   const others = Object.keys(value).filter(
-    (name) => !Object.hasOwn(properties, name) && !patterns.some((one) => one.test(name)),
+    (name) => !Object.hasOwn(properties, name) && !patterns.some((pattern) => pattern.test(name)),
   );
   return others.map((name) => inside(rest, name)).every(Boolean);
 }
 
-/** What each branch has seen that has a say; null among them: the value does not fit. */
+/** What each branch that counts has looked at; null among them: the value does not fit. */
 function branches(schema: JsonObject, here: (of: Json | undefined) => Seen): readonly Seen[] {
   const list = (key: string): readonly Seen[] => ((schema[key] ?? []) as readonly Json[]).map(here);
   const holding = (all: readonly Seen[], isEnough: (count: number) => boolean): readonly Seen[] => {
-    const those = all.filter((one) => one !== null);
+    const those = all.filter((seen) => seen !== null);
     return all.length === 0 || isEnough(those.length) ? those : [null];
   };
   const asked = schema['if'] === undefined ? undefined : here(schema['if']);

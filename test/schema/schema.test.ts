@@ -35,7 +35,7 @@ test('defaults are applied to a copy', () => {
 test('everything wrong is told, each with its pointer', () => {
   const checked = check(expense, { amount: -1, currency: 'GBP', 'a/b': 1, at: 'yesterday' });
   assert.ok(checked.status === 'invalid');
-  const found = Object.fromEntries(checked.errors.map((one) => [one.pointer, one.message]));
+  const found = Object.fromEntries(checked.errors.map((error) => [error.pointer, error.message]));
   assert.deepEqual(Object.keys(found).sort(), ['/amount', '/at', '/a~1b', '/currency', '/employee']);
   assert.equal(found['/employee'], 'is required');
   assert.equal(found['/a~1b'], 'is not declared by the schema');
@@ -63,9 +63,9 @@ test('at most twenty errors are told', () => {
 });
 
 test('two schemas with one $id do not disturb each other', () => {
-  const one: JsonObject = { $id: 'https://x.example/s', type: 'object', required: ['a'] };
+  const identified: JsonObject = { $id: 'https://x.example/s', type: 'object', required: ['a'] };
   const two: JsonObject = { $id: 'https://x.example/s', type: 'object', required: ['b'] };
-  assert.equal(check(one, { a: 1 }).status, 'valid');
+  assert.equal(check(identified, { a: 1 }).status, 'valid');
   assert.equal(check(two, { a: 1 }).status, 'invalid');
 });
 

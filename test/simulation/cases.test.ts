@@ -5,7 +5,7 @@ import { parseText } from '../../src/policy/text/source.js';
 import { readCases, runCase, type Case } from '../../src/simulation/index.js';
 import { countersign, makeFolder, policies, type Folder } from './world.js';
 
-// Case files as somebody writes them: what is left out, what is written wrongly, and what a failure says.
+// Case files as people write them: what is left out, what is written wrongly, and what a failure says.
 
 const flow = `workflows:
   pay:
@@ -279,7 +279,7 @@ describe('what fails, and what is said then', () => {
     const { passed, failed, cases } = JSON.parse(ran.out);
     assert.deepEqual([passed, failed], [1, 1]);
     assert.deepEqual(
-      cases.map((one: { name: string; status: string }) => [one.name, one.status]),
+      cases.map((testCase: { name: string; status: string }) => [testCase.name, testCase.status]),
       [
         ['n (ann)', 'passed'],
         ['n (agent)', 'failed'],
@@ -422,11 +422,11 @@ describe('a case file with an error proves nothing: exit code 2, and where it is
 it('a tool without a tier is blocked as unmapped, whatever the plan says of it', async () => {
   const shipped = await loadFolder(policies);
   assert.ok(shipped.status === 'loaded');
-  const flows = shipped.flows.map((one) => {
-    const { charter } = one.plan;
+  const flows = shipped.flows.map((flow) => {
+    const { charter } = flow.plan;
     return charter === null
-      ? one
-      : { ...one, plan: { ...one.plan, charter: { ...charter, unmapped: ['erp.invoices'] } } };
+      ? flow
+      : { ...flow, plan: { ...flow.plan, charter: { ...charter, unmapped: ['erp.invoices'] } } };
   });
   const cases = (rule: string): Case[] => {
     const parsed = parseText(
@@ -437,7 +437,7 @@ it('a tool without a tier is blocked as unmapped, whatever the plan says of it',
     assert.ok(read.status === 'read');
     return [...read.cases];
   };
-  const played = (rule: string) => cases(rule).map((one) => runCase(one, shipped.policySet).status);
+  const played = (rule: string) => cases(rule).map((testCase) => runCase(testCase, shipped.policySet).status);
   assert.deepEqual([played('unmapped'), played('denied')], [['passed'], ['failed']]);
 });
 

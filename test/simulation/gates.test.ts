@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { countersign, makeFolder, type Folder } from './world.js';
 
-// Cases know the environment's gates, their stages, their slots, and who has approved before.
+// In cases gates work as in an environment: their stages, their slots, and who has approved before.
 
 const files: Readonly<Record<string, string>> = {
   'connections.yaml': 'connections: { bank: { kind: rest, baseUrl: "https://bank.example" } }\n',

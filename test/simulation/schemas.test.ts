@@ -58,9 +58,9 @@ for (const path of shipped) {
       assert.equal(resolve(dirname(path), written ?? ''), join(folder, `${kind}.schema.json`));
     }
     const value: unknown = parse(text);
-    for (const one of kind === 'tests' ? ['tests'] : [kind, 'mixed']) {
-      const check = validator(one);
-      assert.ok(check(value), `${one}: ${JSON.stringify(check.errors)}`);
+    for (const name of kind === 'tests' ? ['tests'] : [kind, 'mixed']) {
+      const check = validator(name);
+      assert.ok(check(value), `${name}: ${JSON.stringify(check.errors)}`);
     }
   });
 }

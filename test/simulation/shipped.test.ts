@@ -26,7 +26,9 @@ async function shippedCases(root = policies): Promise<{ cases: Case[]; failed: (
   return {
     cases,
     failed: () =>
-      cases.filter((one) => runCase(one, loaded.policySet).status === 'failed').map((one) => one.name),
+      cases
+        .filter((testCase) => runCase(testCase, loaded.policySet).status === 'failed')
+        .map((testCase) => testCase.name),
   };
 }
 
@@ -38,7 +40,7 @@ describe('the shipped cases', () => {
     assert.doesNotMatch(ran.out, /FAILED|not tried/);
     const json = JSON.parse((await countersign(['test', policies, '--json'])).out);
     assert.deepEqual([json.failed, json.invalid, json.untested], [0, [], []]);
-    assert.deepEqual(new Set(json.cases.map((one: { flow: string }) => one.flow)), new Set(flows));
+    assert.deepEqual(new Set(json.cases.map((testCase: { flow: string }) => testCase.flow)), new Set(flows));
   });
 
   it('say the same every time', async () => {
@@ -50,13 +52,13 @@ describe('the shipped cases', () => {
     const loaded = await loadFolder(policies);
     assert.ok(loaded.status === 'loaded');
     let tried = 0;
-    for (const one of (await shippedCases()).cases) {
-      for (const [index, step] of one.steps.entries()) {
+    for (const testCase of (await shippedCases()).cases) {
+      for (const [index, step] of testCase.steps.entries()) {
         for (const [key, wrong] of wrongs(step.expect?.shape ?? {})) {
           const expect = { ...step.expect!, shape: { ...step.expect!.shape, ...wrong } };
-          const steps = one.steps.map((each, at) => (at === index ? { ...each, expect } : each));
-          const { failure } = runCase({ ...one, steps }, loaded.policySet);
-          assert.equal(failure?.step, step.title, `${one.name}: another ${key} passes`);
+          const steps = testCase.steps.map((each, at) => (at === index ? { ...each, expect } : each));
+          const { failure } = runCase({ ...testCase, steps }, loaded.policySet);
+          assert.equal(failure?.step, step.title, `${testCase.name}: another ${key} passes`);
           assert.ok(failure.mismatches.some(({ what }) => what.split('.')[0] === key));
           tried += 1;
         }
@@ -68,7 +70,7 @@ describe('the shipped cases', () => {
 
 const flows = ['expense_approval', 'vendor-invoice-reconciliation'];
 
-/** For each thing that is expected, something else. */
+/** For each expectation, another one that must fail. */
 function wrongs(shape: ExpectShape): [string, ExpectShape][] {
   const other: { [K in keyof ExpectShape]-?: ExpectShape[K] } = {
     verdict: shape.verdict === 'executed' ? 'pending' : 'executed',
@@ -144,7 +146,7 @@ const lost: readonly (readonly [what: string, file: string, from: RegExp, to: st
   ['the arguments are asked for', 'tools/erp.yaml', /required: \[vendor, amount\]/, 'required: [vendor]'],
 ];
 
-/** In the expense flow, from that line on: `file#line`. */
+/** Tests in the expense flow from that line on: `file#line`. */
 function expense(from: string): string {
   return `flows/expense_approval.yaml#${from}`;
 }

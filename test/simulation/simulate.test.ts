@@ -13,7 +13,9 @@ async function walked(...argv: string[]) {
 
 const optionsOf = (stop: any, name: string): Record<string, any> =>
   Object.fromEntries(
-    stop.principals.find((one: any) => one.name === name).options.map((one: any) => [one.transition, one]),
+    stop.principals
+      .find((item: any) => item.name === name)
+      .options.map((item: any) => [item.transition, item]),
   );
 
 describe('npx countersign simulate', () => {
@@ -104,7 +106,7 @@ describe('npx countersign simulate', () => {
 
   it('is asked rightly, or says how', async () => {
     const wrong: readonly (readonly [readonly string[], RegExp])[] = [
-      [['nope'], /unknown flow `nope`: it is one of/],
+      [['nope'], /unknown flow `nope`: there are/],
       [['expense_aproval'], /did you mean `expense_approval`\?/],
       [[payment, '--as', 'robot:x'], /names no kind of principal/],
       [[payment, '--as', 'human:x,rolls=a'], /`rolls` is nothing that a principal has/],
@@ -196,10 +198,10 @@ describe('who walks', () => {
   after(() => folder.remove());
 
   const names = async (...as: string[]) => {
-    const argv = as.flatMap((one) => ['--as', one]);
+    const argv = as.flatMap((name) => ['--as', name]);
     const ran = await countersign(['simulate', payment, ...argv, '--json'], folder.root);
     assert.equal(ran.code, 0, ran.err);
-    return JSON.parse(ran.out).stops[0].principals.map((one: any) => `${one.kind} ${one.name}`);
+    return JSON.parse(ran.out).stops[0].principals.map((item: any) => `${item.kind} ${item.name}`);
   };
 
   it('comes from the line, a file, a case file, or the flow’s own cases by name', async () => {

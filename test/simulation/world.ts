@@ -12,7 +12,7 @@ export interface Ran {
   readonly err: string;
 }
 
-/** The command line itself, beside the shipped policies unless told otherwise. */
+/** Runs the command line, in the folder of the shipped policies unless told otherwise. */
 export async function countersign(argv: readonly string[], folder = policies): Promise<Ran> {
   const [out, err]: [string[], string[]] = [[], []];
   const code = await run(argv, {

@@ -50,34 +50,34 @@ describe('an idempotency key', () => {
   });
 
   test('twenty at once with one key: one holds it, the others are told that it is in progress', async () => {
-    const one = key();
+    const held = key();
     const claims = await Promise.all(
-      Array.from({ length: 20 }, (_, n) => claimKey(database.pool, one, ask(`run_${n}`))),
+      Array.from({ length: 20 }, (_, n) => claimKey(database.pool, held, ask(`run_${n}`))),
     );
     assert.equal(claims.filter(({ kind }) => kind === 'claimed').length, 1);
     assert.equal(claims.filter(({ kind }) => kind === 'in_progress').length, 19);
   });
 
   test('a finished one replays its answer; another body is refused; the other principal’s is another', async () => {
-    const one = key();
-    await claimKey(database.pool, one, ask('run_1'));
+    const held = key();
+    await claimKey(database.pool, held, ask('run_1'));
     const answer = { status: 201, headers: { Location: '/x' }, response: '{"nul":"\\u0000"}' };
-    await keepAnswer(database.pool, one, answer);
-    assert.deepEqual(await claimKey(database.pool, one, ask('run_2')), { kind: 'replay', ...answer });
-    assert.deepEqual(await claimKey(database.pool, one, ask('run_2', { bodyHash: 'sha256:other' })), {
+    await keepAnswer(database.pool, held, answer);
+    assert.deepEqual(await claimKey(database.pool, held, ask('run_2')), { kind: 'replay', ...answer });
+    assert.deepEqual(await claimKey(database.pool, held, ask('run_2', { bodyHash: 'sha256:other' })), {
       kind: 'reused',
     });
-    assert.deepEqual(await claimKey(database.pool, { ...one, principal: 'other' }, ask('run_2')), {
+    assert.deepEqual(await claimKey(database.pool, { ...held, principal: 'other' }, ask('run_2')), {
       kind: 'claimed',
       effectId: 'run_2',
     });
   });
 
   test('whose holder died is taken over by one, who gets the first attempt’s effect', async () => {
-    const one = key();
-    await claimKey(database.pool, one, ask('run_first', { holdMs: -1 }));
+    const held = key();
+    await claimKey(database.pool, held, ask('run_first', { holdMs: -1 }));
     const claims = await Promise.all(
-      Array.from({ length: 10 }, () => claimKey(database.pool, one, ask('run_second'))),
+      Array.from({ length: 10 }, () => claimKey(database.pool, held, ask('run_second'))),
     );
     assert.deepEqual(
       claims.filter(({ kind }) => kind === 'claimed'),
@@ -86,10 +86,10 @@ describe('an idempotency key', () => {
   });
 
   test('that was released is free at once, for the same effect', async () => {
-    const one = key();
-    await claimKey(database.pool, one, ask('run_first'));
-    await releaseKey(database.pool, one);
-    assert.deepEqual(await claimKey(database.pool, one, ask('run_second')), {
+    const held = key();
+    await claimKey(database.pool, held, ask('run_first'));
+    await releaseKey(database.pool, held);
+    assert.deepEqual(await claimKey(database.pool, held, ask('run_second')), {
       kind: 'claimed',
       effectId: 'run_first',
     });
@@ -117,19 +117,19 @@ describe('an idempotency key', () => {
   });
 
   test('is forgotten after 24 hours', async () => {
-    const one = key();
-    await claimKey(database.pool, one, ask('run_first'));
+    const held = key();
+    await claimKey(database.pool, held, ask('run_first'));
     await database.asSuperuser(
       `update idempotency set created_at = now() - interval '25 hours' where key = $1`,
-      [one.key],
+      [held.key],
     );
-    assert.deepEqual(await claimKey(database.pool, one, ask('run_second')), {
+    assert.deepEqual(await claimKey(database.pool, held, ask('run_second')), {
       kind: 'claimed',
       effectId: 'run_second',
     });
     await database.asSuperuser(
       `update idempotency set created_at = now() - interval '25 hours' where key = $1`,
-      [one.key],
+      [held.key],
     );
     assert.equal(await purgeOldKeys(database.pool), 1);
   });
@@ -238,7 +238,7 @@ test('twenty publishers of one flow at once: each content that is not the newest
       withTransaction(database.pool, (tx) => publishVersion(tx, { ...flow, hash: `sha256:${n % 5}` })),
     ),
   );
-  const made = all.filter((one) => one.created).map((one) => one.version);
+  const made = all.filter((published) => published.created).map((published) => published.version);
   made.sort((a, b) => a - b);
   assert.deepEqual(
     made,

@@ -72,8 +72,8 @@ describe('a run is looked after', () => {
     await run.submit(starter, 'gated');
     assert.deepEqual(await taken(0), []);
     await governed.deps.pool.query('update run set check_at = 0 where id = $1', [run.id]);
-    const [one = [], other = []] = await Promise.all([taken(1_000), taken(1_000)]);
-    assert.deepEqual([...one, ...other], [run.id]);
+    const [first = [], other = []] = await Promise.all([taken(1_000), taken(1_000)]);
+    assert.deepEqual([...first, ...other], [run.id]);
     assert.ok(((await checkAt(run)) ?? 0) > Date.now());
     assert.deepEqual(await taken(0), []);
   });

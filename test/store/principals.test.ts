@@ -52,9 +52,9 @@ test('of many spellings that two processes bring at once, one becomes known', as
       `select id from principal where lower(id) = 'cleo'`,
     );
     assert.equal(rows.length, 1);
-    for (const [at, one] of all.entries())
+    for (const [at, inserted] of all.entries())
       assert.deepEqual(
-        one,
+        inserted,
         spellings[at] === rows[0]?.id
           ? { status: 'ok' }
           : { status: 'spelling_conflict', known: rows[0]?.id },

@@ -99,7 +99,7 @@ describe('who sees what', () => {
         (await listApprovals(database.pool, { viewer: viewerOf(who), mine, limit: 50, cursor: null }))
           ?.items ?? []
       )
-        .map((one) => one.id)
+        .map((approval) => approval.id)
         .sort();
     const finance = principal('finance', { roles: ['finance.controller'] });
     assert.deepEqual(await list(finance, false), ['apr_closed', 'apr_finance']);

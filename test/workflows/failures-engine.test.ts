@@ -58,7 +58,7 @@ describe('where the engine fails', () => {
     return run;
   };
   const count = async (run: KeptRun, type: string): Promise<number> =>
-    (await run.records()).filter((one) => one === type).length;
+    (await run.records()).filter((recorded) => recorded === type).length;
   const retry = async (run: KeptRun): Promise<string> => {
     const bell = await run.ask(operator, { operate: 'retry' });
     run.ring(bell);

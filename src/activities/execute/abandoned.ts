@@ -5,11 +5,11 @@ import { findEarlierEffect, finishAttempt, listAttempts, type AttemptRow } from 
 import { makeAttemptFact } from './attempt-facts.js';
 import { outcomeOfAbandoned } from './attempts.js';
 
-// How an effect ends of which no outcome will come any more.
+// How an effect ends that will have no outcome any more.
 
 export interface Abandoned {
   readonly result: Exclude<Outcome, { status: 'succeeded' }>;
-  /** What its chain says of it: each effect that was begun has an end there. */
+  /** The record of that end in the run's chain: each effect that was begun has an end there. */
   readonly fact: (executing: Executing) => Fact;
 }
 
@@ -24,15 +24,15 @@ export const unknownEnd = {
   nextAt: null,
 } as const;
 
-/** `key`: the idempotency key, which earlier actions share where this one repeats them; null: the run no longer says. */
+/** `key`: the idempotency key, which earlier actions share where this action repeats them; null: the run no longer knows it. */
 export interface KeyedEffect {
   readonly action: string;
   readonly key: string | null;
 }
 
 /**
- * An attempt that was begun and did not end stays unknown. Nobody has ended its call: it is leased as long as its process
- * lives. `why`: no further one was made; null: the run is to end.
+ * Ends an effect without an outcome. An attempt that was begun and did not end stays unknown. Its call may still run, so it stays
+ * leased as long as its process lives. `why`: why no further attempt is made; null: because the run is to end.
  */
 export async function abandon(
   tx: Tx,
@@ -52,7 +52,7 @@ export async function abandon(
   };
 }
 
-/** Ends the attempt under way of a run that is given up: its outcome is unknown, and so is that of later failures under its key. */
+/** Ends the attempt under way of a run that is given up. Its outcome is unknown, and so is the outcome of later failures under its key. */
 export async function giveUpAttempt(
   tx: Tx,
   { executing }: RunState,

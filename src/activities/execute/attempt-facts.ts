@@ -7,7 +7,7 @@ import type { ExecutorResult } from '../../executors/types.js';
 import type { RunRow } from '../../store/runs.js';
 import type { AfterFailure, NextAttempt } from './attempts.js';
 
-// What the record says of an attempt.
+// The audit records of an attempt.
 
 export function dataOfStart(
   executing: Executing,
@@ -24,7 +24,7 @@ export function dataOfStart(
   };
 }
 
-/** Where the answer is not what the target wrote: numbers kept as text, and values of references that are masked. */
+/** Where the kept answer differs from what the target wrote: numbers kept as text, and masked values of references. */
 export function dataOfAnswer(result: ExecutorResult): Fact['data'] {
   if (result.status === 'failed') return result.isMasked === true ? { masked: ['/message'] } : {};
   const { exact = [], masked = [], maskedResponse = [] } = result;
@@ -37,7 +37,7 @@ export function dataOfAnswer(result: ExecutorResult): Fact['data'] {
 
 /** A record holds the first pointers of a long list, and their number. */
 const maxPointers = 200;
-/** And not more characters than this: long names are repeated in each pointer below them. */
+/** The most characters of those pointers together: a long name is repeated in each pointer below it. */
 const maxPointerCharacters = 32_768;
 
 function listPointers(name: string, places: readonly Place[]): JsonObject {
@@ -80,7 +80,7 @@ export function makeAttemptFact(
   };
 }
 
-/** A guard that passed when its transition was asked for, and refuses its effect. */
+/** The record of a guard that passed when its transition was asked for, and now refuses the effect. */
 export function makeGuardFact(
   executing: Executing,
   attempt: number,

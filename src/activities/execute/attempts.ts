@@ -5,7 +5,7 @@ import type { ErrorClass } from '../../model/errors.js';
 import type { ExecutorResult } from '../../executors/types.js';
 import type { AttemptRow, EarlierEffect } from '../../store/actions.js';
 
-// Which attempt comes next, read off what is durable: a lost worker is not a failed attempt.
+// Which attempt comes next, decided by what is stored: a lost worker is not a failed attempt.
 
 export type NextAttempt =
   | {
@@ -14,10 +14,10 @@ export type NextAttempt =
       readonly executor: Executor;
       /** 0 is the step's own executor, n its nth fallback. */
       readonly position: number;
-      /** Begun before, by a worker that was lost: its effect may have happened. */
+      /** It was begun before, by a worker that was lost: its effect may have happened. */
       readonly resumed: boolean;
     }
-  /** Nobody can say what happened, so nothing is tried again by itself. */
+  /** It is not known what happened, so no attempt follows by itself. */
   | { readonly kind: 'unknown'; readonly attempt: number; readonly message: string };
 
 type Tried = Pick<AttemptRow, 'attempt' | 'executor'>;
@@ -72,9 +72,9 @@ type Failed = Extract<ExecutorResult, { status: 'failed' }>;
 const maxWaitMs = 3_600_000;
 
 /**
- * What follows the last of `attempts`, which has failed. Retries are the step's own executor's; a fallback has one
- * attempt. `auth`, `permanent` and an unknown outcome are never tried again: the first two go to the next fallback,
- * unless their effect may have happened. No wait is longer than `leftMs`, what is left of the run's time.
+ * What follows the last of `attempts`, which has failed. Only the step's own executor is retried; a fallback has a single
+ * attempt. `auth`, `permanent` and an unknown outcome are never retried; after the first two the next fallback follows, unless
+ * their effect may have happened. No wait is longer than `leftMs`, what is left of the run's time.
  */
 export function decideAfterFailure(
   executing: Executing,
@@ -108,10 +108,10 @@ function backoffMs({ reliability }: Executing, attempt: number): number {
 }
 
 /**
- * What a failure means after earlier attempts under its key. A failure says nothing about an attempt before it whose
- * outcome nobody knows: after one, a definite refusal is an unknown outcome still, and so is whatever fails last. What is
- * tried again keeps its class. After one that its target failed at (5xx), a definite refusal is an unknown outcome too; the
- * same failure again is that failure.
+ * What a failure means after earlier attempts under its key. It says nothing about an earlier attempt with an unknown outcome:
+ * after such an attempt, a definite refusal still is an unknown outcome, and so is the last failure; a failure that is tried again
+ * keeps its class. After an attempt at which the target itself failed (5xx), a definite refusal is an unknown outcome too, and
+ * any other failure keeps its class.
  */
 export function judgeFailure(result: Failed, before: EarlierEffect, then: AfterFailure['kind']): Failed {
   const isRefusal = neverRetried.includes(result.errorClass);
@@ -128,8 +128,8 @@ export function judgeFailure(result: Failed, before: EarlierEffect, then: AfterF
 const inDoubtText = 'its target failed at an earlier attempt, which does not say that nothing happened';
 
 /**
- * What it means that the next attempt is refused here, and not by its target: after an attempt that its target failed at
- * (5xx), nothing more is known of that one than before, and the message says so.
+ * What it means that the next attempt is refused here, and not by its target. After an attempt at which the target itself failed
+ * (5xx), no more is known of that attempt than before, and the message says so.
  */
 export function judgeDenial(message: string, before: EarlierEffect): Failed {
   const denial = { status: 'failed', errorClass: 'permanent' } as const;
@@ -137,14 +137,14 @@ export function judgeDenial(message: string, before: EarlierEffect): Failed {
   return judgeFailure({ ...denial, message }, before, 'final');
 }
 
-/** A run that is to end asks for nothing again under the key, so that what came of its last call stays unknown. */
+/** A run that is to end makes no further call under the key, so it stays unknown what came of its last call. */
 function judgeLast(result: Failed): Failed {
   if (result.effectPossible !== true) return result;
   const message = `${result.message}; its effect may have happened, and its run is to end: check it`;
   return { ...result, errorClass: 'unknown_outcome', message };
 }
 
-/** What the last of `attempts` means that has failed, and what follows it. */
+/** What the failure of the last of `attempts` means, and what follows it. */
 export function judgeAndFollow(
   run: Pick<RunState, 'cancelRequested' | 'timeoutDue' | 'deadline'>,
   executing: Executing,
@@ -155,7 +155,7 @@ export function judgeAndFollow(
 ): { readonly judged: Failed; readonly then: AfterFailure } {
   const leftMs = run.deadline === null ? null : run.deadline - nowMs;
   const isOver = run.cancelRequested !== null || run.timeoutDue || (leftMs !== null && leftMs <= 0);
-  // A refusal after an effect in doubt goes to no fallback, so it is judged before.
+  // Judged before what follows is decided: no fallback follows a refusal after an effect in doubt.
   const refused = judgeFailure(result, before, 'retry');
   const then: AfterFailure = isOver
     ? { kind: 'final' }
@@ -166,7 +166,7 @@ export function judgeAndFollow(
 
 // --- between two attempts ------------------------------------------------------------------------
 
-/** Milliseconds until the next attempt may be made, whatever has Temporal try before. */
+/** Milliseconds until the next attempt may be made, however early Temporal tries. */
 export function waitMsOf(attempts: readonly Pick<AttemptRow, 'nextAt'>[], nowMs: number): number {
   const nextAt = attempts.at(-1)?.nextAt ?? null;
   return nextAt === null ? 0 : Math.max(Date.parse(nextAt) - nowMs, 0);
@@ -174,14 +174,14 @@ export function waitMsOf(attempts: readonly Pick<AttemptRow, 'nextAt'>[], nowMs:
 
 /** Has the run been cancelled, or its time run out, before the attempt that would come now? */
 export function isCalledOff(run: RunState, attempts: readonly AttemptRow[], nowMs: number): boolean {
-  // One under way is not cut off. Before the first, no intent is recorded yet.
+  // An attempt under way is not cut off. (Where there is none yet, no intent is recorded either.)
   if (attempts.at(-1)?.outcome === null) return false;
   return run.cancelRequested !== null || run.timeoutDue || (run.deadline !== null && run.deadline <= nowMs);
 }
 
 /**
- * The outcome of an effect that ends before its next attempt. `earlier`: what other actions' attempts under its key may have done.
- * `why`: why no further attempt is made; null: the run is to end.
+ * The outcome of an effect that ends before its next attempt. `earlier`: what attempts of other actions under its key may have
+ * done. `why`: why no further attempt is made; null: because the run is to end.
  */
 export function outcomeOfAbandoned(
   attempts: readonly AttemptRow[],
@@ -194,7 +194,7 @@ export function outcomeOfAbandoned(
     const message = `the attempt was lost and its outcome is unknown${because}`;
     return { status: 'unknown', message, attempt: last.attempt };
   }
-  // Of the attempt that is not begun: what the record says of the one before stays as it is.
+  // The outcome is that of the attempt that is not begun: what is on record of the attempt before stays as it is.
   const attempt = (last?.attempt ?? 0) + 1;
   const message =
     why === null

@@ -21,21 +21,21 @@ import { isAsWritten, loadRun, type LoadedRun } from '../step/document.js';
 import { loadKit } from '../step/rights.js';
 import type { ExecuteInput, Stepped } from '../types.js';
 
-// What an attempt's beginning and its end have in common.
+// What the beginning and the end of an attempt have in common.
 
-/** An action that its run executes. */
+/** An action that is being executed, and its run. */
 export interface Executed {
   readonly row: RunRow;
   readonly loaded: LoadedRun;
   readonly executing: Executing;
 }
 
-/** With what a step of the run is decided by. */
-export interface Held extends Executed {
+/** An execution with what a step of its run is decided by. */
+export interface ExecutionBasis extends Executed {
   readonly plan: Plan;
   readonly policySet: PolicySet;
   readonly kit: Kit;
-  /** Of the store, behind the lock on the run. */
+  /** The store's time, taken behind the lock on the run. */
   readonly time: string;
 }
 
@@ -54,11 +54,11 @@ export interface LockedExecution {
   readonly run: Pick<Executed, 'row' | 'loaded'> | null;
   readonly attempts: readonly AttemptRow[];
   readonly time: string;
-  /** Throws where none can be used: what needs none goes on. */
+  /** Throws where no policy set can be used, so that only what needs it fails. */
   readonly policySet: () => PolicySet;
 }
 
-/** The run behind its lock, and what is read with it: asked together, and answered in order. */
+/** Locks the run, and reads the attempts, the time and the policies behind that lock: all are asked for together, and answered in order. */
 export async function lockExecution(
   deps: ActivityDeps,
   tx: Tx,
@@ -80,13 +80,13 @@ export async function lockExecution(
   };
 }
 
-/** Reads what its next step is decided by. */
-export async function loadHeld(
+/** Loads what the run's next step is decided by. */
+export async function loadExecutionBasis(
   deps: ActivityDeps,
   tx: Tx,
   executed: Executed,
   { time, policySet: policies }: Pick<LockedExecution, 'time' | 'policySet'>,
-): Promise<Held> {
+): Promise<ExecutionBasis> {
   const { row, loaded } = executed;
   const plan = await requirePlan(deps.plan, tx, row.planHash);
   const policySet = policies();
@@ -94,14 +94,14 @@ export async function loadHeld(
   return { ...executed, plan, policySet, kit, time };
 }
 
-/** Nothing is built on a document that somebody has changed: the next step makes its run stuck. */
+/** Throws for a document that somebody has changed: nothing is built on it, and the next step makes the run stuck. */
 async function loadUnchanged(deps: ActivityDeps, tx: Tx, row: RunRow): Promise<LoadedRun | null> {
   if (isAsWritten(row)) return loadRun(deps, tx, row);
   const message = `the document of run \`${row.id}\` is not the one that its step ${row.rev} wrote`;
   throw ApplicationFailure.nonRetryable(message, 'DOCUMENT_CHANGED');
 }
 
-/** `before`: what other attempts under its key may have done, of which this one says nothing. */
+/** The outcome of a failed attempt. `before`: what other attempts under its key may have done, about which this failure says nothing. */
 export function outcomeOf(
   { errorClass, message, effectPossible, effectInDoubt }: Extract<ExecutorResult, { status: 'failed' }>,
   attempt: number,
@@ -119,7 +119,7 @@ export function outcomeOf(
       };
 }
 
-/** What other attempts under the key of this one may have done, this one before it was resumed included. */
+/** What other attempts under the same key may have done; where the attempt was resumed, also what it did before. */
 export async function findEffectBefore(
   tx: Tx,
   executing: Executing,

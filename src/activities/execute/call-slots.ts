@@ -3,17 +3,17 @@ import type { Executor } from '../../engine/plan.js';
 import type { Executing } from '../../engine/state.js';
 import type { Surroundings } from '../retry-while-unavailable.js';
 
-// A worker has `callSlots` slots for calls in each environment. One principal, and one connection, may use only a part of them, so
-// that calls that hang do not stop the others. Counted in the process: a process that has died holds none.
+// A worker has `callSlots` slots for calls in each environment. A single principal, or a single connection, may use only a part
+// of them, so that calls that hang do not stop the others. Slots are counted in memory: a process that has died holds none.
 
 /** Slots for calls that a worker process has in each environment. */
 export const callSlots = 32;
-/** Calls of one principal, in one process and environment. */
+/** Most calls of one principal at a time, in a process and environment. */
 export const mostCallsOfOne = 16;
-/** Calls over one connection, in one process and environment. */
+/** Most calls over one connection at a time, in a process and environment. */
 export const mostCallsToOne = 24;
 
-/** The failure of an execution whose principal or connection uses its part already. It is tried again, and holds no slot meanwhile. */
+/** Type of the failure of an execution whose principal or connection uses all of its part. It is tried again, and holds no slot meanwhile. */
 const slotAwaited = 'TURN_AWAITED';
 const firstPauseMs = 1_000;
 const longestPauseMs = 30_000;
@@ -30,20 +30,20 @@ export function countSlotWaits(): number {
 
 /** The slots that one execution holds. */
 export interface SlotHold {
-  /** Throws where nothing is left for it. */
+  /** Throws where no slot is left for the call. */
   take(executing: Executing, executor: Executor, environment: string): void;
   leave(): void;
 }
 
 export function makeSlotHold({ process, tries }: Pick<Surroundings, 'process' | 'tries'>): SlotHold {
-  let held: readonly string[] = [];
+  let takenKeys: readonly string[] = [];
   const leave = (): void => {
-    for (const key of held) {
+    for (const key of takenKeys) {
       const left = (taken.get(key) ?? 0) - 1;
       if (left > 0) taken.set(key, left);
       else taken.delete(key);
     }
-    held = [];
+    takenKeys = [];
   };
   const take: SlotHold['take'] = ({ action }, executor, environment) => {
     leave();
@@ -55,8 +55,8 @@ export function makeSlotHold({ process, tries }: Pick<Surroundings, 'process' | 
     if ('connection' in executor) parts.push([`${scope} to ${executor.connection}`, mostCallsToOne]);
     if (parts.some(([key, most]) => (taken.get(key) ?? 0) >= most))
       throw makeSlotAwaitedFailure(transition, tries);
-    held = parts.map(([key]) => key);
-    for (const key of held) taken.set(key, (taken.get(key) ?? 0) + 1);
+    takenKeys = parts.map(([key]) => key);
+    for (const key of takenKeys) taken.set(key, (taken.get(key) ?? 0) + 1);
   };
   return { take, leave };
 }

@@ -8,7 +8,7 @@ import type { RunRow } from '../../store/runs.js';
 import type { NextAttempt } from './attempts.js';
 import { findUsedConnection } from '../step/kit.js';
 
-/** Read once, when the approval is checked: a reload before the call does not change it. */
+/** What is called. Read once, when the approval is checked: a reload of the policies before the call does not change it. */
 export interface Target {
   readonly connection: Connection | null;
   readonly baseDirectory: string;
@@ -20,7 +20,7 @@ export function targetOf(policySet: PolicySet, executor: Executor, environment: 
   return { connection: findUsedConnection(policySet, executor.connection, environment), baseDirectory };
 }
 
-/** What is read in the transaction that records the intent, and used for the call. */
+/** What the call uses: all of it was read in the transaction that has recorded the intent. */
 interface CallInput {
   readonly row: RunRow;
   readonly run: RunState;
@@ -29,7 +29,7 @@ interface CallInput {
   readonly target: Target;
 }
 
-/** The one call of an attempt. */
+/** Makes the single call of an attempt. */
 export async function performCall(
   { row, run, executing, next, target }: CallInput,
   shutdown: AbortSignal,

@@ -10,12 +10,12 @@ import { dataOfAnswer, makeAttemptFact, makeRetryFacts, scopeOf } from './attemp
 import { judgeAndFollow, waitMsOf } from './attempts.js';
 import {
   findEffectBefore,
-  loadHeld,
+  loadExecutionBasis,
   lockExecution,
   outcomeOf,
   type Begun,
   type Executed,
-  type Held,
+  type ExecutionBasis,
   type LockedExecution,
   type Settled,
 } from './begun.js';
@@ -23,15 +23,15 @@ import type { ActivityDeps } from '../deps.js';
 import type { StoredStep } from '../step/persist.js';
 import { settleOutcome } from './settle.js';
 
-// An attempt's end: its outcome, and what follows it.
+// The end of an attempt: its outcome, and what follows it.
 
 export type Ended =
   | Settled
   | { readonly kind: 'again'; readonly delayMs: number }
-  /** This attempt counts as lost: its run has gone on without it, or another process makes it. */
+  /** The attempt counts as lost: its run has gone on without it, or another process makes it now. */
   | { readonly kind: 'late' };
 
-/** Writes what came of the call: the run's next state with it, or when the next attempt follows. */
+/** Writes what came of the call, with the run's next state, or with the time of the next attempt. */
 export async function endAttempt(
   deps: ActivityDeps,
   tx: Tx,
@@ -45,7 +45,7 @@ export async function endAttempt(
   if (run === null) throw new Error(`run ${begun.row.id} is gone from the store`);
   const before = await findEarlierEnd(tx, run.loaded.state, begun, result, attempts, finishedAt);
   if (before !== null) {
-    // The call is over, whatever the run was told meanwhile.
+    // The call is over, whatever has become of the run meanwhile.
     await endLease(tx, { action, attempt: next.attempt }, begun.holder);
     return before;
   }
@@ -57,11 +57,11 @@ export async function endAttempt(
   const { holder } = begun;
   if (result.status === 'failed') return endFailed(deps, tx, executed, locked, holder, next, result, timing);
   const text = JSON.stringify(result.output ?? null);
-  const [held, outputRef] = await together([
-    loadHeld(deps, tx, executed, locked),
+  const [basis, outputRef] = await together([
+    loadExecutionBasis(deps, tx, executed, locked),
     deps.payloads.put(tx, run.row.id, 'output', 'application/json', text),
   ]);
-  return endSucceeded(deps, tx, held, holder, next, { ...result, outputRef }, timing);
+  return endSucceeded(deps, tx, basis, holder, next, { ...result, outputRef }, timing);
 }
 
 interface Timing {
@@ -69,19 +69,19 @@ interface Timing {
   readonly durationMs: number;
 }
 
-/** Its output is kept already. */
+/** A success whose output is stored already. */
 type Succeeded = Extract<ExecutorResult, { status: 'succeeded' }> & { readonly outputRef: PayloadRef };
 
 async function endSucceeded(
   deps: ActivityDeps,
   tx: Tx,
-  held: Held,
+  basis: ExecutionBasis,
   holder: Holder,
   { attempt, executor }: Begun['next'],
   result: Succeeded,
   timing: Timing,
 ): Promise<Ended> {
-  const { loaded, executing, time: finishedAt } = held;
+  const { loaded, executing, time: finishedAt } = basis;
   const { id: action } = executing.action;
   const effectPossible = hasEffect(executing, executor);
   const end = { outcome: 'succeeded', errorClass: null, effectPossible, nextAt: null } as const;
@@ -94,7 +94,7 @@ async function endSucceeded(
   const fact = makeAttemptFact(executing, attempt, 'executor.succeeded', finishedAt, data);
   const { output, response, evidence, outputRef } = result;
   const outcome: Outcome = { status: 'succeeded', output, response, evidence, attempt, outputRef };
-  return settleOutcome(deps, tx, held, outcome, [{ ...fact, refs: [outputRef] }]);
+  return settleOutcome(deps, tx, basis, outcome, [{ ...fact, refs: [outputRef] }]);
 }
 
 async function endFailed(
@@ -143,17 +143,17 @@ async function endFailed(
     return { kind: 'again', delayMs };
   }
   const outcome = outcomeOf(judged, attempt, before);
-  // Only here: another attempt follows whatever its policies have become.
-  const held = await loadHeld(deps, tx, executed, locked);
-  return settleOutcome(deps, tx, held, outcome, facts);
+  // Only here: a next attempt needs no policies, so it follows also where none can be loaded.
+  const basis = await loadExecutionBasis(deps, tx, executed, locked);
+  return settleOutcome(deps, tx, basis, outcome, facts);
 }
 
-/** Another process has taken over the same attempt: a failure of this process's call does not end it. */
+/** Has another process taken over the attempt? Then a failure of this process's call does not end it. */
 function isTakenOver({ owner, process }: AttemptRow, { holder }: Begun): boolean {
   return owner !== holder.owner || process !== holder.process;
 }
 
-/** The write is repeated when its acknowledgement was lost: what it had committed is its answer. */
+/** What an earlier write of this end has committed, whose acknowledgement was lost; null: there was none. */
 async function findEarlierEnd(
   tx: Tx,
   run: RunState,

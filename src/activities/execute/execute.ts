@@ -19,12 +19,12 @@ import { settleOutcome } from './settle.js';
 import { makeSlotHold, type SlotHold } from './call-slots.js';
 import {
   findEffectBefore,
-  loadHeld,
+  loadExecutionBasis,
   lockExecution,
   makeNotExecutingFailure,
   outcomeOf,
   type Begun,
-  type Held,
+  type ExecutionBasis,
   type Settled,
 } from './begun.js';
 import { endAttempt, type Ended } from './end.js';
@@ -32,8 +32,8 @@ import type { ExecuteInput, Stepped } from '../types.js';
 
 /**
  * One attempt of an intended effect: intent and single-use grant first, then the effect, then outcome and the run's
- * next state in one transaction. When only that last write fails, the write is tried again, not the effect. It makes one
- * call at most, since its time-out is that of one: the next attempt is another try of this activity.
+ * next state in one transaction. When only that last write fails, the write is tried again, not the effect. At most one call is
+ * made, since the activity's time-out is that of one call: the next attempt is another try of the activity.
  */
 export async function execute(
   deps: ActivityDeps,
@@ -62,7 +62,7 @@ async function executeWithSlots(
 ): Promise<Stepped> {
   const begun = await withTransaction(deps.pool, (tx) => beginAttempt(deps, tx, input, around, slots));
   if (begun.kind === 'settled') return begun.result;
-  // The process stood still: the call would outlast its lease.
+  // The process stood still for so long that the call would outlast its lease.
   if (around.isLate()) throw makeBegunTooLateFailure(begun);
   around.allow(leaseMs(begun.executing));
   const result = toStorableResult(
@@ -77,18 +77,18 @@ async function executeWithSlots(
   throw makeRetryFailure(begun.executing, begun.next.attempt, ended.delayMs);
 }
 
-/** What Temporal is told when another attempt follows. */
+/** The type of the failure by which Temporal is told that another attempt follows. */
 export const attemptFailed = 'ATTEMPT_FAILED';
-/** Without a delay of its own, a retry would wait as long as after a failure of our own code. */
+/** A failure has to name its delay: without it Temporal would wait as long as after a failure of our own code. */
 const soonestMs = 1;
 
-/** Temporal's own retry carries the wait between attempts. */
+/** The wait between two attempts is the delay of Temporal's retry. */
 function makeRetryFailure({ action }: Executing, attempt: number, delayMs: number): ApplicationFailure {
   return ApplicationFailure.create({
     message: `attempt ${attempt} of \`${action.transition}\` failed; the next one follows`,
     type: attemptFailed,
     nonRetryable: false,
-    // Nothing for a log: the attempt and why it failed are on record.
+    // Not logged: the attempt and why it failed are on record.
     category: 'BENIGN',
     nextRetryDelay: Math.max(delayMs, soonestMs),
   });
@@ -121,7 +121,7 @@ async function beginAttempt(
   }
   const [other, loading, facts] = await settleTogether([
     findOtherUnderWay(tx, executing, holder),
-    loadHeld(deps, tx, { ...run, executing }, locked),
+    loadExecutionBasis(deps, tx, { ...run, executing }, locked),
     loadGrantFacts(tx, row.id, executing, attempts),
   ]);
   const underWay = valueOf(other);
@@ -133,12 +133,12 @@ async function beginAttempt(
   }
   const waitMs = waitMsOf(attempts, now);
   if (waitMs > 0) throw makeRetryFailure(executing, attempts.length, waitMs);
-  const held = valueOf(loading);
+  const basis = valueOf(loading);
   const next = chooseNextAttempt(executing, attempts);
-  if (next.kind === 'unknown') return settleLost(deps, tx, held, next);
+  if (next.kind === 'unknown') return settleLost(deps, tx, basis, next);
   slots.take(executing, next.executor, row.environment);
-  const refused = await grantProblem(tx, held, attempts, valueOf(facts));
-  if (refused !== null) return settleDenied(deps, tx, held, next, refused);
+  const refused = await grantProblem(tx, basis, attempts, valueOf(facts));
+  if (refused !== null) return settleDenied(deps, tx, basis, next, refused);
   around.allow(marginMs);
   await leaseAttempt(tx, executing, next, holder, startedAt);
   if (!next.resumed) {
@@ -146,33 +146,33 @@ async function beginAttempt(
     const fact = makeAttemptFact(executing, next.attempt, 'executor.started', startedAt, data);
     await appendRun(tx, scopeOf(row), [{ ...fact, refs: executing.action.refs }]);
   }
-  const target = targetOf(held.policySet, next.executor, row.environment);
+  const target = targetOf(basis.policySet, next.executor, row.environment);
   return { kind: 'begun', ...run, executing, next, target, startedAt, holder };
 }
 
-/** The worker was lost after the intent, and doing it again might do it twice: a person decides. */
+/** Settles an effect as unknown whose worker was lost after the intent, where a repeat might do it twice: a person decides. */
 async function settleLost(
   deps: ActivityDeps,
   tx: Tx,
-  held: Held,
+  basis: ExecutionBasis,
   { attempt, message }: Extract<NextAttempt, { kind: 'unknown' }>,
 ): Promise<Settled> {
-  const { executing, time } = held;
+  const { executing, time } = basis;
   const end = { ...unknownEnd, action: executing.action.id, attempt, finishedAt: time };
   await finishAttempt(tx, end, null);
   const fact = makeAttemptFact(executing, attempt, 'executor.unknown', time, { message });
   const outcome: Outcome = { status: 'unknown', message, attempt };
-  return settleOutcome(deps, tx, held, outcome, [fact]);
+  return settleOutcome(deps, tx, basis, outcome, [fact]);
 }
 
 async function settleDenied(
   deps: ActivityDeps,
   tx: Tx,
-  held: Held,
+  basis: ExecutionBasis,
   next: Begun['next'],
   { code, message, guard }: GrantProblem,
 ): Promise<Settled> {
-  const { executing, time } = held;
+  const { executing, time } = basis;
   const { attempt } = next;
   const before = await findEffectBefore(tx, executing, next);
   const judged = judgeDenial(message, before);
@@ -185,5 +185,5 @@ async function settleDenied(
     ...(guard === null ? [] : [makeGuardFact(executing, attempt, time, guard)]),
     makeAttemptFact(executing, attempt, type, time, { code, message: judged.message }),
   ];
-  return settleOutcome(deps, tx, held, outcome, facts);
+  return settleOutcome(deps, tx, basis, outcome, facts);
 }

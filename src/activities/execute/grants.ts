@@ -19,7 +19,7 @@ import { approvedDigests } from '../../audit/index.js';
 import { together, type Tx } from '../../db/index.js';
 import { consumeGrant, lockGrant, type AttemptRow, type Grant } from '../../store/actions.js';
 import { getApproval, type ApprovalRow } from '../../store/approvals.js';
-import type { Held } from './begun.js';
+import type { ExecutionBasis } from './begun.js';
 
 export interface GrantProblem {
   readonly code: 'DIGEST_MISMATCH' | 'GUARD_REJECTED';
@@ -27,17 +27,17 @@ export interface GrantProblem {
   readonly guard: GuardReport | null;
 }
 
-/** What the store says of a grant and of its approval. */
+/** What the store has about a grant and its approval. */
 export interface GrantFacts {
-  /** Digests of the action that the record says were approved. */
+  /** The digests of the action that were approved, according to the record. */
   readonly approved: readonly string[];
-  /** Null: it has none, or the store has no such row. */
+  /** Null: the action needs no approval, or the store has no such row. */
   readonly approval: ApprovalRow | null;
-  /** Null: there is none, or the action was begun before. */
+  /** Null: there is no grant, or the action was begun before. */
   readonly grant: Grant | null;
 }
 
-/** Asked together; the grant is held until the transaction ends. */
+/** Reads them together. The grant stays locked until the transaction ends. */
 export async function loadGrantFacts(
   tx: Tx,
   run: string,
@@ -55,16 +55,16 @@ export async function loadGrantFacts(
 
 /**
  * Why an effect may not begin; null: it may. What would run is compared with the run's plan, its digest is computed
- * again, and its grant is used up by the first attempt. Who approved it, the guards, the gates and the floors are asked again for as
- * long as nothing of it can have happened. `kit` is made of the policies that the call will use.
+ * again, and the first attempt uses up its grant. The approvers, the guards, the gates and the floors are checked again for as long
+ * as no attempt can have had the effect. `kit` is made of the policies that the call will use.
  */
 export async function grantProblem(
   tx: Tx,
-  held: Held,
+  basis: ExecutionBasis,
   attempts: readonly AttemptRow[],
   facts: GrantFacts,
 ): Promise<GrantProblem | null> {
-  const found = await findProblem(tx, held, attempts, facts);
+  const found = await findProblem(tx, basis, attempts, facts);
   if (found === null) return null;
   if (typeof found === 'string') return { code: 'DIGEST_MISMATCH', message: found, guard: null };
   const message = `guard ${found.index} (${found.kind}) no longer passes: ${found.reason}`;
@@ -73,7 +73,7 @@ export async function grantProblem(
 
 async function findProblem(
   tx: Tx,
-  { row, plan, kit, loaded: { state: run }, executing }: Held,
+  { row, plan, kit, loaded: { state: run }, executing }: ExecutionBasis,
   attempts: readonly AttemptRow[],
   facts: GrantFacts,
 ): Promise<string | GuardReport | null> {
@@ -85,9 +85,9 @@ async function findProblem(
   if (digest !== action.digest) return 'what would run is not what was checked and approved';
   if (approval !== undefined && !wasApproved(facts, digest))
     return 'the record of its decisions names another action than the one that would run';
-  // The digest names the plan and the plan names the call: the copy of the call in the run's state is checked against it.
-  // Beside the document anybody who may write to the store can name another plan, or another environment with other floors and
-  // targets: they must be those that the digest names.
+  // The digest binds the plan, and the plan has the call: the copy of the call in the run's state is compared with the plan's.
+  // Whoever may write to the store can put another plan into the run's row, or another environment with other floors and targets:
+  // both have to be those of the document, which the digest binds.
   const isSame = row.planHash === run.planHash && row.environment === run.environment;
   const planned = isSame ? findPlannedStep(plan, run, executing) : null;
   if (planned === null) return "what would run is not what the run's plan says";
@@ -106,7 +106,7 @@ async function findProblem(
   return grant === 'consumed' ? null : `this action has no unused grant for its digest (${grant})`;
 }
 
-/** What has changed since it was approved: the call's connections, what it reads of the run, or the stored card; null: nothing. */
+/** What has changed since the approval: the call's connections, what it reads of the run, or the stored card; null: nothing. */
 function findChange(
   kit: Kit,
   run: RunState,
@@ -122,7 +122,7 @@ function findChange(
     : 'what the store has as shown to the approvers is not what they were shown';
 }
 
-/** Checks the digest in the run's state against those that the approvers named. */
+/** Have all approvers approved this digest, according to the record? */
 function wasApproved({ approved }: GrantFacts, digest: string): boolean {
   return approved.length > 0 && approved.every((named) => named === digest);
 }

@@ -1,17 +1,17 @@
 const everyMs = 1_000;
-/** What an execution does before its call: one transaction. */
+/** How long an execution may take before its call, for one transaction. */
 const beginMs = 60_000;
 
 export interface Heartbeats {
-  /** What follows takes no longer than this. */
+  /** Says how long what follows may take, in ms. */
   readonly allow: (ms: number) => void;
   readonly isLate: () => boolean;
   readonly stop: () => void;
 }
 
 /**
- * Temporal waits for an execution as long as it hears of it. It hears of one that waits for the store, however long; not of
- * one that takes longer than what it does may take, which counts as lost with its worker.
+ * Heartbeats for Temporal, which waits for an execution as long as they come. They come however long an execution waits for the
+ * store, but stop when what it does takes longer than allowed: then the execution counts as lost, as if its worker had died.
  */
 export function beatWhileAllowed(heartbeat: () => void): Heartbeats {
   let until = Date.now() + beginMs;

@@ -5,16 +5,16 @@ import { leasedFor, startAttempt, takeOverAttempt, type Holder, type Lease } fro
 import type { NextAttempt } from './attempts.js';
 import type { Surroundings } from '../retry-while-unavailable.js';
 
-// One attempt of an effect at a time, whoever asks for it: the one under way is leased to the execution that makes it,
-// behind the lock on its run. Temporal alone does not see to that: who may write to it can have another workflow of the
-// run's name ask, and a reset asks again beside what the workflow before had begun.
+// One attempt of an effect at a time: the attempt under way is leased to the execution that makes it, behind the lock on its
+// run. Temporal alone does not ensure that: whoever may write to it can have another workflow of the run's name ask, and after a
+// reset a workflow asks again beside what the workflow before it has begun.
 
-/** Over an executor's own time-out: what its end, and its two transactions, may take. */
+/** How long the end of a call and the two transactions of an execution may take, beyond the executor's time-out. */
 export const marginMs = 20_000;
-/** How often another execution looks whether the one under way has ended. */
+/** How often a waiting execution looks whether the attempt under way has ended. */
 const lookAgainMs = 2_000;
 
-/** What another execution is told: it is tried again until the attempt has ended or its lease has. */
+/** The type of the failure of an execution that has to wait: it is tried again until the attempt or its lease has ended. */
 export const attemptUnderWay = 'ATTEMPT_UNDER_WAY';
 
 export function leaseMs({ reliability }: Executing): number {
@@ -22,8 +22,8 @@ export function leaseMs({ reliability }: Executing): number {
 }
 
 /**
- * Null: this execution may make an attempt. An attempt that another process makes stands in its way as long as that process
- * lives, also where Temporal has lost contact with it.
+ * The failure of an execution that has to wait for another's attempt; null: it may make an attempt. An attempt of another process
+ * is in its way as long as that process lives, even if Temporal has lost contact with it.
  */
 export async function findOtherUnderWay(
   tx: Tx,
@@ -34,13 +34,13 @@ export async function findOtherUnderWay(
   return ms === null ? null : makeUnderWayFailure(action.transition, ms);
 }
 
-/** Executions under way in this process, by process and action; each says whether it has taken longer than it may. */
-const here = new Map<string, () => boolean>();
+/** Executions under way in this process, by process and action; the function says whether an execution has taken longer than it may. */
+const underWayHere = new Map<string, () => boolean>();
 
 /**
- * One try at a time of an action in this process. Temporal makes another of the same execution when it has not heard of the
- * one before, and a process that was busy has not lost what it had begun. One that takes longer than it may counts as lost:
- * `onLost` is told, and the next try goes on as after the death of a worker.
+ * One try of an action at a time in this process. Temporal begins another try of an execution when it has not heard of the try
+ * before, which a busy process has not lost. A try that takes longer than it may counts as lost: `onLost` is called, and the next
+ * try goes on as after the death of a worker.
  */
 export async function runAloneHere<T>(
   action: string,
@@ -48,15 +48,15 @@ export async function runAloneHere<T>(
   onLost: () => void,
   run: () => Promise<T>,
 ): Promise<T> {
-  const own = `${process} ${action}`;
-  const before = here.get(own);
+  const key = `${process} ${action}`;
+  const before = underWayHere.get(key);
   if (before?.() === false) throw makeUnderWayFailure(action, lookAgainMs);
   if (before !== undefined) onLost();
-  here.set(own, isLate);
+  underWayHere.set(key, isLate);
   try {
     return await run();
   } finally {
-    if (here.get(own) === isLate) here.delete(own);
+    if (underWayHere.get(key) === isLate) underWayHere.delete(key);
   }
 }
 
@@ -70,7 +70,7 @@ function makeUnderWayFailure(what: string, ms: number): ApplicationFailure {
   });
 }
 
-/** Recorded before the call: the attempt, and whose it is. */
+/** Records, before the call, the attempt and who makes it. */
 export async function leaseAttempt(
   tx: Tx,
   executing: Executing,

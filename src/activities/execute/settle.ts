@@ -1,16 +1,16 @@
-import type { Decision, Executing, Outcome } from '../../engine/state.js';
+import type { EventResult, Executing, Outcome } from '../../engine/state.js';
 import type { Fact } from '../../model/records.js';
 import type { Tx } from '../../db/index.js';
 import { beginCourse, takeUnrung } from '../step/course.js';
 import type { ActivityDeps } from '../deps.js';
 import { persistStep } from '../step/persist.js';
-import type { Held, Settled } from './begun.js';
+import type { ExecutionBasis, Settled } from './begun.js';
 
-/** The outcome's own step: the engine says what it means, and one transaction makes all of it durable. */
+/** Takes the step of an outcome: the engine decides what the outcome means, and all of it is written in one transaction. */
 export async function settleOutcome(
   deps: ActivityDeps,
   tx: Tx,
-  { row, loaded, executing, plan, policySet, kit, time }: Held,
+  { row, loaded, executing, plan, policySet, kit, time }: ExecutionBasis,
   outcome: Outcome,
   facts: readonly Fact[],
 ): Promise<Settled> {
@@ -23,7 +23,7 @@ export async function settleOutcome(
   );
   const decision = course.decide({ kind: 'outcome', time, action: executing.action.id, result: outcome });
   while (course.isClosed() && (await takeUnrung(deps, tx, row, course, null)) > 0);
-  const { facts: decided, ...rest } = course.done();
+  const { facts: decided, ...rest } = course.finish();
   const result = await persistStep(deps, tx, {
     row,
     plan,
@@ -42,11 +42,11 @@ export async function settleOutcome(
 
 const refused: ReadonlySet<string> = new Set(['failed', 'unknown']);
 
-/** The call succeeded and what it answered was refused: the record says so, whether or not somebody waits for it. */
+/** The record of a call that succeeded and whose output the engine refused, whether or not somebody waits for it. */
 function refusedOutputFacts(
   { action }: Executing,
   outcome: Outcome,
-  decision: Decision,
+  decision: EventResult,
   time: string,
   rev: number,
 ): Fact[] {

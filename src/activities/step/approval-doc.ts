@@ -5,7 +5,7 @@ import { gateViews, isWaiting } from '../../engine/index.js';
 import type { NewApproval } from '../../store/approvals.js';
 import type { RunRow } from '../../store/runs.js';
 
-/** Of an approval that is stored already: its row keeps what was shown when it opened. */
+/** For an approval that is stored already: its row keeps what was shown when it opened. */
 export const shownBefore: Shown = { summary: '', consequence: '', preview: null };
 
 /** The row behind `GET /v1/approvals/{id}`: the exact action, why it is asked, and what follows. */
@@ -20,7 +20,7 @@ export function makeApprovalRow(
   }: {
     readonly time: string;
     readonly kit: Pick<Kit, 'queueRoles'>;
-    /** Where its arguments are kept; null: it has none. */
+    /** The payload of the action's arguments; null: it has none. */
     readonly argumentsRef: PayloadRef | null;
   },
 ): NewApproval {
@@ -72,7 +72,7 @@ function makeApprovalDoc(
   };
 }
 
-/** What a condition read comes from callers: invisible and direction-changing characters are made visible. */
+/** The values that a condition read come from callers: invisible and direction-changing characters are made visible. */
 function toReadable(asked: Asked): Asked {
   return { ...asked, reason: asked.reason === null ? null : visible(asked.reason) };
 }

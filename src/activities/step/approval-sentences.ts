@@ -7,37 +7,37 @@ import { readPath, type PathScopes } from '../../engine/expression/template.js';
 import { asksPeople, type TextTemplate, type Tier, type Transition } from '../../engine/plan.js';
 import type { Asking } from '../../engine/state.js';
 
-// What a person reads first. The exact action stands beside it in `arguments` and `preview`; the digest binds that.
+// The sentences that an approver reads first. The exact action is beside them in `arguments` and `preview`, which the digest binds.
 
-/** From the author's template; where a hole of it has no value, the plain sentence. */
+/** The summary from the author's template; the plain sentence where there is no template, or a hole of it has no value. */
 export function writeSummary(transition: Transition, asking: Asking): string {
   return `${fillTemplate(transition.summary, asking) ?? writePlainSummary(transition, asking)}${tellBegunBefore(asking)}${tellDoneBefore(transition, asking)}${tellDeniedBefore(asking)}`;
 }
 
 function writePlainSummary({ title, name, tool }: Transition, asking: Asking): string {
   const who = asking.requester?.id ?? 'the runtime';
-  // The digest covers this sentence: it says the same of the same arguments, in whatever order they came.
+  // The digest covers this sentence, so it must not depend on the order of the arguments.
   const keys = Object.keys(asking.arguments).sort();
   const values = keys.map((key) => `${key} ${shortenJson(asking.arguments[key] ?? null)}`);
   const withValues = values.length === 0 ? '' : ` with ${values.join(', ')}`;
   return visible(`${who} asks for ${title} (${tool ?? name})${withValues}`);
 }
 
-/** Whoever lets an effect be done again is told that it may have happened already. */
+/** Tells the approver of a repeated effect that it may have happened already. */
 function tellBegunBefore({ repeatedBy, inDoubt }: Asking): string {
   if (repeatedBy === null && !inDoubt) return '';
   const who = repeatedBy === null ? '' : `, and ${repeatedBy} had it retried`;
   return visible(`; AGAIN: it may have happened already, its outcome is unknown${who}`);
 }
 
-/** Whoever is asked for what was asked for, approved and done before is told so: what asks may have begun anew. */
+/** Tells the approver that the same was approved and done before: the agent that asks may have started over. */
 function tellDoneBefore({ name }: Transition, { done }: Asking): string {
   if (done === 0) return '';
   const often = done === 1 ? 'once' : `${done} times`;
   return visible(`; ONCE MORE: this run has done ${name} with exactly these arguments ${often} already`);
 }
 
-/** Whoever is asked after a colleague has said no is told so. */
+/** Tells the approver that a colleague has denied it before. */
 function tellDeniedBefore({ denied }: Asking): string {
   if (denied === null) return '';
   const times = denied.count === 1 ? '' : `, ${denied.count} times by now`;

@@ -23,27 +23,27 @@ import type { ArrivedValue } from './document.js';
 import type { TakenMessage } from './persist.js';
 import type { Arrival } from '../types.js';
 
-// From a bell to what the engine decides on: the message of the store that it names, verified, with its values.
+// From a bell to the event that the engine decides on: reads the message of the store that the bell names, verified, with its values.
 
 export interface Incoming {
-  /** The event at that time; null: nothing is to be decided. Its time is that of the decision, behind the lock on the run. */
+  /** The event, given the time of the decision (taken behind the lock on the run); null: there is nothing to decide. */
   readonly event: (time: string) => Event | null;
   /** The message that is taken with it. */
   readonly taken: TakenMessage | null;
-  /** What whoever sent a message that cannot be taken is told. */
+  /** The answer to the sender of a message that cannot be taken. */
   readonly answer: { readonly id: string; readonly said: Answer } | null;
   readonly values: readonly ArrivedValue[];
-  /** What the record says before the event is decided on. */
+  /** Records that come before those of the decision. */
   readonly facts?: (run: RunState) => readonly Fact[];
 }
 
-/** Cut, since anybody may start a workflow of our type and give a reason of any length. */
+/** Reasons are cut: anybody may start a workflow of our type and give a reason of any length. */
 const longestReason = 300;
 
 const nothing: Incoming = { event: () => null, taken: null, answer: null, values: [] };
 const readNothing = (): Incoming => nothing;
 
-/** The messages that these arrivals name, held until the transaction ends. */
+/** The messages that these arrivals name, locked until the transaction ends. */
 export function lockNamed(tx: Tx, run: string, arrivals: readonly Arrival[]): Promise<LockedMessage[]> {
   return lockMessages(tx, run, [...new Set(bellsIn(arrivals).map(({ id }) => id))]);
 }
@@ -52,7 +52,7 @@ function bellsIn(arrivals: readonly Arrival[]): Bell[] {
   return arrivals.flatMap((arrival) => (arrival.kind === 'message' ? [arrival.bell] : []));
 }
 
-/** `named`: as `lockNamed` gives them. `time`: of the store, behind the lock on the run. */
+/** Reads what these arrivals bring. `named`: the result of `lockNamed`. `time`: the store's, taken behind the lock on the run. */
 export async function readArrivals(
   deps: ActivityDeps,
   tx: Tx,
@@ -65,17 +65,17 @@ export async function readArrivals(
   const foreign = missing.length === 0 ? new Set<string>() : await foreignMessages(tx, row.id, missing);
   const seen = new Set<string>();
   const turn = makeTurns();
-  const openBell = (bell: Bell): Reading => {
+  const openBell = (bell: Bell): FinishReading => {
     const message = known.get(bell.id);
     if (message === undefined)
       return () => refuseBell(bell, foreign.has(bell.id) ? 'wrong_run' : 'unknown_message');
     if (!isNamedBy(message, bell)) return () => refuseBell(bell, 'bad_signature');
-    // One message may be rung for twice.
+    // Two bells may name the same message.
     if (seen.has(bell.id)) return readNothing;
     seen.add(bell.id);
     return openNamed(deps, tx, row, message);
   };
-  const readings: Reading[] = [];
+  const readings: FinishReading[] = [];
   for (const arrival of arrivals) {
     await turn();
     readings.push(
@@ -85,10 +85,10 @@ export async function readArrivals(
   return together(readings.map((read) => read()));
 }
 
-/** What is left to be asked of the store when its message is verified. */
-type Reading = () => Promise<Incoming> | Incoming;
+/** The part of reading an arrival that asks the store, once its message is verified. */
+type FinishReading = () => Promise<Incoming> | Incoming;
 
-/** The messages that these bells name and that no step has taken; none of them is opened. */
+/** The messages that the bells among these arrivals name and that no step has taken, unopened. */
 export async function takeUnread(tx: Tx, run: string, arrivals: readonly Arrival[]): Promise<TakenMessage[]> {
   const bells = bellsIn(arrivals);
   return (await lockNamed(tx, run, arrivals))
@@ -131,7 +131,7 @@ function refuseSignal(
   return { ...nothing, event: (time) => ({ kind: 'refused_message', time, reason, name, message }) };
 }
 
-function openNamed(deps: ActivityDeps, tx: Tx, row: RunRow, message: LockedMessage): Reading {
+function openNamed(deps: ActivityDeps, tx: Tx, row: RunRow, message: LockedMessage): FinishReading {
   if (message.isWithdrawn) return readNothing;
   if (message.rev === null && message.answer === null) return openStored(deps, tx, row, message, 1);
   const { id, digest } = message;
@@ -141,12 +141,18 @@ function openNamed(deps: ActivityDeps, tx: Tx, row: RunRow, message: LockedMessa
       : nothing;
 }
 
-/** A message that no step has taken: verified, and with its values; or taken as refused, and whoever sent it told. */
+/** Reads a message that no step has taken: verified, with its values. Where it cannot be read it is refused, and its sender is told. */
 export async function readStored(...given: Parameters<typeof openStored>): Promise<Incoming> {
   return openStored(...given)();
 }
 
-function openStored(deps: ActivityDeps, tx: Tx, row: RunRow, sealed: LockedMessage, bells: number): Reading {
+function openStored(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  sealed: LockedMessage,
+  bells: number,
+): FinishReading {
   const taken: TakenMessage = { id: sealed.id, kind: sealed.kind, bells };
   const opened = openMessage(sealed, {
     run: row.id,
@@ -164,8 +170,8 @@ function openStored(deps: ActivityDeps, tx: Tx, row: RunRow, sealed: LockedMessa
 }
 
 /**
- * Reads messages that a step found in the store without a bell. One that our own code cannot read is refused, on record, since
- * every later step would find it again. Throws only where the store is away.
+ * Reads messages that a step has found in the store without a bell. A message over which our own code fails is refused, on
+ * record, since every later step would find it again. Throws only where the store is away.
  */
 export async function readEachOrRefuse(
   deps: ActivityDeps,
@@ -174,7 +180,7 @@ export async function readEachOrRefuse(
   waiting: readonly LockedMessage[],
 ): Promise<Incoming[]> {
   const read: Incoming[] = [];
-  // One after the other: a statement that fails would take the whole transaction with it.
+  // One at a time, each behind a savepoint: a statement that fails would undo the whole transaction.
   for (const sealed of waiting) {
     await tx.query('savepoint swept');
     try {
@@ -199,7 +205,7 @@ function refuseMessage(sealed: MessageRow, taken: TakenMessage, reason: MessageR
   return { ...refuseSignal(kind, reason, { id, digest }), taken, answer: { id, said } };
 }
 
-/** Where the approval has left the run's document: how it ended, for whoever decides it now. */
+/** The stored status of the approval that a message decides, since the run's document drops approvals that have ended; null: there is none. */
 async function readApprovalStatus(tx: Tx, row: RunRow, { body }: Message): Promise<ApprovalStatus | null> {
   if (body.kind !== 'decide') return null;
   const approval = await getApprovalStatus(tx, body.approval);
@@ -235,7 +241,7 @@ function parseObject(text: string): JsonObject | null {
   }
 }
 
-/** The outcome of an effect of which none will come any more. */
+/** Makes the outcome of an effect that will have no other outcome any more. */
 async function readAbandoned(
   tx: Tx,
   row: RunRow,

@@ -1,6 +1,6 @@
 import {
   closedStatuses,
-  type Decision,
+  type EventResult,
   type Effect,
   type Event,
   type Kit,
@@ -21,30 +21,30 @@ import type { ActivityDeps } from '../deps.js';
 import type { ArrivedValue } from './document.js';
 import type { TakenMessage } from './persist.js';
 
-/** Deadlines that one step may find due: more than any run has gates and stages. */
+/** Most deadlines that a step may find due: more than the gates and stages of any run. */
 const mostDue = 500;
 
-export interface Means {
+export interface CourseBasis {
   readonly plan: Plan;
   readonly kit: Kit;
-  /** Of the store, whatever the clock of this worker says. */
+  /** The store's time, not that of this worker's clock. */
   readonly time: string;
   readonly onInternalError: OnInternalError;
 }
 
-/** What one step comes to. */
+/** What a step amounts to: the state after it, and all that is to be written. */
 export interface Course {
   readonly after: RunState;
   readonly effects: readonly Effect[];
   readonly facts: readonly Fact[];
-  readonly actions: Decision['actions'];
+  readonly actions: EventResult['actions'];
   readonly taken: readonly TakenMessage[];
   readonly arrived: readonly ArrivedValue[];
 }
 
 /**
- * Takes messages of the store without waiting for their bells, and gives how many there were. One that cannot be read is refused,
- * and does not undo the rest of the step.
+ * Takes messages from the store without waiting for their bells, and gives how many there were. A message that cannot be read is
+ * refused, and does not undo the rest of the step.
  */
 export async function takeUnrung(
   deps: ActivityDeps,
@@ -64,21 +64,21 @@ export async function takeUnrung(
 
 export interface OpenCourse {
   take(incoming: Incoming): void;
-  /** Every deadline that is due by now. */
+  /** Decides every deadline that is due by now. */
   takeDue(): void;
-  decide(event: Event): Decision;
+  decide(event: Event): EventResult;
   takenIds(): readonly string[];
   isClosed(): boolean;
-  done(): Course;
+  finish(): Course;
 }
 
 /**
- * The events of one step, one after the other: each decided on what the one before left. Where the engine fails over one,
- * whoever asked is refused and `onInternalError` is told; but the step throws where nobody is there to be refused, so that
- * it is given up at last: time, which would come again for ever, and a start, whose run would pass for begun.
+ * Decides the events of one step, one at a time, each on the state that the event before has left. Where the engine fails over
+ * an event, its sender is refused and `onInternalError` is called. Two kinds of events have nobody to refuse, so the step throws
+ * and is given up in the end: time, which would come again for ever, and a start, whose run would count as begun.
  */
 export function beginCourse(
-  { plan, kit, time, onInternalError }: Means,
+  { plan, kit, time, onInternalError }: CourseBasis,
   first: RunState,
   rev: number,
   from = '',
@@ -87,10 +87,10 @@ export function beginCourse(
   let count = 0;
   const effects: Effect[] = [];
   const facts: Fact[] = [];
-  const actions: Decision['actions'][number][] = [];
+  const actions: EventResult['actions'][number][] = [];
   const taken: TakenMessage[] = [];
   const arrived: ArrivedValue[] = [];
-  const decideOn = (event: Event): Decision => {
+  const decideOn = (event: Event): EventResult => {
     const decision = decide(plan, after, event, kit, `s${rev}.${from}${count}`);
     const { failure } = decision;
     if (failure !== undefined) {
@@ -120,7 +120,7 @@ export function beginCourse(
         const event = dueEvent(after, time);
         if (event === null) return;
         const moment = momentOf(after, event);
-        // Else its timer would fire for ever.
+        // Otherwise its timer would fire for ever.
         if (moment === last) throw new Error(`what is due stays due, and nothing comes of it: ${moment}`);
         last = moment;
         decideOn(event);
@@ -129,7 +129,7 @@ export function beginCourse(
     decide: decideOn,
     takenIds: () => taken.map(({ id }) => id),
     isClosed: () => closedStatuses.includes(after.status),
-    done: () => ({ after, effects, facts, actions, taken, arrived }),
+    finish: () => ({ after, effects, facts, actions, taken, arrived }),
   };
 }
 
@@ -142,7 +142,7 @@ function eventNameOf(event: Event): string {
   return event.kind === 'message' ? event.message.body.kind : event.kind;
 }
 
-/** Of what is due: whose it is, for when its timer stands, and how far its gates have come. */
+/** Identifies what is due: the approval, the time of its timer, and the state of its gates. */
 function momentOf({ approvals }: RunState, event: Event): string {
   if (event.kind !== 'deadline') return event.kind;
   const stands = approvals.flatMap(({ id, timer, gates }) =>

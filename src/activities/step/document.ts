@@ -15,9 +15,9 @@ import type { RunRow } from '../../store/runs.js';
 import type { ActivityDeps } from '../deps.js';
 import { sha256 } from './kit.js';
 
-// Between the engine's state, which has the values of callers, and the document, which names their payloads.
+// Translates between the engine's state, which contains the values of callers, and the document, which names their payloads.
 
-/** The payloads behind the values that a state has: the run's input, and the arguments of actions by their ids. */
+/** The payloads of the values in a state: of the run's input, and of the arguments of actions, by their ids. */
 export interface Holdings {
   readonly input: HeldValue | null;
   readonly actions: ReadonlyMap<string, HeldValue | null>;
@@ -28,7 +28,7 @@ export interface LoadedRun {
   readonly holdings: Holdings;
 }
 
-/** Is the document the one that the run's last step wrote? Whoever may write to the store may have changed it since. */
+/** Is the document as the run's last step wrote it? Whoever may write to the store may have changed it since. */
 export function isAsWritten({ doc, docDigest }: Pick<RunRow, 'doc' | 'docDigest'>): boolean {
   return doc === null ? docDigest === null : sha256(doc) === docDigest;
 }
@@ -50,7 +50,7 @@ export async function loadBareRun(row: Pick<RunRow, 'doc'>): Promise<LoadedRun |
   return document === null ? null : runWithoutValues(document);
 }
 
-/** Gives it its values. */
+/** Adds the values of callers to a state without them. */
 export async function loadValues(
   deps: Pick<ActivityDeps, 'readValue'>,
   tx: Tx,
@@ -67,13 +67,13 @@ export async function loadValues(
   return { state: withValues(bare, input, new Map(values)), holdings };
 }
 
-/** The run's state without its values: what can be read whatever became of those. */
+/** The run's state without the values of callers: readable whatever has become of those. */
 export function runWithoutValues(document: RunDocument): LoadedRun {
   const actions = new Map(actionsIn<StoredAction>(document).map((action) => [action.id, action.held]));
   return { state: stateWithoutValues(document), holdings: { input: document.heldInput, actions } };
 }
 
-/** What a state and a document have in common: where actions stand in them. */
+/** What a state and a document have in common: where actions are in them. */
 interface HoldsActions<A> {
   readonly approvals: readonly { readonly action: A }[];
   readonly executing: { readonly action: A } | null;
@@ -89,18 +89,18 @@ export function actionsIn<A>({ approvals, executing, stuckOn }: HoldsActions<A>)
 }
 
 function withValues(bare: RunState, input: JsonObject, values: ReadonlyMap<string, JsonObject>): RunState {
-  const filled = (action: Action): Action => ({ ...action, arguments: values.get(action.id) ?? {} });
+  const fill = (action: Action): Action => ({ ...action, arguments: values.get(action.id) ?? {} });
   const { approvals, executing, stuckOn } = bare;
   return {
     ...bare,
     input,
-    approvals: approvals.map((approval) => ({ ...approval, action: filled(approval.action) })),
-    executing: executing === null ? null : { ...executing, action: filled(executing.action) },
-    stuckOn: stuckOn?.kind === 'action' ? { ...stuckOn, action: filled(stuckOn.action) } : stuckOn,
+    approvals: approvals.map((approval) => ({ ...approval, action: fill(approval.action) })),
+    executing: executing === null ? null : { ...executing, action: fill(executing.action) },
+    stuckOn: stuckOn?.kind === 'action' ? { ...stuckOn, action: fill(stuckOn.action) } : stuckOn,
   };
 }
 
-/** A value that arrived with this step's messages, as its payload holds it. */
+/** A value that came with this step's messages, as the text of its payload. */
 export interface ArrivedValue {
   readonly message: string;
   readonly text: string;
@@ -114,7 +114,7 @@ export interface StoredDocument {
   readonly holdings: Holdings;
 }
 
-/** The state as a document. A value stands in the payload that it came in, unless defaults were added to it. */
+/** Makes the document of a state. A value stays in the payload that it came in, unless defaults were added to it. */
 export async function storeDocument(
   deps: Pick<ActivityDeps, 'payloads'>,
   tx: Tx,
@@ -154,7 +154,7 @@ export async function storeDocument(
 }
 
 function documentFrom({ input: _input, ...state }: RunState, { input, actions }: Holdings): RunDocument {
-  const stored = ({ arguments: _arguments, ...action }: Action): StoredAction => ({
+  const toStored = ({ arguments: _arguments, ...action }: Action): StoredAction => ({
     ...action,
     held: actions.get(action.id) ?? null,
   });
@@ -162,8 +162,8 @@ function documentFrom({ input: _input, ...state }: RunState, { input, actions }:
   return {
     ...state,
     heldInput: input,
-    approvals: approvals.map((approval) => ({ ...approval, action: stored(approval.action) })),
-    executing: executing === null ? null : { ...executing, action: stored(executing.action) },
-    stuckOn: stuckOn?.kind === 'action' ? { ...stuckOn, action: stored(stuckOn.action) } : stuckOn,
+    approvals: approvals.map((approval) => ({ ...approval, action: toStored(approval.action) })),
+    executing: executing === null ? null : { ...executing, action: toStored(executing.action) },
+    stuckOn: stuckOn?.kind === 'action' ? { ...stuckOn, action: toStored(stuckOn.action) } : stuckOn,
   };
 }

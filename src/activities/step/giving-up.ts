@@ -26,11 +26,11 @@ type Policies = Awaited<ReturnType<ActivityDeps['policySet']>>;
 /** A run as a step finds it, or as its first step makes it. */
 export interface Beginning {
   readonly state: RunState;
-  /** Absent: it has begun. */
+  /** Absent: the run has begun. */
   readonly start?: GivingUp['start'];
 }
 
-/** A run whose first step can neither be taken nor given up has failed, and whoever asked it anything is told so. */
+/** Fails a run whose first step can neither be taken nor given up, and tells everybody who has asked it for something. */
 export async function closeWithoutFirstStep(
   deps: ActivityDeps,
   input: StepInput,
@@ -42,7 +42,7 @@ export async function closeWithoutFirstStep(
   return { status: 'refused', reason: message };
 }
 
-/** It has failed without a step, and whoever asked it anything is told so. */
+/** Fails a run that has taken no step, and answers the messages that were sent to it. */
 export async function closeUnbegun(tx: Tx, run: string, problem: Problem): Promise<void> {
   await lockRun(tx, run);
   const asked = await lockUntaken(tx, run, { kind: null, except: [], limit: mostWaiting });
@@ -51,7 +51,7 @@ export async function closeUnbegun(tx: Tx, run: string, problem: Problem): Promi
   for (const { id } of asked) await answerMessage(tx, id, answer);
 }
 
-/** A workflow of our type that may not exist ends with this answer, which is recorded. */
+/** The answer, also recorded, by which a workflow of our type ends that may not exist. */
 export async function refuseStart(
   deps: Pick<ActivityDeps, 'serviceChain' | 'pool'>,
   { run, arrivals }: StepInput,
@@ -71,8 +71,8 @@ export async function refuseStart(
 }
 
 /**
- * The run is stuck over what it could not take, and whoever asked is told so. None of the code that failed runs again:
- * no message is opened, no value read, and a plan that is gone is done without.
+ * Makes the run stuck over arrivals that it could not take, and tells their senders. None of the code that failed runs again:
+ * no message is opened, no value is read, and a plan that cannot be loaded is not needed.
  */
 export async function giveUpOn(
   deps: ActivityDeps,
@@ -109,7 +109,7 @@ async function loadPlanIfAny(deps: ActivityDeps, tx: Tx, { id, planHash }: RunRo
   }
 }
 
-/** Its first step keeps the values of its start: a retry begins it with them. */
+/** Gives a run up. Where it was its first step, the values of its start are kept: a retry begins the run with them. */
 export function giveUpWith(
   { state, start = null }: Beginning,
   { taken, arrived }: Pick<Course, 'taken' | 'arrived'>,
@@ -130,7 +130,7 @@ export function giveUpWith(
 
 /**
  * The store and Temporal's history both remember a run. Where they disagree, the run is stuck, which is recorded and shown, and the
- * kernel goes on from the store's state. Its arrivals come again.
+ * kernel goes on from the store's state. The arrivals of this step come again with the next.
  */
 export async function fork(
   deps: ActivityDeps,
@@ -159,14 +159,14 @@ export async function fork(
   return { ...(await forkFrom(deps, tx, at, input, why)), left };
 }
 
-/** A workflow that builds on nothing after the first step was started by the outbox, for a run that had lost its own. */
+/** For a workflow that builds on nothing, though the run has taken steps: the outbox has started it for a run that had lost its own. */
 function describeLostWorkflow({ rev }: RunRow): string {
   return `Temporal had no open workflow of this run, which has taken ${rev} steps: it was terminated or deleted there, or ended because it was paused, pinned to other workers, on another task queue than this deployment's (was COUNTERSIGN_TASK_QUEUE changed?) or not ours, or Temporal was restored. Look what it was about to do, then retry the run, which goes on from what the store has, or cancel it`;
 }
 
 const eventKeyOf = ({ rev, builtOn }: StepInput): string => `forked:${rev}:${builtOn ?? ''}`;
 
-/** Makes the run stuck in the store's state. Takes its start too, where the store has forgotten that the run began. */
+/** Makes the run stuck in the store's state. Takes its start as well, where the store has forgotten that the run has begun. */
 export async function forkFrom(
   deps: ActivityDeps,
   tx: Tx,
@@ -215,8 +215,8 @@ export async function forkFrom(
 }
 
 /**
- * A closed run whose document somebody has changed: there is nothing to make stuck and nothing to go on with, so that
- * whoever asks is told by the row alone, and its workflow ends.
+ * For a closed run whose document somebody has changed. It cannot be made stuck or go on, so every message is refused by what the
+ * run's row says, and its workflow ends.
  */
 async function refuseAll(tx: Tx, row: RunRow, { arrivals }: StepInput): Promise<Stepped> {
   const code = 'RUN_CLOSED';

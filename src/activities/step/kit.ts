@@ -1,7 +1,7 @@
 import { makeKit as makeKitWith, type FlowPeople } from '../../schema/kit.js';
 import type { Kit } from '../../engine/state.js';
-import { isRead, placed, withAddress, writtenHeaders } from '../../executors/index.js';
-import type { Placed } from '../../executors/types.js';
+import { isRead, locateProgram, withAddress, writtenHeaders } from '../../executors/index.js';
+import type { Located } from '../../executors/types.js';
 import type { Json } from '../../model/json.js';
 import { resolveConnection, type Connection, type PolicySet } from '../../model/policy-set.js';
 import { show } from './show.js';
@@ -9,8 +9,8 @@ import { show } from './show.js';
 export { queuesIn, sha256 } from '../../schema/kit.js';
 
 /**
- * The kit that a simulation decides with; with what the approver gets, since only here are there executors to say it,
- * with the addresses that this process calls and the programs that it starts, and with what callers hold now.
+ * The kit of a simulation, and in addition: what the approver is shown, which needs executors; the addresses that this process
+ * calls and the programs that it starts; and the rights that callers hold now.
  */
 export function makeKit(
   policySet: PolicySet,
@@ -22,22 +22,22 @@ export function makeKit(
     isRead,
     show: (transition, asking) =>
       show(transition, asking, (name) => writtenHeaders(policySet, name, environment)),
-    standsFor: (connection, baseDirectory) => placeHere(connection, baseDirectory) as unknown as Json,
+    standsFor: (connection, baseDirectory) => locateHere(connection, baseDirectory) as unknown as Json,
     rightsNow,
   });
 }
 
-/** What the kit's digest names of a connection. A program or a folder is what it is on this machine, now. */
-function placeHere(connection: Connection, baseDirectory: string): Placed {
-  return placed(withAddress(connection, process.env), baseDirectory);
+/** What the kit's digest binds of a connection: its program and its folder are those of this machine, at this moment. */
+function locateHere(connection: Connection, baseDirectory: string): Located {
+  return locateProgram(withAddress(connection, process.env), baseDirectory);
 }
 
-/** The connection that the kit's digest names: what a call uses. */
+/** The connection that a call uses, as the kit's digest binds it; null: the environment has none of that name. */
 export function findUsedConnection(
   policySet: PolicySet,
   name: string,
   environment: string,
 ): Connection | null {
   const found = resolveConnection(policySet, name, environment);
-  return found === null ? null : placeHere(found, policySet.baseDirectory).connection;
+  return found === null ? null : locateHere(found, policySet.baseDirectory).connection;
 }

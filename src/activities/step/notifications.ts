@@ -6,9 +6,9 @@ import type { Tx } from '../../db/index.js';
 import { putNotifications, type NewNotification } from '../../store/notifications.js';
 import type { Step } from './persist.js';
 
-// Who is told of what a step did: rows in the step's own transaction, delivered by others. Nothing waits for them.
+// Notifications of what a step did: rows that are written in the step's own transaction and delivered later. Nothing waits for them.
 
-/** Each record that people are told of. */
+/** The records that people are notified of. */
 const events: Readonly<Record<string, NotificationEvent>> = {
   'human.approval.requested': 'requested',
   'approval.reminded': 'reminder',
@@ -19,13 +19,13 @@ const events: Readonly<Record<string, NotificationEvent>> = {
 };
 
 export async function projectNotifications(tx: Tx, step: Step): Promise<void> {
-  const told = step.facts.filter((fact) => Object.hasOwn(events, fact.type));
-  if (told.length === 0) return;
+  const reported = step.facts.filter((fact) => Object.hasOwn(events, fact.type));
+  if (reported.length === 0) return;
   const { notifications } = step.policySet;
   if (notifications === undefined) return;
   await putNotifications(
     tx,
-    told.flatMap((fact) => makeRows(notifications, step, fact)),
+    reported.flatMap((fact) => makeRows(notifications, step, fact)),
   );
 }
 
@@ -34,7 +34,7 @@ function makeRows(policy: NotificationPolicy, { row, after }: Step, fact: Fact):
   const approval = after.approvals.find(({ id }) => id === fact.approval);
   if (event === undefined || approval === undefined) return [];
   const about = { flow: row.flow, environment: row.environment, event, approval };
-  const names = new Set(policy.routes.filter((route) => matches(route, about)).flatMap(({ to }) => to));
+  const names = new Set(policy.routes.filter((route) => isRouteFor(route, about)).flatMap(({ to }) => to));
   return policy.channels
     .filter(({ name }) => names.has(name))
     .flatMap((channel) =>
@@ -57,7 +57,7 @@ interface About {
   readonly approval: ApprovalState;
 }
 
-function matches(route: NotificationRoute, { flow, environment, event, approval }: About): boolean {
+function isRouteFor(route: NotificationRoute, { flow, environment, event, approval }: About): boolean {
   return (
     (route.queue === null || approval.gates.some(({ rule }) => rule.queue === route.queue)) &&
     (route.role === null || approval.roles.includes(route.role)) &&

@@ -8,7 +8,7 @@ import { prune, wakeTime, wayOn } from '../../engine/index.js';
 import {
   closedStatuses,
   type Answer,
-  type Decision,
+  type EventResult,
   type Effect,
   type RunState,
   type ShownProblem,
@@ -29,8 +29,8 @@ import { leaseMs } from '../execute/leases.js';
 import { projectNotifications } from './notifications.js';
 import type { Stepped } from '../types.js';
 
-// One step of a run, written as a whole: state, projections, grants, records and the step's own
-// answer in one transaction. Nothing of it is visible before all of it is durable.
+// Writes a step of a run as a whole: state, projections, grants, records and the step's own result in one transaction. Nothing of
+// it is visible before all of it is durable.
 
 export interface Step {
   readonly row: RunRow;
@@ -40,29 +40,29 @@ export interface Step {
   readonly before: LoadedRun | null;
   readonly after: RunState;
   readonly effects: readonly Effect[];
-  readonly actions: Decision['actions'];
+  readonly actions: EventResult['actions'];
   readonly facts: readonly Fact[];
   readonly rev: number;
-  /** `step`, `outcome:<action>` or `forked:…`: what took this rev. */
+  /** What this rev was taken for: `step`, `outcome:<action>` or `forked:…`. */
   readonly eventKey: string;
-  /** Of each arrival, so that a step that runs again knows which it had taken. */
+  /** One for each arrival, so that a step that runs again knows which arrivals it had taken. */
   readonly fingerprints: readonly string[];
   readonly taken: readonly TakenMessage[];
-  /** The values that came with what it took. */
+  /** The values that came with the messages that it took. */
   readonly arrived: readonly ArrivedValue[];
   readonly isForked: boolean;
   readonly time: string;
 }
 
-/** A message that this step takes, and how often it was rung for by now. */
+/** A message that this step takes, and how many bells have come for it by now. */
 export interface TakenMessage {
   readonly id: string;
   readonly kind: MessageKind;
   readonly bells: number;
 }
 
-/** The run's problem, with what a person can do about it while the run is stuck, also where our own code fails over its plan. */
-export function showProblemOf(run: RunState, plan: Plan | null): ShownProblem | null {
+/** The run's problem, with what a person can do about it while the run is stuck. Never throws, also where our own code fails over the plan. */
+export function addWayOn(run: RunState, plan: Plan | null): ShownProblem | null {
   let next: string | null;
   try {
     next = wayOn(run, plan);
@@ -94,7 +94,7 @@ export async function persistStep(deps: ActivityDeps, tx: Tx, step: Step): Promi
     version: after.version,
     rev: step.rev,
     updatedAt: step.time,
-    problem: showProblemOf(after, step.plan),
+    problem: addWayOn(after, step.plan),
     executing: after.executing?.action.id ?? null,
     doc: text,
     docDigest: digest,
@@ -140,7 +140,7 @@ function executionOf({ executing }: RunState): Stepped['execution'] {
     : { action: executing.action.id, timeoutMs: executing.reliability.timeoutMs };
 }
 
-/** By when the run must have moved by itself if it has a workflow: its next deadline, or the end of its attempt. */
+/** When a run that has a workflow must have moved by itself, as epoch milliseconds: at its next deadline, or at the end of its attempt; null: never. */
 function checkTimeOf(run: RunState, time: string): number | null {
   const wakeAt = wakeTime(run);
   const moments = [
@@ -150,7 +150,7 @@ function checkTimeOf(run: RunState, time: string): number | null {
   return moments.length === 0 ? null : Math.min(...moments);
 }
 
-/** What open approvals take of the run's room: arguments, previews, and what the document has of them besides. */
+/** Bytes that open approvals take of the run's room: arguments, previews, and what else the document has of them. */
 function openBytesOf({ approvals }: RunState, { actions }: Holdings): number {
   return approvals.reduce(
     (sum, { action, previewBytes = 0, documentBytes = 0 }) =>
@@ -211,7 +211,7 @@ async function projectEvidence(tx: Tx, { row, before, after }: Step): Promise<vo
   if (fresh.length > 0) await putEvidence(tx, row.id, fresh);
 }
 
-/** Each message's answer is durable with what it did. */
+/** Writes the answers to messages together with what the messages did. */
 async function projectMessages(tx: Tx, { taken, effects, rev }: Step): Promise<void> {
   const answers = new Map<string, Answer>(
     effects.flatMap((effect) =>
@@ -234,7 +234,7 @@ async function projectMessages(tx: Tx, { taken, effects, rev }: Step): Promise<v
   ]);
 }
 
-/** A run's own chain ends with the record that closes it; what comes later is the service's to record. */
+/** Writes the records; gives the head of the run's chain. That chain ends with the record that closes the run: later records go to the service's chain. */
 async function recordFacts(deps: ActivityDeps, tx: Tx, step: Step): Promise<string> {
   const scope: RunScope = {
     run: step.row.id,

@@ -11,9 +11,9 @@ import { actionsIn } from './document.js';
 import { makeKit } from './kit.js';
 
 const sightMs = sightHours * 3_600_000;
-const byRights = new WeakMap<Plan, boolean>();
+const knownDependence = new WeakMap<Plan, boolean>();
 
-/** The kit that this run's step decides with. `state` null: it has taken no step. */
+/** Loads the kit that a step of this run decides with. `state` null: the run has taken no step. */
 export async function loadKit(
   deps: Pick<ActivityDeps, 'people'>,
   tx: Tx,
@@ -27,9 +27,9 @@ export async function loadKit(
 }
 
 /**
- * What those hold now in whose name the run may act: read from the store once a step, and only where something in the plan
- * is decided by it. Whoever is not known there holds nothing. Who asks in this very step is not in the run's state yet: its
- * message was attested with what it held, and what it asked for is asked about once more before it is executed.
+ * The rights that the requesters of the run's actions hold now: read from the store once a step, and only where something in the
+ * plan depends on them. A requester that the store does not know holds nothing. Who asks in this very step is not in the run's state
+ * yet: the message was signed with the rights that it was sent with, and they are checked once more before the action is executed.
  */
 async function loadRights(
   tx: Tx,
@@ -38,9 +38,9 @@ async function loadRights(
   state: RunState | null,
 ): Promise<Kit['rightsNow']> {
   const ids = new Set(requestersIn(state));
-  if (ids.size === 0 || !isByRights(plan)) return (asked) => asked;
-  const held = await credentialsOf(tx, [...ids]);
-  return (asked, at) => (ids.has(asked.id) ? rightsOf(policySet, asked, at, held) : asked);
+  if (ids.size === 0 || !dependsOnRights(plan)) return (asked) => asked;
+  const credentials = await credentialsOf(tx, [...ids]);
+  return (asked, at) => (ids.has(asked.id) ? rightsOf(policySet, asked, at, credentials) : asked);
 }
 
 function requestersIn(state: RunState | null): string[] {
@@ -50,21 +50,21 @@ function requestersIn(state: RunState | null): string[] {
   );
 }
 
-function isByRights(plan: Plan): boolean {
-  const known = byRights.get(plan) ?? readsRights(plan);
-  byRights.set(plan, known);
+function dependsOnRights(plan: Plan): boolean {
+  const known = knownDependence.get(plan) ?? readsRights(plan);
+  knownDependence.set(plan, known);
   return known;
 }
 
-/** Of a token nobody says when its rights are taken away: the last that came counts, where it came about when this was asked, or since. */
+/** Nobody tells when the rights of a token are taken away: the last token seen counts, if it was seen shortly before the request or later. */
 function rightsOf(
   policySet: PolicySet,
   asked: Principal,
   at: string,
-  held: readonly HeldCredential[],
+  credentials: readonly HeldCredential[],
 ): Principal {
   const since = Date.parse(at) - sightMs;
-  const own = held.filter(
+  const own = credentials.filter(
     ({ id, seenAt }) => id === asked.id && (seenAt === null || Date.parse(seenAt) > since),
   );
   const roles = own.flatMap(({ roles: held }) => held);

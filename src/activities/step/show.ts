@@ -3,7 +3,7 @@ import type { Asking, Shown } from '../../engine/state.js';
 import { previewCalls, type SentWith } from '../../executors/index.js';
 import { writeConsequence, writeSummary } from './approval-sentences.js';
 
-/** What the approver gets of this very transition: its sentences, and every call that it may make. */
+/** What the approver is shown of a transition: its sentences, and every call that it may make. */
 export function show(transition: Transition, asking: Asking, sentWith?: SentWith): Shown {
   return {
     summary: writeSummary(transition, asking),

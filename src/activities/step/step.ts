@@ -31,18 +31,18 @@ import {
   refuseStart,
   type Beginning,
 } from './giving-up.js';
-import { showProblemOf, persistStep } from './persist.js';
+import { addWayOn, persistStep } from './persist.js';
 import { loadKit } from './rights.js';
 import { repeatStoredStep, repeatLastStep } from './stored-step.js';
 import type { StepInput, StepResult } from '../types.js';
 
-/** How long a step waits for a store that is away; after that the kernel waits, in its history. */
+/** How long a step itself waits for a store that is away; after that the kernel waits. */
 const patienceMs = 8_000;
 
 /**
- * The run's policy check, a local activity: verify what arrived, decide, record, project and answer, in one
- * transaction. It may run more than once for one step (a worker died before its task was complete), so its stored
- * result is given again: a later engine never changes what was decided.
+ * The run's policy check, a local activity: verifies what arrived, decides, records, projects and answers, in one transaction. It
+ * may run more than once for the same step (a worker died before its task was complete): then it gives its stored result again,
+ * so that a later engine never changes what was decided.
  */
 export async function step(deps: ActivityDeps, input: StepInput): Promise<StepResult> {
   const until = Date.now() + patienceMs;
@@ -66,7 +66,7 @@ export async function step(deps: ActivityDeps, input: StepInput): Promise<StepRe
 }
 
 async function stepIn(deps: ActivityDeps, tx: Tx, input: StepInput): Promise<StepResult> {
-  // Asked together, and answered in order: what follows the run is read behind the lock on it.
+  // Asked for together, and answered in order: what comes after the run is read behind the lock on it.
   const [locked, policies, named, time] = await settleTogether([
     lockRun(tx, input.run),
     deps.policySet(tx),
@@ -89,20 +89,20 @@ async function stepIn(deps: ActivityDeps, tx: Tx, input: StepInput): Promise<Ste
 interface Found {
   readonly row: RunRow;
   readonly policySet: Awaited<ReturnType<ActivityDeps['policySet']>>;
-  /** Of the store, behind the lock on the run. */
+  /** The store's time, taken behind the lock on the run. */
   readonly time: string;
 }
 
 interface StepBasis extends Found {
   readonly plan: Plan;
   readonly kit: Kit;
-  /** Null: it has taken no step. */
+  /** Null: the run has taken no step. */
   readonly loaded: LoadedRun | null;
-  /** What the step goes on from, or begins with; a text: why the start that it would begin with is refused. */
+  /** What the step goes on from, or begins with; a text: why the start that the run would begin with is refused. */
   readonly first: Beginning | string;
 }
 
-/** What the step decides on, and on what basis. `bare`: the run without its values. */
+/** Loads what the step decides on, and by what. `bare`: the run without its values. */
 async function loadBasis(
   deps: ActivityDeps,
   tx: Tx,
@@ -149,11 +149,11 @@ async function takeArrivals(
           input,
           { why: input.gaveUp, time },
         );
-  // Nothing was decided or recorded: the run is as it was, and is shown so again where it had been left to another deployment.
+  // Nothing was decided or recorded. The row is set to the run's status again, since it shows another where the run was left to another deployment.
   const isIdle = course.taken.length + course.facts.length + course.effects.length === 0;
   if (isIdle && basis.loaded !== null && sameJson(course.after, basis.loaded.state)) {
     const { status } = course.after;
-    await showUnstepped(tx, row.id, { status, problem: showProblemOf(course.after, basis.plan) });
+    await showUnstepped(tx, row.id, { status, problem: addWayOn(course.after, basis.plan) });
     return repeatLastStep(tx, row);
   }
   return persistStep(deps, tx, {
@@ -170,7 +170,7 @@ async function takeArrivals(
   });
 }
 
-/** Closes the run where its own start is refused. Another message, or a stranger's workflow, does not close it. */
+/** Closes the run where its own start is refused. Any other message, or a stranger's workflow, does not close it. */
 async function refuseFirst(
   tx: Tx,
   row: RunRow,
@@ -185,7 +185,7 @@ async function refuseFirst(
   return { status: 'refused', reason };
 }
 
-/** The store has forgotten that the run began, and the workflow has not: it is for an operator to begin it again. */
+/** The store has forgotten that the run has begun, but the workflow has not: the run is stuck until an operator begins it again. */
 async function forkUnbegun(deps: ActivityDeps, tx: Tx, found: Found, input: StepInput): Promise<StepResult> {
   const { row, policySet } = found;
   const [sealed] = await lockUntaken(tx, row.id, { kind: 'start', except: [], limit: 1 });
@@ -202,7 +202,7 @@ async function forkUnbegun(deps: ActivityDeps, tx: Tx, found: Found, input: Step
   return { ...(await forkFrom(deps, tx, at, input, why)), left };
 }
 
-/** The run's first state, when its start is attested, matches its row and was not withdrawn. */
+/** The run's first state, where its start is signed, matches its row and was not withdrawn; otherwise why not. */
 function makeFirstState(
   { plan, row, time }: Pick<StepBasis, 'plan' | 'row' | 'time'>,
   start: Incoming | undefined,
@@ -223,7 +223,7 @@ function makeFirstState(
   return state === null ? 'unsigned' : { state, start: unstarted(event.message, body) };
 }
 
-/** What arrived, in its order; what is due by now; and, where the run ends, everything that it was asked besides. */
+/** Decides what arrived, in its order; then what is due by now; and, where the run ends, all messages that still wait for it. */
 async function decideAll(
   deps: ActivityDeps,
   tx: Tx,
@@ -239,10 +239,10 @@ async function decideAll(
     await turn();
   }
   const kinds = new Set(input.arrivals.map((arrival) => arrival.kind));
-  // A decision that was made in time is in the store, also where its bell has not come.
+  // A decision that was made in time is in the store, even if its bell has not come.
   if (kinds.has('look') || kinds.has('time'))
     await takeUnrung(deps, tx, basis.row, course, kinds.has('look') ? null : 'decide');
   if (kinds.has('look') || kinds.has('time')) course.takeDue();
   while (course.isClosed() && (await takeUnrung(deps, tx, basis.row, course, null)) > 0);
-  return course.done();
+  return course.finish();
 }

@@ -4,9 +4,9 @@ import { fingerprintOf } from '../../auth/index.js';
 import type { StoredStep } from './persist.js';
 import type { StepInput, StepResult, Stepped } from '../types.js';
 
-// What a step has returned, for when it is asked again.
+// Repeats the result of a step that is asked for again.
 
-/** The stored result of a step that has run, and which of these arrivals it had not taken. An execution's step takes none. */
+/** The stored result of a step that has run, with the arrivals that it had not taken. The step of an execution takes no arrivals. */
 export function repeatStoredStep(eventKey: string, text: string, { arrivals }: StepInput): StepResult {
   const { fingerprints, result } = JSON.parse(text) as StoredStep;
   const taken = eventKey === 'step' ? [...fingerprints] : [];
@@ -19,7 +19,7 @@ export function repeatStoredStep(eventKey: string, text: string, { arrivals }: S
   return { ...result, left };
 }
 
-/** The result of the run's last step, word by word, for one that changed nothing. */
+/** The stored result of the run's last step, as the result of a step that changed nothing. */
 export async function repeatLastStep(tx: Tx, row: RunRow): Promise<Stepped> {
   const last = await getStep(tx, row.id, row.rev);
   if (last === null) throw new Error(`step ${row.rev} of run ${row.id} is not in the store`);

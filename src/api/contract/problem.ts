@@ -18,23 +18,16 @@ export function problem(
   extra: object = {},
   headers: Problem['headers'] = {},
 ): Problem {
-  return {
-    kind: 'problem',
-    code,
-    detail,
-    extra: extra as JsonObject,
-    headers: { ...asks(code), ...headers },
-  };
+  return { kind: 'problem', code, detail, extra: extra as JsonObject, headers };
 }
 
 /** RFC 9110, 11.6.1: a 401 names what it asks for. */
-function asks(code: ErrorCode): Problem['headers'] {
-  return code === 'UNAUTHENTICATED' ? { 'WWW-Authenticate': 'Bearer realm="countersign"' } : {};
-}
+export const asksForCredential: Problem['headers'] = { 'WWW-Authenticate': 'Bearer realm="countersign"' };
 
 /** What a use case has refused, as an answer. */
 export function problemOf({ code, detail, extra, retryAfter }: Refusal): Problem {
-  return problem(code, detail, extra, retryHeader(retryAfter));
+  const asked = code === 'UNAUTHENTICATED' ? asksForCredential : {};
+  return problem(code, detail, extra, { ...asked, ...retryHeader(retryAfter) });
 }
 
 /** When the same may be asked again, in seconds. */

@@ -1,7 +1,7 @@
 import type { Authentication } from '../../auth/index.js';
 import { note } from '../../service/caller.js';
 import type { Call } from './call.js';
-import { problem, type Problem } from '../contract/problem.js';
+import { asksForCredential, problem, type Problem } from '../contract/problem.js';
 
 /**
  * Who calls, by what holds at this moment. Asked again wherever a call has waited: its credential may have been revoked,
@@ -26,6 +26,8 @@ export async function authenticate(call: Call): Promise<Problem | null> {
   return problem(
     'UNAUTHENTICATED',
     'send `Authorization: Bearer <key or JWT>` with a credential that is valid now',
+    {},
+    asksForCredential,
   );
 }
 

@@ -1,6 +1,6 @@
 import type { Queryable, Tx } from '../../db/index.js';
 
-/** What the run's record says was approved: the digest that each approval of it named. */
+/** The digests that were approved, as the run's record has them: one for each `approve` decision on this approval. */
 export async function approvedDigests(tx: Tx, run: string, approval: string): Promise<string[]> {
   const { rows } = await tx.query<{ body: Buffer }>(
     `select body from audit_record where run = $1 and chain = $1 and type = 'approval.decided' order by runseq`,
@@ -16,7 +16,7 @@ export async function approvedDigests(tx: Tx, run: string, approval: string): Pr
   });
 }
 
-/** Ids of the messages of whose bells the record says that they were refused, in the run's chain or about it. */
+/** Ids of the messages that were refused, as the record says in the run's chain or in service records about the run. */
 export async function refusedMessages(q: Queryable, run: string): Promise<ReadonlySet<string>> {
   const { rows } = await q.query<{ body: Buffer }>(
     `select body from audit_record where type = 'message.refused' and (run = $1 or about = $1)`,

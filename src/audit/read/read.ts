@@ -4,7 +4,7 @@ import { makeValues, queryPlanned, type Pool, type Values } from '../../db/index
 import { storedText } from '../record/append.js';
 import { sequence } from '../record/sequencer.js';
 
-/** docs/spec/api.md's audit item: read from the exact bytes. */
+/** The audit item of docs/spec/api.md, read from the exact bytes of the record. */
 export interface AuditItem {
   readonly index: number;
   readonly chain: 'run' | 'service';
@@ -29,7 +29,7 @@ export interface AuditItem {
 
 export interface RecordFilter {
   readonly run?: string;
-  /** With `run`: the service's records about it too. */
+  /** With `run`: also the service's records about that run. */
   readonly includeAbout?: boolean;
   readonly flow?: string;
   readonly actor?: string;
@@ -46,7 +46,7 @@ export interface RecordFilter {
 export interface RecordPage {
   readonly items: AuditItem[];
   readonly asOfSize: number;
-  /** Others follow: the page ends at its limit, or where its records would be more than one answer carries. */
+  /** More records follow: the page ended at its limit, or before it would exceed what one answer carries. */
   readonly more: boolean;
 }
 
@@ -57,7 +57,7 @@ interface Row {
   readonly found: number;
 }
 
-/** Records by global index. What is durable is indexed first, so a caller finds what it has just done. */
+/** Reads records in the order of the global index. Durable records are indexed first, so a caller finds what it has just done. */
 export async function readRecords(pool: Pool, filter: RecordFilter): Promise<RecordPage> {
   const size = await sequence(pool);
   const asOfSize = Math.min(filter.asOfSize ?? size, size);
@@ -69,7 +69,7 @@ export async function readRecords(pool: Pool, filter: RecordFilter): Promise<Rec
     ...conditions(filter, name),
   ];
   const next = name(filter.limit + 1);
-  // A run's own records and those about it have an index each.
+  // Two selects, since a run's own records and the records about it have separate indexes in the store.
   const matching = runConditions(filter, name).map(
     (ofRun) =>
       `(select l.index, l.seq from audit_log l join audit_record r on r.seq = l.seq
@@ -89,7 +89,7 @@ export async function readRecords(pool: Pool, filter: RecordFilter): Promise<Rec
   return { items: rows.map(toItem), asOfSize, more: (rows[0]?.found ?? 0) > rows.length };
 }
 
-/** The exact bytes of one record; null where the log is shorter. */
+/** The exact bytes of the record at this index; null where the log is shorter. */
 export async function readEntry(pool: Pool, index: number): Promise<Buffer | null> {
   await sequence(pool);
   const { rows } = await pool.query<{ body: Buffer }>(
@@ -102,7 +102,7 @@ export async function readEntry(pool: Pool, index: number): Promise<Buffer | nul
 function toItem(row: Row): AuditItem {
   const body = JSON.parse(row.body.toString('utf8')) as Record<string, Json>;
   const text = (key: string): string => (typeof body[key] === 'string' ? body[key] : '');
-  const orNull = <T extends Json>(key: string): T | null =>
+  const valueOrNull = <T extends Json>(key: string): T | null =>
     body[key] === undefined || body[key] === '' ? null : (body[key] as T);
   return {
     index: row.index,
@@ -115,15 +115,15 @@ function toItem(row: Row): AuditItem {
     time: text('time'),
     traceId: text('traceid'),
     actor: (body['actor'] ?? {}) as JsonObject,
-    permission: orNull('permission'),
-    policy: orNull('policy'),
-    action: orNull('action'),
-    approval: orNull('approval'),
-    attempt: orNull('attempt'),
+    permission: valueOrNull('permission'),
+    policy: valueOrNull('policy'),
+    action: valueOrNull('action'),
+    approval: valueOrNull('approval'),
+    attempt: valueOrNull('attempt'),
     data: (body['data'] ?? {}) as JsonObject,
     refs: (body['refs'] ?? []) as readonly Json[],
     hash: `sha256:${row.hash.toString('hex')}`,
-    prev: orNull('prev'),
+    prev: valueOrNull('prev'),
   };
 }
 

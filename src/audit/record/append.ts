@@ -14,7 +14,7 @@ export interface RunScope {
   readonly firstRunId: string;
 }
 
-/** The same event key came with another fact: somebody is rewriting history, or we are wrong. */
+/** An event key came again with another fact: somebody is rewriting history, or this program has a fault. */
 export class AuditConflict extends Error {
   override readonly name = 'AuditConflict';
 }
@@ -26,7 +26,7 @@ export interface Placed {
 
 export interface ChainHead {
   readonly size: number;
-  /** `sha256:<hex>`; empty while the chain is. */
+  /** `sha256:<hex>`; empty while the chain is empty. */
   readonly head: string;
 }
 
@@ -47,9 +47,9 @@ export async function appendRun(
 
 interface Chain {
   readonly id: string;
-  /** false: a service's. */
+  /** False: a service chain. */
   readonly run: boolean;
-  /** It is not expected to be there: it is made before it is looked for. */
+  /** The chain is expected to be new: it is inserted before it is read. */
   readonly isFirst: boolean;
 }
 
@@ -70,19 +70,19 @@ interface Row {
   readonly placed: Placed;
 }
 
-/** One lock on the chain, one insert for the batch. A fact that is already there is left as it is. */
+/** Appends the facts under one lock on the chain, with one insert. A fact that the chain already has is not written again. */
 export async function appendChain(tx: Tx, chain: Chain, placed: readonly Placed[]): Promise<ChainHead> {
   const [row, known] = await lockChain(tx, chain, placed);
   const fresh = withoutKnown(known, placed);
   if (fresh.length === 0) return { size: row.size, head: row.head === null ? '' : hashText(row.head) };
-  const end = fresh.findIndex((one) => ends(chain, one));
+  const end = fresh.findIndex((entry) => closesChain(chain, entry));
   const beyond = row.closed ? fresh[0] : end === -1 ? undefined : fresh[end + 1];
   if (beyond !== undefined) {
     throw new Error(
       `audit chain \`${chain.id}\` is closed: \`${beyond.fact.type}\` (\`${beyond.fact.key}\`) cannot be appended to it`,
     );
   }
-  const made = await link(chain, row, fresh);
+  const made = await makeRows(chain, row, fresh);
   const last = made.at(-1);
   if (last === undefined) throw new Error('a batch that is not empty made no records');
   const size = last.runseq + 1;
@@ -90,11 +90,11 @@ export async function appendChain(tx: Tx, chain: Chain, placed: readonly Placed[
   return { size, head: hashText(last.hash) };
 }
 
-function ends(chain: Chain, { fact }: Placed): boolean {
+function closesChain(chain: Chain, { fact }: Placed): boolean {
   return chain.run && closesRun(fact.type);
 }
 
-/** The chain's end, and which of the facts are in the store: asked together, and answered behind the lock on the chain. */
+/** Locks the chain, and gives its end and the facts that the store already has. Both are read under the lock, in one round trip. */
 async function lockChain(
   tx: Tx,
   { id, run, isFirst }: Chain,
@@ -121,7 +121,7 @@ async function lockChain(
   return [made, known];
 }
 
-/** By event key: the hash of the fact that is in the store. */
+/** The hashes of those facts that are in the store, by event key. */
 async function knownFacts(tx: Tx, placed: readonly Placed[]): Promise<Map<string, Buffer>> {
   if (placed.length === 0) return new Map();
   const keys = placed.map(({ fact, place }) => eventKey(place, fact));
@@ -147,17 +147,21 @@ function withoutKnown(known: Map<string, Buffer>, placed: readonly Placed[]): Pl
   });
 }
 
-async function link(chain: Chain, { size, head, now }: ChainRow, placed: readonly Placed[]): Promise<Row[]> {
+async function makeRows(
+  chain: Chain,
+  { size, head, now }: ChainRow,
+  placed: readonly Placed[],
+): Promise<Row[]> {
   let prev = head === null ? null : hashText(head);
   const made: Row[] = [];
   const turn = makeTurns();
-  for (const [at, one] of placed.entries()) {
+  for (const [at, entry] of placed.entries()) {
     await turn();
-    const { place } = one;
+    const { place } = entry;
     const runseq = size + at;
-    const fact = ends(chain, one)
-      ? { ...one.fact, data: { ...one.fact.data, count: runseq, head: prev ?? '' } }
-      : one.fact;
+    const fact = closesChain(chain, entry)
+      ? { ...entry.fact, data: { ...entry.fact.data, count: runseq, head: prev ?? '' } }
+      : entry.fact;
     const body = bytesOf(fact, place, { runseq, prev, recordedtime: now });
     const hash = leafHash(body);
     prev = hashText(hash);
@@ -165,16 +169,16 @@ async function link(chain: Chain, { size, head, now }: ChainRow, placed: readonl
       id: recordId(place, fact),
       runseq,
       key: eventKey(place, fact),
-      factHash: factHash(one.fact),
+      factHash: factHash(entry.fact),
       body,
       hash,
-      placed: one,
+      placed: entry,
     });
   }
   return made;
 }
 
-/** What is stored beside the bytes for queries: text that Postgres takes and an index carries. */
+/** A text for the query columns beside the bytes: without NUL, which Postgres refuses, and short enough for an index. */
 export function storedText(text: string): string {
   return truncate(text.replaceAll('\0', '\uFFFD'), 500, '');
 }

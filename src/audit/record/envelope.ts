@@ -30,15 +30,15 @@ export interface Link {
 }
 
 const maxBytes = 60_000;
-/** `sha256:` and 64 digits: what is cut shorter is no hash any more. */
+/** `sha256:` and 64 digits. A text cut shorter than this could no longer hold a hash. */
 const hashLength = 71;
-/** Longest text in an envelope; where the whole is too large nevertheless, the next shorter one. */
+/** Longest text in an envelope, in UTF-16 units. Where the envelope is still too large, the next length applies. */
 const maxTexts = [2_000, 300, hashLength] as const;
 const maxDepth = 20;
 
 /**
- * Unique over the whole store. A record about a run is one record whichever process writes it: what
- * a run's hands say after its end may be said again by another worker.
+ * Unique in the whole store. A fact about a run has the same key whichever process writes it, since another worker may
+ * record again what a worker recorded after the run's end.
  */
 export function eventKey(place: Pick<Place, 'chain' | 'about'>, fact: Pick<Fact, 'key'>): string {
   const key = place.about === '' ? `${place.chain}/${fact.key}` : `about:${place.about}/${fact.key}`;
@@ -50,7 +50,7 @@ export function recordId(place: Place, fact: Fact): string {
   return idFromDigest('rec', hex(eventKey(place, fact)));
 }
 
-/** One span for what happened to one action, 16 hex digits as OpenTelemetry has them. */
+/** The span id, 16 hex digits as in OpenTelemetry: all facts of an action share one span. */
 function spanId(fact: Fact): string {
   return hex(fact.action?.id ?? fact.causation ?? fact.key).slice(0, 16);
 }
@@ -61,7 +61,7 @@ function hex(text: string): string {
 
 function envelope(fact: Fact, place: Place, link: Link, maxText: number): JsonObject {
   const { kind, id, roles } = fact.actor;
-  const fields = compact(
+  const fields = toPlainObject(
     {
       v: 1,
       id: recordId(place, fact),
@@ -95,20 +95,20 @@ function envelope(fact: Fact, place: Place, link: Link, maxText: number): JsonOb
   return { ...fields, prev: link.prev };
 }
 
-/** Strings and integers only; absent where there is nothing; long texts cut with an ellipsis. */
-function plain(value: Json, maxText: number, depth: number): Json | undefined {
+/** The value with strings and integers only, and long texts cut with an ellipsis; undefined for null. */
+function toPlain(value: Json, maxText: number, depth: number): Json | undefined {
   if (value === null) return undefined;
   if (typeof value === 'boolean') return String(value);
   if (typeof value === 'number') return Number.isSafeInteger(value) ? value : String(value);
   if (typeof value === 'string') return cut(value.toWellFormed(), maxText);
   if (depth > maxDepth) return '…';
-  if (Array.isArray(value)) return value.map((one: Json) => plain(one, maxText, depth + 1) ?? '');
-  return compact(value as JsonObject, maxText, depth + 1);
+  if (Array.isArray(value)) return value.map((item: Json) => toPlain(item, maxText, depth + 1) ?? '');
+  return toPlainObject(value as JsonObject, maxText, depth + 1);
 }
 
-function compact(value: JsonObject, maxText: number, depth: number): JsonObject {
+function toPlainObject(value: JsonObject, maxText: number, depth: number): JsonObject {
   const entries = Object.entries(value).flatMap(([key, inner]): [string, Json][] => {
-    const found = inner === undefined ? undefined : plain(inner, maxText, depth);
+    const found = inner === undefined ? undefined : toPlain(inner, maxText, depth);
     return found === undefined ? [] : [[cut(key.toWellFormed(), maxText), found]];
   });
   return Object.fromEntries(entries);
@@ -119,15 +119,15 @@ function cut(text: string, maxText: number): string {
 }
 
 /**
- * The exact bytes that are hashed and stored, under 60,000 of them. What is too large loses the ends
- * of its texts first, then its data, of which size and digest stay.
+ * The exact bytes that are hashed and stored, fewer than 60,000. A larger envelope first loses the ends of its texts, then its
+ * data, whose size and digest remain.
  */
 export function bytesOf(fact: Fact, place: Place, link: Link): Buffer {
   for (const maxText of maxTexts) {
     const bytes = Buffer.from(canonical(envelope(fact, place, link, maxText)));
     if (bytes.length < maxBytes) return bytes;
   }
-  const data = canonical(plain(fact.data, Number.MAX_SAFE_INTEGER, 0) ?? {});
+  const data = canonical(toPlain(fact.data, Number.MAX_SAFE_INTEGER, 0) ?? {});
   const kept = Object.fromEntries(
     ['count', 'head'].flatMap((key) => (key in fact.data ? [[key, fact.data[key] ?? '']] : [])),
   );
@@ -137,7 +137,7 @@ export function bytesOf(fact: Fact, place: Place, link: Link): Buffer {
   throw new Error(`audit record \`${fact.type}\` is ${bytes.length} bytes without its data: over 60,000`);
 }
 
-/** RFC 6962 leaf hash. */
+/** The leaf hash of RFC 6962. */
 export function leafHash(body: Buffer): Buffer {
   return createHash('sha256')
     .update(Buffer.from([0]))
@@ -149,10 +149,10 @@ export function hashText(hash: Buffer): string {
   return `sha256:${hash.toString('hex')}`;
 }
 
-/** What the writer asserted, without what differs between two tries of the same write: its clock, its stored payloads. */
+/** The hash of what the writer asserted, without what differs when the write is tried again: its clock and its stored payloads. */
 export function factHash(fact: Fact): Buffer {
   const { time: _time, refs, ...rest } = fact;
   const asserted = { ...rest, refs: (refs ?? []).map(({ role, bytes, media }) => ({ role, bytes, media })) };
-  const text = canonical(plain(asserted as unknown as Json, Number.MAX_SAFE_INTEGER, 0) ?? null);
+  const text = canonical(toPlain(asserted as unknown as Json, Number.MAX_SAFE_INTEGER, 0) ?? null);
   return createHash('sha256').update(text).digest();
 }

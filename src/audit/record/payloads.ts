@@ -4,8 +4,8 @@ import { newId } from '../../model/ids.js';
 import type { PayloadRef } from '../../model/records.js';
 import { together, write, type Queryable } from '../../db/index.js';
 
-// Prompts, arguments, outputs, reasons: apart from the record, under a key per run, so that erasing
-// them leaves a record that still verifies.
+// Prompts, arguments, outputs and reasons are stored apart from the record and encrypted with a key per run, so that the record
+// still verifies after they are erased.
 
 interface NewPayload {
   readonly role: PayloadRef['role'];
@@ -14,7 +14,7 @@ interface NewPayload {
 }
 
 export interface Payloads {
-  /** `run` '' is the service's own. Throws when the run's payloads were erased. */
+  /** Stores a payload and gives its reference. `run` is '' for the service's own. Throws when the run's payloads were erased. */
   put(
     q: Queryable,
     run: string,
@@ -22,11 +22,11 @@ export interface Payloads {
     media: string,
     bytes: string | Buffer,
   ): Promise<PayloadRef>;
-  /** The same for several, in their order. */
+  /** As `put`, for several payloads; the references are in the same order. */
   putAll(q: Queryable, run: string, payloads: readonly NewPayload[]): Promise<PayloadRef[]>;
-  /** Null: erased, or never there. Throws when the stored bytes are not those that were committed to. */
+  /** Null: erased, or never stored. Throws when the stored bytes are not those that the reference commits to. */
   get(q: Queryable, ref: PayloadRef): Promise<Buffer | null>;
-  /** The same of several, read together: by the payload's id, without those that were erased or never there. */
+  /** As `get`, for several in one read: by payload id, without those that were erased or never stored. */
   getAll(q: Queryable, refs: readonly PayloadRef[]): Promise<ReadonlyMap<string, Buffer>>;
 }
 
@@ -63,19 +63,19 @@ export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
     const committed = payloads.map(commit);
     const refs = committed.map(({ ref }) => ref);
     const known = cache.get(run);
-    if (known !== undefined && (await insert(q, run, known, committed))) return refs;
-    // The key in memory was erased, or made in a transaction that was rolled back.
+    if (known !== undefined && (await insertUnder(q, run, known, committed))) return refs;
+    // The store no longer has the key in memory: it was erased, or made in a transaction that was rolled back.
     cache.delete(run);
     const made = makeKey(kek, run);
     await write(q, 'insert into payload_key (run, wrapped) values ($1, $2) on conflict do nothing', [
       run,
       made.wrapped,
     ]);
-    const [isFirst, wrapped] = await together([insert(q, run, made, committed), storedKey(q, run)]);
-    if (wrapped === null) throw erased(run);
+    const [isFirst, wrapped] = await together([insertUnder(q, run, made, committed), storedKey(q, run)]);
+    if (wrapped === null) throw erasedError(run);
     if (isFirst) remember(run, made);
-    if (isFirst || (await insert(q, run, unwrap(run, wrapped), committed))) return refs;
-    throw erased(run);
+    if (isFirst || (await insertUnder(q, run, unwrap(run, wrapped), committed))) return refs;
+    throw erasedError(run);
   };
   const getAll: Payloads['getAll'] = (q, refs) =>
     openAll(q, refs, (run, wrapped) => unwrap(run, wrapped).key);
@@ -111,7 +111,7 @@ async function openAll(
   return found;
 }
 
-/** Those of the payloads that are there and not erased, without reading one. */
+/** The ids of those payloads that are stored and not erased. Their bytes are not read. */
 export async function keptPayloads(q: Queryable, refs: readonly PayloadRef[]): Promise<ReadonlySet<string>> {
   const { rows } = await q.query<{ id: string }>(
     'select p.id from payload p join payload_key k on k.run = p.run where p.id = any($1) and k.wrapped is not null',
@@ -134,8 +134,8 @@ function commit({ role, media, bytes }: NewPayload): Committed {
   return { ref, salt, data };
 }
 
-/** Only under the key that the store has for the run: anything else could never be read again. */
-async function insert(
+/** Inserts only where `wrapped` is the key that the store has for the run, since nothing else could be read again. Gives whether it did. */
+async function insertUnder(
   q: Queryable,
   run: string,
   { wrapped, key }: DataKey,
@@ -163,7 +163,7 @@ function makeKey(kek: Buffer, run: string): DataKey {
   return { key, wrapped: seal(kek, key, `key:${run}`) };
 }
 
-/** Null: there is none, or it was erased. */
+/** The run's wrapped key; null where there is none, or it was erased. */
 async function storedKey(q: Queryable, run: string): Promise<Buffer | null> {
   const { rows } = await q.query<{ wrapped: Buffer | null }>(
     'select wrapped from payload_key where run = $1',
@@ -172,7 +172,7 @@ async function storedKey(q: Queryable, run: string): Promise<Buffer | null> {
   return rows[0]?.wrapped ?? null;
 }
 
-function erased(run: string): Error {
+function erasedError(run: string): Error {
   return new Error(`the payloads of run \`${run}\` were erased: nothing can be added to them`);
 }
 
@@ -180,7 +180,7 @@ function commitment(salt: Buffer, data: Buffer): string {
   return createHmac('sha256', salt).update(data).digest('hex');
 }
 
-/** `place` is authenticated with the bytes: what is moved to another row does not open. */
+/** `place` is authenticated with the bytes, so that a ciphertext moved to another row does not open. */
 function seal(key: Buffer, data: Buffer, place: string): Buffer {
   const nonce = randomBytes(12);
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(place));

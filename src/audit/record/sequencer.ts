@@ -3,17 +3,17 @@ import { boundLockWaits, withTransaction, type Pool } from '../../db/index.js';
 const batch = 5_000;
 
 /**
- * Gives every record that is durable and has none its gapless global index, one sequencer at a time.
- * Within a chain the order is the chain's. Returns the log's size.
+ * Gives the next global indexes, without gaps, to all durable records that have none; one sequencer at a time does so.
+ * Records of a chain keep their order. Returns the size of the log.
  */
 export async function sequence(pool: Pool): Promise<number> {
   for (;;) {
-    const { moved, size } = await round(pool);
+    const { moved, size } = await moveBatch(pool);
     if (moved < batch) return size;
   }
 }
 
-async function round(pool: Pool): Promise<{ moved: number; size: number }> {
+async function moveBatch(pool: Pool): Promise<{ moved: number; size: number }> {
   const { rows: pending } = await pool.query<{ some: boolean; size: number }>(
     'select exists (select 1 from audit_pending) as some, size from audit_head',
   );

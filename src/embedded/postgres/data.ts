@@ -16,9 +16,9 @@ import { dirname, join } from 'node:path';
 import { canEnter, sharedRoot, type PostgresUser } from './binaries.js';
 import { runCommand, writeAtomically, type Say } from '../process/system.js';
 
-/** What COUNTERSIGN_HOME remembers about its database: readable by its owner only. */
+/** What COUNTERSIGN_HOME remembers of its database, in a file that only its owner can read. */
 export interface PostgresRecord {
-  /** Also written beside the data, so that a home that was deleted and made anew does not meet the old data. */
+  /** Also written beside the data, so that a home that was deleted and made anew does not get the old data. */
   readonly id: string;
   readonly password: string;
   readonly dataDir: string;
@@ -26,7 +26,7 @@ export interface PostgresRecord {
 
 export const superuser = 'countersign';
 
-/** Reads or makes the record, and says where the data is or will be. */
+/** Reads the record, or makes it and decides where the data will be. */
 export function openRecord(home: string, user: PostgresUser | null): PostgresRecord {
   const file = join(home, 'postgres.json');
   if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as PostgresRecord;
@@ -50,17 +50,17 @@ export interface InitOptions {
   readonly user: PostgresUser | null;
   readonly record: PostgresRecord;
   readonly say: Say;
-  /** Throw-away data (tests): do not wait for the disk. */
+  /** The data is thrown away (tests): the disk is not waited for. */
   readonly disposable: boolean;
 }
 
-/** Makes the data folder when it is not there yet; never leaves a half-made one under its name. */
+/** Makes the data folder where there is none; never leaves a half-made folder under its name. */
 export async function ensureData(options: InitOptions): Promise<void> {
   const { record, say } = options;
   const owner = join(dirname(record.dataDir), 'postgres.owner');
   if (existsSync(record.dataDir)) {
     if (!existsSync(owner) || readFileSync(owner, 'utf8') === record.id) return;
-    // The home of this data was deleted: keep the newest such data aside, once.
+    // The home of this data was deleted: the data is set aside, in place of what was set aside before.
     const aside = `${record.dataDir}.old`;
     say(`setting aside the database of a deleted data folder: \`${aside}\``);
     rmSync(aside, { recursive: true, force: true });

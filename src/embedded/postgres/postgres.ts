@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { startGuardedServer, type GuardedServer } from '../process/guarded-server.js';
-import { postgresBinaries, postgresUser, type PostgresUser } from './binaries.js';
+import { preparePostgresBinaries, findPostgresUser, type PostgresUser } from './binaries.js';
 import { ensureData, openRecord, postgresEnv, superuser } from './data.js';
 import { tryLock, type Lock } from '../process/lock.js';
 import {
@@ -18,23 +18,23 @@ import {
 } from '../process/system.js';
 
 export interface PostgresOptions {
-  /** The folder that holds the record, the log and, where its user can enter it, the data. */
+  /** The folder of the record, the log and, where Postgres's user can enter it, the data. */
   readonly home: string;
-  /** Asked once leftovers of a killed predecessor have let go of theirs. */
+  /** Called once leftovers of a killed predecessor have ended, so that their port is free again. */
   readonly choosePort: () => Promise<number>;
   readonly say: Say;
-  /** Throw-away data (tests): fsync off. The product never sets it. */
+  /** The data is thrown away (tests): fsync is off. The product never sets it. */
   readonly disposable?: boolean;
 }
 
 export interface Postgres {
-  /** Of a database on this server. */
+  /** The URL of a database on this server. */
   url(database: string): string;
   readonly port: number;
-  /** Starts the server and resolves when it takes connections. Also after a crash of the last one. */
+  /** Starts the server and resolves when it takes connections. Also starts it again after a crash. */
   launch(signal: AbortSignal): Promise<GuardedServer>;
   createDatabase(name: string): Promise<void>;
-  /** Gives up the data folder, once the server has ended. */
+  /** Releases the data folder. Called once the server has ended. */
   close(): Promise<void>;
 }
 
@@ -48,12 +48,12 @@ interface PreparedPostgres {
   readonly log: string;
 }
 
-/** Binaries, data folder and password, made where they are missing. Starts nothing yet. */
+/** Makes binaries, data folder and password where they are missing. Starts nothing yet. */
 export async function preparePostgres(options: PostgresOptions): Promise<Postgres> {
   const { home, say, disposable = false } = options;
   mkdirSync(join(home, 'logs'), { recursive: true, mode: 0o700 });
-  const user = await postgresUser();
-  const bin = await postgresBinaries(user, say);
+  const user = await findPostgresUser();
+  const bin = await preparePostgresBinaries(user, say);
   const record = openRecord(home, user);
   const lock = await lockData(record.dataDir);
   await ensureData({ bin, user, record, say, disposable });
@@ -72,7 +72,7 @@ export async function preparePostgres(options: PostgresOptions): Promise<Postgre
   };
 }
 
-/** The data may lie outside its home, so the home's lock alone does not protect it from a copy of that home. */
+/** Locks the data itself: it may be outside of its home, so that the home's lock does not protect it from a copy of that home. */
 async function lockData(dataDir: string): Promise<Lock> {
   const result = await tryLock(`postgres:${dataDir}`);
   if (result.status === 'held') return result.lock;
@@ -101,7 +101,7 @@ async function launch(
     if (await takesConnections(adminUrl, giveUp)) return server;
     await server.stop();
     signal.throwIfAborted();
-    // Backends of a killed server hold its shared memory until they notice; then the next start succeeds.
+    // Backends of a killed server keep its shared memory until they notice; then the next start succeeds.
     if (Date.now() >= deadline) throw new Error(`postgres did not start:\n${tailOf(installed.log)}`);
     await delay(300);
   }
@@ -162,7 +162,7 @@ async function takesConnections(url: string, giveUp: AbortSignal): Promise<boole
   return false;
 }
 
-/** We hold the data's lock, so whatever still works on it is an orphan of a supervisor and a guard that were killed. */
+/** Ends servers on this data: we hold its lock, so they are orphans of a supervisor and a guard that were killed. */
 async function endLeftovers(dataDir: string): Promise<void> {
   const file = join(dataDir, 'postmaster.pid');
   if (existsSync(file)) {
@@ -172,7 +172,7 @@ async function endLeftovers(dataDir: string): Promise<void> {
         signalIfAlive(pid, 'SIGINT');
         if (!(await endsWithin(pid, 6_000))) signalIfAlive(pid, 'SIGKILL');
       } else {
-        // The number belongs to somebody else by now; postgres itself would refuse to start.
+        // The number is another process's by now, but postgres would refuse to start because of this file.
         rmSync(file, { force: true });
       }
     }
@@ -182,7 +182,7 @@ async function endLeftovers(dataDir: string): Promise<void> {
   }
 }
 
-/** Every process of a server has its data folder as working directory. Elsewhere than on Linux we cannot look. */
+/** Does the process work on the data? Every process of a server has the data folder as working directory. Only Linux tells: true elsewhere. */
 function worksOn(pid: number, dataDir: string): boolean {
   return process.platform !== 'linux' || linkOf(`/proc/${pid}/cwd`) === dataDir;
 }

@@ -11,25 +11,25 @@ export interface ServerSpec {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly user: { readonly uid: number; readonly gid: number } | null;
-  /** Where stdout and stderr are appended. */
+  /** The file to which stdout and stderr are appended. */
   readonly log: string;
   readonly stopSignal: NodeJS.Signals;
-  /** How long after the stop signal SIGKILL follows. */
+  /** How long after the stop signal SIGKILL follows, in ms. */
   readonly graceMs: number;
-  /** The command starts processes of its own: the whole process group is signalled. */
+  /** The command starts processes of its own, so the whole process group is signalled. */
   readonly group: boolean;
 }
 
 /** A server behind a guard process (`server-guard.ts`). `pid` is the server's own, not the guard's. */
 export interface GuardedServer {
   readonly pid: number;
-  /** Resolves with how it ended, once it has. */
+  /** Resolves with how the server ended, once it has. */
   readonly exited: Promise<string>;
-  /** Asks it to end and waits until it has. */
+  /** Asks the server to end and waits until it has. */
   stop(): Promise<void>;
 }
 
-// Under tsx (tests) this file is TypeScript, which plain node cannot run: the built guard is started.
+// Under tsx (tests) this file is TypeScript, which plain node cannot run: there the built guard is started.
 const script = fileURLToPath(
   new URL(
     import.meta.url.endsWith('.ts') ? '../../../dist/embedded/process/server-guard.js' : './server-guard.js',
@@ -41,7 +41,7 @@ type GuardProcess = ChildProcessByStdio<Writable, Readable, null>;
 
 /** Starts the command behind a guard process; rejects when it cannot be started at all. */
 export async function startGuardedServer(spec: ServerSpec): Promise<GuardedServer> {
-  // A session of its own: the terminal's Ctrl-C reaches the supervisor alone, which stops things in order.
+  // In a session of its own, so that the terminal's Ctrl-C reaches only the supervisor, which stops everything in order.
   const guard = spawn(process.execPath, [script, JSON.stringify(spec)], {
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,
@@ -66,7 +66,7 @@ export async function startGuardedServer(spec: ServerSpec): Promise<GuardedServe
 
 interface Heard {
   readonly pid: Promise<number>;
-  /** How the server ended; null when the guard died without telling. */
+  /** How the server ended; null: the guard died without telling. */
   readonly closed: Promise<string | null>;
 }
 

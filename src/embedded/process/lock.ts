@@ -12,16 +12,16 @@ export interface Lock {
 
 export type LockResult =
   | { readonly status: 'held'; readonly lock: Lock }
-  /** pid is null when the holder did not say. */
+  /** `pid` is null where the holder did not tell it. */
   | { readonly status: 'taken'; readonly pid: number | null };
 
 /**
- * A lock that the kernel drops with its holder, however that one ends: a listening socket, in Linux's abstract
- * namespace, elsewhere a socket file that is removed when nobody answers on it. Who connects is told the pid.
+ * A lock that the kernel drops with its holder, however the holder ends: a listening socket, on Linux in the abstract namespace,
+ * elsewhere a socket file that is removed when nobody answers on it. Whoever connects is told the holder's pid.
  */
 export async function tryLock(key: string): Promise<LockResult> {
   const path = socketPath(key);
-  // A holder that is just ending is found neither listening nor free for a moment.
+  // For a moment, a holder that is ending does not listen any more, and its address is not free yet.
   for (let attempt = 0; attempt < 20; attempt++) {
     const server = await listenAt(path);
     if (server !== null) return { status: 'held', lock: { release: () => close(server) } };
@@ -33,10 +33,10 @@ export async function tryLock(key: string): Promise<LockResult> {
   return { status: 'taken', pid: null };
 }
 
-/** Waits for the lock; `waiting` is called every few seconds meanwhile. Null when the signal came first. */
+/** Waits for the lock; `onWaiting` is called every few seconds meanwhile. Null: the signal was aborted first. */
 export async function waitForLock(
   key: string,
-  waiting: () => void,
+  onWaiting: () => void,
   signal?: AbortSignal,
 ): Promise<Lock | null> {
   let said = 0;
@@ -44,7 +44,7 @@ export async function waitForLock(
     const result = await tryLock(key);
     if (result.status === 'held') return result.lock;
     if (Date.now() - said > 8_000) {
-      waiting();
+      onWaiting();
       said = Date.now();
     }
     await delay(300);

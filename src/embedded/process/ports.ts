@@ -3,8 +3,8 @@ import { randomInt } from 'node:crypto';
 import net from 'node:net';
 import { writeAtomically } from './system.js';
 
-// Below the range that the kernel hands out for outgoing connections, so that none of those takes a port
-// between the moment we find it free and the moment its owner listens.
+// Below the range that the kernel uses for outgoing connections, so that no connection takes a port between the moment when we
+// find it free and the moment when its owner listens.
 const lowest = 20_000;
 const highest = 32_000;
 
@@ -31,11 +31,11 @@ export async function nextFreePort(first: number, host: string): Promise<number>
   throw new Error(`no free port found from ${first} upwards`);
 }
 
-/** Ports by name, kept in a file so that a second start uses the same ones where they are still free. */
+/** Ports by name, kept in a file so that the next start uses the same ports where they are still free. */
 export interface PortBook {
   known(name: string): number | undefined;
   keep(name: string, port: number): void;
-  /** The kept port when it is free, else another one, kept from now on. */
+  /** The kept port where it is free, else another port, which is kept from now on. */
   obtain(name: string): Promise<number>;
 }
 
@@ -59,7 +59,7 @@ export function openPortBook(file: string): PortBook {
   };
 }
 
-/** An unreadable book is no reason not to start: new ports are chosen. */
+/** Empty where the file cannot be read: then new ports are chosen. */
 function readPorts(file: string): [string, number][] {
   try {
     const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'));

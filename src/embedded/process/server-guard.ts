@@ -1,5 +1,5 @@
-// A guard: a small process between the supervisor and a foreign server. It lives as long as its stdin is open; when
-// that closes, because the supervisor asked or because it died, the server is stopped in the way that it wants.
+// A guard: a small process between the supervisor and a server that is not our code. It lives as long as its stdin is open; when
+// stdin closes, because the supervisor asked for it or has died, the guard stops the server with the server's own stop signal.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { openSync } from 'node:fs';
 import type { ServerSpec } from './guarded-server.js';
@@ -44,7 +44,7 @@ child.on('exit', (code, signal) => {
   process.exit(0);
 });
 
-// A supervisor that is gone reads nothing any more; that must not end the guard before its server.
+// A supervisor that is gone reads nothing any more: the failed write must not end the guard before its server.
 process.stdout.on('error', () => undefined);
 process.stdin.on('end', stop).on('close', stop).on('error', stop).resume();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);

@@ -12,7 +12,7 @@ import {
 import { copyFile, stat, truncate } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Tells the user what takes long; one line at a time. */
+/** Tells the user what takes long, a line at a time. */
 export type Say = (line: string) => void;
 
 export interface Finished {
@@ -28,7 +28,7 @@ export interface RunOptions {
   readonly gid?: number;
 }
 
-/** Runs a short command to its end. A command that cannot be started is `code: null`, with the reason in stderr. */
+/** Runs a short command to its end. Never rejects: a command that cannot be started has `code: null` and the reason in stderr. */
 export function runCommand(
   command: string,
   args: readonly string[],
@@ -54,7 +54,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** True when the process has ended within the time. A zombie that nobody reaps counts as ended. */
+/** Waits until the process has ended; false: it has not within `ms`. A zombie that nobody reaps counts as ended. */
 export async function endsWithin(pid: number, ms: number): Promise<boolean> {
   const deadline = Date.now() + ms;
   while (isAlive(pid) && !isZombie(pid)) {
@@ -68,7 +68,7 @@ function isZombie(pid: number): boolean {
   return process.platform === 'linux' && existsSync(`/proc/${pid}`) && linkOf(`/proc/${pid}/exe`) === null;
 }
 
-/** What a /proc link points at; null where it cannot be read. */
+/** What a link of /proc points to; null: it cannot be read. */
 export function linkOf(path: string): string | null {
   try {
     return readlinkSync(path);
@@ -89,14 +89,14 @@ export function errorCode(error: unknown): string | null {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
 }
 
-/** Readers see the old content or the new content, never a half-written file. */
+/** Writes a file so that readers see its old or its new content, never a part. */
 export function writeAtomically(path: string, content: string, mode = 0o644): void {
   const temporary = `${path}.${process.pid}.tmp`;
   writeFileSync(temporary, content, { mode });
   renameSync(temporary, path);
 }
 
-/** The last lines of a log, for an error message. */
+/** The last lines of a log, for an error message; empty where there is no log. */
 export function tailOf(path: string, lines = 12): string {
   if (!existsSync(path)) return '';
   const size = statSync(path).size;
@@ -112,14 +112,14 @@ export function tailOf(path: string, lines = 12): string {
 
 const largestLog = 10 * 1_024 * 1_024;
 
-/** Keeps one older log; called before a process that will append to it starts. */
+/** Moves a large log aside, over the one moved before. Called before a process starts that will append to it. */
 export function rotateLog(path: string): void {
   if (existsSync(path) && statSync(path).size > largestLog) renameSync(path, `${path}.1`);
 }
 
 /**
- * The same of a log that is appended to meanwhile, through a file that others hold open: what it has is copied, and it is
- * emptied. Also where there is no room for the copy.
+ * The same for a log that others keep open and append to: its content is copied, and the file is emptied, even where there is no
+ * room for the copy.
  */
 export async function emptyLog(path: string, largest = largestLog): Promise<void> {
   const size = await stat(path).then(
@@ -131,16 +131,16 @@ export async function emptyLog(path: string, largest = largestLog): Promise<void
   await truncate(path).catch(() => undefined);
 }
 
-/** Keeps the log of a process that runs from growing for ever, until it has ended. */
+/** Keeps the log of a running process from growing for ever, until the process has ended. */
 export function boundLog(path: string, ended: Promise<unknown>, everyMs = 10_000): void {
   let isBusy = false;
-  const look = async (): Promise<void> => {
+  const emptyWhenLarge = async (): Promise<void> => {
     if (isBusy) return;
     isBusy = true;
     await emptyLog(path);
     isBusy = false;
   };
-  const timer = setInterval(() => void look(), everyMs).unref();
+  const timer = setInterval(() => void emptyWhenLarge(), everyMs).unref();
   const stop = (): void => clearInterval(timer);
   void ended.then(stop, stop);
 }

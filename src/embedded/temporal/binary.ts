@@ -5,7 +5,7 @@ import { waitForLock } from '../process/lock.js';
 import { buildWithGo, download } from './install.js';
 import { runCommand, type Say } from '../process/system.js';
 
-/** The version that we install; one that is already on the machine is taken as it is. */
+/** The version that we install. A CLI that is already on the machine is used whatever its version. */
 const pinnedCli = '1.5.1';
 
 export type FoundBinary =
@@ -19,8 +19,8 @@ export interface FindOptions {
 }
 
 /**
- * Temporal's CLI, which carries the dev server: TEMPORAL_CLI_PATH, else on PATH, else our cache, else downloaded,
- * else built with Go; the last two into the cache, which all clones and tests share.
+ * Finds Temporal's CLI, which contains the dev server: at TEMPORAL_CLI_PATH, else on PATH, else in our cache; else it is
+ * downloaded, or else built with Go, into the cache, which all clones and tests share.
  */
 export async function findTemporal({ say, signal, env = process.env }: FindOptions): Promise<FoundBinary> {
   const given = env['TEMPORAL_CLI_PATH'];
@@ -40,7 +40,7 @@ export async function findTemporal({ say, signal, env = process.env }: FindOptio
   return install(cache, cached, { say, signal, env });
 }
 
-/** Outside the data folder, so that all clones and tests share what took long. */
+/** Outside of the data folder, so that all clones and tests share what took long. */
 function cacheFolder(env: NodeJS.ProcessEnv): string {
   const xdg = env['XDG_CACHE_HOME'];
   return xdg === undefined || xdg === ''
@@ -87,7 +87,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** What the binary says that it is, `temporal version 1.5.1 (Server 1.29.1, …)`. */
+/** The version as the binary says it: `temporal version 1.5.1 (Server 1.29.1, …)`. */
 export async function temporalVersion(binary: string): Promise<string> {
   const done = await runCommand(binary, ['--version'], {
     env: { PATH: process.env['PATH'] ?? '', HOME: homedir() },

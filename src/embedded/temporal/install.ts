@@ -10,7 +10,7 @@ import { runCommand, tailOf, type Say } from '../process/system.js';
 
 export interface InstallJob {
   readonly version: string;
-  /** The file to be, in an existing folder. */
+  /** Where the binary will be, in an existing folder. */
   readonly target: string;
   readonly say: Say;
   readonly signal: AbortSignal;
@@ -25,7 +25,7 @@ const heartbeatMs = 8_000;
 const answerMs = 10_000;
 const downloadMs = 300_000;
 
-/** SHA-256 of the release archives of the pinned version: an archive with another one is not unpacked. */
+/** SHA-256 of the release archives of the pinned version: an archive with another checksum is not unpacked. */
 const checksums: Readonly<Record<string, string>> = {
   '1.5.1 linux_amd64': 'ddc95e08b0b076efd4ea9733a3f488eb7d2be875f8834e616cd2a37358b4852d',
   '1.5.1 linux_arm64': 'bd1b0db9f18b051026de8bf6cc1505f2510f14bbb7a8b9a4a91fff46c77454f5',
@@ -33,7 +33,7 @@ const checksums: Readonly<Record<string, string>> = {
   '1.5.1 darwin_arm64': 'cca01b7ea35ad56e2a328d9ae596bf716bd22313ef63c7a761c88354457c2415',
 };
 
-/** The official release archive. A network that refuses or does not answer costs seconds, not minutes. */
+/** Installs from the official release archive. Gives up within seconds where the network refuses or does not answer. */
 export async function download(job: InstallJob): Promise<Installed> {
   const platform = `${process.platform}_${process.arch === 'x64' ? 'amd64' : process.arch}`;
   const expected = checksums[`${job.version} ${platform}`];
@@ -61,7 +61,7 @@ export async function download(job: InstallJob): Promise<Installed> {
   }
 }
 
-/** Downloads and gives the SHA-256 of what came. */
+/** Downloads into a file; gives the SHA-256 of the content. */
 async function fetchTo(url: string, file: string, { say, signal }: InstallJob): Promise<string> {
   say(`downloading \`${url}\``);
   const silent = new AbortController();
@@ -80,7 +80,7 @@ async function fetchTo(url: string, file: string, { say, signal }: InstallJob): 
     },
   });
   try {
-    // The web and the node declarations of this one class differ; the object is the same.
+    // The types of this class in web and Node declarations differ; the object is the same.
     const body = Readable.fromWeb(response.body as ReadableStream);
     await pipeline(body, meter, createWriteStream(file), { signal: stop });
   } finally {
@@ -94,7 +94,7 @@ function reasonOf(error: unknown): string {
   return error.cause instanceof Error ? error.cause.message : error.message;
 }
 
-/** Builds the same version from its source; the Go module proxy and its checksum database vouch for that. */
+/** Builds the same version from its source, which Go's checksum database verifies. */
 export async function buildWithGo(job: InstallJob): Promise<Installed> {
   const go = await runCommand('go', ['version'], { env: job.env });
   if (go.code !== 0)
@@ -146,7 +146,7 @@ async function goInstall(job: InstallJob, gobin: string, log: string): Promise<s
   }
 }
 
-/** The rename makes it appear whole or not at all. */
+/** Moves the binary to its place by a rename, so that it is there completely or not at all. */
 function moveInPlace(file: string, target: string): void {
   chmodSync(file, 0o755);
   renameSync(file, target);

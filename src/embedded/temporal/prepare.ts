@@ -27,8 +27,8 @@ const usableMs = 60_000;
 const heartbeatMs = 8_000;
 
 /**
- * What every namespace needs, done again at every boot because it costs nothing: it exists, keeps closed histories
- * long enough, has our search attributes, and all of that has reached the server that answers.
+ * Prepares the namespaces: each exists, keeps closed histories long enough and has our search attributes, and all of that has
+ * reached the server that answers. Done again at every start, since it is cheap.
  */
 export async function prepareTemporal({
   connection: options,
@@ -58,7 +58,7 @@ async function ensureNamespace(connection: Connection, namespace: string): Promi
     });
   } catch (error) {
     const code = grpcCode(error);
-    // Who may not register may still use a namespace that an operator has made.
+    // A login that may not register a namespace can still use one that an operator has made.
     if (code !== alreadyExists && code !== permissionDenied && code !== unimplemented) throw error;
   }
   try {
@@ -90,13 +90,13 @@ async function ensureSearchAttributes(connection: Connection, namespace: string)
       searchAttributes: Object.fromEntries(missing.map((name) => [name, keyword])),
     });
   } catch (error) {
-    // Already there: another process prepares the same namespace. Not ours to add: the check below tells.
+    // They are there already (another process prepares the same namespace), or this login may not add them: `waitUntilUsable` finds out.
     const code = grpcCode(error);
     if (code !== alreadyExists && code !== permissionDenied && code !== unimplemented) throw error;
   }
 }
 
-/** A namespace that was registered a moment ago is not found by the server's caches yet. */
+/** Repeats a call while the namespace is not found: the server's caches may not know yet what was registered a moment ago. */
 async function retryNotFound<T>(call: () => Promise<T>): Promise<T> {
   const deadline = Date.now() + usableMs;
   for (;;) {
@@ -114,7 +114,7 @@ interface WaitOptions {
   readonly say: Say;
 }
 
-/** A visibility query that names the attributes goes the way that a workflow start will go. */
+/** Waits until a visibility query with the attributes succeeds, since it needs all that a workflow start needs. */
 async function waitUntilUsable(
   connection: Connection,
   namespace: string,
@@ -147,11 +147,11 @@ async function waitUntilUsable(
   }
 }
 
-/** Waits until the server reports that it serves; false when `giveUp` is aborted first. */
+/** Waits until the server reports that it serves; false: `giveUp` was aborted first. */
 export async function waitUntilHealthy(address: string, giveUp: AbortSignal): Promise<boolean> {
   while (!giveUp.aborted) {
     try {
-      // A new connection each time: one that was refused waits a second before it tries again.
+      // A new connection each time: a connection that was refused waits a second before it tries again.
       const connection = await Connection.connect({ address, connectTimeout: '2s' });
       try {
         const service = 'temporal.api.workflowservice.v1.WorkflowService';
@@ -161,7 +161,7 @@ export async function waitUntilHealthy(address: string, giveUp: AbortSignal): Pr
         await connection.close();
       }
     } catch {
-      // Not yet: refused, or accepted and not answering.
+      // Not yet: the server refuses connections, or accepts them and does not answer.
     }
     await delay(100);
   }

@@ -24,28 +24,28 @@ export interface TemporalPorts {
 
 export interface TemporalOptions {
   readonly binary: string;
-  /** Holds the database file, its version note and the log. */
+  /** The folder of the database file, of the note of its version, and of the log. */
   readonly home: string;
-  /** Asked once leftovers of a killed predecessor have let go of theirs. */
+  /** Called once leftovers of a killed predecessor have ended, so that their ports are free again. */
   readonly choosePorts: () => Promise<TemporalPorts>;
-  /** Made by the server itself on its first start, so that they are usable at once. */
+  /** The server itself makes them on its first start, so that they are usable at once. */
   readonly namespaces: readonly string[];
   readonly say: Say;
-  /** More of the server's settings, as `key=value`. */
+  /** Further settings of the server, as `key=value`. */
   readonly dynamicConfig?: readonly string[];
 }
 
 export interface Temporal {
   readonly address: string;
   readonly ports: TemporalPorts;
-  /** Starts the dev server and resolves when it serves. Also after a crash of the last one. */
+  /** Starts the dev server and resolves when it serves. Also starts it again after a crash. */
   launch(signal: AbortSignal): Promise<GuardedServer>;
 }
 
 const bootMs = 60_000;
 const bootAttempts = 5;
 
-/** Looks after the database file. Starts nothing yet. */
+/** Prepares the database file and the ports. Starts nothing yet. */
 export async function prepareDevServer(options: TemporalOptions): Promise<Temporal> {
   const database = join(options.home, 'temporal', 'temporal.db');
   mkdirSync(join(options.home, 'temporal'), { recursive: true, mode: 0o700 });
@@ -61,7 +61,7 @@ export async function prepareDevServer(options: TemporalOptions): Promise<Tempor
   };
 }
 
-/** Another version may change the file's schema: what the last one wrote is kept beside it. */
+/** Copies the database file before another version of the server runs, which may change its schema. */
 async function keepCopyBeforeUpgrade(database: string, { binary, say }: TemporalOptions): Promise<void> {
   const note = `${database}.version`;
   const version = await temporalVersion(binary);
@@ -96,7 +96,7 @@ async function launch(server: Server, signal: AbortSignal): Promise<GuardedServe
     if (await waitUntilHealthy(`127.0.0.1:${ports.grpc}`, giveUp)) return running;
     await running.stop();
     signal.throwIfAborted();
-    // A busy machine can make its very first writes collide: `database is locked`. The next start succeeds.
+    // On a busy machine, the server's very first writes may collide (`database is locked`). The next start succeeds.
     if (attempt === bootAttempts) throw new Error(`temporal did not start:\n${tailOf(log)}`);
     options.say('temporal did not come up, starting it again');
     await delay(200 * attempt);
@@ -121,11 +121,11 @@ function startServer({ options, ports, database, log }: Server): Promise<Guarded
       ],
       ...['--db-filename', database],
       ...['--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=full'],
-      // One partition removes the tail, and polling the transfer queue often the 50 ms a hop (docs/performance.md).
+      // A single partition removes the slowest waits, and polling the transfer queue often removes 50 ms a hop (docs/performance.md).
       ...['--dynamic-config-value', 'matching.numTaskqueueReadPartitions=1'],
       ...['--dynamic-config-value', 'matching.numTaskqueueWritePartitions=1'],
       ...['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=1000'],
-      // An effect goes to the worker that asked for it with the answer to its task: no poll, and no hop (docs/performance.md).
+      // A worker that asks for an effect gets it with the answer to its task, without a poll and a hop (docs/performance.md).
       ...['--dynamic-config-value', 'system.enableActivityEagerExecution=true'],
       ...(options.dynamicConfig ?? []).flatMap((setting) => ['--dynamic-config-value', setting]),
       ...namespaces.flatMap((name) => ['--namespace', name]),
@@ -142,7 +142,7 @@ function startServer({ options, ports, database, log }: Server): Promise<Guarded
   });
 }
 
-/** We hold the data folder's lock: a server that still has this file open is an orphan. One server per file. */
+/** Ends a server that still uses this file: we hold the data folder's lock, so it is an orphan. */
 async function endLeftover(database: string): Promise<void> {
   if (process.platform !== 'linux') return;
   for (const pid of readdirSync('/proc').map(Number)) {

@@ -4,7 +4,7 @@ import type { PayloadRef } from '../../model/records.js';
 import type { Gate, GateSource, Tier } from '../plan.js';
 import type { ApprovalStatus, GuardReport } from '../state.js';
 
-// What a run's state says of one intended effect, and of the approval that it waits for.
+// What a run's state holds of an intended effect, and of the approval that it waits for.
 
 export interface Evidence {
   readonly id: string;
@@ -22,7 +22,7 @@ export interface Who {
   readonly kind: PrincipalKind | 'runtime';
 }
 
-/** One intended effect: what the digest binds. */
+/** An intended effect: what the digest binds. */
 export interface Action {
   readonly id: string;
   /** Transition name, or `onEnter:<state>`. */
@@ -30,14 +30,14 @@ export interface Action {
   readonly tool: string | null;
   readonly tier: Tier | null;
   readonly arguments: JsonObject;
-  /** Who asked; of a step that the runtime takes by itself, whose message led there. */
+  /** Who asked; of a step that the runtime takes by itself: whose message led there. */
   readonly requester: Principal | null;
-  /** The runtime takes it by itself: guards and conditions are asked as the runtime, and it is the actor on record. */
+  /** The runtime takes the step by itself: guards and conditions are evaluated without a caller, and the runtime is the actor on record. */
   readonly byRuntime?: true;
-  /** By which list of values `digest` was made: a later list never changes what was approved under this one. */
+  /** The version of the list of values that `digest` is made of: a later list never changes what was approved under this one. */
   readonly recipe: 1;
   readonly digest: string;
-  /** What an approval of it binds besides. */
+  /** What an approval binds besides the action itself. */
   readonly bound: Bound;
   /** How often this run has done exactly this successfully before. */
   readonly n: number;
@@ -50,49 +50,49 @@ export interface Action {
   readonly refs: readonly PayloadRef[];
 }
 
-/** Digests, as of the moment when the approval was asked for; nothing where nobody was asked. */
+/** Digests as of the moment when the approval was asked for; `nothingBound` where nobody was asked. */
 export interface Bound {
-  /** Of what the call's connections stand for; null: it uses none. */
+  /** Of what the call's connections stand for; null: the call uses none. */
   readonly connections: string | null;
   /** Of what the call reads of the run besides its arguments, by path. */
   readonly reads: Readonly<Record<string, string>>;
-  /** Of what the approver is given: summary, consequence, preview. */
+  /** Of what the approver is shown: summary, consequence, preview. */
   readonly shown: string | null;
 }
 
-/** One of the gates that an approval waits at: its rules, and how it stands. Each keeps its own. */
+/** A gate that an approval waits at: its rules, and how far it has come, independently of the other gates. */
 export interface GateState {
-  /** What the digest binds. */
+  /** The rules of the gate, which the digest binds. */
   readonly rule: Gate;
   readonly source: GateSource;
-  /** Who decides at it, as its queue was when that was asked last, with those whom escalations added. */
+  /** Who decides at the gate: from its rule or its queue, as the queue was when last looked at, with the roles that escalations added. */
   readonly roles: readonly string[];
-  /** Whoever holds `approval.decide` decides too: neither gate nor queue named a role when it opened. */
+  /** Whoever holds `approval.decide` decides too: neither gate nor queue named a role when the approval opened. */
   readonly byPermission: boolean;
   /** Roles that escalations added. */
   readonly added?: readonly string[];
-  /** Epoch milliseconds: when its present stage ends. */
+  /** Epoch milliseconds: when the gate's present stage ends. */
   readonly expiresAt: number;
-  /** Epoch milliseconds, rising: when its approvers are reminded. */
+  /** Epoch milliseconds, rising: when the gate's approvers are reminded. */
   readonly reminders?: readonly number[];
   /** Epoch milliseconds: the approval ends then, denied, whatever the stages of this gate say. */
   readonly endsAt?: number;
-  /** How often it has been escalated. */
+  /** How often the gate has been escalated. */
   readonly stage?: number;
-  /** Who may not decide at it besides the requesters, and why. */
+  /** Who, besides the requesters, may not decide at the gate, and why. */
   readonly excluded?: readonly Excluded[];
-  /** ISO 8601: when time approved it. */
+  /** ISO 8601: when the gate was approved because its time was up. */
   readonly byTime?: string;
 }
 
 export interface ApprovalDecision {
   readonly id: string;
   readonly by: Who;
-  /** Of those that decide at its gates, the ones that this person held. */
+  /** The roles that this person held, of those that decide at the approval's gates. */
   readonly roles: readonly string[];
   /** This person held `approval.decide`. */
   readonly permitted: boolean;
-  /** Indexes of the gates at which this person could decide, and for which this counts. */
+  /** Indexes of the gates at which this person could decide, and for which the decision counts. */
   readonly gates: readonly number[];
   readonly decision: 'approve' | 'deny';
   readonly at: string;
@@ -102,36 +102,36 @@ export interface ApprovalState {
   readonly id: string;
   readonly action: Action;
   readonly status: ApprovalStatus;
-  /** Of the run, in which it was asked for. */
+  /** The state of the run in which the approval was asked for. */
   readonly state: string;
-  /** It is approved when each of them is, and ends with the first that denies. */
+  /** The approval is approved when each gate is, and ends with the first that denies. */
   readonly gates: readonly GateState[];
   /** Of all gates together. */
   readonly roles: readonly string[];
   readonly decisions: readonly ApprovalDecision[];
-  /** Epoch milliseconds: the first end that denies, or the run's own; where no present stage does, the first end of a stage. */
+  /** Epoch milliseconds: the first end that denies, of a gate or of the run; where there is none, the first end of a stage. */
   readonly expiresAt: number;
-  /** Epoch milliseconds: when the run's own time is up, and that ends the approval. Absent: it does not. */
+  /** Epoch milliseconds: when the run's own time is up, which ends the approval. Absent: the run's time does not end it. */
   readonly runEndsAt?: number;
-  /** Epoch milliseconds: when time has something to say at one of its gates next. Its one timer goes then. */
+  /** Epoch milliseconds of the approval's only timer: the next reminder, or end of a stage, at any of its gates. */
   readonly timer: number;
-  /** Which rules asked for it, with what they read. */
+  /** The rules that asked for the approval, with what they read. */
   readonly asked: readonly Asked[];
-  /** true: the transition's executor is `human`, so nothing else runs. */
+  /** true: the transition's executor is `human`, so nothing is called. */
   readonly human: boolean;
-  /** Who asked for it, and who had it asked again; none of them may decide where the requester may not. */
+  /** Ids of who asked for the action, and of who had it asked for again; none of them may decide where the requester may not. */
   readonly requesters: readonly string[];
-  /** Decided while another step was executing: what was approved starts, and where a denial leads the run moves, when that one has settled. */
+  /** Decided, and still to be acted on, once no other step executes: an approved action is to start, after a denial the run is to move to `onDeny`. */
   readonly queued: boolean;
-  /** true: it is about doing an effect again whose outcome is unknown; the run stays stuck until it runs. */
+  /** true: the approval is about repeating an effect whose outcome is unknown; the run stays stuck until the repeat starts. */
   readonly repeats?: true;
-  /** Bytes of canonical JSON that its approvers are shown of its calls; absent: it opened before that was counted. */
+  /** Bytes of canonical JSON of the preview that approvers are shown; absent: the approval opened before that was counted. */
   readonly previewBytes?: number;
-  /** Bytes of canonical JSON of its arguments; absent: it opened before that was counted. */
+  /** Bytes of canonical JSON of the arguments; absent: as for `previewBytes`. */
   readonly argumentBytes?: number;
-  /** Bytes of canonical JSON that it took of the run's document as it opened, its arguments left out; absent: it opened before that was counted. */
+  /** Bytes of canonical JSON that the approval, without its arguments, took of the run's document when it opened; absent: as for `previewBytes`. */
   readonly documentBytes?: number;
-  /** Guards as they passed when it parked, for the approver. */
+  /** For the approver: the guards as they passed when the transition parked. */
   readonly guards: readonly GuardReport[];
 }
 
@@ -142,9 +142,9 @@ export interface Excluded {
 
 export interface Asked {
   readonly source: GateSource;
-  /** JSON pointer segments in the flow's document; null: the rule is written elsewhere. */
+  /** JSON pointer segments of the rule in the flow's document; null: the rule is written elsewhere. */
   readonly path: readonly (string | number)[] | null;
   readonly rule: string;
-  /** `amount 60,000 > 50,000`; null: it always applies. */
+  /** `amount 60,000 > 50,000`; null: the rule always applies. */
   readonly reason: string | null;
 }

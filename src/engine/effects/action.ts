@@ -7,11 +7,11 @@ import { derivedId, plainDigest, type Draft } from '../run/draft.js';
 import { keyLabel } from './key-label.js';
 import { readsOf } from './reads.js';
 
-// One intended effect: its identity, its idempotency key, and the digest that binds it.
+// An intended effect: its identity, its idempotency key, and the digest that binds it.
 
 interface ActionFields {
   readonly transition: string;
-  /** In its idempotency key; absent: a transition's. */
+  /** The name in the idempotency key; absent: that of the transition. */
   readonly label?: string;
   readonly tool: string | null;
   readonly tier: Action['tier'];
@@ -22,11 +22,11 @@ interface ActionFields {
   readonly gate: Json;
   readonly bound: Bound;
   readonly refs?: Action['refs'];
-  /** Of the effect that is done again, whatever it would be now; absent: it is asked for anew. */
+  /** Key and count of the effect that is repeated, whatever they would be now; absent: the action is no repeat. */
   readonly again?: Again;
 }
 
-/** What a repeated effect has of the one whose outcome is unknown: its target knows it by that. */
+/** What a repeat takes over from the effect whose outcome is unknown, so that its target recognises it. */
 export type Again = Pick<Action, 'idempotencyKey' | 'n'>;
 
 export function makeAction(draft: Draft, fields: ActionFields): Action {
@@ -61,8 +61,8 @@ export function makeAction(draft: Draft, fields: ActionFields): Action {
 }
 
 /**
- * What its successes are counted under: the middle of its idempotency key. `label`: what it is called there, where that is
- * no transition of the state.
+ * The key under which the successes of an action are counted: the middle of its idempotency key. `label`: its name there,
+ * where the action is no transition of the state.
  */
 export function doneKey(
   draft: Pick<Draft, 'plan' | 'run' | 'kit'>,
@@ -80,7 +80,7 @@ export function effectKey(
   return `${action.transition}:${plainDigest(kit.digest(action.arguments))}`;
 }
 
-/** How often the run has done exactly this successfully. */
+/** How often the run has done successfully what has this `doneKey`. */
 export function timesDone({ successes }: Pick<RunState, 'successes'>, done: string): number {
   return successes.find(([key]) => key === done)?.[1] ?? 0;
 }
@@ -97,8 +97,8 @@ type BoundAction = Pick<
 >;
 
 /**
- * What the approver saw, the decision signs and the executor computes again, of the run as it is now (docs/spec/semantics.md §6).
- * A recipe that this engine does not know gives what no digest is.
+ * The digest of the action in the run as it is now (docs/spec/semantics.md §6): the approver sees it, the decision signs it, and
+ * the executor computes it again. Of a recipe that this engine does not know it is a text that no digest equals.
  */
 export function bindingDigest(
   kit: Pick<Kit, 'digest'>,
@@ -127,10 +127,13 @@ export function bindingDigest(
   });
 }
 
-/** Of an action that nobody is asked about. */
+/** For an action that nobody is asked about. */
 export const nothingBound: Bound = { connections: null, reads: {}, shown: null };
 
-/** Is it what the approval asks for, by the same requester? What its card said is of when it opened. */
+/**
+ * Is the action what the open approval asks for, by the same requester? What its approvers are shown was fixed when it
+ * opened, and is not compared.
+ */
 export function asksTheSame(
   kit: Kit,
   run: RunState,
@@ -138,14 +141,14 @@ export function asksTheSame(
   gate: Json,
   { action: open }: ApprovalState,
 ): boolean {
-  // The key names run, transition and arguments, and the digest covers them and who asks: most are told apart without it.
+  // Digests cost time, and cover both of these: most actions are told apart without one.
   if (action.idempotencyKey !== open.idempotencyKey || action.requester?.id !== open.requester?.id)
     return false;
   const bound = { ...action.bound, shown: open.bound.shown };
   return bindingDigest(kit, run, { ...action, bound }, gate) === open.digest;
 }
 
-/** What an approval binds of the world around its action, as it is when it opens. */
+/** What an approval binds besides its action: connections, what is read of the run, what is shown. As of now. */
 export function bind(kit: Kit, transition: Transition, run: RunState, shown: Shown): Bound {
   return {
     connections: connectionsDigest(kit, transition),
@@ -160,16 +163,18 @@ export function shownDigest(kit: Pick<Kit, 'digest'>, { summary, consequence, pr
 
 type Called = Pick<Transition, 'executor' | 'reliability'>;
 
-/** Why nothing of a step could be called in its environment; null: something could. */
-export function unconnected(
+/** Why neither the call of a step nor any of its fallbacks could be made in its environment; null: one of them could. */
+export function whyUnconnected(
   { connection }: Pick<Kit, 'connection'>,
   { executor, reliability }: Called,
   environment: string,
 ): string | null {
   if (executor === null) return null;
   const calls = [executor, ...reliability.fallback];
-  const missing = calls.flatMap((one) =>
-    'connection' in one && connection(one.connection) === null ? [`\`${one.connection}\``] : [],
+  const missing = calls.flatMap((executor) =>
+    'connection' in executor && connection(executor.connection) === null
+      ? [`\`${executor.connection}\``]
+      : [],
   );
   return missing.length < calls.length
     ? null
@@ -182,18 +187,18 @@ export function connectionProblem(
   calling: Called,
   { environment }: Pick<RunState, 'environment'>,
 ): string {
-  const gone = unconnected(kit, calling, environment);
+  const gone = whyUnconnected(kit, calling, environment);
   return gone === null
     ? 'the connection that it would use is not the one that it was approved for: its address, or the program or the folder of its command, is another one now; ask again'
     : `the connection that it was approved for is gone: ${gone}; until then asking again is refused`;
 }
 
-/** What the names of the connections stand for that a transition's call and its fallbacks use; null: it uses none. */
+/** Digest of what the connections stand for that a step's call and its fallbacks use; null: they use none. */
 export function connectionsDigest(
   kit: Pick<Kit, 'digest' | 'connection'>,
   { executor, reliability }: Called,
 ): string | null {
   const calls = executor === null ? [] : [executor, ...reliability.fallback];
-  const names = calls.flatMap((one) => ('connection' in one ? [one.connection] : []));
+  const names = calls.flatMap((executor) => ('connection' in executor ? [executor.connection] : []));
   return names.length === 0 ? null : kit.digest(names.map((name) => [name, kit.connection(name)]));
 }

@@ -3,11 +3,11 @@ import { revokeOpen } from '../gates/changes.js';
 import { labelIn } from './key-label.js';
 import type { Problem, RunState } from '../state.js';
 
-// What a run is stuck on that may have happened, or has happened and is written nowhere: until a person has said what
-// became of it, time moves the run nowhere. Where the run ends all the same its end says so, and of what else is in doubt.
+// A run may be stuck on an effect that is in doubt: it may have happened, or it has happened and is written nowhere. Until a
+// person has said what became of it, no deadline moves the run. If the run ends all the same, its end says what is in doubt.
 
-/** What is in doubt; null: nothing. */
-export function doubtOf({ stuckOn, state }: Pick<RunState, 'stuckOn' | 'state'>): string | null {
+/** What is in doubt of the step that the run is stuck on, as part of a sentence; null: nothing. */
+export function whyInDoubt({ stuckOn, state }: Pick<RunState, 'stuckOn' | 'state'>): string | null {
   switch (stuckOn?.kind) {
     case 'action':
       return unknownWhether(stuckOn.action.transition);
@@ -27,11 +27,11 @@ function unknownWhether(name: string): string {
 type Left = Pick<RunState, 'stuckOn' | 'state' | 'problem' | 'doubts'>;
 
 /**
- * The problem of a run that ends, whatever ends it, while something of it is in doubt: what it is stuck on, and what a
- * caller was told of and the run has gone on after. Null: nothing is.
+ * The problem of a run that ends, for whatever reason, while effects of it are in doubt: the step that it is stuck on, and
+ * earlier ones, of which a caller was told and after which the run went on. Null: nothing is in doubt.
  */
-export function problemLeft(run: Left): Problem | null {
-  const doubt = doubtOf(run);
+export function problemAtEnd(run: Left): Problem | null {
+  const doubt = whyInDoubt(run);
   const others = otherDoubts(run);
   const code = 'EXECUTOR_UNKNOWN';
   if (doubt === null) {
@@ -46,7 +46,7 @@ export function problemLeft(run: Left): Problem | null {
 
 const mostNames = 10;
 
-/** Of what the run is not stuck on. */
+/** What is in doubt besides the step that the run is stuck on, as part of a sentence; null: nothing. */
 function otherDoubts({ doubts = [], stuckOn }: Left): string | null {
   const own = keyOf(stuckOn);
   const names = [...new Set(doubts.filter((key) => key !== own).map(labelIn))];
@@ -64,8 +64,8 @@ function keyOf(stuckOn: RunState['stuckOn']): string | undefined {
   return stuckOn?.kind === 'onEnter' ? stuckOn.again?.idempotencyKey : undefined;
 }
 
-/** The run's time is up, and it moves only when a person has said what happened: by a retry, or by a cancel. */
-export function waitForWord(draft: Draft, doubt: string, target: string): void {
+/** The run's time is up, and something is in doubt: the run moves once a person has said what happened, by a retry or a cancel. */
+export function waitForPerson(draft: Draft, doubt: string, target: string): void {
   const { run } = draft;
   const next = `the run's time is up, and ${doubt}: a retry by a person, then the run moves to \`${target}\`, or a cancel`;
   if (run.overdue !== true) record(draft, 'timeout.fired', { data: { state: run.state, waits: next } });

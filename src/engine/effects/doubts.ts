@@ -2,9 +2,9 @@ import { revokeOpen } from '../gates/changes.js';
 import type { Draft, Notes } from '../run/draft.js';
 import type { Action } from '../state.js';
 
-// What may have happened, and nobody knows: whoever is asked for it again is told.
+// The list of effects of which nobody knows whether they have happened: whoever is asked to approve one again is told.
 
-/** What was asked of people before does not count: their cards do not say it. */
+/** Puts the action on the list, and revokes open approvals of the same effect: what they show does not say that it is in doubt. */
 export function noteDoubt(draft: Notes, { transition, idempotencyKey }: Action): void {
   draft.run.doubts = [...new Set([...(draft.run.doubts ?? []), idempotencyKey])];
   const why = `whether \`${transition}\` with these arguments has happened is not known: ask again`;
@@ -15,7 +15,7 @@ export function noteDoubt(draft: Notes, { transition, idempotencyKey }: Action):
   );
 }
 
-/** It has succeeded: what is asked for from here on has another key. */
+/** Takes the action off the list: it has succeeded, and the next identical action gets another key. */
 export function settleDoubt({ run }: Draft, { idempotencyKey }: Action): void {
   const left = (run.doubts ?? []).filter((key) => key !== idempotencyKey);
   if (left.length > 0) run.doubts = left;

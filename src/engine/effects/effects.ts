@@ -10,7 +10,7 @@ import type { Action, Kit } from '../state.js';
 
 // What a step calls outside, whether that changes something there, and whether it may be made again by itself.
 
-/** What may be called, and what is called instead where it fails. */
+/** The call of a step, and its fallbacks. */
 export type Calling = Pick<Transition, 'executor' | 'reliability'>;
 
 /** Every executor of a step that calls something outside, fallbacks included; none: the step calls nothing. */
@@ -19,14 +19,14 @@ export function callsOf({ executor, reliability }: Calling): readonly CallExecut
   return [executor, ...reliability.fallback].filter(isCall);
 }
 
-/** Of whose step the call is: what its author says of it. */
+/** The step whose call is judged, with the tier that its author gave it. */
 export interface Judged {
   readonly action: Pick<Action, 'tier'>;
 }
 
 /**
- * The one place that says whether a call may change something. Its author's word counts, whatever the call is; fail closed:
- * without a tier, everything is taken to change something but what its kind knows to be a read (`kit.isRead`).
+ * The only place that says whether a call may change something. Where its author gave a tier, that decides. Without a tier
+ * it fails closed: every call is taken to change something, unless its kind knows that it only reads (`kit.isRead`).
  */
 export function hasEffect(
   { isRead }: Pick<Kit, 'isRead'>,
@@ -37,7 +37,7 @@ export function hasEffect(
   return tier !== null || !isCall(executor) || !isRead(executor);
 }
 
-/** With an idempotency key, or where nothing is changed by it. */
+/** May the call be made again without asking anybody? It has an idempotency key, or changes nothing. */
 export function isRepeatable(kit: Pick<Kit, 'isRead'>, judged: Judged, executor: Executor): boolean {
   return !hasEffect(kit, judged, executor) || ('idempotencyKey' in executor && executor.idempotencyKey);
 }

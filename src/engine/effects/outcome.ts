@@ -6,46 +6,47 @@ import { noteDoubt } from './doubts.js';
 import { hasEffect, isRepeatable } from './effects.js';
 import { moveDenied } from '../gates/approvals.js';
 import { startApproved } from '../gates/approved.js';
-import { consume, revokeOpen } from '../gates/changes.js';
-import { doubtOf, waitForWord } from './doubt.js';
+import { consumeApproval, revokeOpen } from '../gates/changes.js';
+import { whyInDoubt, waitForPerson } from './doubt.js';
 import { findState, isAtItsEnd } from '../links.js';
 import { close } from '../run/closing.js';
 import { isEnding } from '../run/ending.js';
 import { entryLabel, keyLabel } from './key-label.js';
 import { afterEnter, complete, moveTo, remain, succeed } from '../run/flow.js';
 import { stick } from '../run/settle.js';
-import { write } from '../run/written.js';
+import { writeResult } from '../run/written.js';
 
 type Succeeded = Extract<Outcome, { status: 'succeeded' }>;
 
-/** What the executor activity found out: write context and evidence and move, or say why not. */
-export function outcome(draft: Draft, actionId: string, result: Outcome): void {
+/** The outcome of the effect under way: writes context and evidence and moves the run, or says why not. */
+export function onOutcome(draft: Draft, actionId: string, result: Outcome): void {
   const executing = draft.run.executing;
   if (executing === null || executing.action.id !== actionId) return;
   draft.run.executing = null;
-  // What a person had repeated after the run's time was up was the last of it.
+  // The run's time was up, and a person had this effect repeated: nothing else is done before the run ends or moves.
   if (draft.run.overdue === true) draft.run.timeoutDue = true;
-  if (executing.action.approval !== null && wasCalled(result)) consume(draft, executing.action.approval);
-  if (result.status === 'succeeded') succeeded(draft, executing, result);
+  if (executing.action.approval !== null && wasCalled(result))
+    consumeApproval(draft, executing.action.approval);
+  if (result.status === 'succeeded') onSuccess(draft, executing, result);
   else failed(draft, executing, result);
-  afterwards(draft);
+  resumeDeferred(draft);
 }
 
-/** What was stopped before its first attempt has used up nothing. */
+/** An action that was stopped before its first attempt has not used up its approval. */
 function wasCalled(result: Outcome): boolean {
   if (result.status !== 'failed' || result.code === undefined) return true;
   return result.attempt > 1 || result.effectPossible === true;
 }
 
-function succeeded(draft: Draft, executing: Executing, result: Succeeded): void {
+function onSuccess(draft: Draft, executing: Executing, result: Succeeded): void {
   const { action } = executing;
   const state = findState(draft.plan, draft.run.state);
   const transition =
     executing.at === 'transition'
-      ? state?.transitions.find((one) => one.name === action.transition)
+      ? state?.transitions.find((candidate) => candidate.name === action.transition)
       : undefined;
   const step = transition ?? (executing.at === 'onEnter' ? state?.onEnter : null) ?? null;
-  // A plan is bound by its hash, so this is a store that was changed: the effect is done, a person decides.
+  // A plan is bound by its hash, so the store was changed. The effect has happened: a person decides what follows.
   if (step === null)
     return failed(draft, executing, {
       status: 'unknown',
@@ -53,11 +54,12 @@ function succeeded(draft: Draft, executing: Executing, result: Succeeded): void 
       attempt: result.attempt,
     });
   const malformed = outputProblem(draft, transition?.outputSchema ?? null, result);
-  if (malformed !== null) return failed(draft, executing, unfit(draft, executing, malformed, result.attempt));
+  if (malformed !== null)
+    return failed(draft, executing, outcomeOfUnfitOutput(draft, executing, malformed, result.attempt));
   const label =
     transition === undefined ? entryLabel(draft, draft.run.state) : keyLabel(draft, transition.name);
   succeed(draft, action, label, result.outputRef);
-  const problem = write(draft, step, action, result);
+  const problem = writeResult(draft, step, action, result);
   if (problem !== null) return stick(draft, problem, { kind: 'done', transition: action.transition });
   if (transition !== undefined) return complete(draft, transition, action);
   draft.run.version += 1;
@@ -65,22 +67,24 @@ function succeeded(draft: Draft, executing: Executing, result: Succeeded): void 
 }
 
 /**
- * The effect has happened. Without a key it would happen again for whoever asks again, so a person looks first; and a run
- * that is to end says at its end that it has happened.
+ * The outcome where the effect has happened, and what it answered does not fit. `failed`, where it may be asked for again
+ * without harm. Else `unknown`: without an idempotency key it would happen twice, so a person looks first; and a run that is
+ * to end says so at its end.
  */
-function unfit(
+function outcomeOfUnfitOutput(
   { run, kit }: Draft,
   executing: Executing,
   message: string,
   attempt: number,
 ): Exclude<Outcome, Succeeded> {
   const executors = [executing.executor, ...executing.reliability.fallback];
-  const failed = { status: 'failed', errorClass: 'permanent', message, attempt } as const;
-  if (run.mode === 'shadow' || executors.every((one) => !hasEffect(kit, executing, one))) return failed;
+  const onFailure = { status: 'failed', errorClass: 'permanent', message, attempt } as const;
+  if (run.mode === 'shadow' || executors.every((executor) => !hasEffect(kit, executing, executor)))
+    return onFailure;
   // A run that is to end asks for it no more.
   const isAskedAgain = !isEnding(run);
-  if (isAskedAgain && executors.every((one) => isRepeatable(kit, executing, one)))
-    return { ...failed, effectPossible: true };
+  if (isAskedAgain && executors.every((executor) => isRepeatable(kit, executing, executor)))
+    return { ...onFailure, effectPossible: true };
   const check = isAskedAgain
     ? 'its effect has happened, and a retry would do it again'
     : 'its effect has happened, and the run is to end';
@@ -96,12 +100,12 @@ function outputProblem(draft: Draft, schema: JsonObject | null, result: Succeede
     return 'the output is no object, so it does not fit the output schema';
   const checked = draft.kit.validate(schema, output as JsonObject, undefined, false);
   if (checked.status === 'valid') return null;
-  return `the output does not fit the output schema: ${checked.errors.map((one) => `${one.pointer} ${one.message}`).join('; ')}`;
+  return `the output does not fit the output schema: ${checked.errors.map((error) => `${error.pointer} ${error.message}`).join('; ')}`;
 }
 
 function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Succeeded>): void {
   const { action } = executing;
-  // What says neither that it succeeded nor that it failed leaves the effect's outcome unknown.
+  // Whatever says neither `succeeded` nor `failed` leaves the effect's outcome unknown.
   const errorClass = result.status === 'failed' ? result.errorClass : 'unknown_outcome';
   const unknown = errorClass === 'unknown_outcome';
   const uncalled = result.status === 'failed' ? result.code : undefined;
@@ -129,7 +133,7 @@ function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Suc
   if (executing.at === 'transition' && action.byRuntime !== true) return remain(draft);
   const failure = executing.at === 'transition' ? error : entryProblem(draft, error);
   if (!isPossible) return stick(draft, failure, { kind: executing.at === 'onEnter' ? 'onEnter' : 'chain' });
-  // Nobody but the runtime asks for it again, so a person says whether it is done again.
+  // Only the runtime would ask for it again, so that a person has to say whether it is repeated.
   const message = `${failure.message}; it may have happened all the same, look before a retry`;
   stick(draft, { ...failure, message }, unknownOf(executing));
 }
@@ -139,29 +143,32 @@ function entryProblem({ run }: Draft, error: Problem): Problem {
   return { ...error, code: 'ON_ENTER_FAILED', message };
 }
 
-/** What a run is stuck on when nobody knows whether this effect has happened. */
+/** `stuckOn` of a run of which nobody knows whether this effect has happened. */
 export function unknownOf({ at, action }: Executing): StuckOn {
   if (at === 'transition') return { kind: 'action', action };
   const { idempotencyKey, n } = action;
   return { kind: 'onEnter', unknown: true, again: { idempotencyKey, n } };
 }
 
-/** What had to wait while an effect was under way: cancel, the run's time-out, approved actions. */
-export function afterwards(draft: Draft): void {
+/** Does what had to wait while an effect was under way: a cancel, the run's time-out, moves after denials, approved actions. */
+export function resumeDeferred(draft: Draft): void {
   const { run } = draft;
-  if (run.executing !== null || isClosed(draft)) return;
+  if (run.executing !== null || hasClosed(draft)) return;
   if (run.cancelRequested !== null) return close(draft, 'cancelled', run.cancelRequested.by);
-  if (run.timeoutDue || (run.overdue === true && doubtOf(run) === null)) return timeout(draft);
+  if (run.timeoutDue || (run.overdue === true && whyInDoubt(run) === null)) return onRunTimeout(draft);
   moveDenied(draft);
   startApproved(draft);
 }
 
-function isClosed(draft: Draft): boolean {
-  return draft.effects.some((one) => one.kind === 'close');
+function hasClosed(draft: Draft): boolean {
+  return draft.effects.some((effect) => effect.kind === 'close');
 }
 
-/** The run's own deadline: it moves to its target, or ends. What is in doubt of it comes first, and from a terminal state it moves nowhere. */
-export function timeout(draft: Draft): void {
+/**
+ * The run's own time is up: the run moves to its `onTimeout` target, or ends. It waits first for the effect under way, and for
+ * a person where something is in doubt; from a terminal state it moves nowhere.
+ */
+export function onRunTimeout(draft: Draft): void {
   const { run } = draft;
   if (run.executing !== null) {
     run.timeoutDue = true;
@@ -171,8 +178,8 @@ export function timeout(draft: Draft): void {
   run.deadline = null;
   const target = draft.plan.onTimeout?.target ?? null;
   if (target !== null && isAtItsEnd(draft.plan, run)) return stayAtEnd(draft);
-  const doubt = doubtOf(run);
-  if (target !== null && doubt !== null) return waitForWord(draft, doubt, target);
+  const doubt = whyInDoubt(run);
+  if (target !== null && doubt !== null) return waitForPerson(draft, doubt, target);
   if (run.overdue !== true) record(draft, 'timeout.fired', { data: { state: run.state } });
   delete run.overdue;
   if (target === null) {
@@ -181,18 +188,18 @@ export function timeout(draft: Draft): void {
   }
   run.chainDepth = 0;
   moveTo(draft, target, 'timeout', null);
-  // Where it led to the state that the run was in, what was approved there is still to be begun.
-  afterwards(draft);
+  // The target may be the state that the run was in: what was approved there has still to begin.
+  resumeDeferred(draft);
 }
 
-/** What the terminal state does on entry has not come to its end: a person has it tried again, or cancels the run. */
+/** The run is in a terminal state whose onEnter has not succeeded: a person has it tried again, or cancels the run. */
 function stayAtEnd(draft: Draft): void {
   const { run } = draft;
   const isDone = run.stuckOn?.kind === 'done';
   const waits = `nothing leaves a terminal state: ${isDone ? '' : `a retry of what \`${run.state}\` does on entry, or `}a cancel`;
   if (run.overdue !== true) record(draft, 'timeout.fired', { data: { state: run.state, waits } });
   delete run.overdue;
-  // A person has said of what is done, and could not be written, that the run goes on: it ends where it is.
+  // The onEnter has happened and could not be written, and a person has had the run go on: it ends in this state.
   if (run.stuckOn === null) afterEnter(draft);
 }
 

@@ -1,14 +1,14 @@
 import { isObject, type Json } from '../../model/json.js';
 import { firstOf } from '../../model/text.js';
-import { remembering } from '../run/work.js';
+import { rememberDigests } from '../run/work.js';
 import type { Path } from '../plan.js';
 import type { Kit, RunState } from '../state.js';
 import { readPath } from '../expression/template.js';
 import { callsOf, type Calling } from './effects.js';
 
-// What a call takes from its run besides its arguments: the approval binds that too, as it is when it is asked for.
+// What a call reads of its run besides its arguments: the approval binds these values too, as of when it is asked for.
 
-/** By path, as written: the digest of its value; a path that finds nothing has none. */
+/** By path, as written: the digest of its value. A path that finds nothing is left out. */
 export type Reads = Readonly<Record<string, string>>;
 
 export function readsOf(
@@ -17,8 +17,8 @@ export function readsOf(
   { context, input }: Pick<RunState, 'context' | 'input'>,
 ): Reads {
   const found: Record<string, string> = {};
-  // One value has many spellings of the way to it.
-  const { digest } = remembering(kit);
+  // Paths that are written differently may lead to one value.
+  const { digest } = rememberDigests(kit);
   for (const path of pathsIn(callsOf(calling) as unknown as Json)) {
     if (Object.hasOwn(found, path.text)) continue;
     const read = readPath({ context, input }, path);
@@ -27,7 +27,7 @@ export function readsOf(
   return found;
 }
 
-/** The paths that no longer read what they did. */
+/** The paths whose values are no longer the same. */
 export function changedReads(before: Reads, now: Reads): readonly string[] {
   return [...new Set([...Object.keys(before), ...Object.keys(now)])].filter(
     (path) => before[path] !== now[path],
@@ -35,7 +35,7 @@ export function changedReads(before: Reads, now: Reads): readonly string[] {
 }
 
 export function readsProblem(changed: readonly string[]): string {
-  return `what it would send is not what it was approved for: ${firstOf(changed.map((one) => `\`${one}\``))} has changed`;
+  return `what it would send is not what it was approved for: ${firstOf(changed.map((path) => `\`${path}\``))} has changed`;
 }
 
 function pathsIn(value: Json): Pick<Path, 'scope' | 'segments' | 'text'>[] {

@@ -4,34 +4,35 @@ import type { Principal } from '../../model/principal.js';
 import type { Transition } from '../plan.js';
 import type { Action, Problem, Refusal, RunState, StuckOn } from '../state.js';
 import { actorOf, makeDraft, record, type Draft } from '../run/draft.js';
-import { doubtOf } from './doubt.js';
+import { whyInDoubt } from './doubt.js';
 import { afterEnter, enter, take } from '../run/flow.js';
 import { startApproved } from '../gates/approved.js';
 import { findState } from '../links.js';
 import { isOver } from '../run/ending.js';
 import { isHalted } from '../run/moments.js';
-import { afterwards, timeout } from './outcome.js';
+import { resumeDeferred, onRunTimeout } from './outcome.js';
 import { actingNow } from '../rights.js';
-import { begin } from '../run/start.js';
+import { beginRun } from '../run/start.js';
 import { policyRefusal } from '../run/submit.js';
 import { wayOfUntil, type Until } from '../run/way-on.js';
 
 // An operator's retry of a stuck run.
 
-/** Why a stuck run's step is not done again; null: it is. What may have happened already is a human's to repeat. */
+/** Why a retry of a stuck run is refused; null: it is taken. Only a human may have an effect repeated that may have happened already. */
 export function retryRefusal(draft: Draft, message: Message): Omit<Refusal, 'status'> | null {
   const { stuckOn, problem, overdue } = draft.run;
   const other = aboutAnother(draft, message);
   if (other !== null) return other;
-  // Its time, which a halted run has not heard, ends it: nothing is done again.
+  // A halted run has heard nothing of its own time, which now ends it: nothing is done again.
   const isEnded = isHalted(draft.run) && isOver(draft.run, draft.time) && !hasTimeoutTarget(draft.plan);
-  // Earlier engines said `chain` of it: the problem tells. Of a run whose time is up it is a person's word, and does nothing again.
+  // Earlier engines wrote `chain` for `done`, and the problem's code tells. Where the run's time is up the retry does nothing
+  // again: it is the word of a person for which the run waits.
   if ((stuckOn?.kind === 'done' || problem?.code === 'STATE_TOO_LARGE') && overdue !== true && !isEnded)
     return {
       code: 'RUN_STUCK',
       message: `the step has happened, and a retry would do it a second time (${problem?.message ?? 'no problem is kept'}): cancel the run`,
     };
-  if (doubtOf(draft.run) === null) return null;
+  if (whyInDoubt(draft.run) === null) return null;
   const { principal } = message;
   if (principal.kind !== 'human')
     return {
@@ -53,7 +54,7 @@ function hasTimeoutTarget({ onTimeout }: Draft['plan']): boolean {
   return (onTimeout?.target ?? null) !== null;
 }
 
-/** It is judged for who asked for it at first, whoever retries; and whoever retries is told whether another retry can help. */
+/** The refusal's message: a repeat is judged for its first requester, whoever retries; whoever retries is told whether another retry can help. */
 function forOperator(
   { run }: Draft,
   { principal }: Message,
@@ -77,7 +78,7 @@ function untilOf({ approvals }: RunState, code: Refusal['code'], rule: string | 
   return code === 'RUN_FULL' && approvals.some(({ status }) => isOpen(status)) ? 'decisions' : 'never';
 }
 
-/** Why it cannot be asked for once more, though nothing forbids it: found by asking, on a draft that is thrown away. */
+/** Why approvers could not be asked for the repeat, though nothing forbids it. It is found by trying, on a draft that is thrown away. */
 function askingRefusal(
   { plan, run, kit, time, key }: Draft,
   { id, principal }: Message,
@@ -98,7 +99,7 @@ function askingRefusal(
   return null;
 }
 
-/** Whoever asked has looked at the problem that stood then, and has not seen what came of it since. */
+/** Refuses a retry whose caller looked at another problem than the run is stuck on now; null: it is the same, or none was named. */
 function aboutAnother({ run }: Draft, { body }: Message): Omit<Refusal, 'status'> | null {
   const about = 'about' in body ? body.about : undefined;
   if (about === undefined || about === (run.stuckAt ?? '')) return null;
@@ -112,10 +113,10 @@ function aboutAnother({ run }: Draft, { body }: Message): Omit<Refusal, 'status'
 }
 
 function transitionOf({ plan, run }: Draft, { transition }: Action): Transition | undefined {
-  return findState(plan, run.state)?.transitions.find((one) => one.name === transition);
+  return findState(plan, run.state)?.transitions.find((candidate) => candidate.name === transition);
 }
 
-/** The same step again: a start, an onEnter or a chain goes on, an effect has the same idempotency key. */
+/** Does the step again that the run is stuck on: a start, an onEnter or a chain goes on; an effect keeps its idempotency key. */
 export function retry(draft: Draft, by: Principal): void {
   const { run } = draft;
   const { stuckOn: on } = run;
@@ -124,8 +125,8 @@ export function retry(draft: Draft, by: Principal): void {
     permission: 'run.operate',
     data: { state: run.state, code: run.problem?.code ?? '' },
   });
-  // While it was halted, time said nothing to it.
-  if (isOver(run, draft.time)) timeout(draft);
+  // While the run was halted, its deadline did nothing.
+  if (isOver(run, draft.time)) onRunTimeout(draft);
   if (run.status !== 'stuck' || run.stuckOn !== on) return;
   run.chainDepth = 0;
   run.ledWith = [...new Set([...(run.ledWith ?? []), by.id])];
@@ -135,11 +136,11 @@ export function retry(draft: Draft, by: Principal): void {
   goOn(run);
   if (on?.kind === 'onEnter') {
     enter(draft, on.again);
-    // Where it may not be entered now, what may have happened is still not known.
+    // The state may not be entered now: whether its onEnter has happened is still unknown.
     if (on.unknown === true && draft.run.status === 'stuck') run.stuckOn = on;
-  } else if (on?.kind === 'start') begin(draft, on);
+  } else if (on?.kind === 'start') beginRun(draft, on);
   else if (on?.kind !== 'done') afterEnter(draft);
-  afterwards(draft);
+  resumeDeferred(draft);
 }
 
 function goOn(run: Draft['run']): void {
@@ -148,7 +149,7 @@ function goOn(run: Draft['run']): void {
   run.stuckOn = null;
 }
 
-/** Where that takes an approval, the run stays stuck until somebody has decided: nothing else of it goes on. */
+/** Repeats an effect whose outcome is unknown. Where that takes an approval the run stays stuck, and nothing else of it goes on, until somebody has decided. */
 function repeat(
   draft: Draft,
   transition: Transition,
@@ -156,8 +157,8 @@ function repeat(
   by: Principal,
 ): void {
   const { run } = draft;
-  if (isHalted(run)) run.problem = inDoubt(run);
-  // What was approved while the run was halted is not asked for again.
+  if (isHalted(run)) run.problem = unknownOutcomeProblem(run);
+  // The repeat may have been approved while the run was halted: then nobody is asked again.
   startApproved(draft);
   if (run.executing !== null) return;
   const { problem } = run;
@@ -169,7 +170,7 @@ function repeat(
   if (run.executing === null) Object.assign(run, { status: 'stuck', problem, stuckOn: on });
 }
 
-function inDoubt(run: Pick<RunState, 'stuckOn' | 'state' | 'problem'>): Problem {
-  const message = `${doubtOf(run)}: ${run.problem?.message}`;
+function unknownOutcomeProblem(run: Pick<RunState, 'stuckOn' | 'state' | 'problem'>): Problem {
+  const message = `${whyInDoubt(run)}: ${run.problem?.message}`;
   return { code: 'EXECUTOR_UNKNOWN', message, errorClass: 'unknown_outcome' };
 }

@@ -1,13 +1,13 @@
 import { utf8Length, type Json } from '../../model/json.js';
 
-// What is made of values is measured before it is made: a template may name one value a thousand times.
+// The size of what is made of values is measured before it is made: a template may name one value a thousand times.
 
-/** How many bytes of canonical JSON may still be made. Shared by all that is made together. */
+/** How much may still be made: `left` in bytes of canonical JSON. Shared by everything that is made together. */
 export interface Room {
   left: number;
-  /** The same for values, objects and lists included: making and reading many of them takes longer than their bytes say. */
+  /** How many values may still be made, objects and lists included: many small values take longer than their bytes say. */
   values: number;
-  /** What objects and lists took that were measured whole: a template may name one of them a thousand times. */
+  /** The size of each object and list that was measured whole, so that it is measured once. */
   readonly known: Map<Json, Taken>;
 }
 
@@ -22,7 +22,7 @@ export const roomOf = (bytes: number, values = Number.MAX_SAFE_INTEGER): Room =>
   known: new Map(),
 });
 
-/** Whether no more was taken than there was. */
+/** Nothing more was taken than there was. */
 export const isLeft = ({ left, values }: Room): boolean => left >= 0 && values >= 0;
 
 /** Takes the bytes out of the room; false: they are more than it has left, and nothing more fits from now on. */
@@ -31,7 +31,7 @@ export function takeBytes(room: Room, bytes: number): boolean {
   return isLeft(room);
 }
 
-/** The same for the canonical JSON of a value, which is not written. Stops where the room ends, and never recurses. */
+/** The same for the canonical JSON of a value, without writing it. Stops where the room ends, and does not recurse. */
 export function takeValue(room: Room, value: Json): boolean {
   const known = room.known.get(value);
   if (known !== undefined) {
@@ -48,19 +48,19 @@ export function takeValue(room: Room, value: Json): boolean {
 
 function measure(room: Room, value: Json): void {
   const open: Json[] = [value];
-  for (let one = open.pop(); one !== undefined && isLeft(room); one = open.pop()) {
+  for (let value = open.pop(); value !== undefined && isLeft(room); value = open.pop()) {
     room.values -= 1;
-    if (typeof one === 'string') room.left -= quotedBytes(one);
-    else if (one === null || typeof one !== 'object') room.left -= String(one).length;
-    else if (Array.isArray(one)) {
-      const items = one as readonly Json[];
+    if (typeof value === 'string') room.left -= quotedBytes(value);
+    else if (value === null || typeof value !== 'object') room.left -= String(value).length;
+    else if (Array.isArray(value)) {
+      const items = value as readonly Json[];
       room.left -= 2 + Math.max(0, items.length - 1);
       for (const item of items) open.push(item);
     } else {
-      const names = Object.keys(one);
+      const names = Object.keys(value);
       room.left -= 2 + Math.max(0, names.length - 1);
       for (const name of names) room.left -= quotedBytes(name) + 1;
-      for (const item of Object.values(one)) open.push(item);
+      for (const item of Object.values(value)) open.push(item);
     }
   }
 }

@@ -6,7 +6,7 @@ import { includesText, searchUnits } from './search.js';
 
 type Compared = { readonly verdict: 'pass' | 'fail' | 'error'; readonly reason: string };
 
-/** One comparison (docs/spec/semantics.md §3). `undefined` is a path that does not resolve: null for `==` and `!=`, else an error. */
+/** Compares two values (docs/spec/semantics.md §3). `undefined` is a path that does not resolve: null for `==` and `!=`, else an error. */
 export function compare(
   left: Json | undefined,
   operator: Operator,
@@ -15,19 +15,19 @@ export function compare(
 ): Compared {
   switch (operator) {
     case '==':
-      return equality(left ?? null, right ?? null, true, meter);
+      return compareEqual(left ?? null, right ?? null, true, meter);
     case '!=':
-      return equality(left ?? null, right ?? null, false, meter);
+      return compareEqual(left ?? null, right ?? null, false, meter);
     case '<':
     case '<=':
     case '>':
     case '>=':
-      return ordering(left, operator, right);
+      return compareOrder(left, operator, right);
     case 'starts_with':
       if (typeof left !== 'string' || typeof right !== 'string')
-        return mismatch(operator, 'two strings', left, right);
+        return operandError(operator, 'two strings', left, right);
       meter.take(comparedUnits(right));
-      return verdict(left.startsWith(right));
+      return toCompared(left.startsWith(right));
     case 'contains':
       return contains(left, right, meter);
     default:
@@ -44,11 +44,11 @@ function typeName(value: Json | undefined): string {
 const holding: Compared = { verdict: 'pass', reason: '' };
 const failing: Compared = { verdict: 'fail', reason: '' };
 
-function verdict(holds: boolean): Compared {
+function toCompared(holds: boolean): Compared {
   return holds ? holding : failing;
 }
 
-function mismatch(
+function operandError(
   operator: string,
   wants: string,
   left: Json | undefined,
@@ -60,26 +60,26 @@ function mismatch(
   };
 }
 
-function equality(left: Json, right: Json, wanted: boolean, meter: Meter): Compared {
+function compareEqual(left: Json, right: Json, wanted: boolean, meter: Meter): Compared {
   if (left !== null && right !== null && typeName(left) !== typeName(right)) {
-    return mismatch(wanted ? '==' : '!=', 'two values of one type', left, right);
+    return operandError(wanted ? '==' : '!=', 'two values of one type', left, right);
   }
   if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) {
     meter.take(comparedUnits(left));
-    return verdict((left === right) === wanted);
+    return toCompared((left === right) === wanted);
   }
   const trouble = troubleOf(left) ?? troubleOf(right);
   if (trouble !== null) return { verdict: 'error', reason: `a value cannot be compared: ${trouble}` };
-  const same = sameJson(left, right, (one) => meter.take(comparedUnits(one)));
-  return verdict(same === wanted);
+  const same = sameJson(left, right, (part) => meter.take(comparedUnits(part)));
+  return toCompared(same === wanted);
 }
 
-/** Of one value that is compared with another, without what it holds. */
+/** The units of comparing one value with another, without what it holds. */
 function comparedUnits(value: unknown): number {
   return 32 + (typeof value === 'string' ? Math.ceil(value.length / 16) : 0);
 }
 
-/** Values never change: one that can be compared always can. */
+/** Values that can be compared. Values never change, so they always can. */
 const comparable = new WeakSet<object>();
 
 function troubleOf(value: object): string | null {
@@ -89,34 +89,34 @@ function troubleOf(value: object): string | null {
   return trouble;
 }
 
-function ordering(
+function compareOrder(
   left: Json | undefined,
   operator: '<' | '<=' | '>' | '>=',
   right: Json | undefined,
 ): Compared {
   if (typeof left !== 'number' || typeof right !== 'number')
-    return mismatch(operator, 'two numbers', left, right);
-  if (operator === '<') return verdict(left < right);
-  if (operator === '<=') return verdict(left <= right);
-  if (operator === '>') return verdict(left > right);
-  return verdict(left >= right);
+    return operandError(operator, 'two numbers', left, right);
+  if (operator === '<') return toCompared(left < right);
+  if (operator === '<=') return toCompared(left <= right);
+  if (operator === '>') return toCompared(left > right);
+  return toCompared(left >= right);
 }
 
 function contains(left: Json | undefined, right: Json | undefined, meter: Meter): Compared {
   if (typeof left === 'string' && typeof right === 'string') {
     meter.take(searchUnits(left, right));
-    return verdict(includesText(left, right));
+    return toCompared(includesText(left, right));
   }
   const scalar = typeof right === 'string' || typeof right === 'number' || typeof right === 'boolean';
   if (Array.isArray(left) && scalar) return lookThrough(left as readonly Json[], right, meter);
-  return mismatch('contains', 'a string in a string or a scalar in an array', left, right);
+  return operandError('contains', 'a string in a string or a scalar in an array', left, right);
 }
 
-/** Only the items up to the one that is found: a list in which a text of the same length is looked for is compared with it. */
+/** Charges for the items up to the one that is found; looking for a text, for their bytes as well, since texts of the same length are compared. */
 function lookThrough(items: readonly Json[], wanted: Json, meter: Meter): Compared {
   const at = items.indexOf(wanted);
   const looked = at === -1 ? items.length : at + 1;
   const bytes = typeof wanted === 'string' ? meter.bytesOf(items) / 4 : 0;
   meter.take(looked + Math.ceil((bytes * looked) / Math.max(1, items.length)));
-  return verdict(at !== -1);
+  return toCompared(at !== -1);
 }

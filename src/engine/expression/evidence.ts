@@ -4,7 +4,7 @@ import type { Meter } from './meter.js';
 // How much evidence there is of a kind. A run may have ten thousand records of it, and a condition may ask for hundreds of
 // kinds: they are counted once, all kinds together.
 
-/** Where it is asked for. */
+/** The evidence of a run, and the state and stay in which it is asked for. */
 export interface EvidenceAt {
   readonly evidence: readonly Evidence[];
   readonly state: string;
@@ -28,11 +28,11 @@ const none: Counted = { all: 0, distinct: 0 };
 /** Lists of evidence never change: another record makes another list. */
 const tallies = new WeakMap<readonly Evidence[], Tally>();
 
-/** In units of a meter: what counting one record takes, and looking up one kind. */
+/** Units of a meter: for counting one record, and for looking up one kind. */
 const recordUnits = 32;
 const kindUnits = 64;
 
-/** What it takes to tell of so many kinds. The same list is counted once for each meter. */
+/** Charges for counting evidence of so many kinds; for reading the same list, once for each meter. */
 export function meterEvidence(meter: Meter, { evidence }: EvidenceAt, kinds: number): void {
   meter.takeOnce(evidence, evidence.length * recordUnits);
   meter.take(kinds * kindUnits);
@@ -52,12 +52,12 @@ export function countEvidence(kind: string, distinct: boolean, at: EvidenceAt): 
 const approval = 'human_request';
 
 function humansIn({ approvals, humans }: Tally, { state, stay }: EvidenceAt): number {
-  const place = `${stay}:${state}`;
-  const known = humans.get(place);
+  const stayAndState = `${stay}:${state}`;
+  const known = humans.get(stayAndState);
   if (known !== undefined) return known;
   const valid = approvals.filter((item) => !(item.state === state && item.stay !== stay));
   const count = new Set(valid.map((item) => item.by)).size;
-  humans.set(place, count);
+  humans.set(stayAndState, count);
   return count;
 }
 
@@ -66,10 +66,10 @@ function tallyOf(evidence: readonly Evidence[]): Tally {
   if (known !== undefined) return known;
   const byKind = new Map<string, { all: number; readonly who: Set<string> }>();
   for (const { kind, by, id } of evidence) {
-    const of = byKind.get(kind) ?? { all: 0, who: new Set<string>() };
-    of.all += 1;
-    of.who.add(by ?? id);
-    byKind.set(kind, of);
+    const counter = byKind.get(kind) ?? { all: 0, who: new Set<string>() };
+    counter.all += 1;
+    counter.who.add(by ?? id);
+    byKind.set(kind, counter);
   }
   const tally = {
     kinds: new Map([...byKind].map(([kind, { all, who }]) => [kind, { all, distinct: who.size }])),

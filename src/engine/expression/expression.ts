@@ -10,7 +10,7 @@ import {
 } from '../plan.js';
 import { truncate } from '../../model/text.js';
 
-// The expression notation of docs/spec/semantics.md §3: exactly one comparison, with the position of whatever is none.
+// The expression notation of docs/spec/semantics.md §3: exactly one comparison. Where a text is none, the position of the mistake is given.
 
 export interface Invalid {
   readonly status: 'invalid';
@@ -19,7 +19,7 @@ export interface Invalid {
   readonly message: string;
   /** What to write there instead. */
   readonly suggestion?: string;
-  /** The path starts where no value is. */
+  /** The path starts with a scope that does not exist here. */
   readonly scope?: 'unknown';
 }
 
@@ -45,7 +45,7 @@ export function parseComparison(
   text: string,
   options: PathOptions = { scopes: guardScopes },
 ): ParsedComparison {
-  const refused = tooLong(text, 'expression') ?? foreignNotation(text);
+  const refused = refuseTooLong(text, 'expression') ?? findForeignNotation(text);
   if (refused !== null) return refused;
   const left = readOperand(text, 0, options);
   if (left.status === 'invalid') return left;
@@ -53,9 +53,9 @@ export function parseComparison(
   if (operator.status === 'invalid') return operator;
   const right = readOperand(text, operator.end, options);
   if (right.status === 'invalid') return right;
-  const end = skip(text, right.end);
+  const end = skipSpaces(text, right.end);
   if (end < text.length) {
-    const rest = shown(text.slice(end));
+    const rest = cut(text.slice(end));
     return invalid(
       end,
       `\`${rest}\` follows a whole comparison: an expression is exactly one; combine several with \`allOf\` or \`anyOf\``,
@@ -73,12 +73,12 @@ export function parseComparison(
 
 /** A path alone, as templates and mappings have it. */
 export function parsePath(text: string, options: PathOptions): ParsedPath {
-  const refused = tooLong(text, 'path');
+  const refused = refuseTooLong(text, 'path');
   if (refused !== null) return refused;
   const read = readPathAt(text, 0, options);
   if (read.status === 'invalid') return read;
   return read.end < text.length
-    ? invalid(read.end, `\`${shown(text.slice(read.end))}\` follows the path`)
+    ? invalid(read.end, `\`${cut(text.slice(read.end))}\` follows the path`)
     : { status: 'parsed', path: read.value };
 }
 
@@ -86,17 +86,17 @@ function invalid(at: number, message: string, suggestion?: string): Invalid {
   return { status: 'invalid', at, message, ...(suggestion === undefined ? {} : { suggestion }) };
 }
 
-function tooLong(text: string, what: string): Invalid | null {
+function refuseTooLong(text: string, what: string): Invalid | null {
   return text.length > maxLength
     ? invalid(maxLength, `the ${what} is longer than ${maxLength} characters`)
     : null;
 }
 
-function shown(text: string): string {
+function cut(text: string): string {
   return truncate(text, 40);
 }
 
-function skip(text: string, from: number): number {
+function skipSpaces(text: string, from: number): number {
   let at = from;
   while (/\s/.test(text[at] ?? '')) at += 1;
   return at;
@@ -112,8 +112,8 @@ const foreign: readonly (readonly [RegExp, string, string?])[] = [
   [/(?<![=!<>])=(?!=)/, 'a single `=` compares nothing: use `==`', '=='],
 ];
 
-/** What other languages would take, named before the parser trips over it. Quoted text is not looked at. */
-function foreignNotation(text: string): Invalid | null {
+/** Finds notation of other languages, so that the message can name it, before the parser fails at it. Quoted text is not looked at. */
+function findForeignNotation(text: string): Invalid | null {
   const bare = text.replace(/"[^"]*"|'[^']*'/g, (quoted) => ' '.repeat(quoted.length));
   for (const [pattern, message, suggestion] of foreign) {
     const found = pattern.exec(bare);
@@ -125,16 +125,16 @@ function foreignNotation(text: string): Invalid | null {
 // --- operands ----------------------------------------------------------------------------------
 
 const number = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
-/** What starts as numbers do, up to where it ends: it is one, or a mistake. */
+/** Whatever starts as numbers do, up to its end: it is a number, or a mistake. */
 const likeNumber = /^(?=[-+.]?\d)[-+]?(?:[\p{L}\p{N}_.]|(?<=[eE])[-+])+/u;
 const word = /^[\p{L}_][\p{L}\p{N}_-]*/u;
 
 function readOperand(text: string, from: number, options: PathOptions): Read<Operand> {
-  const start = skip(text, from);
+  const start = skipSpaces(text, from);
   const rest = text.slice(start);
   if (rest === '') return invalid(start, 'an operand is missing: write `operand operator operand`');
   if (rest.startsWith('$')) return readPathAt(text, start, options);
-  const quote = ['"', "'"].find((one) => rest.startsWith(one));
+  const quote = ['"', "'"].find((mark) => rest.startsWith(mark));
   if (quote !== undefined) return readQuoted(text, start, quote);
   const written = likeNumber.exec(rest)?.[0];
   if (written !== undefined) return readNumber(written, start);
@@ -143,10 +143,10 @@ function readOperand(text: string, from: number, options: PathOptions): Read<Ope
 
 function readNumber(written: string, start: number): Read<Literal> {
   if (!number.test(written))
-    return invalid(start, `\`${shown(written)}\` is no number: write it as JSON does, such as \`-12.5e3\``);
+    return invalid(start, `\`${cut(written)}\` is no number: write it as JSON does, such as \`-12.5e3\``);
   const value = Number(written);
   if (!isExactNumber(written) || (Number.isInteger(value) && !Number.isSafeInteger(value)))
-    return invalid(start, `the number \`${shown(written)}\` is beyond what is exact`);
+    return invalid(start, `the number \`${cut(written)}\` is beyond what is exact`);
   return { status: 'read', value: { kind: 'literal', value }, start, end: start + written.length };
 }
 
@@ -172,7 +172,7 @@ function readWord(text: string, start: number, options: PathOptions): Read<Opera
   if (name === undefined)
     return invalid(
       start,
-      `\`${shown(rest)}\` is no operand: use a path such as \`$.context.name\`, a number, a quoted string, true, false or null`,
+      `\`${cut(rest)}\` is no operand: use a path such as \`$.context.name\`, a number, a quoted string, true, false or null`,
     );
   const end = start + name.length;
   const constant = constants.get(name);
@@ -192,7 +192,7 @@ function readWord(text: string, start: number, options: PathOptions): Read<Opera
   }
   return invalid(
     start,
-    `the word \`${shown(name)}\` is not quoted: write \`"${shown(name)}"\` for the text, or a path such as \`$.context.${shown(name)}\``,
+    `the word \`${cut(name)}\` is not quoted: write \`"${cut(name)}"\` for the text, or a path such as \`$.context.${cut(name)}\``,
     `"${name}"`,
   );
 }
@@ -216,17 +216,17 @@ const otherNames: ReadonlyMap<string, string> = new Map([
 ]);
 
 function readOperator(text: string, from: number): Read<Operator> {
-  const start = skip(text, from);
+  const start = skipSpaces(text, from);
   const rest = text.slice(start);
   const found = operators.find(
-    (one) => rest.startsWith(one) && (/^[<>=!]/.test(one) || /^(\s|$|["'])/.test(rest.slice(one.length))),
+    (name) => rest.startsWith(name) && (/^[<>=!]/.test(name) || /^(\s|$|["'])/.test(rest.slice(name.length))),
   );
   if (found !== undefined) return { status: 'read', value: found, start, end: start + found.length };
   const seen = /^\S+/.exec(rest)?.[0];
   if (seen === undefined) return invalid(start, 'an operator is missing: write `operand operator operand`');
   const meant = otherNames.get(seen);
   const hint = meant === undefined ? `one of ${operators.join(' ')}` : `\`${meant}\``;
-  return invalid(start, `\`${shown(seen)}\` is no operator: use ${hint}`, meant);
+  return invalid(start, `\`${cut(seen)}\` is no operator: use ${hint}`, meant);
 }
 
 /** A literal that its operator can never take is a mistake, not a guard. */
@@ -238,7 +238,7 @@ function neverTakes(
 ): Invalid | null {
   if (operand.kind === 'path' || operator === '==' || operator === '!=') return null;
   const type = operand.value === null ? 'null' : typeof operand.value;
-  const given = `and \`${shown(String(operand.value))}\` is ${type === 'null' ? 'nothing' : `a ${type}`}`;
+  const given = `and \`${cut(String(operand.value))}\` is ${type === 'null' ? 'nothing' : `a ${type}`}`;
   if (operator === 'starts_with')
     return type === 'string' ? null : invalid(at, `\`starts_with\` takes two strings, ${given}`);
   if (operator === 'contains') {
@@ -293,7 +293,7 @@ function unknownScope(rest: string, start: number, options: PathOptions): Invali
   const meant = otherScopes.find(([pattern, name]) => pattern.test(rest) && allowed.includes(name));
   const found = invalid(
     start,
-    `\`${shown(written)}\` reads an unknown scope: here a path starts with ${allowed.map((name) => `\`${name}\``).join(', ')}`,
+    `\`${cut(written)}\` reads an unknown scope: here a path starts with ${allowed.map((name) => `\`${name}\``).join(', ')}`,
     meant === undefined ? undefined : written.replace(meant[0], () => meant[1]),
   );
   return { ...found, scope: 'unknown' };
@@ -317,7 +317,7 @@ function readSegments(text: string, from: number): Read<string[]> {
   if (/^[.[]/.test(text.slice(end)))
     return invalid(
       end,
-      `\`${shown(text.slice(end))}\` is no part of a path: use \`.name\`, \`[0]\` or \`["odd name"]\``,
+      `\`${cut(text.slice(end))}\` is no part of a path: use \`.name\`, \`[0]\` or \`["odd name"]\``,
     );
   return { status: 'read', value: segments, start: from, end };
 }

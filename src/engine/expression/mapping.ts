@@ -14,14 +14,14 @@ export interface MappingScopes {
 }
 
 export interface Mapped {
-  /** Null: what would be written is more than a context may be, and was not made. */
+  /** Null: it would be larger than a context may be, and was not made. */
   readonly context: JsonObject | null;
-  /** What is new in it. */
+  /** The keys that the mapping writes, with their values. */
   readonly written: ReadonlyMap<string, Json>;
   readonly unresolved: Unresolved;
 }
 
-/** Paths that did not resolve: they wrote null, and that is recorded. */
+/** Paths that did not resolve. They wrote null, which is put on record. */
 export interface Unresolved {
   readonly count: number;
   /** The first few, each once. */
@@ -30,7 +30,7 @@ export interface Unresolved {
 
 const mostNamed = 5;
 
-/** Applies an output mapping. All specs read the old context; the keys they write are its only change. */
+/** Applies an output mapping. All of its specs read the old context; only the keys that they write change. */
 export function applyMapping(
   mappings: readonly Mapping[],
   scopes: MappingScopes,
@@ -50,7 +50,7 @@ export function applyMapping(
   const room = roomOf(mostContextBytes);
   const written = new Map<string, Json>();
   for (const { key, spec } of mappings) {
-    const value = made(spec, read, room, work);
+    const value = makeValue(spec, read, room, work);
     if (value === undefined) return { context: null, written, unresolved };
     written.set(key, value);
   }
@@ -60,7 +60,7 @@ export function applyMapping(
   return { context: Object.fromEntries(entries), written, unresolved };
 }
 
-/** The same with the least in place of whatever only the answer of a call can tell: no answer makes it write less. */
+/** The mapping with the shortest value in place of whatever the answer of a call decides: no answer makes it write less than this. */
 export function withoutAnswer(mappings: readonly Mapping[]): Mapping[] {
   return mappings.map(({ key, spec }) => ({ key, spec: leastOf(spec) }));
 }
@@ -71,21 +71,21 @@ function leastOf(spec: Mapping['spec']): Mapping['spec'] {
   if (spec.kind === 'set') return spec.value.kind === 'path' && isOfAnswer(spec.value) ? least : spec;
   if (!spec.operands.some(isOfAnswer)) return spec;
   if (spec.kind !== 'concat') return least;
-  return { ...spec, operands: spec.operands.filter((one) => !isOfAnswer(one)) };
+  return { ...spec, operands: spec.operands.filter((operand) => !isOfAnswer(operand)) };
 }
 
 function isOfAnswer(operand: Operand): boolean {
   return operand.kind === 'path' && (operand.scope === 'output' || operand.scope === 'response');
 }
 
-/** What a spec writes; undefined: the room is too small for it. */
-function made(
+/** The value that a spec writes; undefined: the room is too small for it. */
+function makeValue(
   spec: Mapping['spec'],
   read: (operand: Operand) => Json,
   room: Room,
   work: Work,
 ): Json | undefined {
-  if (spec.kind === 'concat') return joined(spec.operands, read, room, work);
+  if (spec.kind === 'concat') return concatenate(spec.operands, read, room, work);
   const value =
     spec.kind !== 'set'
       ? arithmetic(spec.kind, spec.operands.map(read))
@@ -95,7 +95,7 @@ function made(
   return takeBytes(room, work.measure(value).bytes) ? value : undefined;
 }
 
-function joined(
+function concatenate(
   operands: readonly Operand[],
   read: (operand: Operand) => Json,
   room: Room,

@@ -2,15 +2,15 @@ import type { Json } from '../../model/json.js';
 import { isLeft, takeBytes, type Room } from '../effects/room.js';
 import { chainRoom, type Work } from '../run/work.js';
 
-// What the conditions of one piece of work really do is charged as they do it, so that it ends within one guard too.
+// The conditions of one piece of work are charged for what they do while they do it, so that the work can also end amid a guard.
 
-/** In units of about a byte that is compared: a room of `mostChainBytes` of them is done in a part of 250 ms (measured). */
+/** A unit is about the work of comparing one byte: `mostChainBytes` units take less than 250 ms (measured). */
 export interface Meter {
   readonly isLeft: () => boolean;
   readonly take: (units: number) => void;
-  /** The same for what is looked through as a whole, which is done once. */
+  /** The same for a thing that is looked through as a whole: charged once for each thing. */
   readonly takeOnce: (what: object, units: number) => void;
-  /** A value is, whatever it is. */
+  /** Charges, once for each value, for looking through the value as a whole. */
   readonly look: (value: Json) => void;
   readonly bytesOf: (value: Json) => number;
 }
@@ -25,20 +25,21 @@ export const unmetered: Meter = {
 };
 
 /**
- * In units of a meter, for each value that is looked at beside its bytes: going from one to the next takes time too, and a list
- * of a million short values has few bytes.
+ * Units of a meter for each value that is looked at, beside its bytes: going from value to value takes time too, and a list of
+ * a million short values has few bytes.
  */
 const unitsPerValue = 32;
 
 /**
- * All rooms pay; only the first says whether anything is left. A step of a chain is answered by a room of its own, the same
- * whatever the chain has done before it: what is left of the chain's, the chain asks between its steps (`chain.ts`).
+ * A meter that charges all rooms; only the first says whether anything is left. A step of a chain has a room of its own, so
+ * that its answer is the same whatever the chain has done before. Whether the chain has room left is asked between its steps
+ * (`chain.ts`).
  */
 function meterIn(rooms: readonly [Room, ...Room[]], seen: Set<unknown>, { measure }: Work): Meter {
   const take = (units: number): void => {
     for (const room of rooms) takeBytes(room, units);
   };
-  const first = (what: unknown): boolean => {
+  const isFirst = (what: unknown): boolean => {
     const isNew = !seen.has(what);
     seen.add(what);
     return isNew;
@@ -47,10 +48,10 @@ function meterIn(rooms: readonly [Room, ...Room[]], seen: Set<unknown>, { measur
     isLeft: () => isLeft(rooms[0]),
     take,
     takeOnce: (what, units) => {
-      if (first(what)) take(units);
+      if (isFirst(what)) take(units);
     },
     look: (value) => {
-      if (!first(value)) return;
+      if (!isFirst(value)) return;
       const { bytes, values } = measure(value);
       take(bytes + values * unitsPerValue);
     },
@@ -58,12 +59,12 @@ function meterIn(rooms: readonly [Room, ...Room[]], seen: Set<unknown>, { measur
   };
 }
 
-/** Of what the chain asks to take a step. */
+/** The meter for the guards that a chain asks to find its next step. */
 export function chainMeter(work: Work): Meter {
   return meterIn([work.chain], work.seen, work);
 }
 
-/** Of what one step asks, which has a room of its own; a step of the chain takes from what the chain may do besides. */
+/** The meter for what one step asks, with a room of its own. `isOfChain`: the chain's room is charged as well. */
 export function stepMeter(work: Work, isOfChain = false): Meter {
   const own = chainRoom();
   return meterIn(isOfChain ? [own, work.chain] : [own], new Set(), work);

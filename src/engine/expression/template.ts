@@ -4,7 +4,7 @@ import { mostCallBytes, mostCallValues } from '../../model/limits.js';
 import { quotedBytes, roomOf, takeBytes, takeValue, type Room } from '../effects/room.js';
 import type { Path, Scope, Template } from '../plan.js';
 
-/** What a path may read: a scope that is absent here is not found. */
+/** What a path may read: of a scope that is absent here it finds nothing. */
 export type PathScopes = { readonly [S in Scope]?: Json };
 
 export type PathRead = { readonly found: true; readonly value: Json } | { readonly found: false };
@@ -21,10 +21,10 @@ export type ResolvedText = { readonly status: 'resolved'; readonly value: string
 
 const tooLarge: NotResolved = { status: 'too_large' };
 const notFound: PathRead = { found: false };
-/** For all that the templates of one call make. */
+/** The room for all that the templates of one call make. */
 export const callRoom = (): Room => roomOf(mostCallBytes, mostCallValues);
 
-/** What a value is that has no text, for a message that must not repeat it. */
+/** What kind of value this is, for a message that must not repeat the value. */
 export function kindOf(value: null | JsonObject | readonly Json[]): string {
   if (value === null) return 'null';
   if (!Array.isArray(value)) return 'an object';
@@ -57,12 +57,12 @@ function child(value: Json, segment: string): Json | undefined {
   return undefined;
 }
 
-/** A template is as deep as the policy that it was written in; what a store gives back may be deeper. */
+/** Templates are no deeper than the policies that they are written in; what a store gives back may be. */
 const maxTemplateDepth = 100;
 
 /**
- * All or nothing: one path that does not resolve, and is not optional, leaves the whole unresolved. What would take more
- * bytes of canonical JSON than the room has left is not made.
+ * The value of a template, all or nothing: a path that does not resolve, and is not optional, leaves the whole unresolved.
+ * What would take more bytes of canonical JSON than the room has left is not made.
  */
 export function resolveTemplate(
   template: Template,
@@ -78,7 +78,7 @@ export function resolveTemplate(
     };
   switch (template.kind) {
     case 'literal':
-      return within(room, template.value);
+      return fitInto(room, template.value);
     case 'path':
       return resolvePath(template, scopes, room);
     case 'text':
@@ -90,14 +90,14 @@ export function resolveTemplate(
   }
 }
 
-function within(room: Room, value: Json): ResolvedTemplate {
+function fitInto(room: Room, value: Json): ResolvedTemplate {
   return takeValue(room, value) ? { status: 'resolved', value } : tooLarge;
 }
 
 function resolvePath(path: Path, scopes: PathScopes, room: Room): ResolvedTemplate {
   const read = readPath(scopes, path);
   if (!read.found && !path.optional) return { status: 'unresolved', path: path.text, got: 'nothing' };
-  return within(room, read.found ? read.value : null);
+  return fitInto(room, read.found ? read.value : null);
 }
 
 /**

@@ -8,8 +8,8 @@ import {
   type GateState,
   type Refusal,
 } from '../state.js';
-import { approved } from './approved.js';
-import { change, setGates, transitionOf } from './changes.js';
+import { onApproved } from './approved.js';
+import { changeApproval, setGates, transitionOf } from './changes.js';
 import { decidersNow, gatesDecidedBy, mayDecide, wantsReason } from './deciders.js';
 import { actionFact, actorOf, answer, project, record, refuse, type Draft } from '../run/draft.js';
 import { noteDenial } from './denials.js';
@@ -18,11 +18,11 @@ import { allApproved } from './quorum.js';
 import { lastMoment } from './standing.js';
 import { moveTo, remain } from '../run/flow.js';
 
-// A decision about an approval, and what follows a denial. Its opening is opening.ts, its end by time expiry.ts, what follows an approval approved.ts.
+// A decision about an approval, and what follows a denial. Approvals open in opening.ts and end by time in expiry.ts; what follows when all gates have approved is in approved.ts.
 
 type Decide = Extract<Message['body'], { kind: 'decide' }>;
 
-/** Still open, approver, digest, in time, reason: in this order (docs/spec/api.md). Null: the decision counts. */
+/** Why a decision does not count; null: it counts. Checked in this order: still open, approver, digest, in time, reason (docs/spec/api.md). */
 function refusalOf(
   { kit }: Draft,
   approval: ApprovalState,
@@ -65,7 +65,7 @@ export function decideApproval(
   body: Decide,
   settledAs: ApprovalStatus | null,
 ): void {
-  const approval = draft.run.approvals.find((one) => one.id === body.approval);
+  const approval = draft.run.approvals.find((candidate) => candidate.id === body.approval);
   if (approval === undefined && settledAs !== null && !isOpen(settledAs)) {
     const code = settledCode(settledAs);
     return refuseDecision(draft, message, body, { code, message: `the approval is ${settledAs}` });
@@ -127,21 +127,21 @@ function accept(draft: Draft, approval: ApprovalState, message: Message, body: D
       decisionId: message.id,
       digest: body.digest,
       gates: gates.flatMap(({ rule }, index) => (counted.includes(index) ? [ruleText(rule)] : [])),
-      ...cameBy(message, body),
+      ...channelOf(message, body),
     },
   });
   answer(draft, message.id, { status: 'accepted' });
   if (body.decision !== 'approve') {
-    change(draft, approval.id, decided);
+    changeApproval(draft, approval.id, decided);
     return deny(draft, decided, principal.id);
   }
   noteApprover(draft, decided, principal.id);
   const next = setGates(draft, decided, gates);
-  if (allApproved(next, draft.kit)) approved(draft, next);
+  if (allApproved(next, draft.kit)) onApproved(draft, next);
 }
 
-/** The door, and who acted for the human where one did. */
-function cameBy(message: Message, body: Decide): JsonObject {
+/** The door by which the decision came, and who acted for the human, if somebody did. */
+function channelOf(message: Message, body: Decide): JsonObject {
   const { actedBy } = message.principal;
   return {
     ...(body.via === undefined ? {} : { via: body.via }),
@@ -149,20 +149,20 @@ function cameBy(message: Message, body: Decide): JsonObject {
   };
 }
 
-/** Who approves here has approved in this run: what else is open in it may ask for somebody else. */
+/** Notes that this person has approved in the run: gates of other open approvals may ask for somebody who has not. */
 function noteApprover(draft: Draft, { id }: ApprovalState, by: string): void {
   const { run } = draft;
   run.approvers = [...new Set([...(run.approvers ?? []), by])];
   for (const other of run.approvals) {
     if (other.id !== id && isOpen(other.status))
-      change(draft, other.id, { gates: other.gates.map(without(by)) });
+      changeApproval(draft, other.id, { gates: other.gates.map(excludeApprover(by)) });
   }
 }
 
-function without(id: string): (gate: GateState) => GateState {
+function excludeApprover(id: string): (gate: GateState) => GateState {
   return (gate) => {
     const { excluded = [], rule } = gate;
-    if (rule.separation.approvers !== true || excluded.some((one) => one.id === id)) return gate;
+    if (rule.separation.approvers !== true || excluded.some((person) => person.id === id)) return gate;
     return { ...gate, excluded: [...excluded, { id, why: 'approver' }] };
   };
 }
@@ -170,21 +170,21 @@ function without(id: string): (gate: GateState) => GateState {
 function deny(draft: Draft, approval: ApprovalState, by: string): void {
   const onDeny = transitionOf(draft, approval)?.onDeny ?? null;
   noteDenial(draft, approval.action, by);
-  // While an effect is under way, or its outcome unknown, the move waits: it belongs to the run as that leaves it.
+  // While an effect is under way, or its outcome is unknown, the move waits: what becomes of the effect counts first.
   const moves = onDeny !== null && approval.repeats !== true;
-  change(draft, approval.id, { status: 'denied', queued: moves });
+  changeApproval(draft, approval.id, { status: 'denied', queued: moves });
   project(draft, approval.action, 'denied');
   if (!moveDenied(draft)) remain(draft);
 }
 
-/** Moves where the `onDeny` of what was denied leads, once nothing executes: leaving the state has ended the wait. */
+/** Moves the run to the `onDeny` target of what was denied, once nothing executes. True: it has moved. */
 export function moveDenied(draft: Draft): boolean {
   const { run } = draft;
   let hasMoved = false;
   while (run.executing === null && run.status !== 'stuck' && !closedStatuses.includes(run.status)) {
-    const next = run.approvals.find((one) => one.queued && one.status === 'denied');
+    const next = run.approvals.find((approval) => approval.queued && approval.status === 'denied');
     if (next === undefined) break;
-    change(draft, next.id, { queued: false });
+    changeApproval(draft, next.id, { queued: false });
     const onDeny = transitionOf(draft, next)?.onDeny ?? null;
     if (onDeny === null) continue;
     run.chainDepth = 0;

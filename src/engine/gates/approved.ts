@@ -1,7 +1,7 @@
 import type { Transition } from '../plan.js';
 import type { ApprovalState } from '../state.js';
 import { bindingDigest, connectionProblem, connectionsDigest } from '../effects/action.js';
-import { change, consume, transitionOf } from './changes.js';
+import { changeApproval, consumeApproval, transitionOf } from './changes.js';
 import { stricterThanApproved } from './covers.js';
 import {
   actingPrincipal,
@@ -25,16 +25,16 @@ import { actingNow } from '../rights.js';
 import { changedReads, readsOf, readsProblem } from '../effects/reads.js';
 import { contextProblem } from '../run/written.js';
 
-// What was approved, up to its start: everything that it was approved on is checked once more.
+// An approved action, up to its start: everything on which it was approved is checked once more.
 
-export function approved(draft: Draft, approval: ApprovalState): void {
-  change(draft, approval.id, { status: 'approved', queued: true });
+export function onApproved(draft: Draft, approval: ApprovalState): void {
+  changeApproval(draft, approval.id, { status: 'approved', queued: true });
   project(draft, approval.action, 'approved');
   for (const by of approversOf(approval, draft.kit)) addEvidence(draft, approval, by);
   startApproved(draft);
 }
 
-/** Evidence `human_request`, one for each who approved; the requester's own carries no name, so it never counts. */
+/** Evidence `human_request` of one approver; that of a requester carries no name, so that it never counts. */
 function addEvidence(draft: Draft, approval: ApprovalState, by: string): void {
   const own = approval.requesters.includes(by);
   const id = derivedId(draft, 'evd', `${approval.id}:${by}`);
@@ -50,29 +50,32 @@ function addEvidence(draft: Draft, approval: ApprovalState, by: string): void {
   });
 }
 
-/** Starts the oldest approved action that may still run, when nothing else does. Guards and digest are checked once more. */
+/** Starts the oldest approved action that may still run, unless something executes. What may no longer run is refused, on record. */
 export function startApproved(draft: Draft): void {
   const { run } = draft;
   if (isHalted(run)) return;
   while (run.executing === null && !isEnding(run) && !isOver(run, draft.time)) {
-    // Of a stuck run only what it is stuck on is done again.
+    // In a stuck run only the repeat of the step that it is stuck on starts.
     const next = run.approvals.find(
-      (one) => one.queued && one.status === 'approved' && (run.status !== 'stuck' || one.repeats === true),
+      (approval) =>
+        approval.queued &&
+        approval.status === 'approved' &&
+        (run.status !== 'stuck' || approval.repeats === true),
     );
     if (next === undefined) return;
-    change(draft, next.id, { queued: false });
+    changeApproval(draft, next.id, { queued: false });
     const transition = transitionOf(draft, next);
-    if (transition === undefined) stopped(draft, next, mismatch('the state no longer has this transition'));
+    if (transition === undefined) stop(draft, next, mismatchStop('the state no longer has this transition'));
     else {
       const failure = recheck(draft, transition, next);
-      if (failure === null) return begin(draft, transition, next);
-      stopped(draft, next, failure);
+      if (failure === null) return startChecked(draft, transition, next);
+      stop(draft, next, failure);
     }
   }
 }
 
-function begin(draft: Draft, transition: Transition, { id, human, action }: ApprovalState): void {
-  if (human) consume(draft, id);
+function startChecked(draft: Draft, transition: Transition, { id, human, action }: ApprovalState): void {
+  if (human) consumeApproval(draft, id);
   draft.run.chainDepth = 0;
   draft.run.chain = [];
   draft.run.problem = null;
@@ -80,17 +83,17 @@ function begin(draft: Draft, transition: Transition, { id, human, action }: Appr
   perform(draft, transition, action);
 }
 
-/** Why what was approved does not run: something of it changed, or a guard no longer passes. */
+/** Why an approved action does not run: something about it has changed, or a guard no longer passes. */
 interface Stop {
   readonly code: 'DIGEST_MISMATCH' | 'GUARD_REJECTED' | 'RUN_FULL';
   readonly message: string;
 }
 
-function mismatch(message: string): Stop {
+function mismatchStop(message: string): Stop {
   return { code: 'DIGEST_MISMATCH', message };
 }
 
-function stopped(draft: Draft, { id, action }: ApprovalState, { code, message }: Stop): void {
+function stop(draft: Draft, { id, action }: ApprovalState, { code, message }: Stop): void {
   record(draft, 'transition.rejected', {
     actor: actorOf(actingPrincipal(action)),
     action: actionFact(action),
@@ -101,16 +104,16 @@ function stopped(draft: Draft, { id, action }: ApprovalState, { code, message }:
   remain(draft);
 }
 
-/** Why what was approved may no longer run; null when it may. */
+/** Why an approved action may no longer run; null: it may. */
 function recheck(draft: Draft, transition: Transition, approval: ApprovalState): Stop | null {
   const { action } = approval;
   if (bindingDigest(draft.kit, draft.run, action, boundRules(approval.gates)) !== action.digest)
-    return mismatch('what would run is not what was approved');
+    return mismatchStop('what would run is not what was approved');
   if (!allApproved(approval, draft.kit))
-    return mismatch('somebody who approved it no longer decides where it waited: ask again');
+    return mismatchStop('somebody who approved it no longer decides where it waited: ask again');
   const at = guardContext(draft.run, actingNow(draft.kit, action), action.arguments);
   const changed = changedSince(draft, transition, approval, at);
-  if (changed !== null) return mismatch(changed);
+  if (changed !== null) return mismatchStop(changed);
   const ask = makeAsking(draft.work, transition.guards, at);
   for (const [index, guard] of transition.guards.entries()) {
     const { verdict, reason } = ask(guard);
@@ -127,7 +130,7 @@ function recheck(draft: Draft, transition: Transition, approval: ApprovalState):
   return full === null ? null : { code: 'RUN_FULL', message: full };
 }
 
-/** What around the action is not as it was when it was approved; null: nothing that would have asked for more. */
+/** What has changed around the action since it was approved, so that it must be asked for again; null: nothing that matters. */
 function changedSince(
   draft: Draft,
   transition: Transition,

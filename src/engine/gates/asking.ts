@@ -10,7 +10,7 @@ import {
 import { stepMeter } from '../expression/meter.js';
 import type { Work } from '../run/work.js';
 
-/** Evaluates the guards of one step, one after the other. What is more work than one step may ask for is an error. */
+/** Evaluates the guards of one step, one after the other, on one meter. What exceeds the work of a step is an error. */
 export function makeAsking(
   work: Work,
   guards: readonly Guard[],
@@ -19,11 +19,12 @@ export function makeAsking(
   const meter = stepMeter(work);
   const isTooMany = conditionsOf(guards) > mostConditions;
   return (guard) => {
-    if (isTooMany) return error(`the step asks more than ${mostConditions} conditions, which are the most`);
-    return meter.isLeft() ? evaluateGuard(guard, { ...at, meter }) : error(tooMuchCompared);
+    if (isTooMany)
+      return errorEvaluation(`the step asks more than ${mostConditions} conditions, which are the most`);
+    return meter.isLeft() ? evaluateGuard(guard, { ...at, meter }) : errorEvaluation(tooMuchCompared);
   };
 }
 
-function error(reason: string): Evaluation {
+function errorEvaluation(reason: string): Evaluation {
   return { verdict: 'error', reason, reads: [] };
 }

@@ -8,12 +8,18 @@ import { standingOf } from './standing.js';
 
 // What becomes of an approval while the run stays where it is.
 
-export function change(draft: Notes, id: string, fields: Partial<ApprovalState>): ApprovalState | undefined {
-  draft.run.approvals = draft.run.approvals.map((one) => (one.id === id ? { ...one, ...fields } : one));
-  return draft.run.approvals.find((one) => one.id === id);
+export function changeApproval(
+  draft: Notes,
+  id: string,
+  fields: Partial<ApprovalState>,
+): ApprovalState | undefined {
+  draft.run.approvals = draft.run.approvals.map((approval) =>
+    approval.id === id ? { ...approval, ...fields } : approval,
+  );
+  return draft.run.approvals.find((approval) => approval.id === id);
 }
 
-/** Its gates stand otherwise: so does what is told of all of them together, and while one waits its timer goes on. */
+/** Sets the gates of an approval and, while one of them waits, what follows from them: roles, end and timer. */
 export function setGates(
   draft: Draft,
   approval: ApprovalState,
@@ -23,17 +29,17 @@ export function setGates(
   const changed = { ...approval, ...fields, gates };
   const waits = !allApproved(changed, draft.kit);
   const next = waits ? { ...changed, ...standingOf(changed, draft.kit) } : changed;
-  change(draft, approval.id, next);
+  changeApproval(draft, approval.id, next);
   return next;
 }
 
 export function transitionOf(draft: Draft, approval: ApprovalState): Transition | undefined {
   return findState(draft.plan, draft.run.state)?.transitions.find(
-    (one) => one.name === approval.action.transition,
+    (transition) => transition.name === approval.action.transition,
   );
 }
 
-/** Of these, what waits can no longer be decided, or no longer run: the run left the state or ended, or it is done already. */
+/** Revokes those approvals among `which` that wait for a decision or for their turn; denials that wait for theirs are dropped. */
 export function revokeOpen(
   draft: Notes,
   why: string,
@@ -42,10 +48,10 @@ export function revokeOpen(
   for (const approval of draft.run.approvals) {
     if ((!isOpen(approval.status) && !approval.queued) || !which(approval)) continue;
     if (approval.status === 'denied') {
-      change(draft, approval.id, { queued: false });
+      changeApproval(draft, approval.id, { queued: false });
       continue;
     }
-    change(draft, approval.id, { status: 'revoked', queued: false });
+    changeApproval(draft, approval.id, { status: 'revoked', queued: false });
     const error = { code: 'APPROVAL_REVOKED', message: why } as const;
     project(draft, approval.action, 'revoked', { error });
     record(draft, 'approval.revoked', {
@@ -56,8 +62,8 @@ export function revokeOpen(
   }
 }
 
-export function consume(draft: Draft, id: string): void {
-  const approval = change(draft, id, { status: 'consumed' });
+export function consumeApproval(draft: Draft, id: string): void {
+  const approval = changeApproval(draft, id, { status: 'consumed' });
   if (approval === undefined) return;
   record(draft, 'approval.consumed', { action: actionFact(approval.action), approval: id });
 }

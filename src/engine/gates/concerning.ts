@@ -2,71 +2,73 @@ import type { Comparison, Guard, Operand, Path } from '../plan.js';
 import { compare } from '../expression/compare.js';
 import { isTooLarge } from '../guards.js';
 
-// A charter's condition is written once for many actions, and some of them have not all the arguments that it reads.
+// A charter's condition is written once for many actions, and some of these do not have all the arguments that it reads.
 
-/** How an action has an argument: by its schema, from a caller who may bring it, or never. */
+/** Whether an action has an argument: its schema declares it, a caller may bring it (`open`), or never. */
 export type Carried = 'declared' | 'open' | 'never';
 export type CarriedBy = (argument: Path) => Carried;
 
 /**
- * The condition as it is asked of one action. A comparison of arguments that are all missing is false where it would be
- * an error; with `==` and `!=` they are null, as everywhere. Whatever else is in the condition counts. Null: it can never
- * hold here. Too large to look at: it stays, and asks.
+ * The condition as it is asked of one action: a comparison whose arguments are all missing is false, instead of an error;
+ * with `==` and `!=` they are null, as everywhere. The other parts of the condition count as they are. Null: the condition
+ * can never hold for this action. A condition that is too large to look at stays as it is.
  */
 export function concerning(on: Guard, carried: CarriedBy): Guard | null {
-  return isTooLarge(on) ? on : narrowed(on, carried);
+  return isTooLarge(on) ? on : narrow(on, carried);
 }
 
-function narrowed(on: Guard, carried: CarriedBy): Guard | null {
-  if (on.kind === 'expr') return neverHolds(on.expr, carried) ? null : asGiven(on, carried);
-  if (on.kind !== 'allOf' && on.kind !== 'anyOf') return asGiven(on, carried);
-  const parts = on.guards.map((one) => narrowed(one, carried));
-  const guards = parts.filter((one) => one !== null);
+function narrow(on: Guard, carried: CarriedBy): Guard | null {
+  if (on.kind === 'expr') return neverHolds(on.expr, carried) ? null : requireGiven(on, carried);
+  if (on.kind !== 'allOf' && on.kind !== 'anyOf') return requireGiven(on, carried);
+  const parts = on.guards.map((part) => narrow(part, carried));
+  const guards = parts.filter((part) => part !== null);
   if (guards.length === parts.length) return { kind: on.kind, guards };
   const [only] = guards;
   if (on.kind === 'allOf' || only === undefined) return null;
   return guards.length === 1 ? only : { kind: 'anyOf', guards };
 }
 
-/** The same, whole: what is false here may be what holds under a `not`. */
-function asGiven(on: Guard, carried: CarriedBy): Guard {
+/** The condition with nothing taken out, since what is false may hold under a `not`: comparisons ask first whether their arguments are given. */
+function requireGiven(on: Guard, carried: CarriedBy): Guard {
   switch (on.kind) {
     case 'expr':
-      return whereGiven(on, on.expr, carried);
+      return requireGivenArguments(on, on.expr, carried);
     case 'allOf':
     case 'anyOf':
-      return { kind: on.kind, guards: on.guards.map((one) => asGiven(one, carried)) };
+      return { kind: on.kind, guards: on.guards.map((part) => requireGiven(part, carried)) };
     case 'not':
-      return { kind: 'not', guard: asGiven(on.guard, carried) };
+      return { kind: 'not', guard: requireGiven(on.guard, carried) };
     default:
       return on;
   }
 }
 
-const isArgument = (one: Operand): one is Path =>
-  one.kind === 'path' && one.scope === 'arguments' && one.segments.length > 0;
+const isArgument = (operand: Operand): operand is Path =>
+  operand.kind === 'path' && operand.scope === 'arguments' && operand.segments.length > 0;
 
 const takesNull = ({ operator }: Comparison): boolean => operator === '==' || operator === '!=';
 
 function neverHolds(expr: Comparison, carried: CarriedBy): boolean {
   const sides = [expr.left, expr.right];
-  const isMissing = (one: Operand): boolean => isArgument(one) && carried(one) === 'never';
+  const isMissing = (side: Operand): boolean => isArgument(side) && carried(side) === 'never';
   if (!takesNull(expr)) return sides.some(isArgument) && sides.filter(isArgument).every(isMissing);
-  if (!sides.some(isMissing) || !sides.every((one) => one.kind === 'literal' || isMissing(one))) return false;
-  const [left, right] = sides.map((one) => (one.kind === 'literal' ? one.value : null));
+  if (!sides.some(isMissing) || !sides.every((side) => side.kind === 'literal' || isMissing(side)))
+    return false;
+  const [left, right] = sides.map((side) => (side.kind === 'literal' ? side.value : null));
   return compare(left, expr.operator, right).verdict === 'fail';
 }
 
-/** An argument that is missing is no reason to wait; one that is there and makes no sense is. */
-function whereGiven(on: Guard, expr: Comparison, carried: CarriedBy): Guard {
+/** The comparison, asked only where an argument of it is given: a missing argument must not make a gate wait, a senseless one must. */
+function requireGivenArguments(on: Guard, expr: Comparison, carried: CarriedBy): Guard {
   const read = [expr.left, expr.right].filter(isArgument);
-  if (takesNull(expr) || read.length === 0 || read.some((one) => carried(one) === 'declared')) return on;
-  const given = [...new Set(read.flatMap(({ segments }) => segments.slice(0, 1)))].map(isGiven);
+  if (takesNull(expr) || read.length === 0 || read.some((argument) => carried(argument) === 'declared'))
+    return on;
+  const given = [...new Set(read.flatMap(({ segments }) => segments.slice(0, 1)))].map(isGivenGuard);
   const some: readonly Guard[] = given.length === 1 ? given : [{ kind: 'anyOf', guards: given }];
   return { kind: 'allOf', guards: [...some, on] };
 }
 
-function isGiven(name: string): Guard {
+function isGivenGuard(name: string): Guard {
   const text = `$.arguments.${name}`;
   const left: Path = { kind: 'path', scope: 'arguments', segments: [name], optional: false, text };
   const right = { kind: 'literal', value: null } as const;

@@ -3,35 +3,35 @@ import type { Gate } from '../plan.js';
 import type { ApprovalState, Kit } from '../state.js';
 import { decidersOf } from './deciders.js';
 import { floorsFor, ruleOf, ruleText, unknownFloors, type Step } from './gates.js';
-import { approvedByRule } from './quorum.js';
+import { isApprovedByRule } from './quorum.js';
 
-// Gates of now beside those that something was approved under: does anybody ask for more?
+// Gates as they are now, beside those under which something was approved: does any of them ask for more?
 
 type QueueKit = Pick<Kit, 'queueRoles'>;
 
-/** The rules by which one of these gates asks for more than each of those did, by name; none: those answer for these. */
+/** Names of the rules by which a gate of `now` asks for more than every gate of `then`; none: `then` answers for `now`. */
 export function stricterThanAll(now: readonly Gate[], then: readonly Gate[], kit: QueueKit): string[] {
   const more = now.flatMap((gate) => {
-    const [first = ['gate'], ...others] = then.map((one) => stricterThan(gate, one, kit));
-    return others.reduce((best, one) => (one.length < best.length ? one : best), first);
+    const [first = ['gate'], ...others] = then.map((earlier) => stricterThan(gate, earlier, kit));
+    return others.reduce((best, rules) => (rules.length < best.length ? rules : best), first);
   });
   return [...new Set(more)];
 }
 
 /**
- * The same of gates that are approved. One that time approved, or that took people whom an escalation added, answers
- * for its own rule only: nobody whom the rule names has stood for another.
+ * The same for the gates of an approval. A gate that time approved, or that people approved whom an escalation added,
+ * answers for the same rule only: nobody whom the rule names has approved.
  */
 export function stricterThanApproved(now: readonly Gate[], approval: Approved, kit: QueueKit): string[] {
   const kept = approval.gates.map(({ rule }) => rule);
-  const byRule = kept.filter((_rule, index) => approvedByRule(approval, index, kit));
-  const others = now.filter((gate) => !kept.some((one) => isSame(gate, one)));
+  const byRule = kept.filter((_rule, index) => isApprovedByRule(approval, index, kit));
+  const others = now.filter((gate) => !kept.some((rule) => isSame(gate, rule)));
   return stricterThanAll(others, byRule, kit);
 }
 
 /**
- * Why an effect may not begin under the floors that stand now; null: they ask for no more than what it was granted under.
- * Without an approval nobody was asked.
+ * Why an effect may not begin under the environment's floors as they are now; null: it was granted under no less.
+ * `approval`: undefined where the effect was granted without any.
  */
 export function missingUnderFloors(
   step: Omit<Step, 'gates'>,
@@ -42,7 +42,7 @@ export function missingUnderFloors(
   if (unknown !== null) return unknown;
   const floors = floorsFor(step, kit);
   if (floors.length === 0) return null;
-  const names = floors.map((one) => `\`${ruleText(one)}\``).join(', ');
+  const names = floors.map((floor) => `\`${ruleText(floor)}\``).join(', ');
   if (approval === undefined)
     return `${names} asks for an approval of it by now, and it was granted without one: ask again`;
   const more = stricterThanApproved(floors.map(ruleOf), approval, kit);
@@ -53,16 +53,16 @@ export function missingUnderFloors(
 
 type Approved = Pick<ApprovalState, 'gates' | 'decisions' | 'requesters'>;
 
-function isSame(one: Gate, other: Gate): boolean {
-  return sameJson(one, other);
+function isSame(gate: Gate, other: Gate): boolean {
+  return sameJson(gate, other);
 }
 
-/** The rules that `now` has and `then` has not, by name; none: whoever satisfied `then` satisfies `now`. */
+/** Names of the rules in which `now` is stricter than `then`; none: whoever satisfied `then` satisfies `now`. */
 export function stricterThan(now: Gate, then: Gate, kit: QueueKit): string[] {
   if (isSame(now, then)) return [];
   const rules: readonly (readonly [string, boolean])[] = [
     ['roles', takesOthers(now, then, kit)],
-    ['quorum', now.quorum.count > then.quorum.count || slotsMissing(now, then)],
+    ['quorum', now.quorum.count > then.quorum.count || lacksSlots(now, then)],
     ['separation', separates(now, then)],
     ['reason', now.reason === 'required' && then.reason !== 'required'],
     ['direct', now.direct === 'required' && then.direct !== 'required'],
@@ -70,16 +70,16 @@ export function stricterThan(now: Gate, then: Gate, kit: QueueKit): string[] {
   return rules.flatMap(([name, more]) => (more ? [name] : []));
 }
 
-/** Somebody decides at `then` who does not at `now`. */
+/** Somebody decides at `then` who does not decide at `now`. */
 function takesOthers(now: Gate, then: Gate, kit: QueueKit): boolean {
   const [here, there] = [decidersOf(now, kit), decidersOf(then, kit)];
   const roles = new Set(here.roles);
   return here.byPermission !== there.byPermission || there.roles.some((role) => !roles.has(role));
 }
 
-function slotsMissing(now: Gate, then: Gate): boolean {
+function lacksSlots(now: Gate, then: Gate): boolean {
   return now.quorum.perRole.some(
-    ({ role, count }) => !then.quorum.perRole.some((one) => one.role === role && one.count >= count),
+    ({ role, count }) => !then.quorum.perRole.some((slot) => slot.role === role && slot.count >= count),
   );
 }
 

@@ -3,39 +3,39 @@ import type { Gate, GateTimeout, Path, Tier } from '../plan.js';
 import type { GateState, Kit } from '../state.js';
 import type { AskingGate } from './gates.js';
 import type { GuardContext } from '../guards.js';
-import { beginning } from './shown.js';
+import { jsonBeginning } from './shown.js';
 import { readPath, type PathScopes } from '../expression/template.js';
 import { readTime } from '../expression/time.js';
 
 // When a gate's time is up, stage by stage. Times are epoch milliseconds.
 
-/** The stage after so many escalations; null: the environment's default time, and then it denies. */
+/** The stage after so many escalations; null: a stage of the environment's default time, which denies. */
 export function stageOf(gate: Gate, escalations: number): GateTimeout | null {
   let stage = gate.timeout;
   for (let left = escalations; left > 0 && stage !== null; left -= 1) {
-    if (stage.then === undefined) return endsAtTimeOnly(stage) ? null : last(stage);
+    if (stage.then === undefined) return endsAtTimeOnly(stage) ? null : repeatedStage(stage);
     stage = stage.then;
   }
   return stage;
 }
 
-/** What a plan says of a stage that has an `at` and no `after`. A moment does not come again. */
+/** `afterMs` in the plan of a stage that has only an `at`: it is not repeated after an escalation, since a moment does not come again. */
 export const noTimeMs = 366 * 86_400_000;
 
 function endsAtTimeOnly({ afterMs, atMs }: GateTimeout): boolean {
   return atMs !== undefined && afterMs >= noTimeMs;
 }
 
-/** After an escalation that names no stage after it: the same time again. */
-function last(stage: GateTimeout): GateTimeout {
+/** The stage after an escalation that names none: the same time again. */
+function repeatedStage(stage: GateTimeout): GateTimeout {
   const { afterMs, hours } = stage;
   return { afterMs, action: 'deny', to: [], ...(hours === undefined ? {} : { hours }) };
 }
 
 const longestMs = 3_660 * 86_400_000;
 
-/** A time that is none, or has passed, is now. */
-function bounded(from: number, at: number): number {
+/** `at`, but not before `from` and not too long after it; `from`, where `at` is no time. */
+function boundTime(from: number, at: number): number {
   return at >= from ? Math.min(at, from + longestMs) : from;
 }
 
@@ -44,7 +44,7 @@ export interface StageTimes {
   readonly reminders: readonly number[];
 }
 
-/** When the stage that begins now ends, and when its approvers are reminded. */
+/** When the stage that begins at `from` ends, and when its approvers are reminded. */
 export function stageTimes(
   gate: Gate,
   stage: GateTimeout | null,
@@ -56,7 +56,7 @@ export function stageTimes(
   const after = (ms: number): number =>
     stage?.hours === 'business' ? kit.businessEnd(from, ms, roles) : from + ms;
   const afterMs = stage?.afterMs ?? kit.gateTimeoutMs;
-  const expiresAt = bounded(from, Math.min(after(afterMs), stage?.atMs ?? Infinity, endsAt ?? Infinity));
+  const expiresAt = boundTime(from, Math.min(after(afterMs), stage?.atMs ?? Infinity, endsAt ?? Infinity));
   const spent = Math.min(afterMs, expiresAt - from);
   const reminders = (gate.reminders ?? []).map((fraction) => Math.floor(after(spent * fraction)));
   return { expiresAt, reminders: reminders.filter((at) => at > from && at < expiresAt) };
@@ -67,14 +67,14 @@ export type End =
   | { readonly status: 'at'; readonly at: number }
   | { readonly status: 'unreadable'; readonly path: Path; readonly message: string };
 
-/** The earliest of the times that the approval ends with. One that cannot be read is never a generous one. */
+/** The earliest of the times with which the approval ends. Where one of them cannot be read, there is no end to rely on. */
 export function endOf({ expiresWith = [] }: Pick<Gate, 'expiresWith'>, scopes: PathScopes): End {
   const ends: number[] = [];
   for (const path of expiresWith) {
     const read = readPath(scopes, path);
     const value = read.found ? read.value : null;
     const at = readTime(value);
-    if (at === null) return { status: 'unreadable', path, message: unreadable(path, value) };
+    if (at === null) return { status: 'unreadable', path, message: unreadableText(path, value) };
     ends.push(at);
   }
   return ends.length === 0 ? { status: 'none' } : { status: 'at', at: Math.min(...ends) };
@@ -82,24 +82,24 @@ export function endOf({ expiresWith = [] }: Pick<Gate, 'expiresWith'>, scopes: P
 
 const longestValue = 60;
 
-function unreadable({ text }: Path, value: Json): string {
-  return `the approval would end with \`${text}\`, and \`${beginning(value, longestValue)}\` is no time with a zone: write it as \`2026-12-24T18:00:00+01:00\``;
+function unreadableText({ text }: Path, value: Json): string {
+  return `the approval would end with \`${text}\`, and \`${jsonBeginning(value, longestValue)}\` is no time with a zone: write it as \`2026-12-24T18:00:00+01:00\``;
 }
 
-export const deny: Pick<GateTimeout, 'action' | 'to'> = { action: 'deny', to: [] };
+export const denyingEnd: Pick<GateTimeout, 'action' | 'to'> = { action: 'deny', to: [] };
 
-/** What the present stage of a gate ends with. Time approves reversible actions only, and nothing after the end of the approval. */
-export function endingOf(
+/** What happens when the present stage of a gate ends. Time approves only reversible actions, and only before the end of the approval. */
+export function endingOfStage(
   { rule, stage: escalations = 0, expiresAt, endsAt }: GateState,
   tier: Tier | null,
 ): Pick<GateTimeout, 'action' | 'to'> {
-  if (endsAt !== undefined && expiresAt >= endsAt) return deny;
-  const stage = stageOf(rule, escalations) ?? deny;
+  if (endsAt !== undefined && expiresAt >= endsAt) return denyingEnd;
+  const stage = stageOf(rule, escalations) ?? denyingEnd;
   if (stage.action === 'escalate') return stage;
-  return stage.action === 'approve' && tier === 'reversible' ? stage : deny;
+  return stage.action === 'approve' && tier === 'reversible' ? stage : denyingEnd;
 }
 
-/** Why one of the gates has an end that cannot be read; null: each that has one can be. */
+/** Which gate has an end that cannot be read, and why; null: all ends can be read. */
 export function unreadableEnd(gates: readonly AskingGate[], at: GuardContext): string | null {
   for (const { rule } of gates) {
     const end = endOf(rule, at);

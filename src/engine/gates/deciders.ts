@@ -3,25 +3,25 @@ import { firstOf } from '../../model/text.js';
 import type { Gate } from '../plan.js';
 import type { ApprovalState, Excluded, GateState, Kit } from '../state.js';
 
-// Who decides: at one gate of an approval, and at all of them together.
+// Who decides: at one gate of an approval, and at any of its gates.
 
 export interface Deciders {
-  /** Whoever holds one of these. */
+  /** Whoever holds one of these decides. */
   readonly roles: readonly string[];
-  /** Whoever holds `approval.decide`. Without roles and without this: nobody. */
+  /** Whoever holds `approval.decide` decides. Without roles and without this, nobody does. */
   readonly byPermission: boolean;
 }
 
 /**
- * The gate's roles, else its queue's as they are now; where there are none either, the permission decides. A queue
- * that policies with queues do not declare has been taken away: it opens to nobody.
+ * The gate's roles, else those of its queue as they are now; without either, whoever has the permission. Where policies
+ * declare queues and not this one, it has been taken away, and nobody decides.
  */
 export function decidersOf({ roles, queue }: Pick<Gate, 'roles' | 'queue'>, kit: QueueKit): Deciders {
   const named = roles.length > 0 || queue === null ? roles : kit.queueRoles(queue);
   return { roles: named ?? [], byPermission: named?.length === 0 };
 }
 
-/** A queue that named roles when the gate opened, and names none now, opens to nobody. */
+/** The same for an open gate. Where its queue named roles when the gate opened, and names none now, nobody decides. */
 export function decidersNow({ rule, added = [], byPermission }: GateState, kit: QueueKit): Deciders {
   const now = decidersOf(rule, kit);
   return {
@@ -43,7 +43,7 @@ export type MayDecide =
     };
 type Refused = Extract<MayDecide, { status: 'no' }>;
 
-/** Who may decide this approval now (docs/spec/semantics.md §6), which is at one of its gates at least: one function for every door. */
+/** May this principal decide the approval now, at one of its gates at least (docs/spec/semantics.md §6)? One function for every door. */
 export function mayDecide(approval: Deciding, principal: Principal, kit: QueueKit): MayDecide {
   if (principal.kind !== 'human') {
     return {
@@ -71,8 +71,8 @@ export function mayDecideAt(approval: Deciding, index: number, principal: Princi
 }
 
 /**
- * A decision of this person takes a reason: to approve, where one of the gates that it would count for asks for one; to
- * deny, where all of them do, since any of them ends the approval.
+ * Does a decision of this person take a reason? To approve, where any of the gates for which it counts asks for a reason; to
+ * deny, only where all of them do, since a denial at any gate ends the approval.
  */
 export function wantsReason(
   approval: Deciding,
@@ -86,7 +86,7 @@ export function wantsReason(
   return decision === 'approve' ? asks.includes(true) : !asks.includes(false);
 }
 
-/** What a person can do least about says most; that a role is missing is told of all gates together. */
+/** The refusal to tell, of those at several gates. Undefined: a role is missing at all of them, which is told of all together. */
 function mostTelling(refused: readonly Refused[]): Refused | undefined {
   return (
     refused.find(({ why }) => why === 'already_decided') ?? refused.find(({ why }) => why !== 'role_missing')
@@ -108,13 +108,13 @@ function refusalAt(approval: Deciding, index: number, principal: Principal, kit:
     return no('not_direct', `this gate asks for the human itself; \`${actedBy}\` acts for \`${id}\``);
   if (gate.rule.separation.requester !== false && approval.requesters.includes(id))
     return no('requester', `\`${id}\` asked for this action and may not decide it`);
-  const excluded = gate.excluded?.find((one) => one.id === id);
+  const excluded = gate.excluded?.find((person) => person.id === id);
   if (excluded !== undefined) {
     const how = excludedAs[excluded.why];
     return no(excluded.why, `\`${id}\` ${how} and may not decide it: the gate asks for somebody else`);
   }
   if (!holds(principal, decidersNow(gate, kit))) return roleMissing(approval, kit);
-  return approval.decisions.some((one) => one.by.id === id && one.gates.includes(index))
+  return approval.decisions.some((decision) => decision.by.id === id && decision.gates.includes(index))
     ? no('already_decided', `\`${id}\` has already decided this approval`)
     : null;
 }
@@ -128,10 +128,10 @@ function holds({ roles, permissions }: Principal, deciders: Deciders): boolean {
 
 function roleMissing(approval: Deciding, kit: QueueKit): Refused {
   const all = approval.gates.map((gate) => decidersNow(gate, kit));
-  const roles = [...new Set(all.flatMap((one) => one.roles))].map((role) => `\`${role}\``);
+  const roles = [...new Set(all.flatMap((deciders) => deciders.roles))].map((role) => `\`${role}\``);
   const wanted = [
     ...(roles.length === 0 ? [] : [`one of the roles ${firstOf(roles)}`]),
-    ...(all.some((one) => one.byPermission) ? ['the permission `approval.decide`'] : []),
+    ...(all.some((deciders) => deciders.byPermission) ? ['the permission `approval.decide`'] : []),
   ];
   const message =
     wanted.length === 0

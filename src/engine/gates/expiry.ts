@@ -1,49 +1,48 @@
 import { isOpen } from '../../model/approval-status.js';
 import type { ApprovalState, GateState } from '../state.js';
-import { approved } from './approved.js';
-import { change, setGates } from './changes.js';
+import { onApproved } from './approved.js';
+import { changeApproval, setGates } from './changes.js';
 import { decidersNow } from './deciders.js';
-import { endingOf, stageOf, stageTimes } from './deadlines.js';
+import { endingOfStage, stageOf, stageTimes } from './deadlines.js';
 import { actionFact, project, record, type Draft } from '../run/draft.js';
 import { remain } from '../run/flow.js';
 import { ruleText } from './gates.js';
-import { allApproved, gateApproved } from './quorum.js';
+import { allApproved, isGateApproved } from './quorum.js';
 import { momentOf, standingOf } from './standing.js';
 
 // What time does to an open approval: remind, escalate, approve at a gate, expire.
 
 /**
- * Time has something to say to the approval: every gate whose moment has come is asked what follows. The first that
- * denies ends it; an escalation adds people to its own gate, and an approval by time (reversible tools only) counts for
- * its own.
+ * The approval's timer has gone: each gate whose moment has come does what follows. A gate that denies ends the approval; an
+ * escalation adds people to its gate, and an approval by time (reversible tools only) approves its gate.
  */
-export function deadline(draft: Draft, id: string): void {
+export function onApprovalDeadline(draft: Draft, id: string): void {
   const { kit } = draft;
-  const approval = draft.run.approvals.find((one) => one.id === id);
+  const approval = draft.run.approvals.find((candidate) => candidate.id === id);
   if (approval === undefined || !isOpen(approval.status)) return;
   const now = Date.parse(draft.time);
   const due = [...approval.gates.keys()].filter((index) => momentOf(approval, index, kit) <= now);
-  if (due.length === 0) return settledMeanwhile(draft, approval);
+  if (due.length === 0) return onNothingDue(draft, approval);
   const denied = approval.gates.some(
     (gate, index) => due.includes(index) && denies(draft, approval, gate, index, now),
   );
   if (denied) return expire(draft, approval);
   const gates = approval.gates.map((gate, index) =>
-    due.includes(index) ? timed(draft, approval, gate, now) : gate,
+    due.includes(index) ? onGateMoment(draft, approval, gate, now) : gate,
   );
   const escalated = gates.some((gate) => gate.stage !== undefined);
   const next = setGates(draft, approval, gates, escalated ? { status: 'escalated' } : {});
-  if (allApproved(next, kit)) approved(draft, next);
+  if (allApproved(next, kit)) onApproved(draft, next);
 }
 
 /**
- * Nothing is over: it was asked too early, or decisions, or queues as they are now, have settled what its moment was for.
- * The timer goes on to what waits by now.
+ * No gate's moment has come: the timer was early, or decisions, or changed queues, have settled the gate that it was for.
+ * The timer is set to the next moment.
  */
-function settledMeanwhile(draft: Draft, approval: ApprovalState): void {
-  if (allApproved(approval, draft.kit)) return approved(draft, approval);
+function onNothingDue(draft: Draft, approval: ApprovalState): void {
+  if (allApproved(approval, draft.kit)) return onApproved(draft, approval);
   const gates = approval.gates.map((gate) => ({ ...gate, roles: decidersNow(gate, draft.kit).roles }));
-  change(draft, approval.id, { gates, ...standingOf({ ...approval, gates }, draft.kit) });
+  changeApproval(draft, approval.id, { gates, ...standingOf({ ...approval, gates }, draft.kit) });
 }
 
 function denies(
@@ -55,28 +54,28 @@ function denies(
 ): boolean {
   if (gate.endsAt !== undefined && gate.endsAt <= now) return true;
   return (
-    !gateApproved(approval, index, kit) &&
+    !isGateApproved(approval, index, kit) &&
     gate.expiresAt <= now &&
-    endingOf(gate, approval.action.tier).action === 'deny'
+    endingOfStage(gate, approval.action.tier).action === 'deny'
   );
 }
 
 function expire(draft: Draft, approval: ApprovalState): void {
-  change(draft, approval.id, { status: 'expired' });
+  changeApproval(draft, approval.id, { status: 'expired' });
   project(draft, approval.action, 'expired');
   record(draft, 'approval.expired', { action: actionFact(approval.action), approval: approval.id });
   remain(draft);
 }
 
-function timed(draft: Draft, approval: ApprovalState, gate: GateState, now: number): GateState {
+function onGateMoment(draft: Draft, approval: ApprovalState, gate: GateState, now: number): GateState {
   if (gate.expiresAt > now) return remind(draft, approval, gate, now);
-  const over = endingOf(gate, approval.action.tier);
+  const over = endingOfStage(gate, approval.action.tier);
   return over.action === 'escalate'
     ? escalate(draft, approval, gate, over.to)
-    : approve(draft, approval, gate);
+    : approveByTime(draft, approval, gate);
 }
 
-function approve(draft: Draft, { id, action }: ApprovalState, gate: GateState): GateState {
+function approveByTime(draft: Draft, { id, action }: ApprovalState, gate: GateState): GateState {
   record(draft, 'approval.decided', {
     action: actionFact(action),
     approval: id,
@@ -102,7 +101,7 @@ function remind(draft: Draft, { id, action }: ApprovalState, gate: GateState, no
   };
 }
 
-/** Who decided at it already still counts; who is added decides beside them. */
+/** Decisions made at the gate still count; the roles that are added decide beside the others. */
 function escalate(
   draft: Draft,
   { id, action }: ApprovalState,

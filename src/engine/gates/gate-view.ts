@@ -1,16 +1,16 @@
 import type { Principal } from '../../model/principal.js';
 import type { ApprovalDecision, ApprovalState, GateState, GateView, Kit, Missing } from '../state.js';
 import { decidersNow, mayDecideAt } from './deciders.js';
-import { endingOf } from './deadlines.js';
+import { endingOfStage } from './deadlines.js';
 import { ruleText } from './gates.js';
-import { gateApproved, shareAt } from './quorum.js';
+import { isGateApproved, shareAt } from './quorum.js';
 
-// The gates of an approval, as an approver is told of them.
+// The gates of an approval, as an approver sees them.
 
 type QueueKit = Pick<Kit, 'queueRoles'>;
-type Shown = Pick<ApprovalState, 'gates' | 'decisions' | 'requesters' | 'action' | 'runEndsAt'>;
+type Viewed = Pick<ApprovalState, 'gates' | 'decisions' | 'requesters' | 'action' | 'runEndsAt'>;
 
-export function gateViews(approval: Shown, kit: QueueKit): GateView[] {
+export function gateViews(approval: Viewed, kit: QueueKit): GateView[] {
   const { runEndsAt = Infinity } = approval;
   return approval.gates.map((gate, index) => {
     const { rule, source, expiresAt } = gate;
@@ -21,28 +21,28 @@ export function gateViews(approval: Shown, kit: QueueKit): GateView[] {
       rule: ruleText(rule),
       ...decidersNow(gate, kit),
       quorum: { count: rule.quorum.count, approved, ...(perRole.length === 0 ? {} : { perRole }) },
-      missing: gateApproved(approval, index, kit) ? [] : missingAt(approval, gate, index, kit),
+      missing: isGateApproved(approval, index, kit) ? [] : missingAt(approval, gate, index, kit),
       expiresAt: new Date(isEarlier ? runEndsAt : expiresAt).toISOString(),
-      onTimeout: isEarlier ? 'deny' : endingOf(gate, approval.action.tier).action,
+      onTimeout: isEarlier ? 'deny' : endingOfStage(gate, approval.action.tier).action,
       reasonRequired: rule.reason !== 'optional',
     };
   });
 }
 
-/** First those of roles that have slots of their own, then as many more as it takes. */
-function missingAt(approval: Shown, gate: GateState, index: number, kit: QueueKit): Missing[] {
+/** Whom a gate still waits for: first people for the slots of roles, then as many more as the quorum takes. */
+function missingAt(approval: Viewed, gate: GateState, index: number, kit: QueueKit): Missing[] {
   const { approved, perRole } = shareAt(approval, gate, index, kit);
-  const ofRoles = perRole.flatMap((one): Missing[] =>
-    one.count > one.approved ? [{ roles: [one.role], count: one.count - one.approved }] : [],
+  const ofRoles = perRole.flatMap((share): Missing[] =>
+    share.count > share.approved ? [{ roles: [share.role], count: share.count - share.approved }] : [],
   );
-  const more = gate.rule.quorum.count - approved - ofRoles.reduce((sum, one) => sum + one.count, 0);
+  const more = gate.rule.quorum.count - approved - ofRoles.reduce((sum, missing) => sum + missing.count, 0);
   return more > 0 ? [...ofRoles, { roles: decidersNow(gate, kit).roles, count: more }] : ofRoles;
 }
 
-/** The gates, by index, that would still wait if everybody among these people who may decide at them approved. */
-export function outOfReach(approval: Shown, people: readonly Principal[], kit: QueueKit): readonly number[] {
+/** Indexes of the gates that would still wait if all of these people who may decide there approved. */
+export function outOfReach(approval: Viewed, people: readonly Principal[], kit: QueueKit): readonly number[] {
   return [...approval.gates.entries()].flatMap(([index, gate]) => {
-    const able = people.filter((one) => mayDecideAt(approval, index, one, kit));
+    const able = people.filter((person) => mayDecideAt(approval, index, person, kit));
     const { roles: deciding } = decidersNow(gate, kit);
     const imagined = able.map(({ id, roles, permissions }): ApprovalDecision => ({
       id: `imagined:${id}`,
@@ -54,6 +54,6 @@ export function outOfReach(approval: Shown, people: readonly Principal[], kit: Q
       at: '',
     }));
     const decisions = [...approval.decisions, ...imagined];
-    return gateApproved({ ...approval, decisions }, index, kit) ? [] : [index];
+    return isGateApproved({ ...approval, decisions }, index, kit) ? [] : [index];
   });
 }

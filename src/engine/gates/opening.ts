@@ -5,7 +5,7 @@ import type { Principal } from '../../model/principal.js';
 import { asksPeople, type Transition } from '../plan.js';
 import type { Action, ApprovalState, Excluded, GateState, Refusal, RunState, Shown } from '../state.js';
 import { asksTheSame } from '../effects/action.js';
-import { change } from './changes.js';
+import { changeApproval } from './changes.js';
 import { decidersOf } from './deciders.js';
 import { endOf, stageOf, stageTimes } from './deadlines.js';
 import {
@@ -30,7 +30,7 @@ import { guardContext } from '../links.js';
 import { roomOf, takeValue } from '../effects/room.js';
 import { standingOf } from './standing.js';
 
-// How an approval opens: each gate with its own people and its own time. A request like an open one joins it.
+// How an approval opens: each gate with its own people and its own time. A request for the same as an open approval joins that approval.
 
 export function openApproval(
   draft: Draft,
@@ -46,7 +46,7 @@ export function openApproval(
   if (same !== undefined) return attach(draft, same, action, repeatedBy);
   const id = derivedId(draft, 'apr', action.id);
   const parked = { ...action, approval: id };
-  const opening = repeating(draft, newApproval(draft, transition, parked, applying), repeatedBy);
+  const opening = asRepeat(draft, makeApproval(draft, transition, parked, applying), repeatedBy);
   const room = roomTaken(draft, opening, shown);
   if (room.status === 'full') return refuseShowing(draft, transition, action, room.message);
   const approval = { ...opening, ...room.taken };
@@ -79,7 +79,7 @@ export function openApproval(
 /** The same requester's same request joins the open approval: the digest names who asked. */
 function attach(draft: Draft, approval: ApprovalState, action: Action, repeatedBy: string | undefined): void {
   const requesters = [...new Set([...approval.requesters, ...partiesTo(draft.run, action)])];
-  change(draft, approval.id, repeating(draft, { ...approval, requesters }, repeatedBy));
+  changeApproval(draft, approval.id, asRepeat(draft, { ...approval, requesters }, repeatedBy));
   if (action.messageId !== null) {
     answer(draft, action.messageId, {
       status: 'pending',
@@ -88,11 +88,11 @@ function attach(draft: Draft, approval: ApprovalState, action: Action, repeatedB
       approval: approval.id,
     });
   }
-  // What led here may be an effect of the runtime, and whoever waits for it.
+  // The step before may have been an effect that somebody waits for: it is answered now.
   settle(draft);
 }
 
-function newApproval(
+function makeApproval(
   draft: Draft,
   transition: Transition,
   action: Action & { readonly approval: string },
@@ -131,53 +131,53 @@ function refuseShowing(draft: Draft, transition: Transition, action: Action, mes
 
 type Taken = Required<Pick<ApprovalState, 'previewBytes' | 'argumentBytes' | 'documentBytes'>>;
 
-/** What an approval takes of its run's room; or why the open approvals would take more with it than there is. */
+/** How much an approval takes of its run's document; or why all open approvals together would take more than a run may have. */
 function roomTaken(
   { run, work }: Draft,
   opening: ApprovalState,
   { preview }: Shown,
 ):
   { readonly status: 'fits'; readonly taken: Taken } | { readonly status: 'full'; readonly message: string } {
-  // What has ended in this very step is in the run still, and in no document any more.
+  // Approvals that have ended in this very step are still in the run, and will not be in its document.
   const approvals = keptApprovals(run);
   const waiting = approvals.filter(isWaiting).length;
   if (waiting >= mostOpenApprovals)
-    return full(`the run has ${waiting} open approvals, and ${mostOpenApprovals} are the most of a run`);
+    return toFull(`the run has ${waiting} open approvals, and ${mostOpenApprovals} are the most of a run`);
   const documentBytes = bytesInDocument(opening);
-  const before = approvals.reduce((sum, one) => sum + (one.documentBytes ?? 0), 0);
+  const before = approvals.reduce((sum, open) => sum + (open.documentBytes ?? 0), 0);
   if (before + documentBytes > mostApprovalsBytes)
-    return full(
+    return toFull(
       `what the run carries of its open approvals (guards, gates, roles) takes ${before} bytes, with this one ${before + documentBytes}, and ${mostApprovalsBytes} are the most of a run`,
       before === 0 ? 'no run can have it: shorten its guards and gates in the flow' : undefined,
     );
   const argumentBytes = work.measure(opening.action.arguments).bytes;
   const left = approvals.reduce(
-    (sum, one) => sum - (one.previewBytes ?? 0) - (one.argumentBytes ?? 0),
+    (sum, open) => sum - (open.previewBytes ?? 0) - (open.argumentBytes ?? 0),
     mostOpenBytes - before - documentBytes - argumentBytes,
   );
   const room = roomOf(left);
   if (!takeValue(room, preview))
-    return full(
+    return toFull(
       `with this the arguments of the open approvals, what they show and what the run carries of them would take more than ${mostOpenBytes} bytes, which are the most of a run`,
     );
   return { status: 'fits', taken: { argumentBytes, documentBytes, previewBytes: left - room.left } };
 }
 
-function full(
+function toFull(
   why: string,
   next = 'have some decided first',
 ): { readonly status: 'full'; readonly message: string } {
   return { status: 'full', message: `${why}: ${next}` };
 }
 
-/** Of canonical JSON: the document names the payload of the arguments in their place. */
+/** Bytes of canonical JSON that the approval takes of the document, which names a payload instead of the arguments. */
 function bytesInDocument(approval: ApprovalState): number {
   const { arguments: _held, ...action } = approval.action;
   return utf8Length(JSON.stringify({ ...approval, action }));
 }
 
-/** Whoever has it done again has a part in it, like who asked for it at first. `by`: undefined where nobody does. */
-function repeating(draft: Draft, approval: ApprovalState, by: string | undefined): ApprovalState {
+/** The approval as one of a repeat: `by`, who has the effect repeated, counts as a requester too. `by` undefined: it is no repeat. */
+function asRepeat(draft: Draft, approval: ApprovalState, by: string | undefined): ApprovalState {
   if (by === undefined) return approval;
   const { runEndsAt: _earlier, ...others } = approval;
   const requesters = [...new Set([...approval.requesters, by])];
@@ -185,7 +185,10 @@ function repeating(draft: Draft, approval: ApprovalState, by: string | undefined
   return { ...asked, ...standingOf(asked, draft.kit) };
 }
 
-/** The run's own time ends what waits in it, unless the run stays where it is: by its target, or until a person has said what happened. */
+/**
+ * When the run's own time ends the approval. It does not where the run stays in its state then: its `onTimeout` target is this
+ * state, or a repeat waits until a person has said what happened.
+ */
 function runEnd(
   { plan, run: { deadline, state } }: Draft,
   repeats: boolean,
@@ -195,7 +198,7 @@ function runEnd(
   return deadline === null || stays ? {} : { runEndsAt: deadline };
 }
 
-/** Ids of all who asked for it: of what the runtime starts, everyone whose message led there. */
+/** Ids of all who asked for an action: for one that the runtime starts, everyone whose message led there. */
 function partiesTo({ ledWith = [] }: RunState, { requester, byRuntime }: Action): readonly string[] {
   const asked = requester === null ? [] : [requester.id];
   return byRuntime === true ? [...new Set([...asked, ...ledWith])] : asked;
@@ -220,7 +223,7 @@ function openGate(draft: Draft, { rule, asked }: AskingGate, at: GuardContext): 
   };
 }
 
-/** Who has a part in this already, where the gate asks for somebody who has none. */
+/** Who may not decide at a gate for its rule of separation: author, promoter and earlier approvers, where it excludes these. */
 function excludedFrom({ run, kit }: Draft, separation: AskingGate['rule']['separation']): Excluded[] {
   const found: Excluded[] = [];
   if (separation.author && kit.author !== null) found.push({ id: kit.author, why: 'author' });
@@ -231,7 +234,10 @@ function excludedFrom({ run, kit }: Draft, separation: AskingGate['rule']['separ
 
 export type Unaskable = Pick<Refusal, 'code' | 'message' | 'rule'>;
 
-/** Nobody knows until when it could be decided, could be shown it whole, or could have it done, or nothing of it could be called: so nobody is asked. */
+/**
+ * Refuses a step for which nobody can be asked: its end cannot be read, it is too large to be shown, the context could not
+ * keep it, or nothing of it could be called. The submit is refused; without a submit the run is stuck.
+ */
 export function refuseAsking(
   draft: Draft,
   { name }: Transition,

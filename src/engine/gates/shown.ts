@@ -1,18 +1,18 @@
 import type { Json } from '../../model/json.js';
 import { truncate } from '../../model/text.js';
 
-/** 60000 reads as 60,000; a year, and what has an exponent, stays as it is. */
+/** 60000 becomes 60,000; four digits, as of a year, and numbers with an exponent stay as they are. */
 export function grouped(value: number): string {
   return String(value).replace(/^-?\d{5,}(?=\.\d+$|$)/, (whole) => whole.replaceAll(/\B(?=(\d{3})+$)/g, ','));
 }
 
-/** `truncate` of the JSON of a value, of which no more is written than is shown. */
-export function beginning(value: Json, longest: number): string {
-  return truncate(JSON.stringify(shortened(value, { left: longest })), longest);
+/** The JSON of a value, cut by `truncate`; what would be cut off is not written in the first place. */
+export function jsonBeginning(value: Json, longest: number): string {
+  return truncate(JSON.stringify(shorten(value, { left: longest })), longest);
 }
 
-/** A value whose JSON begins as the whole one's does, up to so many units; what is cut is longer than that all the same. */
-function shortened(value: Json, room: { left: number }): Json {
+/** The value cut so that its JSON begins with the same `room.left` characters; where something is cut it is still longer than that. */
+function shorten(value: Json, room: { left: number }): Json {
   if (typeof value === 'string') {
     const part = value.slice(0, Math.max(0, room.left + 1));
     room.left -= part.length;
@@ -24,7 +24,7 @@ function shortened(value: Json, room: { left: number }): Json {
     const items: Json[] = [];
     for (const item of value as readonly Json[]) {
       if (room.left < 0) break;
-      items.push(shortened(item, room));
+      items.push(shorten(item, room));
     }
     return items;
   }
@@ -32,7 +32,7 @@ function shortened(value: Json, room: { left: number }): Json {
   for (const [name, item] of Object.entries(value)) {
     if (room.left < 0) break;
     room.left -= name.length;
-    entries.push([name, shortened(item, room)]);
+    entries.push([name, shorten(item, room)]);
   }
   return Object.fromEntries(entries);
 }

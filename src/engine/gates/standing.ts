@@ -1,16 +1,16 @@
 import type { GateTimeout } from '../plan.js';
 import type { ApprovalState, GateState, Kit } from '../state.js';
-import { deny, endingOf } from './deadlines.js';
-import { gateApproved } from './quorum.js';
+import { denyingEnd, endingOfStage } from './deadlines.js';
+import { isGateApproved } from './quorum.js';
 
-// What an approval's gates come to together: who decides, until when, and when time has something to say next.
+// What the gates of an approval come to together: who decides, until when, and when its timer goes next.
 
 type QueueKit = Pick<Kit, 'queueRoles'>;
 type Gated = Pick<ApprovalState, 'gates' | 'decisions' | 'requesters' | 'action' | 'runEndsAt'>;
 
 export type Standing = Pick<ApprovalState, 'roles' | 'expiresAt' | 'timer'>;
 
-/** Of an approval that is open: one of its gates waits at least. */
+/** Roles, end and timer of an open approval, of which at least one gate waits. */
 export function standingOf(approval: Gated, kit: QueueKit): Standing {
   const { gates } = approval;
   return {
@@ -22,60 +22,61 @@ export function standingOf(approval: Gated, kit: QueueKit): Standing {
 
 export interface NextEnd extends Pick<GateTimeout, 'action' | 'to'> {
   readonly at: number;
-  /** It is the run's own time that is up then. */
+  /** The run's own time is up then. */
   readonly byRun?: true;
 }
 
-/** The first end that denies, or the run's own; where no present stage does, the first end of a stage. */
+/** The first end that denies, of a gate or of the run; where there is none, the first end of a stage. */
 export function nextEnd(approval: Gated, kit: QueueKit): NextEnd {
   const { runEndsAt = Infinity } = approval;
   const next = nextEndOfGates(approval, kit);
-  return runEndsAt < next.at ? { ...deny, at: runEndsAt, byRun: true } : next;
+  return runEndsAt < next.at ? { ...denyingEnd, at: runEndsAt, byRun: true } : next;
 }
 
 function nextEndOfGates(approval: Gated, kit: QueueKit): NextEnd {
   const denial = firstDenial(approval, kit);
-  // An end that had passed when it was asked for is over at once.
-  if (denial !== undefined) return { ...deny, at: Math.max(denial, Date.parse(approval.action.requestedAt)) };
+  // Where the end had passed when the approval was asked for, it ends at once.
+  if (denial !== undefined)
+    return { ...denyingEnd, at: Math.max(denial, Date.parse(approval.action.requestedAt)) };
   const ends = waiting(approval, kit).map((gate) => ({
-    ...endingOf(gate, approval.action.tier),
+    ...endingOfStage(gate, approval.action.tier),
     at: gate.expiresAt,
   }));
-  return ends.reduce((first, one) => (one.at < first.at ? one : first), { ...deny, at: Infinity });
+  return ends.reduce((first, end) => (end.at < first.at ? end : first), { ...denyingEnd, at: Infinity });
 }
 
-/** The gates that are not approved. The stages of the others are over: only their `endsAt` still counts. */
+/** The gates that are not approved. Of the others the stages are over, and only `endsAt` still counts. */
 export function waiting(approval: Gated, kit: QueueKit): readonly GateState[] {
-  return approval.gates.filter((_gate, index) => !gateApproved(approval, index, kit));
+  return approval.gates.filter((_gate, index) => !isGateApproved(approval, index, kit));
 }
 
-/** When time has something to say at this gate next; never: Infinity. */
+/** When something is due at this gate next: a reminder or an end. Infinity: never. */
 export function momentOf(approval: Gated, index: number, kit: QueueKit): number {
   const gate = approval.gates[index];
   if (gate === undefined) return Infinity;
-  if (gateApproved(approval, index, kit)) return gate.endsAt ?? Infinity;
+  if (isGateApproved(approval, index, kit)) return gate.endsAt ?? Infinity;
   return gate.reminders?.[0] ?? gate.expiresAt;
 }
 
-/** When the approval ends with nobody's decision, as it stands; undefined: no present stage denies. */
+/** When the approval is denied if nobody decides; undefined: no present stage denies. */
 function firstDenial(approval: Gated, kit: QueueKit): number | undefined {
   const ends = [
     ...approval.gates.flatMap(({ endsAt }) => endsAt ?? []),
     ...waiting(approval, kit).flatMap((gate) =>
-      endingOf(gate, approval.action.tier).action === 'deny' ? [gate.expiresAt] : [],
+      endingOfStage(gate, approval.action.tier).action === 'deny' ? [gate.expiresAt] : [],
     ),
   ];
   return ends.length === 0 ? undefined : Math.min(...ends);
 }
 
 /**
- * Nobody's decision counts from then on: a gate has denied, or time has approved at all that still waited.
- * Undefined: there is a stage after this one, or all are approved and only what follows it has not come.
+ * The last moment at which a decision counts: after it a gate has denied, or time has approved all gates that still waited.
+ * Undefined: a stage follows the present one, or all gates are approved already.
  */
 export function lastMoment(approval: Gated, kit: QueueKit): number | undefined {
   const left = waiting(approval, kit);
   const endsByTime =
-    left.length > 0 && left.every((gate) => endingOf(gate, approval.action.tier).action === 'approve');
+    left.length > 0 && left.every((gate) => endingOfStage(gate, approval.action.tier).action === 'approve');
   const byTime = endsByTime ? Math.max(...left.map((gate) => gate.expiresAt)) : Infinity;
   const last = Math.min(firstDenial(approval, kit) ?? Infinity, byTime);
   return last === Infinity ? undefined : last;

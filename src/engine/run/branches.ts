@@ -6,7 +6,7 @@ import { guardContext } from '../links.js';
 import { stepMeter } from '../expression/meter.js';
 import { actingNow } from '../rights.js';
 
-/** Null: they compare more than one step may. What could not be asked is no answer, and leads nowhere. */
+/** The state to which a transition leads. Null: its conditions compare more than a step may, so that nobody knows where it leads. */
 export function branchTarget(draft: Draft, transition: Transition, action: Action): string | null {
   const at = {
     ...guardContext(draft.run, actingNow(draft.kit, action), action.arguments),

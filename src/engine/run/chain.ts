@@ -8,40 +8,40 @@ import { stick } from './settle.js';
 import type { Until } from './way-on.js';
 import { chainMeter } from '../expression/meter.js';
 import { isLeft } from '../effects/room.js';
-import { countConditions, countStep, freshChain, type Work } from './work.js';
+import { countConditions, countStep, withFreshChain, type Work } from './work.js';
 
-// Steps that the runtime takes by itself.
+// Deterministic chains: steps that the runtime takes by itself.
 
-/** A chain without effects is one call inside another: what a loader lets in, and no more. */
+/** Steps. In a chain without effects each step is a call inside that of the step before, so there are no more than a loader accepts. */
 const longestChain = 500;
 
 /**
- * The transition that the runtime takes next: exactly one guarded one passes, else it is the unguarded default. Null: the run
- * is stuck, and waits for an operator.
+ * The transition that the runtime takes next: the only one whose guards pass, else the one without guards. Null: the run is
+ * stuck, and waits for an operator.
  */
 export function chainStep(draft: Draft, transitions: readonly Transition[]): Transition | null {
   const { run } = draft;
   const tooLong = whyTooLong(draft);
-  if (tooLong !== null) return stuck(draft, { code: 'CHAIN_TOO_LONG', message: tooLong });
+  if (tooLong !== null) return stickChain(draft, { code: 'CHAIN_TOO_LONG', message: tooLong });
   const guarded = transitions
-    .filter((one) => one.guards.length > 0)
-    .map((one) => ({ one, ...passes(draft, one) }));
+    .filter((transition) => transition.guards.length > 0)
+    .map((transition) => ({ transition, ...askGuards(draft, transition) }));
   if (guarded.some((each) => each.verdict === 'late')) return stickLate(draft, transitions);
   const passing = guarded.filter((each) => each.verdict === 'pass');
-  const fallback = transitions.filter((one) => one.guards.length === 0);
+  const fallback = transitions.filter((transition) => transition.guards.length === 0);
   const failed = guarded.find((each) => each.verdict === 'error');
   if (passing.length > 1 || (passing.length === 0 && fallback.length > 1)) {
-    const names = (passing.length > 1 ? passing.map((each) => each.one) : fallback)
-      .map((one) => `\`${one.name}\``)
+    const names = (passing.length > 1 ? passing.map((each) => each.transition) : fallback)
+      .map((transition) => `\`${transition.name}\``)
       .join(', ');
     const message = `several deterministic transitions of \`${run.state}\` apply: ${names}`;
-    return stuck(draft, { code: 'CHAIN_AMBIGUOUS', message });
+    return stickChain(draft, { code: 'CHAIN_AMBIGUOUS', message });
   }
-  const chosen = passing[0]?.one ?? (failed === undefined ? fallback[0] : undefined);
+  const chosen = passing[0]?.transition ?? (failed === undefined ? fallback[0] : undefined);
   if (chosen === undefined) {
-    const why = guarded.map((each) => `\`${each.one.name}\`: ${each.reason}`).join('; ');
+    const why = guarded.map((each) => `\`${each.transition.name}\`: ${each.reason}`).join('; ');
     const message = `no deterministic transition of \`${run.state}\` applies: ${why}`;
-    return stuck(draft, { code: 'CHAIN_NO_MATCH', message });
+    return stickChain(draft, { code: 'CHAIN_NO_MATCH', message });
   }
   const rule = blockedBy(draft.plan, chosen, draft.kit);
   if (rule !== null) return stickBlocked(draft, chosen, rule);
@@ -55,35 +55,35 @@ export function chainStep(draft: Draft, transitions: readonly Transition[]): Tra
   return chosen;
 }
 
-function stuck(draft: Draft, problem: Problem, until?: Until): null {
+function stickChain(draft: Draft, problem: Problem, until?: Until): null {
   stick(draft, problem, { kind: 'chain', ...(until === undefined ? {} : { until }) });
   return null;
 }
 
-/** Null: another step may be taken. */
+/** Why the chain may not go on; null: another step may be taken. */
 function whyTooLong({ plan, run, work }: Draft): string | null {
   const longest = Math.min(plan.maxChainDepth, longestChain);
   if (run.chainDepth >= longest) return `the deterministic chain is longer than ${longest} steps`;
-  return isLeft(work.chain) ? null : tooMuch(run.chainDepth);
+  return isLeft(work.chain) ? null : tooMuchText(run.chainDepth);
 }
 
-function tooMuch(steps: number): string {
+function tooMuchText(steps: number): string {
   return `after ${steps} steps the deterministic chain has read and written more than the ${mostChainBytes} bytes that it may at a time, or taken and asked more than ${mostChainFacts} steps and conditions: keep less in the context, or retry to go on`;
 }
 
-/** Where the conditions of the state are too much by themselves, nothing that goes on from here comes any further. */
+/** The chain's room is used up amid the conditions of a state. Where these are too much by themselves, a retry comes no further. */
 function stickLate(draft: Draft, transitions: readonly Transition[]): null {
   const { state, chainDepth } = draft.run;
   const isTooMuchAlone = !fitsAlone(draft, transitions);
   const message = isTooMuchAlone
     ? `the conditions of the deterministic transitions of \`${state}\` compare more than the ${mostChainBytes} bytes that they may at a time, or are more than ${mostChainFacts}: have a version of the flow compare less of what the run carries, and start anew under it`
-    : tooMuch(chainDepth);
-  return stuck(draft, { code: 'CHAIN_TOO_LONG', message }, isTooMuchAlone ? 'never' : undefined);
+    : tooMuchText(chainDepth);
+  return stickChain(draft, { code: 'CHAIN_TOO_LONG', message }, isTooMuchAlone ? 'never' : undefined);
 }
 
-/** What a retry would find, with nothing of the chain before it. */
+/** Would the conditions of the state fit into the room of a chain that begins here, as after a retry? */
 function fitsAlone({ run, work }: Draft, transitions: readonly Transition[]): boolean {
-  const ask = askingIn(run, freshChain(work));
+  const ask = makeChainAsking(run, withFreshChain(work));
   return transitions.every(({ guards }) => {
     for (const guard of guards) {
       const verdict = ask(guard)?.verdict;
@@ -93,8 +93,8 @@ function fitsAlone({ run, work }: Draft, transitions: readonly Transition[]): bo
   });
 }
 
-/** Null: the chain may ask no more. A state may have thousands of transitions, so that the next step would be too late to see it. */
-function askingIn(run: RunState, work: Work): (guard: Guard) => Evaluation | null {
+/** Evaluates guards in the room of the chain. Null: it is used up, which is checked at each guard: a state may have thousands of transitions. */
+function makeChainAsking(run: RunState, work: Work): (guard: Guard) => Evaluation | null {
   const at = { ...guardContext(run, null, {}), meter: chainMeter(work) };
   return (guard) => {
     if (!isLeft(work.chain)) return null;
@@ -104,7 +104,7 @@ function askingIn(run: RunState, work: Work): (guard: Guard) => Evaluation | nul
   };
 }
 
-/** The charter is asked of what the runtime takes by itself, too. */
+/** The charter blocks a step of the runtime as it blocks a submit. */
 function stickBlocked(draft: Draft, { name, tool }: Transition, rule: BlockRule): null {
   const { code, message } = blockRefusal(tool ?? name, rule);
   record(draft, 'policy.blocked', {
@@ -112,14 +112,14 @@ function stickBlocked(draft: Draft, { name, tool }: Transition, rule: BlockRule)
     policy: { rule, verdict: 'refused', reason: message },
     data: { code, rule },
   });
-  return stuck(draft, { code, message }, rule === 'environment' ? 'policies' : 'never');
+  return stickChain(draft, { code, message }, rule === 'environment' ? 'policies' : 'never');
 }
 
-function passes(
+function askGuards(
   draft: Draft,
   transition: Transition,
 ): { verdict: 'pass' | 'fail' | 'error' | 'late'; reason: string } {
-  const ask = askingIn(draft.run, draft.work);
+  const ask = makeChainAsking(draft.run, draft.work);
   for (const [index, guard] of transition.guards.entries()) {
     const asked = ask(guard);
     if (asked === null) return { verdict: 'late', reason: '' };

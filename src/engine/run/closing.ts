@@ -1,6 +1,6 @@
 import type { Principal } from '../../model/principal.js';
 import { revokeOpen } from '../gates/changes.js';
-import { problemLeft } from '../effects/doubt.js';
+import { problemAtEnd } from '../effects/doubt.js';
 import { actorOf, record, type Draft } from './draft.js';
 import { noteLateCancel, noteUnentered } from './ending.js';
 import { answerWaiting } from './settle.js';
@@ -16,7 +16,7 @@ export function close(
 ): void {
   const { run } = draft;
   revokeOpen(draft, `the run is ${status.replace('_', ' ')}`);
-  const left = problemLeft(run);
+  const left = problemAtEnd(run);
   run.executing = null;
   run.status = status;
   run.stuckOn = null;
@@ -39,7 +39,7 @@ function failureOf({ state }: Draft['run']): Problem {
   return { code: 'OUTCOME_FAILURE', message };
 }
 
-/** In a terminal state whose onEnter is not begun: the run was to end before it came there. */
+/** Ends a run that was to end before it came to its terminal state: the onEnter of that state is not begun. */
 export function closeUnentered(draft: Draft, onEnter: string): void {
   const { cancelRequested, state } = draft.run;
   noteUnentered(draft, onEnter);

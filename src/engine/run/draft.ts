@@ -5,13 +5,13 @@ import type { Principal } from '../../model/principal.js';
 import type { Fact, RecordActor, RecordType } from '../../model/records.js';
 import type { Plan } from '../plan.js';
 import type { Seen } from '../guards.js';
-import type { Action, ActionStatus, Answer, Decision, Effect, Kit, RunState } from '../state.js';
+import type { Action, ActionStatus, Answer, EventResult, Effect, Kit, RunState } from '../state.js';
 import { takeBytes } from '../effects/room.js';
-import { makeWork, remembering, type Work } from './work.js';
+import { makeWork, rememberDigests, type Work } from './work.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** One decision in the making. It lives inside a single call of `decide`; nothing of it escapes but a `Decision`. */
+/** The result of an event in the making. It lives inside a single call of `decide`, which gives an `EventResult` of it. */
 export interface Draft {
   readonly plan: Plan;
   readonly run: Mutable<RunState>;
@@ -23,10 +23,10 @@ export interface Draft {
   readonly key: string;
   readonly effects: Effect[];
   readonly facts: Fact[];
-  readonly actions: Decision['actions'][number][];
+  readonly actions: EventResult['actions'][number][];
 }
 
-/** What can be said of a run without its plan, and without asking anything of the world. */
+/** The part of a draft that needs neither plan nor kit. */
 export type Notes = Pick<Draft, 'run' | 'time' | 'key' | 'facts' | 'actions'>;
 
 export function makeNotes(run: RunState, time: string, key: string): Notes {
@@ -36,7 +36,7 @@ export function makeNotes(run: RunState, time: string, key: string): Notes {
 const runtimeActor: RecordActor = { kind: 'runtime', id: 'countersign' };
 
 export function makeDraft(plan: Plan, run: RunState, kit: Kit, time: string, key: string): Draft {
-  const hands = remembering(kit);
+  const hands = rememberDigests(kit);
   return {
     plan,
     run: { ...run },
@@ -51,10 +51,10 @@ export function makeDraft(plan: Plan, run: RunState, kit: Kit, time: string, key
 }
 
 /**
- * What was decided, in text that can be kept: the canonical form has no half characters, and what cannot be written
- * would be decided again for ever. What is as it was before has been kept already.
+ * The result of a draft, in text that can be kept: the canonical form takes no lone surrogates, and a result that cannot be
+ * written would be made again for ever. What has not changed has been kept before, and is not looked through.
  */
-export function finish(draft: Draft, before: RunState): Decision {
+export function finish(draft: Draft, before: RunState): EventResult {
   const changed = Object.entries(draft.run).filter(([key, value]) => before[key as keyof RunState] !== value);
   const known = new Set([...keptIn(before), ...draft.work.sound]);
   return {
@@ -65,7 +65,7 @@ export function finish(draft: Draft, before: RunState): Decision {
   };
 }
 
-/** Its large values: what is under way and open, with its arguments, and what the context holds. */
+/** The large values of a run: input, context and what it holds, approvals and the action under way, with their arguments. */
 function keptIn({ context, input, approvals, executing }: RunState): readonly unknown[] {
   const actions = [
     ...approvals.map(({ action }) => action),
@@ -77,11 +77,12 @@ function keptIn({ context, input, approvals, executing }: RunState): readonly un
   ];
 }
 
-/** Longer values are on record by their size and digest; shorter ones, which are no longer than that, never. */
+/** Bytes. A longer value is on record by its size and digest. */
 const longestRead = 4_096;
+/** Bytes. A shorter value, which is no longer than its digest, is always on record as it is. */
 const shortRead = 128;
 
-/** What a guard read, as a record has it. */
+/** The values that a guard read, as they are put on record. */
 export function readsOnRecord({ kit, work }: Draft, reads: readonly Seen[]): Json {
   return reads.map(({ path, value }): Json => {
     const { bytes } = work.measure(value);
@@ -96,7 +97,7 @@ export function actorOf(principal: Principal | null): RecordActor {
     : { kind: principal.kind, id: principal.id, roles: principal.roles };
 }
 
-/** In whose name a step is judged and recorded: who asked for it; null: the runtime, which takes it by itself. */
+/** In whose name an action is judged and recorded: its requester; null: the runtime, which takes it by itself. */
 export function actingPrincipal({ byRuntime, requester }: Action): Principal | null {
   return byRuntime === true ? null : requester;
 }
@@ -126,7 +127,7 @@ export function project(
   draft: Pick<Draft, 'actions'>,
   action: Action,
   status: ActionStatus,
-  more: Partial<Omit<Decision['actions'][number], 'action' | 'status'>> = {},
+  more: Partial<Omit<EventResult['actions'][number], 'action' | 'status'>> = {},
 ): void {
   draft.actions.push({ action, status, error: null, outputRef: null, ...more });
 }
@@ -141,12 +142,12 @@ export function actionFact(action: Action): NonNullable<Fact['action']> {
   };
 }
 
-/** Kept with the message, for whoever waits and whoever asks again. */
+/** Answers a message. The answer is kept with it, for whoever waits and whoever asks again. */
 export function answer(draft: Draft, messageId: string, said: Answer): void {
   draft.effects.push({ kind: 'answer', messageId, answer: said });
 }
 
-/** A refusal changes nothing but the record and the answer. */
+/** Refuses a message: this changes nothing but the record and the answer. */
 export function refuse(
   draft: Draft,
   messageId: string,
@@ -155,7 +156,7 @@ export function refuse(
   answer(draft, messageId, { status: 'refused', ...refusal });
 }
 
-/** Deterministic ids, so that a step that runs again makes the same ones. */
+/** Ids are deterministic, so that a step that runs again makes the same ids. */
 export function derivedId(draft: Draft, prefix: 'act' | 'apr' | 'evd', salt: string): string {
   return idFromDigest(prefix, draft.kit.digest({ run: draft.run.run, key: draft.key, salt }));
 }

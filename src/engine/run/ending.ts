@@ -1,28 +1,28 @@
 import { actorOf, record, type Draft } from './draft.js';
 import type { Event, RunState } from '../state.js';
 
-// A run whose end is certain: nothing of it begins any more. What is under way has its outcome first.
+// A run whose end is certain: nothing of it begins any more. An effect that is under way comes to its outcome first.
 
-/** It was cancelled, or its time ran out, while an effect was under way. */
+/** The run was cancelled, or its time ran out, while an effect was under way. */
 export function isEnding({ cancelRequested, timeoutDue }: RunState): boolean {
   return cancelRequested !== null || timeoutDue;
 }
 
-/** Its own time is up by then. A time that is none is after every other: nothing begins at it. */
+/** The run's own time is up at `time` (ISO 8601). Also where `time` cannot be read, so that nothing begins then. */
 export function isOver({ deadline }: Pick<RunState, 'deadline'>, time: string): boolean {
   return deadline !== null && !(Date.parse(time) < deadline);
 }
 
 /**
- * Does the run's time end before this event, whether or not its timer has gone? What could begin something finds it ended.
- * A cancel begins nothing, and what time says to an approval comes before what it says to the run.
+ * Is the run's time up before this event, whether or not its timer has gone? Asked of events that could begin something. A
+ * cancel begins nothing; and the deadline of an approval comes before that of its run.
  */
 export function endsBefore(run: RunState, event: Event): boolean {
   if (!isOver(run, event.time)) return false;
   return event.kind === 'message' ? event.message.body.kind !== 'cancel' : event.kind === 'outcome';
 }
 
-/** A cancel that was taken while the last effect was under way has not cancelled anything. */
+/** Puts on record that a cancel, taken while the last effect was under way, has come too late. */
 export function noteLateCancel(draft: Draft): void {
   const { cancelRequested, state } = draft.run;
   if (cancelRequested === null) return;
@@ -36,7 +36,7 @@ export function noteLateCancel(draft: Draft): void {
   });
 }
 
-/** What a terminal state does on entry was not begun: the run was to end before. */
+/** Puts on record that the onEnter of a terminal state was not begun, since the run was to end before. */
 export function noteUnentered(draft: Draft, onEnter: string): void {
   const { cancelRequested, state } = draft.run;
   const why = cancelRequested === null ? 'its time was up' : 'it was cancelled';

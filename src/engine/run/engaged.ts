@@ -1,13 +1,13 @@
 import type { Principal } from '../../model/principal.js';
 import type { Action, RunState } from '../state.js';
 
-// What is said of a run while an effect of it is under way.
+// What callers are told of a run while an effect of it is under way.
 
 type Engaged = Pick<RunState, 'cancelRequested' | 'timeoutDue'> & {
   readonly executing: { readonly action: Pick<Action, 'transition'> } | null;
 };
 
-/** What waits for the outcome of the effect under way; null: the run is not to end, or no effect of it is under way. */
+/** The cancel or time-out that waits for the outcome of the effect under way; null: there is none, or no effect is under way. */
 export function endingOf({ executing, cancelRequested, timeoutDue }: Engaged): Ending | null {
   if (executing === null || (cancelRequested === null && !timeoutDue)) return null;
   const waitsFor = executing.action.transition;
@@ -17,7 +17,7 @@ export function endingOf({ executing, cancelRequested, timeoutDue }: Engaged): E
 
 export interface Ending {
   readonly why: 'cancel' | 'timeout';
-  /** Who cancelled it. */
+  /** Who cancelled the run; null: its time is up. */
   readonly by: Principal | null;
   /** The transition whose effect is under way. */
   readonly waitsFor: string;
@@ -30,7 +30,7 @@ export function endingText({ by, waitsFor }: Omit<Ending, 'why'>): string {
     : `\`${by.id}\` has cancelled the run, which ends ${until}: it takes nothing more`;
 }
 
-/** What is said to a submit while a step executes. */
+/** The refusal of a submit while an effect is under way. */
 export function busyText(run: Engaged & { readonly executing: NonNullable<Engaged['executing']> }): string {
   const ending = endingOf(run);
   return ending === null

@@ -12,17 +12,17 @@ export interface NotEntered {
   readonly until: Until;
 }
 
-/** Null: what a state does on its way in may run. */
+/** Why the onEnter of a state may not run; null: it may. */
 export function whyNotEntered(draft: Draft, name: string, onEnter: OnEnter): NotEntered | null {
-  const refused = refusal(draft, name, onEnter);
+  const refused = entryRefusal(draft, name, onEnter);
   if (refused !== null)
     return { problem: { code: 'ON_ENTER_FAILED', message: refused.message }, until: refused.until };
   const full = contextProblem(draft, onEnter, {});
   return full === null ? null : { problem: { code: 'RUN_FULL', message: full }, until: 'never' };
 }
 
-/** What charter and gates say of it, as of a transition; nobody can be asked on the way into a state. */
-function refusal(
+/** Why charter or gates keep an onEnter from running: where a gate applies it cannot run, since nobody can be asked on the way into a state. */
+function entryRefusal(
   { plan, run, kit, work }: Draft,
   name: string,
   onEnter: OnEnter,

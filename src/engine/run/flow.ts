@@ -6,7 +6,7 @@ import type { PayloadRef } from '../../model/records.js';
 import { asksPeople, type Transition } from '../plan.js';
 import type { Action, Executing, RunState } from '../state.js';
 import { actingPrincipal, actionFact, actorOf, project, record, type Draft } from './draft.js';
-import { evaluateGuard, possible } from '../guards.js';
+import { evaluateGuard, possibleVerdicts } from '../guards.js';
 import { blockedBy, blockText, findState, guardContext } from '../links.js';
 import { boundRules, gatesFor } from '../gates/gates.js';
 import {
@@ -17,9 +17,9 @@ import {
   nothingBound,
   timesDone,
   type Again,
-  unconnected,
+  whyUnconnected,
 } from '../effects/action.js';
-import { consume, revokeOpen } from '../gates/changes.js';
+import { consumeApproval, revokeOpen } from '../gates/changes.js';
 import { unreadableEnd } from '../gates/deadlines.js';
 import { deniedBefore } from '../gates/denials.js';
 import { openApproval, refuseAsking, type Unaskable } from '../gates/opening.js';
@@ -29,31 +29,31 @@ import { chainStep } from './chain.js';
 import { isEnding } from './ending.js';
 import { whyNotEntered } from './entry.js';
 import { entryLabel, keyLabel } from '../effects/key-label.js';
-import { leader, setLeader } from './leader.js';
+import { leaderOf, setLeader } from './leader.js';
 import { settle, stick } from './settle.js';
 import { stepMeter, type Meter } from '../expression/meter.js';
 import { branchTarget } from './branches.js';
 import type { Until } from './way-on.js';
-import { contextProblem, nothingCalled, write } from './written.js';
+import { contextProblem, nothingCalled, writeResult } from './written.js';
 
 // How a run moves: entering states, deterministic chains, executing, closing. How it comes to rest is settle.ts.
 
-/** A state was entered: run its onEnter, or go on to what follows it; of a run that is to end, neither. Nothing leaves a terminal state. */
+/** The run has entered its state: runs the onEnter, or goes on to what follows. A run that is to end does neither; in a terminal state it closes. */
 export function enter(draft: Draft, again?: Again): void {
   const state = findState(draft.plan, draft.run.state);
   const onEnter = state?.onEnter ?? null;
   if (state === undefined || onEnter === null) return afterEnter(draft);
   const name = `onEnter:${state.name}`;
   if (isEnding(draft.run)) return state.terminal ? closeUnentered(draft, name) : undefined;
-  const not = whyNotEntered(draft, name, onEnter);
-  if (not !== null) return stick(draft, not.problem, { kind: 'onEnter', until: not.until });
+  const refused = whyNotEntered(draft, name, onEnter);
+  if (refused !== null) return stick(draft, refused.problem, { kind: 'onEnter', until: refused.until });
   const action = makeAction(draft, {
     transition: name,
     label: entryLabel(draft, state.name),
     tool: null,
     tier: onEnter.tier ?? null,
     args: {},
-    requester: leader(draft.run),
+    requester: leaderOf(draft.run),
     byRuntime: true,
     messageId: null,
     gate: null,
@@ -63,7 +63,7 @@ export function enter(draft: Draft, again?: Again): void {
   execute(draft, { action, executor: onEnter.executor, reliability: onEnter.reliability, at: 'onEnter' });
 }
 
-/** After onEnter: close in a terminal state, take a deterministic step, or wait for a caller. */
+/** After the onEnter: closes in a terminal state, takes a deterministic step, or waits for a caller. */
 export function afterEnter(draft: Draft): void {
   const { run } = draft;
   const state = findState(draft.plan, run.state);
@@ -80,34 +80,35 @@ export function afterEnter(draft: Draft): void {
   if (next !== null) take(draft, next, {}, null, { messageId: null, refs: [] });
 }
 
-/** The runtime takes one of them by itself. */
+/** Does the runtime take one of these transitions by itself? */
 function isOfRuntime(transitions: readonly Transition[]): boolean {
-  return transitions.length > 0 && transitions.every((one) => one.actor === 'deterministic');
+  return transitions.length > 0 && transitions.every((transition) => transition.actor === 'deterministic');
 }
 
-/** What was asked for is not done, and the run stays where it is: nothing of it may have become nobody's turn. */
+/** What was asked for is not done, and the run stays in its state: it waits for the next caller, or is stuck where there can be none. */
 export function remain(draft: Draft): void {
   const { run, plan } = draft;
   if (run.executing !== null || run.status === 'stuck') return;
   waitForSomebody(draft, findState(plan, run.state)?.transitions ?? []);
 }
 
-/** The run waits for a caller or a decision; where nobody could come, for an operator. */
+/** The run waits for a caller or a decision; where nobody could come, it is stuck and waits for an operator. */
 function waitForSomebody(draft: Draft, transitions: readonly Transition[]): void {
-  const decided = draft.run.approvals.every((one) => !isOpen(one.status) && !one.queued);
+  const decided = draft.run.approvals.every((approval) => !isOpen(approval.status) && !approval.queued);
   if (!decided || isForSomebody(draft, transitions)) return settle(draft);
   stick(
     draft,
-    { code: 'NO_ELIGIBLE_TRANSITION', message: whyNone(draft, transitions) },
+    { code: 'NO_ELIGIBLE_TRANSITION', message: whyNobodyAtAll(draft, transitions) },
     { kind: 'chain', until: untilSomebody(draft, transitions) },
   );
 }
 
-/** What a retry needs that is to come to anything else. */
+/** What has to change before a retry comes to anything else. */
 function untilSomebody({ plan, kit }: Draft, transitions: readonly Transition[]): Until {
   if (isOfRuntime(transitions)) return 'asks';
   const isOfPolicies = transitions.some(
-    (one) => one.actor !== 'deterministic' && blockedBy(plan, one, kit) === 'environment',
+    (transition) =>
+      transition.actor !== 'deterministic' && blockedBy(plan, transition, kit) === 'environment',
   );
   return isOfPolicies ? 'policies' : 'never';
 }
@@ -120,41 +121,43 @@ function terminalStatus(
   return outcome === 'failure' ? 'failed' : 'completed';
 }
 
-/** Also where that takes more work to tell than one step may: then a person finds out, whose submit is refused. */
+/** Could somebody take one of the transitions? Yes, too, where finding out takes more work than a step may: then the submit is refused. */
 function isForSomebody(draft: Draft, transitions: readonly Transition[]): boolean {
   const meter = stepMeter(draft.work);
-  return transitions.some((one) => whyNobody(draft, one, meter) === null || !meter.isLeft());
+  return transitions.some((transition) => whyNobody(draft, transition, meter) === null || !meter.isLeft());
 }
 
-/** Why no principal could take it, whatever the arguments; null: somebody could. */
+/** Why no principal could take the transition, whatever the arguments; null: somebody could. */
 function whyNobody(draft: Draft, transition: Transition, meter: Meter): string | null {
   if (transition.actor === 'deterministic') return 'only the runtime takes it';
   const rule = blockedBy(draft.plan, transition, draft.kit);
   if (rule !== null) return blockText(rule);
   const at = { ...guardContext(draft.run, null, {}), meter };
-  const refusing = transition.guards.find((guard) => !possible(guard, at).pass);
+  const refusing = transition.guards.find((guard) => !possibleVerdicts(guard, at).pass);
   return refusing === undefined ? null : evaluateGuard(refusing, at).reason;
 }
 
-function whyNone(draft: Draft, transitions: readonly Transition[]): string {
+function whyNobodyAtAll(draft: Draft, transitions: readonly Transition[]): string {
   const meter = stepMeter(draft.work);
-  const reasons = transitions.map((one) => `\`${one.name}\`: ${whyNobody(draft, one, meter)}`);
+  const reasons = transitions.map(
+    (transition) => `\`${transition.name}\`: ${whyNobody(draft, transition, meter)}`,
+  );
   const why = reasons.length === 0 ? 'it has no transition' : reasons.join('; ');
   return `no principal can take any transition of state \`${draft.run.state}\`: ${why}`;
 }
 
-/** What a step comes from. */
+/** Who or what a step comes from. */
 export interface From {
-  /** Arrival whose answer waits for it; null: nobody waits. */
+  /** The message that is answered with the step's outcome; null: nobody waits. */
   readonly messageId: string | null;
   readonly refs: Action['refs'];
-  /** Who has an effect done again whose outcome is unknown. */
+  /** Who has an effect repeated whose outcome is unknown. */
   readonly repeatedBy?: string;
-  /** What that effect was sent with. */
+  /** Key and count with which that effect was sent. */
   readonly again?: Again;
 }
 
-/** Takes a transition that has passed every check before its gates: park, execute, or just move. */
+/** Takes a transition that has passed every check before its gates: parks it, executes it, or just moves the run. */
 export function take(
   draft: Draft,
   transition: Transition,
@@ -174,7 +177,7 @@ export function take(
   const applying = gatesFor(transition, at, kit);
   const endless = unreadableEnd(applying?.gates ?? [], at);
   if (endless !== null) return stop({ code: 'INPUT_INVALID', message: endless });
-  const asking = requester ?? leader(run);
+  const asking = requester ?? leaderOf(run);
   const fields = {
     transition: transition.name,
     tool: transition.tool,
@@ -192,7 +195,7 @@ export function take(
       transition,
       makeAction(draft, { ...fields, gate: boundRules([]), bound: nothingBound }),
     );
-  const missing = unconnected(kit, transition, run.environment);
+  const missing = whyUnconnected(kit, transition, run.environment);
   if (missing !== null) return stop({ code: 'BLOCKED', rule: 'environment', message: missing }, 'policies');
   const { context, input } = run;
   const denied = deniedBefore(draft, transition.name, args);
@@ -216,9 +219,9 @@ export function perform(draft: Draft, transition: Transition, action: Action): v
     draft.run.waitingAnswer = { messageId: action.messageId, transition: transition.name, action: action.id };
   }
   if (transition.executor === null || asksPeople(transition.executor)) {
-    if (transition.executor === null && action.approval !== null) consume(draft, action.approval);
+    if (transition.executor === null && action.approval !== null) consumeApproval(draft, action.approval);
     succeed(draft, action, keyLabel(draft, transition.name), null);
-    const problem = write(draft, transition, action, nothingCalled);
+    const problem = writeResult(draft, transition, action, nothingCalled);
     if (problem !== null) return stick(draft, problem, { kind: 'done', transition: transition.name });
     return complete(draft, transition, action);
   }
@@ -237,11 +240,11 @@ function execute(draft: Draft, executing: Executing): void {
   draft.effects.push({ kind: 'execute', executing });
 }
 
-/** Counts the success: the next identical action gets a new idempotency key, and what was asked under this one is done. */
+/** Counts the success, so that the next identical action gets a new idempotency key; open approvals of the same action are superseded. */
 export function succeed(draft: Draft, action: Action, label: string, outputRef: PayloadRef | null): void {
   const done = doneKey(draft, action, label);
   const others = draft.run.successes.filter(([key]) => key !== done);
-  // What was done again may have a key of another count: none that was used up comes again.
+  // The count of a repeat may be another one than that of now: no count that has been used comes again.
   const times = Math.max(timesDone(draft.run, done), action.n) + 1;
   draft.run.successes = [...others, [done, times]];
   settleDoubt(draft, action);
@@ -253,7 +256,7 @@ export function succeed(draft: Draft, action: Action, label: string, outputRef: 
   revokeOpen(draft, why, (other) => other.status !== 'denied' && isSame(other.action));
 }
 
-/** The transition's effect is done and its context written: branch, move, enter. */
+/** The transition has happened and its context is written: branches, and moves the run. */
 export function complete(draft: Draft, transition: Transition, action: Action): void {
   const target = branchTarget(draft, transition, action);
   if (target === null) {
@@ -263,7 +266,7 @@ export function complete(draft: Draft, transition: Transition, action: Action): 
   moveTo(draft, target, transition.name, action);
 }
 
-/** Version + 1; a new stay, its approvals and its onEnter only when the state is another one. */
+/** Raises the version and enters the target. Where it is another state, or terminal, a new stay begins, and open approvals are revoked. */
 export function moveTo(
   draft: Draft,
   target: string,
@@ -277,7 +280,7 @@ export function moveTo(
   run.problem = null;
   run.stuckOn = null;
   run.state = target;
-  // Time alone moves a run without an action.
+  // Only the run's time-out moves it without an action.
   run.viaTimeout = action === null;
   setLeader(run, action, deniers);
   record(draft, 'run.transitioned', {
@@ -286,7 +289,7 @@ export function moveTo(
     data: { from, to: target, transition, version: run.version },
   });
   if (run.chainDepth > 0) run.chain = [...run.chain, { transition, from, to: target }];
-  // Entering it again runs its onEnter once more, and the stay goes on.
+  // Entering the same state again runs its onEnter once more, and the stay goes on.
   if (from === target && findState(draft.plan, target)?.terminal !== true) return enter(draft);
   run.stay += 1;
   revokeOpen(draft, `the run left state \`${from}\``);

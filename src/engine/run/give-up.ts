@@ -5,7 +5,7 @@ import { unknownOf } from '../effects/outcome.js';
 import {
   closedStatuses,
   type Answer,
-  type Decision,
+  type EventResult,
   type Problem,
   type RunState,
   type StuckOn,
@@ -19,18 +19,18 @@ export interface GivingUp {
   readonly time: string;
   /** Well-formed text. */
   readonly why: string;
-  /** What its first step was to begin; null: the run has begun. */
+  /** The start that the run's first step was to take; null: the run has begun. */
   readonly start: Extract<StuckOn, { kind: 'start' }> | null;
-  /** Ids of the messages that are refused with it. */
+  /** Ids of the messages that are refused with the step. */
   readonly messages: readonly string[];
 }
 
 /**
- * The run waits for an operator, whatever it was about to do: for when the engine itself failed, so that nothing of it
- * is used here but notes. An effect that was under way is left for a person to say what became of it, and who was asked
- * for it before is asked again.
+ * Makes the run stuck, whatever it was about to do. This is for when the engine itself has failed, so that it uses nothing
+ * of the engine but notes. What became of an effect that was under way is for a person to say, and open approvals of the same
+ * effect are revoked.
  */
-export function giveUp(run: RunState, { code, key, time, why, start, messages }: GivingUp): Decision {
+export function giveUp(run: RunState, { code, key, time, why, start, messages }: GivingUp): EventResult {
   const message =
     code === 'STEP_FAILED' ? `a step of this run failed three times in our own code: ${why}` : why;
   const answer: Answer = { status: 'refused', code: 'RUN_STUCK', message };
@@ -60,7 +60,7 @@ export function giveUp(run: RunState, { code, key, time, why, start, messages }:
       stuckAt: key,
       executing: null,
       waitingAnswer: null,
-      // What it was stuck on already, and may be unknown, is so still.
+      // What the run was stuck on before, such as an unknown outcome, it is stuck on still.
       stuckOn: executing === null ? (run.stuckOn ?? start ?? { kind: 'chain' }) : unknownOf(executing),
     },
     effects: [

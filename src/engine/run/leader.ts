@@ -4,16 +4,16 @@ import type { Action, RunState } from '../state.js';
 
 // In whose name the runtime goes on.
 
-/** Whose message led to where the run stands. */
-export function leader({ ledBy, startedBy }: RunState): Principal | null {
+/** Whose message led to the state of the run; null: nobody's. */
+export function leaderOf({ ledBy, startedBy }: RunState): Principal | null {
   if (ledBy !== undefined) return ledBy;
   const { id, kind } = startedBy;
   return kind === 'runtime' ? null : { id, kind, roles: [], permissions: [] };
 }
 
-/** Who asked for the step that led here, and who denied it; after a time-out, who started the run. */
+/** Notes who led the run to its new state: the requester of the step and those who denied it; after a time-out, nobody but who started the run. */
 export function setLeader(run: Draft['run'], action: Action | null, deniers: readonly string[]): void {
-  // A step that the runtime took was led to by whoever led to what was before it.
+  // A step of the runtime has the same leaders as the steps before it.
   const before = action?.byRuntime === true ? (run.ledWith ?? []) : [];
   delete run.ledBy;
   delete run.ledWith;

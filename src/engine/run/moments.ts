@@ -1,34 +1,34 @@
 import { isOpen } from '../../model/approval-status.js';
 import { closedStatuses, type Event, type RunState } from '../state.js';
 
-// When time has something to say to a run. Its one timer is set by this, and what is due is found by it: a deadline is
-// compared with the time, never believed.
+// When something is due in a run. Its only timer is set by this. When the timer goes, what is due is found by comparing each
+// deadline with the time: that a timer has gone proves nothing.
 
 const halting: readonly string[] = ['STEP_FAILED', 'HISTORY_FORKED'];
 
 /**
- * Our own code could not take a step of it, or store and history tell of two pasts: whatever comes, nothing of it begins
- * and nothing moves it until an operator has had it go on, or cancelled it.
+ * The run is halted: our own code could not take a step of it, or store and history remember different pasts. Whatever
+ * comes, nothing of it begins and nothing moves it until an operator has retried or cancelled it.
  */
 export function isHalted({ status, problem }: Pick<RunState, 'status' | 'problem'>): boolean {
   return status === 'stuck' && problem !== null && halting.includes(problem.code);
 }
 
-/** Does time have anything to say to it? */
+/** Do deadlines count for the run? Not once it is closed, or while it is halted. */
 export function hearsTime(run: RunState): boolean {
   return !closedStatuses.includes(run.status) && !isHalted(run);
 }
 
-/** Epoch milliseconds of the next moment at which time changes something; null: it never will. */
+/** Epoch milliseconds of the next moment at which something is due; null: never. */
 export function wakeTime(run: RunState): number | null {
   const next = nextMoment(run);
   return next === null ? null : next.at;
 }
 
-/** What time has to say by now, the earliest first; null: nothing yet. `now` is ISO 8601. */
+/** The event that is due by now, the earliest first; null: none yet. `now` is ISO 8601. */
 export function dueEvent(run: RunState, now: string): Event | null {
   const next = nextMoment(run);
-  // A time that is none is before every other.
+  // Where `now` cannot be read, nothing is due.
   if (next === null || !(next.at <= Date.parse(now))) return null;
   return next.approval === null
     ? { kind: 'timeout', time: now }

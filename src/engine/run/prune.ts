@@ -9,21 +9,21 @@ export function prune(plan: Plan, run: RunState): RunState {
   return { ...run, approvals: keptApprovals(run), evidence: neededEvidence(plan, run.evidence) };
 }
 
-/** It waits for decisions, or for its turn. */
+/** The approval waits for decisions; or, decided, for its turn. */
 export function isWaiting({ status, queued }: Pick<ApprovalState, 'status' | 'queued'>): boolean {
   return isOpen(status) || queued;
 }
 
-/** Those that the run still carries. */
+/** The approvals that a run's document still carries: those that wait, and that of the action under way. */
 export function keptApprovals({
   approvals,
   executing,
 }: Pick<RunState, 'approvals' | 'executing'>): ApprovalState[] {
   const under = executing?.action.approval ?? null;
-  return approvals.filter((one) => isWaiting(one) || one.id === under);
+  return approvals.filter((approval) => isWaiting(approval) || approval.id === under);
 }
 
-/** By kind, as many as the largest count of a guard; of approvals, the latest of each human in each state. */
+/** Of each kind the latest, as many as a guard requires at most; of approvals, the latest of each human in each state. */
 function neededEvidence(plan: Plan, evidence: readonly Evidence[]): Evidence[] {
   const counts = requiredCounts(plan);
   const left = new Map(counts);

@@ -5,11 +5,11 @@ import { answer, record, type Draft } from './draft.js';
 
 // How a run comes to rest: it waits for somebody, or is stuck.
 
-/** Nothing executes: the run waits for a caller or a decision, and whoever waited for it is answered. */
+/** Nothing executes: the run waits for a caller or a decision, and whoever waited for this is answered. */
 export function settle(draft: Draft): void {
   const { run } = draft;
   run.executing = null;
-  run.status = run.approvals.some((one) => isOpen(one.status)) ? 'waiting' : 'running';
+  run.status = run.approvals.some((approval) => isOpen(approval.status)) ? 'waiting' : 'running';
   answerWaiting(draft);
 }
 
@@ -25,7 +25,7 @@ export function answerWaiting(draft: Draft): void {
   });
 }
 
-/** A state may have thousands of transitions, each with its reason: lists of runs carry their problems. */
+/** Characters. A state may have thousands of transitions, each with a reason, and lists of runs show their problems. */
 const longestProblem = 8_000;
 
 export function stick(draft: Draft, full: Problem, on: StuckOn): void {

@@ -6,12 +6,12 @@ import { actorOf, answer, record, type Draft } from './draft.js';
 import { close } from './closing.js';
 import { enter } from './flow.js';
 
-// How a run begins: its start is on record, its input is looked at, and its first state is entered.
+// How a run begins: its start is put on record, its input is checked, and its first state is entered.
 
 type Start = Extract<Message['body'], { kind: 'start' }>;
 type Unstarted = Extract<StuckOn, { kind: 'start' }>;
 
-/** The run before its first event. */
+/** The run before its first event; null: the message is no start. */
 export function initialRun(plan: Plan, planHash: string, message: Message): RunState | null {
   const { body } = message;
   if (body.kind !== 'start') return null;
@@ -46,18 +46,18 @@ export function initialRun(plan: Plan, planHash: string, message: Message): RunS
   };
 }
 
-/** The initial state's state comes from `initialRun`; this records the start and enters it. */
+/** Begins the run that `initialRun` has made: records the start, and enters the initial state. */
 export function start(draft: Draft, message: Message, body: Start): void {
   answer(draft, message.id, { status: 'accepted' });
-  begin(draft, unstarted(message, body));
+  beginRun(draft, unstarted(message, body));
 }
 
-/** What of a start is on record, for when the run's first step could not be taken. */
+/** What is kept of a start whose step could not be taken, so that a retry can put it on record. */
 export function unstarted({ id, principal, refs }: Message, { flowVersion }: Start): Unstarted {
   return { kind: 'start', message: id, by: actorOf(principal), refs, flowVersion };
 }
 
-export function begin(draft: Draft, { message, by, refs, flowVersion }: Unstarted): void {
+export function beginRun(draft: Draft, { message, by, refs, flowVersion }: Unstarted): void {
   const { run, plan } = draft;
   record(draft, 'run.started', {
     actor: by,
@@ -66,7 +66,7 @@ export function begin(draft: Draft, { message, by, refs, flowVersion }: Unstarte
     refs,
     data: { flow: plan.name, flowVersion, mode: run.mode, state: run.state },
   });
-  // Everything that a context is made of can be kept from here on: outputs and arguments are looked at as they come.
+  // Input and initial context are checked here, outputs and arguments as they come: all that a context is made of can be kept.
   const trouble = jsonTrouble(run.input) ?? jsonTrouble(run.context);
   if (trouble !== null) {
     run.input = {};

@@ -20,7 +20,7 @@ import { wayOn } from './way-on.js';
 type Submit = Extract<Message['body'], { kind: 'submit' }>;
 type Said = Omit<Refusal, 'status'>;
 
-/** docs/spec/semantics.md §2, in its order. A refusal never changes state, version or context. */
+/** Checks a submit in the order of docs/spec/semantics.md §2, and takes it. A refusal never changes state, version or context. */
 export function submit(draft: Draft, message: Message, body: Submit): void {
   const tool = findTransition(draft, body.transition)?.tool ?? null;
   record(draft, 'transition.requested', {
@@ -46,7 +46,7 @@ export function submit(draft: Draft, message: Message, body: Submit): void {
 }
 
 function findTransition(draft: Draft, name: string): Transition | undefined {
-  return findState(draft.plan, draft.run.state)?.transitions.find((one) => one.name === name);
+  return findState(draft.plan, draft.run.state)?.transitions.find((transition) => transition.name === name);
 }
 
 function reject(draft: Draft, message: Message, body: Submit, said: Said): void {
@@ -70,7 +70,7 @@ function check(draft: Draft, message: Message, body: Submit): Said | Admitted {
   const early = runRefusal(draft, body.expectedVersion);
   if (early !== null) return early;
   const transition = findTransition(draft, body.transition);
-  if (transition === undefined) return unknown(draft, body.transition);
+  if (transition === undefined) return unknownTransition(draft, body.transition);
   if (!actorAllows(transition.actor, message.principal.kind)) {
     const takes = takersOf[transition.actor];
     return {
@@ -85,13 +85,13 @@ function check(draft: Draft, message: Message, body: Submit): Said | Admitted {
   );
 }
 
-/** The message that asks, and for whom. */
+/** The id of the message that asks, and for whom it asks. */
 interface Asker {
   readonly id: string;
   readonly principal: Principal | null;
 }
 
-/** What environment, charter and guards say now; null: nothing against it. */
+/** Why environment, charter or guards refuse the transition now; null: they do not. */
 export function policyRefusal(
   draft: Draft,
   asker: Asker,
@@ -127,7 +127,7 @@ function runRefusal(draft: Draft, expectedVersion: number | null): Said | null {
   return null;
 }
 
-function unknown(draft: Draft, name: string): Said {
+function unknownTransition(draft: Draft, name: string): Said {
   if (draft.plan.notation === 'agent')
     return blockRefusal(name, charterRule(draft.plan, name) ?? 'undeclared');
   return {
@@ -136,10 +136,10 @@ function unknown(draft: Draft, name: string): Said {
   };
 }
 
-/** As of a schema that they do not fit. */
+/** As many errors as a schema gives that arguments do not fit. */
 const mostErrors = 20;
 
-/** Schema defaults, then the schema. No schema: no arguments are accepted. */
+/** The arguments with the defaults of their schema, checked against it. Without a schema no arguments are accepted. */
 function checkInput(
   draft: Draft,
   transition: Transition,
@@ -161,14 +161,14 @@ function checkInput(
     }));
     return { code: 'INPUT_INVALID', message: `\`${transition.name}\` takes no arguments`, errors };
   }
-  return fitting(draft, transition, transition.inputSchema, args);
+  return checkFit(draft, transition, transition.inputSchema, args);
 }
 
 /**
- * A transition narrows what its tool takes, and widens nothing. What the tool's defaults fill in is sent, so it fits the
- * transition's own schema too.
+ * Arguments must fit the schema of the transition and that of its tool. What the tool's defaults fill in is sent, so that it
+ * must fit the transition's own schema too.
  */
-function fitting(
+function checkFit(
   { kit }: Pick<Draft, 'kit'>,
   transition: Transition,
   own: JsonObject,
@@ -182,10 +182,10 @@ function fitting(
     beside: `the schema of its ${tool}`,
     filled: `its schema with what its ${tool} fills in`,
   };
-  return misfit(transition, refusing[checked.refusing ?? 'schema'], checked.errors);
+  return misfitRefusal(transition, refusing[checked.refusing ?? 'schema'], checked.errors);
 }
 
-function misfit(
+function misfitRefusal(
   { name }: Transition,
   schema: string,
   errors: readonly { readonly pointer: string; readonly message: string }[],
@@ -197,7 +197,7 @@ function misfit(
   };
 }
 
-/** In declaration order; the first that does not pass stops. Each evaluated guard is a record. */
+/** The refusal of the first guard, in the order of the plan, that does not pass; null: all pass. Each evaluated guard is put on record. */
 function checkGuards(draft: Draft, asker: Asker, transition: Transition, args: JsonObject): Said | null {
   const at = guardContext(draft.run, asker.principal, args);
   const ask = makeAsking(draft.work, transition.guards, at);

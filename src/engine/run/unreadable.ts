@@ -3,30 +3,30 @@ import type { Fact } from '../../model/records.js';
 import { noteDoubt } from '../effects/doubts.js';
 import { makeNotes } from './draft.js';
 import { unknownOf } from '../effects/outcome.js';
-import { closedStatuses, type Answer, type Decision, type Executing, type RunState } from '../state.js';
+import { closedStatuses, type Answer, type EventResult, type Executing, type RunState } from '../state.js';
 
-// Plans, states and events come out of stores. What is not what this engine reads decides nothing, and is on record.
+// Plans, runs and events come out of stores. Where they are not what this engine reads, nothing is decided, and that is put on record.
 
 const epoch = new Date(0).toISOString();
 const statuses: readonly unknown[] = [...closedStatuses, 'running', 'waiting', 'stuck'];
 
-/** What every decision counts with: a status that is none, or a number that is none, must let nothing through. */
+/** Has the run what every event relies on? A status or a number that is none must let nothing through. */
 export function isRun({ status, version, stay, chainDepth }: RunState): boolean {
   return (
     statuses.includes(status) &&
-    [version, stay, chainDepth].every((one) => Number.isSafeInteger(one) && one >= 0)
+    [version, stay, chainDepth].every((count) => Number.isSafeInteger(count) && count >= 0)
   );
 }
 
 /**
- * Nothing has happened: whoever asked is refused, and the run is as it was. Only where an effect is done, and what
- * came of it cannot be read, does the run wait for an operator instead of waiting for ever.
+ * Refuses an event: whoever asked is told, and the run stays as it was. Only where an effect has come to an outcome that
+ * cannot be read does the run become stuck: it would wait for that outcome for ever.
  */
-export function unreadable(run: RunState, event: unknown, key: string, failure: Error): Decision {
-  const name = text(at(event, 'kind')) ?? 'unknown';
+export function refuseUnreadable(run: RunState, event: unknown, key: string, failure: Error): EventResult {
+  const name = textOf(propertyOf(event, 'kind')) ?? 'unknown';
   const message = `the plan, the run or the event is not what this engine reads: ${failure.message.toWellFormed()}`;
-  const id = text(at(at(event, 'message'), 'id'));
-  const time = text(at(event, 'time')) ?? epoch;
+  const id = textOf(propertyOf(propertyOf(event, 'message'), 'id'));
+  const time = textOf(propertyOf(event, 'time')) ?? epoch;
   const fact = (type: Fact['type'], data: Fact['data']): Fact => ({
     key: `${key}#${type}`,
     type,
@@ -35,21 +35,21 @@ export function unreadable(run: RunState, event: unknown, key: string, failure: 
     data,
   });
   const refusal: Answer = { status: 'refused', code: 'INTERNAL', message };
-  const nothing: Decision = {
+  const nothing: EventResult = {
     state: run,
     effects: id === null ? [] : [{ kind: 'answer', messageId: id, answer: refusal }],
     trace: [fact('message.refused', { reason: 'undecodable', name, message })],
     actions: [],
     failure,
   };
-  const executing = at(at(run, 'executing'), 'action');
-  const waitsFor = (closedStatuses as readonly unknown[]).includes(at(run, 'status'))
+  const executing = propertyOf(propertyOf(run, 'executing'), 'action');
+  const waitsFor = (closedStatuses as readonly unknown[]).includes(propertyOf(run, 'status'))
     ? null
-    : text(at(executing, 'id'));
-  if (name !== 'outcome' || waitsFor === null || waitsFor !== at(event, 'action')) return nothing;
+    : textOf(propertyOf(executing, 'id'));
+  if (name !== 'outcome' || waitsFor === null || waitsFor !== propertyOf(event, 'action')) return nothing;
   return {
     ...nothing,
-    ...leftToAPerson(run, at(run, 'executing') as Executing, nothing, {
+    ...leaveToPerson(run, propertyOf(run, 'executing') as Executing, nothing, {
       key,
       message,
       time,
@@ -58,27 +58,27 @@ export function unreadable(run: RunState, event: unknown, key: string, failure: 
   };
 }
 
-/** As where the outcome itself is unknown: whoever waits is told, and whoever is asked for it again. */
-function leftToAPerson(
+/** The same as after an unknown outcome: whoever waits is answered, and whoever is asked to approve it again is told. */
+function leaveToPerson(
   run: RunState,
   executing: Executing,
-  { effects, trace }: Decision,
+  { effects, trace }: EventResult,
   {
     key,
     time,
     message,
     stuck,
   }: Readonly<Record<'key' | 'time' | 'message', string>> & { readonly stuck: Fact },
-): Pick<Decision, 'state' | 'effects' | 'trace' | 'actions'> {
+): Pick<EventResult, 'state' | 'effects' | 'trace' | 'actions'> {
   const { action } = executing;
   const problem = { code: 'EXECUTOR_UNKNOWN', message, errorClass: 'unknown_outcome' } as const;
   const noted = makeNotes(run, time, key);
   try {
-    if (text(at(action, 'idempotencyKey')) !== null) noteDoubt(noted, action);
+    if (textOf(propertyOf(action, 'idempotencyKey')) !== null) noteDoubt(noted, action);
   } catch {
-    // Approvals that cannot be read are decided by nobody.
+    // Approvals that cannot be read need not be revoked: nobody can decide them.
   }
-  const waiting = text(at(at(run, 'waitingAnswer'), 'messageId'));
+  const waiting = textOf(propertyOf(propertyOf(run, 'waitingAnswer'), 'messageId'));
   const told: Answer = {
     status: 'refused',
     code: 'EXECUTOR_FAILED',
@@ -105,10 +105,10 @@ function leftToAPerson(
   };
 }
 
-function at(value: unknown, name: string): unknown {
+function propertyOf(value: unknown, name: string): unknown {
   return isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
 }
 
-function text(value: unknown): string | null {
+function textOf(value: unknown): string | null {
   return typeof value === 'string' ? value.toWellFormed() : null;
 }

@@ -1,15 +1,15 @@
 import { isOpen } from '../../model/approval-status.js';
 import type { ErrorCode, ProblemCode } from '../../model/errors.js';
-import { doubtOf } from '../effects/doubt.js';
+import { whyInDoubt } from '../effects/doubt.js';
 import { isAtItsEnd } from '../links.js';
 import { isHalted } from './moments.js';
 import type { Plan } from '../plan.js';
 import type { Problem, RunState } from '../state.js';
 
-// What a person can do about a run that is stuck: which of retry and cancel helps, said wherever its problem is; and what its
-// own time will do.
+// What a person can do about a run that is stuck: whether a retry or a cancel helps, and what the run's own time will do. It is
+// shown wherever the problem is.
 
-/** What has to change before a retry comes to anything else; `asks`: nothing, the runtime asks again. */
+/** What has to change before a retry comes to anything else. `asks`: nothing, the runtime asks people again. */
 export type Until = 'policies' | 'decisions' | 'asks' | 'never';
 
 const ways = {
@@ -28,7 +28,7 @@ const ways = {
 } as const;
 type Way = keyof typeof ways;
 
-/** Everything that a run can be stuck with, as long as nothing says more. */
+/** The way on for each code that a run can be stuck with, unless `stuckOn` says more. */
 export const wayOfCode = {
   ON_ENTER_FAILED: 'again',
   EXECUTOR_UNKNOWN: 'human',
@@ -54,22 +54,22 @@ type Stuck = Pick<
 >;
 type Timed = Pick<Plan, 'onTimeout' | 'states'>;
 
-/** Where a cancel is all that a person can do, and time does something too. */
+/** Instead of `ways`, where a cancel is all that a person can do, and the run's time will do something too. */
 const besideTime: Partial<Record<Way, string>> = {
   never: 'a retry would come to the same, and a cancel ends the run',
   done: 'the step has happened, a retry would do it a second time, and a cancel ends the run',
 };
 
-/** Null: it is not stuck. Without its plan, which cannot be read then, nothing is said of its time. */
+/** The sentence to show; null: the run is not stuck. Where the plan cannot be read (null), it says nothing of the run's time. */
 export function wayOn(run: Stuck, plan: Timed | null): string | null {
   if (run.status !== 'stuck') return null;
   const way = wayOf(run);
-  const later = plan === null ? null : byTime(run, plan);
+  const later = plan === null ? null : timeText(run, plan);
   return later === null ? ways[way] : `${besideTime[way] ?? ways[way]}; ${later}`;
 }
 
 /** What the run's own time does to it while it is stuck, or once it goes on; null: nothing. */
-function byTime(run: Stuck, plan: Timed): string | null {
+function timeText(run: Stuck, plan: Timed): string | null {
   if (run.deadline === null) return null;
   const end = new Date(run.deadline).toISOString();
   const when = isHalted(run)
@@ -77,7 +77,7 @@ function byTime(run: Stuck, plan: Timed): string | null {
     : `at ${end} the run's time is up, which`;
   const target = plan.onTimeout?.target ?? null;
   if (target === null) return `${when} ends it`;
-  if (doubtOf(run) !== null || isAtItsEnd(plan, run)) return null;
+  if (whyInDoubt(run) !== null || isAtItsEnd(plan, run)) return null;
   return target === run.state
     ? `${when} has it enter \`${target}\` again`
     : `${when} moves it to \`${target}\``;
@@ -93,16 +93,16 @@ function wayOf(run: Stuck): Way {
   if (stuckOn?.kind === 'done' || code === 'STATE_TOO_LARGE') return overdue === true ? 'moves' : 'done';
   const isAsked = run.approvals.some(({ repeats, status }) => repeats === true && isOpen(status));
   if (isAsked && !isHalted(run)) return 'decide';
-  if (doubtOf(run) !== null) return 'human';
+  if (whyInDoubt(run) !== null) return 'human';
   const until = stuckOn !== null && 'until' in stuckOn ? stuckOn.until : undefined;
-  return until ?? wayIn(code);
+  return until ?? wayOfProblem(code);
 }
 
-function wayIn(code: Problem['code']): Way {
+function wayOfProblem(code: Problem['code']): Way {
   return Object.hasOwn(wayOfCode, code) ? wayOfCode[code as keyof typeof wayOfCode] : 'again';
 }
 
-/** For an operator whose retry is refused. */
+/** The same for an operator whose retry is refused. */
 export function wayOfUntil(until: Until): string {
   return ways[until];
 }

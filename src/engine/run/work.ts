@@ -3,50 +3,51 @@ import { mostChainBytes, mostChainFacts, mostReadBytes } from '../../model/limit
 import { quotedBytes, roomOf, takeBytes, takeValue, type Room } from '../effects/room.js';
 import type { Kit } from '../state.js';
 
-// What one decision works out of a value is worked out once: a chain meets the same context at each of its steps, and
-// nothing of it changes while the decision lasts. What is new at each step has a bound.
+// What is worked out of a value during one event is worked out once: a chain meets the same context at each of its steps, and
+// values do not change meanwhile. What is new at each step has a bound.
 
-/** What a condition counts as that is asked, and a name of a context that is copied. */
+/** Each condition that is asked counts as so many bytes. */
 const conditionBytes = 4_096;
+/** Each name of a context that is copied counts as so many bytes. */
 const nameBytes = 64;
-/** What a value counts as that a mapping reads, however small it is and whether it is there. */
+/** Each value that a mapping reads counts as so many bytes, however small it is, and also where it is missing. */
 const operandBytes = 256;
 
 export interface Measured {
-  /** Of its canonical form. */
+  /** Of the value's canonical form. */
   readonly bytes: number;
   /** Why a context cannot hold it; null: it can. */
   readonly trouble: string | null;
 }
 
-/** Of a value: how many it holds too, objects and lists included. */
+/** The size of a value; `values`: how many it holds, itself, objects and lists included. */
 interface Size extends Measured {
   readonly values: number;
 }
 
 export interface Work {
   readonly measure: (value: Json) => Size;
-  /** Of whole contexts. */
+  /** The sizes of whole contexts. */
   readonly contexts: Map<JsonObject, Measured>;
-  /** Values that were looked through: a record can hold each of them as it is. */
+  /** Values that were found to be text that can be kept: a result can hold each of them as it is. */
   readonly sound: Set<unknown>;
   /** What the chain may still do. */
   readonly chain: Room;
-  /** What guards read that may still be on record as it is. */
+  /** How much of what guards read may still be put on record as it is. */
   readonly reads: Room;
-  /** What its conditions have looked through. */
+  /** Values that the chain's conditions have looked through, and were charged for. */
   readonly seen: Set<unknown>;
 }
 
-/** In bytes; and in what goes on record for each that is asked or taken. */
+/** The room of a chain: bytes; and as values the conditions and steps, each of which is put on record. */
 export const chainRoom = (): Room => roomOf(mostChainBytes, mostChainFacts);
 
 export function makeWork(): Work {
   const known = new Map<Json, Size>();
   const measure = (value: Json): Size =>
-    once(known, value, (one) => {
-      const { bytes, values } = sizeOf(one);
-      return { bytes, values, trouble: jsonTrouble([one]) };
+    workOnce(known, value, (item) => {
+      const { bytes, values } = sizeOf(item);
+      return { bytes, values, trouble: jsonTrouble([item]) };
     });
   return {
     ...{ measure, contexts: new Map(), sound: new Set() },
@@ -54,20 +55,20 @@ export function makeWork(): Work {
   };
 }
 
-/** The same, for what is only asked and not done. */
-export function freshChain(work: Work): Work {
+/** The same work with a full room for a chain: for what is only tried. */
+export function withFreshChain(work: Work): Work {
   return { ...work, chain: chainRoom(), seen: new Set() };
 }
 
-/** The same kit, asked once for the digest of each large value. */
-export function remembering<T extends Pick<Kit, 'digest'>>(kit: T): T {
+/** The same kit, which makes the digest of each large value only once. */
+export function rememberDigests<T extends Pick<Kit, 'digest'>>(kit: T): T {
   const known = new Map<Json, string>();
-  return { ...kit, digest: (value) => once(known, value, (one) => kit.digest(one)) };
+  return { ...kit, digest: (value) => workOnce(known, value, (item) => kit.digest(item)) };
 }
 
 const longText = 1_000;
 
-function once<T>(known: Map<Json, T>, value: Json, work: (value: Json) => T): T {
+function workOnce<T>(known: Map<Json, T>, value: Json, work: (value: Json) => T): T {
   const isLarge = typeof value === 'string' ? value.length > longText : typeof value === 'object';
   const before = isLarge ? known.get(value) : undefined;
   if (before !== undefined) return before;
@@ -83,20 +84,20 @@ function sizeOf(value: Json): Omit<Size, 'trouble'> {
   return { bytes: Number.MAX_SAFE_INTEGER - room.left, values: Number.MAX_SAFE_INTEGER - room.values };
 }
 
-/** What a context takes that its run has. */
-export function measuredContext({ contexts }: Work, context: JsonObject): Measured {
+/** The size of a whole context. */
+export function measureContext({ contexts }: Work, context: JsonObject): Measured {
   const known = contexts.get(context) ?? { bytes: sizeOf(context).bytes, trouble: jsonTrouble(context) };
   contexts.set(context, known);
   return known;
 }
 
-/** So many conditions are asked of the chain. */
+/** The chain asks so many conditions. */
 export function countConditions({ chain }: Work, count: number): void {
   chain.values -= count;
   takeBytes(chain, count * conditionBytes);
 }
 
-/** A step of the chain was taken, or is on record once more. */
+/** The chain has taken a step, or has put another record of it. */
 export function countStep({ chain }: Work): void {
   chain.values -= 1;
 }

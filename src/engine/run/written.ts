@@ -5,9 +5,9 @@ import type { Mapping } from '../plan.js';
 import { actionFact, derivedId, record, type Draft } from './draft.js';
 import { applyMapping, withoutAnswer, type Mapped, type Unresolved } from '../expression/mapping.js';
 import { quotedBytes } from '../effects/room.js';
-import { countMade, countStep, freshChain, measuredContext, type Measured, type Work } from './work.js';
+import { countMade, countStep, withFreshChain, measureContext, type Measured, type Work } from './work.js';
 
-// What a step that is done leaves in its run: context and evidence.
+// What a step leaves in its run when it has happened: context and evidence.
 
 interface Done {
   readonly output: Json;
@@ -15,11 +15,11 @@ interface Done {
   readonly evidence: readonly string[];
 }
 
-/** Of a step that calls nothing. */
+/** The outcome of a step that calls nothing. */
 export const nothingCalled: Done = { output: null, response: null, evidence: [] };
 
-/** Its mapping and its evidence; or why the context cannot be kept, and nothing is. */
-export function write(
+/** Writes what the step's mapping makes of its outcome, and its evidence. A problem: the context cannot be kept, and nothing was written. */
+export function writeResult(
   draft: Draft,
   step: { readonly output: readonly Mapping[]; readonly evidence: string | null },
   action: Action,
@@ -29,7 +29,7 @@ export function write(
   const scopes = { arguments: action.arguments, context: run.context, input: run.input, output, response };
   const { context, written, unresolved } = applyMapping(step.output, scopes, draft.work);
   recordUnresolved(draft, action, unresolved);
-  const problem = unkept(draft.work, run.context, { context, written });
+  const problem = whyUnkept(draft.work, run.context, { context, written });
   if (problem !== null) return { code: 'STATE_TOO_LARGE', message: `${problem}; map less of it` };
   if (context !== null) run.context = context;
   draft.work.sound.add(run.context);
@@ -37,7 +37,7 @@ export function write(
   return null;
 }
 
-/** One record a step, however many there are: the first path, and of several the first few and their number. */
+/** Records the paths that did not resolve: one record for the step, with the first path; of several, with the first few and their number. */
 function recordUnresolved(draft: Draft, action: Action, { count, paths }: Unresolved): void {
   const [path] = paths;
   if (path === undefined) return;
@@ -47,7 +47,7 @@ function recordUnresolved(draft: Draft, action: Action, { count, paths }: Unreso
   record(draft, 'mapping.unresolved', { action: actionFact(action), data });
 }
 
-/** Why the context cannot keep what a step writes, whatever its call answers: asked before anything is called. */
+/** Asked before anything is called: why the context could not keep what a step writes, whatever its call answers. Null: it could. */
 export function contextProblem(
   { run, work }: Pick<Draft, 'run' | 'work'>,
   step: { readonly output: readonly Mapping[] },
@@ -55,14 +55,14 @@ export function contextProblem(
 ): string | null {
   const { context, input } = run;
   const scopes = { arguments: args, context, input, output: null, response: null };
-  // The step itself counts against the chain.
-  const asked = freshChain(work);
-  const problem = unkept(asked, context, applyMapping(withoutAnswer(step.output), scopes, asked));
+  // Charged to a room of its own: the chain is charged when the step is written.
+  const asked = withFreshChain(work);
+  const problem = whyUnkept(asked, context, applyMapping(withoutAnswer(step.output), scopes, asked));
   return problem === null ? null : `${problem}: send less, or map less of it`;
 }
 
-/** A mapping may nest the context in itself, time and again: too deep is found before anything recurses into it. */
-function unkept(
+/** Why a context cannot be kept; null: it can. A mapping may nest the context in itself, time and again, so depth is checked before anything recurses into it. */
+function whyUnkept(
   work: Work,
   before: JsonObject,
   { context, written }: Pick<Mapped, 'context' | 'written'>,
@@ -70,7 +70,7 @@ function unkept(
   if (context === null)
     return `what the mapping writes takes more than ${mostContextBytes} bytes, which are the most that a context takes`;
   if (context === before) return null;
-  const measured = withWritten(work, measuredContext(work, before), before, written);
+  const measured = measureWritten(work, measureContext(work, before), before, written);
   work.contexts.set(context, measured);
   const { bytes, trouble } = measured;
   if (trouble !== null) return `the context cannot be kept: ${trouble}`;
@@ -79,8 +79,8 @@ function unkept(
     : null;
 }
 
-/** Only what is written is looked through: a chain writes little of a large context, time and again. */
-function withWritten(
+/** The size of a context after a mapping. Only what was written is measured: a chain writes little of a large context, time and again. */
+function measureWritten(
   { measure }: Work,
   { bytes, trouble }: Measured,
   before: JsonObject,

@@ -4,13 +4,13 @@ import type { ExecutorAborted, ExecutorResult, RunContext } from '../types.js';
 
 export type Failure = Extract<ExecutorResult, { status: 'failed' }>;
 
-/** Longest output of one call that is read: a REST body, a tool's result, each of a command's streams. */
+/** The most bytes that are read of a call's output: a REST body, a tool's result, each of a command's streams. */
 export const maxOutputBytes = 1_048_576;
 
-/** Node's timers fire at once beyond this. */
+/** The longest time of a Node timer: a longer one would fire at once. */
 const maxTimerMs = 2_147_483_647;
 
-/** What the answer of a failed call said. */
+/** What is kept of the answer to a failed call. */
 export interface Said {
   readonly retryAfterMs?: number;
   readonly response?: Json;
@@ -24,12 +24,12 @@ export function failure(
   return { status: 'failed', errorClass, message, ...more };
 }
 
-/** Sent, with an effect, and no key under which to ask again: nobody can know by themselves what happened. */
+/** Is the outcome unknown when a call is lost? Where it has an effect, and no key under which it can be made again. */
 function losesOutcome(context: Pick<RunContext, 'hasEffect' | 'idempotencyKey'>): boolean {
   return context.hasEffect && context.idempotencyKey === null;
 }
 
-/** A failure after sending: `usual`, unless its effect may have happened unseen. */
+/** A failure after the call was sent: of the class `usual`, or an unknown outcome where its effect may have happened unseen. */
 export function failureAfterSending(
   context: Pick<RunContext, 'hasEffect' | 'idempotencyKey'>,
   usual: ErrorClass,
@@ -37,21 +37,21 @@ export function failureAfterSending(
   said: Said = {},
 ): Failure {
   if (!losesOutcome(context)) return failure(usual, message, { ...said, effectPossible: context.hasEffect });
-  return unknownOutcome(`${message}; whether its effect happened is not known`, said);
+  return makeUnknownOutcome(`${message}; whether its effect happened is not known`, said);
 }
 
 /**
- * The target has done what it was asked, or was at it, and its answer cannot be read: too large, cut, packed wrongly, in no
- * language of its kind. Nothing is tried again by itself, key or not, and no fallback does it elsewhere.
+ * The target has done what it was asked, or was doing it, and its answer cannot be read: too large, cut off, packed wrongly, not in
+ * the protocol. The call is not tried again, with or without a key, and no fallback does it elsewhere.
  */
 export function unusableAnswer(context: Pick<RunContext, 'hasEffect'>, message: string): Failure {
   if (!context.hasEffect) return failure('permanent', message);
-  return unknownOutcome(`${message}; its effect may have happened`);
+  return makeUnknownOutcome(`${message}; its effect may have happened`);
 }
 
 /**
- * The target has answered in good order, and what it answered is none of what it may answer. With a key, asking again is
- * safe for whoever wants to; without one it would be done again, so the outcome counts as unknown and a person looks.
+ * The target's answer can be read, but is none that it may give. With a key a person may have the call made again; without a key
+ * that could do it twice, so the outcome counts as unknown and a person has to check it.
  */
 export function unfitAnswer(
   context: Pick<RunContext, 'hasEffect' | 'idempotencyKey'>,
@@ -59,17 +59,17 @@ export function unfitAnswer(
   said: Said = {},
 ): Failure {
   if (!context.hasEffect) return failure('permanent', message, said);
-  const told = `${message}; its effect may have happened`;
-  if (losesOutcome(context)) return unknownOutcome(told, said);
-  return failure('permanent', told, { ...said, effectPossible: true });
+  const doubtful = `${message}; its effect may have happened`;
+  if (losesOutcome(context)) return makeUnknownOutcome(doubtful, said);
+  return failure('permanent', doubtful, { ...said, effectPossible: true });
 }
 
-function unknownOutcome(message: string, said: Said = {}): Failure {
+function makeUnknownOutcome(message: string, said: Said = {}): Failure {
   const check = `${message}, check it before a retry`;
   return failure('unknown_outcome', check, { ...said, effectPossible: true });
 }
 
-export function abortedError(unknownOutcome: boolean): ExecutorAborted {
+export function makeAbortedError(unknownOutcome: boolean): ExecutorAborted {
   const error = new Error('the call was aborted');
   return Object.assign(error, { name: 'AbortError' as const, unknownOutcome });
 }
@@ -79,9 +79,9 @@ export function isExecutorAborted(error: unknown): error is ExecutorAborted {
 }
 
 export interface Deadline {
-  /** Aborts at the attempt's timeout and when the caller aborts, whichever is first. */
+  /** Aborts at the attempt's timeout or when the caller aborts, whichever is first. */
   readonly signal: AbortSignal;
-  stopped(): 'timeout' | 'abort' | null;
+  whyStopped(): 'timeout' | 'abort' | null;
   dispose(): void;
 }
 
@@ -98,7 +98,7 @@ export function startDeadline(context: Pick<RunContext, 'timeoutMs' | 'signal'>)
   if (context.signal.aborted) onAbort();
   return {
     signal: controller.signal,
-    stopped: () => why,
+    whyStopped: () => why,
     dispose() {
       clearTimeout(timer);
       context.signal.removeEventListener('abort', onAbort);
@@ -106,14 +106,14 @@ export function startDeadline(context: Pick<RunContext, 'timeoutMs' | 'signal'>)
   };
 }
 
-/** The result of a call that its deadline stopped; rejects when it was the caller who did. */
+/** The failure of a call that was stopped by its timeout; throws `ExecutorAborted` where the caller has stopped it. */
 export function stoppedResult(
   context: RunContext,
   why: 'timeout' | 'abort',
   sent: boolean,
   what: string,
 ): Failure {
-  if (why === 'abort') throw abortedError(sent && losesOutcome(context));
+  if (why === 'abort') throw makeAbortedError(sent && losesOutcome(context));
   const message = `${what} did not answer within ${context.timeoutMs} ms`;
   return sent
     ? failureAfterSending(context, 'timeout', message)

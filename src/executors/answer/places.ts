@@ -1,35 +1,35 @@
 import { pointerTo } from '../../model/json.js';
 
-// Where values stand in an answer. A place holds no more than its own step: thousands of values below a long name take no more
-// room than thousands of others, and a pointer is written for those alone that somebody reads.
+// Where values are in an answer. A place holds its own step only, so that thousands of values below a long name take no more
+// memory than others. A JSON pointer is written only for the places that somebody reads.
 
-/** In an object or a list, under a name of it or a number. */
+/** A step into an object, by a name, or into a list, by an index. */
 export interface Place {
   readonly within: Place | null;
   readonly step: string | number;
 }
 
-/** All of the answer. */
+/** The whole answer. */
 export const root: Place = { within: null, step: '' };
 
-/** As a JSON pointer. */
+/** The place as a JSON pointer. */
 export function pointerOf(place: Place): string {
   const steps: (string | number)[] = [];
-  for (let one = place; one.within !== null; one = one.within) steps.push(one.step);
+  for (let at = place; at.within !== null; at = at.within) steps.push(at.step);
   return pointerTo(steps.reverse());
 }
 
-/** By place, the steps within it that lead to one of `places`, which are steps themselves. */
+/** For each place above one of `places`: the steps from it that lead there, and the places that they lead to. */
 export type Steps = ReadonlyMap<Place, ReadonlyMap<string | number, Place>>;
 
 export function stepsTo(places: readonly Place[]): Steps {
   const steps = new Map<Place, Map<string | number, Place>>();
   for (const place of places)
-    for (let one = place; one.within !== null; one = one.within) {
-      const beside = steps.get(one.within);
-      if (beside?.has(one.step) === true) break;
-      if (beside === undefined) steps.set(one.within, new Map([[one.step, one]]));
-      else beside.set(one.step, one);
+    for (let at = place; at.within !== null; at = at.within) {
+      const beside = steps.get(at.within);
+      if (beside?.has(at.step) === true) break;
+      if (beside === undefined) steps.set(at.within, new Map([[at.step, at]]));
+      else beside.set(at.step, at);
     }
   return steps;
 }

@@ -5,7 +5,7 @@ import type { Built, Scopes, Unresolved } from '../types.js';
 import type { CliCall, CliExecutor } from './types.js';
 import { pathText, resolveTextValue, unusable } from '../values.js';
 
-// A cli executor's templates become the arguments of one command. Nothing here knows the connection.
+// A cli executor's templates become the arguments of one command. The connection is not known here.
 
 export function buildCliCall(executor: CliExecutor, scopes: Scopes, room: Room): Built<CliCall> {
   const args: string[] = [];
@@ -15,7 +15,7 @@ export function buildCliCall(executor: CliExecutor, scopes: Scopes, room: Room):
     const text = resolveTextValue(template, scopes, room, where);
     if (text.status === 'absent') continue;
     if (text.status !== 'text') return text;
-    // A literal is the author's word; a value is the caller's, and would become an option.
+    // The author may write an option as a literal; a caller's value must not become one.
     const isLiteral = template.kind === 'literal';
     if (!isLiteral && !optionsEnded && text.value.startsWith('-')) {
       const why =
@@ -37,7 +37,7 @@ export function buildCliCall(executor: CliExecutor, scopes: Scopes, room: Room):
 
 const less = 'send less, or have the tool hand it over as `stdin`';
 
-/** Each may be passed, and all of them together may not. */
+/** Each argument alone may be passed, but all of them together are too long. */
 function tooMuch(templates: readonly Template[], bytes: number): Unresolved {
   const path = templates.map(pathText).join(', ');
   const most = `the arguments of the command take ${bytes} bytes together, and ${mostArgumentsBytes} are the most`;

@@ -5,7 +5,7 @@ import { decodeBody } from '../answer/body.js';
 import { parseExactly } from '../answer/exact-json.js';
 import { root } from '../answer/places.js';
 import { readableText } from '../masking/decode.js';
-import type { Told } from '../masking/mask.js';
+import type { Excerpts } from '../masking/mask.js';
 import { codeOf } from '../connections/network.js';
 import {
   failure,
@@ -17,22 +17,22 @@ import {
   type Deadline,
   type Failure,
 } from '../answer/outcome.js';
-import { placeCommand, searchPath, workingPath } from './place.js';
+import { locateCommand, searchPath, workingPath } from './place.js';
 import { evidence } from './kind.js';
 import { endSession, isOver, letGo, startSession } from './process-session.js';
 import type { CliCall, CliConnection } from './types.js';
 import type { DriverContext, ExecutorDriver, ExecutorResult, RunContext } from '../types.js';
 
-/** How long what a command has started may go on after it ended. */
+/** How long the processes that a command has started may go on after it has ended. */
 const drainMs = 1_000;
-/** How much of a failed command's output is kept for whoever looks into it. */
+/** How many characters of a failed command's output are kept for people. */
 const maxFailedText = 16_384;
 
 export const cli: ExecutorDriver<CliCall, CliConnection> = {
   kind: 'cli',
   run: runCli,
-  place: (given, baseDirectory) => {
-    const { command, program } = placeCommand(given, baseDirectory);
+  locate: (given, baseDirectory) => {
+    const { command, program } = locateCommand(given, baseDirectory);
     return { connection: command, program };
   },
 };
@@ -48,14 +48,15 @@ async function runCli(call: CliCall, context: DriverContext<CliConnection>): Pro
   }
   const deadline = startDeadline(context);
   try {
-    if (deadline.stopped() !== null) return stoppedResult(context, 'abort', false, `\`${call.connection}\``);
-    return await result(call, await runCommand(call, connection, directory, context, deadline), context);
+    if (deadline.whyStopped() !== null)
+      return stoppedResult(context, 'abort', false, `\`${call.connection}\``);
+    return await toResult(call, await runCommand(call, connection, directory, context, deadline), context);
   } finally {
     deadline.dispose();
   }
 }
 
-/** Null when there is no such folder: spawn would blame the command. */
+/** Null: there is no such folder. Checked here because spawn's error would name the command. */
 export function workingDirectory(baseDirectory: string, named: string | null): string | null {
   const path = workingPath(baseDirectory, named);
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true ? path : null;
@@ -71,7 +72,7 @@ type Ended =
       readonly signal: string | null;
       readonly stdout: Buffer;
       readonly stderr: Buffer;
-      /** What became of what it had started and left running; null: it left nothing. */
+      /** What became of processes that the command left running; null: it left none. */
       readonly left: 'was ended' | 'could not be ended' | null;
     };
 
@@ -87,18 +88,18 @@ function runCommand(
   const stdin = call.stdin === null ? 'ignore' : 'pipe';
   let child: ChildProcess;
   try {
-    // A timeout ends its children too.
+    // In a session of its own, so that a timeout ends its children too.
     child = startSession(connection.command, argv, { cwd, env, stdio: [stdin, 'pipe', 'pipe'] });
   } catch (error) {
     return Promise.resolve({ kind: 'not_started', code: codeOf(error) });
   }
-  // A command that does not read its input is its own business.
+  // It is no failure when a command does not read its input.
   child.stdin?.on('error', () => undefined);
   child.stdin?.end(call.stdin);
   return watch(child, deadline);
 }
 
-/** PATH and what the connection declares: nothing of the worker's own environment. */
+/** PATH, what the connection declares and the idempotency key: nothing else of the worker's own environment. */
 function childEnvironment(
   declared: Readonly<Record<string, string>>,
   key: string | null,
@@ -112,7 +113,7 @@ function childEnvironment(
 
 async function watch(child: ChildProcess, deadline: Deadline): Promise<Ended> {
   const tooLarge = new AbortController();
-  // What it prints while it is ended for another reason is read by nobody.
+  // Output that comes while the command is ended for another reason does not count: nobody reads it.
   const onTooLarge = (): void => (deadline.signal.aborted ? undefined : tooLarge.abort());
   const [stdout, stderr] = [collect(child.stdout, onTooLarge), collect(child.stderr, onTooLarge)];
   const cut = AbortSignal.any([deadline.signal, tooLarge.signal]);
@@ -121,12 +122,12 @@ async function watch(child: ChildProcess, deadline: Deadline): Promise<Ended> {
   const failed = new Promise<Error>((resolve) => child.on('error', resolve));
   const first = await Promise.race([failed, exit, isCut]);
   if (first instanceof Error) return { kind: 'not_started', code: codeOf(first) };
-  // What it has started has a little time to end after it.
+  // The processes that it has started have a little time to end after it.
   const isOverInTime = first === 'exit' && (await Promise.race([isCut, isOver(child, drainMs)])) === true;
   const isEnded = isOverInTime || (await endSession(child));
   if (isOverInTime) await letGo(child);
   if (tooLarge.signal.aborted) return { kind: 'too_large' };
-  const why = deadline.stopped();
+  const why = deadline.whyStopped();
   if (why !== null) return { kind: 'stopped', why, isEnded };
   const left = isOverInTime ? null : isEnded ? 'was ended' : 'could not be ended';
   const { exitCode, signalCode: signal } = child;
@@ -144,7 +145,7 @@ function collect(stream: NodeJS.ReadableStream | null, tooLarge: () => void): ()
   return () => Buffer.concat(chunks);
 }
 
-async function result(call: CliCall, ended: Ended, context: DriverContext): Promise<ExecutorResult> {
+async function toResult(call: CliCall, ended: Ended, context: DriverContext): Promise<ExecutorResult> {
   const who = `command of connection \`${call.connection}\``;
   switch (ended.kind) {
     case 'not_started':
@@ -153,7 +154,7 @@ async function result(call: CliCall, ended: Ended, context: DriverContext): Prom
         `the ${who} could not be started (${ended.code}); ${startAdvice(ended.code)}`,
       );
     case 'stopped':
-      // Whoever makes it again under its key would do it beside what goes on.
+      // It still runs: another attempt under its key would do the same beside it.
       return ended.isEnded || ended.why === 'abort'
         ? stoppedResult(context, ended.why, true, `the ${who}`)
         : unusableAnswer(
@@ -164,12 +165,12 @@ async function result(call: CliCall, ended: Ended, context: DriverContext): Prom
       return unusableAnswer(context, `the ${who} wrote over ${maxOutputBytes} bytes and was ended`);
     case 'exited':
       return ended.exitCode === 0 && ended.left === null
-        ? success(ended, context, who)
-        : await exitFailure(ended, context, who);
+        ? toSuccess(ended, context, who)
+        : await toExitFailure(ended, context, who);
   }
 }
 
-/** What may be wrong where a command does not start. */
+/** What to do about a command that could not be started, by the code of the error. */
 export function startAdvice(code: string): string {
   return code === 'E2BIG'
     ? 'this system passes less to a command than its arguments and `env` take: send less, or raise the stack limit of the worker (`ulimit -s`)'
@@ -178,9 +179,9 @@ export function startAdvice(code: string): string {
 
 type Exited = Extract<Ended, { kind: 'exited' }>;
 
-/** What it printed is what mappings read: of bytes that are no text, two values could become one. */
-function success({ stdout, stderr }: Exited, context: DriverContext, who: string): ExecutorResult {
-  const read = decodeBody(stdout, undefined, context.told);
+/** Mappings read what the command printed, so it has to be UTF-8: replacing bytes could make two values equal. */
+function toSuccess({ stdout, stderr }: Exited, context: DriverContext, who: string): ExecutorResult {
+  const read = decodeBody(stdout, undefined, context.excerpts);
   if (read.status === 'unreadable')
     return unusableAnswer(context, `what the ${who} wrote to its standard output is not UTF-8`);
   const json = parseExactly(read.text, { within: root, step: 'json' });
@@ -197,46 +198,46 @@ function success({ stdout, stderr }: Exited, context: DriverContext, who: string
   };
 }
 
-/** `timeout` exits with 124 where it ended its command, and a shell with 128 and its number where a signal did. */
-function wasEnded(exitCode: number): boolean {
+/** `timeout` exits with 124 where it has ended its command, and a shell with 128 plus the signal's number where a signal has. */
+function isExitOfEnded(exitCode: number): boolean {
   return exitCode === 124 || (exitCode > 128 && exitCode < 160);
 }
 
-/** It may have said that it had done it, or that it had not: of what was left running, that says nothing. */
-const leftRunning = (left: string): string =>
+/** Whatever the command said, it says nothing about what the processes that it left running have done. */
+const describeLeftRunning = (left: string): string =>
   ` while something that it had started was still running, which ${left} (have the command \`wait\` for all that it starts)`;
 
-/** Each of its texts is masked in one piece: everybody else has a turn in between. */
-async function exitFailure(
+/** Each text is masked in one piece, so others get a turn between two texts. */
+async function toExitFailure(
   { exitCode, signal, ...ended }: Exited,
   context: DriverContext,
   who: string,
 ): Promise<Failure> {
   if (exitCode === null)
     return failureAfterSending(context, 'permanent', `the ${who} was ended by ${signal ?? 'a signal'}`);
-  const { told } = context;
+  const { excerpts } = context;
   const [stdout, stderr] = [readableText(ended.stdout), readableText(ended.stderr)];
   const json = parseExactly(stdout);
-  const left = ended.left === null ? '' : leftRunning(ended.left);
+  const left = ended.left === null ? '' : describeLeftRunning(ended.left);
   await giveWay();
-  const message = `the ${who} exited with code ${exitCode}${left}${lastWords(stderr, told)}`;
+  const message = `the ${who} exited with code ${exitCode}${left}${lastWords(stderr, excerpts)}`;
   await giveWay();
-  const start = told.start(stdout, maxFailedText, '');
+  const start = excerpts.start(stdout, maxFailedText, '');
   await giveWay();
   const response = {
     exitCode,
     stdout: start,
-    stderr: told.end(stderr, maxFailedText, ''),
+    stderr: excerpts.end(stderr, maxFailedText, ''),
     json: json.status === 'parsed' ? json.value : null,
   };
   if (ended.left !== null) return failureAfterSending(context, 'permanent', message, { response });
-  if (!wasEnded(exitCode)) return failure('permanent', message, { response });
+  if (!isExitOfEnded(exitCode)) return failure('permanent', message, { response });
   const means = 'which says that what it had started was ended before its own end';
   return failureAfterSending(context, 'permanent', `${message}; ${means}`, { response });
 }
 
-/** The end of a command's standard error: that is where it says why. */
-export function lastWords(stderr: string, told: Told, kept: 'whole' | 'tail' = 'whole'): string {
-  const text = told.end(stderr.trim(), 500, '...', kept);
+/** The end of a command's standard error, where it says why it failed, as the end of a message. */
+export function lastWords(stderr: string, excerpts: Excerpts, kept: 'whole' | 'tail' = 'whole'): string {
+  const text = excerpts.end(stderr.trim(), 500, '...', kept);
   return text === '' ? '' : `: ${text}`;
 }

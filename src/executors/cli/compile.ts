@@ -11,7 +11,7 @@ export function compileCli(
   { args: written = [], stdin, allowDashes }: CliShape,
   path: Path,
 ): Pick<CliExecutor, 'args' | 'stdin' | 'allowDashes'> {
-  const args = written.map((one, index) => compileSent(to, one, [...path, 'args', index], String));
+  const args = written.map((arg, index) => compileSent(to, arg, [...path, 'args', index], String));
   checkPassed(to, args, [...path, 'args']);
   return {
     args,
@@ -20,9 +20,9 @@ export function compileCli(
   };
 }
 
-/** What the author has written himself, and no system would pass to a command. */
+/** Reports literal arguments that no system would pass to a command. */
 function checkPassed(to: Compiling, args: readonly Template[], path: Path): void {
-  const written = args.map((one) => (one.kind === 'literal' ? String(one.value) : ''));
+  const written = args.map((template) => (template.kind === 'literal' ? String(template.value) : ''));
   for (const [index, text] of written.entries()) {
     const [trouble, broken] = [passingTrouble(text), breakTrouble(text)];
     if (trouble !== null) error(to, 'WRONG_VALUE', [...path, index], `the argument ${trouble}`);

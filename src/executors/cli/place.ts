@@ -2,12 +2,12 @@ import { accessSync, constants, realpathSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { CliConnection } from './types.js';
 
-// Which program a connection starts, and where: what its command and its folder stand for on this machine, now.
+// Which program a connection starts, and where: what its command and its folder are on this machine at this moment.
 
 type Command = Pick<CliConnection, 'command' | 'env' | 'workingDirectory'>;
 
-/** The same command, absolute, with its folder; and the program behind it. */
-export function placeCommand<T extends Command>(
+/** The command with its file and its folder as absolute paths, and the program that the file leads to. */
+export function locateCommand<T extends Command>(
   given: T,
   baseDirectory: string,
 ): { readonly command: T; readonly program: string | null } {
@@ -16,11 +16,11 @@ export function placeCommand<T extends Command>(
   const directory = realPath(path) ?? path;
   const file = fileOf(command, directory, env['PATH'] ?? searchPath());
   const program = file === null ? null : realPath(file);
-  // The link and not what it leads to: many programs ask by which name they were called.
+  // The link and not what it leads to: many programs behave by the name that they were called by.
   return { command: { ...given, command: file ?? command, workingDirectory: directory }, program };
 }
 
-/** Where commands are looked for whose connection says nothing else. */
+/** The `PATH` for commands whose connection declares none. */
 export function searchPath(): string {
   return process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin';
 }
@@ -29,17 +29,17 @@ export function workingPath(baseDirectory: string, named: string | null): string
   return named !== null && isAbsolute(named) ? named : resolve(baseDirectory, named ?? '.');
 }
 
-/** As the system looks for it: a name with a slash from the folder in which it runs, another one along the path. */
+/** Looks for the command as the system does: a name with a slash from the folder in which it runs, any other name along the path. */
 function fileOf(command: string, directory: string, path: string): string | null {
-  if (command.includes('/')) return isProgram(resolve(directory, command));
+  if (command.includes('/')) return programAt(resolve(directory, command));
   for (const folder of path.split(':')) {
-    const found = isProgram(join(resolve(directory, folder), command));
+    const found = programAt(join(resolve(directory, folder), command));
     if (found !== null) return found;
   }
   return null;
 }
 
-function isProgram(file: string): string | null {
+function programAt(file: string): string | null {
   try {
     if (!statSync(file).isFile()) return null;
     accessSync(file, constants.X_OK);

@@ -4,12 +4,12 @@ import { codeOf } from '../connections/network.js';
 import { makeReader, processOf } from './processes.js';
 import { guard, killGraceMs, startedSessions, unguard } from './watchdog.js';
 
-// Commands that this process starts. Each is the head of a session of its own, so that what it has started ends with it: the
-// server behind `npx`, the children of a script, in whatever process groups they are. What leaves the session (`setsid`, a
-// daemon) is out of reach; where there is no /proc, or it hides them, so are its groups that are not the head's.
+// Commands that this process starts. Each is the head of a session of its own, so that the processes that it has started end with
+// it: the server behind `npx`, the children of a script, in whatever process groups they are. A process that leaves the session
+// (`setsid`, a daemon) is out of reach; where there is no /proc, or it hides processes, so are all groups but the head's.
 
-/** How long output is read on that somebody out of reach holds open. */
-const heldMs = 1_000;
+/** How long output is still read that a process out of reach holds open. */
+const outputGraceMs = 1_000;
 
 interface Started {
   readonly exited: Promise<void>;
@@ -20,7 +20,7 @@ interface Started {
 const started = new WeakMap<ChildProcess, Started>();
 const readProcesses = makeReader(startedSessions);
 
-/** It and its session do not outlive this process, whatever ends that. */
+/** Starts a command as the head of a session, which does not outlive this process, however this process ends. */
 export function startSession(
   command: string,
   args: readonly string[],
@@ -34,7 +34,7 @@ export function startSession(
   return child;
 }
 
-/** The end of its input asks the head to end. */
+/** Closes the head's input, which asks it to end, and ends the session when it has not ended in time. */
 export async function endWithInput(child: ChildProcess): Promise<void> {
   child.stdin?.end();
   const known = started.get(child);
@@ -42,14 +42,14 @@ export async function endWithInput(child: ChildProcess): Promise<void> {
   await endSession(child);
 }
 
-/** Ends whoever of it still runs, and says whether nobody does any more. */
+/** Ends the processes of the session that still run; true: none runs any more. */
 export async function endSession(child: ChildProcess): Promise<boolean> {
   const known = started.get(child);
   if (known === undefined) return true;
   return await (known.ending ??= signalInTurn(child));
 }
 
-/** What was started while the others were killed is killed by a second look. */
+/** SIGKILL twice: a process that was started while the others were killed is killed by the second. */
 const signals = [
   ['SIGTERM', killGraceMs],
   ['SIGKILL', killGraceMs / 4],
@@ -69,21 +69,21 @@ async function signalInTurn(child: ChildProcess): Promise<boolean> {
   return over;
 }
 
-/** Its output is read to the end, and a little longer where somebody out of reach holds it open. */
+/** Ends the watch over a session that is over. Its output is read to its end, or for a little longer where a process out of reach holds it open. */
 export async function letGo(child: ChildProcess): Promise<void> {
   if (child.pid !== undefined) unguard(child.pid);
-  await Promise.race([started.get(child)?.closed, pause(heldMs)]);
-  // Where this process stood still for so long, what has come meanwhile is read first.
+  await Promise.race([started.get(child)?.closed, pause(outputGraceMs)]);
+  // Where this process itself stood still for that long, the output that came meanwhile is read first.
   await giveWay();
   child.stdout?.destroy();
   child.stderr?.destroy();
 }
 
 const lookMs = 20;
-/** Whether a group is there is asked at each look; what its processes do, which takes reading, at the first two and every tenth. */
+/** Each look asks whether a group exists. What its processes do takes reading /proc: at the first two looks and at every tenth. */
 const looksPerReading = 10;
 
-/** Whether its head has exited and nobody of it runs any more, within this time. */
+/** Does the session end within this time: its head has exited, and no process of it runs any more? */
 export async function isOver(child: ChildProcess, withinMs: number): Promise<boolean> {
   const { pid } = child;
   if (pid === undefined) return true;
@@ -92,7 +92,7 @@ export async function isOver(child: ChildProcess, withinMs: number): Promise<boo
   for (let look = 0; ; look += 1) {
     const isLast = performance.now() >= until;
     if (isLast || look < 2 || look % looksPerReading === 0 || !groups.some(isGroupAlive)) {
-      // A reading misses what was started behind it by one that has ended since: another one says so.
+      // A process that was started behind the reading, by a process that has ended since, is missed: a second reading finds it.
       groups = await runningGroups(pid);
       if (groups.length === 0) groups = await runningGroups(pid);
       if (groups.length === 0 && hasExited(child)) return true;
@@ -102,21 +102,21 @@ export async function isOver(child: ChildProcess, withinMs: number): Promise<boo
   }
 }
 
-/** Until then it is shown, though it has ended, and with `hidepid` alone of its group. */
+/** Has Node seen it exit? Until then /proc shows it, though it has ended, and with `hidepid` as the only process of its group. */
 function hasExited({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode !== null || signalCode !== null;
 }
 
-/** The groups of a session in which somebody runs. */
+/** The process groups of a session in which a process runs. */
 async function runningGroups(session: number): Promise<readonly number[]> {
   const processes = (await readProcesses())?.get(session) ?? [];
   const running = processes.flatMap(({ runs, group }) => (runs ? [group] : []));
-  // A group that is there, and of which nobody is shown, may be hidden (`hidepid`): nothing says that it is over.
+  // A group that exists, and of which /proc shows no process, may be hidden (`hidepid`): it counts as running.
   const isShown = processes.some(({ group }) => group === session);
   return isShown || !isGroupAlive(session) ? running : [session];
 }
 
-/** The group of its head at once, so that nobody of it gets away; then its other groups. */
+/** Signals the head's group at once, so that no process of it gets away; then the other groups. */
 async function signalSession(session: number, signal: NodeJS.Signals): Promise<void> {
   signalGroup(session, signal);
   const processes = (await readProcesses())?.get(session) ?? [];
@@ -125,7 +125,7 @@ async function signalSession(session: number, signal: NodeJS.Signals): Promise<v
   const turn = makeTurns();
   for (const [group, pid] of others) {
     await turn();
-    // The reading took a while, and somebody else may have got the number.
+    // The reading took a while: the number may be another process's by now.
     if (processOf(pid)?.session === session) signalGroup(group, signal);
   }
 }
@@ -134,7 +134,7 @@ function signalGroup(group: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-group, signal);
   } catch {
-    // It is gone already, or another user's.
+    // The group is gone already, or another user's.
   }
 }
 

@@ -1,26 +1,26 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { makeTurns } from '../../model/give-way.js';
 
-// Who runs on this machine, as Linux tells it in /proc.
+// The processes of this machine, as Linux lists them in /proc.
 
 export interface Process {
   readonly pid: number;
   readonly group: number;
   readonly session: number;
-  /** It does something. One that has ended, and whom nobody has asked about, does not. */
+  /** False: it has ended, and its parent has not asked for its exit code yet. */
   readonly runs: boolean;
 }
 
-/** By session; null: this system does not say. */
+/** Processes by session; null: this system does not list them. */
 export type Processes = ReadonlyMap<number, readonly Process[]> | null;
 
 /**
- * Nobody joins the session of another, and Linux gives the number of a process again only after all others: who was seen
- * outside of these sessions needs no second look for so long.
+ * How long a process that was seen outside of these sessions is not looked at again: no process joins another's session, and
+ * Linux reuses the number of a process only after all other numbers.
  */
 const outsideMs = 1_000;
 
-/** Reads who belongs to these sessions. A reading begins after it was asked for, and serves all who asked until it began. */
+/** Reads the processes of these sessions. A reading begins after it was asked for, and answers everybody who asked before it began. */
 export function makeReader(sessions: ReadonlySet<number>): () => Promise<Processes> {
   let outside: ReadonlyMap<number, number> = new Map();
   const read = async (): Promise<Processes> => {
@@ -28,20 +28,20 @@ export function makeReader(sessions: ReadonlySet<number>): () => Promise<Process
     const now = performance.now();
     const found = new Map<number, Process[]>();
     const others = new Map<number, number>();
-    for (const pid of listed()) {
+    for (const pid of listPids()) {
       await turn();
       const seen = outside.get(pid) ?? -Infinity;
-      const one = now - seen < outsideMs ? null : processOf(pid);
-      if (one === null) others.set(pid, seen);
-      else if (!sessions.has(one.session)) others.set(pid, now);
+      const member = now - seen < outsideMs ? null : processOf(pid);
+      if (member === null) others.set(pid, seen);
+      else if (!sessions.has(member.session)) others.set(pid, now);
       else {
-        const members = found.get(one.session) ?? [];
-        members.push(one);
-        found.set(one.session, members);
+        const members = found.get(member.session) ?? [];
+        members.push(member);
+        found.set(member.session, members);
       }
     }
     outside = others;
-    return isOurs() ? found : null;
+    return isOwnProc() ? found : null;
   };
   let last: Promise<unknown> = Promise.resolve();
   let next: Promise<Processes> | null = null;
@@ -56,7 +56,7 @@ export function makeReader(sessions: ReadonlySet<number>): () => Promise<Process
   };
 }
 
-function listed(): number[] {
+function listPids(): number[] {
   try {
     return readdirSync('/proc').map(Number).filter(Number.isInteger);
   } catch {
@@ -64,8 +64,8 @@ function listed(): number[] {
   }
 }
 
-/** Where it is empty, or that of other processes (a jail, a container with the /proc of its host), it says nothing. */
-function isOurs(): boolean {
+/** Is /proc that of this process? It may be empty, or show other processes (a jail, a container with the /proc of its host). */
+function isOwnProc(): boolean {
   try {
     return readlinkSync('/proc/self') === String(process.pid);
   } catch {
@@ -73,14 +73,14 @@ function isOurs(): boolean {
   }
 }
 
-/** Null: it has ended meanwhile. */
+/** Null: the process has ended meanwhile. */
 export function processOf(pid: number): Process | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The name of the program stands in brackets, and may hold some.
+    // The name of the program is in brackets, and may contain brackets itself.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const [state = '', , group, session] = fields;
-    // Its first thread may have ended, and others go on.
+    // The first thread may have ended while others go on.
     const runs = !'ZX'.includes(state) || Number(fields[17]) > 1;
     return { pid, group: Number(group), session: Number(session), runs };
   } catch {

@@ -5,7 +5,7 @@ export type CliExecutor = {
   readonly connection: string;
   readonly args: readonly Template[];
   readonly stdin: Template | null;
-  /** Values may begin with `-`, also before a `--`. Absent: they may not. */
+  /** Values may begin with `-`, also before a `--`. Absent: only behind a `--`. */
   readonly allowDashes?: true;
   readonly idempotencyKey: boolean;
 };

@@ -1,15 +1,15 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 
-// A shell that is told which sessions there are. Its input ends with this process, whatever ends that; then it ends the
-// sessions that are left.
+// A shell process that is told which sessions run. Its input ends with this process, however this process ends; then it ends
+// the sessions that are left.
 
-/** Between SIGTERM and SIGKILL. */
+/** Time between SIGTERM and SIGKILL. */
 export const killGraceMs = 2_000;
 
 /**
- * It signals the group of each session's head. The other groups of a session (`timeout` and shells make some) it finds where
- * Linux lists them in /proc, and nowhere else; what a process starts while the list is read may be missed. The name of a
- * program may hold line ends: what is read stands on the last line.
+ * Signals the group of each session's head. The other groups of a session (`timeout` and shells make some) are found in Linux's
+ * /proc, and on no other system; a process that is started while the list is read may be missed. The name of a program may
+ * contain line ends, so the last line of its `stat` is read.
  */
 const script = `
 sessions=' '
@@ -39,10 +39,10 @@ done
 const sessions = new Set<number>();
 let watchdog: ChildProcess | null = null;
 
-/** Those that this process has started, and that are not over. */
+/** The sessions that this process has started and that are not over. */
 export const startedSessions: ReadonlySet<number> = sessions;
 
-/** The session does not outlive this process. */
+/** Has the watchdog end the session should this process die. */
 export function guard(session: number): void {
   sessions.add(session);
   tell(`start ${session}`);
@@ -52,7 +52,7 @@ export function unguard(session: number): void {
   if (sessions.delete(session)) tell(`end ${session}`);
 }
 
-/** Whether a command has started, and how it ended, is no matter of the watchdog's: where there can be none, the log says so. */
+/** Never throws: a command runs without a watchdog too, and the log says so. */
 function tell(line: string): void {
   try {
     if (watchdog !== null) return void watchdog.stdin?.write(`${line}\n`);
@@ -75,7 +75,7 @@ function startWatchdog(): ChildProcess {
   started.on('error', forget).on('exit', forget);
   started.stdin.on('error', forget);
   started.stdin.write([...sessions].map((pid) => `start ${pid}\n`).join(''));
-  // It waits for this process, and not this process for it.
+  // The watchdog waits for this process, and this process does not wait for the watchdog.
   started.unref();
   return started;
 }

@@ -7,17 +7,17 @@ import {
 import type { Headers } from '../kind.js';
 import { connectionKind } from '../kinds.js';
 
-// What is known of a connection before its references are resolved.
+// What is known of a connection before its secrets are resolved.
 
 /**
- * The connection with the address that its `env://` stands for, so that a digest of it binds the address itself; the same
- * of its command's `PATH`. Headers and other `env` stay references. A variable that is not set stays one too, which the call then refuses.
+ * The connection with the address that its `env://` stands for, and with its command's `PATH`, so that a digest of it binds both
+ * as they are. Headers and other `env` stay references. So does the reference to a variable that is not set, which fails the call.
  */
 export function withAddress(
   connection: Connection,
   variables: Readonly<Record<string, string | undefined>>,
 ): Connection {
-  const filled = (text: string): string => {
+  const fillReference = (text: string): string => {
     const name = text.startsWith('env://') ? text.slice('env://'.length) : '';
     const value = Object.hasOwn(variables, name) ? variables[name] : undefined;
     return value === undefined || value === '' || reservedVariables.has(name) ? text : value;
@@ -26,13 +26,13 @@ export function withAddress(
   const { address, headers, env } = kind.texts(connection);
   const path = env['PATH'];
   return kind.withTexts(connection, {
-    address: address === null ? null : filled(address),
+    address: address === null ? null : fillReference(address),
     headers,
-    env: path === undefined ? env : { ...env, PATH: filled(path) },
+    env: path === undefined ? env : { ...env, PATH: fillReference(path) },
   });
 }
 
-/** The headers of a connection that are written as they are: what a reference holds is known when it is resolved. */
+/** The headers of a connection whose values are no references. */
 export function writtenHeaders(policySet: PolicySet, name: string, environment: string): Headers {
   const found = resolveConnection(policySet, name, environment);
   if (found === null) return [];

@@ -13,11 +13,11 @@ import { BlockList, isIP, isIPv4 } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 
-// The only way out over HTTP. A name is resolved once, its addresses are judged, and the connection goes to exactly
-// those: a name that answers differently a moment later (DNS rebinding) gains nothing. Redirects are never followed.
+// The only way out over HTTP. A name is resolved once, its addresses are judged, and the connection goes to exactly these
+// addresses: a name that resolves differently a moment later (DNS rebinding) gains nothing. Redirects are never followed.
 
 export interface Outgoing {
-  /** For its protocol, host and port; the path is apart, sent as it is. */
+  /** Only its protocol, host and port are used. */
   readonly base: URL;
   readonly path: string;
   readonly method: string;
@@ -51,8 +51,8 @@ const blockedV4: readonly (readonly [string, number])[] = [
   ['240.0.0.0', 4],
 ];
 /**
- * Besides loopback, link-local, ULA, site-local and multicast: every range that carries a v4 address inside. NAT64 alone
- * (64:ff9b::/96, RFC 6052) is how a network without IPv4 reaches public hosts: there it is the v4 address that is judged.
+ * Besides loopback, link-local, ULA, site-local and multicast: every range whose addresses contain a v4 address. NAT64
+ * (64:ff9b::/96, RFC 6052) is the exception, since a network without IPv4 reaches public hosts by it: there the v4 address is judged.
  */
 const blockedV6: readonly (readonly [string, number])[] = [
   ['::', 96],
@@ -70,7 +70,7 @@ const blockedV6: readonly (readonly [string, number])[] = [
   ['ff00::', 8],
 ];
 
-// Two lists: in one, the v6 range of mapped addresses would match every v4 address.
+// Two lists: in a common list, the v6 range of mapped addresses would match every v4 address.
 const privateV4 = blockList(blockedV4, 'ipv4');
 const privateV6 = blockList(blockedV6, 'ipv6');
 
@@ -80,7 +80,7 @@ function blockList(ranges: readonly (readonly [string, number])[], family: 'ipv4
   return list;
 }
 
-/** True too for what is no address at all: what cannot be judged is not public. */
+/** True for a text that is no address as well: what cannot be judged does not count as public. */
 export function isPrivateAddress(address: string): boolean {
   const plain = address.split('%')[0] ?? '';
   if (isIPv4(plain)) return privateV4.check(plain, 'ipv4');
@@ -92,7 +92,7 @@ export type Addresses =
   | { readonly status: 'refused'; readonly message: string; readonly isPrivate: true }
   | { readonly status: 'failed'; readonly message: string };
 
-/** Its addresses, judged all together: whoever connects goes to exactly these. */
+/** The addresses of a host, refused where one of them is private. Whoever connects has to use exactly these addresses. */
 export async function resolveAddresses(
   base: URL,
   allowPrivate: boolean,
@@ -102,7 +102,7 @@ export async function resolveAddresses(
   const answer = await untilAborted(lookup(host, { all: true, verbatim: true }), signal);
   if (answer.status === 'failed')
     return { status: 'failed', message: `its host name does not resolve (${answer.code})` };
-  // One private address among public ones is refused as well: which one is used is not ours to leave open.
+  // A single private address among public addresses is enough: any of them may be used.
   if (!allowPrivate && answer.value.some(({ address }) => isPrivateAddress(address))) {
     return {
       status: 'refused',
@@ -134,7 +134,7 @@ export async function exchange(outgoing: Outgoing): Promise<Exchange> {
   if (outgoing.base.protocol !== 'http:' && outgoing.base.protocol !== 'https:') {
     return { status: 'refused', message: 'its address is neither http nor https' };
   }
-  const odd = unsendable(outgoing.headers);
+  const odd = findUnsendable(outgoing.headers);
   if (odd !== null) {
     const why = 'its name, or a line break or control character in its value, cannot be sent';
     return { status: 'refused', message: `header \`${odd}\`: ${why}` };
@@ -145,8 +145,8 @@ export async function exchange(outgoing: Outgoing): Promise<Exchange> {
   return await send(outgoing, resolved.addresses);
 }
 
-/** The name of a header that Node would not send, without what it holds. */
-function unsendable(headers: Outgoing['headers']): string | null {
+/** The name of the first header that Node would not send; null: it sends all. */
+function findUnsendable(headers: Outgoing['headers']): string | null {
   return Object.keys(headers).find((name) => !isSendable(name, headers[name] ?? '')) ?? null;
 }
 
@@ -201,18 +201,18 @@ function send(outgoing: Outgoing, addresses: readonly LookupAddress[]): Promise<
       });
       request.end(body ?? undefined);
     } catch (error) {
-      // Node refuses a path that HTTP cannot carry.
+      // Node throws for a path that HTTP cannot carry.
       resolve({ status: 'refused', message: `the request cannot be sent (${codeOf(error)})` });
     }
   });
 }
 
-/** Why the body of an answer is not whole, whatever its stream says. */
+/** Why the body of an answer broke off, also where its stream ended without an error. */
 const brokenOff = new WeakMap<Readable, string>();
 
 /**
- * A body whose end is the connection's ends well for Node also when the connection is reset or the request aborted: only the
- * request says so.
+ * Notes why an answer breaks off. Where the end of the connection is the end of the body, its stream ends without an error also
+ * when the connection is reset or the request is aborted: only the request gets the error.
  */
 function noteBreak(response: IncomingMessage, request: ClientRequest, signal: AbortSignal): void {
   const note = (why: string): void => {
@@ -226,7 +226,7 @@ function noteBreak(response: IncomingMessage, request: ClientRequest, signal: Ab
 
 type LookupDone = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
 
-/** For `lookup` of whoever connects: these addresses, whatever the name says by now. */
+/** A `lookup` that gives these addresses, whatever the name resolves to by now. */
 export function pinned(
   addresses: readonly LookupAddress[],
 ): (host: string, options: LookupOptions, done: LookupDone) => void {
@@ -242,7 +242,7 @@ export function isCertificateProblem(code: string): boolean {
   return /^(CERT_|ERR_TLS_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA)/.test(code);
 }
 
-/** A code such as ECONNREFUSED: short, and without the addresses that messages carry. */
+/** The code of an error, such as ECONNREFUSED: short, and without the addresses that messages contain. */
 export function codeOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return codeOf(error.errors[0]);
   const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
@@ -254,7 +254,7 @@ export type Body =
   | { readonly status: 'too_large' }
   | { readonly status: 'broken'; readonly message: string };
 
-/** Of an answer of `exchange`, or of anything else that ends or breaks. */
+/** Reads a stream to its end, up to `limit` bytes: an answer of `exchange`, or any other stream. */
 export async function readCapped(stream: Readable, limit: number): Promise<Body> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -273,10 +273,10 @@ export async function readCapped(stream: Readable, limit: number): Promise<Body>
     : { status: 'broken', message: why };
 }
 
-/** Longer than anybody waits, and short enough to be added to a time. */
+/** The most that is taken from a `Retry-After`: longer than anybody waits, and short enough to be added to a time. */
 const longestAskedMs = 366 * 86_400_000;
 
-/** Seconds or an HTTP date, as milliseconds from now, a year at most; undefined when absent or unreadable. */
+/** A `Retry-After` (seconds or an HTTP date) as milliseconds from now, a year at most; undefined: absent or unreadable. */
 export function retryAfterMs(header: string | undefined, now: number): number | undefined {
   const text = header?.trim() ?? '';
   if (/^[0-9]+(\.[0-9]+)?$/.test(text)) return Math.min(Math.ceil(Number(text) * 1000), longestAskedMs);
@@ -284,7 +284,7 @@ export function retryAfterMs(header: string | undefined, now: number): number | 
   return Number.isNaN(at) ? undefined : Math.min(Math.max(0, at - now), longestAskedMs);
 }
 
-/** The three forms of RFC 9110, `Sun, 06 Nov 1994 08:49:37 GMT` the usual one, GMT also as mail writes it, and ISO 8601 with its zone. */
+/** A date as epoch milliseconds, NaN where it is none: the three forms of RFC 9110 (usually `Sun, 06 Nov 1994 08:49:37 GMT`), with GMT also as mail writes it, and ISO 8601 with a zone. */
 function readDate(text: string): number {
   if (httpDate.test(text) || isoDate.test(text)) return Date.parse(text);
   return asctime.test(text) ? Date.parse(`${text} GMT`) : NaN;

@@ -11,11 +11,11 @@ import { isHeaderValue } from '../values.js';
 
 export type ResolvedConnection =
   | { readonly status: 'resolved'; readonly connection: Connection; readonly mask: Mask }
-  /** Names the reference, never a value. */
+  /** `message` names the reference, never a value. */
   | { readonly status: 'missing'; readonly message: string };
 
 type Found = { readonly value: string } | { readonly missing: string };
-/** What the value will stand in, by its name. */
+/** The header or the variable, by its name, that will carry the value. */
 type Carrier = { readonly header: string } | { readonly variable: string };
 type Resolve = (text: string, carrier?: Carrier) => Promise<string>;
 
@@ -27,8 +27,8 @@ export function processReferences(): ReferenceSource {
 }
 
 /**
- * Resolves every `env://NAME` and `secret://name` of a connection. Called at use, for one call. What stands in headers
- * and `env` is masked in the answer; an address is shown to approvers and is not.
+ * Resolves every `env://NAME` and `secret://name` of a connection, for one call, when it is made. Values in headers and `env` are
+ * masked in the answer. The address is not: approvers are shown it.
  */
 export async function resolveConnectionReferences(
   connection: Connection | null,
@@ -39,19 +39,19 @@ export async function resolveConnectionReferences(
 > {
   const secrets: string[] = [];
   const problems: string[] = [];
-  const plain = async (text: string, carrier?: Carrier): Promise<string> => {
+  const resolvePlain = async (text: string, carrier?: Carrier): Promise<string> => {
     const found = await lookUp(text, source);
     const problem = 'missing' in found ? found.missing : carrierProblem(text, found.value, carrier);
     if (problem === null && 'value' in found) return found.value;
     problems.push(problem ?? '');
     return '';
   };
-  const secret = async (text: string, carrier?: Carrier): Promise<string> => {
-    const value = await plain(text, carrier);
+  const resolveSecret = async (text: string, carrier?: Carrier): Promise<string> => {
+    const value = await resolvePlain(text, carrier);
     if (value !== text) secrets.push(value);
     return value;
   };
-  const resolved = connection === null ? null : await resolveValues(connection, plain, secret);
+  const resolved = connection === null ? null : await resolveValues(connection, resolvePlain, resolveSecret);
   const problem = problems[0] ?? environmentProblem(resolved);
   if (problem !== null) return { status: 'missing', message: problem };
   return { status: 'resolved', connection: resolved, mask: await makeMaskIn(makeTurns(), secrets) };
@@ -61,7 +61,7 @@ export type ResolvedTexts =
   | { readonly status: 'resolved'; readonly texts: readonly string[]; readonly mask: Mask }
   | Extract<ResolvedConnection, { status: 'missing' }>;
 
-/** Each a reference or a plain text. Of references, whatever they hold is taken for a secret. */
+/** Resolves texts, each a reference or a plain text. The value of every reference counts as a secret. */
 export async function resolveTexts(
   texts: readonly string[],
   source: ReferenceSource,
@@ -96,7 +96,7 @@ async function eachText(
   return Object.fromEntries(resolved);
 }
 
-/** Why a header or a variable cannot carry what a reference holds, by the name of the reference; null: it can, or the text is the author's own. */
+/** Why the header or the variable cannot carry the value of a reference, which the message names; null: it can, or the text is no reference. */
 function carrierProblem(reference: string, value: string, carrier: Carrier | undefined): string | null {
   if (carrier === undefined || reference === value) return null;
   if ('variable' in carrier) {
@@ -109,7 +109,7 @@ function carrierProblem(reference: string, value: string, carrier: Carrier | und
   return `reference \`${reference}\` holds a line break or a control character, which header \`${carrier.header}\` cannot carry; take it out of its value (two line ends at the end of a file are one too many)`;
 }
 
-/** Each variable may be passed, and all of them together may not. */
+/** Why all variables together are too long, though each alone may be passed; null: they are not. */
 function environmentProblem(connection: Connection | null): string | null {
   if (connection === null) return null;
   const { env } = connectionKind(connection.kind).texts(connection);
@@ -118,7 +118,7 @@ function environmentProblem(connection: Connection | null): string | null {
   return `its environment takes ${bytes} bytes, and ${mostEnvironmentBytes} are the most; hand over less in \`env\``;
 }
 
-/** Why a reference has no value here; null where it has one, and of a text that is none. */
+/** Why a reference has no value here; null: it has one, or the text is no reference. */
 export async function whyUnset(text: string, source: ReferenceSource): Promise<string | null> {
   const found = await lookUp(text, source);
   return 'missing' in found ? found.missing : null;
@@ -131,7 +131,7 @@ export interface UnsetReference {
   readonly why: string;
 }
 
-/** Of all connections, what has no value in this process: a call over one of them is refused before anything is sent. */
+/** The references of all connections that have no value in this process. A call over such a connection fails before anything is sent. */
 export async function unsetReferences(
   connections: readonly ConnectionEntry[],
   source: ReferenceSource,
@@ -146,7 +146,7 @@ export async function unsetReferences(
   return unset;
 }
 
-/** What may be a reference. */
+/** The texts of a connection that may be references. */
 function textsOf(connection: Connection): readonly string[] {
   const { address, headers, env } = connectionKind(connection.kind).texts(connection);
   return [...(address === null ? [] : [address]), ...Object.values(headers), ...Object.values(env)];
@@ -174,7 +174,7 @@ function lookUpVariable(reference: string, source: ReferenceSource): Found {
   return { value };
 }
 
-function noSecret(reference: string): string {
+function describeUnreadableSecret(reference: string): string {
   return `reference \`${reference}\` cannot be read; put one secret into a file of that name in COUNTERSIGN_SECRETS`;
 }
 
@@ -192,14 +192,14 @@ async function lookUpSecret(reference: string, source: ReferenceSource): Promise
   }
   const bytes = await readFile(join(source.secretsDirectory, name)).catch(() => null);
   if (bytes === null || bytes.length === 0 || bytes.length > maxSecretBytes) {
-    return { missing: noSecret(reference) };
+    return { missing: describeUnreadableSecret(reference) };
   }
   if (!isUtf8(bytes)) {
     return {
       missing: `reference \`${reference}\` is not UTF-8 in its file in COUNTERSIGN_SECRETS; write it in that`,
     };
   }
-  // A byte order mark is the editor's, and no part of a secret.
+  // TextDecoder drops a byte order mark: editors write it, and it is no part of the secret.
   const value = new TextDecoder().decode(bytes).replace(/\r?\n$/, '');
   if (value.trim() === '')
     return {

@@ -1,51 +1,56 @@
 import { readableText } from './decode.js';
-import { isSetting, isToken, toldIn, userSecrets } from './setting-names.js';
+import { isSetting, isToken, makeIsPlain, userSecrets } from './setting-names.js';
 
-// What stands in an address as a secret: `scheme://user:password@host/token?sig=signature`, as it is written there and as a
-// target reads it.
+// The secrets in an address (`scheme://user:password@host/token?sig=signature`), as they are written and as a target reads them.
 
-/** Of each address in a text, and of the text where it is one, blanks and separators included. */
+/** The secrets of each address in a text; the whole text is taken for an address too, since it may contain blanks and separators. */
 export function addressSecrets(text: string, isPublic = false): string[] {
   if (!text.includes('://')) return [];
   const addresses = text.match(/(?<![a-z0-9+.:-])[a-z][a-z0-9+.:-]*:\/\/\S*/gi) ?? [];
-  const listed = addresses.flatMap((one) => one.split(/[,;](?=[a-z][a-z0-9+.:-]*:\/\/)/i));
-  return [...new Set([text, ...addresses, ...listed])].flatMap((one) => secretsOf(one, isPublic));
+  const listed = addresses.flatMap((list) => list.split(/[,;](?=[a-z][a-z0-9+.:-]*:\/\/)/i));
+  return [...new Set([text, ...addresses, ...listed])].flatMap((address) => secretsOf(address, isPublic));
 }
 
 function secretsOf(address: string, isPublic: boolean): string[] {
   const rest = /^[a-z][a-z0-9+.:-]*:\/\/(.*)$/is.exec(address)?.[1];
   if (rest === undefined) return [];
   const [, authority = '', path = '', query = ''] = /^([^/?#]*)([^?#]*)(.*)$/s.exec(rest) ?? [];
-  const written = [...loginOf(authority, rest), ...(isPublic ? [] : segmentsOf(path)), ...valuesOf(query)];
-  return asRead(written);
+  const written = [
+    ...loginOf(authority, rest),
+    ...(isPublic ? [] : segmentsOf(path)),
+    ...secretsOfQuery(query),
+  ];
+  return withDecoded(written);
 }
 
-/** Of `sr=…&sig=…&se=…`, as signatures and forms have it: what stands behind the `?` of an address, without that. */
+/** The secrets of a query without its address, as signatures and forms are written: `sr=…&sig=…&se=…`. */
 export function querySecrets(text: string): string[] {
-  return text.includes('&') && /^\??[\w.%-]+=\S*$/.test(text) ? asRead(valuesOf(text)) : [];
+  return text.includes('&') && /^\??[\w.%-]+=\S*$/.test(text) ? withDecoded(secretsOfQuery(text)) : [];
 }
 
-/** As it is written, and as a target reads it. */
-function asRead(written: readonly string[]): string[] {
-  return written.flatMap((one) => (/[%+]/.test(one) ? [one, percentDecoded(one), formDecoded(one)] : [one]));
+/** The values as they are written, and as a target decodes them. */
+function withDecoded(written: readonly string[]): string[] {
+  return written.flatMap((value) =>
+    /[%+]/.test(value) ? [value, decodePercent(value), decodeForm(value)] : [value],
+  );
 }
 
 function loginOf(authority: string, rest: string): string[] {
   const password = /^[^:]*:(.*)@/s.exec(authority)?.[1];
   const user = /^([^:@]+):?[^@]*@/s.exec(authority)?.[1] ?? '';
-  // Some write a `/`, `?` or `#` in the password as it is, and some targets take it so.
+  // Some write `/`, `?` or `#` in a password without escaping it, and some targets read it like that.
   const raw = /^[^/?#:@]*:(.+)@/s.exec(rest)?.[1];
-  // Others take what is before it for a port, which they tell of.
+  // Other targets take what is before it for a port, and name that in their errors.
   const isRaw = raw !== undefined && !authority.includes('@') && !/:\d*$/.test(authority);
   return [
-    ...[password, raw].filter((one) => one !== undefined),
+    ...[password, raw].filter((found) => found !== undefined),
     ...piecesOf(password ?? ''),
     ...(isRaw ? piecesOf(raw) : []),
     ...userSecrets(user, password ?? raw ?? ''),
   ];
 }
 
-/** What a strict reader takes for a host, a port or a path where a password has these in it as they are. */
+/** The parts of a password between unescaped separators: a strict reader takes them for a host, a port or a path. */
 function piecesOf(password: string): string[] {
   return password.split(/[/?#@:]/);
 }
@@ -57,25 +62,27 @@ function segmentsOf(path: string): string[] {
     .filter(isToken);
 }
 
-function valuesOf(query: string): string[] {
+function secretsOfQuery(query: string): string[] {
   const pairs = query.split(/[?#&;]/).map((pair) => {
     const [, name = '', value = ''] = /^(?:([^=]*)=)?(.*)$/s.exec(pair) ?? [];
     return { name, value };
   });
-  const isTold = toldIn(pairs);
-  return pairs.flatMap((pair) => (isTold(pair) || isPlainAddress(pair.name, pair.value) ? [] : [pair.value]));
+  const isPlain = makeIsPlain(pairs);
+  return pairs.flatMap((pair) =>
+    isPlain(pair) || isPlainAddress(pair.name, pair.value) ? [] : [pair.value],
+  );
 }
 
-/** Of a setting, and nothing else in it, escaped as it has to be there. */
+/** Is it the value of a setting, and an http address without login, query or fragment? */
 function isPlainAddress(name: string, value: string): boolean {
-  return isSetting(name) && /^https?:\/\/[^\s?#@]*$/i.test(percentDecoded(value));
+  return isSetting(name) && /^https?:\/\/[^\s?#@]*$/i.test(decodePercent(value));
 }
 
-export function formDecoded(text: string): string {
-  return percentDecoded(text.replaceAll('+', ' '));
+export function decodeForm(text: string): string {
+  return decodePercent(text.replaceAll('+', ' '));
 }
 
-function percentDecoded(text: string): string {
+function decodePercent(text: string): string {
   return text.replace(/(?:%[0-9a-fA-F]{2})+/g, (run) =>
     readableText(Buffer.from(run.replaceAll('%', ''), 'hex')),
   );

@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 
-// What a text says when its escapes of one kind are undone once, in place: everybody waits for it, and whoever wrote the text
-// decides how often it is done. Each reads a unit a fixed number of times, whatever stands beside it.
+// Undoes the escapes of one kind in a text, once, in place. Everybody waits while it is done, and the author of the text decides
+// how often: so each function here reads a unit (of UTF-16) a fixed number of times, whatever is beside it.
 
-/** Returns how long the text is after it: as long as before only where it had nothing to undo. */
+/** Gives the length of the text afterwards: as long as before only where there was nothing to undo. */
 export type Undo = (units: Uint16Array, length: number) => number;
 
 const [percent, equals, backslash, blank, tab, lineFeed, carriageReturn] = [
@@ -30,7 +30,7 @@ export const undoPercent: Undo = (units, length) => {
   return to;
 };
 
-/** As in mail: bytes are written `=3D`, and a line that ends with `=` goes on. */
+/** Quoted-printable, as in mail: bytes are written `=3D`, and a line that ends with `=` goes on in the next. */
 export const undoQuotedPrintable: Undo = (units, given) => {
   const length = joinSoftBreaks(units, given);
   let to = 0;
@@ -43,7 +43,7 @@ export const undoQuotedPrintable: Undo = (units, given) => {
   return to;
 };
 
-/** What carries mail may leave blanks at the end of its lines, and a stream of events writes `data:` before each. */
+/** Removes soft line breaks. Mail servers may leave blanks at the end of a line, and a stream of events writes `data:` before each line. */
 function joinSoftBreaks(units: Uint16Array, length: number): number {
   let to = 0;
   for (let at = 0; at < length;) {
@@ -61,13 +61,13 @@ function afterSoftBreak(units: Uint16Array, start: number, length: number): numb
   return at < length && units[at] === lineFeed ? afterData(units, at + 1, length) : start;
 }
 
-/** Of the blanks behind it, the first one is the stream's, and the others are the mail's. */
+/** Behind `data:` and one blank, which belong to the stream of events; further blanks belong to the mail. */
 function afterData(units: Uint16Array, start: number, length: number): number {
   const at = afterDataWord(units, start, length);
   return at > start && at < length && units[at] === blank ? at + 1 : at;
 }
 
-/** As in JSON and in a shell: `\u0041`, and any other character behind a backslash is itself. */
+/** As in JSON and in a shell: `\u0041`, `\n` and `\r`; any other character behind a backslash is itself. */
 export const undoBackslash: Undo = (units, length) => {
   let to = 0;
   for (let at = 0; at < length;) {
@@ -77,13 +77,13 @@ export const undoBackslash: Undo = (units, length) => {
       continue;
     }
     const hex = next === letterU ? hexAt(units, at + 2, at + 6, length) : -1;
-    units[to++] = hex === -1 ? escaped(next) : hex;
+    units[to++] = hex === -1 ? readEscape(next) : hex;
     at += hex === -1 ? 2 : 6;
   }
   return to;
 };
 
-/** As in a form, where a blank is written `+`: what has none is undone already. */
+/** As in a form, where a blank is written `+`. A text without a `+` is left to `undoPercent`. */
 export const undoForm: Undo = (units, length) => {
   const first = units.subarray(0, length).indexOf(plus);
   if (first === -1) return length;
@@ -92,8 +92,8 @@ export const undoForm: Undo = (units, length) => {
 };
 
 /**
- * Takes out what breaks a text into lines, what a stream of events writes before each, and all blanks: a text that is
- * broken at a blank loses it, so that those that are left say nothing.
+ * Joins the lines of a text: removes line breaks, the `data:` that a stream of events writes before each line, and all blanks. A
+ * text that is broken at a blank loses that blank, so blanks cannot be compared.
  */
 export const joinLines: Undo = (units, length) => {
   let to = 0;
@@ -109,7 +109,7 @@ export const joinLines: Undo = (units, length) => {
   return to;
 };
 
-const data = Uint16Array.from('data:', (one) => one.charCodeAt(0));
+const data = Uint16Array.from('data:', (character) => character.charCodeAt(0));
 
 export function afterBreak(units: Uint16Array, start: number, length: number): number {
   let at = start;
@@ -119,7 +119,7 @@ export function afterBreak(units: Uint16Array, start: number, length: number): n
   return at;
 }
 
-/** Behind the `data:` that begins there, if one does. */
+/** The index behind the `data:` at `at`; `at` itself where there is none. */
 function afterDataWord(units: Uint16Array, at: number, length: number): number {
   const isThere = at + data.length <= length && data.every((unit, index) => units[at + index] === unit);
   return isThere ? at + data.length : at;
@@ -129,12 +129,12 @@ export function isBreak(unit: number): boolean {
   return unit === lineFeed || unit === carriageReturn || unit === 0;
 }
 
-function escaped(unit: number): number {
+function readEscape(unit: number): number {
   if (unit === letterN) return lineFeed;
   return unit === letterR ? carriageReturn : unit;
 }
 
-/** -1: not all of them are digits. */
+/** The number that the hex digits from `from` to `until` write; -1: not all of them are hex digits. */
 export function hexAt(units: Uint16Array, from: number, until: number, length: number): number {
   if (until > length) return -1;
   let value = 0;
@@ -152,7 +152,7 @@ export function hexDigit(unit: number): number {
   return small >= 0x61 && small <= 0x66 ? small - 0x57 : -1;
 }
 
-/** Behind all bytes that are written there one after the other, as `%41` or with another mark. */
+/** The index behind all consecutive bytes that are written like `%41`, with `mark` for the `%`. */
 function afterBytes(units: Uint16Array, start: number, length: number, mark: number): number {
   let at = start;
   while (at < length && units[at] === mark && hexAt(units, at + 1, at + 3, length) !== -1) at += 3;
@@ -166,8 +166,8 @@ function writeBytes(units: Uint16Array, from: number, end: number, start: number
 }
 
 /**
- * Of bytes that stand in the units, one in each, what somebody wrote with them, in their place: those that are UTF-8 are
- * UTF-8, and each other one is Latin-1. Returns where that ends.
+ * Decodes bytes, one in each unit, in place: sequences of UTF-8 as UTF-8, and every other byte as Latin-1. Gives the index behind
+ * the decoded text.
  */
 export function readBytes(units: Uint16Array, from: number, end: number): number {
   let to = from;
@@ -180,8 +180,8 @@ export function readBytes(units: Uint16Array, from: number, end: number): number
 }
 
 /**
- * For people, of whatever charset it is: what is UTF-8 is read as that, and each other byte as Latin-1, so that a secret in it is
- * one still.
+ * Bytes of an unknown charset as text for people: sequences of UTF-8 as UTF-8, every other byte as Latin-1, so that a secret in
+ * them is still found.
  */
 export function readableText(bytes: Buffer): string {
   if (isUtf8(bytes)) return bytes.toString('utf8');
@@ -190,15 +190,15 @@ export function readableText(bytes: Buffer): string {
   return Buffer.from(units.buffer, 0, 2 * length).toString('utf16le');
 }
 
-/** What Windows-1252 has from 0x80 to 0x9f, where Latin-1 has controls, which no text has. */
+/** The characters of Windows-1252 from 0x80 to 0x9f, where Latin-1 has control characters, which no text contains. */
 export const windows = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
 
-/** What was read as Latin-1, as Windows-1252. */
+/** A text that was decoded as Latin-1, as if it had been decoded as Windows-1252. */
 export function asWindows1252(latin: string): string {
-  return latin.replace(/[\x80-\x9f]/g, (one) => windows.charAt(one.charCodeAt(0) - 0x80));
+  return latin.replace(/[\x80-\x9f]/g, (character) => windows.charAt(character.charCodeAt(0) - 0x80));
 }
 
-/** How many bytes stand for one character there. */
+/** How many bytes make up the character at `at`. */
 function sizeAt(units: Uint16Array, at: number, end: number): number {
   const first = units[at] ?? 0;
   const size = first < 0xc2 || first > 0xf4 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
@@ -217,7 +217,7 @@ function codeOf(units: Uint16Array, at: number, size: number): number {
   return code;
 }
 
-/** Never more units than its bytes are, or its entity. */
+/** Writes a character at `to` and gives the index behind it. It never takes more units than its bytes, or its entity, did. */
 export function writeCode(units: Uint16Array, code: number, to: number): number {
   if (code < 0x10000) {
     units[to] = code;

@@ -4,9 +4,9 @@ import { undoCodes } from './program-escapes.js';
 import { undoEntities } from './entities.js';
 import type { Count } from './index-of-words.js';
 
-// What a text says when it is decoded, in every order of the ways of writing that its reader may undo.
+// Decodes a text in every order of the escapes that its reader may undo.
 
-/** `marks` are the units without one of which a text has nothing of it. */
+/** A way of escaping. A text that contains none of `marks` has nothing of it to undo. */
 interface Writing {
   readonly marks: readonly number[];
   readonly undo: Undo;
@@ -19,16 +19,16 @@ const everywhere: readonly Writing[] = [
   { marks: [code('\\')], undo: undoBackslash },
   { marks: [code('\n'), code('\r'), 0], undo: joinLines },
 ];
-/** Of a page, a mail or a program, which is seldom inside of much else: undone among the first ones only, so that the orders stay few. */
+/** With the escapes of pages, mails and programs, which are seldom inside other escapes: they are undone in the first rounds only, so that the orders stay few. */
 const outside: readonly Writing[] = [
   ...everywhere,
   { marks: [code('\\')], undo: undoCodes },
   { marks: [code('&')], undo: undoEntities },
   { marks: [code('=')], undo: undoQuotedPrintable },
 ];
-/** A text of its own, in which others are written: once among the first, and from wherever it may begin in its run. */
+/** Base64 and hex, which contain whole texts: unpacked once, in the first rounds, from wherever they may begin in a run of their characters. */
 const packed: readonly Undo[] = [...[0, 1, 2, 3].map(unpackBase64), ...[0, 1].map(unpackHex)];
-/** How often a text is decoded again: `%2541` is `%41`, and that is `A`. */
+/** How often the result is decoded again: `%2541` is `%41`, and that is `A`. */
 const maxDecodings = 3;
 const outsideRounds = 2;
 
@@ -38,78 +38,78 @@ export function unitsOf(text: string): Uint16Array {
   return units;
 }
 
-export function undoneText(text: string, undo: Undo): string {
+export function undoText(text: string, undo: Undo): string {
   const units = unitsOf(text);
   return Buffer.from(units.buffer, 0, 2 * undo(units, units.length)).toString('utf16le');
 }
 
-/** What is alike for all of a text's decodings. */
+/** What all decodings of a text share. */
 interface Decoding {
   readonly shortest: number;
   readonly count: Count;
-  /** The most undoings that each text had before it. */
+  /** For each text that was seen: how many undoings were left for it, at most. */
   readonly seen: Map<string, number>;
 }
 
-/** How often the text was undone before, and how often it is to be. */
-interface Place {
+/** How often something was undone in the text before, and how often something is still to be. */
+interface Depth {
   readonly round: number;
   readonly left: number;
 }
 
 /**
- * What the text says after each undoing, in each order of them, once; null: nothing new, and others may have their turn.
- * `shortest`: what is shorter is of no use.
+ * The text after each undoing, in each order of them; every result once. Null: nothing new, so that others get their turn.
+ * Results shorter than `shortest` are left out.
  */
 export function decodings(text: Uint16Array, shortest: number, count: Count): Generator<Uint16Array | null> {
-  return decoded({ shortest, count, seen: new Map<string, number>() }, text, {
+  return decodeFurther({ shortest, count, seen: new Map<string, number>() }, text, {
     round: 0,
     left: maxDecodings,
   });
 }
 
-function* decoded(
+function* decodeFurther(
   decoding: Decoding,
   text: Uint16Array,
-  { round, left }: Place,
+  { round, left }: Depth,
 ): Generator<Uint16Array | null> {
   if (left === 0) return;
   const next = { round: round + 1, left: left - 1 };
   for (const { marks, undo } of round < outsideRounds ? outside : everywhere)
-    if (marks.some((mark) => text.includes(mark))) yield* undone(decoding, text, undo, next, text.length);
+    if (marks.some((mark) => text.includes(mark))) yield* decodeWith(decoding, text, undo, next, text.length);
   const isUnpacked = left < maxDecodings - round;
   if (round >= outsideRounds || isUnpacked) return;
-  const runs = after(decoding, text, gatherRuns);
+  const runs = applyUndo(decoding, text, gatherRuns);
   yield null;
   if (runs.length < decoding.shortest) return;
-  // After it one other is undone at most.
+  // After unpacking, at most one other undoing follows.
   const behind = { round: round + 1, left: outsideRounds - round - 1 };
-  for (const undo of packed) yield* undone(decoding, runs, undo, behind, Infinity);
+  for (const undo of packed) yield* decodeWith(decoding, runs, undo, behind, Infinity);
 }
 
-/** What it makes of the text, and what others make of that. `unchanged`: a text that is as long after it had nothing to undo. */
-function* undone(
+/** The text with `undo` applied, and what further undoings make of that. `unchanged`: the length by which nothing was undone. */
+function* decodeWith(
   decoding: Decoding,
   text: Uint16Array,
   undo: Undo,
-  place: Place,
+  place: Depth,
   unchanged: number,
 ): Generator<Uint16Array | null> {
-  const own = after(decoding, text, undo);
+  const own = applyUndo(decoding, text, undo);
   const isNew = own.length !== unchanged && own.length >= decoding.shortest;
   if (!isNew || !isFirst(decoding, own, place)) return yield null;
   yield own;
-  yield* decoded(decoding, own, place);
+  yield* decodeFurther(decoding, own, place);
 }
 
-function after({ count }: Decoding, text: Uint16Array, undo: Undo): Uint16Array {
+function applyUndo({ count }: Decoding, text: Uint16Array, undo: Undo): Uint16Array {
   const own = text.slice();
   count(text.length);
   return own.subarray(0, undo(own, text.length));
 }
 
-/** In two orders a text often comes to the same: it is looked at again only where more is to be undone. */
-function isFirst({ seen, count }: Decoding, text: Uint16Array, { round, left }: Place): boolean {
+/** Is the text new, or were fewer undoings left for it before? Two orders often make the same text. */
+function isFirst({ seen, count }: Decoding, text: Uint16Array, { round, left }: Depth): boolean {
   count(text.length);
   const name = `${left === 0 ? 'end' : round} ${digest(text)}`;
   if ((seen.get(name) ?? -1) >= left) return false;
@@ -117,7 +117,7 @@ function isFirst({ seen, count }: Decoding, text: Uint16Array, { round, left }: 
   return true;
 }
 
-/** Nobody's outside: no text can be written so that it passes for another. */
+/** Random, so that nobody can write a text that has the digest of another. */
 const [seedA, seedB] = [0, 1].map(() => Math.floor(Math.random() * 2 ** 32));
 
 function digest(text: Uint16Array): string {

@@ -4,10 +4,10 @@ import { beginning, entityNames } from './entity-names.js';
 // Characters as HTML and XML write them: `&#61;`, `&#x3D;`, `&equals;`.
 
 const [ampersand, hash, semicolon, letterX] = [0x26, 0x23, 0x3b, 0x78];
-/** What is no character. */
+/** The first number that is no character. */
 const beyond = 0x110000;
 
-/** Each is written shorter than it was. */
+/** A character is never longer than its entity. */
 export const undoEntities: Undo = (units, length) => {
   let to = 0;
   for (let at = 0; at < length;) {
@@ -34,7 +34,7 @@ function entityAt(units: Uint16Array, at: number, length: number): Entity | null
   const start = at + (isHex ? 2 : 1);
   let code = 0;
   let end = start;
-  // With as many zeros before it as somebody likes. No digit is read again: nothing else begins within them.
+  // Any number of zeros may come first. No digit is read twice, since no other entity begins within the digits.
   for (; end < length; end += 1) {
     const digit = hexDigit(units[end] ?? 0);
     if (digit === -1 || digit >= base) break;
@@ -45,7 +45,7 @@ function entityAt(units: Uint16Array, at: number, length: number): Entity | null
   return { code: asWindows(code), end: end < length && units[end] === semicolon ? end + 1 : end };
 }
 
-/** Pages mean Windows-1252 by these numbers. */
+/** Pages mean characters of Windows-1252 by the numbers from 0x80 to 0x9f. */
 function asWindows(code: number): number {
   return code >= 0x80 && code <= 0x9f ? windows.charCodeAt(code - 0x80) : code;
 }

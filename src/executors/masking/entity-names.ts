@@ -1,11 +1,11 @@
-// The names of characters in pages: those of ASCII, and all that HTML 4 has.
+// The names of characters in HTML: those of ASCII, and all of HTML 4.
 
 const ascii =
   'Tab 9 NewLine 10 excl 33 quot 34 QUOT 34 num 35 dollar 36 percnt 37 amp 38 AMP 38 apos 39 lpar 40 rpar 41 ast 42 midast 42 ' +
   'plus 43 comma 44 period 46 sol 47 colon 58 semi 59 lt 60 LT 60 equals 61 gt 62 GT 62 quest 63 commat 64 lsqb 91 lbrack 91 ' +
   'bsol 92 rsqb 93 rbrack 93 Hat 94 lowbar 95 UnderBar 95 grave 96 lcub 123 lbrace 123 verbar 124 vert 124 VerticalLine 124 ' +
   'rcub 125 rbrace 125 euro 8364';
-/** From 160 on. */
+/** The characters from number 160 on, in order. */
 const latin =
   'nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg plusmn sup2 sup3 acute micro para ' +
   'middot cedil sup1 ordm raquo frac14 frac12 frac34 iquest Agrave Aacute Acirc Atilde Auml Aring AElig Ccedil Egrave Eacute ' +
@@ -39,7 +39,7 @@ const latinNames = latin.split(' ').map((name, at): [string, number] => [name, 1
 export interface Named {
   readonly name: string;
   readonly code: number;
-  /** Browsers know it without the semicolon behind it too. */
+  /** Browsers know it without a semicolon too. */
   readonly isOpen: boolean;
 }
 
@@ -49,7 +49,7 @@ const open = new Set([
   ...latinNames.map(([name]) => name),
 ]);
 
-/** By what their first two letters are together; of those, the longest first. */
+/** The names by their first two letters (`beginning`); the longest first. */
 export const entityNames: ReadonlyMap<number, readonly Named[]> = byBeginning(
   [...closed, ...numbered('COPY 169 REG 174')]
     .map(([name, code]) => ({ name, code, isOpen: open.has(name) }))
@@ -58,9 +58,9 @@ export const entityNames: ReadonlyMap<number, readonly Named[]> = byBeginning(
 
 function byBeginning(all: readonly Named[]): Map<number, Named[]> {
   const found = new Map<number, Named[]>();
-  for (const one of all) {
-    const key = beginning(one.name.charCodeAt(0), one.name.charCodeAt(1));
-    found.set(key, [...(found.get(key) ?? []), one]);
+  for (const named of all) {
+    const key = beginning(named.name.charCodeAt(0), named.name.charCodeAt(1));
+    found.set(key, [...(found.get(key) ?? []), named]);
   }
   return found;
 }

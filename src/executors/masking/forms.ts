@@ -1,14 +1,14 @@
 import { asWindows1252 } from './decode.js';
 
-// How what is looked for in an answer (parts.ts) may be written there.
+// The ways in which an answer may write what is looked for in it (parts.ts).
 
-/** Nothing in it is written otherwise by JSON, addresses, forms or pages. */
-const isPlain = /^[A-Za-z0-9_.-]*$/;
+/** A text of characters that JSON, addresses, forms and pages never escape. */
+const unescapedPattern = /^[A-Za-z0-9_.-]*$/;
 
 export function formsOf(part: string): string[] {
-  if (isPlain.test(part)) return [part, ...packedForms(part)];
+  if (unescapedPattern.test(part)) return [part, ...packedForms(part)];
   const written = [part, ...otherForms(part)];
-  // Where lines are joined again, no breaks and no blanks are left.
+  // As a text is after `joinLines`: without line breaks and blanks.
   const joined = written.map((form) => form.replace(/[\r\n\0 \t]+/g, ''));
   return [...written, ...joined, ...packedForms(part)];
 }
@@ -25,19 +25,19 @@ function otherForms(part: string): string[] {
       part.replace(/[&<>"']/g, (character) => entities[character] ?? apostrophe),
     ),
     ...quotedForms(part),
-    ...misread(part),
-    // Where capitals count for nothing, as they do in headers.
+    ...misreadForms(part),
+    // As where capitals do not count, as in headers.
     part.toUpperCase(),
     part.toLowerCase(),
-    // As others compose the same characters.
+    // The same characters, composed otherwise.
     part.normalize('NFC'),
     part.normalize('NFD'),
   ];
 }
 
-/** A mark that is written twice in what it ends or begins: of SQL and CSV, of ODBC, of Compose and of INI. */
+/** Marks that are doubled inside the text that they delimit: in SQL and CSV, ODBC, Compose and INI. */
 const doubledMarks = ["'", '"', '}', '$', '%'];
-/** How a shell ends a quotation for an apostrophe, and begins another. */
+/** How a shell writes an apostrophe within a quotation: it ends the quotation and begins another. */
 const shellApostrophes = [`'\\''`, `'"'"'`];
 
 function quotedForms(part: string): string[] {
@@ -57,15 +57,15 @@ const entities: Readonly<Record<string, string>> = {
   '>': '&gt;',
   '"': '&quot;',
 };
-/** HTML has no one way to write it. */
+/** HTML has several ways to write an apostrophe. */
 const apostrophes = ['&#39;', '&#x27;', '&apos;'];
 
 const isAscii = /^[\x00-\x7f]*$/;
 const isLatin = /^[\x00-\xff]*$/;
 
 /**
- * As UTF-8; as Latin-1 where that has all of its characters and others bytes for them, else as UTF-16 in either order. The
- * UTF-16 of what is Latin-1 has a null beside each character, as which it is found.
+ * The text as UTF-8; also as Latin-1 where Latin-1 has all of its characters, else as UTF-16 in either byte order. UTF-16 of a
+ * Latin-1 text needs no form of its own: it has a null beside each character, and nulls are removed before comparing.
  */
 function bytesOf(part: string): Buffer[] {
   const own = Buffer.from(part);
@@ -74,14 +74,14 @@ function bytesOf(part: string): Buffer[] {
   return [own, Buffer.from(part, 'utf16le'), Buffer.from(part, 'utf16le').swap16()];
 }
 
-/** Its UTF-8 read as Latin-1 or Windows-1252: `Ã¼` for `ü`. */
-function misread(part: string): string[] {
+/** The text's UTF-8, misread as Latin-1 or Windows-1252: `Ã¼` for `ü`. */
+function misreadForms(part: string): string[] {
   if (isAscii.test(part)) return [];
   const latin = Buffer.from(part).toString('latin1');
   return [latin, asWindows1252(latin)];
 }
 
-/** Wherever the secret stands in a longer encoded text: the characters that it alone decides, at each of three offsets. */
+/** The base64 of the bytes within a longer encoded text: only the characters that these bytes alone decide, at each of three offsets. */
 function base64Forms(bytes: Buffer): string[] {
   return [0, 1, 2].flatMap((before) => {
     const encoded = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64');

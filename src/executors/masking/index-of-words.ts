@@ -1,21 +1,21 @@
-// Where one of many words stands in a text, in a time that grows with the text and not with the words: an answer is
-// looked through for every writing of every secret of its connection.
+// Finds any of many words in a text, in a time that grows with the text and not with the words: an answer is searched for every
+// writing of every secret of its connection.
 
-/** Told how many units were looked at, by whoever counts the work. */
+/** Counts the work: called with the number of units that were looked at. */
 export type Count = (units: number) => void;
 
-/** So many units of a long word say that it or a part of it stands there: its first ones, its last ones. */
+/** A word longer than this is found by its first and by its last units, so many of each. */
 export const edge = 64;
 
-/** The words, to be found in folded units: keys of `edge` units at most, sorted. */
+/** The words, folded as the text is before it is compared, and sorted keys of at most `edge` units by which they are found. */
 export interface Index {
   readonly shortest: number;
   readonly keys: readonly string[];
   /** The keys that are words themselves. */
   readonly wholeKeys: ReadonlySet<string>;
-  /** Of each key, the longest other one with which it begins; -1: none. */
+  /** For each key, the index of the longest other key with which it begins; -1: none. */
   readonly shorter: readonly number[];
-  /** Of a key, the longer words that begin with it. */
+  /** For each key, the longer words that begin with it. */
   readonly longer: ReadonlyMap<string, readonly string[]>;
   readonly isStart: Uint8Array;
 }
@@ -24,7 +24,7 @@ export interface Index {
 const startLength = 4;
 const buckets = 0x10000;
 
-/** Capitals count for nothing: a header's name comes back in small letters, and hex is written either way. A `+` and a no-break space may be blanks. */
+/** Capitals do not count: a header's name comes back in small letters, and hex is written either way. `+` and the no-break space count as blanks. */
 const folded = Uint16Array.from({ length: 256 }, (_, unit) =>
   unit === 0x2b || unit === 0xa0 ? 0x20 : String.fromCharCode(unit).toLowerCase().charCodeAt(0),
 );
@@ -33,7 +33,7 @@ function fold(unit: number): number {
   return unit < 256 ? (folded[unit] ?? unit) : unit;
 }
 
-/** Each shift drops the unit that is `startLength` back. */
+/** A hash of the last `startLength` units: each shift drops the oldest. */
 function roll(hash: number, unit: number): number {
   return ((hash << 4) ^ unit) & (buckets - 1);
 }
@@ -41,8 +41,8 @@ function roll(hash: number, unit: number): number {
 /** How many words are entered at a time. */
 const atOnce = 256;
 
-/** `words` of four characters or more, each, and folded. With pauses in between, since they may be many. */
-export function* indexing(words: readonly string[]): Generator<undefined, Index> {
+/** Builds the index of `words`, each of four characters or more, and folded. With pauses, since they may be many. */
+export function* buildIndex(words: readonly string[]): Generator<undefined, Index> {
   const longer = new Map<string, string[]>();
   const wholeKeys = new Set<string>();
   const edges: string[] = [];
@@ -59,7 +59,7 @@ export function* indexing(words: readonly string[]): Generator<undefined, Index>
     if (others === undefined) longer.set(key, [word]);
     else others.push(word);
   }
-  const keys = yield* sorted([...new Set([...wholeKeys, ...edges])]);
+  const keys = yield* sortInPieces([...new Set([...wholeKeys, ...edges])]);
   const shorter: number[] = [];
   const open: number[] = [];
   for (const [at, key] of keys.entries()) {
@@ -78,7 +78,7 @@ export function* indexing(words: readonly string[]): Generator<undefined, Index>
 /** How many words are sorted, or merged, at a time. */
 const sortedAtOnce = 4_096;
 
-function* sorted(words: readonly string[]): Generator<undefined, readonly string[]> {
+function* sortInPieces(words: readonly string[]): Generator<undefined, readonly string[]> {
   let runs: (readonly string[])[] = [];
   for (let at = 0; at < words.length; at += sortedAtOnce) {
     runs.push(words.slice(at, at + sortedAtOnce).sort());
@@ -87,23 +87,23 @@ function* sorted(words: readonly string[]): Generator<undefined, readonly string
   while (runs.length > 1) {
     const merged: (readonly string[])[] = [];
     for (let at = 0; at < runs.length; at += 2)
-      merged.push(yield* mergedRuns(runs[at] ?? [], runs[at + 1] ?? []));
+      merged.push(yield* mergeRuns(runs[at] ?? [], runs[at + 1] ?? []));
     runs = merged;
   }
   return runs[0] ?? [];
 }
 
-function* mergedRuns(left: readonly string[], right: readonly string[]): Generator<undefined, string[]> {
+function* mergeRuns(left: readonly string[], right: readonly string[]): Generator<undefined, string[]> {
   const merged: string[] = [];
-  let [one, other] = [0, 0];
-  while (one + other < left.length + right.length) {
-    const [a, b] = [left[one], right[other]];
+  let [leftAt, rightAt] = [0, 0];
+  while (leftAt + rightAt < left.length + right.length) {
+    const [a, b] = [left[leftAt], right[rightAt]];
     if (a !== undefined && (b === undefined || a < b)) {
       merged.push(a);
-      one += 1;
+      leftAt += 1;
     } else {
       merged.push(b ?? '');
-      other += 1;
+      rightAt += 1;
     }
     if (merged.length % sortedAtOnce === 0) yield;
   }
@@ -113,23 +113,25 @@ function* mergedRuns(left: readonly string[], right: readonly string[]): Generat
 const isLatin = /^[\0-\xff]*$/;
 
 export function foldText(text: string): string {
-  // Of these characters, capitals are as long as small letters.
+  // The small letters of these characters are as long as their capitals.
   if (isLatin.test(text)) return text.toLowerCase().replace(/[+\xa0]/g, ' ');
-  return text.replace(/[A-Z+\u00a0\u00c0-\u00de]/g, (one) => String.fromCharCode(fold(one.charCodeAt(0))));
+  return text.replace(/[A-Z+\u00a0\u00c0-\u00de]/g, (character) =>
+    String.fromCharCode(fold(character.charCodeAt(0))),
+  );
 }
 
 export interface Found {
   readonly at: number;
   readonly end: number;
-  /** Only the beginning or the end of a long word stands there, and the rest of it may be near in another writing. */
+  /** Only the beginning or the end of a long word was found. The rest may be near it in another writing. */
   readonly isPart: boolean;
 }
 
-/** How much of a text is looked through at a time. */
+/** How much of a text is searched at a time. */
 const pieceUnits = 32_768;
 
-/** All of them, one after the other; null: a piece of the text has been looked through, and others may have their turn. */
-export function* finds(index: Index, units: Uint16Array, count: Count): Generator<Found | null> {
+/** Finds all words in the text, in order. Null: nothing in this piece of the text, so that others get their turn. */
+export function* findAll(index: Index, units: Uint16Array, count: Count): Generator<Found | null> {
   for (let from = 0; from < units.length;) {
     const until = Math.min(units.length, from + pieceUnits);
     const found = find(index, units, from, until, count);
@@ -139,7 +141,7 @@ export function* finds(index: Index, units: Uint16Array, count: Count): Generato
   }
 }
 
-/** The first one that begins from `from` on and before `until`, and of those that begin there the longest. */
+/** The first word that begins from `from` on and before `until`; the longest of those that begin at the same place. */
 function find(index: Index, units: Uint16Array, from: number, until: number, count: Count): Found | null {
   const end = Math.min(units.length, until + startLength - 1);
   let hash = 0;
@@ -147,14 +149,14 @@ function find(index: Index, units: Uint16Array, from: number, until: number, cou
     hash = roll(hash, fold(units[next] ?? 0));
     const at = next - startLength + 1;
     if (index.isStart[hash] === 0 || at < from) continue;
-    const found = foundAt(index, units, at, count);
+    const found = findAt(index, units, at, count);
     if (found !== null) return found;
   }
   return null;
 }
 
-/** The longest word that stands there, or as much of a long one as does. */
-function foundAt(index: Index, units: Uint16Array, at: number, count: Count): Found | null {
+/** The longest word at `at`, or the part of a long word that is there. */
+function findAt(index: Index, units: Uint16Array, at: number, count: Count): Found | null {
   const { keys, wholeKeys, shorter, longer } = index;
   let [low, high] = [-1, keys.length];
   while (high - low > 1) {
@@ -162,14 +164,14 @@ function foundAt(index: Index, units: Uint16Array, at: number, count: Count): Fo
     if (isUpTo(keys[middle] ?? '', units, at, count)) low = middle;
     else high = middle;
   }
-  while (low >= 0 && alike(keys[low] ?? '', units, at, count) < (keys[low] ?? '').length)
+  while (low >= 0 && countAlike(keys[low] ?? '', units, at, count) < (keys[low] ?? '').length)
     low = shorter[low] ?? -1;
   const key = keys[low];
   if (key === undefined) return null;
   let length = key.length;
   let isPart = !wholeKeys.has(key);
   for (const word of longer.get(key) ?? []) {
-    const same = alike(word, units, at, count);
+    const same = countAlike(word, units, at, count);
     if (same < length) continue;
     isPart = same < word.length && (isPart || same > length);
     length = same;
@@ -177,16 +179,16 @@ function foundAt(index: Index, units: Uint16Array, at: number, count: Count): Fo
   return { at, end: at + length, isPart };
 }
 
-/** Does it stand there, or before what does in the order of the keys? */
+/** Does the text at `at` begin with the key, or come after the key in the order of keys? */
 function isUpTo(key: string, units: Uint16Array, at: number, count: Count): boolean {
-  const same = alike(key, units, at, count);
+  const same = countAlike(key, units, at, count);
   return (
     same === key.length || (at + same < units.length && key.charCodeAt(same) < fold(units[at + same] ?? 0))
   );
 }
 
-/** How many units of it stand there. */
-function alike(word: string, units: Uint16Array, at: number, count: Count): number {
+/** How many units of the word the text has at `at`. */
+function countAlike(word: string, units: Uint16Array, at: number, count: Count): number {
   let own = 0;
   while (own < word.length && at + own < units.length && fold(units[at + own] ?? 0) === word.charCodeAt(own))
     own += 1;
@@ -194,21 +196,21 @@ function alike(word: string, units: Uint16Array, at: number, count: Count): numb
   return own;
 }
 
-/** How many units the longest end of a word has with which the text begins; all of them, where it is from the middle of one. `words` are folded. */
+/** The length of the longest end of a word with which the text begins; the whole length where the text is from the middle of a word. `words` are folded. */
 export function brokenStart(text: string, words: readonly string[], count?: Count): number {
-  return longestBroken(text, words, (one, at) => one.charCodeAt(at), count);
+  return longestBroken(text, words, (word, at) => word.charCodeAt(at), count);
 }
 
-/** The same for a beginning of a word with which the text ends. */
+/** The length of the longest beginning of a word with which the text ends; the whole length where the text is from the middle of a word. */
 export function brokenEnd(text: string, words: readonly string[], count?: Count): number {
-  return longestBroken(text, words, (one, at) => one.charCodeAt(one.length - 1 - at), count);
+  return longestBroken(text, words, (word, at) => word.charCodeAt(word.length - 1 - at), count);
 }
 
 type UnitOf = (text: string, at: number) => number;
 
-/** As Knuth, Morris and Pratt do it: no unit of a word is read again, and of most words only the last ones are. */
+/** The algorithm of Knuth, Morris and Pratt: no unit of a word is read twice, and of most words only the last units are read. */
 function longestBroken(text: string, words: readonly string[], unitOf: UnitOf, count?: Count): number {
-  // They may be more than a call takes arguments.
+  // No `Math.max(...)`: there may be more words than a call takes arguments.
   const longestWord = words.reduce((most, word) => Math.max(most, word.length), 0);
   const folded = foldText(text);
   const most = Math.min(folded.length, longestWord);
@@ -236,7 +238,7 @@ function longestBroken(text: string, words: readonly string[], unitOf: UnitOf, c
   return longest;
 }
 
-/** How much of the pattern has been read after one unit more, where so much of it had been. */
+/** A function that gives how much of the pattern matches after the next unit, from how much matched before it. */
 function stepsIn(pattern: Uint16Array): (state: number, unit: number) => number {
   const borders = new Int32Array(pattern.length + 1);
   const next = (state: number, unit: number): number => {
@@ -248,7 +250,7 @@ function stepsIn(pattern: Uint16Array): (state: number, unit: number) => number 
   return next;
 }
 
-/** By the hash of `startLength` units, behind how many of the pattern they stand first; 0: nowhere in it. */
+/** By the hash of `startLength` units: the index in the pattern behind their first occurrence; 0: they do not occur. */
 function endsIn(pattern: Uint16Array): Uint32Array {
   const nearest = new Uint32Array(buckets);
   let hash = 0;

@@ -1,6 +1,6 @@
 import { behindString } from '../../model/json.js';
 
-/** A value and its name; of a list's values, the name of the list. */
+/** A value and its name. The values of a list have the name of the list. */
 export interface Leaf {
   readonly name: string;
   readonly value: string;
@@ -16,8 +16,8 @@ export function isJson(text: string): boolean {
 }
 
 /**
- * Each text in it and each number, as it is written, however deep. A name may come again: which of its values a target takes
- * is the target's business, so all of them count.
+ * Each text and each number in the JSON, as it is written, however deep. A name may come twice in an object: targets take either
+ * value, so all values count.
  */
 export function leavesOf(json: string): Leaf[] {
   const leaves: Leaf[] = [];
@@ -42,7 +42,7 @@ export function leavesOf(json: string): Leaf[] {
 const number = /-?\d[\d.eE+-]*/y;
 const colon = /\s*:/y;
 
-/** Where there is none, no further than where it would begin. */
+/** The index behind the number that begins at `start`; `start` itself where none begins. */
 function behindNumber(json: string, start: number): number {
   number.lastIndex = start;
   return number.test(json) ? number.lastIndex : start;

@@ -1,45 +1,45 @@
 import { isObject, type Json } from '../../model/json.js';
 import type { Turn } from '../../model/give-way.js';
 import { root, stepsTo, type Place } from '../answer/places.js';
-import { drained, inTurns, type Finder, type Steps } from './find.js';
+import { drain, runInTurns, type Finder, type Steps } from './find.js';
 
-// Masking of a whole answer: each text and each name of it, and texts that stand in a list one after the other.
+// Masks a whole answer: each text, each name, and secrets that are spread over consecutive texts of a list.
 
 export interface Masked {
   readonly value: Json;
-  /** Where something was masked, a name included, under the names of `value`: two that mask alike are numbered. */
+  /** Where a value or a name was masked, by the names in `value`: names that are equal once masked are numbered. */
   readonly at: readonly Place[];
-  /** The places that were asked for. */
+  /** The places that were asked for, by the names in `value`. */
   readonly exact: readonly Place[];
 }
 
-/** What stands where something was masked. */
+/** Stands in place of what was masked. */
 export const maskedText = '[redacted]';
 
-/** No secret has it, and no decoding of a text reaches beyond it. */
+/** Between texts that are searched together: no secret contains it, and no decoding of a text reaches beyond it. */
 const separator = '\u0001';
 
-/** A text of more characters is looked through in turns. */
+/** A text of more characters is masked with turns for others. */
 const longText = 2_048;
 
-/** How many values are looked at between two looks at the clock. */
+/** How many values are looked at between two turns. */
 const atOnce = 64;
 
 export function maskText(value: string, finder: Finder): string {
-  return drained(masking(value, finder));
+  return drain(maskInSteps(value, finder));
 }
 
 async function maskTextIn(turn: Turn, value: string, finder: Finder): Promise<string> {
-  return value.length <= longText ? maskText(value, finder) : inTurns(turn, masking(value, finder));
+  return value.length <= longText ? maskText(value, finder) : runInTurns(turn, maskInSteps(value, finder));
 }
 
-function* masking(value: string, finder: Finder): Steps<string> {
+function* maskInSteps(value: string, finder: Finder): Steps<string> {
   const masked = yield* finder.replace(value, maskedText);
-  // Another writing of the same characters: encoded or escaped more than it had to be, or broken into lines.
-  return (yield* finder.standsEncoded(masked)) ? maskedText : masked;
+  // A secret in a writing that is not among its forms: escaped more than necessary, or broken into lines.
+  return (yield* finder.hasEncoded(masked)) ? maskedText : masked;
 }
 
-/** Nearly no answer has a secret in it: all of its texts are looked through at once, before each is by itself. */
+/** Hardly any answer contains a secret, so all texts are searched together first, and each by itself only where a secret is found. */
 export async function maskJson(
   value: Json,
   finder: Finder,
@@ -47,38 +47,38 @@ export async function maskJson(
   exact: readonly Place[] = [],
 ): Promise<Masked> {
   const texts = await longTexts(value, finder.shortest, turn);
-  if (!(await inTurns(turn, finder.stands(texts.join(separator))))) return { value, at: [], exact };
+  if (!(await runInTurns(turn, finder.has(texts.join(separator))))) return { value, at: [], exact };
   return maskEach(value, finder, turn, exact);
 }
 
 async function longTexts(value: Json, shortest: number, turn: Turn): Promise<string[]> {
   const texts: string[] = [];
-  const see = (text: string): void => {
+  const collect = (text: string): void => {
     if (text.length >= shortest) texts.push(text);
   };
   const open: Json[] = [value];
   let seen = 0;
-  for (let one = open.pop(); one !== undefined; one = open.pop()) {
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
     seen += 1;
     if (seen % atOnce === 0) await turn();
-    if (typeof one === 'string' || typeof one === 'number') see(String(one));
-    else if (Array.isArray(one)) {
-      see(spread(one));
-      for (const item of one as readonly Json[]) open.push(item);
-    } else if (isObject(one))
-      for (const name of Object.keys(one)) {
-        see(name);
-        open.push(one[name] ?? null);
+    if (typeof next === 'string' || typeof next === 'number') collect(String(next));
+    else if (Array.isArray(next)) {
+      collect(joinPieces(next));
+      for (const item of next as readonly Json[]) open.push(item);
+    } else if (isObject(next))
+      for (const name of Object.keys(next)) {
+        collect(name);
+        open.push(next[name] ?? null);
       }
   }
   return texts;
 }
 
 /**
- * What the texts of a list say together: lines of an output, or blocks of an MCP result, may be cut anywhere. Of less than
- * two texts they say nothing.
+ * The texts of a list, joined: lines of an output, or blocks of an MCP result, may be cut within a secret. Empty for less than
+ * two texts.
  */
-function spread(items: readonly Json[]): string {
+function joinPieces(items: readonly Json[]): string {
   const pieces = items.map(pieceOf).filter((piece) => piece !== null);
   return pieces.length < 2 ? '' : pieces.join('');
 }
@@ -89,8 +89,8 @@ function pieceOf(item: Json): string | null {
   return typeof text === 'string' ? text : null;
 }
 
-/** With a turn between texts, so often that what is looked through in between is short. */
-function makeMasking(finder: Finder, turn: Turn): (text: string) => Promise<string> {
+/** Masks texts, with a turn for others after every `longText` characters. */
+function makeMaskInTurns(finder: Finder, turn: Turn): (text: string) => Promise<string> {
   let looked = 0;
   return async (text) => {
     looked += text.length;
@@ -107,51 +107,51 @@ async function maskEach(value: Json, finder: Finder, turn: Turn, exact: readonly
   const exactNow: Place[] = [];
   const isExact = new Set(exact);
   const steps = stepsTo(exact);
-  const text = makeMasking(finder, turn);
+  const maskInTurns = makeMaskInTurns(finder, turn);
   let seen = 0;
-  /** `stood`: the place it had, where that is one of `exact` or leads to one. */
-  const walk = async (one: Json, place: Place, stood: Place | undefined): Promise<Json> => {
+  /** `stood`: the place of `part` in the unmasked answer, where it is one of `exact` or leads there; else undefined. */
+  const walk = async (part: Json, place: Place, stood: Place | undefined): Promise<Json> => {
     seen += 1;
     if (seen % atOnce === 0) await turn();
     if (stood !== undefined && isExact.has(stood)) exactNow.push(place);
     const stoodBelow = stood === undefined ? undefined : steps.get(stood);
-    if (Array.isArray(one)) {
+    if (Array.isArray(part)) {
       const items: Json[] = [];
-      for (const [step, item] of (one as readonly Json[]).entries())
+      for (const [step, item] of (part as readonly Json[]).entries())
         items.push(await walk(item, { within: place, step }, stoodBelow?.get(step)));
-      // What is still there is in no text by itself.
-      return (await inTurns(turn, finder.stands(spread(items))))
-        ? items.map((item, step) => withoutPiece(item, { within: place, step }, at))
+      // A secret that is found now is spread over several texts.
+      return (await runInTurns(turn, finder.has(joinPieces(items))))
+        ? items.map((item, step) => maskPiece(item, { within: place, step }, at))
         : items;
     }
-    if (isObject(one)) {
+    if (isObject(part)) {
       const named: [string, Json][] = [];
-      const free = makeUnique();
-      for (const [name, item] of Object.entries(one)) {
-        const step = free(await text(name));
+      const makeFree = makeUnique();
+      for (const [name, item] of Object.entries(part)) {
+        const step = makeFree(await maskInTurns(name));
         const below = { within: place, step };
         if (step !== name) at.push(below);
         named.push([step, await walk(item, below, stoodBelow?.get(name))]);
       }
       return Object.fromEntries(named);
     }
-    if (typeof one !== 'string' && typeof one !== 'number') return one;
-    const written = String(one);
-    const masked = await text(written);
-    if (masked === written) return one;
+    if (typeof part !== 'string' && typeof part !== 'number') return part;
+    const written = String(part);
+    const masked = await maskInTurns(written);
+    if (masked === written) return part;
     if (at.at(-1) !== place) at.push(place);
     return masked;
   };
   return { value: await walk(value, root, root), at, exact: exactNow };
 }
 
-function withoutPiece(item: Json, place: Place, at: Place[]): Json {
+function maskPiece(item: Json, place: Place, at: Place[]): Json {
   if (pieceOf(item) === null) return item;
   at.push(isObject(item) ? { within: place, step: 'text' } : place);
   return isObject(item) ? { ...item, text: maskedText } : maskedText;
 }
 
-/** Two names that are masked stay two. */
+/** Numbers names that are equal once masked, so that no value is lost. */
 function makeUnique(): (name: string) => string {
   const taken = new Set<string>();
   const counts = new Map<string, number>();

@@ -1,14 +1,14 @@
 import { afterBreak, hexAt, isBreak, readBytes, type Undo } from './decode.js';
 
-// Texts that are packed as others: base64 and hex.
+// Unpacks base64 and hex.
 
-/** Between two runs, and two texts that were unpacked. No secret has it. */
+/** Separates runs, and the texts unpacked from them. No secret contains it. */
 const between = 1;
-/** Less of it says less than six characters. */
+/** A shorter run of base64 holds less than the six characters of the shortest secret. */
 const minRun = 8;
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-/** What each unit says in base64, of either alphabet; -1: nothing. */
+/** The value of each unit in base64, in either alphabet; -1: it is no digit. */
 const base64Digits = Int8Array.from({ length: 256 }, (_, unit) => {
   const at = alphabet.indexOf(String.fromCharCode(unit));
   return at !== -1 ? at : unit === 0x2d ? 62 : unit === 0x5f ? 63 : -1;
@@ -18,7 +18,7 @@ function base64Digit(unit: number): number {
   return unit < 256 ? (base64Digits[unit] ?? -1) : -1;
 }
 
-/** Keeps what may be base64 or hex, and nothing else of the text. A run of it goes on behind a break into lines. */
+/** Keeps the runs that may be base64 or hex, and nothing else of the text. A run goes on behind a line break. */
 export const gatherRuns: Undo = (units, length) => {
   let to = 0;
   for (let at = 0; at < length;) {
@@ -36,7 +36,7 @@ export const gatherRuns: Undo = (units, length) => {
   return to;
 };
 
-/** What each run says as base64, where it is read from its character number `from` on (0 to 3). */
+/** Unpacks each run as base64, read from its character number `from` on (0 to 3). */
 export function unpackBase64(from: number): Undo {
   return (units, length) => {
     let to = 0;
@@ -57,7 +57,7 @@ export function unpackBase64(from: number): Undo {
   };
 }
 
-/** The same of hex, from its digit number 0 or 1 on, as far as it is some. */
+/** Unpacks each run as hex, from its digit number `from` (0 or 1) on, as far as it is hex. */
 export function unpackHex(from: number): Undo {
   return (units, length) => {
     let to = 0;

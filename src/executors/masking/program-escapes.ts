@@ -1,18 +1,18 @@
 import { hexAt, hexDigit, readBytes, writeCode, type Undo } from './decode.js';
 
-// Escapes of programs: seldom inside of much else.
+// The escapes of programming languages, which are seldom inside other escapes.
 
 const [backslash, zero, three, seven, openBrace, closeBrace] = [0x5c, 0x30, 0x33, 0x37, 0x7b, 0x7d];
 const [letterU, capitalU, letterX] = [0x75, 0x55, 0x78];
 
-/** What a letter behind a backslash stands for, besides itself. */
+/** The characters that letters behind a backslash stand for. */
 const letters: ReadonlyMap<number, number> = new Map(
   Object.entries({ n: '\n', r: '\r', t: '\t', b: '\b', f: '\f', v: '\v', a: '\x07', e: '\x1b' }).map(
-    ([name, one]) => [name.charCodeAt(0), one.charCodeAt(0)],
+    ([name, character]) => [name.charCodeAt(0), character.charCodeAt(0)],
   ),
 );
 
-/** As in C, Python, JavaScript and what prints bytes: `\x41`, `\101`, `\u{41}`, `\U00000041`. Bytes that stand together are read together. */
+/** As in C, Python, JavaScript and printed bytes: `\x41`, `\101`, `\u{41}`, `\U00000041`. Consecutive bytes are decoded together. */
 export const undoCodes: Undo = (units, length) => {
   let to = 0;
   for (let at = 0; at < length;) {
@@ -42,7 +42,7 @@ export const undoCodes: Undo = (units, length) => {
   return to;
 };
 
-/** Behind `\x41` or `\101`; the place itself where none of them stands there. */
+/** The index behind a `\x41` or `\101` at `at`; `at` itself where there is none. */
 function afterByte(units: Uint16Array, at: number, length: number): number {
   if (units[at] !== backslash) return at;
   if (units[at + 1] === letterX) return hexAt(units, at + 2, at + 4, length) === -1 ? at : at + 4;
@@ -63,7 +63,7 @@ function byteOf(units: Uint16Array, at: number, end: number): number {
   return value;
 }
 
-/** Behind `\u0041`, `\u{41}` or `\U00000041`. */
+/** The index behind a `\u0041`, `\u{41}` or `\U00000041` at `at`; `at` itself where there is none. */
 function afterPoint(units: Uint16Array, at: number, length: number): number {
   const kind = units[at + 1];
   if (kind === capitalU) return isPoint(hexAt(units, at + 2, at + 10, length)) ? at + 10 : at;

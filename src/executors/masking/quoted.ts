@@ -1,37 +1,38 @@
 import { undoBackslash } from './decode.js';
-import { undoneText } from './decodings.js';
+import { undoText } from './decodings.js';
 import type { Steps } from './find.js';
 import { undoCodes } from './program-escapes.js';
 
-// Values in quotes or braces, in which separators are characters like others.
+// Values in quotes or braces, in which separators are plain characters.
 
-// So many characters and so many quotes, so that one that does not end costs no more than that. What is behind them is split.
-const to = (end: string): string => `[^${end}]{0,2048}`;
-const braced = `\\{${to('}')}(?:\\}\\}${to('}')}){0,64}\\}`;
+// Bounds on characters and quotes, so that a quotation that does not end costs no more than that. A longer one is split.
+const upTo = (end: string): string => `[^${end}]{0,2048}`;
+const braced = `\\{${upTo('}')}(?:\\}\\}${upTo('}')}){0,64}\\}`;
 const doubled = (quote: string): string =>
-  `${quote}${to(quote)}(?:${quote}${quote}${to(quote)}){0,64}${quote}`;
+  `${quote}${upTo(quote)}(?:${quote}${quote}${upTo(quote)}){0,64}${quote}`;
 const escaped = (quote: string): string =>
-  `${quote}${to(`${quote}\\\\`)}(?:\\\\.${to(`${quote}\\\\`)}){0,64}${quote}`;
+  `${quote}${upTo(`${quote}\\\\`)}(?:\\\\.${upTo(`${quote}\\\\`)}){0,64}${quote}`;
 
 /** How a quote is written in quotes: twice, as in connection strings, or behind a backslash, as in most other texts. */
 const quotations = [doubled, escaped].map((within) => `(?:${within('"')}|${within("'")}|${braced})`);
 /** `name=value` between blanks and commas. */
 const pairs = quotations.map(
-  (one) => new RegExp(`(?<=^|[\\s,])([A-Za-z][\\w.-]*)\\s*=(?!=)\\s*(${one}|[^\\s,;]*)(?=$|[\\s,])`, 'gs'),
+  (quotation) =>
+    new RegExp(`(?<=^|[\\s,])([A-Za-z][\\w.-]*)\\s*=(?!=)\\s*(${quotation}|[^\\s,;]*)(?=$|[\\s,])`, 'gs'),
 );
-const items = quotations.map((one) => new RegExp(`[^;=]*=\\s*${one}\\s*(?=;|$)|[^;]+`, 'gs'));
-// Each by itself, since one may be in another.
+const items = quotations.map((quotation) => new RegExp(`[^;=]*=\\s*${quotation}\\s*(?=;|$)|[^;]+`, 'gs'));
+// Each kind of quotation by itself, since it may contain others.
 const words = [...[doubled, escaped].flatMap((within) => [within('"'), within("'")]), braced].map(
-  (one) => new RegExp(`(?<=^|[\\s=:,;([{])${one}`, 'gs'),
+  (quotation) => new RegExp(`(?<=^|[\\s=:,;([{])${quotation}`, 'gs'),
 );
 
-/** What stands between the `;` of a list, once for each way to write a quote. */
+/** The items between the `;` of a list, once for each way to write a quote within quotes. */
 export function itemsOf(text: string): Steps<string[][]> {
-  return inEach(items, (item) => (text.match(item) ?? []).filter((one) => one.trim() !== ''));
+  return findByEach(items, (item) => (text.match(item) ?? []).filter((match) => match.trim() !== ''));
 }
 
-/** Of a long text, each takes a turn. */
-function* inEach<T>(patterns: readonly RegExp[], find: (pattern: RegExp) => T): Steps<T[]> {
+/** Applies each pattern, with a turn for others before each, since the text may be long. */
+function* findByEach<T>(patterns: readonly RegExp[], find: (pattern: RegExp) => T): Steps<T[]> {
   const found: T[] = [];
   for (const pattern of patterns) {
     yield;
@@ -42,13 +43,13 @@ function* inEach<T>(patterns: readonly RegExp[], find: (pattern: RegExp) => T): 
 
 export interface Pairs {
   readonly pairs: readonly (readonly [string, string])[];
-  /** The text without them. */
+  /** The text without the pairs. */
   readonly rest: string;
 }
 
-/** What is written `name=value` between blanks and commas, once for each way to write a quote. */
+/** The pairs `name=value` between blanks and commas, once for each way to write a quote within quotes. */
 export function pairsOf(text: string): Steps<Pairs[]> {
-  return inEach(pairs, (pair) => {
+  return findByEach(pairs, (pair) => {
     const found: (readonly [string, string])[] = [];
     const rest = text.replace(pair, (_whole, name: string, value: string) => {
       found.push([name, value]);
@@ -58,14 +59,14 @@ export function pairsOf(text: string): Steps<Pairs[]> {
   });
 }
 
-/** Each quotation that begins where a word or a value does. */
+/** Each quotation that begins where a word or a value begins. */
 export function* quotedIn(text: string): Steps<string[]> {
-  return (yield* inEach(words, (word) => text.match(word) ?? [])).flat();
+  return (yield* findByEach(words, (word) => text.match(word) ?? [])).flat();
 }
 
 /**
- * The text itself, and what it is without its quotes or braces: a shell writes `$'x'` too, and TOML three of them. With
- * backslashes undone as well.
+ * The text itself and the text without its quotes or braces, each also with backslashes undone. A shell writes `$'x'` too, and
+ * TOML three quotes.
  */
 export function unquotedOf(text: string): string[] {
   const unquoted = [/^["']|["']$/g, /^["']{1,2}|["']{1,2}$/g, /^\$?["'`]{1,3}|["'`]{1,3}$/g];
@@ -75,12 +76,12 @@ export function unquotedOf(text: string): string[] {
   return [...new Set(found.flatMap(unescapedOf))];
 }
 
-/** The text itself, and as a file of properties, a shell, YAML or TOML reads it: `\t` is a tab or a `t`. */
+/** The text itself, and with its backslashes undone as property files, shells, YAML and TOML do: `\t` is a tab or a `t`. */
 export function unescapedOf(text: string): string[] {
   if (!text.includes('\\')) return [text];
   return [
     text,
     text.replace(/\\(.)/gs, '$1'),
-    ...[undoBackslash, undoCodes].map((undo) => undoneText(text, undo)),
+    ...[undoBackslash, undoCodes].map((undo) => undoText(text, undo)),
   ];
 }

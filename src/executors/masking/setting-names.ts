@@ -1,10 +1,10 @@
 import type { Leaf } from './json-leaves.js';
 
-// Names whose values say where and how, and are no secrets: of a connection string, of a JSON credential, and of what stands
-// behind `?` in an address. What has another name may be a secret, whatever it is called.
+// Names whose values say where and how to connect, and are no secrets: in a connection string, a JSON credential, or the query of
+// an address. A value with any other name may be a secret.
 
-/** Capitals, blanks and dashes count for nothing in a name: `Data Source`, `data_source`, `dataSource`. */
-function folded(name: string): string {
+/** Capitals, blanks, dots, dashes and underscores do not count in a name: `Data Source`, `data_source`, `dataSource`. */
+function foldName(name: string): string {
   return name.toLowerCase().replace(/[\s_.-]+/g, '');
 }
 
@@ -12,23 +12,23 @@ function namesOf(text: string): ReadonlySet<string> {
   return new Set(text.trim().split(/\s+/));
 }
 
-/** One of these says that a list is how to reach a database or a queue, and no header. */
-const places = namesOf(`
+/** A list with one of these names says how to reach a server, and is no header. */
+const serverNames = namesOf(`
   server host hostname hostaddr datasource address addr networkaddress endpoint driver provider database initialcatalog dsn
   accountname realm machine
 `);
 
-/** Their values are known to all, the path too. */
+/** Names of addresses that are public, path and all. */
 const publicAddresses = namesOf(`
   authuri authurl tokenuri tokenurl authproviderx509certurl clientx509certurl issuer
 `);
 
-/** As whom somebody connects. */
-const users = namesOf(`
+/** Names of users. */
+const userNames = namesOf(`
   user userid uid username login loginname email clientemail
 `);
 
-const settings = namesOf(`
+const otherNames = namesOf(`
   db dbname databasename catalog schema port protocol instance service servicename failoverpartner replicaset virtualhost vhost
   accountendpoint blobendpoint queueendpoint tableendpoint fileendpoint endpointsuffix defaultendpointsprotocol entitypath
   role encrypt trustservercertificate trustedconnection integratedsecurity persistsecurityinfo ssl tls sslmode usessl encryption
@@ -42,78 +42,79 @@ const settings = namesOf(`
   sv sr sp se st spr srt ss
 `);
 
-/** Names that say of what their value is the secret. */
+/** Names that say that their value is a secret. */
 const secretNames = /key|secret|token|pass|pwd|credential|signature|session|sid$/i;
 
 export function isSecretName(name: string): boolean {
   return secretNames.test(name);
 }
 
-/** In characters. Nobody knows a longer one, and each of its ends would be looked up. */
+/** In characters. No known name is longer, and every end of a name is looked up. */
 const longestName = 100;
 
-/** The name, and its ends: `HOST` of `DB_HOST`, unless it says that its value is a secret. */
+/** Is the name, or an end of it, among these: `HOST` of `DB_HOST`? Ends are not tried where the name says that its value is a secret. */
 function isAmong(names: ReadonlySet<string>, name: string): boolean {
   if (name.length > longestName) return false;
-  if (names.has(folded(name))) return true;
+  if (names.has(foldName(name))) return true;
   const words = isSecretName(name) ? [] : name.split(/[._]/);
-  return words.some((_, at) => names.has(folded(words.slice(at).join(''))));
+  return words.some((_, at) => names.has(foldName(words.slice(at).join(''))));
 }
 
-export function isPlace(name: string): boolean {
-  return isAmong(places, name);
+export function isServerName(name: string): boolean {
+  return isAmong(serverNames, name);
 }
 
 export function isPublicAddress(name: string): boolean {
-  return publicAddresses.has(folded(name));
+  return publicAddresses.has(foldName(name));
 }
 
 export function isUser(name: string): boolean {
-  return isAmong(users, name);
+  return isAmong(userNames, name);
 }
 
 export function isSetting(name: string): boolean {
-  return isPlace(name) || isPublicAddress(name) || isUser(name) || isAmong(settings, name);
+  return isServerName(name) || isPublicAddress(name) || isUser(name) || isAmong(otherNames, name);
 }
 
-/** A text of so many characters may be a secret under any name. */
+/** A text of this length may be a secret under any name. */
 const secretLength = 16;
 
 /**
- * Which values of a list are told as they are, but for what stands in an address as a secret. A user is not that may be the
- * secret itself, or has a password behind it. A list of its own and a comment may hold anything; and where only the end of a
- * name is known, so may what no word is and no number.
+ * Which values of a list are plain, so that only the secrets of addresses in them are masked. A user is not plain where it may be
+ * the secret itself, or a password may follow it. A value that is a list itself, or a comment, may contain anything; and where
+ * only the end of the name is known, so may a value that is neither a word nor a number.
  */
-export function toldIn(list: readonly Leaf[]): (leaf: Leaf) => boolean {
+export function makeIsPlain(list: readonly Leaf[]): (leaf: Leaf) => boolean {
   const mayBeUser = saysNoPassword(list);
   return ({ name, value }) =>
-    isTold(name, value) && !(isUser(name) && (!oneUser.test(value) || (mayBeUser && isToken(bare(value)))));
+    isPlainValue(name, value) &&
+    !(isUser(name) && (!oneUser.test(value) || (mayBeUser && isToken(stripQuotes(value)))));
 }
 
-/** With nothing else that a password may stand behind. */
+/** A user alone, without a separator behind which a password could follow. */
 const oneUser = /^["'{]?[\p{L}\p{N}._@+\\-]*["'}]?$/u;
 
-/** A password in it is too short for one, or nothing else in it is long enough. */
+/** Does the list have no real password: a value named as one is too short, or no other value is long enough? */
 function saysNoPassword(list: readonly Leaf[]): boolean {
-  return !hasPassword(list) || list.some((one) => !isSetting(one.name) && isShortPassword(one));
+  return !hasPassword(list) || list.some((leaf) => !isSetting(leaf.name) && isShortPassword(leaf));
 }
 
-/** What may be one, and is long enough for it. */
+/** Does the list have a value that may be a password, and is long enough to be one? */
 export function hasPassword(list: readonly Leaf[]): boolean {
-  return list.some(({ name, value }) => !isSetting(name) && bare(value).length >= minLength);
+  return list.some(({ name, value }) => !isSetting(name) && stripQuotes(value).length >= minLength);
 }
 
-/** An empty variable's line has no name: it may be base64. */
+/** The line of an empty variable (`NAME=`) has no name, since it may be base64: the name is its value. */
 function isShortPassword({ name, value }: Leaf): boolean {
   if (name === '') return value.endsWith('=') && isSecretName(value);
-  return isSecretName(name) && bare(value).length < minLength;
+  return isSecretName(name) && stripQuotes(value).length < minLength;
 }
 
-function bare(value: string): string {
+function stripQuotes(value: string): string {
   return value.replace(/^["'{]|["'}]$/g, '');
 }
 
-function isTold(name: string, value: string): boolean {
+function isPlainValue(name: string, value: string): boolean {
   if (!isSetting(name)) return false;
   if (/^https?:\/\/\S*$/i.test(value)) return true;
   if (value.length >= secretLength || /[=#;]|\s\/\/|^\[|^\{.*:|:.*@/s.test(value)) return false;
@@ -121,18 +122,18 @@ function isTold(name: string, value: string): boolean {
 }
 
 function isKnown(name: string): boolean {
-  return [places, publicAddresses, users, settings].some((names) => names.has(folded(name)));
+  return [serverNames, publicAddresses, userNames, otherNames].some((names) => names.has(foldName(name)));
 }
 
-/** Words such as `invoices` or `v1` are none. */
+/** May the text be a token? Words such as `invoices` or `v1` are none. */
 export function isToken(text: string): boolean {
   return text.length >= 12 || (text.length >= 8 && /\d/.test(text));
 }
 
-/** Fewer characters are looked for nowhere: as a password they say nothing, and a user beside them may be the secret. */
+/** Shorter texts are not looked for: as a password they protect nothing, and the user beside them may be the secret. */
 export const minLength = 6;
 
-/** Without a password the user is the secret, beside one that says nothing it may be, and a long one is anywhere. */
+/** The user, where it is the secret: without a password, beside a password that is too short where the user may be a token, or where the user is long. */
 export function userSecrets(user: string, password: string): string[] {
   const isSecret =
     password === '' || user.length >= secretLength || (password.length < minLength && isToken(user));

@@ -5,58 +5,62 @@ import { giveWay, makeTurns } from '../../model/give-way.js';
 import { isObject, type Json } from '../../model/json.js';
 import { unpackBody, unpackStreams } from '../answer/body.js';
 import { readableText } from '../masking/decode.js';
-import type { Told } from '../masking/mask.js';
+import type { Excerpts } from '../masking/mask.js';
 import type { HttpProblem } from './http.js';
 import { maxLines, maxMessageBytes, maxMessages } from './limits.js';
-import { readableBody, readableEvents } from './message.js';
+import { toReadableBody, makeEventReader } from './message.js';
 import { codeOf, readCapped } from '../connections/network.js';
 
-// The body of an HTTP answer, as the SDK may read it; and what a server says in words when it refuses.
+// Hands the body of an HTTP answer to the SDK in a form that it may read; and reads the words of a server that refuses.
 
-/** Some servers call a message by what it is. */
+/** Content types that servers give to a JSON message: some name it by the protocol. */
 const isJsonType = (type: string): boolean =>
   /^\s*(application\/(json|json-rpc|jsonrequest)|text\/json)\s*(;|,|$)/i.test(type);
 const isEventsType = (type: string): boolean => /^\s*text\/event-stream\b/i.test(type);
 
 export interface Waiting {
-  /** The id of the request that this is the answer to. */
+  /** The id of the request that is answered. */
   readonly id: Json;
   note(problem: HttpProblem): void;
   onBroken(): void;
 }
 
-/** What the SDK reads of it. `waiting` null: nobody waits for this answer. */
-export function asFetched(response: IncomingMessage, status: number, waiting: Waiting | null): Response {
-  const broken = (problem: Omit<HttpProblem, 'sent'>): void => {
+/** The answer as the SDK reads it. `waiting` null: nobody waits for this answer, and problems are told to nobody. */
+export function toFetchResponse(
+  response: IncomingMessage,
+  status: number,
+  waiting: Waiting | null,
+): Response {
+  const reportBroken = (problem: Omit<HttpProblem, 'sent'>): void => {
     waiting?.note({ ...problem, sent: true });
     waiting?.onBroken();
   };
-  const unreadable = (message: string): void =>
-    broken({ errorClass: 'permanent', message, isUnreadable: true });
+  const reportUnreadable = (message: string): void =>
+    reportBroken({ errorClass: 'permanent', message, isUnreadable: true });
   const unpacked = unpackStreams(response.headers['content-encoding']);
   if (unpacked === null) {
     response.destroy();
-    unreadable('its answer has a content encoding that is not read here');
+    reportUnreadable('its answer has a content encoding that is not read here');
     throw new Error('the answer cannot be read');
   }
   const type = response.headers['content-type'] ?? '';
-  // 202 has no answer in it, and one that says so is waited for elsewhere.
+  // A 202 contains no answer: it comes in another stream.
   if (status !== 202 && !isJsonType(type) && !isEventsType(type))
-    unreadable('its answer is neither JSON nor a stream of events');
-  const unanswered = (): void =>
-    broken({ errorClass: 'connection', message: 'its stream of events ended without the answer' });
+    reportUnreadable('its answer is neither JSON nor a stream of events');
+  const reportUnanswered = (): void =>
+    reportBroken({ errorClass: 'connection', message: 'its stream of events ended without the answer' });
   const streams = [
     response,
     ...unpacked,
-    capped(unreadable),
-    messages(type, waiting?.id ?? null, unreadable, unanswered),
+    makeByteLimit(reportUnreadable),
+    makeMessageReader(type, waiting?.id ?? null, reportUnreadable, reportUnanswered),
   ];
   const body = pipeline(streams, (error) => {
-    // The SDK cancels what it need not read; only the other side's break is one.
+    // The SDK cancels what it need not read: only when the server breaks off, the answer is broken.
     if (!error || ['ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR'].includes(codeOf(error))) return;
     if (/^(Z_|ERR__ERROR_)/.test(codeOf(error)))
-      return unreadable(`its answer is packed wrongly (${codeOf(error)})`);
-    broken({ errorClass: 'connection', message: 'its answer broke off' });
+      return reportUnreadable(`its answer is packed wrongly (${codeOf(error)})`);
+    reportBroken({ errorClass: 'connection', message: 'its answer broke off' });
   }) as unknown as Transform;
   const headers = Object.entries(response.headers).flatMap(([name, value]): [string, string][] =>
     typeof value === 'string' && !['content-encoding', 'content-length'].includes(name)
@@ -70,44 +74,44 @@ export function asFetched(response: IncomingMessage, status: number, waiting: Wa
   return new Response(Readable.toWeb(body) as ReadableStream<Uint8Array>, { status, headers });
 }
 
-/** Messages as the SDK may parse them: the whole of a JSON answer, each event of a stream. */
-function messages(
+/** A stream that gives messages as the SDK may parse them: the whole of a JSON answer, or each event of a stream of events. */
+function makeMessageReader(
   type: string,
   asked: Json,
-  unreadable: (message: string) => void,
-  unanswered: () => void,
+  reportUnreadable: (message: string) => void,
+  reportUnanswered: () => void,
 ): Transform {
   const isEvents = isEventsType(type);
   if (!isEvents && !isJsonType(type)) return new PassThrough();
-  const decode = strictDecoder(() => unreadable('its answer is not UTF-8'));
-  const events = readableEvents(asked);
+  const decode = makeStrictDecoder(() => reportUnreadable('its answer is not UTF-8'));
+  const readEvents = makeEventReader(asked);
   const held: string[] = [];
   let [lines, count] = [0, 0];
   let mayBeAnswered = false;
-  const refused = (why: string): Error => {
-    unreadable(why);
+  const refuse = (why: string): Error => {
+    reportUnreadable(why);
     return new Error(why);
   };
-  // The SDK reads what it is given at once: it is given little, and others have their turn after it.
+  // The SDK reads what it is given at once: it is given little at a time, and others get their turn in between.
   const pushAll = async (to: Transform, text: string): Promise<undefined> => {
     const turn = makeTurns();
-    for (const ended of events(text)) {
-      if (typeof ended !== 'string') throw refused(`an event of its answer cannot be read: ${ended.why}`);
+    for (const ended of readEvents(text)) {
+      if (typeof ended !== 'string') throw refuse(`an event of its answer cannot be read: ${ended.why}`);
       lines += 1;
       if (ended !== '') count += 1;
       if (lines > maxLines || count > maxMessages) {
-        throw refused(`its answer has over ${maxMessages} events or ${maxLines} lines`);
+        throw refuse(`its answer has over ${maxMessages} events or ${maxLines} lines`);
       }
-      // A notification may have these words too: then the call waits until its deadline.
+      // A notification may contain these words too: then the call waits until its deadline.
       mayBeAnswered ||= /"(result|error)"/.test(ended);
       if (ended !== '') to.push(ended);
       if (ended !== '' && count % 64 === 0) await giveWay();
       await turn();
     }
   };
-  const whole = (text: string): string => {
-    const readable = readableBody(text, asked);
-    if (readable.status === 'unreadable') unreadable(`its answer ${readable.why}`);
+  const readWhole = (text: string): string => {
+    const readable = toReadableBody(text, asked);
+    if (readable.status === 'unreadable') reportUnreadable(`its answer ${readable.why}`);
     return readable.status === 'unreadable' ? '' : readable.text;
   };
   return new Transform({
@@ -121,29 +125,29 @@ function messages(
     flush(done) {
       const rest = decode();
       if (rest === null) return done(new Error('the answer cannot be read'));
-      if (!isEvents) return done(null, whole(held.join('') + rest));
+      if (!isEvents) return done(null, readWhole(held.join('') + rest));
       void pushAll(this, rest).then(() => {
-        if (!mayBeAnswered) unanswered();
+        if (!mayBeAnswered) reportUnanswered();
         done();
       }, done);
     },
   });
 }
 
-function capped(unreadable: (message: string) => void): Transform {
+function makeByteLimit(reportUnreadable: (message: string) => void): Transform {
   let size = 0;
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       size += chunk.length;
       if (size <= maxMessageBytes) return done(null, chunk);
-      unreadable(`its answer is over ${maxMessageBytes} bytes`);
+      reportUnreadable(`its answer is over ${maxMessageBytes} bytes`);
       done(new Error('the answer is too large'));
     },
   });
 }
 
-/** Of bytes that are not UTF-8, which nothing is put in place of: null. */
-function strictDecoder(onOther: () => void): (chunk?: Buffer) => string | null {
+/** Decodes UTF-8 in pieces. Bytes that are not UTF-8 are not replaced: `onOther` is called, and the result is null. */
+function makeStrictDecoder(onOther: () => void): (chunk?: Buffer) => string | null {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   return (chunk) => {
     try {
@@ -157,12 +161,15 @@ function strictDecoder(onOther: () => void): (chunk?: Buffer) => string | null {
 
 const maxRefusalBytes = 65_536;
 
-/** What an answer that is no success says in an error of JSON-RPC; undefined: nothing that can be read. */
-export async function wordsOfRefusal(response: IncomingMessage, told: Told): Promise<string | undefined> {
+/** The message of a JSON-RPC error in an answer that is no success; undefined: there is none that can be read. */
+export async function readRefusalWords(
+  response: IncomingMessage,
+  excerpts: Excerpts,
+): Promise<string | undefined> {
   const read = await readCapped(response, maxRefusalBytes);
   if (read.status !== 'read') return undefined;
   const encoding = response.headers['content-encoding'];
-  const unpacked = await unpackBody(read.bytes, encoding, maxRefusalBytes, told);
+  const unpacked = await unpackBody(read.bytes, encoding, maxRefusalBytes, excerpts);
   if (unpacked.status !== 'unpacked') return undefined;
   try {
     const said = JSON.parse(readableText(unpacked.bytes).replace(/^\ufeff/, '')) as Json;

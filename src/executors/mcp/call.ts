@@ -5,7 +5,7 @@ import type { At, Built, Scopes } from '../types.js';
 import type { McpCall, McpExecutor } from './types.js';
 import { pathText, unresolved, unusable } from '../values.js';
 
-// An mcp executor's templates become the arguments of one tool. Nothing here knows the connection.
+// An mcp executor's templates become the arguments of one tool. The connection is not known here.
 
 export function buildMcpCall(executor: McpExecutor, scopes: Scopes, at: At, room: Room): Built<McpCall> {
   const call = (args: JsonObject): Built<McpCall> => ({

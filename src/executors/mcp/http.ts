@@ -2,29 +2,29 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { ErrorClass } from '../../model/errors.js';
 import { isObject, type Json } from '../../model/json.js';
-import type { Told } from '../masking/mask.js';
-import { asFetched, wordsOfRefusal } from './answer.js';
+import type { Excerpts } from '../masking/mask.js';
+import { toFetchResponse, readRefusalWords } from './answer.js';
 import { clientInfo } from './limits.js';
 import { exchange, retryAfterMs, type Exchange } from '../connections/network.js';
 import type { Deadline } from '../answer/outcome.js';
 import { classOfStatus, redirectHint } from '../rest/status.js';
 import type { HttpTransport } from './types.js';
 import type { DriverContext } from '../types.js';
-import { asciiHeader, isHeaderValue } from '../values.js';
+import { toAsciiHeader, isHeaderValue } from '../values.js';
 
-/** What HTTP said of the last message that could not be delivered or was refused. */
+/** Why a message could not be delivered over HTTP, or how it was refused. */
 export interface HttpProblem {
   readonly errorClass: ErrorClass;
   readonly sent: boolean;
   readonly message: string;
   readonly retryAfterMs?: number;
-  /** What it answered that was no success. */
+  /** The status of an answer that was no success. */
   readonly status?: number;
-  /** The server's own, as it wrote them. */
+  /** The server's own words, not masked. */
   readonly words?: string;
-  /** It does not know the session of the message, so it has not taken it: a new one is to be begun. */
+  /** The server does not know the session of the message, so it has not taken the message: a new session is needed. */
   readonly sessionLost?: boolean;
-  /** It answered as if it had done it, and the answer is none. */
+  /** The server answered with a success, and the answer cannot be read. */
   readonly isUnreadable?: boolean;
 }
 
@@ -35,32 +35,32 @@ export interface HttpSession {
   close(): Promise<void>;
 }
 
-/** How long ending a session may keep its call waiting. */
+/** How long the end of a session may keep its call waiting. */
 const goodbyeMs = 1_000;
 const settleMs = 100;
 
-/** One session for one call: initialize, call, end. Its fetch is ours, so addresses are judged and redirects refused. */
-export function httpSession(
+/** Opens a session for one call: initialize, call, end. It fetches by `pinnedFetch`, which judges addresses and refuses redirects. */
+export function openHttpSession(
   params: HttpTransport,
   url: URL,
   deadline: Deadline,
-  { told, idempotencyKey }: Pick<DriverContext, 'told' | 'idempotencyKey'>,
+  { excerpts, idempotencyKey }: Pick<DriverContext, 'excerpts' | 'idempotencyKey'>,
 ): HttpSession {
   let problem: HttpProblem | null = null;
-  // The first word counts: what follows is its echo.
+  // The first problem counts: those after it follow from it.
   const note = (found: HttpProblem): void => {
     problem ??= found;
   };
-  // The SDK waits on when an answer breaks off; what it still delivers, it delivers within this time.
+  // The SDK keeps waiting when an answer breaks off, so the client is closed, after a moment for what the SDK still delivers.
   const onBroken = (): void => {
     setTimeout(() => void client.close().catch(() => undefined), settleMs).unref();
   };
   const transport = new StreamableHTTPClientTransport(url, {
-    requestInit: { headers: { 'user-agent': 'countersign', ...asciiHeaders(params.headers) } },
+    requestInit: { headers: { 'user-agent': 'countersign', ...toAsciiHeaders(params.headers) } },
     fetch: (target, init) =>
       pinnedFetch(
         ...([params, new URL(target), init ?? {}, deadline.signal] as const),
-        ...([{ note, onBroken, told, isKeyed: idempotencyKey !== null }] as const),
+        ...([{ note, onBroken, excerpts, isKeyed: idempotencyKey !== null }] as const),
       ),
     reconnectionOptions: {
       initialReconnectionDelay: 500,
@@ -72,22 +72,22 @@ export function httpSession(
   const client = new Client(clientInfo);
   client.onerror = () => undefined;
   const close = async (): Promise<void> => {
-    if (deadline.stopped() === null)
+    if (deadline.whyStopped() === null)
       await Promise.race([transport.terminateSession().catch(() => undefined), pause(goodbyeMs)]);
     await client.close().catch(() => undefined);
   };
   return { client, transport, problem: () => problem, close };
 }
 
-function asciiHeaders(headers: HttpTransport['headers']): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, asciiHeader(value)]));
+function toAsciiHeaders(headers: HttpTransport['headers']): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, toAsciiHeader(value)]));
 }
 
-/** Why HTTP cannot carry one of the headers; null: it can carry all. */
+/** Why HTTP cannot carry one of the headers; null: it carries all. */
 export function headersProblem(headers: HttpTransport['headers']): string | null {
-  const odd = Object.entries(asciiHeaders(headers)).find(([name, value]) => {
+  const odd = Object.entries(toAsciiHeaders(headers)).find(([name, value]) => {
     try {
-      // It would take off a line break at the end, and blanks; what is sent is what was written.
+      // `Headers` trims line breaks and blanks at the ends, so the value is checked as it was written.
       new Headers([[name, value]]);
       return !isHeaderValue(value);
     } catch {
@@ -106,7 +106,7 @@ function pause(ms: number): Promise<void> {
 interface Listening {
   note(problem: HttpProblem): void;
   onBroken(): void;
-  readonly told: Told;
+  readonly excerpts: Excerpts;
   readonly isKeyed: boolean;
 }
 
@@ -115,10 +115,10 @@ async function pinnedFetch(
   target: URL,
   init: RequestInit,
   deadline: AbortSignal,
-  { note, onBroken, told, isKeyed }: Listening,
+  { note, onBroken, excerpts, isKeyed }: Listening,
 ): Promise<Response> {
   const method = init.method ?? 'GET';
-  // Only a message counts: the optional stream of the server's own messages and the goodbye may fail.
+  // Only a message counts: the optional stream of the server's own messages may fail, and so may the end of the session.
   const tell = method === 'POST' ? note : (): void => undefined;
   const headers = new Headers(init.headers);
   const answer = await exchange({
@@ -131,22 +131,22 @@ async function pinnedFetch(
     signal: init.signal ? AbortSignal.any([init.signal, deadline]) : deadline,
   });
   if (answer.status !== 'answered') {
-    tell(notDelivered(answer));
+    tell(describeUndelivered(answer));
     throw new Error(answer.message);
   }
   const { response } = answer;
   const status = response.statusCode ?? 502;
   if (status >= 300) {
-    const words = method === 'POST' ? await wordsOfRefusal(response, told) : undefined;
+    const words = method === 'POST' ? await readRefusalWords(response, excerpts) : undefined;
     const after = retryAfterMs(response.headers['retry-after'], Date.now());
-    tell(refusedWith(status, { words, after, isKeyed, inSession: headers.has('mcp-session-id') }));
+    tell(describeRefusal(status, { words, after, isKeyed, inSession: headers.has('mcp-session-id') }));
     response.destroy();
     if (status <= 399) throw new Error('redirects are not followed');
     return new Response(null, { status });
   }
-  // What is said to a notification is not read, so nothing is wrong with it.
+  // The answer to a notification is not read, so it cannot be wrong.
   const id = method === 'POST' ? requestId(init.body) : null;
-  return asFetched(response, status, id === null ? null : { id, note, onBroken });
+  return toFetchResponse(response, status, id === null ? null : { id, note, onBroken });
 }
 
 interface Refusal {
@@ -156,8 +156,8 @@ interface Refusal {
   readonly inSession: boolean;
 }
 
-function refusedWith(status: number, { words, after, isKeyed, inSession }: Refusal): HttpProblem {
-  // 404 is the protocol's word for it; servers made after its first examples say 400.
+function describeRefusal(status: number, { words, after, isKeyed, inSession }: Refusal): HttpProblem {
+  // The protocol says 404 for a lost session; servers made after its first examples say 400.
   const sessionLost = inSession && (status === 404 || (status === 400 && /session/i.test(words ?? '')));
   return {
     errorClass: classOfStatus(status, after !== undefined, isKeyed),
@@ -170,13 +170,13 @@ function refusedWith(status: number, { words, after, isKeyed, inSession }: Refus
   };
 }
 
-/** Of a message that is answered; null: it is none. */
+/** The id of a message that is a request, and so will be answered; null: it is none. */
 function requestId(body: unknown): Json {
   const message = typeof body === 'string' ? (JSON.parse(body) as Json) : null;
   return isObject(message) && 'method' in message ? (message['id'] ?? null) : null;
 }
 
-function notDelivered(answer: Exclude<Exchange, { status: 'answered' }>): HttpProblem {
+function describeUndelivered(answer: Exclude<Exchange, { status: 'answered' }>): HttpProblem {
   if (answer.status === 'refused') return { errorClass: 'permanent', sent: false, message: answer.message };
   return { errorClass: 'connection', sent: answer.sent, message: answer.message };
 }

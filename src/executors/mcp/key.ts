@@ -3,21 +3,21 @@ import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/typ
 import { z } from 'zod';
 import type { ErrorClass } from '../../model/errors.js';
 import type { JsonObject } from '../../model/json.js';
-import { isNoAnswer, isServersWord, takesArgument } from './message.js';
+import { isMalformedAnswer, isServerError, takesArgument } from './message.js';
 
-// Where the idempotency key of a call stands. It goes beside the arguments of a tool whose schema is closed: among them,
-// the tool would refuse the call.
+// Where the idempotency key of a call goes: among the arguments of the tool, or beside them where the tool's schema takes no
+// other arguments and would refuse the call.
 
 export type ToolParams = { name: string; arguments: JsonObject; _meta?: JsonObject };
 
-export type Placed =
+export type PlacedKey =
   | { readonly status: 'placed'; readonly params: ToolParams }
-  /** The server did not say what its tools take: a key in the wrong place is none, so nothing is called. */
+  /** The server did not say what its tools take. A key in the wrong place has no effect, so nothing is called. */
   | {
       readonly status: 'unplaced';
       readonly errorClass: ErrorClass;
       readonly why: string;
-      /** The server's own, as it wrote them. */
+      /** The server's own words, not masked. */
       readonly words?: string;
     };
 
@@ -33,14 +33,14 @@ export async function placeKey(
   call: { readonly tool: string; readonly arguments: JsonObject },
   key: string | null,
   options: Options,
-): Promise<Placed> {
+): Promise<PlacedKey> {
   const plain = { name: call.tool, arguments: call.arguments };
   if (key === null) return { status: 'placed', params: plain };
   let takes: boolean;
   try {
     takes = await takesKey(client, call.tool, options);
   } catch (error) {
-    return unplaced(error);
+    return toUnplaced(error);
   }
   const params = takes
     ? { ...plain, arguments: { ...call.arguments, [keyName]: key } }
@@ -48,16 +48,16 @@ export async function placeKey(
   return { status: 'placed', params };
 }
 
-/** A lost connection is for the caller to judge. */
-function unplaced(error: unknown): Placed {
+/** Throws the error again where the connection was lost: that is for the caller to judge. */
+function toUnplaced(error: unknown): PlacedKey {
   const why = 'to `tools/list`, which says where the idempotency key goes, its server answered';
-  if (isServersWord(error))
+  if (isServerError(error))
     return { status: 'unplaced', errorClass: 'transient', why: `${why} an error`, words: error.message };
-  if (isNoAnswer(error)) return { status: 'unplaced', errorClass: 'permanent', why: `${why} no list` };
+  if (isMalformedAnswer(error)) return { status: 'unplaced', errorClass: 'permanent', why: `${why} no list` };
   throw error;
 }
 
-/** May a tool be given the key as an argument? Known while the session is, or until its server says that its tools changed. */
+/** For each tool: does it take the key as an argument? Kept for as long as the session, or until its server says that its tools have changed. */
 const known = new WeakMap<Client, ReadonlyMap<string, boolean>>();
 const maxPages = 50;
 
@@ -65,7 +65,7 @@ async function takesKey(client: Client, tool: string, options: Options): Promise
   const before = known.get(client)?.get(tool);
   if (before !== undefined) return before;
   const tools = new Map<string, boolean>();
-  // Set before it is filled, so that a change meanwhile takes it away.
+  // Set before it is filled, so that a change while it is filled removes it.
   known.set(client, tools);
   client.setNotificationHandler(ToolListChangedNotificationSchema, () => void known.delete(client));
   await listTools(client, tool, tools, options);
@@ -82,8 +82,9 @@ async function listTools(
   for (let page = 0; page < maxPages; page += 1) {
     const params = cursor === undefined ? {} : { cursor };
     const listed = await client.request({ method: 'tools/list', params }, toolList, options);
-    for (const one of listed.tools) tools.set(one.name, takesArgument(one as JsonObject, keyName));
-    // Servers write null or nothing for the end.
+    for (const listedTool of listed.tools)
+      tools.set(listedTool.name, takesArgument(listedTool as JsonObject, keyName));
+    // On the last page, servers write null or nothing.
     cursor = listed.nextCursor || undefined;
     if (cursor === undefined || tools.has(tool)) return;
   }

@@ -2,13 +2,13 @@ import { maxOutputBytes } from '../answer/outcome.js';
 
 export const clientInfo = { name: 'countersign', version: '0.1.0' };
 
-/** A result may come twice in one message, structured and as text; the result itself is capped after it. */
+/** A message may contain a result twice, structured and as text; the result itself is limited to `maxOutputBytes` later. */
 export const maxMessageBytes = 4 * maxOutputBytes;
 
-/** How much a server may write for one call, and until the next: its session is ended over it. */
+/** How much a server may write for one call, and until the next. Over it, its session is ended. */
 export const maxMessages = 10_000;
 export const maxLines = 10 * maxMessages;
 export const maxSessionBytes = 4 * maxMessageBytes;
 
-/** Messages of one JSON answer over HTTP, of which one is asked for. */
+/** Most messages of a JSON answer over HTTP, of which only one is the answer. */
 export const maxBatch = 100;

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { JSONRPCMessageSchema, McpError } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
 import { isObject, type Json, type JsonObject } from '../../model/json.js';
-import type { Told } from '../masking/mask.js';
+import type { Excerpts } from '../masking/mask.js';
 import { maxBatch } from './limits.js';
 import {
   isMarked,
-  markedJson,
+  markJson,
   parseExactly,
   repeated,
   unmark,
@@ -15,28 +15,29 @@ import {
 } from '../answer/exact-json.js';
 import type { Place } from '../answer/places.js';
 
-// What an MCP server says, before the SDK reads it and after: numbers as they were written, and results that are none.
+// The messages of an MCP server, before the SDK reads them and after: keeps numbers as they were written, and reports results that
+// are none.
 
-/** Nobody outside knows it, so no server can say it. */
-const ours = randomUUID();
-const notAResult = `not-a-result:${ours}`;
-const notReadable = `not-readable:${ours}`;
-/** In the data of an error that a server answered: the SDK's own have the same codes. */
-const saidByServer = `said-by-server:${ours}`;
+/** Random, so that no server can write it: marks what this file puts into messages. */
+const unguessable = randomUUID();
+const notAResult = `not-a-result:${unguessable}`;
+const notReadable = `not-readable:${unguessable}`;
+/** Marks, in its data, an error that the server has answered: errors of the SDK itself have the same codes. */
+const saidByServer = `said-by-server:${unguessable}`;
 
 export type ReadableMessage =
   { readonly status: 'readable'; readonly text: string } | { readonly status: 'no_message' } | TooLarge;
 
 /**
- * A message's text for the SDK's own parser, which drops an answer that it does not know: nobody would hear of it. `asked`: the
- * id of the one request that it can be the answer to. `isExact` false: its bytes were not UTF-8, so it is not what was written.
+ * Makes a message readable for the SDK's own parser, which would silently drop an answer that it does not know. `asked`: the id of
+ * the only request that the message can answer. `isExact` false: its bytes were not UTF-8, so the text is not what was written.
  */
-export function readableMessage(text: string, asked: Json = null, isExact = true): ReadableMessage {
-  const marked = markedJson(text);
+export function toReadableMessage(text: string, asked: Json = null, isExact = true): ReadableMessage {
+  const marked = markJson(text);
   if (marked.status === 'malformed') return { status: 'no_message' };
   if (marked.status === 'too_large') return marked;
   const why = isExact ? (marked.repeats ? repeated : null) : 'it is not UTF-8';
-  const readable = readableAnswer(marked.value, asked, why);
+  const readable = toReadableAnswer(marked.value, asked, why);
   return { status: 'readable', text: readable === marked.value ? marked.text : JSON.stringify(readable) };
 }
 
@@ -44,99 +45,103 @@ export type ReadableBody =
   | { readonly status: 'readable'; readonly text: string }
   | { readonly status: 'unreadable'; readonly why: string };
 
-/** The same for the whole body of an HTTP answer, which may be several messages: the SDK takes them all at once. */
-export function readableBody(text: string, asked: Json = null): ReadableBody {
-  const marked = markedJson(text);
+/** The same for the whole body of an HTTP answer, which may be several messages. */
+export function toReadableBody(text: string, asked: Json = null): ReadableBody {
+  const marked = markJson(text);
   if (marked.status === 'malformed') return { status: 'unreadable', why: 'is not JSON' };
   if (marked.status === 'too_large') return { status: 'unreadable', why: `cannot be read: ${marked.why}` };
   const { value } = marked;
   const messages = Array.isArray(value) ? (value as readonly Json[]) : [value];
   if (messages.length > maxBatch) return { status: 'unreadable', why: `has over ${maxBatch} messages` };
-  const readable = messages.map((one) => readableAnswer(one, asked, marked.repeats ? repeated : null));
-  if (readable.every((one, index) => one === messages[index]))
+  const readable = messages.map((message) =>
+    toReadableAnswer(message, asked, marked.repeats ? repeated : null),
+  );
+  if (readable.every((message, index) => message === messages[index]))
     return { status: 'readable', text: marked.text };
   return { status: 'readable', text: JSON.stringify(Array.isArray(value) ? readable : readable[0]) };
 }
 
-/** `unread`: why its result cannot be taken as what the server wrote. */
-function readableAnswer(message: Json, asked: Json, unread: string | null): Json {
+/** `unread`: why a result in it cannot be taken for what the server wrote; null: it can. */
+function toReadableAnswer(message: Json, asked: Json, unread: string | null): Json {
   if (!isObject(message)) return message;
   const { jsonrpc = null, id = null, method, result, error } = message;
   if (result === undefined && (error === undefined || method !== undefined)) return message;
-  const broken = (why: string): Json => ({ jsonrpc: '2.0', id, result: { [notAResult]: why } });
-  if (method !== undefined) return broken('it has both a `result` and a `method`');
-  // Servers of JSON-RPC 1.0 write both, and null for the one that they do not mean.
+  const markBroken = (why: string): Json => ({ jsonrpc: '2.0', id, result: { [notAResult]: why } });
+  if (method !== undefined) return markBroken('it has both a `result` and a `method`');
+  // Servers of JSON-RPC 1.0 write both `result` and `error`, one of them null.
   const isError = error !== undefined && (error !== null || (result ?? null) === null);
-  if (isError && (result ?? null) !== null) return broken('it has both a `result` and an `error`');
+  if (isError && (result ?? null) !== null) return markBroken('it has both a `result` and an `error`');
   if (isError)
-    return readableError(message, error, asked) ?? broken('it is an error without a code or a message');
-  if (!isObject(result)) return broken('its result is no object');
+    return toReadableError(message, error, asked) ?? markBroken('it is an error without a code or a message');
+  if (!isObject(result)) return markBroken('its result is no object');
   if (unread !== null) return { jsonrpc: '2.0', id, result: { [notReadable]: unread } };
-  const answer = { jsonrpc, id, result: readableResult(result) };
-  if (jsonrpc !== '2.0') return broken('its `jsonrpc` is not `2.0`');
-  if (!JSONRPCMessageSchema.safeParse(answer).success) return broken('its result has a malformed `_meta`');
-  // The SDK takes no answer with more than these.
+  const answer = { jsonrpc, id, result: toReadableResult(result) };
+  if (jsonrpc !== '2.0') return markBroken('its `jsonrpc` is not `2.0`');
+  if (!JSONRPCMessageSchema.safeParse(answer).success)
+    return markBroken('its result has a malformed `_meta`');
+  // The SDK takes no answer with other fields.
   return answer.result === result && Object.keys(message).length === Object.keys(answer).length
     ? message
     : answer;
 }
 
-/** Many servers write null for what they leave out. */
-function readableResult(result: JsonObject): JsonObject {
+/** The result without the nulls that many servers write for what they leave out. */
+function toReadableResult(result: JsonObject): JsonObject {
   const isOpening =
     Object.hasOwn(result, 'protocolVersion') &&
-    !['content', 'structuredContent'].some((one) => Object.hasOwn(result, one));
-  if (!isOpening) return Object.values(result).includes(null) ? withoutNulls(result, 1) : result;
-  const { capabilities = {}, serverInfo = {}, ...others } = withoutNulls(result, maxOpeningDepth);
-  // Nothing is read of who the server says that it is.
+    !['content', 'structuredContent'].some((name) => Object.hasOwn(result, name));
+  if (!isOpening) return Object.values(result).includes(null) ? dropNulls(result, 1) : result;
+  const { capabilities = {}, serverInfo = {}, ...others } = dropNulls(result, maxOpeningDepth);
+  // The SDK asks for a name and a version, which nobody reads.
   const named = isObject(serverInfo) ? { name: '', version: '', ...serverInfo } : serverInfo;
   return { ...others, capabilities, serverInfo: named };
 }
 
-/** Deeper than anything stands in an answer to `initialize` that is read. */
+/** Deeper than anything that is read in an answer to `initialize`. */
 const maxOpeningDepth = 5;
 
-function withoutNulls(object: JsonObject, depth: number): JsonObject {
+function dropNulls(object: JsonObject, depth: number): JsonObject {
   const kept = Object.entries(object).flatMap(([name, value]): [string, Json][] => {
     if (value === null) return [];
-    return [[name, depth > 1 && isObject(value) ? withoutNulls(value, depth - 1) : value]];
+    return [[name, depth > 1 && isObject(value) ? dropNulls(value, depth - 1) : value]];
   });
   return Object.fromEntries(kept);
 }
 
-/** An error without an id is the answer to what was asked: the server could not even read whose it was. */
-function readableError({ id = null }: JsonObject, error: Json, asked: Json): Json | null {
+/** An error without an id answers the request that was asked: the server could not read its id. */
+function toReadableError({ id = null }: JsonObject, error: Json, asked: Json): Json | null {
   const { code = null, message = null } = isObject(error) ? error : {};
   if (!Number.isSafeInteger(code) || typeof message !== 'string' || isMarked(message)) return null;
   return { jsonrpc: '2.0', id: id ?? asked, error: { code, message, data: saidByServer } };
 }
 
-/** The server answered, and said no. An error of the SDK itself is none: a lost connection, a time that ran out. */
-export function isServersWord(error: unknown): error is McpError {
+/** Has the server answered with an error? False for errors of the SDK itself: a lost connection, a time-out. */
+export function isServerError(error: unknown): error is McpError {
   return error instanceof McpError && error.data === saidByServer;
 }
 
-/** The server answered, and not with what was asked for: no message of the protocol, or a result that is none of its kind. */
-export function isNoAnswer(error: unknown): boolean {
+/** Has the server answered with something else than was asked for: no message of the protocol, or a result of another kind? */
+export function isMalformedAnswer(error: unknown): boolean {
   return error instanceof z.core.$ZodError;
 }
 
-/** Why a server that answered `initialize` cannot be called; null: it did not answer. */
-export function whyNotOpened(error: unknown, told: Told): string | null {
-  if (isNoAnswer(error)) return 'what its server answered to `initialize` is none of what it may answer';
+/** Why a server that has answered `initialize` cannot be called; null: it has not answered. */
+export function whyNotOpened(error: unknown, excerpts: Excerpts): string | null {
+  if (isMalformedAnswer(error))
+    return 'what its server answered to `initialize` is none of what it may answer';
   const version = /protocol version is not supported: (.*)$/s.exec(
     error instanceof Error ? error.message : '',
   );
   if (version === null) return null;
-  return `its server speaks version \`${told.start(version[1] ?? '', 40)}\` of MCP, which is not spoken here`;
+  return `its server speaks version \`${excerpts.start(version[1] ?? '', 40)}\` of MCP, which is not spoken here`;
 }
 
 /**
- * The text of a stream of events, which comes in any pieces, as what each of its lines ends: an event or nothing. One that does not
- * end is none. A message may be spread over several `data:` lines, between two of its tokens, and only all of them are JSON.
- * An event that is too large is only said to be.
+ * Reads a stream of events from pieces of its text. Gives a text for each line that has ended: the event that ends with it, made
+ * readable for the SDK, or an empty text. An event that does not end is dropped. A message may be spread over several `data:`
+ * lines, broken between two of its tokens; only together they are JSON. Instead of an event that is too large, it gives why.
  */
-export function readableEvents(asked: Json = null): (text: string) => Generator<string | TooLarge> {
+export function makeEventReader(asked: Json = null): (text: string) => Generator<string | TooLarge> {
   let event: string[] = [];
   let held: string[] = [];
   let endedInReturn = false;
@@ -146,9 +151,9 @@ export function readableEvents(asked: Json = null): (text: string) => Generator<
     if (line === '' && event.length === 0) return '';
     event.push(line);
     if (line !== '') return '';
-    const lines = readableEvent(event, asked);
+    const lines = toReadableEvent(event, asked);
     event = [];
-    return 'status' in lines ? lines : lines.map((one) => `${one}\n`).join('');
+    return 'status' in lines ? lines : lines.map((line) => `${line}\n`).join('');
   };
   return function* (text) {
     if (text === '') return;
@@ -163,10 +168,10 @@ export function readableEvents(asked: Json = null): (text: string) => Generator<
 
 const dataLine = /^data(?::|$)/;
 
-function readableEvent(lines: readonly string[], asked: Json): readonly string[] | TooLarge {
+function toReadableEvent(lines: readonly string[], asked: Json): readonly string[] | TooLarge {
   const data = lines.flatMap((line) => (line.startsWith('data:') ? [line.slice('data:'.length)] : []));
   const text = data.join('\n');
-  const readable = text.trim() === '' ? null : readableMessage(text, asked);
+  const readable = text.trim() === '' ? null : toReadableMessage(text, asked);
   if (readable?.status === 'too_large') return readable;
   if (readable?.status !== 'readable') return lines;
   const others = lines.filter((line) => line !== '' && !dataLine.test(line));
@@ -179,7 +184,7 @@ export type ToolResult =
       readonly output: Json;
       readonly exact: readonly Place[];
       readonly isError: boolean;
-      /** What it says in words, a null between two blocks: whoever tells it masks it first, and writes a blank there. */
+      /** The texts of its blocks, joined by U+0000. Whoever quotes it masks it first, and then writes blanks for these. */
       readonly text: string;
     }
   | { readonly status: 'malformed'; readonly why: string }
@@ -203,8 +208,8 @@ const blockKinds: Readonly<Record<string, readonly (readonly [string, 'string' |
   ],
 };
 
-/** What is structured, else a single text that is JSON, else the content as it came. */
-export function readToolResult(result: JsonObject, told: Told): ToolResult {
+/** The result of a tool. Its output is the structured content, else a single text that is JSON, else the content as it came. */
+export function readToolResult(result: JsonObject, excerpts: Excerpts): ToolResult {
   const malformed = (why: string): ToolResult => ({ status: 'malformed', why });
   const why = result[notAResult];
   if (typeof why === 'string') return malformed(why);
@@ -215,7 +220,7 @@ export function readToolResult(result: JsonObject, told: Told): ToolResult {
   if (!Array.isArray(content)) return malformed('`content` is no array');
   const blocks = content as readonly Json[];
   const wrong = blocks
-    .map((block, index) => blockProblem(block, index, told))
+    .map((block, index) => blockProblem(block, index, excerpts))
     .find((problem) => problem !== null);
   if (wrong !== undefined) return malformed(wrong);
   if (structuredContent !== undefined && !isObject(structuredContent))
@@ -231,13 +236,13 @@ export function readToolResult(result: JsonObject, told: Told): ToolResult {
   return { status: 'read', output: output.value, exact: output.exact, isError, text };
 }
 
-function blockProblem(block: Json, index: number, told: Told): string | null {
+function blockProblem(block: Json, index: number, excerpts: Excerpts): string | null {
   if (!isObject(block)) return `block ${index} of \`content\` is no object`;
   const { type } = block;
   const fields = typeof type === 'string' && Object.hasOwn(blockKinds, type) ? blockKinds[type] : undefined;
   if (fields === undefined) {
     const plain = type === undefined ? null : unmark(type);
-    const shown = told.start(plain?.status === 'parsed' ? JSON.stringify(plain.value) : 'none', 40);
+    const shown = excerpts.start(plain?.status === 'parsed' ? JSON.stringify(plain.value) : 'none', 40);
     return `block ${index} of \`content\` has the unknown type \`${shown}\``;
   }
   const missing = fields.find(([name, kind]) =>
@@ -246,7 +251,7 @@ function blockProblem(block: Json, index: number, told: Told): string | null {
   return missing === undefined ? null : `block ${index} of \`content\` has no \`${missing[0]}\``;
 }
 
-/** A number that is kept as text was none. */
+/** Was it a text in the message? A number that is kept as text was none. */
 function isText(value: Json | undefined): boolean {
   return typeof value === 'string' && !isMarked(value);
 }
@@ -256,7 +261,7 @@ function outputOf(blocks: readonly Json[], structured: JsonObject | undefined, i
   const only = blocks.length === 1 ? blocks[0] : undefined;
   if (isObject(only) && only['type'] === 'text') {
     const parsed = parseExactly(String(only['text']));
-    // Text that is no JSON is content like any other. What says that the call failed is read by people, in its words.
+    // A text that is no JSON is content like any other. The text of an error is for people, who read it whatever names it repeats.
     if (parsed.status !== 'malformed' && !(parsed.status === 'repeats' && isError)) return parsed;
   }
   return unmark({ content: blocks });
@@ -268,7 +273,7 @@ function textOf(blocks: readonly Json[]): string {
     .join('\0');
 }
 
-/** Keywords that may keep out a name which `properties` has not. */
+/** Keywords of a schema that may refuse a name that is not among its `properties`. */
 const mayClose = [
   ...[
     'additionalProperties',
@@ -281,7 +286,7 @@ const mayClose = [
   ...['allOf', 'anyOf', 'oneOf', 'not', 'if', 'dependentSchemas', 'dependencies'],
 ];
 
-/** May a tool be given this argument? Where its schema does not name it, only one that nothing closes takes it. */
+/** Does a tool take this argument? Yes where its schema names it, or where no keyword of the schema may refuse other names. */
 export function takesArgument(tool: Json, name: string): boolean {
   const schema = isObject(tool) ? tool['inputSchema'] : undefined;
   if (!isObject(schema)) return true;

@@ -1,9 +1,9 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { lastWords, startAdvice, workingDirectory } from '../cli/cli.js';
 import { readableText } from '../masking/decode.js';
-import type { Told } from '../masking/mask.js';
+import type { Excerpts } from '../masking/mask.js';
 import { clientInfo, maxMessageBytes } from './limits.js';
-import { isServersWord, whyNotOpened } from './message.js';
+import { isServerError, whyNotOpened } from './message.js';
 import { makeStdioTransport } from './transport.js';
 import { codeOf } from '../connections/network.js';
 import { failure, type Failure } from '../answer/outcome.js';
@@ -11,24 +11,24 @@ import { realPath } from '../cli/place.js';
 import type { StdioTransport } from './types.js';
 import type { DriverContext } from '../types.js';
 
-// A started server serves the calls of its connection, one at a time: what it writes is one call's, and where it breaks or
-// writes more than is read, it is one call that hears of it. What it writes to its standard error says not whose it is, and
-// may come late: it is told as long as one call alone has been made. It is stopped when nobody has called it for a while.
+// A started server serves the calls of its connection, one at a time: what it writes belongs to the call under way, and where
+// it breaks or writes too much, only that call fails. What it writes to its standard error does not say to which call it belongs,
+// and may come late: it is quoted only while the server has served a single call. An idle server is stopped after a while.
 
 const idleMs = 60_000;
 const connectTimeoutMs = 30_000;
-/** Far more than is told of it, so that what is masked makes the rest no shorter than that. */
+/** How much of its standard error is kept: far more than is quoted, so that enough is left after masking. */
 const maxStderrBytes = 65_536;
 
-/** Why the session ended, where its server said so. */
-type Problem = (told: Told) => string;
+/** Why the session ended, as the end of a message; empty: the server did not say. */
+type Problem = (excerpts: Excerpts) => string;
 
 interface Session {
   readonly client: Client;
   readonly problem: Problem;
-  /** It was ended because it wrote more than is read. */
+  /** Was it ended because it wrote more than is read? */
   wroteTooMuch(): boolean;
-  /** The call is over. A session that is not `usable` any more serves nobody else. */
+  /** Tells that the call is over. A session that is not `usable` any more is ended. */
   release(usable: boolean): void;
 }
 
@@ -36,7 +36,7 @@ export type Opening = { readonly status: 'open'; readonly session: Session } | F
 
 interface Opened extends Pick<Session, 'client' | 'problem' | 'wroteTooMuch'> {
   readonly status: 'open';
-  /** A call begins. */
+  /** Tells that a call begins. */
   renew(): void;
 }
 
@@ -46,13 +46,13 @@ interface Pooled {
   timer: NodeJS.Timeout | undefined;
 }
 
-/** Servers by their keys, which hold resolved secrets: they stay in memory. */
+/** Servers by transport, folder and program. The keys contain resolved secrets, and are only ever in memory. */
 const pool = new Map<string, Set<Pooled>>();
 
-/** A session of the connection that nobody uses, started when there is none. */
+/** Takes an idle session of the connection, or starts a server where there is none. */
 export async function openStdio(
   transport: StdioTransport,
-  context: Pick<DriverContext, 'baseDirectory' | 'told'>,
+  context: Pick<DriverContext, 'baseDirectory' | 'excerpts'>,
   name: string,
 ): Promise<Opening> {
   const cwd = workingDirectory(context.baseDirectory, transport.workingDirectory);
@@ -61,10 +61,10 @@ export async function openStdio(
       'permanent',
       `the working directory of connection \`${name}\` does not exist; create it or name another`,
     );
-  // A server of another program is another one, though it is reached by the same link.
+  // The program is part of the key: the same link may lead to another program by now.
   const key = JSON.stringify([transport, cwd, realPath(transport.command)]);
   const idle = [...(pool.get(key) ?? [])].find(({ inUse }) => !inUse);
-  const pooled = idle ?? start(key, transport, cwd, name, context.told);
+  const pooled = idle ?? start(key, transport, cwd, name, context.excerpts);
   pooled.inUse = true;
   clearTimeout(pooled.timer);
   const opened = await pooled.opened;
@@ -79,9 +79,15 @@ export async function openStdio(
   return { status: 'open', session };
 }
 
-function start(key: string, transport: StdioTransport, cwd: string, name: string, told: Told): Pooled {
+function start(
+  key: string,
+  transport: StdioTransport,
+  cwd: string,
+  name: string,
+  excerpts: Excerpts,
+): Pooled {
   const pooled: Pooled = {
-    opened: connect(transport, cwd, name, told, () => forget(key, pooled)),
+    opened: connect(transport, cwd, name, excerpts, () => forget(key, pooled)),
     inUse: true,
     timer: undefined,
   };
@@ -100,10 +106,10 @@ async function connect(
   params: StdioTransport,
   cwd: string,
   name: string,
-  told: Told,
+  excerpts: Excerpts,
   onClose: () => void,
 ): Promise<Opened | Failure> {
-  const stderr = keepTail(maxStderrBytes);
+  const stderr = makeTail(maxStderrBytes);
   let tooMuch: string | null = null;
   let calls = 0;
   const { transport, renew } = makeStdioTransport({
@@ -117,9 +123,9 @@ async function connect(
   });
   const client = new Client(clientInfo);
   client.onclose = onClose;
-  const problem: Problem = (told) => {
+  const problem: Problem = (excerpts) => {
     if (tooMuch !== null) return `: ${tooMuch}`;
-    return calls > 1 ? notOfOneCall : lastWords(stderr.text(), told, stderr.isWhole() ? 'whole' : 'tail');
+    return calls > 1 ? untoldStderr : lastWords(stderr.text(), excerpts, stderr.isWhole() ? 'whole' : 'tail');
   };
   const begin = (): void => {
     calls += 1;
@@ -139,34 +145,34 @@ async function connect(
         `the MCP server of connection \`${name}\` could not be started (${code}); ${startAdvice(code)}`,
       );
     }
-    if (isServersWord(error))
+    if (isServerError(error))
       return failure(
         'permanent',
-        `the MCP server of connection \`${name}\` refused \`initialize\`: ${told.start(error.message, 500)}; nothing was sent`,
+        `the MCP server of connection \`${name}\` refused \`initialize\`: ${excerpts.start(error.message, 500)}; nothing was sent`,
       );
-    const why = whyNotOpened(error, told);
+    const why = whyNotOpened(error, excerpts);
     if (why !== null)
       return failure('permanent', `the MCP server of connection \`${name}\`: ${why}; nothing was sent`);
     return failure(
       'connection',
-      `the MCP server of connection \`${name}\` did not start to answer${problem(told)}; nothing was sent`,
+      `the MCP server of connection \`${name}\` did not start to answer${problem(excerpts)}; nothing was sent`,
     );
   }
 }
 
-const notOfOneCall =
+const untoldStderr =
   ': what it wrote to its standard error is not told, since it had served other calls before; look into its own log';
 
 interface Tail {
   add(chunk: Buffer): void;
   text(): string;
   isWhole(): boolean;
-  /** Keeps nothing any more. */
+  /** Drops what it has, and keeps nothing from now on. */
   forget(): void;
 }
 
-/** The last bytes of what comes in pieces, decoded when all are together: a piece may end within a character. */
-function keepTail(limit: number): Tail {
+/** Keeps the last bytes of what comes in pieces. They are decoded together, since a piece may end within a character. */
+function makeTail(limit: number): Tail {
   let bytes = Buffer.alloc(0);
   let isWhole = true;
   let isKept = true;
@@ -181,7 +187,7 @@ function keepTail(limit: number): Tail {
       isWhole &&= all.length <= limit;
       bytes = all.subarray(Math.max(0, all.length - limit));
     },
-    // Of a character that the cut went through, nothing is left.
+    // What is left of a character that the cut went through is dropped.
     text: () => readableText(bytes.subarray(isWhole ? 0 : bytes.findIndex((byte) => byte >> 6 !== 2))),
     isWhole: () => isWhole,
   };
@@ -204,7 +210,7 @@ async function close(pooled: Pooled): Promise<void> {
   if (opened.status === 'open') await opened.client.close().catch(() => undefined);
 }
 
-/** Stops every server that is kept. For the end of a worker, and of a test. */
+/** Stops every server that is kept, when a worker or a test ends. */
 export async function closeStdioSessions(): Promise<void> {
   const all = [...pool.values()].flatMap((kept) => [...kept]);
   pool.clear();

@@ -14,19 +14,19 @@ import {
 } from '@modelcontextprotocol/sdk/types.js';
 import { giveWayBefore, makeTurns } from '../../model/give-way.js';
 import { maxMessages, maxSessionBytes } from './limits.js';
-import { readableMessage } from './message.js';
+import { toReadableMessage } from './message.js';
 import { codeOf } from '../connections/network.js';
 import { endSession, endWithInput, startSession } from '../cli/process-session.js';
 
-// MCP over the standard streams of a process. Not the SDK's transport, whose parser has rounded every number of an answer
-// before anybody else sees it.
+// MCP over the standard streams of a process. The SDK's own transport is not used: its parser rounds the numbers of an answer
+// before anybody else sees them.
 
 export interface StdioParameters {
   readonly command: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
-  /** Of one message, in bytes. */
+  /** The most bytes of one message. */
   readonly maxMessageBytes: number;
   readonly onStderr: (chunk: Buffer) => void;
   readonly onTooMuch: (why: string) => void;
@@ -34,7 +34,7 @@ export interface StdioParameters {
 
 export interface StdioServer {
   readonly transport: Transport;
-  /** A call begins: the server may write as much again. */
+  /** Tells that a call begins: the server may write as much again. */
   renew(): void;
 }
 
@@ -63,7 +63,7 @@ export function makeStdioTransport(params: StdioParameters): StdioServer {
       if (stdin === null || stdout === null || stderr === null) throw new Error('it has no streams');
       child = started;
       started.on('error', (error) => transport.onerror?.(error));
-      // Whoever of its session is left, a helper of the server, has nobody to serve. It may hold the output open.
+      // Helpers of the server that are left of its session have nobody to serve, and may hold the output open.
       started.on('exit', () => void endSession(started));
       started.on('close', () => {
         child = null;
@@ -75,7 +75,7 @@ export function makeStdioTransport(params: StdioParameters): StdioServer {
       void readAll(
         stdout,
         params.maxMessageBytes,
-        delivering(transport, asked),
+        makeDeliver(transport, asked),
         isOpen,
         () => written,
         transport,
@@ -83,7 +83,7 @@ export function makeStdioTransport(params: StdioParameters): StdioServer {
         if (why === null) return;
         params.onTooMuch(why);
         void close();
-        // Whoever waits for an answer learns it now, and not when the server has been ended.
+        // Calls that wait for an answer fail now, and not only when the server has ended.
         transport.onclose?.();
       });
       await once(started, 'spawn');
@@ -99,8 +99,9 @@ export function makeStdioTransport(params: StdioParameters): StdioServer {
 }
 
 /**
- * Delivers each line to its end, a turn at a time, and reads no more than it has delivered: what waits, waits in the pipe.
- * Says why where the server wrote more than it may; null: it has ended. Of a session that is closed nothing is delivered.
+ * Delivers the output line by line, with turns for others, and reads on only when all is delivered: the rest waits in the pipe.
+ * Gives why the session cannot go on, as where the server wrote more than it may; null: the output has ended. Delivers nothing
+ * of a session that was closed.
  */
 async function readAll(
   stdout: Readable,
@@ -144,16 +145,16 @@ async function readAll(
   return null;
 }
 
-/** Says why the session cannot go on; null: it can. */
+/** Gives why the session cannot go on; null: it can. */
 type Deliver = (line: string, isExact: boolean) => string | null;
 
-function delivering(transport: Transport, asked: Set<RequestId>): Deliver {
+function makeDeliver(transport: Transport, asked: Set<RequestId>): Deliver {
   return (line, isExact) => {
     const [only = null] = asked.size === 1 ? asked : [];
-    const read = readableMessage(line, only, isExact);
+    const read = toReadableMessage(line, only, isExact);
     if (read.status === 'too_large') return `a message cannot be read: ${read.why}`;
     const message = read.status === 'readable' ? JSONRPCMessageSchema.safeParse(JSON.parse(read.text)) : null;
-    // Many servers write a line of their log to the standard output.
+    // Many servers write lines of their log to the standard output.
     if (message === null || !message.success) {
       transport.onerror?.(new Error('a line is no message'));
       return null;
@@ -165,7 +166,7 @@ function delivering(transport: Transport, asked: Set<RequestId>): Deliver {
   };
 }
 
-/** Notes which requests wait for an answer. */
+/** Keeps the ids of the requests that wait for an answer. */
 function noteAsked(asked: Set<RequestId>, message: JSONRPCMessage): void {
   if (isJSONRPCRequest(message)) asked.add(message.id);
   const cancelled = CancelledNotificationSchema.safeParse(message);
@@ -173,10 +174,10 @@ function noteAsked(asked: Set<RequestId>, message: JSONRPCMessage): void {
     asked.delete(cancelled.data.params.requestId);
 }
 
-/** A message of which the server has read nothing, or not its end: a line that does not end is none. */
+/** The server has not read the message to its end, so it has not taken it. */
 export class NotSent extends Error {}
 
-/** Resolves when the system has taken all of it. Whoever has closed what is written to reads no more of it. */
+/** Resolves when the system has taken all of the text; rejects with `NotSent` where the server has closed its input. */
 function writeAll(stdin: Writable, text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     stdin.write(text, (error) => {

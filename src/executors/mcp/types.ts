@@ -5,7 +5,7 @@ export type McpExecutor = {
   readonly kind: 'mcp';
   readonly connection: string;
   readonly tool: string;
-  /** null: the validated arguments, or in an onEnter the run's input. */
+  /** Null: the tool gets the validated arguments, or in an onEnter the run's input. */
   readonly map: Template | null;
   readonly idempotencyKey: boolean;
 };

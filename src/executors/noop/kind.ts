@@ -8,7 +8,7 @@ import type { Kind } from '../kind.js';
 const shape = { output: json.optional() };
 export type Noop = { readonly kind: 'noop'; readonly output: Json };
 
-/** Calls nothing, and answers what the definition says. */
+/** Calls nothing; its output is what the definition says. */
 export const noop: Kind<z.infer<z.ZodObject<typeof shape>>, Noop, Noop> = {
   name: 'noop',
   connection: null,

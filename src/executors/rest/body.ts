@@ -1,15 +1,15 @@
 import { mediaType, writingOf } from '../../model/http.js';
 import { isObject, type Json } from '../../model/json.js';
 
-// A body in the writing of its content type: a target that reads forms gets a form. Under a type that is neither JSON nor a form
-// an object is sent as JSON: no flow loads whose author writes that, and one that was published before goes on as it did.
+// A body, written as its content type says: a target that reads forms gets a form. Under a type that is neither JSON nor a form
+// an object is sent as JSON: a flow that says so is not loaded any more, and a flow that was published before keeps working.
 
 export type Written =
   | { readonly status: 'written'; readonly text: string }
-  /** `name`: the value that is the trouble; null: the body as a whole. `why` goes on from there. */
+  /** `name`: the value that does not fit; null: the body as a whole. `why` is the rest of a sentence that begins with its name. */
   | { readonly status: 'unfit'; readonly name: string | null; readonly why: string };
 
-/** A text is sent as it is, but where it is a value of JSON; null is no text. */
+/** A text is sent as it is, unless the content type is JSON, where it is a value of JSON. Null is sent as an empty text. */
 export function writeBody(body: Json, contentType: string): Written {
   if (typeof body === 'string' && !isJsonType(contentType)) return { status: 'written', text: body };
   const writing = writingOf(contentType);
@@ -26,12 +26,12 @@ export function writeBody(body: Json, contentType: string): Written {
   };
 }
 
-/** The last line ends too: targets read a value when its line has ended. */
+/** The last line has a line end too: targets read a value when its line has ended. */
 function writeLines(values: readonly Json[]): Written {
   return { status: 'written', text: values.map((value) => `${JSON.stringify(value)}\n`).join('') };
 }
 
-/** Names and plain values. What is null is left out, as a parameter is. */
+/** Names and plain values. A null is left out, as in query parameters. */
 function writeForm(body: { readonly [name: string]: Json }): Written {
   const form = new URLSearchParams();
   for (const [name, value] of Object.entries(body)) {

@@ -6,9 +6,9 @@ import { headerName, reservedHeaders } from '../../model/http.js';
 import { writeBody } from './body.js';
 import type { RestCall, RestExecutor } from './types.js';
 import type { Built, Scopes, Unresolved } from '../types.js';
-import { asciiHeader, isHeaderValue, resolveTextValue, unresolved, unusable } from '../values.js';
+import { toAsciiHeader, isHeaderValue, resolveTextValue, unresolved, unusable } from '../values.js';
 
-// A rest executor's templates become one request. Nothing here knows the connection.
+// A rest executor's templates become one request. The connection is not known here.
 
 export function buildRestCall(executor: RestExecutor, scopes: Scopes, room: Room): Built<RestCall> {
   const path = buildPath(executor, scopes, room);
@@ -34,14 +34,14 @@ export function buildRestCall(executor: RestExecutor, scopes: Scopes, room: Room
   return { status: 'built', call };
 }
 
-/** Where these headers say what the body is: the call's own, or its connection's. */
+/** Why the body cannot be written in the content type of these headers; null: it can, or they name no type. */
 export function unfitBody(body: Json, headers: RestCall['headers']): Unresolved | null {
   const type = headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1];
   const written = type === undefined ? null : writeBody(body, type);
   return written?.status === 'unfit' ? unusable(written.name ?? 'body', 'the call', written.why) : null;
 }
 
-/** Holes are percent-encoded, so one never makes a second segment; one that makes a dot segment is refused. */
+/** Values of holes are percent-encoded, so that they never make a second segment. A value that makes a dot segment is refused. */
 function buildPath(
   executor: RestExecutor,
   scopes: Scopes,
@@ -105,7 +105,7 @@ function buildPairs(
 function buildHeaders(executor: RestExecutor, scopes: Scopes, room: Room): Pairs {
   const built = buildPairs(executor.headers, scopes, room, 'header');
   if (built.status !== 'resolved') return built;
-  const pairs = built.pairs.map(([key, value]) => [key, asciiHeader(value)] as const);
+  const pairs = built.pairs.map(([key, value]) => [key, toAsciiHeader(value)] as const);
   for (const [key, value] of pairs) {
     const name = key.toLowerCase();
     if (!headerName.test(key)) return unusable(key, 'the headers', 'is no header name');

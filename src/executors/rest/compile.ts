@@ -10,7 +10,7 @@ import type { RestShape } from './kind.js';
 import { overrideIn } from './overrides.js';
 import type { RestConnection, RestExecutor } from './types.js';
 
-// A rest executor as a plan has it; and what it may not say, told before a run finds out.
+// Compiles a rest executor for a plan, and reports what a run could not send.
 
 export function compileRest(
   to: Compiling,
@@ -24,12 +24,12 @@ export function compileRest(
     query: compileTexts(to, shape.query, [...path, 'query']),
     headers: compileTexts(to, shape.headers, [...path, 'headers']),
     body: shape.body === undefined ? null : compileTemplate(to, shape.body, [...path, 'body']),
-    ...overridden(to, shape.connection),
+    ...compileOverride(to, shape.connection),
   };
 }
 
-/** What in the headers of its connection, in any environment, may make a call another method. */
-function overridden(to: Compiling, connection: string): { readonly overriddenBy?: string } {
+/** What in the headers of the connection, in any environment, may make a call another method. */
+function compileOverride(to: Compiling, connection: string): { readonly overriddenBy?: string } {
   const overriddenBy = overrideIn(headersOf(to, connection), '');
   return overriddenBy === null ? {} : { overriddenBy };
 }
@@ -50,28 +50,28 @@ function check(to: Compiling, shape: RestShape, path: Path): void {
   }
 }
 
-/** What is written, where it is one value. */
+/** A plain value as text; empty for an object or a list. */
 function textOf(value: Json): string {
   return typeof value === 'object' ? '' : String(value);
 }
 
-/** As its content type has it, where that is written: of the executor, else of its connection in any environment. */
+/** Checks the body against its content type, where that is known: the executor's, or its connection's in any environment. */
 function checkBody(to: Compiling, { body, headers = {}, connection }: RestShape, path: Path): void {
   const own = Object.entries(headers).map(([name, value]): [string, string] => [name, textOf(value)]);
   const taken = headersOf(to, connection);
   const types = [...own, ...taken].flatMap(([name, text]) =>
     name.toLowerCase() !== 'content-type' || /^(\$\.|env:|secret:)/.test(text) ? [] : [text],
   );
-  const isForm = isObject(body) && types.some((one) => writingOf(one) === 'form');
+  const isForm = isObject(body) && types.some((type) => writingOf(type) === 'form');
   if (isForm) checkForm(to, body, path);
   else warnRewritten(to, body ?? null, path);
-  const other = types.find((one) => ['text', isForm ? 'text' : 'form'].includes(writingOf(one)));
+  const other = types.find((type) => ['text', isForm ? 'text' : 'form'].includes(writingOf(type)));
   if (other === undefined || typeof body !== 'object' || body === null) return;
   const message = `\`${other}\` cannot carry ${isObject(body) ? 'an object' : 'a list'}: write the body as one text, or as an object under \`application/json\` or \`application/x-www-form-urlencoded\``;
   newError(to, 'WRONG_VALUE', path, message, 'key');
 }
 
-/** A form has names and plain values, which are sent as text. */
+/** A form has names and plain values, which are sent as texts. */
 function checkForm(to: Compiling, body: JsonObject, path: Path): void {
   for (const [name, value] of Object.entries(body)) {
     if (typeof value !== 'object' || value === null) refuseSentRewritten(to, value, [...path, name]);
@@ -86,11 +86,11 @@ function checkForm(to: Compiling, body: JsonObject, path: Path): void {
   }
 }
 
-/** Of a connection, in any environment. */
+/** The headers of a connection, in any environment. */
 function headersOf({ catalog }: Compiling, connection: string): readonly (readonly [string, string])[] {
-  const entry = catalog.policySet.connections.find((one) => one.name === connection);
-  return (entry?.targets ?? []).flatMap(({ connection: one }) =>
-    one.kind === 'rest' ? Object.entries((one as RestConnection).headers) : [],
+  const entry = catalog.policySet.connections.find((declared) => declared.name === connection);
+  return (entry?.targets ?? []).flatMap(({ connection: target }) =>
+    target.kind === 'rest' ? Object.entries((target as RestConnection).headers) : [],
   );
 }
 
@@ -113,13 +113,13 @@ function checkHeaders(to: Compiling, shape: RestShape, path: Path): void {
         'key',
       );
     else if (trouble !== null) newError(to, 'WRONG_VALUE', at, `\`${name}\` ${trouble}`);
-    // What was to be filled in is told as that, beside what certainly is a credential.
+    // A hole that nobody filled in is reported elsewhere as a hole; here only if the text is certainly a credential as well.
     else if (!text.startsWith('$.') && (holeTrouble(text, 'path') === null || isCredential(text)))
-      checkWritten(to, name, text, at);
+      checkCredential(to, name, text, at);
   }
 }
 
-function checkWritten(to: Compiling, name: string, text: string, at: Path): void {
+function checkCredential(to: Compiling, name: string, text: string, at: Path): void {
   const written = writtenCredential(name, text, true);
   const instead = "put it into the connection's `headers`, as `secret://name` or `env://NAME`";
   const way = `for everybody to read, approvers too: ${instead}`;

@@ -1,28 +1,28 @@
-// What asks a GraphQL server for more than a read, under the address and method of one.
+// Finds GraphQL operations that change something in a request that looks like a read.
 
-/** `mutation` or `subscription` where a text is a document with such an operation, or has one in quotes or as a form's value. */
+/** `mutation` or `subscription` where a text is a GraphQL document with such an operation, or holds such a document in quotes or as a form's value; else null. */
 export function operationIn(texts: readonly string[]): string | null {
   for (const text of texts) {
     const whole = operationOf(text);
     if (whole !== null) return whole;
-    for (const one of [...quotedIn(text), ...new URLSearchParams(text).values()]) {
-      const found = operationOf(one) ?? operationInJson(one, mostTexts);
+    for (const inner of [...quotedIn(text), ...new URLSearchParams(text).values()]) {
+      const found = operationOf(inner) ?? operationInJson(inner, mostTexts);
       if (found !== null) return found;
     }
   }
   return null;
 }
 
-/** JSON in a text of JSON, so deep: a service hands a request on in it. */
+/** How many times JSON may be nested in a text of JSON, as where a service hands a request on in another. */
 const mostTexts = 2;
 
-/** No document begins as JSON does, and what stands in its quotes is none. */
+/** A text of JSON: no GraphQL document begins like this. */
 const json = /^\s*(?:\[|\{\s*")/;
 
 function operationInJson(text: string, left: number): string | null {
   if (left === 0 || !json.test(text)) return null;
-  for (const one of quotedIn(text)) {
-    const found = operationOf(one) ?? operationInJson(one, left - 1);
+  for (const inner of quotedIn(text)) {
+    const found = operationOf(inner) ?? operationInJson(inner, left - 1);
     if (found !== null) return found;
   }
   return null;
@@ -31,10 +31,10 @@ function operationInJson(text: string, left: number): string | null {
 const word = /\w*/y;
 const comment = /[^\n\r]*/y;
 
-/** A definition of types may have no braces: any word in it may begin the next one. */
+/** A type definition may have no braces: any word in it may begin the next definition. */
 const typeDefinition = /^(?:extend|schema|scalar|type|interface|union|enum|input|directive)$/;
 
-/** A definition begins where the document does and where the one before it ends; its first word says what it is. */
+/** A definition begins at the start of the document and where the definition before it ends; its first word says what it is. */
 function operationOf(document: string): string | null {
   if (!/mutation|subscription/.test(document)) return null;
   let depth = 0;
@@ -67,7 +67,7 @@ function runOf(pattern: RegExp, text: string, at: number): string {
   return pattern.exec(text)?.[0] ?? '';
 }
 
-/** Where a string ends that begins here, or the text does. */
+/** The index behind the string that begins here, or behind the text where the string does not end. */
 function endOf(text: string, at: number, mark: '"' | '"""'): number {
   let end = at + mark.length;
   while (end < text.length && !text.startsWith(mark, end)) {
@@ -78,13 +78,13 @@ function endOf(text: string, at: number, mark: '"' | '"""'): number {
   return end + mark.length;
 }
 
-/** What stands in quotes in JSON and its kin, where it may be of this. */
+/** The strings of JSON and the like that may hold a `mutation` or a `subscription`, with their escapes undone. */
 function quotedIn(text: string): readonly string[] {
   const found: string[] = [];
   for (let at = text.indexOf('"'), end = 0; at >= 0; at = text.indexOf('"', end)) {
     end = endOf(text, at, '"');
-    const one = text.slice(at + 1, end - 1);
-    if (/mutation|subscription|\\u/i.test(one)) found.push(unescaped(one));
+    const quoted = text.slice(at + 1, end - 1);
+    if (/mutation|subscription|\\u/i.test(quoted)) found.push(undoEscapes(quoted));
   }
   return found;
 }
@@ -93,8 +93,8 @@ const escapes: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', b
 
 const hex = /^[\da-f]{4}$/i;
 
-/** By a loop: a megabyte may be escapes throughout. */
-function unescaped(text: string): string {
+/** A loop, since a megabyte of text may be nothing but escapes. */
+function undoEscapes(text: string): string {
   let read = '';
   let from = 0;
   for (let at = text.indexOf('\\'); at >= 0; at = text.indexOf('\\', from)) {

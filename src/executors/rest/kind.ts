@@ -3,7 +3,7 @@ import { templatePaths } from '../../policy/compile/values.js';
 import { json, values } from '../../policy/shape/basics.js';
 import type { Kind, Reading } from '../kind.js';
 import type { Unresolved } from '../types.js';
-import { noRead } from '../values.js';
+import { unresolvedRead } from '../values.js';
 import { buildRestCall, unfitBody } from './call.js';
 import { compileRest } from './compile.js';
 import { restConnection } from './connection.js';
@@ -31,11 +31,11 @@ export const rest: Kind<RestShape, RestExecutor, RestCall> = {
   compile: compileRest,
   paths: ({ path, query, headers, body }) => [
     ...templatePaths(path),
-    ...[...query, ...headers].flatMap((one) => templatePaths(one.value)),
+    ...[...query, ...headers].flatMap((pair) => templatePaths(pair.value)),
     ...(body === null ? [] : templatePaths(body)),
   ],
   isRead: (executor) => readMethods.has(executor.method) && overrideOf(executor) === null,
-  reading,
+  reading: checkRead,
   build: (executor, scopes, _at, room) => buildRestCall(executor, scopes, room),
   refusedRead,
   unfit: ({ body }, sentWith) => (body === undefined ? null : unfitBody(body, sentWith)),
@@ -46,7 +46,7 @@ export const rest: Kind<RestShape, RestExecutor, RestCall> = {
     body: body ?? null,
   }),
   words: ({ method, path: { parts }, connection }) => {
-    const path = parts.map((one) => (typeof one === 'string' ? one : `{${one.text}}`)).join('');
+    const path = parts.map((part) => (typeof part === 'string' ? part : `{${part.text}}`)).join('');
     return `calls ${method} ${path} of \`${connection}\``;
   },
   outline: ({ method }, call) => ({ call: `${method} ${call?.path ?? '?'}`, sends: call?.body ?? null }),
@@ -55,7 +55,7 @@ export const rest: Kind<RestShape, RestExecutor, RestCall> = {
 
 const readMethods: ReadonlySet<string> = new Set(['GET', 'HEAD']);
 
-function reading(executor: RestExecutor): Reading {
+function checkRead(executor: RestExecutor): Reading {
   const { method } = executor;
   const unproven = method === 'POST' ? { what: '`POST`', isRefused: true } : null;
   const override = overrideOf(executor);
@@ -68,8 +68,8 @@ function reading(executor: RestExecutor): Reading {
   return { writes: readMethods.has(method) || unproven !== null ? null : writes, unproven };
 }
 
-/** Arguments fill it, so what passed the checks of its policy may be no read as it is sent. */
+/** The policy's checks have seen the template only: what arguments fill in may make the call another than a read. */
 function refusedRead(executor: RestExecutor, call: RestCall): Unresolved | null {
   const name = changeIn(call) ?? overrideOf(executor);
-  return name === null ? null : noRead(name);
+  return name === null ? null : unresolvedRead(name);
 }

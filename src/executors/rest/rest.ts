@@ -6,7 +6,7 @@ import { dataUrl, decodeBody, unpackBody, type Unpacked } from '../answer/body.j
 import { parseExactly } from '../answer/exact-json.js';
 import type { Place } from '../answer/places.js';
 import { asWindows1252, readableText } from '../masking/decode.js';
-import type { Told } from '../masking/mask.js';
+import type { Excerpts } from '../masking/mask.js';
 import { exchange, readCapped, retryAfterMs, type Exchange, type Outgoing } from '../connections/network.js';
 import {
   failure,
@@ -24,7 +24,7 @@ import { overrideIn } from './overrides.js';
 import { failureOfStatus, redirectHint } from './status.js';
 import type { RestCall, RestConnection } from './types.js';
 import type { DriverContext, ExecutorDriver, ExecutorResult, RunContext } from '../types.js';
-import { asciiHeader, noRead } from '../values.js';
+import { toAsciiHeader, unresolvedRead } from '../values.js';
 
 /** How much of a failed call's body is kept for whoever looks into it. */
 const maxFailedBodyText = 16_384;
@@ -39,25 +39,25 @@ async function runRest(call: RestCall, context: DriverContext<RestConnection>): 
   }
   const deadline = startDeadline(context);
   try {
-    const request = outgoing(call, context.connection, base, context.idempotencyKey, deadline.signal);
+    const request = makeOutgoing(call, context.connection, base, context.idempotencyKey, deadline.signal);
     if ('status' in request) return request;
-    const override = context.hasEffect ? null : overrideSent(request);
-    if (override !== null) return failure('permanent', noRead(override).message);
+    const override = context.hasEffect ? null : findSentOverride(request);
+    if (override !== null) return failure('permanent', unresolvedRead(override).message);
     const sent = await exchange(request);
     return sent.status === 'answered'
       ? await readAnswer(call, sent.response, context, deadline)
-      : notAnswered(call, sent, context, deadline);
+      : toUnansweredFailure(call, sent, context, deadline);
   } finally {
     deadline.dispose();
   }
 }
 
-/** Its connection may be another one than its policy was checked with. */
-function overrideSent({ path, headers, body }: Outgoing): string | null {
+/** Looks again at what is sent: the connection may not be the one that the policy was checked with. */
+function findSentOverride({ path, headers, body }: Outgoing): string | null {
   return overrideIn(Object.entries(headers), `${path}\n${body ?? ''}`);
 }
 
-/** An address that a connection may name, or null. Credentials belong into headers, where they are references. */
+/** The address of a connection; null: it may not be one. Credentials are refused in it: they belong into headers, as references. */
 export function parseBase(text: string, query: 'query' | 'no query' = 'no query'): URL | null {
   if (!URL.canParse(text)) return null;
   const url = new URL(text);
@@ -66,7 +66,7 @@ export function parseBase(text: string, query: 'query' | 'no query' = 'no query'
   return plain && (url.protocol === 'http:' || url.protocol === 'https:') ? url : null;
 }
 
-function outgoing(
+function makeOutgoing(
   call: RestCall,
   connection: RestConnection,
   base: URL,
@@ -109,10 +109,10 @@ function composeHeaders(
     ...Object.entries(connection.headers),
     ...(key === null ? [] : ([['idempotency-key', key]] as const)),
   ];
-  return Object.fromEntries(entries.map(([name, value]) => [name.toLowerCase(), asciiHeader(value)]));
+  return Object.fromEntries(entries.map(([name, value]) => [name.toLowerCase(), toAsciiHeader(value)]));
 }
 
-function notAnswered(
+function toUnansweredFailure(
   call: RestCall,
   sent: Exclude<Exchange, { status: 'answered' }>,
   context: RunContext,
@@ -120,7 +120,7 @@ function notAnswered(
 ): Failure {
   const message = `connection \`${call.connection}\`: ${sent.message}`;
   if (sent.status === 'refused') return failure('permanent', message);
-  const stopped = deadline.stopped();
+  const stopped = deadline.whyStopped();
   if (stopped !== null)
     return stoppedResult(context, stopped, sent.sent, `connection \`${call.connection}\``);
   return sent.sent
@@ -137,19 +137,19 @@ async function readAnswer(
   const status = response.statusCode ?? 0;
   const good = status >= 200 && status <= 299;
   const read = await readCapped(response, maxOutputBytes);
-  const headers = shownHeaders(response);
+  const headers = headersToKeep(response);
   const who = `connection \`${call.connection}\``;
-  // The status of a failure says enough, whatever became of its body.
+  // The status of a failure is enough, whether or not its body could be read.
   if (!good) {
-    const body = read.status === 'read' ? await failedBody(read.bytes, response, context.told) : null;
-    return statusFailure(call, response, { status, headers, body }, context);
+    const body = read.status === 'read' ? await readFailedBody(read.bytes, response, context.excerpts) : null;
+    return toStatusFailure(call, response, { status, headers, body }, context);
   }
-  const stopped = deadline.stopped();
+  const stopped = deadline.whyStopped();
   if (read.status === 'broken' && stopped !== null) return stoppedResult(context, stopped, true, who);
   if (read.status === 'broken')
     return failureAfterSending(context, 'connection', `${who}: the answer broke off (${read.message})`);
   const body: ParsedBody =
-    read.status === 'too_large' ? tooLarge : await parseBody(read.bytes, response, context.told);
+    read.status === 'too_large' ? tooLarge : await parseBody(read.bytes, response, context.excerpts);
   if (body.status === 'unreadable')
     return unusableAnswer(context, `${who} answered ${status}, and ${body.why}`);
   return {
@@ -161,7 +161,7 @@ async function readAnswer(
   };
 }
 
-function statusFailure(
+function toStatusFailure(
   call: RestCall,
   response: IncomingMessage,
   shown: { status: number; headers: JsonObject; body: Json },
@@ -175,8 +175,8 @@ function statusFailure(
   });
 }
 
-/** Cookies are credentials: they are not kept. */
-function shownHeaders(response: IncomingMessage): JsonObject {
+/** The headers of the answer without its cookies, which are credentials. */
+function headersToKeep(response: IncomingMessage): JsonObject {
   const entries = Object.entries(response.headers).flatMap(([name, value]): [string, string][] =>
     value === undefined || name === 'set-cookie'
       ? []
@@ -197,19 +197,19 @@ const tooLarge: ParsedBody = {
 async function parseBody(
   raw: Buffer,
   response: IncomingMessage,
-  told: Told,
+  excerpts: Excerpts,
   noText: 'kept' | 'unreadable' = 'kept',
 ): Promise<ParsedBody> {
   const isJson = isJsonType(response.headers['content-type']);
-  const unpacked = await unpackAnswer(raw, response, told, isJson);
+  const unpacked = await unpackAnswer(raw, response, excerpts, isJson);
   if (unpacked.status !== 'unpacked') return unpacked.status === 'too_large' ? tooLarge : unpacked;
   const type = response.headers['content-type'];
-  const decoded = decodeBody(unpacked.bytes, type, told);
+  const decoded = decodeBody(unpacked.bytes, type, excerpts);
   if (decoded.status !== 'text')
     return isJson || noText === 'unreadable' ? decoded : keepBytes(unpacked.bytes, type);
   const { text } = decoded;
   if (text === '' || (isJson && text.trim() === '')) return { status: 'parsed', value: null, exact: [] };
-  if (!isJson && (type ?? '').trim() === '' && /^\s*[[{]/.test(text)) return ofNoType(text);
+  if (!isJson && (type ?? '').trim() === '' && /^\s*[[{]/.test(text)) return parseUntyped(text);
   if (!isJson) return { status: 'parsed', value: text, exact: [] };
   await giveWayBefore(text.length);
   const parsed = parseExactly(text);
@@ -220,16 +220,16 @@ async function parseBody(
   };
 }
 
-/** Many servers leave the type away, and mean JSON: an object or a list is taken as that where it is one. */
-async function ofNoType(text: string): Promise<ParsedBody> {
+/** Many servers leave the content type away, and mean JSON: what parses as an object or a list is taken as that, else as text. */
+async function parseUntyped(text: string): Promise<ParsedBody> {
   await giveWayBefore(text.length);
   const parsed = parseExactly(text);
   return parsed.status === 'parsed' ? parsed : { status: 'parsed', value: text, exact: [] };
 }
 
 /**
- * What is no text, an image or text in a charset that it does not say, is kept byte for byte, as a data URL (RFC 2397). The
- * limit is for the bytes, which are read: their text takes a third more.
+ * What is no text, as an image or a text whose charset is not named, is kept byte for byte as a data URL (RFC 2397). The limit
+ * on an answer counts its bytes; the data URL takes a third more.
  */
 function keepBytes(bytes: Buffer, type = ''): ParsedBody {
   const media = /^[\w.+-]+\/[\w.+-]+/.exec(type)?.[0] ?? 'application/octet-stream';
@@ -239,32 +239,32 @@ function keepBytes(bytes: Buffer, type = ''): ParsedBody {
 function unpackAnswer(
   raw: Buffer,
   { headers }: IncomingMessage,
-  told: Told,
+  excerpts: Excerpts,
   isJson: boolean,
 ): Promise<Unpacked> {
-  return unpackBody(raw, headers['content-encoding'] ?? sniffed(raw, isJson), maxOutputBytes, told);
+  return unpackBody(raw, headers['content-encoding'] ?? sniffEncoding(raw, isJson), maxOutputBytes, excerpts);
 }
 
-/** No JSON begins like gzip: a proxy has dropped the header that says so. */
-function sniffed(bytes: Buffer, isJson: boolean): string | undefined {
+/** A JSON answer that begins like gzip is gzip: a proxy has dropped the header that says so. */
+function sniffEncoding(bytes: Buffer, isJson: boolean): string | undefined {
   return isJson && bytes[0] === 0x1f && bytes[1] === 0x8b ? 'gzip' : undefined;
 }
 
-/** What no text has. */
+/** Control characters, which no text has. */
 const binary = /[\x00-\x08\x0e-\x1f\x7f-\x9f]/;
 
 /**
- * What is short and can be read as it is, else the beginning of its text, for people. Null: it could not be unpacked, or is no
- * text, as what is packed in a way that no header says: a secret would be told in it that nobody finds there.
+ * A failed call's body for people: its value where it is short and can be read, else the beginning of its text. Null: it could
+ * not be unpacked or is no text. Bytes that are packed without a header that says so could hold a secret that no masking finds.
  */
-async function failedBody(bytes: Buffer, response: IncomingMessage, told: Told): Promise<Json> {
+async function readFailedBody(bytes: Buffer, response: IncomingMessage, excerpts: Excerpts): Promise<Json> {
   const type = response.headers['content-type'];
-  const unpacked = await unpackAnswer(bytes, response, told, isJsonType(type));
+  const unpacked = await unpackAnswer(bytes, response, excerpts, isJsonType(type));
   if (unpacked.status !== 'unpacked') return null;
-  const read = decodeBody(unpacked.bytes, type, told);
+  const read = decodeBody(unpacked.bytes, type, excerpts);
   const text = read.status === 'text' ? read.text : asWindows1252(readableText(unpacked.bytes));
   if (!isUtf8(unpacked.bytes) && binary.test(text)) return null;
-  const parsed = await parseBody(bytes, response, told, 'unreadable');
+  const parsed = await parseBody(bytes, response, excerpts, 'unreadable');
   const isShort = parsed.status === 'parsed' && JSON.stringify(parsed.value).length <= maxFailedBodyText;
-  return isShort ? parsed.value : told.start(text, maxFailedBodyText, '');
+  return isShort ? parsed.value : excerpts.start(text, maxFailedBodyText, '');
 }

@@ -5,12 +5,12 @@ export type RestExecutor = {
   readonly kind: 'rest';
   readonly connection: string;
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD';
-  /** `text` parts; holes are URL-encoded. */
+  /** Texts and holes; the values of holes are URL-encoded. */
   readonly path: { readonly kind: 'text'; readonly parts: readonly (string | Path)[] };
   readonly query: readonly { readonly key: string; readonly value: Template }[];
   readonly headers: readonly { readonly key: string; readonly value: Template }[];
   readonly body: Template | null;
-  /** What in the headers of its connection may make the call another method. Absent: nothing. */
+  /** What in the headers of the connection may make the call another method. Absent: nothing. */
   readonly overriddenBy?: string;
   readonly idempotencyKey: boolean;
 };
@@ -20,7 +20,7 @@ export type RestCall = {
   readonly connection: string;
   readonly method: string;
   readonly path: string;
-  /** As it is written, holes and all: what a message names. Arguments can be erased, and messages stay. */
+  /** The path as the author wrote it, with its holes: what messages name, since arguments can be erased and messages stay. */
   readonly writtenPath: string;
   readonly query: readonly (readonly [string, string])[];
   readonly headers: readonly (readonly [string, string])[];

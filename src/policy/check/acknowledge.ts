@@ -4,12 +4,12 @@ import { findings, warningCodes, type FindingCode } from '../text/findings.js';
 import { nearest, type Finding, type PathSegment } from '../text/problems.js';
 import { problemAt, type Source } from '../text/source.js';
 
-// A warning that its author has read and accepted, with the reason, in the file (docs/adr/0006).
+// Acknowledgements: an author has read a warning and accepts it, with the reason, in the file (docs/adr/0006).
 
 interface Entry {
   readonly code: string;
   readonly reason: string;
-  /** Of what it is about, as a pointer into the document. */
+  /** Pointer into the document: warnings there or below are accepted. */
   readonly at: string;
   /** Where the acknowledgement itself stands. */
   readonly path: readonly PathSegment[];
@@ -21,36 +21,41 @@ export interface Acknowledgements {
   readonly used: Set<Entry>;
 }
 
-/** `acknowledge` of a flow, a tool or a file; `at` starts where that stands. */
+/** The entries of `acknowledge` in a flow, a tool or a file. `path` is where the holder stands: each `at` starts there. */
 export function acknowledgementsOf(
   source: Source,
   holder: Json,
   path: readonly PathSegment[],
 ): Acknowledgements {
   const list = isObject(holder) && Array.isArray(holder['acknowledge']) ? holder['acknowledge'] : [];
-  const entries = (list as readonly Json[]).flatMap((one, index): Entry[] => {
-    if (!isObject(one)) return [];
-    const { code, reason, at = '' } = one;
+  const entries = (list as readonly Json[]).flatMap((item, index): Entry[] => {
+    if (!isObject(item)) return [];
+    const { code, reason, at = '' } = item;
     if (typeof code !== 'string' || typeof reason !== 'string' || typeof at !== 'string') return [];
     return [{ code, reason, at: `${pointerTo(path)}${at}`, path: [...path, 'acknowledge', index] }];
   });
   return { source, entries, used: new Set() };
 }
 
-const within = (path: string, at: string): boolean => path === at || path.startsWith(`${at}/`);
+const isWithin = (path: string, at: string): boolean => path === at || path.startsWith(`${at}/`);
 
-/** The same warnings, those that are accepted with their reason. */
-export function acknowledged(known: Acknowledgements, warnings: readonly Finding[]): readonly Finding[] {
-  return warnings.map((one) => {
-    if (one.acknowledged !== undefined || one.file !== known.source.file) return one;
-    const all = known.entries.filter(({ code, at }) => code === one.code && within(one.path, at));
-    for (const each of all) known.used.add(each);
-    const [first] = all;
-    return first === undefined ? one : { ...one, acknowledged: first.reason };
+/** The same warnings; an accepted warning carries the reason. Notes which acknowledgements were used. */
+export function markAcknowledged(
+  accepted: Acknowledgements,
+  warnings: readonly Finding[],
+): readonly Finding[] {
+  return warnings.map((finding) => {
+    if (finding.acknowledged !== undefined || finding.file !== accepted.source.file) return finding;
+    const matching = accepted.entries.filter(
+      ({ code, at }) => code === finding.code && isWithin(finding.path, at),
+    );
+    for (const entry of matching) accepted.used.add(entry);
+    const [first] = matching;
+    return first === undefined ? finding : { ...finding, acknowledged: first.reason };
   });
 }
 
-/** An error cannot be accepted, and neither can what nobody has heard of. */
+/** Errors for acknowledgements of an error, or of a code that does not exist. */
 export function wrongAcknowledgements({ source, entries }: Acknowledgements): readonly Finding[] {
   return entries.slice(0, maxProblems).flatMap(({ code, path }): Finding[] => {
     const at = [...path, 'code'];
@@ -78,10 +83,10 @@ export function wrongAcknowledgements({ source, entries }: Acknowledgements): re
   });
 }
 
-/** What is accepted and is not there: the next one who reads it would look for it. */
-export function idleAcknowledgements({ source, entries, used }: Acknowledgements): readonly Finding[] {
+/** Warnings for acknowledgements of a warning that is not there: a later reader would look for it. */
+export function unusedAcknowledgements({ source, entries, used }: Acknowledgements): readonly Finding[] {
   return entries
-    .filter((one) => !used.has(one) && Object.hasOwn(findings, one.code))
+    .filter((entry) => !used.has(entry) && Object.hasOwn(findings, entry.code))
     .slice(0, maxProblems)
     .map(({ code, path }) =>
       problemAt(

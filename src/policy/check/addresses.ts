@@ -2,14 +2,14 @@ import type { Connection } from '../../model/policy-set.js';
 import { referencePattern } from '../shape/notifications.js';
 import { withoutCredentials } from './credentials.js';
 
-/** A connection as it is kept, or what in it cannot be used. */
+/** A compiled connection, or why it cannot be used. */
 export type Made<T extends Connection = Connection> =
   { readonly status: 'made'; readonly connection: T } | Misfit;
 
 export interface Misfit {
   readonly status: 'invalid';
   readonly code?: 'SECRET_REFERENCE';
-  /** Below it, after a `/`, the name or index of one value. */
+  /** Of the connection; the name or index of a value below it follows after a `/`. */
   readonly key: string;
   readonly message: string;
 }
@@ -22,7 +22,8 @@ export function invalidAddress(key: string, text: string, query: 'query' | 'no q
   };
 }
 
-/** An address that a connection may name, or a reference to one. Credentials belong into headers, where they are references. */
+/** Whether a connection may have this address: http or https without credentials and fragment, or a reference. Credentials belong
+ * in headers, as references. */
 export function isAddress(text: string, query: 'query' | 'no query'): boolean {
   if (referencePattern.test(text)) return true;
   if (!URL.canParse(text)) return false;

@@ -13,19 +13,20 @@ import { kindNamed } from '../../executors/kinds.js';
 import { defaultEnvironment } from '../../model/policy-set.js';
 import { error, warn, type Compiling, type Path } from '../compile/context.js';
 import { checkArms } from '../reachability/arms.js';
-import { checkGuards, flowDomains, type DomainOf, type Placed } from '../reachability/comparisons.js';
+import { checkGuards, flowDomains, type DomainOf, type PlacedGuard } from '../reachability/comparisons.js';
 import { checkGates } from './gate-checks.js';
-import { checkCase, checkGraph } from '../reachability/graph.js';
-import { checkConditionsIn, checkConditionsOf, checkMapped } from './conditions.js';
+import { checkNamesDifferInCase, checkGraph } from '../reachability/graph.js';
+import { checkStateConditionCount, checkConditionCount, checkMappedCount } from './conditions.js';
 import { nearest } from '../text/problems.js';
 import { declares, executorPaths, gatePaths, guardPaths, mappingPaths } from '../reachability/reads.js';
 
-// What a plan says of itself: targets, ways to an end, evidence, arguments.
+// What follows from a plan alone: whether its targets exist, evidence can be produced, values are written, connections lead
+// somewhere.
 
 export function checkPlan(to: Compiling, plan: Plan, path: Path): void {
-  const names = plan.states.map((one) => one.name);
+  const names = plan.states.map((state) => state.name);
   const all = new Set(names);
-  const known = (
+  const assertState = (
     name: string,
     at: Path,
     what: string,
@@ -37,9 +38,9 @@ export function checkPlan(to: Compiling, plan: Plan, path: Path): void {
       );
   };
   if (plan.notation === 'states') {
-    known(plan.initialState, [...path, 'initialState'], 'initial state', 'INITIAL_STATE');
+    assertState(plan.initialState, [...path, 'initialState'], 'initial state', 'INITIAL_STATE');
     if (plan.onTimeout !== null)
-      known(plan.onTimeout.target, [...path, 'onTimeout', 'target'], 'time-out target');
+      assertState(plan.onTimeout.target, [...path, 'onTimeout', 'target'], 'time-out target');
     if (plan.onTimeout !== null && plan.timeoutMs === null)
       error(
         to,
@@ -51,13 +52,13 @@ export function checkPlan(to: Compiling, plan: Plan, path: Path): void {
   }
   for (const state of plan.states) {
     for (const transition of state.transitions)
-      checkTransition(to, plan, transition, transitionPath(plan, path, state, transition), known);
+      checkTransition(to, plan, transition, transitionPath(plan, path, state, transition), assertState);
     if (plan.notation !== 'states') continue;
-    checkConditionsIn(to, state, [...path, 'states', state.name]);
-    checkMapped(to, state.onEnter?.output ?? [], [...path, 'states', state.name, 'onEnter']);
+    checkStateConditionCount(to, state, [...path, 'states', state.name]);
+    checkMappedCount(to, state.onEnter?.output ?? [], [...path, 'states', state.name, 'onEnter']);
   }
   if (plan.notation === 'states') checkGraph(to, plan, path);
-  checkCase(to, names, [...path, 'states']);
+  checkNamesDifferInCase(to, names, [...path, 'states']);
   checkEvidence(to, plan, path);
   checkConnections(to, plan, path);
   checkGates(to, plan, path, transitionPath);
@@ -75,14 +76,14 @@ function checkTransition(
   plan: Plan,
   transition: Transition,
   path: Path,
-  known: (name: string, at: Path, what: string) => void,
+  assertState: (name: string, at: Path, what: string) => void,
 ): void {
-  known(transition.target, [...path, 'target'], 'target');
-  checkConditionsOf(to, transition, path);
-  checkMapped(to, transition.output, path);
-  if (transition.onDeny !== null) known(transition.onDeny, [...path, 'onDeny'], 'onDeny');
-  transition.branches.forEach((one, index) =>
-    known(one.target, [...path, 'branches', index, 'target'], 'target'),
+  assertState(transition.target, [...path, 'target'], 'target');
+  checkConditionCount(to, transition, path);
+  checkMappedCount(to, transition.output, path);
+  if (transition.onDeny !== null) assertState(transition.onDeny, [...path, 'onDeny'], 'onDeny');
+  transition.branches.forEach((branch, index) =>
+    assertState(branch.target, [...path, 'branches', index, 'target'], 'target'),
   );
   if (transition.actor === 'deterministic' && transition.inputSchema !== null)
     error(
@@ -104,29 +105,29 @@ function checkTransition(
     );
 }
 
-/** What a step may run: its executor, and what is tried in its stead. */
+/** The executors that a step may run: its own, and its fallbacks. */
 function executorsOf(step: Calling | null): readonly Executor[] {
   return step?.executor ? [step.executor, ...step.reliability.fallback] : [];
 }
 
-/** What an executor records by itself when it has succeeded. */
+/** The kind of evidence that an executor records by itself when it has succeeded; an empty list where it records none. */
 function evidenceOf(executor: Executor): string | readonly never[] {
   return asksPeople(executor) ? 'human_request' : (kindNamed(executor.kind).evidence ?? []);
 }
 
-/** A kind of evidence that nothing in the flow can produce leaves its guard closed for ever. */
+/** A guard that requires a kind of evidence that nothing in the flow produces never passes. */
 function checkEvidence(to: Compiling, plan: Plan, path: Path): void {
-  const transitions = plan.states.flatMap((one) => one.transitions);
-  const steps = [...transitions, ...plan.states.map((one) => one.onEnter)];
+  const transitions = plan.states.flatMap((state) => state.transitions);
+  const steps = [...transitions, ...plan.states.map((state) => state.onEnter)];
   const produced = new Set<string>([
     ...steps.flatMap(executorsOf).flatMap(evidenceOf),
-    ...steps.flatMap((one) => one?.evidence ?? []),
-    ...(transitions.some((one) => one.gates.length > 0) ? ['human_request'] : []),
+    ...steps.flatMap((step) => step?.evidence ?? []),
+    ...(transitions.some((transition) => transition.gates.length > 0) ? ['human_request'] : []),
   ]);
-  for (const { state, transition } of everyTransition(plan)) {
+  for (const { state, transition } of transitionsOf(plan)) {
     const at = transitionPath(plan, path, state, transition);
-    const guards = [...transition.guards, ...transition.branches.map((one) => one.when)];
-    for (const kind of new Set(guards.flatMap(requiredKinds))) {
+    const guards = [...transition.guards, ...transition.branches.map((branch) => branch.when)];
+    for (const kind of new Set(guards.flatMap(requiredEvidence))) {
       if (!produced.has(kind))
         error(
           to,
@@ -140,19 +141,22 @@ function checkEvidence(to: Compiling, plan: Plan, path: Path): void {
   }
 }
 
-function everyTransition(plan: Plan): readonly { readonly state: State; readonly transition: Transition }[] {
+function transitionsOf(plan: Plan): readonly { readonly state: State; readonly transition: Transition }[] {
   return plan.states.flatMap((state) => state.transitions.map((transition) => ({ state, transition })));
 }
 
-/** Where the flow lives, each of its connections leads somewhere. */
+/** Each connection that the flow uses must have a target in the flow's environment. */
 function checkConnections(to: Compiling, plan: Plan, path: Path): void {
   const environment = plan.environment ?? defaultEnvironment;
   const check = (step: Calling | null, at: Path): void => {
     for (const executor of executorsOf(step)) {
       if (!('connection' in executor)) continue;
-      const entry = to.catalog.policySet.connections.find((one) => one.name === executor.connection);
+      const entry = to.catalog.policySet.connections.find(
+        (connection) => connection.name === executor.connection,
+      );
       if (entry === undefined || entry.targets.length === 0) continue;
-      if (entry.targets.some((one) => one.environment === null || one.environment === environment)) continue;
+      if (entry.targets.some((target) => target.environment === null || target.environment === environment))
+        continue;
       error(
         to,
         'UNKNOWN_CONNECTION',
@@ -162,55 +166,60 @@ function checkConnections(to: Compiling, plan: Plan, path: Path): void {
       );
     }
   };
-  for (const { state, transition } of everyTransition(plan))
+  for (const { state, transition } of transitionsOf(plan))
     check(transition, transitionPath(plan, path, state, transition));
   for (const { name, onEnter } of plan.states) check(onEnter, [...path, 'states', name, 'onEnter']);
 }
 
-/** A context value that is neither there at the start nor written by any mapping is null for ever. */
+/** Warns of reads of context keys that are neither in `initialContext` nor written by a mapping: they are always null. */
 function checkContext(to: Compiling, plan: Plan, path: Path): void {
-  const mappings = plan.states.flatMap((one) => [
-    ...(one.onEnter?.output ?? []),
-    ...one.transitions.flatMap((transition) => transition.output),
+  const mappings = plan.states.flatMap((state) => [
+    ...(state.onEnter?.output ?? []),
+    ...state.transitions.flatMap((transition) => transition.output),
   ]);
-  const written = new Set([...Object.keys(plan.initialContext), ...mappings.map((one) => one.key)]);
-  checkCase(to, [...written], [...path, 'initialContext']);
+  const written = new Set([...Object.keys(plan.initialContext), ...mappings.map((mapping) => mapping.key)]);
+  checkNamesDifferInCase(to, [...written], [...path, 'initialContext']);
   const guarded = guardedKeys(plan);
   const domains = flowDomains(plan);
   for (const { name, onEnter } of plan.states)
-    for (const one of [
+    for (const read of [
       ...executorsOf(onEnter).flatMap(executorPaths),
       ...mappingPaths(onEnter?.output ?? []),
     ])
-      warnUnwritten(to, plan, one, written, [...path, 'states', name, 'onEnter']);
-  for (const { state, transition } of everyTransition(plan)) {
+      warnUnwritten(to, plan, read, written, [...path, 'states', name, 'onEnter']);
+  for (const { state, transition } of transitionsOf(plan)) {
     const reads = [
-      ...[...transition.guards, ...transition.branches.map((one) => one.when)].flatMap(guardPaths),
+      ...[...transition.guards, ...transition.branches.map((branch) => branch.when)].flatMap(guardPaths),
       ...transition.gates.flatMap(gatePaths),
       ...executorsOf(transition).flatMap(executorPaths),
       ...mappingPaths(transition.output),
     ];
     const at = transitionPath(plan, path, state, transition);
-    for (const one of reads) warnUnwritten(to, plan, one, written, at);
-    for (const one of transition.output) warnTakenOver(to, one, guarded, at);
-    checkConditions(to, transition, domains(transition.inputSchema), at);
+    for (const read of reads) warnUnwritten(to, plan, read, written, at);
+    for (const mapping of transition.output) warnGuardedKeyFromArguments(to, mapping, guarded, at);
+    checkTransitionGuards(to, transition, domains(transition.inputSchema), at);
   }
 }
 
 function guardedKeys(plan: Plan): ReadonlySet<string> {
-  const guards = everyTransition(plan).flatMap(({ transition }) => [
+  const guards = transitionsOf(plan).flatMap(({ transition }) => [
     ...transition.guards,
-    ...transition.branches.map((one) => one.when),
+    ...transition.branches.map((branch) => branch.when),
     ...transition.gates.flatMap(({ on }) => on ?? []),
   ]);
-  const read = guards.flatMap(guardPaths).filter((one) => one.scope === 'context');
+  const read = guards.flatMap(guardPaths).filter((operand) => operand.scope === 'context');
   return new Set(read.flatMap(({ segments }) => segments.slice(0, 1)));
 }
 
-/** Whoever submits then says what a guard is to believe. */
-function warnTakenOver(to: Compiling, mapping: Mapping, guarded: ReadonlySet<string>, at: Path): void {
+/** Warns where a key that guards read is written from arguments: then the caller decides what guards see. */
+function warnGuardedKeyFromArguments(
+  to: Compiling,
+  mapping: Mapping,
+  guarded: ReadonlySet<string>,
+  at: Path,
+): void {
   if (!guarded.has(mapping.key)) return;
-  const from = mappingPaths([mapping]).find((one) => one.scope === 'arguments');
+  const from = mappingPaths([mapping]).find((read) => read.scope === 'arguments');
   if (from === undefined) return;
   warn(
     to,
@@ -220,15 +229,16 @@ function warnTakenOver(to: Compiling, mapping: Mapping, guarded: ReadonlySet<str
   );
 }
 
-/** A tool's own guards stand before the transition's: they are told about where the tool is. */
-function checkConditions(to: Compiling, transition: Transition, domainOf: DomainOf, at: Path): void {
+/** A tool's guards stand before the transition's own guards; warnings about them alone belong to the tool. */
+function checkTransitionGuards(to: Compiling, transition: Transition, domainOf: DomainOf, at: Path): void {
   const { guards, branches, tool } = transition;
-  const tools = tool === null ? 0 : (to.catalog.tools.find((one) => one.name === tool)?.guards.length ?? 0);
-  const placed: readonly Placed[] = guards.map((guard, index) => ({
+  const tools =
+    tool === null ? 0 : (to.catalog.tools.find((entry) => entry.name === tool)?.guards.length ?? 0);
+  const placed: readonly PlacedGuard[] = guards.map((guard, index) => ({
     guard,
     path: index < tools ? [...at, 'tool'] : [...at, 'guards', index - tools],
   }));
-  checkGuards(to, placed, domainOf, (one) => placed.indexOf(one) >= tools);
+  checkGuards(to, placed, domainOf, (condition) => placed.indexOf(condition) >= tools);
   for (const [index, { when }] of branches.entries())
     checkGuards(to, [{ guard: when, path: [...at, 'branches', index, 'when'] }], domainOf);
 }
@@ -253,15 +263,15 @@ function warnUnwritten(
     warn(to, 'NEVER_WRITTEN', at, `the flow's \`inputSchema\` does not declare what \`${read.text}\` reads`);
 }
 
-function requiredKinds(guard: Guard): string[] {
+function requiredEvidence(guard: Guard): string[] {
   switch (guard.kind) {
     case 'evidence':
-      return guard.requires.map((one) => one.kind);
+      return guard.requires.map((requirement) => requirement.kind);
     case 'allOf':
     case 'anyOf':
-      return guard.guards.flatMap(requiredKinds);
+      return guard.guards.flatMap(requiredEvidence);
     case 'not':
-      return requiredKinds(guard.guard);
+      return requiredEvidence(guard.guard);
     default:
       return [];
   }

@@ -3,10 +3,10 @@ import type { Mapping, State, Transition } from '../../engine/plan.js';
 import { mostConditions, mostMapped, mostStateConditions } from '../../model/limits.js';
 import { error, type Compiling, type Path } from '../compile/context.js';
 
-// How many conditions are asked, and values mapped, in one piece: each condition is on record, and whoever shares the worker
-// waits for all of them.
+// Limits of the conditions that are evaluated, and the values that are mapped, in one step: each condition is recorded, and
+// whoever shares the worker waits until all are done.
 
-export function checkConditionsOf(to: Compiling, { guards, branches, gates }: Transition, at: Path): void {
+export function checkConditionCount(to: Compiling, { guards, branches, gates }: Transition, at: Path): void {
   const asked = [...guards, ...branches.map(({ when }) => when), ...gates.flatMap(({ on }) => on ?? [])];
   if (conditionsOf(asked) > mostConditions)
     error(
@@ -18,8 +18,8 @@ export function checkConditionsOf(to: Compiling, { guards, branches, gates }: Tr
     );
 }
 
-/** Each value is looked up, joined and perhaps told to be missing: what a step writes is made in one piece. */
-export function checkMapped(to: Compiling, output: readonly Mapping[], at: Path): void {
+/** A step makes all that it writes at once: each value is looked up, joined, and recorded where it is missing. */
+export function checkMappedCount(to: Compiling, output: readonly Mapping[], at: Path): void {
   const values = output.reduce((sum, { spec }) => sum + (spec.kind === 'set' ? 1 : spec.operands.length), 0);
   if (values > mostMapped)
     error(
@@ -31,8 +31,8 @@ export function checkMapped(to: Compiling, output: readonly Mapping[], at: Path)
     );
 }
 
-/** All of them are asked before the runtime takes one. */
-export function checkConditionsIn(to: Compiling, { name, transitions }: State, at: Path): void {
+/** The runtime evaluates the guards of all deterministic transitions of a state before it takes a transition. */
+export function checkStateConditionCount(to: Compiling, { name, transitions }: State, at: Path): void {
   const own = transitions.filter(({ actor }) => actor === 'deterministic');
   if (conditionsOf(own.flatMap(({ guards }) => guards)) > mostStateConditions)
     error(

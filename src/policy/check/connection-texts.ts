@@ -11,24 +11,25 @@ import { breakTrouble, lineTrouble } from '../../model/text.js';
 import { referencePattern } from '../shape/notifications.js';
 import type { TargetShape } from '../shape/shapes.js';
 import type { Misfit } from './addresses.js';
-import { isSuspectAddress, writtenCredential, type Written } from './credentials.js';
+import { isSuspectAddress, writtenCredential, type CredentialVerdict } from './credentials.js';
 import { holeTrouble } from './holes.js';
 
-// What the texts of a connection may be: a call over it can be made, and no secret stands in them.
+// Checks the texts of a connection: a call over it can be made, and no secret is written in them.
 
+/** The first problem in the texts of a connection; null: there is none. */
 export function misfitOf(shape: TargetShape): Misfit | null {
   return (
-    unpassable(shape) ??
-    brokenLine(shape) ??
-    wrongReference(shape) ??
-    unfilled(shape) ??
-    heldCredential(shape) ??
-    unsendableName(shape)
+    findUnpassable(shape) ??
+    findBrokenLine(shape) ??
+    findWrongReference(shape) ??
+    findHole(shape) ??
+    findCredential(shape) ??
+    findInvalidHeaderName(shape)
   );
 }
 
-/** Each in one line, but what is passed to a program: that may be of several. */
-function brokenLine(shape: TargetShape): Misfit | null {
+/** Texts have one line, except what is passed to a program (`args`, `env`), which may have several. */
+function findBrokenLine(shape: TargetShape): Misfit | null {
   for (const [key, text] of textsOf(shape)) {
     const trouble = /^(?:args|env)\//.test(key) ? breakTrouble(text) : lineTrouble(text);
     if (trouble !== null) return { status: 'invalid', key, message: `\`${key}\` ${trouble}` };
@@ -36,116 +37,120 @@ function brokenLine(shape: TargetShape): Misfit | null {
   return null;
 }
 
-function heldCredential(shape: TargetShape): Misfit | null {
-  const [key] = keysOfWritten(shape, 'credential');
+function findCredential(shape: TargetShape): Misfit | null {
+  const [key] = keysJudged(shape, 'credential');
   if (key === undefined) return null;
   return {
     status: 'invalid',
     code: 'SECRET_REFERENCE',
     key,
-    message: `\`${key}\` holds a credential as it is, for everybody to read, and what a target says of it is not masked: ${wayOut(key)}`,
+    message: `\`${key}\` holds a credential as it is, for everybody to read, and what a target says of it is not masked: ${remedyFor(key)}`,
   };
 }
 
-/** Where else the credential belongs that stands there. */
-export function wayOut(key: string): string {
+/** What to do about a credential that is written at this key. */
+export function remedyFor(key: string): string {
   const write = 'write `secret://name` or `env://NAME`';
   if (/^(?:headers|env)\//.test(key)) return write;
   if (key.startsWith('args/')) return `hand it over in \`env\`, and ${write}`;
   return `approvers see it too: have it in \`headers\`, if its server takes it there, and ${write}`;
 }
 
-export function keysOfWritten(shape: TargetShape, written: Written): readonly string[] {
+/** The keys of those texts of a connection that `verdict` is true of. */
+export function keysJudged(shape: TargetShape, verdict: CredentialVerdict): readonly string[] {
   const { address } = connectionKind(shape.kind);
-  const isSo = ([key, text]: readonly [string, string]): boolean => {
-    if (key === address) return written === 'perhaps' && isSuspectAddress(text);
+  const isJudgedSo = ([key, text]: readonly [string, string]): boolean => {
+    if (key === address) return verdict === 'perhaps' && isSuspectAddress(text);
     const [, part, name = ''] = /^(headers|env|args)\/(.*)$/s.exec(key) ?? [];
     if (part === undefined) return false;
-    if (part !== 'args') return writtenCredential(name, text, part === 'headers') === written;
+    if (part !== 'args') return writtenCredential(name, text, part === 'headers') === verdict;
     // Some programs fill in `${NAME}` in their arguments themselves.
     return (
-      written !== 'no reference' &&
-      writtenCredential(optionOf(shape.args ?? [], Number(name)), text) === written
+      verdict !== 'no reference' &&
+      writtenCredential(optionOf(shape.args ?? [], Number(name)), text) === verdict
     );
   };
   return textsOf(shape)
-    .filter(isSo)
+    .filter(isJudgedSo)
     .map(([key]) => key);
 }
 
-/** `token` of `--token`, whose value this argument is. Null: it is an option itself, or none stands before it. */
+/** The name of the option whose value this argument is: `token` after `--token`. Null: it is an option itself, or follows none. */
 function optionOf(args: readonly string[], index: number): string | null {
   const option = /^--?(\w[\w-]*)$/.exec(args[index - 1] ?? '')?.[1];
   return option === undefined || args[index]?.startsWith('-') === true ? null : option;
 }
 
-function unsendableName(shape: TargetShape): Misfit | null {
+function findInvalidHeaderName(shape: TargetShape): Misfit | null {
   const odd = Object.keys(shape.headers ?? {}).find((name) => !headerName.test(name));
   if (odd === undefined) return null;
   return { status: 'invalid', key: 'headers', message: `\`${odd}\` is no header name` };
 }
 
-/** What looks like a reference, or as if a variable were filled in. */
+/** Text that looks like a reference, or like a variable to be filled in. */
 const referenceLike = /\b(env|envs|secret|secrets|file|vault|ssm|op):\/\/|\$\{[A-Za-z_]/i;
 
-/** Headers, `env` and addresses (`env://` alone) may each be one reference as a whole; half of one, or another kind, would be sent as it stands. */
-function wrongReference(shape: TargetShape): Misfit | null {
-  const wrong = (key: string, name: string): Misfit => ({
+/**
+ * A header, a variable of `env` or an address (with `env://` only) may be a reference as a whole. Part of a reference, or an
+ * unknown kind of reference, would be sent as it is written.
+ */
+function findWrongReference(shape: TargetShape): Misfit | null {
+  const misfitAt = (key: string, name: string): Misfit => ({
     status: 'invalid',
     code: 'SECRET_REFERENCE',
     key,
     message: `\`${name}\` holds a reference that is not whole or of no known kind: write \`env://NAME\` or \`secret://name\` and nothing else`,
   });
-  const bad = (text: string | undefined): boolean =>
+  const isBroken = (text: string | undefined): boolean =>
     text !== undefined && referenceLike.test(text) && !referencePattern.test(text);
-  const { address: own } = connectionKind(shape.kind);
-  const address = textsOf(shape).find(([key]) => key === own);
+  const { address: addressKey } = connectionKind(shape.kind);
+  const address = textsOf(shape).find(([key]) => key === addressKey);
   if (address !== undefined) {
     const [key, text] = address;
     if (/^secret:\/\//i.test(text))
       return {
-        ...wrong(key, key),
+        ...misfitAt(key, key),
         message: `\`${key}\` is shown and bound by approvals, so it is no secret: write \`env://NAME\` or the address, and the secret into \`headers\``,
       };
-    if (bad(text)) return wrong(key, key);
+    if (isBroken(text)) return misfitAt(key, key);
   }
-  for (const [key, held] of [
+  for (const [key, texts] of [
     ['headers', shape.headers],
     ['env', shape.env],
   ] as const)
-    for (const [name, text] of Object.entries(held ?? {})) if (bad(text)) return wrong(key, name);
-  const [meant] = keysOfWritten(shape, 'no reference');
+    for (const [name, text] of Object.entries(texts ?? {})) if (isBroken(text)) return misfitAt(key, name);
+  const [meant] = keysJudged(shape, 'no reference');
   if (meant !== undefined) {
     const name = meant.replace(/^(?:headers|env)\//, '');
-    const message = `\`${name}\` holds what is sent as it stands, a secret or no whole reference of a known kind: write \`env://NAME\` or \`secret://name\` and nothing else`;
-    return { ...wrong(meant, name), message };
+    const message = `\`${name}\` would be sent as it is written, a secret or a reference that is not whole or of no known kind: write \`env://NAME\` or \`secret://name\` and nothing else`;
+    return { ...misfitAt(meant, name), message };
   }
   if (/^secret:\/\//i.test(shape.env?.['PATH'] ?? ''))
     return {
-      ...wrong('env/PATH', 'PATH'),
+      ...misfitAt('env/PATH', 'PATH'),
       message:
         '`PATH` says which program runs and is bound by approvals, so it is no secret: write `env://NAME` or the path',
     };
-  const unresolved = (shape.args ?? []).findIndex((one) => referencePattern.test(one));
+  const unresolved = (shape.args ?? []).findIndex((argument) => referencePattern.test(argument));
   return unresolved === -1
     ? null
     : {
-        ...wrong(`args/${unresolved}`, 'args'),
+        ...misfitAt(`args/${unresolved}`, 'args'),
         message:
           'references are not resolved in `args`, which others can read: hand the secret over in `env`',
       };
 }
 
-/** Its texts by where they stand. A connection is the same for every call: no value of one is filled in. */
+/** The texts of a connection with their keys, such as `url` and `headers/Authorization`. */
 function textsOf(shape: TargetShape): (readonly [key: string, text: string])[] {
-  return Object.entries(shape).flatMap(([key, held]: [string, unknown]): [string, string][] => {
-    if (typeof held === 'string') return [[key, held]];
-    if (typeof held !== 'object' || held === null) return [];
-    return Object.entries(held).map(([name, text]) => [`${key}/${name}`, String(text)]);
+  return Object.entries(shape).flatMap(([key, value]: [string, unknown]): [string, string][] => {
+    if (typeof value === 'string') return [[key, value]];
+    if (typeof value !== 'object' || value === null) return [];
+    return Object.entries(value).map(([name, text]) => [`${key}/${name}`, String(text)]);
   });
 }
 
-function unfilled(shape: TargetShape): Misfit | null {
+function findHole(shape: TargetShape): Misfit | null {
   for (const [key, text] of textsOf(shape)) {
     const message = holeTrouble(text, 'nothing');
     if (message !== null) return { status: 'invalid', key, message };
@@ -153,14 +158,14 @@ function unfilled(shape: TargetShape): Misfit | null {
   return null;
 }
 
-/** What no system would pass to a command. */
-function unpassable(shape: TargetShape): Misfit | null {
+/** A command, argument or variable that no system would pass on. */
+function findUnpassable(shape: TargetShape): Misfit | null {
   const { command = '', workingDirectory = '', args = [], env = {} } = shape;
   const texts: [string, string][] = [
     ['command', command],
     ['workingDirectory', workingDirectory],
     ...args.map((text, index): [string, string] => [`args/${index}`, text]),
-    ...Object.entries(env).map((one): [string, string] => [`env/${one[0]}`, variable(one)]),
+    ...Object.entries(env).map((setting): [string, string] => [`env/${setting[0]}`, variable(setting)]),
   ];
   for (const [key, text] of texts) {
     const trouble = passingTrouble(text);
@@ -174,12 +179,12 @@ function unpassable(shape: TargetShape): Misfit | null {
       message: `\`${odd}\` is no name of a variable: it is empty or holds \`=\``,
     };
   return (
-    tooMuch('args', passedBytes(args), mostFixedArgumentsBytes) ??
-    tooMuch('env', passedBytes(Object.entries(env).map(variable)), mostEnvironmentBytes)
+    findTooLarge('args', passedBytes(args), mostFixedArgumentsBytes) ??
+    findTooLarge('env', passedBytes(Object.entries(env).map(variable)), mostEnvironmentBytes)
   );
 }
 
-function tooMuch(key: string, bytes: number, most: number): Misfit | null {
+function findTooLarge(key: string, bytes: number, most: number): Misfit | null {
   if (bytes <= most) return null;
   return { status: 'invalid', key, message: `\`${key}\` takes ${bytes} bytes, and ${most} are the most` };
 }

@@ -5,8 +5,8 @@ import { floorsOf } from '../../schema/kit.js';
 import type { Compiling } from '../compile/context.js';
 
 /**
- * Does it wait where its flow lives, so that somebody may deny it? So it is taken to where that cannot be told, because
- * something of the text is an error: its tool or environment may be unknown.
+ * Does the transition wait at a gate in its flow's environment, so that somebody may deny it? True also where that cannot be
+ * told: where the text has errors, its tool or environment may be unknown.
  */
 export function mayBeDenied(to: Compiling, plan: Plan, transition: Transition): boolean {
   const floors = floorsOf(to.catalog.policySet, plan.environment ?? defaultEnvironment);

@@ -6,31 +6,31 @@ import type { Reading } from '../folder/reading.js';
 import { warnUnknownRoles } from './roles.js';
 import type { FloorShape } from '../shape/shapes.js';
 
-// What environments ask for under effects, whatever their authors wrote.
+// Floors: the gates that environments put before effects, whatever the authors of flows wrote.
 
-/** Every tier but `read_only`: what may change something, and what nobody has judged. */
+/** Every tier but `read_only`: what may change something, and what has no tier (`none`). */
 const tiersWithEffect: FloorEntry['tiers'] = ['reversible', 'irreversible', 'none'];
 
-/** The policy set with its environments' gates: they name roles and queues, which are known by now; queues name roles. */
+/** The policy set with the gates of its environments. These name roles and queues, so both must be in the policy set already. */
 export function withFloors(reading: Reading, files: readonly PolicyFile[], policySet: PolicySet): PolicySet {
   const found = new Map<string, readonly FloorEntry[]>();
   for (const { source, shape } of files) {
-    // They belong to no flow and no tool: the file acknowledges them.
-    const { errors, together: warnings } = reading;
+    // Warnings here belong to no flow and no tool: they are acknowledged at the top of the file.
+    const { errors, fileWarnings: warnings } = reading;
     const to: Compiling = { source, catalog: { policySet, tools: [] }, errors, warnings };
-    for (const [name, one] of Object.entries(shape?.queues ?? {}))
-      warnUnknownRoles(to, one.roles, ['queues', name, 'roles']);
-    for (const [name, one] of Object.entries(shape?.environments ?? {}))
+    for (const [name, queue] of Object.entries(shape?.queues ?? {}))
+      warnUnknownRoles(to, queue.roles, ['queues', name, 'roles']);
+    for (const [name, declared] of Object.entries(shape?.environments ?? {}))
       found.set(
         name,
-        (one?.gates ?? []).map((gate, index) =>
-          compileFloor(to, gate, ['environments', name, 'gates', index], one?.gateTimeout !== undefined),
+        (declared?.gates ?? []).map((gate, index) =>
+          compileFloor(to, gate, ['environments', name, 'gates', index], declared?.gateTimeout !== undefined),
         ),
       );
   }
-  const environments = policySet.environments.map((one) => {
-    const floors = found.get(one.name) ?? [];
-    return floors.length === 0 ? one : { ...one, floors };
+  const environments = policySet.environments.map((environment) => {
+    const floors = found.get(environment.name) ?? [];
+    return floors.length === 0 ? environment : { ...environment, floors };
   });
   return { ...policySet, environments };
 }
@@ -38,10 +38,10 @@ export function withFloors(reading: Reading, files: readonly PolicyFile[], polic
 function compileFloor(to: Compiling, shape: FloorShape, path: Path, hasDefault: boolean): FloorEntry {
   const tiers = [...new Set(shape.tiers ?? tiersWithEffect)];
   const roles = shape.roles ?? [];
-  // No label: what an environment demands is not decided by whoever holds `approval.decide`, unless it says nobody.
+  // A floor's queue must be declared: else whoever holds `approval.decide` would decide, as at a floor that names nobody.
   if (shape.queue !== undefined) assertDeclaredQueue(to, shape.queue, [...path, 'queue']);
   warnUnknownRoles(to, roles, [...path, 'roles']);
-  // Time approves reversible effects only, so only a floor for those alone may say so.
-  const tier = tiers.every((one) => one === 'reversible') ? 'reversible' : 'irreversible';
+  // Time may approve reversible effects only, so a floor may say so only where it is for that tier alone.
+  const tier = tiers.every((covered) => covered === 'reversible') ? 'reversible' : 'irreversible';
   return { tiers, roles, ...compileRules(to, shape, { path, tier, roles, hasDefault }) };
 }

@@ -5,7 +5,7 @@ import { floorsOf } from '../../schema/kit.js';
 import { error, warn, type Compiling, type Path } from '../compile/context.js';
 import { mayBeDenied } from './deniable.js';
 
-// Steps that wait at gates, the environment's too, and that nobody could take again, or that cannot wait at all.
+// Gates, those of the environment too, at which a step cannot wait, whose denial leaves no way on, or that nothing waits at.
 
 type PathOf = (plan: Plan, path: Path, state: State, transition: Transition) => Path;
 
@@ -20,12 +20,12 @@ export function checkGates(to: Compiling, plan: Plan, path: Path, pathOf: PathOf
         to,
         'GATE_IMPOSSIBLE',
         [...path, 'states', name, 'onEnter'],
-        `${whoAsks(first, environment)} asks for an approval of this effect, and what entering a state does waits at no gate: put it on a transition`,
+        `${whoAsks(first, environment)} asks for an approval of this effect, but entering a state cannot wait at a gate: put the effect on a transition`,
         'key',
       );
     for (const transition of state.transitions) {
       const at = pathOf(plan, path, state, transition);
-      warnNoWayOn(to, plan, transition, gatesOf(transition, { floors }), at);
+      warnDeterministicGate(to, plan, transition, gatesOf(transition, { floors }), at);
       if (transition.onDeny !== null && !mayBeDenied(to, plan, transition))
         warn(
           to,
@@ -43,8 +43,8 @@ function whoAsks({ origin }: Gate, environment: string): string {
   return source === 'tier' ? 'the tier `irreversible`' : `\`${environment}\``;
 }
 
-/** Nobody submits it again: denied, or out of time, the run is stuck. */
-function warnNoWayOn(
+/** Nobody submits a deterministic transition again: when its approval is denied or times out, the run is stuck. */
+function warnDeterministicGate(
   to: Compiling,
   plan: Plan,
   { name, actor }: Transition,
@@ -56,6 +56,6 @@ function warnNoWayOn(
     to,
     'DETERMINISTIC_GATE',
     at,
-    `\`${name}\` is taken by nobody, so when its approval is denied nobody can take it again: let a person or an agent submit it, or give the flow a \`timeout\``,
+    `nobody submits the deterministic \`${name}\`, so when its approval is denied nobody can take it again: let a person or an agent submit it, or give the flow a \`timeout\``,
   );
 }

@@ -3,39 +3,38 @@ import { truncate } from '../../model/text.js';
 import { error, type Compiling, type Path } from '../compile/context.js';
 import { isCredential } from './credentials.js';
 
-// A hole (`{$.arguments.name}`) is filled in a `summary`, a `consequence` and the `path` of a rest call, and nowhere else. A
-// path is read where it is a whole value of a template. Anything else would be sent, shown or compared as it is written.
+// A hole (`{$.arguments.name}`) is filled only in a `summary`, a `consequence` and the `path` of a rest call. A path is read only
+// where it is a whole value of a template. Anywhere else, both would be sent, shown or compared as they are written.
 
 const hole = /\{\s*\$\.|\$\.(?:arguments|context|workflow|output|response)(?![A-Za-z0-9_-])/i;
 const pathIn = /\$\.[\w.[\]-]*/;
 
-/** `path`: a text that is a path as a whole is read here. */
+/** What is filled in at a place: `path`: a text that is a path as a whole; `nothing`: not even that. */
 export type Filled = 'path' | 'nothing';
 
-/** What an author meant to be filled and never is, said without a credential; null: nothing in this text. */
+/** A sentence about a hole or path in the text that would not be filled; null: there is none. It tells no credential. */
 export function holeTrouble(text: string, filled: Filled): string | null {
   const found = hole.exec(text);
   if (found === null) return null;
   const isSecret = isCredential(text);
   const [path] = (isSecret ? null : pathIn.exec(text.slice(found.index))) ?? ['$.arguments.name'];
-  const shown = isSecret ? 'this text' : `\`${truncate(text, 120)}\``;
-  const way =
-    filled === 'path' ? `a value stands for itself: write \`${path}\` and nothing else` : 'write what it is';
-  return `${shown} would be taken as it is written: nothing is filled in here, ${way}`;
+  const what = isSecret ? 'this text' : `\`${truncate(text, 120)}\``;
+  const way = filled === 'path' ? `write \`${path}\` and nothing else` : 'write the text itself';
+  return `${what} would be taken as it is written, since nothing is filled in here: ${way}`;
 }
 
-/** The same for all texts of a value, names of objects included. */
+/** Reports such holes in all texts of a value, names of objects included. */
 export function refuseHoles(to: Compiling, value: Json, path: Path, filled: Filled): void {
   if (typeof value === 'string') {
     const trouble = holeTrouble(value, filled);
     if (trouble !== null) error(to, 'PATH_INVALID', path, trouble);
   } else if (Array.isArray(value)) {
-    for (const [index, one] of (value as readonly Json[]).entries())
-      refuseHoles(to, one, [...path, index], filled);
+    for (const [index, item] of (value as readonly Json[]).entries())
+      refuseHoles(to, item, [...path, index], filled);
   } else if (isObject(value))
-    for (const [name, one] of Object.entries(value)) {
+    for (const [name, item] of Object.entries(value)) {
       refuseHolesInName(to, name, [...path, name]);
-      refuseHoles(to, one, [...path, name], filled);
+      refuseHoles(to, item, [...path, name], filled);
     }
 }
 

@@ -2,56 +2,61 @@ import { isCall, type Executor, type Reliability, type Tier } from '../../engine
 import { kindNamed, kinds } from '../../executors/kinds.js';
 import { error, warn, type Compiling, type Path } from '../compile/context.js';
 
-// `read_only` passes gates, floors and shadow mode, so it has to be so. What a server says of its own tools, such as MCP's
-// `readOnlyHint`, is its word and nobody's proof: only the author's counts.
+// A `read_only` effect passes gates, floors and shadow mode, so it must change nothing. What a server says of its own tools, such
+// as MCP's `readOnlyHint`, proves nothing: only the author's word counts.
 
-export interface Reading {
+export interface ReadOnlyClaim {
   readonly tier: Tier | null;
   readonly executor: Executor | null;
   readonly reliability: Pick<Reliability, 'fallback'>;
-  /** Why a call whose kind does not show it changes nothing, as its author says. */
+  /** The author's reason why the call changes nothing, where its kind does not show it. */
   readonly because: string | undefined;
 }
 
-/** A method that changes what it names is no read. What may be one needs its author's reason, for approvers to see. */
+/**
+ * Refuses `read_only` on a call that certainly writes. A call that may write needs its author's reason (`readOnlyBecause`), which
+ * approvers see; without it, it is refused or warned of, as its kind says.
+ */
 export function checkReadOnly(
   to: Compiling,
-  { tier, executor, reliability, because }: Reading,
+  { tier, executor, reliability, because }: ReadOnlyClaim,
   path: Path,
 ): void {
-  const executors = [executor, ...reliability.fallback].filter((one) => one !== null);
-  const readings = executors.flatMap((one) => (isCall(one) ? [kindNamed(one.kind).reading(one)] : []));
-  const unproven = readings.flatMap((one) => one.unproven ?? []);
-  const doubted = unproven.find((one) => one.isRefused) ?? unproven[0];
+  const executors = [executor, ...reliability.fallback].filter((tried) => tried !== null);
+  const readings = executors.flatMap((tried) =>
+    isCall(tried) ? [kindNamed(tried.kind).reading(tried)] : [],
+  );
+  const unproven = readings.flatMap((reading) => reading.unproven ?? []);
+  const doubted = unproven.find((doubt) => doubt.isRefused) ?? unproven[0];
   if (because !== undefined && (tier !== 'read_only' || doubted === undefined))
     error(
       to,
       'WRONG_VALUE',
       [...path, 'readOnlyBecause'],
-      `\`readOnlyBecause\` says why ${byWord} of \`tier: read_only\` changes nothing, and here is none: remove it`,
+      `\`readOnlyBecause\` says why ${callsReadByWord} of \`tier: read_only\` changes nothing, and here is none: remove it`,
       'key',
     );
   if (tier !== 'read_only') return;
   const at = [...path, 'tier'];
-  const writes = readings.find((one) => one.writes !== null)?.writes ?? null;
+  const writes = readings.find((reading) => reading.writes !== null)?.writes ?? null;
   if (writes !== null) return error(to, 'READ_ONLY_WRITES', at, writes);
   if (doubted === undefined || because !== undefined) return;
   if (doubted.isRefused)
-    return error(to, 'READ_ONLY_WRITES', at, `${doubted.what} may change something: ${sayWhy}`);
+    return error(to, 'READ_ONLY_WRITES', at, `${doubted.what} may change something: ${remedy}`);
   warn(
     to,
     'READ_ONLY_UNEXPLAINED',
     at,
-    `${doubted.what} may change something, and as a read it passes gates, floors and shadow mode: ${sayWhy}`,
+    `${doubted.what} may change something, and as a read it passes gates, floors and shadow mode: ${remedy}`,
     'value',
   );
 }
 
-/** `a POST, an MCP tool or a command`. */
-const byWord = kinds
-  .flatMap((one) => one.readByWord ?? [])
+/** For a sentence: `a POST, an MCP tool or a command`. */
+const callsReadByWord = kinds
+  .flatMap((kind) => kind.readByWord ?? [])
   .join(', ')
   .replace(/, ([^,]*)$/, ' or $1');
 
-const sayWhy =
+const remedy =
   'if it does not, say why with `readOnlyBecause`, else the tier is `reversible` or `irreversible`';

@@ -2,9 +2,9 @@ import type { z } from 'zod';
 import type { Plan } from '../../engine/plan.js';
 import { isObject, type Json, type JsonObject } from '../../model/json.js';
 import {
-  acknowledged,
+  markAcknowledged,
   acknowledgementsOf,
-  idleAcknowledgements,
+  unusedAcknowledgements,
   wrongAcknowledgements,
 } from '../check/acknowledge.js';
 import { beginAnalysis } from '../reachability/analysis.js';
@@ -26,16 +26,16 @@ import {
 } from '../shape/shapes.js';
 import { parseText, problemAt, type Media, type Place, type Source } from '../text/source.js';
 
-/** A flow ready to be published. */
+/** A compiled flow, ready to be published. */
 export interface CompiledFlow {
   readonly name: string;
   readonly plan: Plan;
-  /** As it was parsed; its canonical form is what the version's hash is of. */
+  /** The document as it was parsed. The hash of a version is over its canonical form. */
   readonly definition: JsonObject;
   readonly source: string;
   readonly owner: string | null;
   readonly description: string | null;
-  /** Where it is published and starts: what it names, else `dev`. */
+  /** Where the flow is published and started: the environment that it names, else `dev`. */
   readonly environment: string;
   readonly warnings: readonly Finding[];
 }
@@ -48,16 +48,16 @@ export type FlowCheck =
       readonly warnings: readonly Finding[];
     };
 
-/** Whoever starts, shows or continues a run reads the plan in one piece, and keeps everybody else waiting meanwhile. */
+/** In characters. Whoever starts, shows or continues a run reads the plan in one piece, and everybody else waits meanwhile. */
 const mostPlanLength = 6_291_456;
 
-/** What a flow is not held to that was taken before anybody was. */
-type Taken = Pick<Compiling, 'rewritten'>;
+/** Whether a flow is spared what became an error after it was published. */
+type Leniency = Pick<Compiling, 'isPublished'>;
 
-/** Exactly one flow, in either notation, and nothing else (docs/spec/api.md, `POST /v1/flows`). */
+/** Checks a text that holds exactly one flow, in either notation, and nothing else (docs/spec/api.md, `POST /v1/flows`). */
 export function checkFlowText(
   text: string,
-  options: { readonly catalog: Catalog; readonly file?: string; readonly media?: Media } & Taken,
+  options: { readonly catalog: Catalog; readonly file?: string; readonly media?: Media } & Leniency,
 ): FlowCheck {
   const parsed = parseText(text, options.file, options.media);
   if (parsed.status === 'invalid') return { status: 'invalid', errors: parsed.problems, warnings: [] };
@@ -74,7 +74,7 @@ export function checkFlowText(
       'a flow is a mapping: `workflows: {name: …}`, or a declared agent with `name` and `permissions`',
     );
   if (!Object.hasOwn(source.value, 'workflows'))
-    return checkOne(source, options.catalog, 'agent', source.value, [], options);
+    return checkFlow(source, options.catalog, 'agent', source.value, [], options);
   const other = Object.keys(source.value).find((key) => key !== 'workflows' && key !== 'version');
   if (other !== undefined)
     return fail(
@@ -94,25 +94,25 @@ export function checkFlowText(
       ['workflows'],
       `\`workflows\` names ${names.length} flows here: send exactly one`,
     );
-  return checkOne(source, options.catalog, 'states', flows[name] ?? null, ['workflows', name], options);
+  return checkFlow(source, options.catalog, 'states', flows[name] ?? null, ['workflows', name], options);
 }
 
-export function checkOne(
+export function checkFlow(
   source: Source,
   catalog: Catalog,
   notation: 'agent' | 'states',
   value: Json,
   path: Path,
-  { rewritten }: Taken = {},
+  { isPublished }: Leniency = {},
 ): FlowCheck {
   beginAnalysis();
-  const answered: Finding[] = [];
-  const to: Compiling = { source, catalog, errors: [], warnings: [], rewritten, answered };
+  const moot: Finding[] = [];
+  const to: Compiling = { source, catalog, errors: [], warnings: [], isPublished, moot };
   const flow = notation === 'agent' ? agentFlow(to, value, path) : workflowFlow(to, value, path);
   if (flow !== null) assertPlanSize(to, flow.plan, path);
   const environment = flow?.environment ?? defaultEnvironment;
-  const known = catalog.policySet.environments.find((one) => one.name === environment);
-  if (flow !== null && flow.environment === null && known === undefined)
+  const entry = catalog.policySet.environments.find((declared) => declared.name === environment);
+  if (flow !== null && flow.environment === null && entry === undefined)
     error(
       to,
       'UNKNOWN_ENVIRONMENT',
@@ -121,26 +121,26 @@ export function checkOne(
       'key',
     );
   const accepted = acknowledgementsOf(source, value, path);
-  const told = acknowledged(accepted, to.warnings);
-  acknowledged(accepted, answered);
+  const marked = markAcknowledged(accepted, to.warnings);
+  markAcknowledged(accepted, moot);
   to.errors.push(...wrongAcknowledgements(accepted));
-  const idle = flow === null || to.errors.length > 0 ? [] : idleAcknowledgements(accepted);
-  const { fatal, warnings } = judgeWarnings([...told, ...idle], known, { rewritten });
+  const idle = flow === null || to.errors.length > 0 ? [] : unusedAcknowledgements(accepted);
+  const { fatal, warnings } = judgeWarnings([...marked, ...idle], entry, { isPublished });
   const errors = [...to.errors, ...fatal];
   if (flow === null || errors.length > 0)
     return {
       status: 'invalid',
-      errors: inOrder(errors),
-      warnings: inOrder(warnings),
+      errors: sortByPosition(errors),
+      warnings: sortByPosition(warnings),
     };
   return {
     status: 'valid',
-    flow: { ...flow, environment, warnings: inOrder(warnings) },
-    warnings: inOrder(warnings),
+    flow: { ...flow, environment, warnings: sortByPosition(warnings) },
+    warnings: sortByPosition(warnings),
   };
 }
 
-/** Each transition carries its tool, schemas and all: a short text may say the same megabyte a thousand times. */
+/** Each transition of a plan carries its tool with all schemas, so a short text may become a plan of a thousand megabytes. */
 function assertPlanSize(to: Compiling, { states, ...header }: Plan, path: Path): void {
   let size = JSON.stringify(header).length;
   for (const state of states)
@@ -152,9 +152,9 @@ function assertPlanSize(to: Compiling, { states, ...header }: Plan, path: Path):
     }
 }
 
-type Made = Omit<CompiledFlow, 'environment' | 'warnings'> & { readonly environment: string | null };
+type FlowParts = Omit<CompiledFlow, 'environment' | 'warnings'> & { readonly environment: string | null };
 
-function workflowFlow(to: Compiling, value: Json, path: Path): Made | null {
+function workflowFlow(to: Compiling, value: Json, path: Path): FlowParts | null {
   const name = String(path.at(-1));
   if (!nameShape.safeParse(name).success)
     error(
@@ -164,36 +164,41 @@ function workflowFlow(to: Compiling, value: Json, path: Path): Made | null {
       `\`${name}\` is no name for a flow: letters, digits, \`.\`, \`_\` and \`-\`, 128 at most`,
       'key',
     );
-  const shape = fitted<WorkflowShape>(to, value, workflowShape, path);
+  const shape = fitOrReport<WorkflowShape>(to, value, workflowShape, path);
   return (
     shape &&
-    made(to, compileWorkflow(inEnvironment(to, shape), name, shape, path), { workflows: { [name]: value } })
+    toFlowParts(to, compileWorkflow(withEnvironmentFloors(to, shape), name, shape, path), {
+      workflows: { [name]: value },
+    })
   );
 }
 
-function agentFlow(to: Compiling, value: Json, path: Path): Made | null {
-  const shape = fitted<AgentShape>(to, value, agentShape, path);
-  return shape && made(to, compileAgent(inEnvironment(to, shape), shape, path), isObject(value) ? value : {});
+function agentFlow(to: Compiling, value: Json, path: Path): FlowParts | null {
+  const shape = fitOrReport<AgentShape>(to, value, agentShape, path);
+  return (
+    shape &&
+    toFlowParts(to, compileAgent(withEnvironmentFloors(to, shape), shape, path), isObject(value) ? value : {})
+  );
 }
 
-function inEnvironment(
+function withEnvironmentFloors(
   to: Compiling,
   { environment = defaultEnvironment }: AgentShape | WorkflowShape,
 ): Compiling {
   return { ...to, floors: floorsOf(to.catalog.policySet, environment) };
 }
 
-/** Null: it does not fit, and what is wrong is told. */
-function fitted<T>(to: Compiling, value: Json, shape: z.ZodType<T>, path: Path): T | null {
-  const taken = (): Shaped<T> => fit(to.source, value, shape, path);
-  const shaped = to.rewritten === 'warned' ? withNamesOfAnyLength(taken) : taken();
+/** Null: the value does not fit the shape, and the errors are reported. */
+function fitOrReport<T>(to: Compiling, value: Json, shape: z.ZodType<T>, path: Path): T | null {
+  const fitShape = (): Shaped<T> => fit(to.source, value, shape, path);
+  const shaped = to.isPublished === true ? withNamesOfAnyLength(fitShape) : fitShape();
   if (shaped.status === 'fits') return shaped.value;
   to.errors.push(...shaped.problems);
   return null;
 }
 
-/** `version: 1` beside a flow is the format's, not the flow's. */
-function made(to: Compiling, plan: Plan, { version: _version, ...definition }: JsonObject): Made {
+/** Without `version`: it belongs to the format, not to the flow. */
+function toFlowParts(to: Compiling, plan: Plan, { version: _version, ...definition }: JsonObject): FlowParts {
   return {
     name: plan.name,
     plan,
@@ -205,8 +210,9 @@ function made(to: Compiling, plan: Plan, { version: _version, ...definition }: J
   };
 }
 
-const saidLater: ReadonlySet<FindingCode> = new Set([
-  // Of a warning that is not said of it any more.
+/** Warnings that earlier builds did not give: they refuse no flow that was published before. */
+const newerWarnings: ReadonlySet<FindingCode> = new Set([
+  // Of a warning that this build no longer gives.
   'ACKNOWLEDGED_NOTHING',
   'DEFAULT_NOT_FILLED',
   'NOTHING_TO_DENY',
@@ -215,34 +221,37 @@ const saidLater: ReadonlySet<FindingCode> = new Set([
 ]);
 
 /**
- * What the environment does not take, and what is only said. What the author has accepted is not refused; a missing
- * tier where tiers are demanded is an error whoever accepts it; what time alone brings about refuses nothing, or a
- * service that stops one day would not start the next; nor does of a published flow what earlier builds said nothing of.
+ * Divides warnings into those that the environment refuses (`fatal`) and those that are only shown. An acknowledged warning is
+ * not refused, except a missing tier where the environment requires tiers. Two kinds never refuse: what time alone brings about,
+ * or a service that is stopped could not start again the next day; and, in a flow that was published before, what earlier
+ * builds did not warn of.
  */
 export function judgeWarnings(
   all: readonly Finding[],
   environment: EnvironmentEntry | undefined,
-  { rewritten }: Taken = {},
+  { isPublished }: Leniency = {},
 ): { readonly fatal: readonly Finding[]; readonly warnings: readonly Finding[] } {
   if (environment === undefined) return { fatal: [], warnings: all };
   const { name, refuseWarnings, requireTiers } = environment;
-  const refused = (found: readonly Finding[], why: string): Finding[] =>
-    found.map((one) => ({ ...one, message: `${one.message}; environment \`${name}\` ${why}` }));
+  const refuse = (found: readonly Finding[], why: string): Finding[] =>
+    found.map((finding) => ({ ...finding, message: `${finding.message}; environment \`${name}\` ${why}` }));
   const isFatal = ({ code }: Finding): boolean => code === 'TIER_MISSING' && requireTiers;
-  const tierless = refused(all.filter(isFatal), 'requires tiers: name it');
-  const others = all.filter((one) => !isFatal(one));
+  const tierless = refuse(all.filter(isFatal), 'requires tiers: name it');
+  const others = all.filter((finding) => !isFatal(finding));
   if (!refuseWarnings) return { fatal: tierless, warnings: others };
-  const isTaken = ({ code }: Finding): boolean =>
-    code === 'TIME_PASSED' || (saidLater.has(code) && rewritten === 'warned');
-  const open = others.filter((one) => one.acknowledged === undefined && !isTaken(one));
+  const isSpared = ({ code }: Finding): boolean =>
+    code === 'TIME_PASSED' || (newerWarnings.has(code) && isPublished === true);
+  const refusedWarnings = others.filter(
+    (finding) => finding.acknowledged === undefined && !isSpared(finding),
+  );
   return {
-    fatal: [...tierless, ...refused(open, 'refuses warnings: mend it, or acknowledge it')],
-    warnings: others.filter((one) => !open.includes(one)),
+    fatal: [...tierless, ...refuse(refusedWarnings, 'refuses warnings: mend it, or acknowledge it')],
+    warnings: others.filter((finding) => !refusedWarnings.includes(finding)),
   };
 }
 
-/** As they stand in the text, each once. */
-export function inOrder(problems: readonly Finding[]): Finding[] {
-  const once = new Map(problems.map((one) => [JSON.stringify(one), one]));
+/** In the order of the text, without duplicates. */
+export function sortByPosition(problems: readonly Finding[]): Finding[] {
+  const once = new Map(problems.map((finding) => [JSON.stringify(finding), finding]));
   return [...once.values()].sort((a, b) => a.line - b.line || a.column - b.column);
 }

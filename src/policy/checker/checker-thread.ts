@@ -4,24 +4,24 @@ import { checkFlowText } from './check-text.js';
 import type { Task } from './checker.js';
 import type { Catalog } from '../compile/context.js';
 import { compilePublished, loadReady } from '../folder/published.js';
-import { readyCheck } from '../folder/ready.js';
+import { toReadyCheck } from '../folder/ready.js';
 
-// Runs in a thread of its own: what it is asked, it answers, in order. No answer carries more than one plan, and that as
-// text: whoever serves takes it between two requests.
+// Runs in a thread of its own and answers tasks in order. An answer carries at most one plan, and that as text, so that the
+// process that serves can take it in between two requests.
 
 let catalog: Catalog | null = null;
 let basis = '';
 
 async function answer(task: Exclude<Task, { readonly kind: 'catalog' }>): Promise<unknown> {
   if (task.kind === 'folder')
-    return loadReady(task.root, task.knownQueues, (flow) => tell({ status: 'part', value: flow }));
+    return loadReady(task.root, task.knownQueues, (flow) => post({ status: 'part', value: flow }));
   if (catalog === null) throw new Error('there is no catalog to check against');
   if (task.kind === 'published') return compilePublished(task.text, catalog);
-  const checked = readyCheck(checkFlowText(task.text, { catalog, media: task.media }));
+  const checked = toReadyCheck(checkFlowText(task.text, { catalog, media: task.media }));
   return checked.status === 'valid' ? { ...checked, basis } : checked;
 }
 
-function tell(message: object): void {
+function post(message: object): void {
   parentPort?.postMessage(message);
 }
 
@@ -32,10 +32,10 @@ parentPort?.on('message', (task: Task) => {
     return;
   }
   answer(task).then(
-    (value) => tell({ status: 'done', value }),
+    (value) => post({ status: 'done', value }),
     (error: unknown) => {
       const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      tell({ status: 'failed', why });
+      post({ status: 'failed', why });
     },
   );
 });

@@ -4,42 +4,42 @@ import type { FolderLoad } from '../folder/published.js';
 import type { ReadyCheck, ReadyFlow } from '../folder/ready.js';
 import type { Media } from '../text/source.js';
 
-// Checks in threads of their own: a text of a megabyte takes seconds, and a process that serves has none.
+// Checks run in threads of their own: a text of a megabyte takes seconds, for which a process that serves cannot stop.
 
 export interface Checker {
   flow(text: string, media: Media, catalog: Catalog, asker: Asker): Promise<Checked | Unchecked>;
   /**
-   * Reads the folder; `use` then has the thread to itself, to compile what was published apart against that folder.
-   * Patient: for who serves nobody yet, without a deadline.
+   * Reads the folder. `use` then has the thread to itself, to compile against that folder the flows that were published apart.
+   * `patient`: without a deadline, for a process that does not serve yet.
    */
   folder<T>(
-    given: FolderGiven,
+    given: FolderRequest,
     use: (loaded: FolderLoad, compile: Compile) => Promise<T>,
   ): Promise<T | Unchecked>;
 }
 
-/** `basis`: what it was compiled against. */
+/** `basis`: identifies what the flow was compiled against and by (`basisOf`). */
 export type Checked =
   | (Extract<ReadyCheck, { readonly status: 'valid' }> & { readonly basis: string })
   | Extract<ReadyCheck, { readonly status: 'invalid' }>;
 
-/** One text that was published apart. Hasty: it has its deadline, however patient the others are. */
+/** Compiles the text of a flow that was published apart. `hasty`: with a deadline, even where the request is patient. */
 export type Compile = (text: string, hasty?: 'hasty') => Promise<ReadyCheck | Unchecked>;
 
-interface FolderGiven {
+interface FolderRequest {
   readonly root: string;
-  /** Asked once the thread is free. */
+  /** Called once the thread is free. */
   readonly knownQueues: () => Promise<readonly string[]>;
   readonly patient: boolean;
 }
 
-/** Anybody may check, few may publish: those who check hold back nobody who publishes. */
+/** Who asks, and for what. Anybody may check and few may publish, so publishing never waits for checks. */
 export interface Asker {
   readonly principal: string;
   readonly to: 'check' | 'publish';
 }
 
-/** `late`: it took longer than a check may, and was ended. `busy`: as many are waiting as may, or as many of this principal's. */
+/** `late`: the check took too long and was ended. `busy`: too many are waiting, in all or of this principal. */
 export type Unchecked = { readonly status: 'late' } | { readonly status: 'busy' };
 
 export type Task =
@@ -50,15 +50,15 @@ export type Task =
 
 const deadlineMs = 10_000;
 const folderDeadlineMs = 60_000;
-/** Below the 30 seconds that a transaction may be idle: one is compiled while policies come into force. */
+/** Below the 30 seconds that a transaction may be idle: these flows are compiled within the transaction of a reload. */
 const publishedDeadlineMs = 20_000;
 const mostWaiting = 32;
-/** Waiting and running, for each of the two things to ask for: a principal alone does not fill a lane. */
-const mostOfOne = 2;
-/** Small texts do not wait behind large ones. */
+/** Waiting and running, counted apart for checks and publications: no principal fills a lane alone. */
+const mostPerPrincipal = 2;
+/** In characters. Texts up to this length do not wait behind longer texts. */
 const smallText = 16_384;
 const memoryMb = 512;
-/** Who is asked to confirm something comes back soon. */
+/** How long a thread is kept for the next task: somebody who is asked to confirm a reload comes back soon. */
 const idleMs = 10_000;
 
 export function makeChecker({ withinMs = deadlineMs, publishedMs = publishedDeadlineMs } = {}): Checker {
@@ -95,55 +95,55 @@ export function makeChecker({ withinMs = deadlineMs, publishedMs = publishedDead
 type Seats = <T>(principal: string, ask: () => Promise<T | Unchecked>) => Promise<T | Unchecked>;
 
 function makeSeats(): Seats {
-  const taken = new Map<string, number>();
+  const asking = new Map<string, number>();
   return async (principal, ask) => {
-    const before = taken.get(principal) ?? 0;
-    if (before >= mostOfOne) return { status: 'busy' };
-    taken.set(principal, before + 1);
+    const before = asking.get(principal) ?? 0;
+    if (before >= mostPerPrincipal) return { status: 'busy' };
+    asking.set(principal, before + 1);
     return ask().finally(() => {
-      const left = (taken.get(principal) ?? 0) - 1;
-      if (left > 0) taken.set(principal, left);
-      else taken.delete(principal);
+      const left = (asking.get(principal) ?? 0) - 1;
+      if (left > 0) asking.set(principal, left);
+      else asking.delete(principal);
     });
   };
 }
 
-interface Asked {
+interface AskOptions {
   /** Null: as long as it takes. */
   readonly withinMs: number | null;
   readonly catalog?: Catalog;
-  /** What comes before the answer. */
+  /** Called with each part that comes before the answer. */
   readonly onPart?: (value: unknown) => void;
 }
 
-type Ask = <T>(task: Task, asked: Asked) => Promise<T | Unchecked>;
+type Ask = <T>(task: Task, asked: AskOptions) => Promise<T | Unchecked>;
 
 interface Lane {
-  /** `use` has the thread to itself. */
+  /** `use` has the thread to itself; `busy` where too many wait. */
   hold<T>(use: (ask: Ask) => Promise<T>): Promise<T | Unchecked>;
-  /** The thread goes soon, where nobody waits for it by then, and comes again with the next task. */
+  /** Ends the thread after a while, unless somebody waits for it by then. The next task starts another. */
   endIdle(): void;
 }
 
-/** One thread, one holder at a time, in the order of asking. */
+/** A thread that is used by one holder at a time, in the order of asking. */
 function makeLane(): Lane {
   let thread: Worker | null = null;
-  let known: Catalog | undefined;
+  let sentCatalog: Catalog | undefined;
   let waiting = 0;
   let last: Promise<unknown> = Promise.resolve();
   const end = (): void => {
     void thread?.terminate();
     thread = null;
-    known = undefined;
+    sentCatalog = undefined;
   };
-  const ask = async <T>(task: Task, { catalog, ...asked }: Asked): Promise<T | Unchecked> => {
+  const ask = async <T>(task: Task, { catalog, ...asked }: AskOptions): Promise<T | Unchecked> => {
     thread ??= startThread();
     thread.ref();
-    if (catalog !== undefined && catalog !== known) {
+    if (catalog !== undefined && catalog !== sentCatalog) {
       thread.postMessage({ kind: 'catalog', catalog } satisfies Task);
-      known = catalog;
+      sentCatalog = catalog;
     }
-    const answer = await answerOf<T>(thread, task, asked);
+    const answer = await awaitAnswer<T>(thread, task, asked);
     if (answer === null) {
       end();
       return { status: 'late' };
@@ -171,18 +171,18 @@ function makeLane(): Lane {
 }
 
 function startThread(): Worker {
-  // The process's own preloads are for its workflows and its parent.
+  // Without the preloads of the process: they are for its workflows and its parent.
   const options = { execArgv: [], resourceLimits: { maxOldGenerationSizeMb: memoryMb } };
   const thread = import.meta.url.endsWith('.ts')
-    ? new Worker(fromSource(), { ...options, eval: true })
+    ? new Worker(scriptFromSource(), { ...options, eval: true })
     : new Worker(new URL('./checker-thread.js', import.meta.url), options);
-  // Somebody waits for each task, and hears of it there.
+  // Whoever waits for the task learns of the error by the thread's end.
   thread.on('error', () => undefined);
   return thread;
 }
 
-/** Tests run from source, and a thread begins without what reads TypeScript. */
-function fromSource(): string {
+/** A script for tests, which run from source: a new thread cannot read TypeScript by itself. */
+function scriptFromSource(): string {
   const [tsx, script] = [
     import.meta.resolve('tsx/esm/api'),
     new URL('./checker-thread.ts', import.meta.url).href,
@@ -195,11 +195,11 @@ type FromThread<T> =
   | { readonly status: 'done'; readonly value: T }
   | { readonly status: 'failed'; readonly why: string };
 
-/** Null: no answer in time, or the thread ended, as it does when it needs more memory than it may. */
-function answerOf<T>(
+/** The answer to a task. Null: none came in time, or the thread ended, as it does when it needs too much memory. */
+function awaitAnswer<T>(
   thread: Worker,
   task: Task,
-  { withinMs, onPart }: Omit<Asked, 'catalog'>,
+  { withinMs, onPart }: Omit<AskOptions, 'catalog'>,
 ): Promise<T | null> {
   return new Promise((resolve, reject) => {
     const settle = (reply: FromThread<T> | null): void => {

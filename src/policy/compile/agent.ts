@@ -1,33 +1,33 @@
 import { gatesBefore } from '../../engine/gates/gates.js';
 import { defaultReliability, type Gate, type Plan, type State, type Transition } from '../../engine/plan.js';
 import {
-  charterGates,
+  compileCharterGates,
   checkCharterGates,
   compileCharter,
   emptyCharter,
-  gateList,
+  toGateList,
   type CharterGates,
 } from './charter.js';
 import { checkPlan } from '../check/checks.js';
 import { error, type CompiledTool, type Compiling, type Path } from './context.js';
 import { warnUngated } from './gates.js';
-import { defaultChainDepth, header } from './header.js';
+import { defaultChainDepth, compileHeader } from './header.js';
 import { sentencesOf } from './tools.js';
 import type { AgentShape } from '../shape/shapes.js';
 
-// The declared agent, and the tools that are exposed as they are.
+// The notation of a declared agent, and the flow `proxy` of exposed tools.
 
-/** One state `active` whose transitions are the permitted tools, and `complete`, which ends the run. */
+/** A plan with a state `active`, whose transitions are the permitted tools and `complete`, which ends the run. */
 export function compileAgent(to: Compiling, shape: AgentShape, path: Path): Plan {
   const charter = compileCharter(to, shape.permissions, [...path, 'permissions']) ?? emptyCharter;
   const gates: CharterGates = {
-    shapes: gateList(shape.approval_gate),
+    shapes: toGateList(shape.approval_gate),
     listed: Array.isArray(shape.approval_gate),
     path: [...path, 'approval_gate'],
   };
   const denied = new Set(charter.deny);
   const permitted = [...new Set([...charter.read, ...charter.execute])].filter((name) => !denied.has(name));
-  const byName = new Map(to.catalog.tools.map((one) => [one.name, one]));
+  const byName = new Map(to.catalog.tools.map((tool) => [tool.name, tool]));
   const tools = permitted.flatMap((name) => byName.get(name) ?? []);
   if (permitted.includes('complete'))
     error(
@@ -41,12 +41,12 @@ export function compileAgent(to: Compiling, shape: AgentShape, path: Path): Plan
   const executed = tools.filter((tool) => executable.has(tool.name));
   checkCharterGates(to, gates, executed);
   const transitions = tools.map((tool) => {
-    const own = executable.has(tool.name) ? charterGates(to, gates, tool) : [];
-    warnUngated(to, tool, [tool.gate, ...own], [...path, 'permissions'], tool.name);
-    return toolTransition(tool, 'active', own);
+    const fromCharter = executable.has(tool.name) ? compileCharterGates(to, gates, tool) : [];
+    warnUngated(to, tool, [tool.gate, ...fromCharter], [...path, 'permissions'], tool.name);
+    return toolTransition(tool, 'active', fromCharter);
   });
   const plan: Plan = {
-    ...header(to, shape.name, shape, path),
+    ...compileHeader(to, shape.name, shape, path),
     notation: 'agent',
     initialState: 'active',
     initialContext: {},
@@ -131,7 +131,7 @@ function toolTransition(tool: CompiledTool, target: string, gates: readonly (Gat
   };
 }
 
-/** `proxy.expose`: a flow `proxy` with one state whose self-loops are its tools. */
+/** The plan of `proxy.expose`: a flow `proxy` with one state, whose transitions are the tools and lead back to it. */
 export function compileProxy(to: Compiling, tools: readonly CompiledTool[], path: Path): Plan {
   const plan: Plan = {
     v: 1,

@@ -11,12 +11,12 @@ export const emptyCharter: Charter = { read: [], execute: [], deny: [], unmapped
 
 export interface CharterGates {
   readonly shapes: readonly GateShape[];
-  /** Written as a list: each has an index in its path. */
+  /** They are written as a list, so each has an index in its path. */
   readonly listed: boolean;
   readonly path: Path;
 }
 
-export function gateList(gates: GateShape | readonly GateShape[] | undefined): readonly GateShape[] {
+export function toGateList(gates: GateShape | readonly GateShape[] | undefined): readonly GateShape[] {
   if (gates === undefined) return [];
   return Array.isArray(gates) ? (gates as readonly GateShape[]) : [gates as GateShape];
 }
@@ -28,10 +28,10 @@ export function compileCharter(
 ): Charter | null {
   if (permissions === undefined) return null;
   const deny = permissions.deny ?? [];
-  const names = to.catalog.tools.map((one) => one.name);
+  const names = to.catalog.tools.map((tool) => tool.name);
   const known = new Set(names);
   const permitted = new Set([...(permissions.read ?? []), ...(permissions.execute ?? [])]);
-  const tiers = new Map(to.catalog.tools.map((one) => [one.name, one.tier]));
+  const tiers = new Map(to.catalog.tools.map((tool) => [tool.name, tool.tier]));
   for (const [index, tool] of deny.entries()) {
     const near = known.has(tool) || to.warnings.length >= maxProblems ? undefined : nearest(tool, names);
     if (near !== undefined)
@@ -70,29 +70,30 @@ export function compileCharter(
   return { read: permissions.read ?? [], execute: permissions.execute ?? [], deny, unmapped: [] };
 }
 
-/** What a charter's gate meets: a permitted tool, or an inline executor. */
-export interface Gated {
+/** An action under a charter's gates: a permitted tool, or an inline executor. */
+export interface GatedAction {
   readonly name: string;
   readonly tier: Tier | null;
   readonly inputSchema: JsonObject | null;
 }
 
 /**
- * The charter's gates as they apply to one action. An action that declares the arguments that `on` reads gets it as it is
- * written. For another one, the comparisons of those arguments ask of the calls that bring one of them, where its schema
- * leaves its names open, and of none where it can take none; what else `on` says asks of every call.
+ * The charter's gates as they apply to an action; null for a gate that cannot apply to it. An action that declares the arguments
+ * that `on` reads gets the gate as it is written. For any other action, the comparisons of those arguments apply to calls that
+ * bring such an argument, where the action's schema leaves names open, and to no call where the action cannot take the argument.
+ * What else `on` says applies to every call.
  */
-export function charterGates(to: Compiling, gates: CharterGates, gated: Gated): (Gate | null)[] {
+export function compileCharterGates(to: Compiling, gates: CharterGates, gated: GatedAction): (Gate | null)[] {
   return gates.shapes.map((shape, index) => {
     const path = gates.listed ? [...gates.path, index] : gates.path;
     const gate = compileGate(to, shape, path, { source: 'charter', bareNames: true, tier: gated.tier });
-    return gate === null ? null : concerned(to, gate, gated, path);
+    return gate === null ? null : narrowGate(to, gate, gated, path);
   });
 }
 
-function concerned(to: Compiling, gate: Gate, { name, inputSchema }: Gated, path: Path): Gate | null {
+function narrowGate(to: Compiling, gate: Gate, { name, inputSchema }: GatedAction, path: Path): Gate | null {
   const reads = gate.on === null ? [] : argumentsRead(gate.on);
-  const foreign = reads.filter((one) => !declares(inputSchema, one));
+  const foreign = reads.filter((read) => !declares(inputSchema, read));
   const [first] = foreign;
   if (gate.on === null || first === undefined) return gate;
   if (foreign.length < reads.length) {
@@ -100,13 +101,13 @@ function concerned(to: Compiling, gate: Gate, { name, inputSchema }: Gated, path
       to,
       'UNDECLARED_ARGUMENT',
       [...path, 'on'],
-      `\`${first.text}\` reads an argument that \`${name}\` does not declare, and it declares others of this gate: declare all of them`,
+      `\`${first.text}\` reads an argument that \`${name}\` does not declare, although it declares others that this gate reads: declare all of them`,
       'value',
       () => nearest(first.segments[0] ?? '', declaredNames(inputSchema)),
     );
     return gate;
   }
-  const on = concerning(gate.on, (one) => carried(inputSchema, one));
+  const on = concerning(gate.on, (read) => howCarried(inputSchema, read));
   if (on !== null) return { ...gate, on };
   warn(
     to,
@@ -117,20 +118,23 @@ function concerned(to: Compiling, gate: Gate, { name, inputSchema }: Gated, path
   return null;
 }
 
-function carried(schema: JsonObject | null, argument: PathOperand): Carried {
+function howCarried(schema: JsonObject | null, argument: PathOperand): Carried {
   if (declares(schema, argument)) return 'declared';
   return schema === null || isClosed(schema) ? 'never' : 'open';
 }
 
 function argumentsRead(on: Guard): readonly PathOperand[] {
-  return guardPaths(on).filter((one) => one.scope === 'arguments' && one.segments.length > 0);
+  return guardPaths(on).filter((read) => read.scope === 'arguments' && read.segments.length > 0);
 }
 
-/** A charter's gates are right even where no action meets them, and read what one of its actions declares. */
-export function checkCharterGates(to: Compiling, gates: CharterGates, gated: readonly Gated[]): void {
+/**
+ * A charter's gates are compiled even where they apply to no action, so that mistakes in them are reported. An argument that they
+ * read must be declared by an action under the charter.
+ */
+export function checkCharterGates(to: Compiling, gates: CharterGates, gated: readonly GatedAction[]): void {
   for (const [index, shape] of gates.shapes.entries()) {
     const path = gates.listed ? [...gates.path, index] : gates.path;
-    // Whether time may approve is a matter of each action's tier: asked where the gate meets it.
+    // Whether time may approve depends on the tier of an action: it is checked where the gate is compiled for the action.
     const gate = compileGate(to, shape, path, { source: 'charter', bareNames: true, tier: 'reversible' });
     if (gated.length === 0)
       warn(
@@ -141,7 +145,7 @@ export function checkCharterGates(to: Compiling, gates: CharterGates, gated: rea
       );
     const on = gate?.on ?? null;
     for (const operand of on === null || gated.length === 0 ? [] : argumentsRead(on)) {
-      if (gated.some((one) => declares(one.inputSchema, operand))) continue;
+      if (gated.some((action) => declares(action.inputSchema, operand))) continue;
       error(
         to,
         'UNDECLARED_ARGUMENT',
@@ -150,7 +154,7 @@ export function checkCharterGates(to: Compiling, gates: CharterGates, gated: rea
         'value',
         nearest(
           operand.segments[0] ?? '',
-          gated.flatMap((one) => declaredNames(one.inputSchema)),
+          gated.flatMap((action) => declaredNames(action.inputSchema)),
         ),
       );
     }

@@ -1,14 +1,14 @@
 import type { Connection, ConnectionEntry } from '../../model/policy-set.js';
 import { connectionKind } from '../../executors/kinds.js';
-import { keysOfWritten, misfitOf, wayOut } from '../check/connection-texts.js';
+import { keysJudged, misfitOf, remedyFor } from '../check/connection-texts.js';
 import { nearest, type PathSegment } from '../text/problems.js';
-import { unique, type Reading } from '../folder/reading.js';
+import { claimName, type Reading } from '../folder/reading.js';
 import { fit } from '../shape/check.js';
 import { connectionShape, type FileShape, type TargetShape } from '../shape/shapes.js';
 import { problemAt, type Source } from '../text/source.js';
 
-/** One with a mistake is known by its name, and leads nowhere: whoever uses it is told nothing more of it. */
-export function connectionsOf(
+/** The connections of a file. A connection with a mistake has its name and no targets: what uses it is not reported again. */
+export function compileConnections(
   reading: Reading,
   source: Source,
   shape: FileShape | null,
@@ -16,15 +16,15 @@ export function connectionsOf(
 ): ConnectionEntry[] {
   return Object.entries(shape?.connections ?? {}).flatMap(([name, value]): ConnectionEntry[] => {
     const path = ['connections', name];
-    if (!unique(reading, source, 'connection', name, path)) return [];
+    if (!claimName(reading, source, 'connection', name, path)) return [];
     const shaped = fit(source, value, connectionShape, path);
     if (shaped.status === 'invalid') {
       reading.errors.push(...shaped.problems);
       return [{ name, targets: [] }];
     }
-    const one = shaped.value;
-    if ('kind' in one) return [{ name, targets: target(reading, source, null, one, path) }];
-    const kinds = new Set(Object.values(one.environments).map((each) => each.kind));
+    const declared = shaped.value;
+    if ('kind' in declared) return [{ name, targets: compileTarget(reading, source, null, declared, path) }];
+    const kinds = new Set(Object.values(declared.environments).map((target) => target.kind));
     if (kinds.size > 1)
       reading.errors.push(
         problemAt(
@@ -35,8 +35,8 @@ export function connectionsOf(
           'key',
         ),
       );
-    const all = Object.entries(one.environments);
-    const targets = all.flatMap(([key, each]) => {
+    const all = Object.entries(declared.environments);
+    const targets = all.flatMap(([key, target]) => {
       const at = [...path, 'environments', key];
       if (!environments.includes(key))
         reading.errors.push(
@@ -49,29 +49,34 @@ export function connectionsOf(
             nearest(key, environments),
           ),
         );
-      return target(reading, source, key, each, at);
+      return compileTarget(reading, source, key, target, at);
     });
     return [{ name, targets: targets.length < all.length ? [] : targets }];
   });
 }
 
-function target(
+function compileTarget(
   reading: Reading,
   source: Source,
   environment: string | null,
   shape: TargetShape,
   path: readonly PathSegment[],
 ): { environment: string | null; connection: Connection }[] {
-  const made = misfitOf(shape) ?? connectionKind(shape.kind).compile(shape);
-  if (made.status === 'made') {
-    for (const key of keysOfWritten(shape, 'perhaps')) {
-      const message = `\`${key}\` may be a credential as it is, for everybody to read: ${wayOut(key)}; or acknowledge at the top of the file that it is none`;
-      reading.together.push(problemAt(source, 'SECRET_SUSPECTED', [...path, ...key.split('/')], message));
+  const compiled = misfitOf(shape) ?? connectionKind(shape.kind).compile(shape);
+  if (compiled.status === 'made') {
+    for (const key of keysJudged(shape, 'perhaps')) {
+      const message = `\`${key}\` may be a credential as it is, for everybody to read: ${remedyFor(key)}; or acknowledge at the top of the file that it is none`;
+      reading.fileWarnings.push(problemAt(source, 'SECRET_SUSPECTED', [...path, ...key.split('/')], message));
     }
-    return [{ environment, connection: made.connection }];
+    return [{ environment, connection: compiled.connection }];
   }
   reading.errors.push(
-    problemAt(source, made.code ?? 'CONNECTION_INVALID', [...path, ...made.key.split('/')], made.message),
+    problemAt(
+      source,
+      compiled.code ?? 'CONNECTION_INVALID',
+      [...path, ...compiled.key.split('/')],
+      compiled.message,
+    ),
   );
   return [];
 }

@@ -25,41 +25,42 @@ export interface CompiledTool {
   readonly readOnlyBecause?: string;
 }
 
-/** What single flows are compiled against. Plain JSON. */
+/** What a single flow is compiled against. Plain JSON. */
 export interface Catalog {
   readonly policySet: PolicySet;
   readonly tools: readonly CompiledTool[];
 }
 
-/** One document being compiled: what it is compiled against, and what was found. */
+/** A document that is being compiled: what it is compiled against, and what was found in it. */
 export interface Compiling {
   readonly source: Source;
   readonly catalog: Catalog;
   readonly errors: Finding[];
   readonly warnings: Finding[];
   /**
-   * `warned`: it was published, perhaps when less was an error. A literal that is sent in another writing is a warning, and
-   * refuses nothing; else it is an error, as is what `newError` tells.
+   * The document is a flow that was published before, perhaps when less was an error. A literal that is sent in another writing
+   * is then only a warning, and `newError` reports nothing.
    */
-  readonly rewritten?: 'warned' | undefined;
-  /** What the environment where the flow lives asks for under effects. */
+  readonly isPublished?: boolean | undefined;
+  /** The floors of the flow's environment. */
   readonly floors?: Kit['floors'];
   /**
-   * What would be a warning, had the step no other gate, or were no other file wrong: nobody is told, and whoever acknowledges
-   * it does so rightly.
+   * Warnings that would apply if the step had no other gate, or if no other file were wrong. They are shown to nobody, but an
+   * acknowledgement of such a warning counts as used.
    */
-  readonly answered?: Finding[];
+  readonly moot?: Finding[];
 }
 
 export type Path = readonly PathSegment[];
 
-/** More than these are not told at once: a document of a megabyte is answered as quickly as a small one. */
+/** The most problems that are reported at once, so that a document of a megabyte is answered as quickly as a small document. */
 export const maxProblems = 100;
 
-/** Looking for it takes time, so it is looked for where a problem is told, and not for the thousands after the last. */
+/** A function, because the search takes time: it runs only for problems that are reported. */
 type Suggestion = string | undefined | (() => string | undefined);
 
-const suggested = (one: Suggestion): string | undefined => (typeof one === 'function' ? one() : one);
+const suggestionOf = (suggestion: Suggestion): string | undefined =>
+  typeof suggestion === 'function' ? suggestion() : suggestion;
 
 export function error(
   to: Compiling,
@@ -70,12 +71,12 @@ export function error(
   suggestion?: Suggestion,
 ): void {
   if (to.errors.length >= maxProblems) return;
-  to.errors.push(problemAt(to.source, code, path, message, at, suggested(suggestion)));
+  to.errors.push(problemAt(to.source, code, path, message, at, suggestionOf(suggestion)));
 }
 
-/** Of what earlier builds took: a flow that was published then goes on as it did. */
+/** An error that earlier builds did not report: a flow that was published before goes on as it did. */
 export function newError(to: Compiling, ...found: Tail<Parameters<typeof error>>): void {
-  if (to.rewritten !== 'warned') error(to, ...found);
+  if (to.isPublished !== true) error(to, ...found);
 }
 
 type Tail<T extends readonly unknown[]> = T extends readonly [unknown, ...infer Rest] ? Rest : never;
@@ -88,29 +89,32 @@ export function warn(
   at: Place = 'key',
   suggestion?: Suggestion,
 ): void {
-  const before = countOf(to.warnings, code);
+  const before = countWarning(to.warnings, code);
   if (before > maxProblems) return;
-  // Said of the whole text, so that whoever accepts a part of them does not accept what is not said.
-  const [place, said] =
+  // The last warning is about the whole text: whoever accepts warnings of a part of it does not accept those that are not shown.
+  const [place, told] =
     before === maxProblems
-      ? [[], `and more of these than the ${maxProblems} that are said`]
+      ? [[], `and more of these than the ${maxProblems} that are shown`]
       : [path, message];
-  to.warnings.push(problemAt(to.source, code, place, said, at, suggested(suggestion)));
+  to.warnings.push(problemAt(to.source, code, place, told, at, suggestionOf(suggestion)));
 }
 
-/** Of each list of warnings, how many of each code it has been given. */
+/** For each list of warnings, how many of each code were added to it. */
 const counts = new WeakMap<Finding[], Map<WarningFinding, number>>();
 
-/** How many there were before this one. A code does not crowd another one out: some of them refuse. */
-function countOf(warnings: Finding[], code: WarningFinding): number {
-  const known = counts.get(warnings) ?? new Map<WarningFinding, number>();
-  counts.set(warnings, known);
-  const before = known.get(code) ?? 0;
-  known.set(code, before + 1);
+/**
+ * Counts a warning, and gives how many of its code there were before. Codes are counted apart, so that many warnings of a code do
+ * not hide those of another: environments refuse some of them.
+ */
+function countWarning(warnings: Finding[], code: WarningFinding): number {
+  const ofCodes = counts.get(warnings) ?? new Map<WarningFinding, number>();
+  counts.set(warnings, ofCodes);
+  const before = ofCodes.get(code) ?? 0;
+  ofCodes.set(code, before + 1);
   return before;
 }
 
-/** `timeout` and `timeoutMs` are two ways to say one thing. */
+/** `timeout` and `timeoutMs` say the same: both together are an error. */
 export function assertOneTimeout(
   to: Compiling,
   { timeout, timeoutMs }: { readonly timeout?: number | undefined; readonly timeoutMs?: number | undefined },
@@ -120,7 +124,7 @@ export function assertOneTimeout(
   error(to, 'BOTH_PLACES', [...path, 'timeoutMs'], '`timeout` and `timeoutMs` say the same: keep one', 'key');
 }
 
-/** A reference to something that must exist. */
+/** False, with an error, where the name is none of the names. */
 export function assertKnown(
   to: Compiling,
   code: ErrorFinding,

@@ -15,9 +15,9 @@ import { warnUnknownRoles } from '../check/roles.js';
 import { isHumanShape, type ExecutorShape, type ReliabilityShape } from '../shape/shapes.js';
 import { nearest } from '../text/problems.js';
 
-// What performs an effect, and how often it is tried.
+// Executors, and how often a call is tried.
 
-/** `reliability` and `idempotencyKey` may stand inside the executor or beside it, never in both places. */
+/** Keys that may stand inside the executor or beside it, but not in both places. */
 export interface Beside {
   readonly reliability?: ReliabilityShape | undefined;
   readonly idempotencyKey?: boolean | undefined;
@@ -52,7 +52,7 @@ export function compileExecutor(
   if (key && !('connection' in shape))
     error(to, 'WRONG_VALUE', path, `an executor of kind \`${shape.kind}\` takes no \`idempotencyKey\``);
   const at = inside.reliability === undefined ? path.slice(0, -1) : path;
-  const executor = bare(to, shape, key, path);
+  const executor = compileBareExecutor(to, shape, key, path);
   const reliability = compileReliability(to, inside.reliability ?? beside.reliability, key, [
     ...at,
     'reliability',
@@ -62,8 +62,8 @@ export function compileExecutor(
 }
 
 /**
- * An effect without a key that is made again by itself: the same executor is, or another one of the step has an effect before
- * or after it. A fallback has one attempt, and its key is what the target that it calls knows.
+ * Warns of an effect without an idempotency key that may be made again: its executor is tried again, or another executor of the
+ * step has an effect before or after it. A fallback has one attempt; its key is for the target that it calls.
  */
 function checkRepeats(
   to: Compiling,
@@ -73,8 +73,8 @@ function checkRepeats(
 ): void {
   const step = { action: { tier } };
   const calls: readonly Executor[] = [executor, ...reliability.fallback].filter(isCall);
-  const effects = calls.filter((one) => hasEffect(step, one));
-  const keyless = effects.filter((one) => !isRepeatable(step, one));
+  const effects = calls.filter((call) => hasEffect(step, call));
+  const keyless = effects.filter((call) => !isRepeatable(step, call));
   const isTriedAgain = reliability.maxAttempts > 1 && keyless.includes(executor);
   if (!isTriedAgain && (keyless.length === 0 || effects.length === 1)) return;
   const isByFallback = effects.length > 1;
@@ -82,7 +82,7 @@ function checkRepeats(
     ? `is tried again${isByFallback ? ', and by a fallback' : ''}`
     : keyless.includes(executor)
       ? 'is tried by a fallback too'
-      : 'is a fallback of another one';
+      : 'is a fallback of another effect';
   warn(
     to,
     'RETRY_NOT_IDEMPOTENT',
@@ -91,7 +91,12 @@ function checkRepeats(
   );
 }
 
-function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path: Path): Executor {
+function compileBareExecutor(
+  to: Compiling,
+  shape: ExecutorShape,
+  idempotencyKey: boolean,
+  path: Path,
+): Executor {
   if (isHumanShape(shape)) {
     if (shape.queue !== undefined)
       assertQueue(to, shape.queue, [...path, 'queue'], shape.roles !== undefined);
@@ -100,24 +105,24 @@ function bare(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path
   }
   const { kind, connection } = shape;
   if (connection !== undefined) checkConnection(to, kind, connection, [...path, 'connection']);
-  const own = kindNamed(kind).compile(to, shape, path);
+  const ofKind = kindNamed(kind).compile(to, shape, path);
   return connection === undefined
-    ? ({ kind, ...own } as FixedExecutor)
-    : ({ kind, connection, ...own, idempotencyKey } as CallExecutor);
+    ? ({ kind, ...ofKind } as FixedExecutor)
+    : ({ kind, connection, ...ofKind, idempotencyKey } as CallExecutor);
 }
 
-/** Of an executor's `connection`: is there one, and is it of the same kind? */
+/** The connection must be declared, and be of the executor's kind. */
 function checkConnection(to: Compiling, kind: string, connection: string, path: Path): void {
   const { connections } = to.catalog.policySet;
-  const entry = connections.find((one) => one.name === connection);
+  const entry = connections.find((declared) => declared.name === connection);
   if (entry === undefined) {
     const near = nearest(
       connection,
-      connections.map((one) => one.name),
+      connections.map((declared) => declared.name),
     );
     return error(to, 'UNKNOWN_CONNECTION', path, `unknown connection \`${connection}\``, 'value', near);
   }
-  const kinds = [...new Set(entry.targets.map((one) => one.connection.kind))];
+  const kinds = [...new Set(entry.targets.map((target) => target.connection.kind))];
   if (kinds.length > 0 && !kinds.includes(kind))
     error(
       to,
@@ -144,19 +149,19 @@ function compileReliability(
       retry?.initialDelayMs ?? (retry?.backoff === undefined || retry.backoff === 'none' ? 0 : 1_000),
     maxDelayMs: retry?.maxDelayMs ?? defaultReliability.maxDelayMs,
     retryOn: retry?.retryOn ?? defaultReliability.retryOn,
-    fallback: (shape.fallback?.executors ?? []).map((one, index) =>
-      compileFallback(to, one, idempotencyKey, [...path, 'fallback', 'executors', index]),
+    fallback: (shape.fallback?.executors ?? []).map((executor, index) =>
+      compileFallback(to, executor, idempotencyKey, [...path, 'fallback', 'executors', index]),
     ),
   };
 }
 
-/** Tried with the idempotency key of what it stands in for, and once. */
+/** A fallback is tried once, with the idempotency key of the executor that it stands in for, unless it has its own setting. */
 function compileFallback(to: Compiling, shape: ExecutorShape, idempotencyKey: boolean, path: Path): Executor {
   if (isHumanShape(shape))
     error(to, 'WRONG_VALUE', [...path, 'kind'], 'a fallback cannot wait for a human: use another state');
   for (const key of ['reliability', 'evidence'] as const)
     if (shape[key] !== undefined)
       error(to, 'WRONG_VALUE', [...path, key], `a fallback has no \`${key}\` of its own: remove it`, 'key');
-  const own = 'idempotencyKey' in shape ? shape.idempotencyKey : undefined;
-  return bare(to, shape, own ?? idempotencyKey, path);
+  const ownKey = 'idempotencyKey' in shape ? shape.idempotencyKey : undefined;
+  return compileBareExecutor(to, shape, ownKey ?? idempotencyKey, path);
 }

@@ -2,17 +2,17 @@ import { gatesBefore, isGated } from '../../engine/gates/gates.js';
 import type { Charter, OnEnter, Plan, State } from '../../engine/plan.js';
 import { isObject } from '../../model/json.js';
 import {
-  charterGates,
+  compileCharterGates,
   checkCharterGates,
   compileCharter,
   emptyCharter,
-  gateList,
+  toGateList,
   type CharterGates,
 } from './charter.js';
 import { checkPlan } from '../check/checks.js';
 import { error, type Compiling, type Path } from './context.js';
 import { compileExecutor } from './executors.js';
-import { defaultChainDepth, header } from './header.js';
+import { defaultChainDepth, compileHeader } from './header.js';
 import { refuseHoles } from '../check/holes.js';
 import { checkReadOnly } from '../check/read-only.js';
 import { checkNoArguments, checkReads } from '../reachability/reads.js';
@@ -21,12 +21,12 @@ import { checkTier, compileTransition } from './transitions.js';
 import { compileMapping } from './values.js';
 import { warnRewritten } from '../check/rewritten-values.js';
 
-// The state machine notation.
+// The notation of flows as state machines (`workflows`).
 
 export function compileWorkflow(to: Compiling, name: string, shape: WorkflowShape, path: Path): Plan {
   const declared = compileCharter(to, shape.charter?.permissions, [...path, 'charter', 'permissions']);
   const charter = shape.charter === undefined ? null : (declared ?? emptyCharter);
-  const gates = gateList(shape.charter?.approval_gate);
+  const gates = toGateList(shape.charter?.approval_gate);
   const chartered: CharterGates = {
     shapes: gates,
     listed: Array.isArray(shape.charter?.approval_gate),
@@ -34,13 +34,15 @@ export function compileWorkflow(to: Compiling, name: string, shape: WorkflowShap
   };
   refuseHoles(to, shape.initialContext ?? null, [...path, 'initialContext'], 'nothing');
   warnRewritten(to, shape.initialContext ?? null, [...path, 'initialContext']);
-  const states = Object.entries(shape.states).map(([state, one]) =>
-    compileState(to, state, one, [...path, 'states', state], charter, chartered),
+  const states = Object.entries(shape.states).map(([state, stateShape]) =>
+    compileState(to, state, stateShape, [...path, 'states', state], charter, chartered),
   );
-  const gated = states.flatMap((state) => state.transitions.filter((one) => isGated(charter, one)));
+  const gated = states.flatMap((state) =>
+    state.transitions.filter((transition) => isGated(charter, transition)),
+  );
   checkCharterGates(to, chartered, gated);
   const plan: Plan = {
-    ...header(to, name, shape, path),
+    ...compileHeader(to, name, shape, path),
     notation: 'states',
     initialState: shape.initialState,
     initialContext: isObject(shape.initialContext) ? shape.initialContext : {},
@@ -84,8 +86,8 @@ function compileState(
         ? null
         : compileOnEnter(to, name, shape.onEnter, [...path, 'onEnter'], charter, gates),
     linkFilter: shape.linkFilter ?? null,
-    transitions: transitions.map(([key, one]) =>
-      compileTransition(to, key, one, [...path, 'transitions', key], charter, gates),
+    transitions: transitions.map(([key, transition]) =>
+      compileTransition(to, key, transition, [...path, 'transitions', key], charter, gates),
     ),
   };
 }
@@ -111,7 +113,7 @@ function compileOnEnter(
   checkTier(to, { executor, reliability, tier, charter, path });
   const action = { name: `onEnter of ${state}`, tier, inputSchema: null };
   const fromCharter = isGated(charter, { tool: null, executor, reliability, tier })
-    ? charterGates(to, chartered, action)
+    ? compileCharterGates(to, chartered, action)
     : [];
   const gates = gatesBefore(fromCharter, tier);
   const output = compileMapping(to, shape.output, [...path, 'output']);

@@ -16,14 +16,15 @@ import { compileTimeout } from './stages.js';
 import type { GateShape } from '../shape/shapes.js';
 import { compileExpression, compileGuard, compilePath } from './values.js';
 
-// What an effect waits for.
+// Gates, and the rules that they share with floors.
 
 /**
- * Where no file declares a queue, one is a label, as in seed 003, decided by whoever holds `approval.decide` or by the
- * gate's own roles. Where files do, another name is a slip that would open it to them all.
+ * Where no file declares any queue, a queue is only a label, as in seed 003: the gate's own roles decide, or else whoever
+ * holds `approval.decide`. Where files declare queues, any other name is an error: as a slip, it would let all of those decide.
+ * `named`: the gate names roles.
  */
 export function assertQueue(to: Compiling, queue: string, path: Path, named: boolean): void {
-  const names = to.catalog.policySet.queues.map((one) => one.name);
+  const names = to.catalog.policySet.queues.map((entry) => entry.name);
   if (names.length > 0) return assertDeclaredQueue(to, queue, path);
   if (named) return;
   if (to.catalog.policySet.formerQueues?.includes(queue) === true)
@@ -44,9 +45,9 @@ export function assertQueue(to: Compiling, queue: string, path: Path, named: boo
   );
 }
 
-/** Of what an environment asks for a queue is never a label: it is declared, or does not load. */
+/** For floors, and where files declare queues: the queue must be declared. */
 export function assertDeclaredQueue(to: Compiling, queue: string, path: Path): void {
-  const names = to.catalog.policySet.queues.map((one) => one.name);
+  const names = to.catalog.policySet.queues.map((entry) => entry.name);
   if (!names.includes(queue))
     error(
       to,
@@ -60,7 +61,7 @@ export function assertDeclaredQueue(to: Compiling, queue: string, path: Path): v
 
 interface GateOrigin {
   readonly source: GateSource;
-  /** Of the transition or tool; none: the charter and the environment are one each. */
+  /** The name of the transition or tool; a flow has a single charter, so its gates need none. */
   readonly name?: string;
   readonly bareNames: boolean;
   readonly tier: Tier | null;
@@ -87,7 +88,7 @@ export function compileGate(
   if (shape.approver_role !== undefined) warnUnknownRole(to, shape.approver_role, [...path, 'approver_role']);
   const on = shape.on === undefined ? null : compileOn(to, shape.on, [...path, 'on'], from.bareNames);
   const condition = typeof shape.on === 'string' ? shape.on : on === null ? 'always' : 'its condition';
-  const ends = compileEnd(to, shape.expiresWith, [...path, 'expiresWith']);
+  const ends = compileExpiry(to, shape.expiresWith, [...path, 'expiresWith']);
   const what = from.name === undefined ? from.source : `${from.source} ${from.name}`;
   return {
     on,
@@ -95,14 +96,14 @@ export function compileGate(
     roles,
     ...(ends === null ? {} : { expiresWith: [ends] }),
     because: [`${what}: ${condition}`],
-    // A tool's gate stands in the tool's file: the flow's own document has no place for it.
+    // A tool's gate is written in the tool's file, so there is no path to it in the flow's document.
     origin: { source: from.source, path: from.source === 'tool' ? null : path },
   };
 }
 
 type Rules = Omit<Gate, 'on' | 'roles' | 'because' | 'origin' | 'expiresWith'>;
 
-/** What a gate and an environment's floor have in common; fail-closed defaults. */
+/** The rules that gates and floors have in common. Defaults fail closed. */
 export function compileRules(
   to: Compiling,
   shape: Omit<GateShape, 'on' | 'roles' | 'approver_role' | 'expiresWith'>,
@@ -119,7 +120,7 @@ export function compileRules(
   },
 ): Rules {
   const { quorum, separation, reminders } = shape;
-  const deciding = roles.length > 0 ? roles : queueRoles(to, shape.queue);
+  const deciding = roles.length > 0 ? roles : rolesOfQueue(to, shape.queue);
   checkQuorum(to, Object.keys(quorum?.perRole ?? {}), deciding, [...path, 'quorum', 'perRole']);
   return {
     queue: shape.queue ?? null,
@@ -140,16 +141,16 @@ export function compileRules(
   };
 }
 
-function compileEnd(to: Compiling, text: string | undefined, path: Path): PathOperand | null {
+function compileExpiry(to: Compiling, text: string | undefined, path: Path): PathOperand | null {
   return text === undefined ? null : compilePath(to, text, path, guardScopes, false);
 }
 
-/** Who decides where a gate names no role. */
-function queueRoles(to: Compiling, queue: string | undefined): readonly string[] {
-  return to.catalog.policySet.queues.find((one) => one.name === queue)?.roles ?? [];
+/** The roles that decide where a gate names a queue and no role. */
+function rolesOfQueue(to: Compiling, queue: string | undefined): readonly string[] {
+  return to.catalog.policySet.queues.find((entry) => entry.name === queue)?.roles ?? [];
 }
 
-/** The holders of each role that a quorum asks for may decide at this gate. */
+/** Each role that a quorum asks for must be among those that may decide at this gate. */
 function checkQuorum(to: Compiling, wanted: readonly string[], roles: readonly string[], path: Path): void {
   for (const role of wanted) {
     if (!roles.includes(role))
@@ -171,8 +172,9 @@ function compileOn(to: Compiling, on: NonNullable<GateShape['on']>, path: Path, 
 }
 
 /**
- * The default gate applies, and says so: an author who means another one writes it. `gates` are its author's; one that keeps
- * the requester out, of its executor or its environment, is asked in its stead.
+ * Warns where the default gate applies to an irreversible effect: its author may mean another gate. `gates` are those that
+ * authors wrote. Where the executor or the environment asks for a gate that keeps the requester out, that gate applies instead,
+ * and the warning is moot.
  */
 export function warnUngated(
   to: Compiling,
@@ -181,18 +183,18 @@ export function warnUngated(
   path: Path,
   name: string,
 ): void {
-  const others = gatesOf({ executor, reliability, tier, gates: [] }, { floors: to.floors ?? null });
-  const isAnswered = others.some(({ separation }) => separation.requester);
-  if (tier === 'irreversible' && gates.every((one) => one === null))
+  const demanded = gatesOf({ executor, reliability, tier, gates: [] }, { floors: to.floors ?? null });
+  const isAskedAnyway = demanded.some(({ separation }) => separation.requester);
+  if (tier === 'irreversible' && gates.every((gate) => gate === null))
     warn(
-      isAnswered ? { ...to, warnings: to.answered ?? [] } : to,
+      isAskedAnyway ? { ...to, warnings: to.moot ?? [] } : to,
       'DEFAULT_GATE',
       path,
       `\`${name}\` is irreversible and has no gate of its own: one approval by somebody else is asked for`,
     );
 }
 
-/** A gate on a `human` executor that names nobody is for the executor's own people. */
+/** A gate on a `human` executor that names neither roles nor queue is for the people of the executor. */
 export function withPeople(gate: Gate | null, executor: Executor | null): Gate | null {
   if (gate === null || !asksPeople(executor) || gate.roles.length > 0 || gate.queue !== null) return gate;
   const { roles, queue } = executor;

@@ -3,7 +3,7 @@ import { assertKnown, assertOneTimeout, warn, type Compiling, type Path } from '
 import type { AgentShape, WorkflowShape } from '../shape/shapes.js';
 import { checkSchema } from './tools.js';
 
-// What both notations say of a flow as a whole.
+// What flows in both notations have in common.
 
 export const defaultChainDepth = 50;
 
@@ -12,14 +12,19 @@ type Header = Pick<
   'v' | 'name' | 'title' | 'description' | 'owner' | 'tags' | 'environment' | 'inputSchema' | 'timeoutMs'
 >;
 
-export function header(to: Compiling, name: string, shape: WorkflowShape | AgentShape, path: Path): Header {
+export function compileHeader(
+  to: Compiling,
+  name: string,
+  shape: WorkflowShape | AgentShape,
+  path: Path,
+): Header {
   if (shape.environment !== undefined)
     assertKnown(
       to,
       'UNKNOWN_ENVIRONMENT',
       'environment',
       shape.environment,
-      to.catalog.policySet.environments.map((one) => one.name),
+      to.catalog.policySet.environments.map((environment) => environment.name),
       [...path, 'environment'],
     );
   if (shape.owner === undefined) warn(to, 'NO_OWNER', path, `flow \`${name}\` has no \`owner\``);

@@ -14,7 +14,7 @@ import { referencePattern, type ChannelShape, type NotificationsShape } from '..
 
 const slackApi = 'https://slack.com/api';
 
-/** What a route may name, besides what the folder declares: the names that its flows use. */
+/** What routes may name: what the folder declares, and the names that its flows and tools use. */
 interface Names {
   readonly queues: ReadonlySet<string>;
   readonly roles: ReadonlySet<string>;
@@ -23,7 +23,7 @@ interface Names {
   readonly channels: ReadonlySet<string>;
 }
 
-/** Whether something that was refused may use the name of a `queue` or `role`, or be the `flow`. */
+/** Whether a part of the folder that could not be read may use this `queue` or `role`, or declare this `flow`. */
 type MayBe = (what: string, name: string) => boolean;
 
 export function compileNotifications(
@@ -38,38 +38,40 @@ export function compileNotifications(
   const names = namesOf(to, flows, Object.keys(channels));
   return {
     publicUrl: publicUrl?.replace(/\/+$/, '') ?? null,
-    channels: Object.entries(channels).map(([name, one]) => channel(to, name, one, ['channels', name])),
-    routes: routes.map((one, index): NotificationRoute => {
+    channels: Object.entries(channels).map(([name, declared]) =>
+      compileChannel(to, name, declared, ['channels', name]),
+    ),
+    routes: routes.map((route, index): NotificationRoute => {
       const path: Path = ['routes', index];
-      known(to, 'ROUTE_UNKNOWN', 'queue', one.queue, names.queues, [...path, 'queue'], mayBe);
-      known(to, 'ROUTE_UNKNOWN', 'role', one.role, names.roles, [...path, 'role'], mayBe);
-      known(to, 'UNKNOWN_ENVIRONMENT', 'environment', one.environment, names.environments, [
+      assertKnownName(to, 'ROUTE_UNKNOWN', 'queue', route.queue, names.queues, [...path, 'queue'], mayBe);
+      assertKnownName(to, 'ROUTE_UNKNOWN', 'role', route.role, names.roles, [...path, 'role'], mayBe);
+      assertKnownName(to, 'UNKNOWN_ENVIRONMENT', 'environment', route.environment, names.environments, [
         ...path,
         'environment',
       ]);
-      for (const [at, name] of one.to.entries())
-        known(to, 'UNKNOWN_CHANNEL', 'channel', name, names.channels, [...path, 'to', at]);
-      if (one.flow !== undefined && !names.flows.has(one.flow))
+      for (const [at, name] of route.to.entries())
+        assertKnownName(to, 'UNKNOWN_CHANNEL', 'channel', name, names.channels, [...path, 'to', at]);
+      if (route.flow !== undefined && !names.flows.has(route.flow))
         warn(
-          mayBe('flow', one.flow) ? { ...to, warnings: to.answered ?? [] } : to,
+          mayBe('flow', route.flow) ? { ...to, warnings: to.moot ?? [] } : to,
           'UNKNOWN_FLOW',
           [...path, 'flow'],
-          `no file declares flow \`${one.flow}\`: nothing is routed here until it is published`,
+          `no file declares flow \`${route.flow}\`: nothing is routed here until it is published`,
           'value',
         );
       return {
-        queue: one.queue ?? null,
-        role: one.role ?? null,
-        flow: one.flow ?? null,
-        environment: one.environment ?? null,
-        events: one.events ?? null,
-        to: one.to,
+        queue: route.queue ?? null,
+        role: route.role ?? null,
+        flow: route.flow ?? null,
+        environment: route.environment ?? null,
+        events: route.events ?? null,
+        to: route.to,
       };
     }),
   };
 }
 
-function known(
+function assertKnownName(
   to: Compiling,
   code: ErrorFinding,
   what: string,
@@ -85,8 +87,11 @@ function known(
 function namesOf(to: Compiling, flows: readonly CompiledFlow[], channels: readonly string[]): Names {
   const { policySet, tools } = to.catalog;
   const gates: NamingGate[] = [];
-  const queues = policySet.queues.map((one) => one.name);
-  const roles = [...policySet.roles.map((one) => one.name), ...policySet.queues.flatMap((one) => one.roles)];
+  const queues = policySet.queues.map((queue) => queue.name);
+  const roles = [
+    ...policySet.roles.map((role) => role.name),
+    ...policySet.queues.flatMap((queue) => queue.roles),
+  ];
   const take = (gate: Gate | null): void => void (gate === null ? undefined : gates.push(gate));
   for (const tool of tools) take(tool.gate);
   for (const transition of flows.flatMap(({ plan }) => plan.states.flatMap((state) => state.transitions))) {
@@ -98,34 +103,38 @@ function namesOf(to: Compiling, flows: readonly CompiledFlow[], channels: readon
   }
   for (const environment of policySet.environments) gates.push(...(environment.floors ?? []));
   for (const gate of gates) {
-    roles.push(...gate.roles, ...gate.quorum.perRole.map((one) => one.role), ...rolesAdded(gate.timeout));
+    roles.push(
+      ...gate.roles,
+      ...gate.quorum.perRole.map((share) => share.role),
+      ...rolesOfStages(gate.timeout),
+    );
     if (gate.queue !== null) queues.push(gate.queue);
   }
   return {
     queues: new Set(queues),
     roles: new Set(roles),
     channels: new Set(channels),
-    flows: new Set(flows.map((one) => one.name)),
-    environments: new Set(policySet.environments.map((one) => one.name)),
+    flows: new Set(flows.map((flow) => flow.name)),
+    environments: new Set(policySet.environments.map((environment) => environment.name)),
   };
 }
 
-/** What of a gate, a floor's too, names queues and roles. */
+/** The parts of a gate or floor that name queues and roles. */
 type NamingGate = Pick<Gate, 'roles' | 'queue' | 'quorum' | 'timeout'>;
 
-/** By every stage. */
-function rolesAdded(stage: GateTimeout | null | undefined): readonly string[] {
-  return stage === null || stage === undefined ? [] : [...stage.to, ...rolesAdded(stage.then)];
+/** The roles that the stages of a time-out escalate to. */
+function rolesOfStages(stage: GateTimeout | null | undefined): readonly string[] {
+  return stage === null || stage === undefined ? [] : [...stage.to, ...rolesOfStages(stage.then)];
 }
 
-function channel(to: Compiling, name: string, shape: ChannelShape, path: Path): Channel {
+function compileChannel(to: Compiling, name: string, shape: ChannelShape, path: Path): Channel {
   const { allowPrivate = false } = shape;
   switch (shape.kind) {
     case 'webhook':
-      return webhook(to, name, shape, path);
+      return compileWebhook(to, name, shape, path);
     case 'slack': {
       const { kind, token, channel: conversation, signingSecret, users = {}, api = slackApi } = shape;
-      if (!plainAddress(api))
+      if (!isPlainAddress(api))
         error(
           to,
           'WRONG_VALUE',
@@ -144,18 +153,18 @@ function channel(to: Compiling, name: string, shape: ChannelShape, path: Path): 
       };
     }
     case 'email': {
-      const recipients = shape.to.map((one) =>
-        typeof one === 'string' ? { address: one, principal: null } : one,
+      const recipients = shape.to.map((recipient) =>
+        typeof recipient === 'string' ? { address: recipient, principal: null } : recipient,
       );
       const twice = recipients.findIndex(
-        ({ address }, index) => recipients.findIndex((one) => one.address === address) !== index,
+        ({ address }, index) => recipients.findIndex((other) => other.address === address) !== index,
       );
       if (twice !== -1)
         error(
           to,
           'DUPLICATE_NAME',
           [...path, 'to', twice],
-          `\`${recipients[twice]?.address ?? ''}\` stands twice in one channel`,
+          `\`${recipients[twice]?.address ?? ''}\` stands twice in the channel`,
         );
       if (/[\r\n]/.test(shape.from))
         error(to, 'WRONG_VALUE', [...path, 'from'], 'the sender holds a line break: take it out');
@@ -164,7 +173,7 @@ function channel(to: Compiling, name: string, shape: ChannelShape, path: Path): 
   }
 }
 
-function webhook(
+function compileWebhook(
   to: Compiling,
   name: string,
   shape: Extract<ChannelShape, { kind: 'webhook' }>,
@@ -205,15 +214,15 @@ function webhook(
   return { kind: 'webhook', name, url, signing, secrets, content, allowPrivate };
 }
 
-/** Its pages name each other from the root of their host. */
+/** What is wrong with a public URL, or null. It has no path: the pages link to each other from the root of their host. */
 function publicUrlTrouble(text: string): string | null {
   const shown = withoutCredentials(text);
-  if (!plainAddress(text)) return `\`${shown}\` is no http address without query, fragment and credentials`;
+  if (!isPlainAddress(text)) return `\`${shown}\` is no http address without query, fragment and credentials`;
   const { origin, pathname } = new URL(text);
   if (/^\/+$/.test(pathname)) return null;
   return `\`${shown}\` has a path, and the pages stand at the root of their host: write \`${origin}\`, or give the service a host or a port of its own`;
 }
 
-function plainAddress(text: string): boolean {
+function isPlainAddress(text: string): boolean {
   return isWebhookAddress(text) && new URL(text).search === '';
 }

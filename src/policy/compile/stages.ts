@@ -4,19 +4,23 @@ import { error, warn, type Compiling, type Path } from './context.js';
 import { warnUnknownRoles } from '../check/roles.js';
 import type { TimeoutShape } from '../shape/shapes.js';
 
-// What time does to a gate that waits, stage by stage.
+// What happens to a waiting gate as time passes, stage by stage: `timeout`.
 
-interface Of {
-  /** Of the gate. */
+interface StageContext {
+  /** The path of the gate, or of the stage. */
   readonly path: Path;
   readonly tier: Tier | null;
-  /** Whose holders decide in this stage. */
+  /** The roles that decide in this stage. */
   readonly deciding: readonly string[];
-  /** Its environment says itself how long what says nothing waits. */
+  /** The environment declares how long a gate without `timeout` waits, so there is no warning. */
   readonly hasDefault?: boolean;
 }
 
-export function compileTimeout(to: Compiling, shape: TimeoutShape | undefined, of: Of): GateTimeout | null {
+export function compileTimeout(
+  to: Compiling,
+  shape: TimeoutShape | undefined,
+  of: StageContext,
+): GateTimeout | null {
   if (shape !== undefined) return compileStage(to, shape, { ...of, path: [...of.path, 'timeout'] });
   if (of.hasDefault === true) return null;
   warn(
@@ -28,12 +32,16 @@ export function compileTimeout(to: Compiling, shape: TimeoutShape | undefined, o
   return null;
 }
 
-function compileStage(to: Compiling, shape: TimeoutShape, { path, tier, deciding }: Of): GateTimeout {
+function compileStage(
+  to: Compiling,
+  shape: TimeoutShape,
+  { path, tier, deciding }: StageContext,
+): GateTimeout {
   const action = shape.action ?? 'deny';
-  const wrong = stageProblem(shape, action, tier);
-  if (wrong !== null) error(to, 'GATE_TIMEOUT', [...path, ...wrong.at], wrong.message, wrong.place);
+  const problem = stageProblem(shape, action, tier);
+  if (problem !== null) error(to, 'GATE_TIMEOUT', [...path, ...problem.at], problem.message, problem.place);
   warnUnknownRoles(to, shape.to ?? [], [...path, 'to']);
-  warnPassed(to, shape.at, path);
+  warnTimePassed(to, shape.at, path);
   warnAllHours(to, shape, deciding, path);
   const next = { path: [...path, 'then'], tier, deciding: [...deciding, ...(shape.to ?? [])] };
   return {
@@ -46,19 +54,19 @@ function compileStage(to: Compiling, shape: TimeoutShape, { path, tier, deciding
   };
 }
 
-/** No error: a folder that loaded yesterday loads today. A gate that opens now ends at once. */
-function warnPassed(to: Compiling, at: string | undefined, path: Path): void {
+/** A warning, not an error: a folder that loaded yesterday loads today. A gate that opens now ends at once. */
+function warnTimePassed(to: Compiling, at: string | undefined, path: Path): void {
   if (at === undefined || Date.parse(at) > Date.now()) return;
   warn(
     to,
     'TIME_PASSED',
     [...path, 'at'],
-    `\`${at}\` is over: a gate that opens from now on is at its end when it begins; write a later time, or \`after\``,
+    `\`${at}\` has passed: a gate that opens from now on ends at once; write a later time, or \`after\``,
     'value',
   );
 }
 
-/** Business hours are the roles': where none has any, time runs at night too. */
+/** Business hours belong to roles: where no deciding role has any, all hours count. */
 function warnAllHours(
   to: Compiling,
   { hours, after }: TimeoutShape,
@@ -66,9 +74,9 @@ function warnAllHours(
   path: Path,
 ): void {
   if (hours !== 'business' || after === undefined) return;
-  const kept = to.catalog.policySet.roles.filter((one) => one.hours !== undefined).map((one) => one.name);
-  if (deciding.some((one) => kept.includes(one))) return;
-  const who = deciding.length === 0 ? 'no role decides here' : `no file gives ${quoted(deciding)} any`;
+  const kept = to.catalog.policySet.roles.filter((role) => role.hours !== undefined).map((role) => role.name);
+  if (deciding.some((role) => kept.includes(role))) return;
+  const who = deciding.length === 0 ? 'no role decides here' : `no file gives ${quoteNames(deciding)} any`;
   warn(
     to,
     'UNKNOWN_HOURS',
@@ -78,7 +86,7 @@ function warnAllHours(
   );
 }
 
-const quoted = (names: readonly string[]): string => names.map((one) => `\`${one}\``).join(', ');
+const quoteNames = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(', ');
 
 interface StageProblem {
   readonly at: readonly string[];
@@ -106,6 +114,6 @@ function stageProblem(shape: TimeoutShape, action: string, tier: Tier | null): S
   if (action !== 'escalate' && then !== undefined)
     return say(['then'], 'only an escalation has something after it: remove `then`', 'key');
   if (at !== undefined && then?.at !== undefined && Date.parse(then.at) <= Date.parse(at))
-    return say(['then', 'at'], 'what follows an escalation ends after it: this time is not later');
+    return say(['then', 'at'], 'what follows an escalation ends after it: write a later time');
   return null;
 }

@@ -24,16 +24,17 @@ export function checkSchema(
   if (compiled.status === 'invalid')
     error(to, 'SCHEMA_INVALID', path, `the schema does not compile: ${compiled.message}`, 'key');
   else if (at === 'input' && schema['type'] !== undefined && !acceptsObjects(schema['type']))
-    error(to, 'SCHEMA_INVALID', [...path, 'type'], 'input is always an object: the schema can never hold');
+    error(to, 'SCHEMA_INVALID', [...path, 'type'], 'input is always an object: no input fits this schema');
   const misreading = compiled.status === 'ok' ? misreadingIn(schema) : null;
   if (misreading !== null)
     newError(to, 'SCHEMA_INVALID', path, `the schema would not be read as written: ${misreading}`, 'key');
   if (compiled.status === 'ok')
-    for (const one of compiled.unfilled) warn(to, 'DEFAULT_NOT_FILLED', [...path, ...one.path], one.message);
+    for (const unfilled of compiled.unfilled)
+      warn(to, 'DEFAULT_NOT_FILLED', [...path, ...unfilled.path], unfilled.message);
   return schema;
 }
 
-/** A plan says nothing of what was not written: a flow without sentences is the plan that it always was. */
+/** Only what was written: the plan of a flow without sentences stays byte for byte what it was before there were any. */
 export function sentencesOf(
   tool: CompiledTool | null,
 ): Pick<CompiledTool, 'summary' | 'consequence' | 'readOnlyBecause'> {

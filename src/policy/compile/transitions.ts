@@ -9,7 +9,7 @@ import {
 import { callsOf, type Calling } from '../../engine/effects/effects.js';
 import { gatesBefore, isGated } from '../../engine/gates/gates.js';
 import { compileSchema, tooMuchTogether } from '../../schema/index.js';
-import { charterGates, type CharterGates } from './charter.js';
+import { compileCharterGates, type CharterGates } from './charter.js';
 import { argumentsDomain, checkGuards } from '../reachability/comparisons.js';
 import { assertKnown, error, warn, type CompiledTool, type Compiling, type Path } from './context.js';
 import { compileExecutor } from './executors.js';
@@ -31,18 +31,18 @@ function toolOf(to: Compiling, shape: TransitionShape, path: Path): CompiledTool
       'a transition has a `tool` or an `executor`, not both',
       'key',
     );
-  const known = assertKnown(
+  const isKnown = assertKnown(
     to,
     'UNKNOWN_TOOL',
     'tool',
     shape.tool,
-    to.catalog.tools.map((one) => one.name),
+    to.catalog.tools.map((tool) => tool.name),
     [...path, 'tool'],
   );
-  return known ? (to.catalog.tools.find((one) => one.name === shape.tool) ?? null) : null;
+  return isKnown ? (to.catalog.tools.find((tool) => tool.name === shape.tool) ?? null) : null;
 }
 
-/** Its own, or its tool's. One submit is checked by both. */
+/** The transition's own input schema, else its tool's. A submit is checked by both, so they must go together. */
 function schemaOf(
   to: Compiling,
   own: JsonObject | null,
@@ -51,24 +51,24 @@ function schemaOf(
 ): JsonObject | null {
   const ofTool = tool?.inputSchema ?? null;
   const why = own === null || ofTool === null ? null : tooMuchTogether(own, ofTool);
-  const untaken = own === null || ofTool === null ? undefined : filledInBeside(own, ofTool);
+  const untaken = own === null || ofTool === null ? undefined : undeclaredDefault(own, ofTool);
   const trouble =
     untaken === undefined
       ? why
-      : `the tool fills in \`${untaken}\`, which it does not take, so every call is refused: declare \`${untaken}\``;
+      : `the tool fills in \`${untaken}\`, which this schema does not take, so every call is refused: declare \`${untaken}\``;
   const message = `the schema does not go with that of its tool \`${String(tool?.name)}\`: ${String(trouble)}`;
   if (trouble !== null) error(to, 'SCHEMA_INVALID', [...path, 'inputSchema'], message, 'key');
   return own ?? ofTool;
 }
 
-/** A name for which the tool's schema has a default and which the transition's own never takes. */
-function filledInBeside(own: JsonObject, ofTool: JsonObject): string | undefined {
+/** The name of an argument that the tool's schema fills in and the transition's own schema never takes; undefined: none. */
+function undeclaredDefault(own: JsonObject, ofTool: JsonObject): string | undefined {
   const compiled = compileSchema(ofTool);
   if (!isClosed(own) || compiled.status === 'invalid') return undefined;
   return compiled.filling.names.find((name) => !declaresArgument(own, name));
 }
 
-/** What a tool takes that has no schema. */
+/** The input schema that stands for a tool without a schema. */
 const noArguments: JsonObject = { type: 'object', additionalProperties: false };
 
 const noCall: Calling = { executor: null, reliability: defaultReliability };
@@ -84,19 +84,19 @@ export function compileTransition(
   gates: CharterGates,
 ): Transition {
   const tool = toolOf(to, shape, path);
-  const own =
+  const ownExecutor =
     shape.executor === undefined
       ? null
       : compileExecutor(to, shape.executor, shape, [...path, 'executor'], shape.tier);
-  if (shape.executor === undefined) refuseIdle(to, shape, path);
+  if (shape.executor === undefined) refuseWithoutExecutor(to, shape, path);
   const tier = tierOf(to, shape, tool, path);
-  const { executor, reliability } = own ?? tool ?? noCall;
+  const { executor, reliability } = ownExecutor ?? tool ?? noCall;
   checkTier(to, { executor, reliability, tier, charter, path });
   const gate = compileGate(to, shape.gate, [...path, 'gate'], { ...ownGate, name, tier });
   const ownSchema = checkSchema(to, shape.inputSchema, [...path, 'inputSchema']);
   const inputSchema = schemaOf(to, ownSchema, tool, path);
-  const chartered = isGated(charter, { tool: tool?.name ?? null, executor, reliability, tier });
-  const fromCharter = chartered ? charterGates(to, gates, { name, tier, inputSchema }) : [];
+  const isUnderCharter = isGated(charter, { tool: tool?.name ?? null, executor, reliability, tier });
+  const fromCharter = isUnderCharter ? compileCharterGates(to, gates, { name, tier, inputSchema }) : [];
   if (charter !== null && tool !== null) warnBlocked(to, charter, tool.name, path);
   const compiled: Transition = {
     name,
@@ -119,17 +119,17 @@ export function compileTransition(
       shape.output === undefined
         ? (tool?.output ?? [])
         : compileMapping(to, shape.output, [...path, 'output']),
-    branches: (shape.branches ?? []).map((one, index) => ({
-      when: compileGuard(to, one.when, [...path, 'branches', index, 'when']),
-      target: one.target,
+    branches: (shape.branches ?? []).map((branch, index) => ({
+      when: compileGuard(to, branch.when, [...path, 'branches', index, 'when']),
+      target: branch.target,
     })),
-    evidence: own?.evidence ?? shape.evidence ?? tool?.evidence ?? null,
+    evidence: ownExecutor?.evidence ?? shape.evidence ?? tool?.evidence ?? null,
     reliability,
     ...sentencesOf(tool),
     ...compileSentences(to, shape, path),
     ...(shape.readOnlyBecause === undefined ? {} : { readOnlyBecause: shape.readOnlyBecause }),
   };
-  // What is wrong with a tool alone is told where it stands.
+  // A mistake of the tool alone is reported in the tool's file.
   if (shape.executor !== undefined || shape.tier !== tool?.tier || shape.readOnlyBecause !== undefined)
     checkReadOnly(to, { ...compiled, because: compiled.readOnlyBecause }, path);
   checkAllReads(to, compiled, gate, path);
@@ -142,7 +142,7 @@ function compilePrefill(to: Compiling, { prefill }: TransitionShape, path: Path)
   return compileEntries(to, prefill, path, ['context', 'input']);
 }
 
-/** It loads: at run time the transition is refused, and the refusal recorded. */
+/** A warning, not an error: at run time the transition is refused, and the refusal recorded. */
 function warnBlocked(to: Compiling, charter: Charter, tool: string, path: Path): void {
   const permitted = charter.read.includes(tool) || charter.execute.includes(tool);
   if (permitted && !charter.deny.includes(tool)) return;
@@ -172,8 +172,8 @@ function checkAllReads(to: Compiling, transition: Transition, gate: Gate | null,
     ]);
 }
 
-/** What only an executor has means nothing without one, and a tool brings its own. */
-function refuseIdle(to: Compiling, shape: TransitionShape, path: Path): void {
+/** For a transition without an executor of its own: keys of executors apply to nothing, or belong to its tool. */
+function refuseWithoutExecutor(to: Compiling, shape: TransitionShape, path: Path): void {
   for (const key of ['reliability', 'idempotencyKey'] as const)
     if (shape[key] !== undefined)
       error(
@@ -188,11 +188,11 @@ function refuseIdle(to: Compiling, shape: TransitionShape, path: Path): void {
 }
 
 function tierOf(to: Compiling, shape: TransitionShape, tool: CompiledTool | null, path: Path): Tier | null {
-  const own = shape.tier ?? null;
+  const ownTier = shape.tier ?? null;
   const tools = tool?.tier ?? null;
-  if (own !== null && tools !== null && own !== tools)
+  if (ownTier !== null && tools !== null && ownTier !== tools)
     error(to, 'TIER_MISMATCH', [...path, 'tier'], `tool \`${tool?.name ?? ''}\` is ${tools}`);
-  return own ?? tools;
+  return ownTier ?? tools;
 }
 
 interface TierCheck extends Calling {
@@ -208,7 +208,7 @@ export function checkTier(to: Compiling, { tier, charter, path, ...calling }: Ti
       to,
       'TIER_REQUIRED',
       path,
-      'under a charter an executor has a `tier`: an unmapped one is refused',
+      'under a charter an executor has a `tier`: without it, calls are refused as unmapped',
       'key',
     );
   else warn(to, 'TIER_MISSING', path, 'the executor has no `tier`');

@@ -17,12 +17,12 @@ import type { GuardShape, MappingShape } from '../shape/shapes.js';
 import { problemAt } from '../text/source.js';
 import { refuseJoinedRewritten, refuseSentRewritten, warnRewritten } from '../check/rewritten-values.js';
 
-// Guards, templates and mappings: text with paths in it to what the engine evaluates.
+// Guards, templates and mappings: from text with paths in it to what the engine evaluates.
 
 const mappingScopes: readonly Scope[] = ['output', 'response', ...guardScopes];
 
 export function compileGuards(to: Compiling, shapes: readonly GuardShape[] | undefined, path: Path): Guard[] {
-  return (shapes ?? []).map((one, index) => compileGuard(to, one, [...path, index]));
+  return (shapes ?? []).map((guard, index) => compileGuard(to, guard, [...path, index]));
 }
 
 export function compileGuard(to: Compiling, shape: GuardShape, path: Path, bareNames = false): Guard {
@@ -36,26 +36,30 @@ export function compileGuard(to: Compiling, shape: GuardShape, path: Path, bareN
     case 'evidence':
       return {
         kind: 'evidence',
-        requires: shape.requires.map((one) =>
-          typeof one === 'string'
-            ? { kind: one, count: 1, distinct: false }
-            : { kind: one.kind, count: one.count ?? 1, distinct: one.distinct ?? false },
+        requires: shape.requires.map((requirement) =>
+          typeof requirement === 'string'
+            ? { kind: requirement, count: 1, distinct: false }
+            : {
+                kind: requirement.kind,
+                count: requirement.count ?? 1,
+                distinct: requirement.distinct ?? false,
+              },
         ),
       };
     case 'allOf':
     case 'all_of':
       return {
         kind: 'allOf',
-        guards: shape.guards.map((one, index) =>
-          compileGuard(to, one, [...path, 'guards', index], bareNames),
+        guards: shape.guards.map((guard, index) =>
+          compileGuard(to, guard, [...path, 'guards', index], bareNames),
         ),
       };
     case 'anyOf':
     case 'any_of':
       return {
         kind: 'anyOf',
-        guards: shape.guards.map((one, index) =>
-          compileGuard(to, one, [...path, 'guards', index], bareNames),
+        guards: shape.guards.map((guard, index) =>
+          compileGuard(to, guard, [...path, 'guards', index], bareNames),
         ),
       };
     case 'not':
@@ -69,19 +73,19 @@ export function compileExpression(to: Compiling, text: string, path: Path, bareN
   const parsed = parseComparison(text, { scopes: guardScopes, bareNames });
   if (parsed.status === 'parsed') {
     const { left, right } = parsed.comparison;
-    for (const one of [left, right])
-      if (one.kind === 'literal' && typeof one.value === 'string') {
-        const trouble = holeTrouble(one.value, 'path');
+    for (const operand of [left, right])
+      if (operand.kind === 'literal' && typeof operand.value === 'string') {
+        const trouble = holeTrouble(operand.value, 'path');
         if (trouble !== null) error(to, 'EXPRESSION_INVALID', path, trouble);
       }
     return { kind: 'expr', expr: parsed.comparison };
   }
-  unreadable(to, 'EXPRESSION_INVALID', text, parsed, path, 0);
+  reportUnreadable(to, 'EXPRESSION_INVALID', text, parsed, path, 0);
   return never;
 }
 
-/** Told where it stands; the message says what to write, and the suggestion is the same for a program. */
-function unreadable(
+/** Reports where in the text the mistake is. The message says what to write; `suggestion` says the same to programs. */
+function reportUnreadable(
   to: Compiling,
   code: ErrorFinding,
   text: string,
@@ -90,11 +94,11 @@ function unreadable(
   offset: number,
 ): void {
   if (to.errors.length >= maxProblems) return;
-  const shown = truncate(text, 120);
-  const message = `\`${shown}\`: ${why.message} (at character ${why.at + 1})`;
+  const quoted = truncate(text, 120);
+  const message = `\`${quoted}\`: ${why.message} (at character ${why.at + 1})`;
   const suggestion = why.suggestion === undefined ? {} : { suggestion: why.suggestion };
-  const told = why.scope === 'unknown' ? 'UNKNOWN_SCOPE' : code;
-  to.errors.push({ ...problemAt(to.source, told, path, message, offset + why.at), ...suggestion });
+  const finding = why.scope === 'unknown' ? 'UNKNOWN_SCOPE' : code;
+  to.errors.push({ ...problemAt(to.source, finding, path, message, offset + why.at), ...suggestion });
 }
 
 export function compilePath(
@@ -107,11 +111,11 @@ export function compilePath(
 ): PathOperand | null {
   const parsed = parsePath(text, { scopes, optional });
   if (parsed.status === 'parsed') return parsed.path;
-  unreadable(to, 'PATH_INVALID', text, parsed, path, offset);
+  reportUnreadable(to, 'PATH_INVALID', text, parsed, path, offset);
   return null;
 }
 
-/** A `$.` string is a path, everything else is what it says. */
+/** A string that begins with `$.` is a path; every other value is a literal. */
 export function compileTemplate(
   to: Compiling,
   value: Json,
@@ -135,13 +139,13 @@ export function compileTemplate(
   if (Array.isArray(value))
     return {
       kind: 'array',
-      items: value.map((one: Json, index) => compileTemplate(to, one, [...path, index], scopes)),
+      items: value.map((item: Json, index) => compileTemplate(to, item, [...path, index], scopes)),
     };
   if (isObject(value)) return { kind: 'object', entries: compileEntries(to, value, path, scopes) };
   return { kind: 'literal', value };
 }
 
-/** One value that a call sends as text; `as`: what is compiled of it. */
+/** A value that a call sends as text. `as` turns it into what is compiled. */
 export function compileSent<T extends Json>(
   to: Compiling,
   value: T,
@@ -168,13 +172,13 @@ export function compileEntries(
   path: Path,
   scopes: readonly Scope[] = guardScopes,
 ): { key: string; value: Template }[] {
-  return Object.entries(value ?? {}).map(([key, one]) => {
+  return Object.entries(value ?? {}).map(([key, item]) => {
     refuseHolesInName(to, key, [...path, key]);
-    return { key, value: compileTemplate(to, one, [...path, key], scopes) };
+    return { key, value: compileTemplate(to, item, [...path, key], scopes) };
   });
 }
 
-/** What a transition or a tool tells its approver; a transition's own words come before its tool's. */
+/** The sentences for approvers (`summary`, `consequence`) of a transition or a tool. */
 export function compileSentences(
   to: Compiling,
   {
@@ -193,25 +197,25 @@ export function compileSentences(
   };
 }
 
-/** `/users/{$.context.id}`: text with holes. */
+/** Text with holes, such as `/users/{$.context.id}`. */
 export function compileText(to: Compiling, text: string, path: Path): TextTemplate {
   const parts: (string | PathOperand)[] = [];
   let at = 0;
   for (const found of text.matchAll(hole)) {
     const [written] = found;
-    if (found.index > at) parts.push(plainText(to, text, at, found.index, path));
+    if (found.index > at) parts.push(checkPlainText(to, text, at, found.index, path));
     const read = compilePath(to, written.slice(1, -1), path, guardScopes, true, found.index + 1);
     if (read !== null) parts.push(read);
     at = found.index + written.length;
   }
-  if (at < text.length) parts.push(plainText(to, text, at, text.length, path));
+  if (at < text.length) parts.push(checkPlainText(to, text, at, text.length, path));
   return { kind: 'text', parts };
 }
 
 const hole = /\{(?:[^{}"']|"[^"]*"|'[^']*')*\}/g;
 
-/** Between the holes: a brace or a `$.` there is a hole that was not meant so. */
-function plainText(to: Compiling, text: string, from: number, until: number, path: Path): string {
+/** The text between two holes. A brace or a `$.` in it is an error: somebody meant a hole and wrote it wrongly. */
+function checkPlainText(to: Compiling, text: string, from: number, until: number, path: Path): string {
   const plain = text.slice(from, until);
   const odd = /[{}]|\$\./.exec(plain);
   if (odd !== null) {
@@ -236,9 +240,9 @@ export function compileMapping(to: Compiling, shape: MappingShape | undefined, p
       warnRewritten(to, value as Json, [...at, 'set']);
       return { key, spec: { kind: 'set', value: setValue(to, value as Json, [...at, 'set']) } };
     }
-    const operands = (value as (string | number | boolean | null)[]).map((one, index) => {
-      if (kind === 'concat') refuseJoinedRewritten(to, one, [...at, kind, index]);
-      return mappingOperand(to, one, [...at, kind, index]);
+    const operands = (value as (string | number | boolean | null)[]).map((operand, index) => {
+      if (kind === 'concat') refuseJoinedRewritten(to, operand, [...at, kind, index]);
+      return mappingOperand(to, operand, [...at, kind, index]);
     });
     return { key, spec: { kind: kind as 'add' | 'subtract' | 'multiply' | 'divide' | 'concat', operands } };
   });
@@ -268,9 +272,9 @@ export function templatePaths(template: Template): readonly PathOperand[] {
     case 'path':
       return [template];
     case 'text':
-      return template.parts.flatMap((one) => (typeof one === 'string' ? [] : [one]));
+      return template.parts.flatMap((part) => (typeof part === 'string' ? [] : [part]));
     case 'object':
-      return template.entries.flatMap((one) => templatePaths(one.value));
+      return template.entries.flatMap((entry) => templatePaths(entry.value));
     case 'array':
       return template.items.flatMap(templatePaths);
     case 'literal':

@@ -5,21 +5,21 @@ import type { NotificationPolicy } from '../../model/notifications.js';
 import { defaultEnvironment, type PolicySet } from '../../model/policy-set.js';
 import { floorsOf } from '../../schema/kit.js';
 import {
-  acknowledged,
+  markAcknowledged,
   acknowledgementsOf,
-  idleAcknowledgements,
+  unusedAcknowledgements,
   wrongAcknowledgements,
   type Acknowledgements,
 } from '../check/acknowledge.js';
 import { compileProxy } from '../compile/agent.js';
-import { checkOne, inOrder, judgeWarnings, type CompiledFlow } from '../checker/check-text.js';
+import { checkFlow, sortByPosition, judgeWarnings, type CompiledFlow } from '../checker/check-text.js';
 import { error, warn, type Catalog, type CompiledTool, type Compiling } from '../compile/context.js';
 import { withFloors } from '../check/floors.js';
 import { warnUngated } from '../compile/gates.js';
 import { compileNotifications } from '../compile/notifications.js';
-import { assemble, type PolicyFile } from '../compile/policy-set.js';
+import { assemblePolicySet, type PolicyFile } from '../compile/policy-set.js';
 import type { Finding } from '../text/problems.js';
-import { emptyFile, readFiles, unique, type Reading } from './reading.js';
+import { emptyFile, readFiles, claimName, type Reading } from './reading.js';
 import { referencesOf, type ReferencePlace } from '../check/references.js';
 import { fit } from '../shape/check.js';
 import { fileShape, notificationsShape, toolShape, type ToolShape } from '../shape/shapes.js';
@@ -43,13 +43,13 @@ export type FolderResult =
       readonly status: 'invalid';
       readonly errors: readonly Finding[];
       readonly warnings: readonly Finding[];
-      /** Files of which not everything was looked at, with what has to be right before: without errors they may yet be wrong. */
+      /** Files that were not checked in full, each with the errors that have to be mended first: more may be wrong in them. */
       readonly unchecked: ReadonlyMap<string, readonly Finding[]>;
     };
 
 /**
- * The folder of docs/spec/policies.md: everything in it is right, or nothing of it is used. Who plays its cases tells about
- * each of their files: then they are `left` to that.
+ * Loads the policies folder of docs/spec/policies.md: everything in it is right, or nothing of it is used. `cases: 'left'`: files
+ * of policy tests are not checked here, because the caller plays them and reports on each file.
  */
 export async function loadFolder(
   root: string,
@@ -65,31 +65,31 @@ export async function loadFolder(
     warnings: [],
     names: new Map(),
     lower: new Map(),
-    together: [],
-    unread: new Set(),
+    fileWarnings: [],
+    unreadTools: new Set(),
     unchecked: new Map(),
   };
   await readFiles(reading);
   const files = reading.sources.flatMap((source) =>
-    cases === 'left' && isCases(source) ? [] : shapeOf(reading, source),
+    cases === 'left' && isCaseFile(source) ? [] : shapeFile(reading, source),
   );
-  const first = reading.errors.filter(declares);
-  if (first.length > 0) {
-    for (const source of reading.sources) if (!isCases(source)) markUnchecked(reading, source, first);
+  const unreadable = reading.errors.filter(mayDeclareNames);
+  if (unreadable.length > 0) {
+    for (const source of reading.sources) if (!isCaseFile(source)) markUnchecked(reading, source, unreadable);
     reading.errors.push(...files.flatMap(misfitsOfFile));
-    return invalid(reading);
+    return invalidResult(reading);
   }
-  const policySet = withFloors(reading, files, assemble(reading, files, knownQueues));
-  const tools = files.flatMap((file) => toolsOf(reading, file, policySet));
-  const catalog: Catalog = { policySet, tools: tools.map((one) => one.tool) };
-  const wrong = reading.errors.filter(declares);
+  const policySet = withFloors(reading, files, assemblePolicySet(reading, files, knownQueues));
+  const tools = files.flatMap((file) => compileTools(reading, file, policySet));
+  const catalog: Catalog = { policySet, tools: tools.map((found) => found.tool) };
+  const blocking = reading.errors.filter(mayDeclareNames);
   const flows = [
-    ...files.flatMap((file) => flowsOf(reading, file, catalog, wrong)),
-    ...proxyOf(reading, tools, catalog),
+    ...files.flatMap((file) => compileFlows(reading, file, catalog, blocking)),
+    ...compileProxyFlow(reading, tools, catalog),
   ];
-  const notifications = notificationsOf(reading, files, catalog, flows);
+  const notifications = compileNotificationsFile(reading, files, catalog, flows);
   acceptWarnings(reading, files, tools);
-  if (reading.errors.length > 0) return invalid(reading);
+  if (reading.errors.length > 0) return invalidResult(reading);
   const whole = notifications === null ? policySet : { ...policySet, notifications };
   return {
     status: 'loaded',
@@ -97,107 +97,108 @@ export async function loadFolder(
     catalog: { ...catalog, policySet: whole },
     flows,
     references: referencesOf(reading.sources),
-    warnings: byFile(reading.warnings),
+    warnings: sortByFile(reading.warnings),
   };
 }
 
-function invalid({ errors, warnings, unchecked }: Reading): FolderResult {
-  return { status: 'invalid', errors: byFile(errors), warnings: byFile(warnings), unchecked };
+function invalidResult({ errors, warnings, unchecked }: Reading): FolderResult {
+  return { status: 'invalid', errors: sortByFile(errors), warnings: sortByFile(warnings), unchecked };
 }
 
-function markUnchecked({ unchecked }: Reading, { file = '' }: Source, first: readonly Finding[]): void {
-  unchecked.set(file, first);
+function markUnchecked({ unchecked }: Reading, { file = '' }: Source, blocking: readonly Finding[]): void {
+  unchecked.set(file, blocking);
 }
 
-/** A file in which names may be declared, whatever its folder: while it cannot be read, nobody knows which there are. */
-function declares({ file = '' }: Finding): boolean {
+/** Whether the file of a finding may declare names (all but tests and notifications): while it is wrong, they are not known. */
+function mayDeclareNames({ file = '' }: Finding): boolean {
   return !/^tests\/|^notifications\./.test(file);
 }
 
-/** Of tools, and of what belongs to no flow and no tool: a flow's own were looked at with it. */
+/** Applies the acknowledgements of tools and files to their warnings. Those of flows were applied when the flow was checked. */
 function acceptWarnings(reading: Reading, files: readonly PolicyFile[], tools: readonly FoundTool[]): void {
-  const apply = (known: Acknowledgements, warnings: Finding[]): void =>
-    void warnings.splice(0, warnings.length, ...acknowledged(known, warnings));
+  const apply = (accepted: Acknowledgements, warnings: Finding[]): void =>
+    void warnings.splice(0, warnings.length, ...markAcknowledged(accepted, warnings));
   const ofFiles = files.flatMap(({ source, shape }) =>
     shape === null ? [] : [acknowledgementsOf(source, source.value, [])],
   );
-  for (const known of ofFiles) apply(known, reading.together);
-  reading.warnings.push(...reading.together);
+  for (const accepted of ofFiles) apply(accepted, reading.fileWarnings);
+  reading.warnings.push(...reading.fileWarnings);
   for (const { accepted } of tools) apply(accepted, reading.warnings);
-  for (const known of [...ofFiles, ...tools.map((one) => one.accepted)]) {
-    reading.errors.push(...wrongAcknowledgements(known));
-    reading.warnings.push(...idleAcknowledgements(known));
+  for (const accepted of [...ofFiles, ...tools.map((found) => found.accepted)]) {
+    reading.errors.push(...wrongAcknowledgements(accepted));
+    reading.warnings.push(...unusedAcknowledgements(accepted));
   }
 }
 
-/** Files that hold no flow and no tool: their shape is checked here, and what they mean apart. */
-function sideShape(source: Source): z.ZodType | null {
-  if (isCases(source)) return testsShape;
-  return isNotifications(source) ? notificationsShape : null;
+/** The shape of a file that holds neither flows nor tools (policy tests, notifications); null: any other file. */
+function shapeOfSideFile(source: Source): z.ZodType | null {
+  if (isCaseFile(source)) return testsShape;
+  return isNotificationsFile(source) ? notificationsShape : null;
 }
 
-function isCases({ file }: Source): boolean {
+function isCaseFile({ file }: Source): boolean {
   return file?.startsWith('tests/') === true;
 }
 
-function isNotifications({ file }: Source): boolean {
+function isNotificationsFile({ file }: Source): boolean {
   return file?.startsWith('notifications.') === true;
 }
 
 /**
- * Its routes name queues and roles of everything else, so it comes last. Where a file that declares names is wrong, a name that
- * stands anywhere in what was written may be used there, and is not called unknown.
+ * Compiled last, because routes name queues and roles of everything else. Where a file that declares names is wrong, a name that
+ * is written anywhere in the folder's files may be declared or used there, and is not reported as unknown.
  */
-function notificationsOf(
+function compileNotificationsFile(
   reading: Reading,
   files: readonly PolicyFile[],
   catalog: Catalog,
   flows: readonly CompiledFlow[],
 ): NotificationPolicy | null {
   const written = new Set<string>();
-  const first = reading.errors.filter(declares);
-  if (first.length > 0) for (const { source } of files) collectTexts(source.value, written);
-  const sources = reading.sources.filter((one) => isNotifications(one) && one.value !== null);
-  const made = sources.flatMap((source) => {
+  const blocking = reading.errors.filter(mayDeclareNames);
+  if (blocking.length > 0) for (const { source } of files) collectTexts(source.value, written);
+  const sources = reading.sources.filter((source) => isNotificationsFile(source) && source.value !== null);
+  const policies = sources.flatMap((source) => {
     const shaped = fit(source, source.value, notificationsShape, []);
-    if (shaped.status === 'invalid' || !unique(reading, source, 'file', 'notifications', [])) return [];
-    const answered: Finding[] = [];
-    const to: Compiling = { source, catalog, errors: reading.errors, warnings: [], answered };
+    if (shaped.status === 'invalid' || !claimName(reading, source, 'file', 'notifications', [])) return [];
+    const moot: Finding[] = [];
+    const to: Compiling = { source, catalog, errors: reading.errors, warnings: [], moot };
     const compiled = compileNotifications(to, shaped.value, flows, (what, name) => {
       const isOpen = written.has(name);
-      // That no file declares a flow is no error, whatever is mended.
-      if (isOpen && what !== 'flow') markUnchecked(reading, source, first);
+      // An unknown flow is never an error, so nothing has to be mended first.
+      if (isOpen && what !== 'flow') markUnchecked(reading, source, blocking);
       return isOpen;
     });
     const accepted = acknowledgementsOf(source, source.value ?? null, []);
-    acknowledged(accepted, answered);
-    reading.warnings.push(...acknowledged(accepted, to.warnings), ...idleAcknowledgements(accepted));
+    markAcknowledged(accepted, moot);
+    reading.warnings.push(...markAcknowledged(accepted, to.warnings), ...unusedAcknowledgements(accepted));
     reading.errors.push(...wrongAcknowledgements(accepted));
     return [compiled];
   });
-  return made[0] ?? null;
+  return policies[0] ?? null;
 }
 
-/** Names included. */
+/** Collects all texts of a value, names of objects included. */
 function collectTexts(value: Json, into: Set<string>): void {
   if (typeof value === 'string') into.add(value);
   if (typeof value !== 'object' || value === null) return;
-  for (const [name, one] of Object.entries(value)) {
+  for (const [name, item] of Object.entries(value)) {
     into.add(name);
-    collectTexts(one, into);
+    collectTexts(item, into);
   }
 }
 
-function byFile(problems: readonly Finding[]): Finding[] {
-  return inOrder(problems).sort((a, b) => (a.file ?? '').localeCompare(b.file ?? '', 'en'));
+function sortByFile(problems: readonly Finding[]): Finding[] {
+  return sortByPosition(problems).sort((a, b) => (a.file ?? '').localeCompare(b.file ?? '', 'en'));
 }
 
 function looksLikeAgent(value: JsonObject): boolean {
   return ['permissions', 'name', 'approval_gate'].some((key) => Object.hasOwn(value, key));
 }
 
-function shapeOf(reading: Reading, source: Source): PolicyFile[] {
-  const side = sideShape(source);
+/** The file with its shape; nothing for a file that does not fit, or that holds neither flows nor tools. */
+function shapeFile(reading: Reading, source: Source): PolicyFile[] {
+  const side = shapeOfSideFile(source);
   if (side !== null) {
     const shaped = fit(source, source.value, side, []);
     if (shaped.status === 'invalid') reading.errors.push(...shaped.problems);
@@ -214,7 +215,7 @@ function shapeOf(reading: Reading, source: Source): PolicyFile[] {
   return [];
 }
 
-/** `{}`, or the format version alone. An empty list is written on purpose. */
+/** `{}`, or nothing but the format version and acknowledgements. An empty list counts as a declaration: it is written on purpose. */
 function declaresNothing(value: Json): boolean {
   return Object.keys(value ?? {}).every((key) => key === 'version' || key === 'acknowledge');
 }
@@ -225,7 +226,7 @@ interface FoundTool extends ToolValue {
   readonly accepted: Acknowledgements;
 }
 
-function toolsOf(reading: Reading, file: PolicyFile, policySet: PolicySet): FoundTool[] {
+function compileTools(reading: Reading, file: PolicyFile, policySet: PolicySet): FoundTool[] {
   const { source } = file;
   const to: Compiling = {
     source,
@@ -237,33 +238,33 @@ function toolsOf(reading: Reading, file: PolicyFile, policySet: PolicySet): Foun
     const shaped = fit<ToolShape>(source, value, toolShape, path);
     if (shaped.status === 'invalid') {
       reading.errors.push(...shaped.problems);
-      reading.unread.add(isObject(value) && typeof value['name'] === 'string' ? value['name'] : null);
+      reading.unreadTools.add(isObject(value) && typeof value['name'] === 'string' ? value['name'] : null);
       return [];
     }
-    if (!unique(reading, source, 'tool', shaped.value.name, [...path, 'name'])) return [];
+    if (!claimName(reading, source, 'tool', shaped.value.name, [...path, 'name'])) return [];
     const tool = compileTool(to, shaped.value, path);
     const accepted = acknowledgementsOf(source, value, path);
     return [{ tool, exposed, source, path, value, accepted }];
   });
 }
 
-function flowsOf(
+function compileFlows(
   reading: Reading,
   file: PolicyFile,
   catalog: Catalog,
-  first: readonly Finding[],
+  blocking: readonly Finding[],
 ): CompiledFlow[] {
   const { source } = file;
-  return flowValues(file).flatMap((one) => {
-    const { value, path, notation } = one;
-    if (mentions(value, reading.unread)) {
-      markUnchecked(reading, source, first);
-      reading.errors.push(...misfitsOfFlow(source, one));
+  return flowValues(file).flatMap((flow) => {
+    const { value, path, notation } = flow;
+    if (mentions(value, reading.unreadTools)) {
+      markUnchecked(reading, source, blocking);
+      reading.errors.push(...misfitsOfFlow(source, flow));
       return [];
     }
-    const checked = checkOne(source, catalog, notation, value, path);
-    if (reading.unread.has(null) && checked.status === 'invalid' && checked.errors.some(isOfTool)) {
-      markUnchecked(reading, source, first);
+    const checked = checkFlow(source, catalog, notation, value, path);
+    if (reading.unreadTools.has(null) && checked.status === 'invalid' && checked.errors.some(isUnknownTool)) {
+      markUnchecked(reading, source, blocking);
       return [];
     }
     reading.warnings.push(...checked.warnings);
@@ -271,40 +272,40 @@ function flowsOf(
       reading.errors.push(...checked.errors);
       return [];
     }
-    return unique(reading, source, 'flow', checked.flow.name, notation === 'agent' ? ['name'] : path)
+    return claimName(reading, source, 'flow', checked.flow.name, notation === 'agent' ? ['name'] : path)
       ? [checked.flow]
       : [];
   });
 }
 
-/** Where a tool has no name that can be read, it may be that one. */
-function isOfTool({ code }: Finding): boolean {
+/** Whether a tool is reported as unknown: it may be the tool whose name could not be read. */
+function isUnknownTool({ code }: Finding): boolean {
   return code === 'UNKNOWN_TOOL' || code === 'UNKNOWN_DENIED_TOOL';
 }
 
-function mentions(value: Json, names: Reading['unread']): boolean {
+function mentions(value: Json, names: Reading['unreadTools']): boolean {
   if (typeof value === 'string') return names.has(value);
-  return typeof value === 'object' && Object.values(value ?? {}).some((one) => mentions(one, names));
+  return typeof value === 'object' && Object.values(value ?? {}).some((item) => mentions(item, names));
 }
 
-function proxyOf(reading: Reading, tools: readonly FoundTool[], catalog: Catalog): CompiledFlow[] {
-  const exposed = tools.filter((one) => one.exposed);
+function compileProxyFlow(reading: Reading, tools: readonly FoundTool[], catalog: Catalog): CompiledFlow[] {
+  const exposed = tools.filter((found) => found.exposed);
   const source = exposed[0]?.source;
-  if (source === undefined || !unique(reading, source, 'flow', 'proxy', ['proxy'])) return [];
+  if (source === undefined || !claimName(reading, source, 'flow', 'proxy', ['proxy'])) return [];
   const to: Compiling = { source, catalog, errors: reading.errors, warnings: [] };
   const plan = compileProxy(
     to,
-    exposed.map((one) => one.tool),
+    exposed.map((found) => found.tool),
     ['proxy', 'expose'],
   );
   const floors = floorsOf(catalog.policySet, defaultEnvironment);
-  const answered: Finding[] = [];
-  for (const { tool, path, source: own } of exposed) {
-    const at: Compiling = { ...to, source: own, floors, answered };
-    if (tool.tier === null) warn(at, 'TIER_MISSING', path, `tool \`${tool.name}\` has no \`tier\``);
-    warnUngated(at, tool, [tool.gate], path, tool.name);
+  const moot: Finding[] = [];
+  for (const { tool, path, source: toolSource } of exposed) {
+    const atTool: Compiling = { ...to, source: toolSource, floors, moot };
+    if (tool.tier === null) warn(atTool, 'TIER_MISSING', path, `tool \`${tool.name}\` has no \`tier\``);
+    warnUngated(atTool, tool, [tool.gate], path, tool.name);
   }
-  const environment = catalog.policySet.environments.find((one) => one.name === defaultEnvironment);
+  const environment = catalog.policySet.environments.find((entry) => entry.name === defaultEnvironment);
   if (environment === undefined)
     error(
       to,
@@ -314,13 +315,13 @@ function proxyOf(reading: Reading, tools: readonly FoundTool[], catalog: Catalog
       'key',
     );
   const accept = (found: readonly Finding[]): readonly Finding[] =>
-    exposed.reduce((all, one) => acknowledged(one.accepted, all), found);
-  const told = accept(to.warnings);
-  accept(answered);
-  const { fatal, warnings } = judgeWarnings(told, environment);
+    exposed.reduce((all, tool) => markAcknowledged(tool.accepted, all), found);
+  const marked = accept(to.warnings);
+  accept(moot);
+  const { fatal, warnings } = judgeWarnings(marked, environment);
   reading.errors.push(...fatal);
   reading.warnings.push(...warnings);
-  const definition = { proxy: { expose: exposed.map((one) => one.value) } };
+  const definition = { proxy: { expose: exposed.map((found) => found.value) } };
   return [
     {
       name: 'proxy',

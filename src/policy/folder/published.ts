@@ -2,9 +2,9 @@ import { basisOf } from './basis.js';
 import { checkFlowText } from '../checker/check-text.js';
 import type { Catalog } from '../compile/context.js';
 import { loadFolder, type FolderResult, type LoadedFolder } from './folder.js';
-import { readyCheck, readyFlow, type ReadyCheck, type ReadyFlow } from './ready.js';
+import { toReadyCheck, toReadyFlow, type ReadyCheck, type ReadyFlow } from './ready.js';
 
-/** A folder whose flows are ready to be stored. `basis`: what else is compiled against it follows from that. */
+/** A loaded folder whose flows are ready to be stored. `basis`: that of everything that is compiled against the folder. */
 export interface ReadyFolder extends Omit<LoadedFolder, 'flows'> {
   readonly flows: readonly ReadyFlow[];
   readonly basis: string;
@@ -12,7 +12,7 @@ export interface ReadyFolder extends Omit<LoadedFolder, 'flows'> {
 
 export type FolderLoad = ReadyFolder | Extract<FolderResult, { readonly status: 'invalid' }>;
 
-/** Each of its flows is handed on as soon as it is ready. */
+/** Loads a folder. Each of its flows is given to `onFlow` as soon as it is ready. */
 export async function loadReady(
   root: string,
   knownQueues: readonly string[],
@@ -21,15 +21,15 @@ export async function loadReady(
   const loaded = await loadFolder(root, { knownQueues });
   if (loaded.status === 'invalid') return loaded;
   const { flows, ...others } = loaded;
-  for (const flow of flows) onFlow(readyFlow(flow));
+  for (const flow of flows) onFlow(toReadyFlow(flow));
   return { ...others, basis: basisOf(loaded.catalog) };
 }
 
 /**
- * A flow that stands in no file, from the text that its author sent. What was taken as JSON is YAML of the same meaning, and
- * nothing says of a text which of the two it was taken as: so none is refused that was taken. Nor is one for a number in a
- * writing that earlier builds took: it is handed on as it was.
+ * Compiles a flow that is in no file, from the text that its author published. The store does not say whether it was sent as JSON
+ * or as YAML: JSON is also YAML with the same meaning, so it is read as YAML and no published text is refused. Nor is a text refused
+ * for what earlier builds accepted, such as a number in another writing: it is handed on as before.
  */
 export function compilePublished(text: string, catalog: Catalog): ReadyCheck {
-  return readyCheck(checkFlowText(text, { catalog, media: 'yaml', rewritten: 'warned' }));
+  return toReadyCheck(checkFlowText(text, { catalog, media: 'yaml', isPublished: true }));
 }

@@ -4,9 +4,9 @@ import type { FindingCode } from '../text/findings.js';
 import type { Finding, PathSegment } from '../text/problems.js';
 import { parseText, problemAt, type Source } from '../text/source.js';
 
-// The files of a folder, and what was found wrong in all of them together.
+// Reads the files of a policies folder, and collects what is wrong in them.
 
-const places = [
+const layout = [
   /^(connections|environments|roles|notifications)\.(ya?ml|json)$/,
   /^(tools|flows)\/[^/]+\.(ya?ml|json)$/,
   /^tests\/[^/]+\.test\.(ya?ml|json)$/,
@@ -19,14 +19,15 @@ export interface Reading {
   readonly sources: Source[];
   readonly errors: Finding[];
   readonly warnings: Finding[];
-  /** Where each name was seen first: names are unique over the folder. */
+  /** The file where each `kind name` was seen first: names are unique over the folder. */
   readonly names: Map<string, string>;
-  /** The same in lower case, and what was found about several files together. */
+  /** The same in lower case, with the name as it is written. */
   readonly lower: Map<string, string>;
-  readonly together: Finding[];
-  /** Names of tools that are written and do not fit their shape; null where the name cannot be read either. */
-  readonly unread: Set<string | null>;
-  /** Files of which not everything was looked at, with what has to be right before. */
+  /** Warnings that belong to no flow and no tool: they are acknowledged at the top of the file. */
+  readonly fileWarnings: Finding[];
+  /** Names of tools that do not fit their shape; null for a tool whose name cannot be read either. */
+  readonly unreadTools: Set<string | null>;
+  /** Files that were not checked in full, each with the errors that have to be mended first. */
   readonly unchecked: Map<string, readonly Finding[]>;
 }
 
@@ -45,7 +46,7 @@ export async function readFiles(reading: Reading): Promise<void> {
     );
   const paths = await policyFiles(reading.root, '', 0);
   for (const file of paths.sort()) {
-    if (!places.some((one) => one.test(file))) {
+    if (!layout.some((place) => place.test(file))) {
       fail(
         'UNKNOWN_PLACE',
         file,
@@ -65,7 +66,7 @@ export async function readFiles(reading: Reading): Promise<void> {
   }
 }
 
-/** One that was cut off looks so, and nobody writes one. */
+/** An error for an empty file: nobody writes one on purpose, and a file that was cut off looks like it. */
 export function emptyFile(source: Source): Finding {
   const file = source.file ?? 'this document';
   return problemAt(
@@ -76,7 +77,8 @@ export function emptyFile(source: Source): Finding {
   );
 }
 
-export function unique(
+/** False, with an error, where the name is declared already. */
+export function claimName(
   reading: Reading,
   source: Source,
   kind: string,
@@ -101,7 +103,7 @@ export function unique(
   const lower = key.toLowerCase();
   const same = reading.lower.get(lower);
   if (same !== undefined)
-    reading.together.push(
+    reading.fileWarnings.push(
       problemAt(
         source,
         'NAMES_DIFFER_IN_CASE',
@@ -114,7 +116,7 @@ export function unique(
   return true;
 }
 
-/** YAML and JSON files, links followed as a mounted ConfigMap has them; what is hidden is not policy. */
+/** Paths of YAML and JSON files. Links are followed, because a mounted ConfigMap has them; hidden files are not policies. */
 async function policyFiles(root: string, under: string, depth: number): Promise<string[]> {
   if (depth > maxFolders) return [];
   const names = (await readdir(join(root, under))).filter((name) => !name.startsWith('.')).sort();
@@ -122,7 +124,7 @@ async function policyFiles(root: string, under: string, depth: number): Promise<
   for (const name of names) {
     const path = under === '' ? name : `${under}/${name}`;
     const kind = await stat(join(root, path)).then(
-      (one) => (one.isDirectory() ? 'folder' : 'file'),
+      (stats) => (stats.isDirectory() ? 'folder' : 'file'),
       () => 'file',
     );
     if (kind === 'folder') found.push(...(await policyFiles(root, path, depth + 1)));

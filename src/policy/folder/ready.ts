@@ -4,23 +4,23 @@ import type { CompiledFlow, FlowCheck } from '../checker/check-text.js';
 import { queuesNamed } from './removed.js';
 
 /**
- * A flow as it is stored. Its plan may be megabytes: as text it is passed on in milliseconds, and whoever serves does not
- * read it.
+ * A flow as it is stored. Its plan may have megabytes: as text it is passed on in milliseconds, without being parsed by the
+ * process that serves.
  */
 export interface ReadyFlow extends Omit<CompiledFlow, 'plan' | 'definition'> {
-  /** Both in canonical form; their hashes are of that. */
+  /** Both in canonical form, which `hash` and `planHash` are over. */
   readonly definition: string;
   readonly plan: string;
   readonly hash: string;
   readonly planHash: string;
-  /** Queues that its gates name alone. */
+  /** Queues that its gates name without roles (`queuesNamed`). */
   readonly queues: readonly string[];
 }
 
 export type ReadyCheck =
   { readonly status: 'valid'; readonly flow: ReadyFlow } | Extract<FlowCheck, { readonly status: 'invalid' }>;
 
-export function readyFlow({ plan, definition, ...flow }: CompiledFlow): ReadyFlow {
+export function toReadyFlow({ plan, definition, ...flow }: CompiledFlow): ReadyFlow {
   const [planText, definitionText] = [canonical(plan), canonical(definition)];
   return {
     ...flow,
@@ -32,6 +32,6 @@ export function readyFlow({ plan, definition, ...flow }: CompiledFlow): ReadyFlo
   };
 }
 
-export function readyCheck(checked: FlowCheck): ReadyCheck {
-  return checked.status === 'valid' ? { status: 'valid', flow: readyFlow(checked.flow) } : checked;
+export function toReadyCheck(checked: FlowCheck): ReadyCheck {
+  return checked.status === 'valid' ? { status: 'valid', flow: toReadyFlow(checked.flow) } : checked;
 }

@@ -12,7 +12,7 @@ import {
 import { queuesIn } from '../../schema/kit.js';
 import type { Catalog } from '../compile/context.js';
 
-// What one set of policies had and the next has no more: a file that was cut off says nothing, and loads.
+// What a set of policies had and the next set has not. A file that was cut off may load, so what is gone has to be reported.
 
 export interface Held {
   readonly policySet: PolicySet;
@@ -25,91 +25,91 @@ export interface Removed {
   readonly kind:
     'environment' | 'floor' | 'rule' | 'connection' | 'tool' | 'flow' | 'role' | 'queue' | 'notifications';
   readonly name: string;
-  /** It holds authors and agents back: a reload takes it away only when its name is confirmed. */
+  /** It restrains authors and agents, so a reload takes it away only when its name is confirmed. */
   readonly confirm: boolean;
 }
 
-/** `named`: queues in which gates of flows in force wait. A queue among them holds back as a floor does. */
+/** `named`: queues that gates of flows in force name. To remove such a queue has to be confirmed, as for a floor. */
 export function takenAway(before: Held, after: Held, named: readonly string[]): readonly Removed[] {
-  const [was, is] = [before.policySet, after.policySet];
-  const plain = (kind: Removed['kind'], old: readonly string[], now: readonly string[]): Removed[] =>
-    missing(old, now).map((name) => ({ kind, name, confirm: false }));
-  const names = (list: readonly { readonly name: string }[]): string[] => list.map((one) => one.name);
+  const [oldSet, newSet] = [before.policySet, after.policySet];
+  const unconfirmed = (kind: Removed['kind'], old: readonly string[], now: readonly string[]): Removed[] =>
+    namesGone(old, now).map((name) => ({ kind, name, confirm: false }));
+  const names = (list: readonly { readonly name: string }[]): string[] => list.map((entry) => entry.name);
   return [
-    ...missing(names(was.environments), names(is.environments)).map((name): Removed => ({
+    ...namesGone(names(oldSet.environments), names(newSet.environments)).map((name): Removed => ({
       kind: 'environment',
       name,
       confirm: true,
     })),
-    ...was.environments.flatMap((old) => {
-      const now = is.environments.find((one) => one.name === old.name);
-      return [...removedFloors(was, is, old, now), ...removedRules(old, now)];
+    ...oldSet.environments.flatMap((old) => {
+      const now = newSet.environments.find((environment) => environment.name === old.name);
+      return [...removedFloors(oldSet, newSet, old, now), ...removedRules(old, now)];
     }),
-    // Runs under way are held to them: whoever declares the environment again takes none of that away unseen.
-    ...(was.formerEnvironments ?? []).flatMap((old) => {
-      const now = environmentOf(is, old.name) ?? undefined;
-      return [...removedFloors(was, is, old, now), ...removedRules(old, now)];
+    // Runs under way keep the floors of a former environment: declaring it again with less must be seen and confirmed.
+    ...(oldSet.formerEnvironments ?? []).flatMap((old) => {
+      const now = environmentOf(newSet, old.name) ?? undefined;
+      return [...removedFloors(oldSet, newSet, old, now), ...removedRules(old, now)];
     }),
-    ...plain('connection', names(was.connections), names(is.connections)),
-    ...plain('tool', names(before.catalog.tools), names(after.catalog.tools)),
-    ...plain('flow', before.flows, after.flows),
-    ...plain('role', names(was.roles), names(is.roles)),
-    ...missing(names(was.queues), names(is.queues)).map((name): Removed => ({
+    ...unconfirmed('connection', names(oldSet.connections), names(newSet.connections)),
+    ...unconfirmed('tool', names(before.catalog.tools), names(after.catalog.tools)),
+    ...unconfirmed('flow', before.flows, after.flows),
+    ...unconfirmed('role', names(oldSet.roles), names(newSet.roles)),
+    ...namesGone(names(oldSet.queues), names(newSet.queues)).map((name): Removed => ({
       kind: 'queue',
       name,
       confirm: named.includes(name),
     })),
-    ...plain(
+    ...unconfirmed(
       'notifications',
-      was.notifications ? ['notifications'] : [],
-      is.notifications ? ['notifications'] : [],
+      oldSet.notifications ? ['notifications'] : [],
+      newSet.notifications ? ['notifications'] : [],
     ),
   ];
 }
 
-function missing(old: readonly string[], now: readonly string[]): readonly string[] {
-  const left = new Set(now);
-  return old.filter((name) => !left.has(name));
+function namesGone(old: readonly string[], now: readonly string[]): readonly string[] {
+  const kept = new Set(now);
+  return old.filter((name) => !kept.has(name));
 }
 
-/** A floor that reads otherwise, or that others decide, is another one, and the one that was there is gone. */
+/** Floors that are gone. A floor that says something else, or that others decide, counts as another floor. */
 function removedFloors(
-  was: PolicySet,
-  is: PolicySet,
+  oldSet: PolicySet,
+  newSet: PolicySet,
   old: EnvironmentEntry,
   now: EnvironmentEntry | undefined,
 ): readonly Removed[] {
-  const kept = new Set((now?.floors ?? []).map((floor) => textOf(is, floor)));
+  const kept = new Set((now?.floors ?? []).map((floor) => floorText(newSet, floor)));
   const floors = old.floors ?? [];
   const names = floorNames(old.name, floors);
   return floors.flatMap((floor, index): readonly Removed[] =>
-    kept.has(textOf(was, floor)) ? [] : [{ kind: 'floor', name: names[index] ?? '', confirm: true }],
+    kept.has(floorText(oldSet, floor)) ? [] : [{ kind: 'floor', name: names[index] ?? '', confirm: true }],
   );
 }
 
 /**
- * What it says, and who decides at it: holders of roles, or of a permission, which roles give too. When they work counts
- * where its time does.
+ * A text that differs whenever a floor does: what it says; who decides, by role or by permission, and which roles give that
+ * permission; and their hours, where its time counts business hours.
  */
-function textOf(policySet: PolicySet, floor: FloorEntry): string {
+function floorText(policySet: PolicySet, floor: FloorEntry): string {
   const { roles, byPermission } = decidersOf(floor, queuesIn(policySet));
-  const giving = policySet.roles.filter((one) => one.permissions.includes('approval.decide'));
-  const givers = byPermission ? giving.map((one) => one.name).sort() : [];
+  const giving = policySet.roles.filter((role) => role.permissions.includes('approval.decide'));
+  const givers = byPermission ? giving.map((role) => role.name).sort() : [];
   const hours = hoursOf(policySet, floor.timeout, roles);
   return canonical([floor, [...new Set(roles)].sort(), byPermission, givers, hours] as unknown as Json);
 }
 
-/** Of those who decide and those whom it escalates to; none where its time counts all hours. */
+/** The hours of the roles that decide, or are escalated to; none where its time counts all hours. */
 function hoursOf(policySet: PolicySet, timeout: FloorTimeout | null, deciding: readonly string[]): Json {
   const stages: FloorTimeout[] = [];
   for (let stage = timeout ?? undefined; stage !== undefined; stage = stage.then) stages.push(stage);
-  if (!stages.some((one) => one.hours === 'business')) return [];
+  if (!stages.some((stage) => stage.hours === 'business')) return [];
   const names = new Set([...deciding, ...stages.flatMap(({ to }) => to)]);
-  const found = policySet.roles.filter((one) => names.has(one.name));
+  const found = policySet.roles.filter((role) => names.has(role.name));
   return found.map(({ name, hours }) => [name, (hours ?? null) as unknown as Json]).sort();
 }
 
-/** Queues that decide what waits in them: of gates, and of people's own steps, that name no role besides. */
+/** Queues whose roles decide: those of gates and of `human` executors that name no role besides. */
 export function queuesNamed({ states }: Pick<Plan, 'states'>): readonly string[] {
   const named = states
     .flatMap(({ transitions }) => transitions)
@@ -117,16 +117,16 @@ export function queuesNamed({ states }: Pick<Plan, 'states'>): readonly string[]
   return named.flatMap(({ queue, roles }) => (queue === null || roles.length > 0 ? [] : [queue]));
 }
 
-/** A name for each, and no two the same: who confirms one confirms that floor. */
+/** A name for each floor, no two the same: a confirmed name stands for exactly that floor. */
 function floorNames(environment: string, floors: readonly FloorEntry[]): readonly string[] {
   const plain = floors.map((floor) => floorName(environment, floor));
   return plain.map((name, index) => {
-    const before = plain.slice(0, index).filter((one) => one === name).length;
+    const before = plain.slice(0, index).filter((earlier) => earlier === name).length;
     return before === 0 ? name : `${name} (${before + 1})`;
   });
 }
 
-/** Who decides, and what else it asks for where that is not the default: `prod: irreversible by finance.controller`. */
+/** Such as `prod: irreversible by finance.controller`: who decides, and what else it asks for beyond the default. */
 function floorName(environment: string, { tiers, roles, queue, quorum, reason }: FloorEntry): string {
   const who = roles.length > 0 ? roles.join(', ') : (queue ?? 'approval.decide');
   const shares = quorum.perRole.map(({ role, count }) => `${count} of ${role}`);
@@ -140,7 +140,7 @@ function floorName(environment: string, { tiers, roles, queue, quorum, reason }:
 
 type Rule = keyof Omit<EnvironmentEntry, 'name' | 'floors'>;
 
-/** What an environment demands besides floors: its name in `confirm`, and whether `now` holds back less than `old`. */
+/** What an environment demands besides floors: its name in `confirm`, and whether `now` demands less than `old`. */
 const rules: Readonly<
   Record<Rule, readonly [string, (old: EnvironmentEntry, now: EnvironmentEntry) => boolean]>
 > = {

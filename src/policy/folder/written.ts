@@ -5,19 +5,19 @@ import { agentShape, connectionShape, toolShape, workflowShape } from '../shape/
 import type { Finding, PathSegment } from '../text/problems.js';
 import type { Source } from '../text/source.js';
 
-// What the tools and flows of a file are before anything is known of what they name.
+// The tools and flows of a file as they are written, before what they name is known.
 
-interface Written {
+interface WrittenValue {
   readonly value: Json;
   readonly path: readonly PathSegment[];
 }
 
-export interface ToolValue extends Written {
-  /** From `proxy.expose`: it is a transition of the flow `proxy` too. */
+export interface ToolValue extends WrittenValue {
+  /** It is written in `proxy.expose`, so it is also a transition of the flow `proxy`. */
   readonly exposed: boolean;
 }
 
-interface FlowValue extends Written {
+interface FlowValue extends WrittenValue {
   readonly notation: 'agent' | 'states';
 }
 
@@ -41,24 +41,24 @@ export function flowValues({ source, shape }: PolicyFile): readonly FlowValue[] 
       }));
 }
 
-/** All that is told of a flow while what it names cannot be read: the rest would be of what is missing. */
+/** The misfits of a flow's shape: all that is reported while what it names cannot be read, or it would be called missing. */
 export function misfitsOfFlow(source: Source, { value, path, notation }: FlowValue): readonly Finding[] {
-  return misfits(source, value, notation === 'agent' ? agentShape : workflowShape, path);
+  return misfitsOf(source, value, notation === 'agent' ? agentShape : workflowShape, path);
 }
 
-/** The same of all that a file holds. */
+/** The misfits of all that a file holds. */
 export function misfitsOfFile(file: PolicyFile): readonly Finding[] {
   const { source, shape } = file;
   return [
     ...Object.entries(shape?.connections ?? {}).flatMap(([name, value]) =>
-      misfits(source, value, connectionShape, ['connections', name]),
+      misfitsOf(source, value, connectionShape, ['connections', name]),
     ),
-    ...toolValues(file).flatMap(({ value, path }) => misfits(source, value, toolShape, path)),
-    ...flowValues(file).flatMap((one) => misfitsOfFlow(source, one)),
+    ...toolValues(file).flatMap(({ value, path }) => misfitsOf(source, value, toolShape, path)),
+    ...flowValues(file).flatMap((flow) => misfitsOfFlow(source, flow)),
   ];
 }
 
-function misfits(...written: Parameters<typeof fit>): readonly Finding[] {
+function misfitsOf(...written: Parameters<typeof fit>): readonly Finding[] {
   const shaped = fit(...written);
   return shaped.status === 'invalid' ? shaped.problems : [];
 }

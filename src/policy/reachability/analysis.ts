@@ -1,18 +1,18 @@
-// Guards are looked into as far as is cheap. The cases of several grow with the product of their values, so what one
-// document may cost is counted: beyond it nothing is certain, and nothing is said.
+// What the analysis of guards may cost. The cases of several guards grow with the product of their values, so the steps that
+// a document costs are counted. Once they are used up, nothing is certain any more, and no warning is given.
 
-const most = 1_000_000;
+const mostSteps = 1_000_000;
 
-let left = most;
+let stepsLeft = mostSteps;
 
-/** Of the document that is checked from here on. Checking is synchronous, so there is one at a time. */
+/** Counts anew, for the document that is checked from here on. Checking is synchronous, so documents do not mix. */
 export function beginAnalysis(): void {
-  left = most;
+  stepsLeft = mostSteps;
 }
 
-/** Takes the steps, if there are so many left. */
-export function mayLook(steps: number): boolean {
-  if (left < steps) return false;
-  left -= steps;
+/** False, and nothing is taken, where fewer steps are left. */
+export function takeSteps(steps: number): boolean {
+  if (stepsLeft < steps) return false;
+  stepsLeft -= steps;
   return true;
 }

@@ -1,10 +1,10 @@
 import type { Guard, Path as PathOperand, Plan, State, Transition } from '../../engine/plan.js';
-import { mayLook } from './analysis.js';
+import { takeSteps } from './analysis.js';
 import { casesOf, variablesOf, verdictOfAll, type Case } from './cases.js';
 import { warn, type Compiling, type Path } from '../compile/context.js';
 import {
   comparedTypes,
-  comparedWith,
+  comparisonsByPath,
   oneOf,
   pathKey,
   representatives,
@@ -15,14 +15,16 @@ import {
 } from './domains.js';
 import { contextKeys, reachingValues } from './reach.js';
 
-// States that only the runtime leaves: does exactly one way out apply, whatever the context is?
+// States that only the runtime leaves: whatever the context is, exactly one transition should apply. An arm is a transition
+// with guards; the transition without guards is the default.
 
 export function checkArms(to: Compiling, plan: Plan, path: Path): void {
   for (const state of plan.states) {
     const { transitions } = state;
-    if (transitions.length === 0 || transitions.some((one) => one.actor !== 'deterministic')) continue;
+    if (transitions.length === 0 || transitions.some((transition) => transition.actor !== 'deterministic'))
+      continue;
     const at = [...path, 'states', state.name, 'transitions'];
-    const [first, second] = transitions.filter((one) => one.guards.length === 0);
+    const [first, second] = transitions.filter((transition) => transition.guards.length === 0);
     if (first !== undefined && second !== undefined)
       warn(
         to,
@@ -35,64 +37,67 @@ export function checkArms(to: Compiling, plan: Plan, path: Path): void {
   }
 }
 
-const guarded = (state: State): readonly Transition[] =>
-  state.transitions.filter((one) => one.guards.length > 0);
+const guardedTransitions = (state: State): readonly Transition[] =>
+  state.transitions.filter((transition) => transition.guards.length > 0);
 
-/** With a default, what no guard takes is taken: what no guard can even be asked about is not. */
+/** A default takes what no arm takes, but not where a guard cannot be evaluated: then nothing applies. */
 function checkHole(to: Compiling, plan: Plan, state: State, at: Path): void {
-  const arms = guarded(state);
+  const arms = guardedTransitions(state);
   if (arms.length === 0) return;
-  const byDefault = arms.length < state.transitions.length;
-  const cases = casesAt(plan, state, byDefault) ?? [];
-  if (!mayLook(cases.length * arms.length)) return;
-  const found = cases.find((one) => {
-    const verdicts = arms.map((arm) => verdictOfAll(arm.guards, one));
-    return !verdicts.includes('pass') && (!byDefault || verdicts.includes('error'));
+  const hasDefault = arms.length < state.transitions.length;
+  const cases = casesAt(plan, state, hasDefault) ?? [];
+  if (!takeSteps(cases.length * arms.length)) return;
+  const found = cases.find((given) => {
+    const verdicts = arms.map((arm) => verdictOfAll(arm.guards, given));
+    return !verdicts.includes('pass') && (!hasDefault || verdicts.includes('error'));
   });
   if (found === undefined) return;
-  const when = shown(arms, found);
+  const when = describeCase(arms, found);
   warn(
     to,
     'DETERMINISTIC_HOLE',
     at,
-    byDefault
+    hasDefault
       ? `a guard of state \`${state.name}\` cannot be evaluated ${when}, and then the default does not apply: a run is stuck`
       : `no transition of state \`${state.name}\` applies ${when}: a run is stuck`,
   );
 }
 
 function checkOverlap(to: Compiling, plan: Plan, state: State, at: Path): void {
-  const arms = guarded(state);
+  const arms = guardedTransitions(state);
   const cases = casesAt(plan, state, false) ?? [];
   const guards = arms.reduce((sum, arm) => sum + arm.guards.length, 0);
-  const told = mayLook(cases.length * guards) ? cases : [];
+  const judged = takeSteps(cases.length * guards) ? cases : [];
   const firstOfCase = new Map<Case, number>();
   const firstOfText = new Map<string, number>();
   for (const [index, arm] of arms.entries()) {
     const text = JSON.stringify(arm.guards);
-    const passing = told.filter((one) => verdictOfAll(arm.guards, one) === 'pass');
-    const shared = passing.filter((one) => firstOfCase.has(one));
+    const passing = judged.filter((given) => verdictOfAll(arm.guards, given) === 'pass');
+    const shared = passing.filter((given) => firstOfCase.has(given));
     const same = firstOfText.get(text);
-    const earliest = Math.min(same ?? Infinity, ...shared.map((one) => firstOfCase.get(one) ?? Infinity));
+    const earliest = Math.min(same ?? Infinity, ...shared.map((given) => firstOfCase.get(given) ?? Infinity));
     const other = arms[earliest];
     if (other !== undefined) {
-      const found = shared.find((one) => firstOfCase.get(one) === earliest) ?? new Map<string, Value>();
+      const found = shared.find((given) => firstOfCase.get(given) === earliest) ?? new Map<string, Value>();
       warn(
         to,
         'DETERMINISTIC_OVERLAP',
         [...at, arm.name],
-        `\`${arm.name}\` and \`${other.name}\` both apply ${shown(arms, found)}: a run is stuck`,
+        `\`${arm.name}\` and \`${other.name}\` both apply ${describeCase(arms, found)}: a run is stuck`,
       );
     }
-    for (const one of passing) if (!firstOfCase.has(one)) firstOfCase.set(one, index);
+    for (const given of passing) if (!firstOfCase.has(given)) firstOfCase.set(given, index);
     if (same === undefined) firstOfText.set(text, index);
   }
 }
 
-/** Null: what the guards say is not told by values alone, so nothing is certain. */
+/**
+ * The cases that the state's guards can tell apart. Null: the verdicts do not follow from values alone, or there is too much to
+ * look at, so nothing is certain. `definite`: as of `reachingValues`.
+ */
 function casesAt(plan: Plan, state: State, definite: boolean): readonly Case[] | null {
-  const guards = guarded(state).flatMap((one) => one.guards);
-  const compared = comparedWith(guards);
+  const guards = guardedTransitions(state).flatMap((transition) => transition.guards);
+  const compared = comparisonsByPath(guards);
   const reaching = new Map(
     contextKeys(guards).map((key) => [key, reachingValues(plan, key, definite)?.get(state.name) ?? null]),
   );
@@ -117,14 +122,16 @@ function domainAt(
   const [key = ''] = segments;
   if (scope === 'context' && segments.length === 1) return oneOf(reaching.get(key) ?? []);
   if (scope === 'input') return schemaDomain(plan.inputSchema, segments);
-  // Deeper than what mappings tell: of the types that it is compared with, or nothing.
+  // Mappings say nothing of what stands deeper: a value of a type that it is compared with, or null where that is allowed.
   const types = comparedTypes(compared);
   const all = representatives({ admits: () => true, marks: [] }, compared) ?? [];
-  return oneOf(all.filter((one) => (one === null ? !definite : one !== undefined && types.has(typeof one))));
+  return oneOf(
+    all.filter((value) => (value === null ? !definite : value !== undefined && types.has(typeof value))),
+  );
 }
 
-function shown(arms: readonly Transition[], found: Case): string {
-  const paths = pathsIn(arms.flatMap((one) => one.guards));
+function describeCase(arms: readonly Transition[], found: Case): string {
+  const paths = pathsIn(arms.flatMap((transition) => transition.guards));
   const texts = [...paths].flatMap(([key, text]) =>
     found.has(key) ? [`\`${text}\` is \`${valueText(found.get(key))}\``] : [],
   );
@@ -141,8 +148,8 @@ function pathsIn(guards: readonly Guard[]): ReadonlyMap<string, string> {
     if (guard.kind === 'allOf' || guard.kind === 'anyOf') guard.guards.forEach(visit);
     else if (guard.kind === 'not') visit(guard.guard);
     else if (guard.kind === 'expr')
-      for (const one of [guard.expr.left, guard.expr.right])
-        if (one.kind === 'path') found.set(pathKey(one), one.text);
+      for (const operand of [guard.expr.left, guard.expr.right])
+        if (operand.kind === 'path') found.set(pathKey(operand), operand.text);
   };
   guards.forEach(visit);
   return found;

@@ -1,8 +1,8 @@
 import { compare } from '../../engine/expression/compare.js';
 import type { Guard, Operand, Path as PathOperand } from '../../engine/plan.js';
-import { mayLook } from './analysis.js';
+import { takeSteps } from './analysis.js';
 import {
-  comparedWith,
+  comparisonsByPath,
   isPath,
   leaves,
   pathKey,
@@ -11,11 +11,12 @@ import {
   type Value,
 } from './domains.js';
 
-// Guards over every case that they can tell apart. What is not told by a value is any of its verdicts.
+// The verdicts of guards in every case that they can tell apart. A guard whose verdict does not follow from the values that it
+// reads is given each verdict that it may have.
 
 export type Verdict = 'pass' | 'fail' | 'error';
 
-/** What a path stands for, or what a guard that reads no value says. */
+/** The value at each path, and the verdict of each guard that does not follow from values. */
 export type Case = ReadonlyMap<string, Value>;
 
 interface Variable {
@@ -25,12 +26,12 @@ interface Variable {
 
 export interface Variables {
   readonly list: readonly Variable[];
-  /** Some guard compares two paths, or counts evidence: its verdicts are not bound to the values. */
+  /** Some guard compares two paths, or counts evidence: its verdict does not follow from the values of a case. */
   readonly loose: boolean;
 }
 
 /** A comparison of one path with a literal, with itself, or of two literals. */
-function isTold(leaf: Guard): boolean {
+function isDecidedByValues(leaf: Guard): boolean {
   if (leaf.kind !== 'expr') return false;
   const { left, right } = leaf.expr;
   return !(isPath(left) && isPath(right) && pathKey(left) !== pathKey(right));
@@ -43,17 +44,18 @@ function looseOptions(leaf: Guard, nobody: boolean): readonly Verdict[] {
   return leaf.kind === 'evidence' ? ['pass', 'fail'] : ['pass', 'fail', 'error'];
 }
 
-/** `nobody`: no caller, as in a deterministic transition. Null: too many values to be certain. */
+/** What the guards read, with the values to look at. Null: too many to be certain. `nobody`: there is no caller, as in a
+ * deterministic transition. */
 export function variablesOf(
   guards: readonly Guard[],
   domainOf: (path: PathOperand) => Domain,
   nobody = false,
 ): Variables | null {
-  const compared = comparedWith(guards);
+  const compared = comparisonsByPath(guards);
   const found = new Map<string, Variable>();
   let loose = false;
   for (const leaf of guards.flatMap(leaves)) {
-    if (!isTold(leaf)) {
+    if (!isDecidedByValues(leaf)) {
       const key = looseKey(leaf);
       loose ||= leaf.kind === 'expr' || leaf.kind === 'evidence';
       found.set(key, { key, options: looseOptions(leaf, nobody) });
@@ -73,10 +75,11 @@ const mostCases = 4_096;
 
 /** Every combination; null where there are too many. */
 export function casesOf({ list }: Variables): readonly Case[] | null {
-  const count = list.reduce((product, one) => product * one.options.length, 1);
-  if (count > mostCases || !mayLook(count * (1 + list.length))) return null;
+  const count = list.reduce((product, variable) => product * variable.options.length, 1);
+  if (count > mostCases || !takeSteps(count * (1 + list.length))) return null;
   return list.reduce<readonly Case[]>(
-    (all, { key, options }) => all.flatMap((one) => options.map((value) => new Map([...one, [key, value]]))),
+    (all, { key, options }) =>
+      all.flatMap((given) => options.map((value) => new Map([...given, [key, value]]))),
     [new Map()],
   );
 }
@@ -84,28 +87,29 @@ export function casesOf({ list }: Variables): readonly Case[] | null {
 export function verdictOf(guard: Guard, given: Case): Verdict {
   switch (guard.kind) {
     case 'allOf':
-      return combined(guard.guards, given, 'fail', 'pass');
+      return combineVerdicts(guard.guards, given, 'fail', 'pass');
     case 'anyOf':
-      return combined(guard.guards, given, 'pass', 'fail');
+      return combineVerdicts(guard.guards, given, 'pass', 'fail');
     case 'not': {
       const inner = verdictOf(guard.guard, given);
       return inner === 'error' ? inner : inner === 'pass' ? 'fail' : 'pass';
     }
     case 'expr':
-      if (isTold(guard)) {
-        const read = (one: Operand): Value => (isPath(one) ? given.get(pathKey(one)) : one.value);
+      if (isDecidedByValues(guard)) {
+        const read = (operand: Operand): Value =>
+          isPath(operand) ? given.get(pathKey(operand)) : operand.value;
         return compare(read(guard.expr.left), guard.expr.operator, read(guard.expr.right)).verdict;
       }
   }
   return (given.get(looseKey(guard)) as Verdict | undefined) ?? 'error';
 }
 
-function combined(guards: readonly Guard[], given: Case, decisive: Verdict, other: Verdict): Verdict {
-  const all = guards.map((one) => verdictOf(one, given));
+function combineVerdicts(guards: readonly Guard[], given: Case, decisive: Verdict, other: Verdict): Verdict {
+  const all = guards.map((guard) => verdictOf(guard, given));
   return all.includes(decisive) ? decisive : all.includes('error') ? 'error' : other;
 }
 
-/** In declaration order: the first that does not pass decides. */
+/** `pass`, or the verdict of the first guard, in declaration order, that does not pass. */
 export function verdictOfAll(guards: readonly Guard[], given: Case): Verdict {
-  return guards.map((one) => verdictOf(one, given)).find((one) => one !== 'pass') ?? 'pass';
+  return guards.map((guard) => verdictOf(guard, given)).find((verdict) => verdict !== 'pass') ?? 'pass';
 }

@@ -1,7 +1,7 @@
 import type { Guard, Path as PathOperand, Plan } from '../../engine/plan.js';
 import type { JsonObject } from '../../model/json.js';
 import { casesOf, variablesOf, verdictOf } from './cases.js';
-import { mayLook } from './analysis.js';
+import { takeSteps } from './analysis.js';
 import { warn, type Compiling, type Path } from '../compile/context.js';
 import {
   anything,
@@ -15,30 +15,30 @@ import {
 } from './domains.js';
 import type { WarningFinding } from '../text/findings.js';
 
-// What a comparison can never say, and conditions that shut each other out.
+// Warns of comparisons that always have the same verdict, and of conditions that cannot hold together.
 
 export type DomainOf = (path: PathOperand) => Domain;
 
-/** Before there is a flow: what the arguments alone may be. */
+/** For a tool or a gate's `on`, outside any flow: arguments are as the schema says, everything else may be anything. */
 export function argumentsDomain(schema: JsonObject | null): DomainOf {
   return ({ scope, segments }) => (scope === 'arguments' ? schemaDomain(schema, segments) : anything);
 }
 
-/** A key that more mappings write may hold anything. */
+/** A context key that more mappings write than this may hold anything. */
 const mostWriters = 50;
 
-/** What stands at a path anywhere in the flow. What nothing writes is told as such. */
+/** What may stand at a path, anywhere in the flow. A key that nothing writes may be anything here: NEVER_WRITTEN tells of it. */
 export function flowDomains(plan: Plan): (schema: JsonObject | null) => DomainOf {
   const written = new Map<string, Domain[]>();
-  const add = (key: string, one: Domain): void => {
-    const known = written.get(key);
-    if (known === undefined) written.set(key, [one]);
-    else known.push(one);
+  const add = (key: string, domain: Domain): void => {
+    const others = written.get(key);
+    if (others === undefined) written.set(key, [domain]);
+    else others.push(domain);
   };
   for (const { onEnter, transitions } of plan.states) {
-    for (const one of onEnter?.output ?? []) add(one.key, writtenDomain(one, plan, null));
+    for (const mapping of onEnter?.output ?? []) add(mapping.key, writtenDomain(mapping, plan, null));
     for (const { output, inputSchema } of transitions)
-      for (const one of output) add(one.key, writtenDomain(one, plan, inputSchema));
+      for (const mapping of output) add(mapping.key, writtenDomain(mapping, plan, inputSchema));
   }
   return (schema) => (path) => {
     const { scope, segments } = path;
@@ -49,35 +49,35 @@ export function flowDomains(plan: Plan): (schema: JsonObject | null) => DomainOf
     const domains = written.get(key) ?? [];
     if (deeper.length > 0 || segments.length === 0 || (domains.length === 0 && !starts)) return anything;
     if (domains.length > mostWriters) return anything;
-    const first = starts ? plan.initialContext[key] : undefined;
+    const initial = starts ? plan.initialContext[key] : undefined;
     return {
       admits: (value) =>
-        domains.some((one) => one.admits(value)) || JSON.stringify(value) === JSON.stringify(first),
-      marks: [...domains.flatMap((one) => one.marks), ...(first === undefined ? [] : [first])],
+        domains.some((domain) => domain.admits(value)) || JSON.stringify(value) === JSON.stringify(initial),
+      marks: [...domains.flatMap((domain) => domain.marks), ...(initial === undefined ? [] : [initial])],
     };
   };
 }
 
-export interface Placed {
+export interface PlacedGuard {
   readonly guard: Guard;
   readonly path: Path;
 }
 
-/** All of these must pass. A guard that was written elsewhere is told about there: `own` says which are new here. */
+/** Warns of guards that must all pass. `isNew`: whether a guard is written here; warnings about another belong where it is written. */
 export function checkGuards(
   to: Compiling,
-  guards: readonly Placed[],
+  guards: readonly PlacedGuard[],
   domainOf: DomainOf,
-  own: (one: Placed) => boolean = () => true,
+  isNew: (placed: PlacedGuard) => boolean = () => true,
 ): void {
-  for (const { guard, path } of guards.filter(own))
+  for (const { guard, path } of guards.filter(isNew))
     for (const leaf of leaves(guard)) checkComparison(to, leaf, domainOf, path);
-  if (guards.some(own)) checkTogether(to, guards, domainOf);
-  for (const { guard, path } of guards.filter(own))
+  if (guards.some(isNew)) checkTogether(to, guards, domainOf);
+  for (const { guard, path } of guards.filter(isNew))
     for (const inner of conjunctions(guard))
       checkTogether(
         to,
-        inner.map((one) => ({ guard: one, path })),
+        inner.map((part) => ({ guard: part, path })),
         domainOf,
       );
 }
@@ -87,42 +87,46 @@ function checkComparison(to: Compiling, leaf: Guard, domainOf: DomainOf, path: P
   const { left, right, text } = leaf.expr;
   const variables = variablesOf([leaf], domainOf);
   const cases = variables === null || variables.loose ? [] : (casesOf(variables) ?? []);
-  const told = cases.map((one) => verdictOf(leaf, one));
-  if (told.length === 0) return typesApart(to, leaf, domainOf, path);
+  const verdicts = cases.map((given) => verdictOf(leaf, given));
+  if (verdicts.length === 0) return checkTypes(to, leaf, domainOf, path);
   const read = [left, right].find(isPath);
   const key = read === undefined ? '' : pathKey(read);
-  const present = cases.flatMap((one, index) => ((one.get(key) ?? null) === null ? [] : (told[index] ?? [])));
+  const present = cases.flatMap((given, index) =>
+    (given.get(key) ?? null) === null ? [] : (verdicts[index] ?? []),
+  );
   const say = (code: WarningFinding, message: string): void => warn(to, code, path, `\`${text}\` ${message}`);
-  const what = read === undefined ? 'it reads nothing' : `whatever may stand at \`${read.text}\``;
-  if (present.length > 0 && present.every((one) => one === 'error'))
+  const where = read === undefined ? 'it reads nothing' : `whatever may stand at \`${read.text}\``;
+  if (present.length > 0 && present.every((verdict) => verdict === 'error'))
     say(
       'NEVER_COMPARES',
-      `can never be evaluated: ${typesAt(cases.map((one) => one.get(key)))} does not compare so`,
+      `can never be evaluated: ${describeTypes(cases.map((given) => given.get(key)))} cannot be compared in this way`,
     );
-  else if (!told.includes('pass')) say('NEVER_HOLDS', `is never true: ${what}`);
-  else if (told.every((one) => one === 'pass')) say('NEVER_FAILS', `is never false: ${what}`);
+  else if (!verdicts.includes('pass')) say('NEVER_HOLDS', `is never true: ${where}`);
+  else if (verdicts.every((verdict) => verdict === 'pass')) say('NEVER_FAILS', `is never false: ${where}`);
 }
 
-function typesAt(values: readonly unknown[]): string {
-  const types = [...new Set(values.map((one) => typeOf(one as never)))].filter((one) => one !== 'missing');
+function describeTypes(values: readonly unknown[]): string {
+  const types = [...new Set(values.map((value) => typeOf(value as never)))].filter(
+    (type) => type !== 'missing',
+  );
   return types.join(' or ');
 }
 
 const scalars = [0, '', true, null, [], {}] as const;
 
-/** Two paths whose schemas have no type in common. */
-function typesApart(to: Compiling, leaf: Guard, domainOf: DomainOf, path: Path): void {
+/** Warns of a comparison of two paths whose possible types never compare. */
+function checkTypes(to: Compiling, leaf: Guard, domainOf: DomainOf, path: Path): void {
   if (leaf.kind !== 'expr' || !isPath(leaf.expr.left) || !isPath(leaf.expr.right)) return;
   const { operator, text } = leaf.expr;
-  const [left = [], right = []] = [leaf.expr.left, leaf.expr.right].map((one) => typesIn(domainOf(one)));
-  const ordering = ['<', '<=', '>', '>='].includes(operator);
-  const wanted = ordering ? ['number'] : operator === 'starts_with' ? ['string'] : null;
-  const apart =
+  const [left = [], right = []] = [leaf.expr.left, leaf.expr.right].map((read) => typesIn(domainOf(read)));
+  const isOrdering = ['<', '<=', '>', '>='].includes(operator);
+  const wanted = isOrdering ? ['number'] : operator === 'starts_with' ? ['string'] : null;
+  const areApart =
     operator !== 'contains' &&
     (wanted === null
-      ? !left.some((one) => right.includes(one) || one === 'null') && !right.includes('null')
-      : ![left, right].every((types) => types.some((one) => wanted.includes(one))));
-  if (apart && left.length > 0 && right.length > 0)
+      ? !left.some((type) => right.includes(type) || type === 'null') && !right.includes('null')
+      : ![left, right].every((types) => types.some((type) => wanted.includes(type))));
+  if (areApart && left.length > 0 && right.length > 0)
     warn(
       to,
       'NEVER_COMPARES',
@@ -138,37 +142,42 @@ function typesIn({ admits, marks }: Domain): readonly string[] {
     -1,
     0.5,
     ...marks,
-    ...marks.flatMap((one) => (typeof one === 'number' ? [one + 1, one - 1] : [])),
+    ...marks.flatMap((item) => (typeof item === 'number' ? [item + 1, item - 1] : [])),
   ];
-  return [...new Set(values.filter(admits).map((one) => typeOf(one)))];
+  return [...new Set(values.filter(admits).map((value) => typeOf(value)))];
 }
 
-/** The lists under `allOf` that stand inside something else. */
+/** The guards of each `allOf` under a `not` or an `anyOf`: each list must hold together by itself. */
 function conjunctions(guard: Guard): readonly (readonly Guard[])[] {
-  if (guard.kind === 'not') return [...own(guard.guard), ...conjunctions(guard.guard)];
+  if (guard.kind === 'not') return [...partsOfAllOf(guard.guard), ...conjunctions(guard.guard)];
   if (guard.kind === 'allOf') return guard.guards.flatMap(conjunctions);
-  return guard.kind === 'anyOf' ? guard.guards.flatMap((one) => [...own(one), ...conjunctions(one)]) : [];
+  return guard.kind === 'anyOf'
+    ? guard.guards.flatMap((inner) => [...partsOfAllOf(inner), ...conjunctions(inner)])
+    : [];
 }
 
-const own = (guard: Guard): readonly (readonly Guard[])[] => (guard.kind === 'allOf' ? [guard.guards] : []);
+const partsOfAllOf = (guard: Guard): readonly (readonly Guard[])[] =>
+  guard.kind === 'allOf' ? [guard.guards] : [];
 
-const flat = ({ guard, path }: Placed): readonly Placed[] =>
-  guard.kind === 'allOf' ? guard.guards.flatMap((one) => flat({ guard: one, path })) : [{ guard, path }];
+const flatten = ({ guard, path }: PlacedGuard): readonly PlacedGuard[] =>
+  guard.kind === 'allOf'
+    ? guard.guards.flatMap((inner) => flatten({ guard: inner, path }))
+    : [{ guard, path }];
 
-/** Conditions over the same values, none of which is impossible by itself. */
-function checkTogether(to: Compiling, guards: readonly Placed[], domainOf: DomainOf): void {
-  const open = guards.flatMap(flat).filter(({ guard }) => canPass([guard], domainOf));
-  for (const group of groupsOf(open)) {
+/** Warns where conditions over the same values cannot all pass, though each alone can. */
+function checkTogether(to: Compiling, guards: readonly PlacedGuard[], domainOf: DomainOf): void {
+  const possible = guards.flatMap(flatten).filter(({ guard }) => canPass([guard], domainOf));
+  for (const group of groupsOf(possible)) {
     if (
       group.length < 2 ||
       canPass(
-        group.map((one) => one.guard),
+        group.map((placed) => placed.guard),
         domainOf,
       )
     )
       continue;
     const last = group.at(-1);
-    const texts = group.map((one) => said(one.guard));
+    const texts = group.map((placed) => describeGuard(placed.guard));
     if (last !== undefined)
       warn(
         to,
@@ -179,31 +188,31 @@ function checkTogether(to: Compiling, guards: readonly Placed[], domainOf: Domai
   }
 }
 
-/** Those that share a value, directly or by way of others; in the order in which they are written. */
-function groupsOf(open: readonly Placed[]): readonly (readonly Placed[])[] {
-  const leader = open.map((_one, index) => index);
-  const first = (index: number): number => {
+/** Groups of guards that share a value, directly or by way of others, in the order in which they are written. */
+function groupsOf(guards: readonly PlacedGuard[]): readonly (readonly PlacedGuard[])[] {
+  const leader = guards.map((_guard, index) => index);
+  const leaderOf = (index: number): number => {
     let at = index;
     while (leader[at] !== at) at = leader[at] ?? at;
     leader[index] = at;
     return at;
   };
   const holders = new Map<string, number>();
-  for (const [index, { guard }] of open.entries())
+  for (const [index, { guard }] of guards.entries())
     for (const key of keysOf(guard)) {
       const holder = holders.get(key);
       if (holder === undefined) holders.set(key, index);
       else {
-        const [one, other] = [first(holder), first(index)];
-        leader[Math.max(one, other)] = Math.min(one, other);
+        const [ofHolder, ofIndex] = [leaderOf(holder), leaderOf(index)];
+        leader[Math.max(ofHolder, ofIndex)] = Math.min(ofHolder, ofIndex);
       }
     }
-  const groups = new Map<number, Placed[]>();
-  for (const [index, one] of open.entries()) {
-    const at = first(index);
-    const known = groups.get(at);
-    if (known === undefined) groups.set(at, [one]);
-    else known.push(one);
+  const groups = new Map<number, PlacedGuard[]>();
+  for (const [index, placed] of guards.entries()) {
+    const leading = leaderOf(index);
+    const group = groups.get(leading);
+    if (group === undefined) groups.set(leading, [placed]);
+    else group.push(placed);
   }
   return [...groups.values()];
 }
@@ -216,17 +225,17 @@ function keysOf(guard: Guard): readonly string[] {
   );
 }
 
-/** Certain where it says no. */
+/** False only where it is certain that they never all pass. */
 function canPass(guards: readonly Guard[], domainOf: DomainOf): boolean {
   const variables = variablesOf(guards, domainOf);
   const cases = variables === null ? null : casesOf(variables);
-  if (cases === null || !mayLook(cases.length * guards.length)) return true;
-  return cases.some((one) => guards.every((guard) => verdictOf(guard, one) === 'pass'));
+  if (cases === null || !takeSteps(cases.length * guards.length)) return true;
+  return cases.some((given) => guards.every((guard) => verdictOf(guard, given) === 'pass'));
 }
 
-function said(guard: Guard): string {
+function describeGuard(guard: Guard): string {
   if (guard.kind === 'expr') return `\`${guard.expr.text}\``;
-  if (guard.kind === 'not') return `not ${said(guard.guard)}`;
+  if (guard.kind === 'not') return `not ${describeGuard(guard.guard)}`;
   if (guard.kind === 'permission') return `permission \`${guard.permission}\``;
   return guard.kind === 'role' ? `role \`${guard.role}\`` : `\`${guard.kind}\``;
 }

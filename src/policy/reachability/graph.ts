@@ -2,29 +2,30 @@ import type { Plan, State, Transition } from '../../engine/plan.js';
 import { mayBeDenied } from '../check/deniable.js';
 import { error, warn, type Compiling, type Path } from '../compile/context.js';
 
-// Where a flow's states lead. Every walk is linear in the transitions: a large flow is as welcome as a small one.
+// Where a flow's states lead. Every walk takes time linear in the transitions, so large flows are checked as well.
 
-const isDeterministic = (one: Transition): boolean => one.actor === 'deterministic';
+const isDeterministic = (transition: Transition): boolean => transition.actor === 'deterministic';
 
 function targetsOf(state: State, isWay: (transition: Transition) => boolean): readonly string[] {
-  return state.transitions.flatMap((one) => [
-    one.target,
-    ...one.branches.map((branch) => branch.target),
-    ...(one.onDeny === null || !isWay(one) ? [] : [one.onDeny]),
+  return state.transitions.flatMap((transition) => [
+    transition.target,
+    ...transition.branches.map((branch) => branch.target),
+    ...(transition.onDeny === null || !isWay(transition) ? [] : [transition.onDeny]),
   ]);
 }
 
 export function checkGraph(to: Compiling, plan: Plan, path: Path): void {
-  // Of a flow that was published before, what nobody asked then is no way less.
-  const isWay = (one: Transition): boolean => to.rewritten === 'warned' || mayBeDenied(to, plan, one);
+  // In a flow that was published before, an `onDeny` counts as a way on even where nothing can be denied.
+  const isWay = (transition: Transition): boolean =>
+    to.isPublished === true || mayBeDenied(to, plan, transition);
   const next = new Map(plan.states.map((state) => [state.name, targetsOf(state, isWay)]));
   const starts = [plan.initialState, ...(plan.onTimeout === null ? [] : [plan.onTimeout.target])];
-  // What leads to a state that does not exist is an error already, and may be meant to lead anywhere.
+  // A target that does not exist is an error already. It may be meant to be any state, so then all count as reachable.
   const nowhere = [...starts, ...[...next.values()].flat()].filter((name) => !next.has(name));
   const reachable = nowhere.length > 0 ? new Set(next.keys()) : walk(starts, next);
-  const ends = plan.states.filter((one) => one.terminal).map((one) => one.name);
+  const ends = plan.states.filter((state) => state.terminal).map((state) => state.name);
   const looping = checkDeterministicLoops(to, plan, path);
-  const ending = walk([...ends, ...nowhere, ...looping], reversed(next));
+  const ending = walk([...ends, ...nowhere, ...looping], reverse(next));
   for (const state of plan.states) {
     const at = [...path, 'states', state.name];
     if (!reachable.has(state.name))
@@ -43,20 +44,20 @@ export function checkGraph(to: Compiling, plan: Plan, path: Path): void {
         to,
         'MIXED_DETERMINISTIC',
         at,
-        `state \`${state.name}\` mixes deterministic and other transitions: the deterministic ones then never run`,
+        `state \`${state.name}\` mixes deterministic and other transitions: then the deterministic transitions never run`,
       );
-    const names = state.transitions.map((one) => one.name);
-    checkCase(to, names, [...at, 'transitions']);
+    const names = state.transitions.map((transition) => transition.name);
+    checkNamesDifferInCase(to, names, [...at, 'transitions']);
   }
 }
 
-function reversed(next: ReadonlyMap<string, readonly string[]>): Map<string, readonly string[]> {
+function reverse(next: ReadonlyMap<string, readonly string[]>): Map<string, readonly string[]> {
   const back = new Map<string, string[]>();
   for (const [from, targets] of next) {
     for (const target of targets) {
-      const known = back.get(target);
-      if (known === undefined) back.set(target, [from]);
-      else known.push(from);
+      const sources = back.get(target);
+      if (sources === undefined) back.set(target, [from]);
+      else sources.push(from);
     }
   }
   return back;
@@ -64,26 +65,26 @@ function reversed(next: ReadonlyMap<string, readonly string[]>): Map<string, rea
 
 function walk(from: readonly string[], next: ReadonlyMap<string, readonly string[]>): Set<string> {
   const seen = new Set<string>();
-  const open = [...from];
-  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+  const pending = [...from];
+  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
     if (seen.has(name)) continue;
     seen.add(name);
-    for (const target of next.get(name) ?? []) if (!seen.has(target)) open.push(target);
+    for (const target of next.get(name) ?? []) if (!seen.has(target)) pending.push(target);
   }
   return seen;
 }
 
-/** States that only the runtime leaves, and from which it gets to nothing but more of them: it never waits for anybody. */
+/** Names of states from which the runtime only ever comes to states that it leaves by itself: a run there never waits or ends. */
 function checkDeterministicLoops(to: Compiling, plan: Plan, path: Path): readonly string[] {
-  const isWay = (one: Transition): boolean => mayBeDenied(to, plan, one);
+  const isWay = (transition: Transition): boolean => mayBeDenied(to, plan, transition);
   const next = new Map(plan.states.map((state) => [state.name, targetsOf(state, isWay)]));
   const driven = plan.states.filter(
-    (one) => one.transitions.length > 0 && one.transitions.every(isDeterministic),
+    (state) => state.transitions.length > 0 && state.transitions.every(isDeterministic),
   );
-  const names = new Set(driven.map((one) => one.name));
-  const resting = plan.states.map((one) => one.name).filter((one) => !names.has(one));
-  const leaving = walk(resting, reversed(next));
-  const looping = driven.map((one) => one.name).filter((name) => !leaving.has(name));
+  const names = new Set(driven.map((state) => state.name));
+  const resting = plan.states.map((state) => state.name).filter((name) => !names.has(name));
+  const leaving = walk(resting, reverse(next));
+  const looping = driven.map((state) => state.name).filter((name) => !leaving.has(name));
   for (const name of looping)
     error(
       to,
@@ -95,7 +96,7 @@ function checkDeterministicLoops(to: Compiling, plan: Plan, path: Path): readonl
   return looping;
 }
 
-export function checkCase(to: Compiling, names: readonly string[], path: Path): void {
+export function checkNamesDifferInCase(to: Compiling, names: readonly string[], path: Path): void {
   const seen = new Map<string, string>();
   for (const name of names) {
     const same = seen.get(name.toLowerCase());

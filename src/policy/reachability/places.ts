@@ -1,7 +1,10 @@
 import { parseText } from '../text/source.js';
 import type { PathSegment } from '../text/problems.js';
 
-/** The line, from 1, of each gate in a policy's text, its condition's where it has one; null: no path, or no such text. */
+/**
+ * The line, from 1, of each gate in a policy's text: that of its condition (`on`) where it has a condition, else that of the
+ * gate. Null: no path was given, or the text is no document.
+ */
 export function linesOfGates(
   text: string,
   paths: readonly (readonly PathSegment[] | null)[],

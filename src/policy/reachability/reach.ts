@@ -1,11 +1,11 @@
 import type { Guard, Mapping, Plan, State, Transition } from '../../engine/plan.js';
 import { compare } from '../../engine/expression/compare.js';
 import type { Json } from '../../model/json.js';
-import { mayLook } from './analysis.js';
+import { takeSteps } from './analysis.js';
 import {
   anything,
   comparedTypes,
-  comparedWith,
+  comparisonsByPath,
   isPath,
   leaves,
   pathKey,
@@ -15,8 +15,8 @@ import {
   type Value,
 } from './domains.js';
 
-// Which values of one key of the context may be there in which state: from where they are written along every way that
-// the guards leave open.
+// Which values a key of the context may have in each state: the values that are written, followed along every transition
+// that guards do not rule out.
 
 const mostSteps = 20_000;
 
@@ -24,123 +24,128 @@ interface Following {
   readonly plan: Plan;
   readonly key: string;
   readonly path: string;
-  /** The values of a mapping, as far as the guards tell them apart. */
+  /** The values that a mapping may write, as far as guards tell them apart. `definite`: see `reachingValues`. */
   readonly valuesOf: (domain: Domain, definite: boolean) => readonly Value[];
 }
 
-/** By state; null where there is too much to follow. `definite`: without the nulls that only an answer could bring. */
+/**
+ * The values of a context key, by state; null where there is too much to follow. `definite`: without a null that only the
+ * answer of an executor could bring.
+ */
 export function reachingValues(
   plan: Plan,
   key: string,
   definite: boolean,
 ): ReadonlyMap<string, readonly Value[]> | null {
-  const known = reached.get(plan) ?? new Map<string, ReadonlyMap<string, readonly Value[]> | null>();
-  reached.set(plan, known);
+  const ofPlan = valuesByPlan.get(plan) ?? new Map<string, ReadonlyMap<string, readonly Value[]> | null>();
+  valuesByPlan.set(plan, ofPlan);
   const id = `${definite} ${key}`;
-  const found = known.get(id);
+  const found = ofPlan.get(id);
   if (found !== undefined) return found;
-  const made = followKey(plan, key, definite);
-  known.set(id, made);
-  return made;
+  const followed = followKey(plan, key, definite);
+  ofPlan.set(id, followed);
+  return followed;
 }
 
-/** Several states ask the same of a plan. */
-const reached = new WeakMap<Plan, Map<string, ReadonlyMap<string, readonly Value[]> | null>>();
-const comparisons = new WeakMap<Plan, ReturnType<typeof comparedWith>>();
+/** Several states of a plan ask for the same values. */
+const valuesByPlan = new WeakMap<Plan, Map<string, ReadonlyMap<string, readonly Value[]> | null>>();
+const comparisonsByPlan = new WeakMap<Plan, ReturnType<typeof comparisonsByPath>>();
 
 function followKey(plan: Plan, key: string, definite: boolean): ReadonlyMap<string, readonly Value[]> | null {
-  const transitions = plan.states.flatMap((one) => one.transitions);
-  if (!mayLook(plan.states.length + transitions.length)) return null;
+  const transitions = plan.states.flatMap((state) => state.transitions);
+  if (!takeSteps(plan.states.length + transitions.length)) return null;
   const path = JSON.stringify(['context', key]);
-  const compares = comparisons.get(plan) ?? comparedWith(transitions.flatMap(guardsOf));
-  comparisons.set(plan, compares);
+  const compares = comparisonsByPlan.get(plan) ?? comparisonsByPath(transitions.flatMap(guardsOf));
+  comparisonsByPlan.set(plan, compares);
   const compared = compares.get(path) ?? [];
   const initial: Value = Object.hasOwn(plan.initialContext, key) ? plan.initialContext[key] : null;
   const marks = [...(initial === undefined ? [] : [initial]), ...marksOf(plan, key)];
   const all = representatives({ ...anything, marks }, compared);
   if (all === null) return null;
   const types = comparedTypes(compared);
-  const valuesOf: Following['valuesOf'] = (domain, sure) =>
+  const valuesOf: Following['valuesOf'] = (domain, definitely) =>
     domain === anything
-      ? all.filter((one) => (one === null ? !sure : one !== undefined && types.has(typeof one)))
-      : all.filter((one) => one !== undefined && domain.admits(one));
+      ? all.filter((value) => (value === null ? !definitely : value !== undefined && types.has(typeof value)))
+      : all.filter((value) => value !== undefined && domain.admits(value));
   return follow({ plan, key, path, valuesOf }, initial, definite);
 }
 
-const guardsOf = (one: Transition): readonly Guard[] => [
-  ...one.guards,
-  ...one.branches.map((branch) => branch.when),
+const guardsOf = (transition: Transition): readonly Guard[] => [
+  ...transition.guards,
+  ...transition.branches.map((branch) => branch.when),
 ];
 
-/** What its mappings write for certain, and the bounds of what they may. */
+/** The literals that mappings write into the key, and the bounds of other values that they may write. */
 function marksOf(plan: Plan, key: string): readonly Json[] {
   return plan.states.flatMap(({ onEnter, transitions }) => [
-    ...(onEnter?.output ?? []).flatMap((one) =>
-      one.key === key ? writtenDomain(one, plan, null).marks : [],
+    ...(onEnter?.output ?? []).flatMap((mapping) =>
+      mapping.key === key ? writtenDomain(mapping, plan, null).marks : [],
     ),
     ...transitions.flatMap(({ output, inputSchema }) =>
-      output.flatMap((one) => (one.key === key ? writtenDomain(one, plan, inputSchema).marks : [])),
+      output.flatMap((mapping) =>
+        mapping.key === key ? writtenDomain(mapping, plan, inputSchema).marks : [],
+      ),
     ),
   ]);
 }
 
 function follow(
-  given: Following,
+  following: Following,
   initial: Value,
   definite: boolean,
 ): ReadonlyMap<string, readonly Value[]> | null {
-  const { plan } = given;
-  const states = new Map(plan.states.map((one) => [one.name, one]));
+  const { plan } = following;
+  const states = new Map(plan.states.map((state) => [state.name, state]));
   const seen = new Map<string, Map<string, Value>>();
-  const open: { readonly state: State; readonly value: Value }[] = [];
+  const pending: { readonly state: State; readonly value: Value }[] = [];
   const enter = (name: string, values: readonly Value[]): void => {
     const state = states.get(name);
     if (state === undefined) return;
-    const known = seen.get(name) ?? new Map<string, Value>();
-    seen.set(name, known);
-    for (const value of overwritten(given, state.onEnter?.output ?? [], null, values, definite)) {
+    const valuesHere = seen.get(name) ?? new Map<string, Value>();
+    seen.set(name, valuesHere);
+    for (const value of valuesAfter(following, state.onEnter?.output ?? [], null, values, definite)) {
       const id = JSON.stringify(value) ?? 'missing';
-      if (known.has(id)) continue;
-      known.set(id, value);
-      open.push({ state, value });
+      if (valuesHere.has(id)) continue;
+      valuesHere.set(id, value);
+      pending.push({ state, value });
     }
   };
   enter(plan.initialState, [initial]);
   let steps = 0;
-  for (let one = open.pop(); one !== undefined; one = open.pop()) {
-    const { state, value } = one;
+  for (let reachedValue = pending.pop(); reachedValue !== undefined; reachedValue = pending.pop()) {
+    const { state, value } = reachedValue;
     if (plan.onTimeout !== null && !state.terminal) enter(plan.onTimeout.target, [value]);
     for (const transition of state.transitions) {
       steps += 1;
-      if (steps > mostSteps || !mayLook(1 + transition.guards.length)) return null;
+      if (steps > mostSteps || !takeSteps(1 + transition.guards.length)) return null;
       if (transition.onDeny !== null) enter(transition.onDeny, [value]);
-      if (!taken(given, state, transition, value)) continue;
-      const after = overwritten(given, transition.output, transition.inputSchema, [value], definite);
-      for (const target of [transition.target, ...transition.branches.map((each) => each.target)])
+      if (!mayBeTaken(following, state, transition, value)) continue;
+      const after = valuesAfter(following, transition.output, transition.inputSchema, [value], definite);
+      for (const target of [transition.target, ...transition.branches.map((branch) => branch.target)])
         enter(target, after);
     }
   }
   return new Map([...seen].map(([name, values]) => [name, [...values.values()]]));
 }
 
-function overwritten(
+function valuesAfter(
   { plan, key, valuesOf }: Following,
   mappings: readonly Mapping[],
   schema: Transition['inputSchema'],
   values: readonly Value[],
   definite: boolean,
 ): readonly Value[] {
-  const own = mappings.findLast((one) => one.key === key);
-  return own === undefined ? values : valuesOf(writtenDomain(own, plan, schema), definite);
+  const last = mappings.findLast((mapping) => mapping.key === key);
+  return last === undefined ? values : valuesOf(writtenDomain(last, plan, schema), definite);
 }
 
-/** Could this transition be taken while the key has this value? A default one only where every other can fail. */
-function taken(given: Following, state: State, transition: Transition, value: Value): boolean {
+/** A default transition may be taken only where the guards of every other may fail. */
+function mayBeTaken(following: Following, state: State, transition: Transition, value: Value): boolean {
   const all = { kind: 'allOf', guards: transition.guards } as const;
-  if (transition.guards.length > 0) return possible(all, given, value).pass;
+  if (transition.guards.length > 0) return possibleVerdicts(all, following, value).pass;
   if (transition.actor !== 'deterministic') return true;
   return state.transitions.every(
-    ({ guards }) => guards.length === 0 || possible({ kind: 'allOf', guards }, given, value).fail,
+    ({ guards }) => guards.length === 0 || possibleVerdicts({ kind: 'allOf', guards }, following, value).fail,
   );
 }
 
@@ -149,31 +154,31 @@ interface Possible {
   readonly fail: boolean;
 }
 
-function possible(guard: Guard, given: Following, value: Value): Possible {
+function possibleVerdicts(guard: Guard, following: Following, value: Value): Possible {
   if (guard.kind === 'not') {
-    const inner = possible(guard.guard, given, value);
+    const inner = possibleVerdicts(guard.guard, following, value);
     return { pass: inner.fail, fail: inner.pass };
   }
   if (guard.kind === 'allOf' || guard.kind === 'anyOf') {
-    const all = guard.guards.map((one) => possible(one, given, value));
-    const every = (what: keyof Possible): boolean => all.every((one) => one[what]);
-    const some = (what: keyof Possible): boolean => all.some((one) => one[what]);
+    const all = guard.guards.map((inner) => possibleVerdicts(inner, following, value));
+    const every = (verdict: keyof Possible): boolean => all.every((each) => each[verdict]);
+    const some = (verdict: keyof Possible): boolean => all.some((each) => each[verdict]);
     return guard.kind === 'allOf'
       ? { pass: every('pass'), fail: some('fail') }
       : { pass: some('pass'), fail: every('fail') };
   }
-  return leafPossible(guard, given, value);
+  return possibleVerdictsOfLeaf(guard, following, value);
 }
 
-function leafPossible(leaf: Guard, { path }: Following, value: Value): Possible {
-  const open = { pass: true, fail: true };
-  if (leaf.kind !== 'expr') return open;
+function possibleVerdictsOfLeaf(leaf: Guard, { path }: Following, value: Value): Possible {
+  const either = { pass: true, fail: true };
+  if (leaf.kind !== 'expr') return either;
   const { left, right, operator } = leaf.expr;
-  const sides = [left, right].map((one): { readonly value: Value } | null =>
-    isPath(one) ? (pathKey(one) === path ? { value } : null) : { value: one.value },
+  const sides = [left, right].map((operand): { readonly value: Value } | null =>
+    isPath(operand) ? (pathKey(operand) === path ? { value } : null) : { value: operand.value },
   );
   const [a, b] = sides;
-  if (!a || !b) return open;
+  if (!a || !b) return either;
   const { verdict } = compare(a.value, operator, b.value);
   return { pass: verdict === 'pass', fail: verdict === 'fail' };
 }

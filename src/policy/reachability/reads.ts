@@ -30,7 +30,7 @@ export interface Reader {
   readonly consequence?: TextTemplate;
 }
 
-/** A read of an argument that no schema declares can never be what its author meant. */
+/** Reports reads of arguments that the input schema does not declare: their author cannot have meant them so. */
 export function checkReads(to: Compiling, reader: Reader, path: Path): void {
   const parts: readonly (readonly [string, readonly PathOperand[]])[] = [
     ['guards', (reader.guards ?? []).flatMap(guardPaths)],
@@ -56,6 +56,7 @@ export function checkReads(to: Compiling, reader: Reader, path: Path): void {
   }
 }
 
+/** The paths that a gate reads: in its condition, and the time it expires with. */
 export function gatePaths(gate: Gate | null | undefined): readonly PathOperand[] {
   return [...(gate?.on ? guardPaths(gate.on) : []), ...(gate?.expiresWith ?? [])];
 }
@@ -65,7 +66,7 @@ export function declaredNames(schema: JsonObject | null): readonly string[] {
   return isObject(properties) ? Object.keys(properties) : [];
 }
 
-/** Nobody submits an onEnter: there are no arguments, so not even all of them together can be read. */
+/** Nobody submits an onEnter, so there are no arguments: not even `$.arguments` as a whole can be read. */
 export function checkNoArguments(to: Compiling, output: readonly Mapping[], path: Path): void {
   for (const { scope, segments, text } of mappingPaths(output)) {
     if (scope === 'arguments' && segments.length === 0)
@@ -79,19 +80,20 @@ export function checkNoArguments(to: Compiling, output: readonly Mapping[], path
   }
 }
 
-/** Also true of what is no argument, and of what a schema leaves open or says in a way that is not looked into. */
+/** Whether an argument may be declared. True also of a path that reads no argument, and where a schema leaves names open or has
+ * keywords that are not looked into. */
 export function declares(schema: JsonObject | null, { scope, segments }: PathOperand): boolean {
   const [name, ...rest] = segments;
   if (scope !== 'arguments' || name === undefined) return true;
   return schema !== null && declaresName(schema, name, rest);
 }
 
-/** The same of one name. */
+/** Whether the name of an argument may be declared, as `declares` says of a path. */
 export function declaresArgument(schema: JsonObject, name: string): boolean {
   return declaresName(schema, name, []);
 }
 
-/** What adds no name to those that `properties` tells: all else in a schema may, or is not looked into. */
+/** Keywords that declare no name beside `properties`. Any other keyword may, or is not looked into. */
 const addingNoName = new Set([
   ...['$schema', '$id', '$comment', '$anchor', '$dynamicAnchor', '$defs', 'definitions'],
   ...['title', 'description', 'default', 'examples', 'deprecated', 'readOnly', 'writeOnly'],
@@ -106,7 +108,7 @@ const addingNoName = new Set([
 
 const namesForOthers = new Set(['additionalProperties', 'unevaluatedProperties']);
 
-/** A keyword, and what it says, after which other names are no more certain to be undeclared. */
+/** Whether a keyword with this value may declare names beside `properties`. */
 function addsNames(key: string, value: Json): boolean {
   return namesForOthers.has(key) ? value !== false : !addingNoName.has(key);
 }
@@ -117,23 +119,24 @@ function declaresName(schema: JsonObject, name: string, rest: readonly string[])
   const inner = isObject(properties) && Object.hasOwn(properties, name) ? properties[name] : undefined;
   if (inner === undefined) return false;
   const [next, ...further] = rest;
-  // Below the first name only what is closed is certain: an object may have more than its schema tells.
+  // Below the first name only a closed schema is certain: an object may have more properties than its schema names.
   if (next === undefined || !isObject(inner) || !isClosed(inner) || mayBeItem(inner, next)) return true;
   return declaresName(inner, next, further);
 }
 
-/** A list has items whatever the names of an object are. */
+/** Whether the segment may be the index of a list item, which no `properties` declare. */
 function mayBeItem({ type }: JsonObject, segment: string): boolean {
-  const isObjectOnly = type === 'object' || (Array.isArray(type) && type.every((one) => one === 'object'));
+  const isObjectOnly =
+    type === 'object' || (Array.isArray(type) && type.every((listed) => listed === 'object'));
   return /^\d+$/u.test(segment) && !isObjectOnly;
 }
 
-/** A schema that takes no name but those it declares. */
+/** Whether the schema takes no name but those that it declares. */
 export function isClosed(schema: JsonObject): boolean {
   return schema['additionalProperties'] === false || schema['unevaluatedProperties'] === false;
 }
 
-const isPath = (one: Operand): one is PathOperand => one.kind === 'path';
+const isPath = (operand: Operand): operand is PathOperand => operand.kind === 'path';
 
 export function guardPaths(guard: Guard): readonly PathOperand[] {
   switch (guard.kind) {

@@ -71,13 +71,13 @@ export const reliability: z.ZodType<ReliabilityShape> = z.lazy(() =>
         executors: z
           .array(executorShape)
           .min(1)
-          .max(mostFallbacks, { error: `are more than ${mostFallbacks}, which are the most of one step` }),
+          .max(mostFallbacks, { error: `are more than ${mostFallbacks}, the most that a step may have` }),
       })
       .optional(),
   }),
 );
 
-/** Approvals are counted by who gave them: nothing else may record that kind. */
+/** `human_request` is counted by who approved, so nothing but approvals may record it. */
 export const evidenceKind = identifier.max(128).refine((kind) => kind !== 'human_request', {
   error: 'is recorded by approvals alone: choose another name',
 });
@@ -92,7 +92,7 @@ const humanShape = z.strictObject({
 });
 type HumanShape = z.infer<typeof humanShape>;
 
-/** The keys of every kind; those of its own are its folder's (`src/executors`). */
+/** The keys that all kinds of calls share. Each kind's own keys are in its folder (`src/executors`). */
 interface CallShape {
   readonly kind: string;
   readonly connection?: string | undefined;

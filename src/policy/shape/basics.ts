@@ -4,7 +4,7 @@ import { longestName, longestRoleBytes, mostRoles } from '../../model/limits.js'
 import { longestPrincipalId } from '../../model/principal.js';
 import { isBlank, nameTrouble } from '../../model/text.js';
 
-// The values that every policy file is made of.
+// Shapes of values that occur in all policy files.
 
 const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
@@ -30,7 +30,7 @@ export const positiveMs = z.int().min(1).max(longestMs);
 
 let anyLength = false;
 
-/** Of a flow that was published when a name had no longest length. */
+/** Runs `fit` without a longest length of names: for flows that were published before there was a longest length. */
 export function withNamesOfAnyLength<T>(fit: () => T): T {
   anyLength = true;
   try {
@@ -58,9 +58,9 @@ const nameOf = (longest: number) =>
       error: 'is no name: nothing is filled in here, so write the name itself',
       params: { finding: 'NAME_INVALID' },
     });
-/** Whatever is named: roles, queues, permissions, kinds of evidence. Compared character by character, and read by eye. */
+/** A name: of roles, queues, permissions, kinds of evidence. Names are compared character by character, and read by eye. */
 export const identifier = nameOf(longestName);
-/** Of an approval: whatever was published, it stands in an index. */
+/** A role that an approval may name. Bounded in bytes, because it is in an index of the database. */
 export const approvalRole = identifier.refine((name) => !anyLength || utf8Length(name) <= longestRoleBytes, {
   error: `is longer than ${longestRoleBytes} bytes, which are the most for a role of an approval: give a shorter name`,
 });
@@ -70,12 +70,12 @@ export const labelShape = identifier.regex(/^(?!\s|\.{1,2}$)[^\p{Cc}\p{Cf}\p{Cs}
   error: 'is no name: 128 characters at most, no control characters, no space at either end, not `.` or `..`',
 });
 export const text = z.string().max(20_000);
-/** A text that people read in one line. YAML's `>` and `|` end it with a line break that nobody meant. */
+/** A text that people read in one line. Trimmed, because YAML's `>` and `|` end it with a line break that nobody meant. */
 export const line = z.string().trim();
 export const nameShape = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, {
   error: 'is no name: letters, digits, `.`, `_` and `-`, 128 at most',
 });
-/** Who decides: every decision looks through them. */
+/** The roles that may decide. Their number is bounded, because every decision looks through them. */
 export const roleNames = z
   .array(approvalRole)
   .min(1)
@@ -84,18 +84,18 @@ export const json: z.ZodType<Json> = z.json() as z.ZodType<Json>;
 export const schema = z.record(z.string(), json) as unknown as z.ZodType<JsonObject>;
 export const tier = z.enum(['read_only', 'reversible', 'irreversible']);
 
-/** For people to read, so it says something. */
+/** A reason that people read, so it is not blank. */
 export const reason = line
   .max(500)
-  .refine((one) => !isBlank(one), { error: 'holds nothing that can be read: say why' });
+  .refine((given) => !isBlank(given), { error: 'holds nothing that can be read: say why' });
 
 export const texts = z.record(z.string(), z.string());
 export const values = z.record(z.string(), json) as unknown as z.ZodType<JsonObject>;
 
-/** The code of a warning: which there are, the check says, with the nearest one. */
+/** The code of a warning. Unknown codes are reported later, with the nearest code. */
 export const warningCode = z.string().min(1);
 
-/** Warnings that the author has read and accepted; `at` is a pointer from where this stands. */
+/** Warnings that the author has read and accepted. `at`: a pointer from where `acknowledge` stands to what the warning is about. */
 export const acknowledge = z.array(
   z.strictObject({
     code: warningCode,

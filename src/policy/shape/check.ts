@@ -24,7 +24,7 @@ const words: Readonly<Record<string, string>> = {
   boolean: '`true` or `false`',
 };
 
-/** What is being fitted: the shape and the value stand at `base` of the document. */
+/** A value that is compared with a shape. Both stand at `base` in the document. */
 interface Fitting {
   readonly source: Source;
   readonly shape: z.ZodType;
@@ -32,7 +32,7 @@ interface Fitting {
   readonly base: readonly PathSegment[];
 }
 
-/** Does the value at `base` fit the shape? Every misfit is located in the author's text. */
+/** Whether the value at `base` fits the shape. Every problem is located in the author's text. */
 export function fit<T>(
   source: Source,
   value: unknown,
@@ -44,11 +44,11 @@ export function fit<T>(
   const fitting: Fitting = { source, shape, value, base };
   return {
     status: 'invalid',
-    problems: explained(fitting, parsed.error.issues),
+    problems: explainAll(fitting, parsed.error.issues),
   };
 }
 
-function explained(fitting: Fitting, issues: readonly Issue[]): readonly Finding[] {
+function explainAll(fitting: Fitting, issues: readonly Issue[]): readonly Finding[] {
   const problems: Finding[] = [];
   for (const issue of issues) {
     problems.push(...explain(fitting, issue, []));
@@ -57,46 +57,47 @@ function explained(fitting: Fitting, issues: readonly Issue[]): readonly Finding
   return problems.slice(0, maxProblems);
 }
 
-/** `above` is where the issue's own path starts, inside the value. */
+/** `above`: the path in the value at which the issue's own path starts. */
 function explain(fitting: Fitting, issue: Issue, above: readonly PropertyKey[]): readonly Finding[] {
   const inner = [...above, ...issue.path];
   const path = pathOf(fitting, inner);
   switch (issue.code) {
     case 'unrecognized_keys':
-      return unknownKeys(fitting, issue.keys, inner);
+      return explainUnknownKeys(fitting, issue.keys, inner);
     case 'invalid_union':
       return explainUnion(fitting, issue, inner);
     case 'invalid_type':
       return [
-        misfit(
+        misfitAt(
           fitting,
           path,
           'WRONG_TYPE',
           (shown) =>
-            `expected ${words[issue.expected] ?? issue.expected}, not ${shown}${quoting(fitting, issue.expected, path)}`,
+            `expected ${words[issue.expected] ?? issue.expected}, not ${shown}${quoteHint(fitting, issue.expected, path)}`,
         ),
       ];
     case 'invalid_value': {
       const names = issue.values.map(String);
-      const message = (shown: string): string => `${shown} is not one of ${quoted(names)}`;
-      return [misfit(fitting, path, 'UNKNOWN_VALUE', message, names)];
+      const message = (shown: string): string => `${shown} is not one of ${quoteNames(names)}`;
+      return [misfitAt(fitting, path, 'UNKNOWN_VALUE', message, names)];
     }
     case 'invalid_key': {
       const message = `\`${truncate(String(path.at(-1) ?? ''), 60)}\` ${issue.issues[0]?.message ?? 'is no name'}`;
       return [problemAt(fitting.source, 'NAME_INVALID', path, message, 'key')];
     }
     default: {
-      const own = issue.code === 'custom' || issue.code === 'invalid_format' || issue.code === 'too_small';
+      const isFullSentence =
+        issue.code === 'custom' || issue.code === 'invalid_format' || issue.code === 'too_small';
       const message = (shown: string): string =>
-        own ? `${shown} ${issue.message}` : `${shown}: ${issue.message}`;
+        isFullSentence ? `${shown} ${issue.message}` : `${shown}: ${issue.message}`;
       const names = path.at(-1) === 'zone' ? Intl.supportedValuesOf('timeZone') : [];
-      return [misfit(fitting, path, codeOf(issue, path), message, names)];
+      return [misfitAt(fitting, path, codeOf(issue, path), message, names)];
     }
   }
 }
 
-/** What looks like text to its author, and is none to YAML. */
-function quoting({ source }: Fitting, expected: string, path: readonly PathSegment[]): string {
+/** A hint where a text is expected: its author forgot the quotes, and YAML read a number or a boolean. */
+function quoteHint({ source }: Fitting, expected: string, path: readonly PathSegment[]): string {
   const value = valueAt(source, path);
   if (expected !== 'string' || (typeof value !== 'number' && typeof value !== 'boolean')) return '';
   return `: write it as text, \`"${source.written(path) ?? String(value)}"\``;
@@ -113,10 +114,10 @@ function isEmptyGuard(issue: Issue, path: readonly PathSegment[]): boolean {
 }
 
 function pathOf({ base }: Fitting, inner: readonly PropertyKey[]): readonly PathSegment[] {
-  return [...base, ...inner.map((one) => (typeof one === 'symbol' ? String(one) : one))];
+  return [...base, ...inner.map((segment) => (typeof segment === 'symbol' ? String(segment) : segment))];
 }
 
-function unknownKeys(
+function explainUnknownKeys(
   fitting: Fitting,
   keys: readonly string[],
   inner: readonly PropertyKey[],
@@ -136,8 +137,8 @@ function unknownKeys(
     );
 }
 
-/** Nothing where something must be, or something that is not it. */
-function misfit(
+/** The problem at a path: a required value is missing, or the value does not fit. */
+function misfitAt(
   { source }: Fitting,
   path: readonly PathSegment[],
   code: FindingCode,
@@ -153,13 +154,13 @@ function misfit(
     source,
     code,
     path,
-    message(shown(source, path, value)),
+    message(showValue(source, path, value)),
     'value',
     nearest(String(value), names),
   );
 }
 
-/** A discriminator that is unknown, or the branch that came nearest to fitting. */
+/** Explains an unknown `kind`, or the alternative that came nearest to fitting. */
 function explainUnion(
   fitting: Fitting,
   issue: Extract<Issue, { code: 'invalid_union' }>,
@@ -170,18 +171,20 @@ function explainUnion(
   const path = pathOf(fitting, inner);
   const value = valueAt(source, path);
   const branches = issue.errors.map((errors) =>
-    errors.filter((one) => !(one.path.length === 0 && one.code === 'invalid_type')),
+    errors.filter((inBranch) => !(inBranch.path.length === 0 && inBranch.code === 'invalid_type')),
   );
   const deepest = branches
     .filter((errors) => errors.length > 0)
     .sort((a, b) => depth(b) - depth(a) || a.length - b.length)[0];
   if (deepest !== undefined && typeof value === 'object' && value !== null)
-    return deepest.flatMap((one) => explain(fitting, one, inner));
-  // A word where one of some words, or a mapping, is taken: the words are what it was meant to be.
-  const wordIssue = issue.errors.flat().find((one) => one.code === 'invalid_value' && one.path.length === 0);
+    return deepest.flatMap((inBranch) => explain(fitting, inBranch, inner));
+  // A text where a mapping or a word of a list is accepted: its author meant a word.
+  const wordIssue = issue.errors
+    .flat()
+    .find((inBranch) => inBranch.code === 'invalid_value' && inBranch.path.length === 0);
   if (wordIssue?.code === 'invalid_value' && typeof value === 'string')
     return explain(fitting, wordIssue, inner);
-  return [misfit(fitting, path, 'WRONG_TYPE', (text) => `${text} does not fit here`)];
+  return [misfitAt(fitting, path, 'WRONG_TYPE', (text) => `${text} does not fit here`)];
 }
 
 function unknownKind(fitting: Fitting, inner: readonly PropertyKey[]): Finding {
@@ -194,7 +197,7 @@ function unknownKind(fitting: Fitting, inner: readonly PropertyKey[]): Finding {
       fitting.source,
       'REQUIRED',
       path,
-      `a \`kind\` is required here: one of ${quoted(names)}`,
+      `a \`kind\` is required here: one of ${quoteNames(names)}`,
     );
   if (kind === 'workflow' && kinds.some(({ name }) => names.includes(name)))
     return problemAt(
@@ -203,12 +206,12 @@ function unknownKind(fitting: Fitting, inner: readonly PropertyKey[]): Finding {
       path,
       'a flow inside a flow is not taken, as it could be wider than its parent: start it by itself',
     );
-  const message = `unknown kind ${shown(fitting.source, path, kind)}: use one of ${quoted(names)}`;
+  const message = `unknown kind ${showValue(fitting.source, path, kind)}: use one of ${quoteNames(names)}`;
   return problemAt(fitting.source, 'UNKNOWN_KIND', path, message, 'value', nearest(String(kind), names));
 }
 
 function depth(errors: readonly Issue[]): number {
-  return Math.max(...errors.map((one) => one.path.length));
+  return Math.max(...errors.map((issue) => issue.path.length));
 }
 
 function valueAt(source: Source, path: readonly PathSegment[]): Json | undefined {
@@ -220,13 +223,13 @@ function valueAt(source: Source, path: readonly PathSegment[]): Json | undefined
   return value as Json;
 }
 
-function quoted(names: readonly string[]): string {
-  return names.map((one) => `\`${one}\``).join(', ');
+function quoteNames(names: readonly string[]): string {
+  return names.map((name) => `\`${name}\``).join(', ');
 }
 
-/** A number as its author wrote it. */
-function shown(source: Source, path: readonly PathSegment[], value: Json): string {
+/** The value for a message, as its author wrote it. */
+function showValue(source: Source, path: readonly PathSegment[], value: Json): string {
   const written = source.written(path);
-  // YAML takes a name with nothing behind it for null.
+  // YAML reads a key with nothing after it as null.
   return written === '' ? 'nothing' : `\`${truncate(written ?? JSON.stringify(value), 60)}\``;
 }

@@ -3,9 +3,9 @@ import { kinds } from '../../executors/kinds.js';
 import { acknowledge, duration, identifier, nameShape, roleNames } from './basics.js';
 import { floorShape, hoursShape } from './gates.js';
 
-// What a policy file holds at its top, and what it declares besides flows and tools.
+// The top-level keys of a policy file, and what it declares besides flows and tools.
 
-/** What checks of connections look into; the other keys are those of its kind. */
+/** The keys of a connection that checks look into. Other keys depend on its kind. */
 export interface TargetShape {
   readonly kind: string;
   readonly command?: string;
@@ -25,9 +25,11 @@ const targetShape = z.discriminatedUnion(
 export const connectionShape = z.union([
   targetShape,
   z.strictObject({
-    environments: z.record(z.string(), targetShape).refine((one) => Object.keys(one).length > 0, {
-      error: 'is empty: name at least one environment',
-    }),
+    environments: z
+      .record(z.string(), targetShape)
+      .refine((byEnvironment) => Object.keys(byEnvironment).length > 0, {
+        error: 'is empty: name at least one environment',
+      }),
   }),
 ]);
 

@@ -4,11 +4,11 @@ import { guardShape } from './actions.js';
 import { mostSlots } from '../../model/limits.js';
 import { approvalRole, duration, identifier, roleNames, tier } from './basics.js';
 
-// What an effect waits for, and when people work.
+// Gates, floors and business hours.
 
 const noTime = 'is no time: write it as `2026-12-24T18:00:00+01:00`';
 
-/** Seconds may be left out; a day that no calendar has is no time. */
+/** An RFC 3339 time, whose seconds may be left out. A day that is in no calendar is refused. */
 const dateTime = z
   .string()
   .regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})$/, { error: noTime })
@@ -20,7 +20,7 @@ function withSeconds(text: string): string {
   return `${text.slice(0, 16)}:00${text.slice(16)}`;
 }
 
-/** A stage of a gate's time, and what follows it. */
+/** A stage of a gate's time-out, and the stage that follows it. */
 const timeout = z.strictObject({
   after: duration.optional(),
   at: dateTime.optional(),
@@ -46,7 +46,7 @@ const common = {
       count: z.int().min(1).optional(),
       perRole: z
         .record(approvalRole, z.int().min(1).max(100))
-        .refine((one) => Object.values(one).reduce((sum, count) => sum + count, 0) <= mostSlots, {
+        .refine((counts) => Object.values(counts).reduce((sum, count) => sum + count, 0) <= mostSlots, {
           error: `asks for more than ${mostSlots} people together`,
         })
         .optional(),
@@ -74,7 +74,7 @@ export const gateShape = z.strictObject({
 });
 export type GateShape = z.infer<typeof gateShape>;
 
-/** What an environment asks for under every effect of these tiers. */
+/** A gate that an environment puts before every effect of these tiers. */
 export const floorShape = z.strictObject({
   tiers: z
     .array(z.union([tier, z.literal('none')]))
@@ -98,8 +98,10 @@ export const hoursShape = z
     from: clockTime,
     to: clockTime,
   })
-  // A time of day that is none was told already, and compares with nothing.
-  .refine((one) => !(one.from >= one.to), { error: 'ends before it begins: `from` is earlier than `to`' });
+  // An invalid time of day is reported already, and no comparison with it is true.
+  .refine((hours) => !(hours.from >= hours.to), {
+    error: 'ends before it begins: `from` is earlier than `to`',
+  });
 export type HoursShape = z.infer<typeof hoursShape>;
 
 function isZone(name: string): boolean {

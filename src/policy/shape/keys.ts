@@ -1,22 +1,22 @@
 import type { z } from 'zod';
 
-// What a shape knows at some place in a document: where the suggestion for an unknown name comes from.
+// The keys and kinds that a shape accepts at a path: from them comes the suggestion for an unknown name.
 
 type AnyShape = z.core.$ZodType;
 
-/** The keys that the shape takes at that place of the value. */
+/** The keys that the shape accepts at a path of the value. */
 export function keysAt(shape: AnyShape, path: readonly PropertyKey[], value: unknown): readonly string[] {
-  const objects = shapesAt(shape, path, value).flatMap((one) => objectsIn(one));
-  const held = at(path, value);
-  const kind = isRecord(held) ? held['kind'] : undefined;
-  const sameKind = objects.filter((one) => kindsOf(one).includes(String(kind)));
-  return [...new Set((sameKind.length > 0 ? sameKind : objects).flatMap((one) => Object.keys(one)))];
+  const objects = shapesAt(shape, path, value).flatMap((found) => objectsIn(found));
+  const here = valueAt(path, value);
+  const kind = isRecord(here) ? here['kind'] : undefined;
+  const sameKind = objects.filter((fields) => kindsOf(fields).includes(String(kind)));
+  return [...new Set((sameKind.length > 0 ? sameKind : objects).flatMap((fields) => Object.keys(fields)))];
 }
 
-/** The kinds that the shape takes at that place of the value. */
+/** The kinds that the shape accepts at a path of the value. */
 export function kindsAt(shape: AnyShape, path: readonly PropertyKey[], value: unknown): readonly string[] {
-  const objects = shapesAt(shape, path, value).flatMap((one) => objectsIn(one));
-  return [...new Set(objects.flatMap((one) => kindsOf(one)))];
+  const objects = shapesAt(shape, path, value).flatMap((found) => objectsIn(found));
+  return [...new Set(objects.flatMap((fields) => kindsOf(fields)))];
 }
 
 type Fields = Readonly<Record<string, AnyShape>>;
@@ -24,9 +24,9 @@ type Fields = Readonly<Record<string, AnyShape>>;
 function shapesAt(shape: AnyShape, path: readonly PropertyKey[], value: unknown): readonly AnyShape[] {
   const [segment, ...rest] = path;
   if (segment === undefined) return [shape];
-  const inner = at([segment], value);
-  return alternatives(shape).flatMap((one): readonly AnyShape[] => {
-    const { def } = one._zod as { readonly def: z.core.$ZodTypes['_zod']['def'] };
+  const inner = valueAt([segment], value);
+  return alternatives(shape).flatMap((option): readonly AnyShape[] => {
+    const { def } = option._zod as { readonly def: z.core.$ZodTypes['_zod']['def'] };
     if (def.type === 'object') {
       const field = Object.hasOwn(def.shape, segment) ? def.shape[String(segment)] : undefined;
       return field === undefined ? [] : shapesAt(field, rest, inner);
@@ -37,7 +37,7 @@ function shapesAt(shape: AnyShape, path: readonly PropertyKey[], value: unknown)
   });
 }
 
-/** A shape without its wrappings, a union as its options. */
+/** The shapes inside optional, nullable, lazy and piped shapes, and the options of unions. */
 function alternatives(shape: AnyShape): readonly AnyShape[] {
   const { def } = shape._zod as { readonly def: z.core.$ZodTypes['_zod']['def'] };
   switch (def.type) {
@@ -49,15 +49,15 @@ function alternatives(shape: AnyShape): readonly AnyShape[] {
     case 'pipe':
       return alternatives(def.in);
     case 'union':
-      return def.options.flatMap((one) => alternatives(one));
+      return def.options.flatMap((option) => alternatives(option));
     default:
       return [shape];
   }
 }
 
 function objectsIn(shape: AnyShape): readonly Fields[] {
-  return alternatives(shape).flatMap((one) => {
-    const { def } = one._zod as { readonly def: z.core.$ZodTypes['_zod']['def'] };
+  return alternatives(shape).flatMap((option) => {
+    const { def } = option._zod as { readonly def: z.core.$ZodTypes['_zod']['def'] };
     return def.type === 'object' ? [def.shape] : [];
   });
 }
@@ -65,18 +65,18 @@ function objectsIn(shape: AnyShape): readonly Fields[] {
 function kindsOf(fields: Fields): readonly string[] {
   const kind = fields['kind'];
   if (kind === undefined) return [];
-  return alternatives(kind).flatMap((one) => {
-    const { def } = one._zod as { readonly def: z.core.$ZodTypes['_zod']['def'] };
+  return alternatives(kind).flatMap((option) => {
+    const { def } = option._zod as { readonly def: z.core.$ZodTypes['_zod']['def'] };
     if (def.type === 'literal') return def.values.map(String);
     return def.type === 'enum' ? Object.keys(def.entries) : [];
   });
 }
 
-function at(path: readonly PropertyKey[], value: unknown): unknown {
-  let held = value;
+function valueAt(path: readonly PropertyKey[], value: unknown): unknown {
+  let here = value;
   for (const segment of path)
-    held = isRecord(held) && Object.hasOwn(held, segment) ? held[segment] : undefined;
-  return held;
+    here = isRecord(here) && Object.hasOwn(here, segment) ? here[segment] : undefined;
+  return here;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<PropertyKey, unknown>> {

@@ -2,11 +2,11 @@ import { z } from 'zod';
 import { notificationEvents } from '../../model/notifications.js';
 import { acknowledge, identifier, line, nameShape, principalId } from './basics.js';
 
-// `notifications.yaml`: channels, and who is told through which of them.
+// `notifications.yaml`: channels, and routes that say who is notified through which channel.
 
 export const referencePattern = /^(env:\/\/[A-Za-z_][A-Za-z0-9_]*|secret:\/\/[A-Za-z0-9_][A-Za-z0-9._-]*)$/;
 
-/** A file of policies is read by many: what is secret is only named in it. */
+/** Many people read policy files, so they hold references to secrets, never secrets. */
 const secretReference = z.string().regex(referencePattern, {
   error: 'is no reference: write `env://NAME` or `secret://name`, secrets do not stand in policies',
 });

@@ -1,4 +1,4 @@
-// The shape of every policy file. Unknown keys are errors everywhere; what a value means is compiled later.
+// The shapes of policy files. Unknown keys are errors everywhere. What values mean is compiled later.
 
 export * from './actions.js';
 export { nameShape } from './basics.js';

@@ -7,11 +7,11 @@ import { principalKinds } from '../../model/principal.js';
 import { closingTypes, type RecordType } from '../../model/records.js';
 import { json, text, values } from './basics.js';
 
-// `tests/*.test.yaml`: what is done to a flow, and what must come of it (docs/policy-tests.md).
+// `tests/*.test.yaml`: what is done to a flow, and what is expected to follow (docs/policy-tests.md).
 
 const name = z.string().min(1).max(200);
 const names = z.array(name);
-/** What the policy check refuses with; the others are the API's. */
+/** The codes with which the policy check refuses. All other error codes belong to the API. */
 const codes = [
   'ACTOR_MISMATCH',
   'GUARD_REJECTED',
@@ -44,7 +44,7 @@ export const runStatuses = [
   'timed_out',
 ] as const;
 const guardKinds = ['permission', 'role', 'expr', 'evidence', 'allOf', 'anyOf', 'not'] as const;
-/** Why somebody may not decide. */
+/** Why a principal may not decide. */
 const whyNot = [
   'not_human',
   'not_direct',
@@ -56,7 +56,7 @@ const whyNot = [
   'already_decided',
 ] as const satisfies readonly Extract<MayDecide, { status: 'no' }>['why'][];
 
-/** What the policy check writes. The executor's own records (`executor.started` …) are not part of a simulation. */
+/** Types of records that the policy check writes. Records of executors (`executor.started` …) are not part of a simulation. */
 const decidedRecords = [
   'run.started',
   'transition.requested',
@@ -94,7 +94,7 @@ export const principalShape = z.strictObject({
 export type PrincipalShape = z.infer<typeof principalShape>;
 export const principalsShape = z.record(name, principalShape);
 
-/** What an executor answered: executors are never run. */
+/** The answer that an executor is taken to have given: executors are never run. */
 export const answerShape = z.union([
   z.strictObject({ output: json, response: json.optional(), evidence: names.optional() }),
   z.strictObject({ failed: z.enum(errorClasses), message: text.optional() }),
@@ -174,7 +174,7 @@ export const expectShape = z.strictObject({
 });
 export type ExpectShape = z.infer<typeof expectShape>;
 
-/** One word says most: what the answer was, why it was refused, or what became of the run. */
+/** An expectation may be a single word: the verdict, why it was refused, or the status of the run. */
 const expectWords = [...verdicts, ...runStatuses, ...problemCodes, ...codes] as const;
 const expectation = z.union([z.enum(expectWords), expectShape]);
 export type ExpectationShape = z.infer<typeof expectation>;

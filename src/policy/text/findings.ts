@@ -1,4 +1,4 @@
-// Everything that a check of policies can find. docs/checks.md has one entry for each; a test holds the two together.
+// Everything that a check of policies can find. docs/checks.md has an entry for each code; a test compares the two.
 
 type Severity = 'error' | 'warning';
 
@@ -8,7 +8,7 @@ interface Entry {
   readonly title: string;
 }
 
-/** An error does not load. A warning loads, can be acknowledged with a reason, and an environment may refuse it. */
+/** With an error, nothing loads. With a warning, it loads; it can be acknowledged with a reason, and an environment may refuse it. */
 export const findings = {
   // Files and text
   NO_FOLDER: { severity: 'error', title: 'there is no policies folder' },

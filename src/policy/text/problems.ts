@@ -22,18 +22,18 @@ export type Finding = Problem<FindingCode>;
 
 export type PathSegment = string | number;
 
-/** Of two tiers that are as near, the stricter one is proposed: whoever takes it over unread asks for more, not for less. */
+/** Of two tiers that are equally near, the stricter is proposed: whoever takes it over unread asks for more, not for less. */
 const strictness: readonly string[] = ['read_only', 'reversible', 'irreversible'];
 
-function isStricter(one: string, other: string): boolean {
-  return strictness.includes(other) && strictness.indexOf(one) > strictness.indexOf(other);
+function isStricter(tier: string, other: string): boolean {
+  return strictness.includes(other) && strictness.indexOf(tier) > strictness.indexOf(other);
 }
 
-/** The nearest of the names, when it is near enough to be meant. */
+/** The nearest of the names; undefined where none is near enough to be meant. */
 export function nearest(name: string, names: readonly string[]): string | undefined {
   const limit = Math.max(1, Math.floor(name.length / 3));
   let best: { name: string; distance: number } | null = null;
-  // Among thousands nobody is told the right one anyway.
+  // Each comparison takes time: among thousands of names a proposal is hardly right.
   for (const candidate of names.slice(0, 2_000)) {
     const found = distance(name.toLowerCase(), candidate.toLowerCase());
     if (found > limit || (best !== null && found > best.distance)) continue;

@@ -13,7 +13,7 @@ import { pointerTo, type Json } from '../../model/json.js';
 import { hiddenTrouble } from '../../model/text.js';
 import type { FindingCode } from './findings.js';
 import type { Finding, PathSegment, Problem } from './problems.js';
-import { composeText, lower, numberTrouble } from './yaml-text.js';
+import { composeText, toMessage, numberTrouble } from './yaml-text.js';
 
 // Text to plain JSON, and from any path in it back to line and column.
 
@@ -29,9 +29,9 @@ export interface Source {
   readonly file: string | undefined;
   readonly text: string;
   readonly value: Json;
-  /** How a number, a boolean or null is written, where that is not its JSON; null: it is, or stands nowhere. */
+  /** How a number, a boolean or null is written, where that differs from its JSON; null: it does not, or is not written. */
   written(path: readonly PathSegment[]): string | null;
-  /** Where there is nothing, the nearest thing above. */
+  /** The position of a path; where nothing is written there, that of the nearest value above. */
   locate(path: readonly PathSegment[], at?: Place): Position;
 }
 
@@ -39,7 +39,7 @@ export type Parsed =
   | { readonly status: 'parsed'; readonly source: Source }
   | { readonly status: 'invalid'; readonly problems: readonly Finding[] };
 
-/** `json`: YAML reads it too, and would let pass what JSON refuses. */
+/** `json`: also checked as JSON, because YAML would accept what JSON refuses. */
 export type Media = 'json' | 'yaml';
 
 const maxDepth = 64;
@@ -49,14 +49,14 @@ const maxProblems = 100;
 export function parseText(text: string, file?: string, media: Media = 'yaml'): Parsed {
   const composed = composeText(text);
   const place = (offset: number): Position => positionOf(composed.lines, offset);
-  const one = (code: FindingCode, offset: number, message: string): Parsed => ({
+  const invalidAt = (code: FindingCode, offset: number, message: string): Parsed => ({
     status: 'invalid',
     problems: [{ code, path: '', ...(file === undefined ? {} : { file }), ...place(offset), message }],
   });
   if (composed.status === 'invalid')
-    return one(composed.trouble.code, composed.trouble.offset, composed.trouble.message);
+    return invalidAt(composed.trouble.code, composed.trouble.offset, composed.trouble.message);
   const strict = media === 'json' ? jsonTrouble(text) : null;
-  if (strict !== null) return one('MALFORMED', strict.offset, strict.message);
+  if (strict !== null) return invalidAt('MALFORMED', strict.offset, strict.message);
   const { document, lines } = composed;
   const walk: Walk = {
     place: (path, at) => locate({ document, lines, text }, path, at),
@@ -81,7 +81,7 @@ function jsonTrouble(text: string): { readonly offset: number; readonly message:
   } catch (error) {
     const message = error instanceof Error ? error.message : 'this is not JSON';
     const offset = Number(/position (\d+)/.exec(message)?.[1] ?? text.length);
-    return { offset, message: `not JSON: ${lower(message)}` };
+    return { offset, message: `not JSON: ${toMessage(message)}` };
   }
 }
 
@@ -92,10 +92,10 @@ interface Walk {
   readonly file: string | undefined;
   readonly targets: ReadonlyMap<Node, Node>;
   readonly problems: Finding[];
-  /** By pointer. */
+  /** How values are written, by pointer. */
   readonly written: Map<string, string>;
   values: number;
-  /** Something was found beyond which reading on only costs time. */
+  /** Set where reading on would only cost time. */
   stopped: boolean;
 }
 
@@ -130,7 +130,7 @@ function toJson(walk: Walk, node: unknown, at: At, depth: number): Json {
   if ((isMap(node) || isSeq(node) || isScalar(node)) && node.tag !== undefined)
     return report(walk, 'MALFORMED', at, `\`${node.tag}\`: tags are not taken, write the value without one`);
   if (isMap(node)) return toObject(walk, node.items, at, depth);
-  if (isSeq(node)) return node.items.map((one, index) => toJson(walk, one, [...at, index], depth + 1));
+  if (isSeq(node)) return node.items.map((item, index) => toJson(walk, item, [...at, index], depth + 1));
   return isScalar(node) ? toScalar(walk, node, at) : null;
 }
 
@@ -149,7 +149,7 @@ function toObject(
       continue;
     }
     const path = [...at, name];
-    const why = badName(name);
+    const why = keyTrouble(name);
     if (why !== null) report(walk, 'NAME_INVALID', path, `\`${name}\` ${why}`, 'key');
     else if (entries.has(name))
       report(walk, 'DUPLICATE_NAME', path, `\`${name}\` stands twice in one mapping`, secondKey(items, name));
@@ -158,20 +158,20 @@ function toObject(
   return Object.fromEntries(entries);
 }
 
-function badName(name: string): string | null {
+function keyTrouble(name: string): string | null {
   if (name === '__proto__') return 'cannot be a name here: choose another one';
   if (name === '') return 'is empty: a name has at least one character';
   if (name === '<<') return 'merges nothing here: write the keys out';
-  return badText(name) ?? hiddenTrouble(name);
+  return textTrouble(name) ?? hiddenTrouble(name);
 }
 
-/** What neither canonical JSON nor Postgres can carry. */
-function badText(text: string): string | null {
+/** What is wrong with a text that neither canonical JSON nor Postgres can carry. */
+function textTrouble(text: string): string | null {
   if (!text.isWellFormed()) return 'holds half of a surrogate pair';
   return text.includes('\u0000') ? 'holds the character U+0000: take it out' : null;
 }
 
-/** The path leads to the first of the two; the second is the mistake. */
+/** Where to report a duplicate name: at the second key, because the path leads to the first. */
 function secondKey(items: readonly { readonly key: unknown }[], name: string): Place | Node {
   const same = items.filter(({ key }) => isScalar(key) && key.value === name);
   const second = same[1]?.key;
@@ -180,7 +180,7 @@ function secondKey(items: readonly { readonly key: unknown }[], name: string): P
 
 function toScalar(walk: Walk, { value, source }: Pick<Scalar, 'value' | 'source'>, at: At): Json {
   if (typeof value === 'string') {
-    const why = badText(value);
+    const why = textTrouble(value);
     return why === null ? value : report(walk, 'MALFORMED', at, `the text ${why}`);
   }
   if (typeof value === 'number') {
@@ -245,9 +245,9 @@ function locate(from: Text, path: readonly PathSegment[], at: Place = 'value'): 
   for (const [depth, segment] of path.entries()) {
     const last = depth === path.length - 1;
     if (isMap(node)) {
-      const pair = node.items.find((one) => isScalar(one.key) && one.key.value === String(segment));
+      const pair = node.items.find((entry) => isScalar(entry.key) && entry.key.value === String(segment));
       if (pair === undefined) break;
-      // A value that is not written has no place of its own.
+      // A value that is not written has no position of its own.
       const empty =
         pair.value === null ||
         (isScalar(pair.value) && pair.value.value === null && pair.value.source === '');
@@ -259,13 +259,13 @@ function locate(from: Text, path: readonly PathSegment[], at: Place = 'value'): 
       if (node === undefined) break;
       offset = startOf(node) ?? offset;
     } else break;
-    if (last && typeof at === 'number') offset += within(from.text, node, at);
+    if (last && typeof at === 'number') offset += offsetWithin(from.text, node, at);
   }
   return positionOf(from.lines, offset);
 }
 
-/** How far into its own writing a character of a text stands; 0 where quotes or folding changed the text. */
-function within(text: string, node: unknown, at: number): number {
+/** The offset of a character of a text within the node as it is written; 0 where escapes or folding changed the text. */
+function offsetWithin(text: string, node: unknown, at: number): number {
   if (!isScalar(node) || typeof node.value !== 'string' || !node.range) return 0;
   const written = text.slice(node.range[0], node.range[1]);
   if (written === node.value) return at;

@@ -2,8 +2,8 @@ import { Composer, Lexer, LineCounter, Parser, type CST, type Document, type Err
 import { isExactNumber } from '../../model/json.js';
 import { truncate } from '../../model/text.js';
 
-// Text to one YAML document. The bounds come before the tree is built: a thousand open brackets cost a recursive
-// composer the whole process, and anybody may have a text checked.
+// Text to one YAML document. Sizes are checked before the tree is built: a thousand open brackets would end the whole process in
+// a recursive composer, and anybody may have a text checked.
 
 interface Trouble {
   readonly code: 'MALFORMED' | 'TOO_LARGE';
@@ -18,7 +18,7 @@ export type Composed =
 
 const maxLength = 1_048_576;
 const maxTokens = 150_000;
-/** Of YAML's own nesting; a little more than values may have, so that those are named by their path. */
+/** Levels of YAML's nesting: a few more than values may have, so that values nested too deeply are reported with their path. */
 const maxOpen = 80;
 
 export function composeText(text: string): Composed {
@@ -35,7 +35,7 @@ export function composeText(text: string): Composed {
   if (!Array.isArray(tokens)) return fail(tokens);
   const composer = new Composer({
     lineCounter: lines,
-    // Checked while the values are read: here it takes time that grows with the square of a mapping.
+    // Checked while values are read: here the time would grow with the square of a mapping's size.
     uniqueKeys: false,
     strict: true,
     version: '1.2',
@@ -49,10 +49,10 @@ export function composeText(text: string): Composed {
   const issue = document.errors[0] ?? document.warnings[0];
   if (issue !== undefined)
     return fail(
-      conflictIn(text) ?? {
+      conflictTrouble(text) ?? {
         code: 'MALFORMED',
         offset: issue.pos[0],
-        message: plain(issue.code, issue.message),
+        message: explainYaml(issue.code, issue.message),
       },
     );
   return { status: 'composed', document, lines };
@@ -64,7 +64,7 @@ function tokensOf(text: string, lines: LineCounter): CST.Token[] | Trouble {
   let count = 0;
   for (const lexeme of new Lexer().lex(text)) {
     for (const token of parser.next(lexeme)) {
-      const refused = refusedToken(token, tokens);
+      const refused = tokenTrouble(token, tokens);
       if (refused !== null) return refused;
       tokens.push(token);
     }
@@ -79,33 +79,33 @@ function tokensOf(text: string, lines: LineCounter): CST.Token[] | Trouble {
       return { code: 'TOO_LARGE', offset: parser.offset, message: 'nested too deeply' };
   }
   for (const token of parser.end()) {
-    const refused = refusedToken(token, tokens);
+    const refused = tokenTrouble(token, tokens);
     if (refused !== null) return refused;
     tokens.push(token);
   }
   return tokens;
 }
 
-function refusedToken(token: CST.Token, before: readonly CST.Token[]): Trouble | null {
+function tokenTrouble(token: CST.Token, before: readonly CST.Token[]): Trouble | null {
   if (token.type === 'error')
-    return { code: 'MALFORMED', offset: token.offset, message: lower(token.message) };
+    return { code: 'MALFORMED', offset: token.offset, message: toMessage(token.message) };
   if (token.type === 'directive')
     return {
       code: 'MALFORMED',
       offset: token.offset,
       message: `\`${truncate(token.source, 40)}\`: directives are not taken, leave it out`,
     };
-  return token.type === 'document' && before.some((one) => one.type === 'document')
+  return token.type === 'document' && before.some((earlier) => earlier.type === 'document')
     ? {
         code: 'MALFORMED',
         offset: token.offset,
-        message: 'a second document starts here: one file holds one',
+        message: 'a second document starts here: one file holds one document',
       }
     : null;
 }
 
-/** What a merge leaves where two sides changed the same lines. */
-function conflictIn(text: string): Trouble | null {
+/** The conflict markers that a merge left, if any. */
+function conflictTrouble(text: string): Trouble | null {
   const found = /^(?:<{7}|>{7})(?: .*)?$/m.exec(text);
   return found === null
     ? null
@@ -117,21 +117,22 @@ function conflictIn(text: string): Trouble | null {
       };
 }
 
-function plain(code: ErrorCode, message: string): string {
-  if (code === 'TAG_RESOLVE_FAILED') return `${lower(message)}: tags are not taken`;
+function explainYaml(code: ErrorCode, message: string): string {
+  if (code === 'TAG_RESOLVE_FAILED') return `${toMessage(message)}: tags are not taken`;
   if (code === 'BLOCK_AS_IMPLICIT_KEY')
     return 'what stands behind `:` holds another `: `, and reads as a mapping: put a text in quotes, or the mapping on lines of its own';
   if (message.startsWith('Implicit '))
-    return 'a line without `:` stands where a `name: value` belongs: give it one, or put the text that it is of in quotes';
-  return lower(message);
+    return 'a line without `:` stands where a `name: value` belongs: write it so, or put the text that it belongs to in quotes';
+  return toMessage(message);
 }
 
-export function lower(message: string): string {
+/** The first line of a parser's message, in house style: lower case, no space at the end. */
+export function toMessage(message: string): string {
   const first = (message.split('\n')[0] ?? message).replace(/\s+$/, '');
   return first.slice(0, 1).toLowerCase() + first.slice(1);
 }
 
-/** Why a number is not what its author wrote: an account or a postal code reads like one, and loses its digits. */
+/** Why a number is not what its author wrote; null: it is. An account or a postal code may read as a number, and lose digits. */
 export function numberTrouble(value: number, source: string): string | null {
   const written = source.length > 60 ? `${source.slice(0, 57)}...` : source;
   const quote = `write it as text, \`"${written}"\``;

@@ -35,7 +35,7 @@ export async function deliverEmail(
   return sendMail(channel, notification, relay, found.addresses, around);
 }
 
-/** Null where a part of it would be left out or taken for another: a raw `/` in a password ends the host before it. */
+/** The relay that the URL names; null if a part of the URL would be ignored or misread, as with a raw `/` in a password, which would end the host. */
 function relayOf(text: string): Relay | null {
   if (!URL.canParse(text)) return null;
   const base = new URL(text);
@@ -60,7 +60,7 @@ function relayOf(text: string): Relay | null {
 }
 
 const stepMs = 10_000;
-/** RFC 5321 4.5.3.2.6: a server that has all of a message has so long to say that it has taken it. */
+/** How long a server that has all of a message may take to say that it has accepted it (RFC 5321 4.5.3.2.6). */
 const takenMs = 600_000;
 
 async function sendMail(
@@ -70,7 +70,7 @@ async function sendMail(
   addresses: readonly LookupAddress[],
   { signal, longer }: Around,
 ): Promise<Delivered> {
-  // The name that its certificate must have; the connection goes to one of the addresses that were judged.
+  // The name that the certificate must have; the connection goes to an address that was checked.
   const host = base.hostname.replace(/^\[|\]$/g, '');
   const transfer = watchTransfer(signal, longer);
   const transport = createTransport({
@@ -82,11 +82,11 @@ async function sendMail(
       void transfer.over.then(() => socket.destroy());
     },
     ...(auth === undefined ? {} : { auth }),
-    // In the open, a password and what waits for approval go over TLS or not at all.
+    // Outside of private networks, passwords and approvals are sent only over TLS.
     requireTLS: !secure && !addresses.every(({ address }) => isPrivateAddress(address)),
     connectionTimeout: stepMs,
     greetingTimeout: stepMs,
-    // What comes before the message is ended by `signal`.
+    // Until the message has been sent, `signal` ends it.
     socketTimeout: takenMs,
     logger: transfer.logger,
     disableFileAccess: true,
@@ -118,7 +118,7 @@ async function sendMail(
 
 type Dialled = (error: Error | null, found?: { readonly connection: Socket }) => void;
 
-/** To the first of the addresses that answers; each is tried. */
+/** Connects to the first address that answers, and tries all of them. */
 function dial(host: string, port: number, addresses: readonly LookupAddress[], done: Dialled): Socket {
   const socket = connect({ host, port, lookup: pinned(addresses), autoSelectFamily: true, timeout: stepMs });
   const tooLong = (): void => {
@@ -133,16 +133,16 @@ function dial(host: string, port: number, addresses: readonly LookupAddress[], d
 }
 
 interface Transfer {
-  /** The time for what is under way is over. */
+  /** Resolves when the time for what is under way is over. */
   readonly over: Promise<'over'>;
-  /** The server has all of the message. */
+  /** Whether the server has all of the message. */
   readonly hasAll: () => boolean;
   readonly logger: Readonly<
     Record<'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal', (entry: unknown) => void>
   >;
 }
 
-/** As long as an attempt may take, until the server has all of the message; from then on as long as it may take to say so. */
+/** Watches the time limits: that of an attempt until the server has all of the message, then the time that the server may take to accept it. */
 function watchTransfer(signal: AbortSignal, longer: Around['longer']): Transfer {
   let hasAll = false;
   const ignore = (): void => undefined;
@@ -160,7 +160,7 @@ function watchTransfer(signal: AbortSignal, longer: Around['longer']): Transfer 
       later.addEventListener('abort', end, { once: true });
     };
   });
-  // The client tells it in no other way: of its log, only that entry is looked at, and nothing is written.
+  // Only the client's log says when the server has the message. Only that entry is used, and nothing is logged.
   const info = (entry: unknown): void => {
     if (typeof entry === 'object' && entry !== null && 'tnx' in entry && entry.tnx === 'message')
       handedOver();

@@ -1,7 +1,7 @@
 import { codeOf, isCertificateProblem } from '../../../executors/connections/network.js';
 import type { Delivered } from '../../types.js';
 
-// What a mail server says, or does not, and whether the mail is tried again.
+// Judges what a mail server says, or that it says nothing: whether the mail is tried again.
 
 /** Why there was no answer, and whether the mail may have been delivered. */
 export function describeNoAnswer(why: string, hasAll: boolean): string {
@@ -10,7 +10,7 @@ export function describeNoAnswer(why: string, hasAll: boolean): string {
     : `${why}: the mail server was not given the message`;
 }
 
-/** What the server says may hold addresses and names: its codes are enough. */
+/** Uses only the codes of the server's reply, because its text may hold addresses and names. */
 export function judgeError(error: unknown, hasAll: boolean): Delivered {
   const code = codeOf(error);
   const reply = textOf(error, 'response');
@@ -20,7 +20,7 @@ export function judgeError(error: unknown, hasAll: boolean): Delivered {
     const detail = `the mail server answered ${said.replace('-', ' ')} (${code})`;
     return { status: isFinal ? 'failed' : 'retry', detail };
   }
-  // Nodemailer's own code says only that it was the socket.
+  // Nodemailer's own code only says that the socket failed.
   const cause = textOf(error, 'originalCode') || code;
   if (!isCertificateProblem(cause))
     return { status: 'retry', detail: describeNoAnswer(`no answer (${cause})`, hasAll) };
@@ -31,9 +31,9 @@ export function judgeError(error: unknown, hasAll: boolean): Delivered {
 }
 
 /**
- * Only a mailbox that does not exist stays so; a policy, a quota, a sign-in, a sender or a relay that is refused can be mended.
- * RFC 3463: 5.1.x is about addresses, 5.1.7 to 5.1.9 about others than the recipient's. Without such a code: what RFC 5321 has
- * answered to a recipient that is none.
+ * Whether the mailbox does not exist, which does not change. All else can be corrected: a policy, a quota, a sign-in, a sender, a relay.
+ * RFC 3463: 5.1.x is about addresses, but 5.1.7 to 5.1.9 about others than the recipient's. Without such a code it is judged by the
+ * replies that RFC 5321 has for a recipient that does not exist.
  */
 function isAboutMailbox(reply: string, command: string): boolean {
   if (/^5\d\d[ -]5\.\d/.test(reply))

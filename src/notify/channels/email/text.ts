@@ -20,7 +20,7 @@ const titles: Readonly<Record<NotificationEvent, string>> = {
   revoked: 'Revoked',
 };
 
-/** What a person needs to decide: the sentence, exactly what would run, what follows, until when, and where. */
+/** Writes what a person needs to decide: the summary, exactly what would run, what follows, until when, and where to decide. */
 export function writeEmail({ event, body, url, link, approval }: Notification): EmailText {
   const title = titles[event];
   const open = isOpen(body['status']);
@@ -56,7 +56,7 @@ export function writeEmail({ event, body, url, link, approval }: Notification): 
 
 const longestShown = 20_000;
 
-/** Whole or not at all: half of what would run is not what would run. */
+/** The arguments as a whole; if they are too long, only a hint, since a part of them would mislead. */
 function exactArguments(body: JsonObject): string {
   const text = visibleJson(body['arguments'] ?? {});
   return text.length > longestShown
@@ -89,7 +89,7 @@ function makePlace({
   };
 }
 
-/** All of them must be approved. */
+/** The gates of the approval, all of which must be approved. */
 function gatesOf(body: JsonObject): [string, string][] {
   const all = Array.isArray(body['gates']) ? (body['gates'] as readonly Json[]).filter(isObject) : [];
   return all.map((gate) => [

@@ -4,12 +4,12 @@ import { isObject, type Json, type JsonObject } from '../../../model/json.js';
 import type { SlackChannel } from '../../../model/notifications.js';
 import type { Around } from '../../types.js';
 
-// Slack's Web API: one call. What it says of a failure is a word of Slack's or a sentence of ours, never a token.
+// Makes a call of Slack's Web API. The detail of a failure is Slack's error code or a sentence written here, and never holds a token.
 
 export type SlackAnswer =
   | { readonly status: 'ok'; readonly body: JsonObject }
   | { readonly status: 'retry'; readonly detail: string; readonly afterMs?: number }
-  /** `error`: Slack's word, where it said one. */
+  /** `error`: Slack's error code, if there is one. */
   | { readonly status: 'failed'; readonly detail: string; readonly error?: string };
 
 export type SlackAround = Pick<Around, 'references' | 'signal' | 'now'>;
@@ -17,7 +17,7 @@ export type SlackAround = Pick<Around, 'references' | 'signal' | 'now'>;
 const longestAnswer = 1_048_576;
 const longestWaitMs = 3_600_000;
 const defaultWaitMs = 30_000;
-/** What Slack says when the fault is its own, or will pass. */
+/** Slack's error codes for faults of its own, and for faults that pass. */
 const passing: readonly string[] = [
   'ratelimited',
   'rate_limited',
@@ -26,7 +26,7 @@ const passing: readonly string[] = [
   'service_unavailable',
   'request_timeout',
 ];
-/** What it says of this very message; all else an operator can mend: who was invited, what a token may, a channel's name. */
+/** Slack's error codes about this very message. All others an operator can correct: who was invited, what a token may do, a channel's name. */
 const ofTheMessage: readonly string[] = [
   'message_not_found',
   'cant_update_message',
@@ -101,7 +101,7 @@ function readSlackAnswer(bytes: Buffer, afterMs: number): SlackAnswer {
   if (body === null) return { status: 'retry', detail: "Slack's answer is not JSON" };
   if (body['ok'] === true) return { status: 'ok', body };
   const error = body['error'];
-  // Anything but a plain word could carry what was sent.
+  // A longer text could contain what was sent.
   if (typeof error !== 'string' || !/^[a-z0-9_]{1,80}$/.test(error))
     return { status: 'retry', detail: 'Slack refused it and did not say why' };
   const detail = `Slack said \`${error}\``;

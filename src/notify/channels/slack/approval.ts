@@ -27,7 +27,7 @@ const body = z.object({
   decisions: z.array(z.object({ by: person, decision: z.string(), at: z.string(), status: z.string() })),
 });
 
-/** From the body of `GET /v1/approvals/{id}`. */
+/** Makes it from the body of `GET /v1/approvals/{id}`. */
 export function slackApproval(shown: JsonObject, page: string | null): SlackApproval {
   const { preview = null, requestedBy, because, decisions, ...rest } = body.parse(shown);
   return {

@@ -2,10 +2,10 @@ import { isOpen } from '../../../model/approval-status.js';
 import type { Json, JsonObject } from '../../../model/json.js';
 import { cut, exactJson, cutIntoPieces, line } from './text.js';
 
-// An approval as Slack shows it: pure. Everything that comes from a flow, an agent or a person is escaped, and stands in
-// plain text or in a code block; no text of theirs is read as markup.
+// Makes the blocks with which Slack shows an approval. Pure. Everything that comes from a flow, an agent or a person is escaped and
+// stands in plain text or in a code block, so that Slack reads none of it as markup.
 
-/** What is said about an approval. */
+/** What a message says about an approval. */
 export interface SlackApproval {
   readonly id: string;
   readonly digest: string;
@@ -18,24 +18,24 @@ export interface SlackApproval {
   readonly tier: string | null;
   readonly summary: string;
   readonly consequence: string;
-  /** As they will run. */
+  /** Exactly as they would run. */
   readonly arguments: JsonObject;
   readonly preview: Json;
   readonly requestedBy: string;
   readonly because: readonly string[];
   readonly roles: readonly string[];
-  /** All of them must be approved. */
+  /** The gates, all of which must be approved. */
   readonly gates: readonly { readonly rule: string; readonly text: string }[];
   readonly expiresAt: string | null;
   readonly onExpiry: string;
   readonly closedAt: string | null;
   readonly decisions: readonly { readonly by: string; readonly decision: string; readonly at: string }[];
-  /** The address of its page; null where none is configured. */
+  /** The address of the approval's page; null: no `publicUrl` is configured. */
   readonly page: string | null;
 }
 
 export interface SlackMessage {
-  /** What a notification shows, and a client without blocks. */
+  /** What notifications show, and clients that show no blocks. */
   readonly text: string;
   readonly blocks: readonly JsonObject[];
 }
@@ -56,7 +56,7 @@ const longestLine = 600;
 const longestPreview = 900;
 export const longestReason = 3_000;
 
-/** The message of an approval as it stands: with buttons while it is open, with who decided and when afterwards. */
+/** The message for an approval as it stands: with buttons while it is open, and afterwards with who decided and when. */
 export function approvalMessage(approval: SlackApproval): SlackMessage {
   const open = isOpen(approval.status);
   const shown = makeArgumentBlocks(approval);
@@ -74,7 +74,7 @@ export function approvalMessage(approval: SlackApproval): SlackMessage {
   };
 }
 
-/** The window that asks for a reason. It carries what the decision is about, and no secret. */
+/** The window that asks for a reason. It carries what the decision is about, but no secret. */
 export function reasonModal(
   approval: SlackApproval,
   decision: 'approve' | 'deny',
@@ -109,7 +109,7 @@ export function reasonModal(
   };
 }
 
-/** Under the message, for people who have not looked. */
+/** A reply under the message, for people who have not looked. */
 export function reminderText(approval: SlackApproval, event: 'reminder' | 'escalated'): string {
   const word = event === 'reminder' ? 'Still waiting' : 'Nobody has decided in time, so others are asked too';
   return `${word}: ${line(approval.summary, longestLine)}. If nobody decides: ${line(approval.onExpiry, 300)}.`;
@@ -129,7 +129,7 @@ function nameAction({ tool, transition }: SlackApproval): string {
   return line(tool ?? transition, 100);
 }
 
-/** Whole: somebody who reads the message has seen everything that would run. */
+/** `whole`: the message shows all of the arguments, so that who reads it has seen everything that would run. */
 function makeArgumentBlocks(approval: SlackApproval): {
   readonly whole: boolean;
   readonly blocks: readonly JsonObject[];
@@ -190,7 +190,7 @@ function makeButtons(approval: SlackApproval, whole: boolean): JsonObject {
     approval.page === null
       ? []
       : [makeButton(actionIds.open, 'Open page', { url: approval.page.slice(0, 3_000) })];
-  // Nobody approves here what was not shown here whole.
+  // Without the button if the message does not show all that would run.
   const approve = whole ? [makeButton(actionIds.approve, 'Approve', { value, style: 'primary' })] : [];
   return { type: 'actions', block_id: 'countersign', elements: [...approve, deny, ...open] };
 }
@@ -229,7 +229,7 @@ function makeOutcomeBlocks(approval: SlackApproval): readonly JsonObject[] {
   return [makeSection(cut(said, 2_900))];
 }
 
-/** Already escaped. */
+/** `text` is already escaped. */
 function makePlainText(text: string): JsonObject {
   return { type: 'plain_text', text, emoji: false };
 }
@@ -242,7 +242,7 @@ function makeContext(text: string): JsonObject {
   return { type: 'context', elements: [makePlainText(text)] };
 }
 
-/** A code block that its content cannot end: see `exactJson`. */
+/** A code block. Its content cannot end it: see `exactJson`. */
 function makeCodeBlock(text: string): JsonObject {
   return { type: 'section', text: { type: 'mrkdwn', text: `\`\`\`\n${text}\n\`\`\``, verbatim: true } };
 }

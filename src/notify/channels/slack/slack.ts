@@ -6,7 +6,7 @@ import { slackApproval } from './approval.js';
 import { approvalMessage, reminderText, type SlackApproval } from './blocks.js';
 import type { Around, Delivered, Notification } from '../../types.js';
 
-// One message for an approval in each channel: posted once, and rewritten as the approval goes on.
+// Each channel gets a single message for an approval, which is posted once and then rewritten as the approval goes on.
 
 /** Where the message stands: Slack's conversation and time stamp. */
 export interface Posted {
@@ -33,7 +33,7 @@ export async function deliverSlack(
   return replyReminder(channel, earlier, { approval, event: notification.event }, around);
 }
 
-/** What Slack says of a message that cannot be rewritten. */
+/** Slack's error codes for a message that cannot be rewritten. */
 const gone: readonly string[] = ['message_not_found', 'cant_update_message', 'edit_window_closed'];
 const noUnfurling = { unfurl_links: false, unfurl_media: false } as const;
 
@@ -54,7 +54,7 @@ async function postMessage(
   if (answer.status !== 'ok') return toDelivered(answer);
   const posted = { channel: answer.body['channel'], ts: answer.body['ts'] };
   const memo = `${String(posted.channel)}:${String(posted.ts)}`;
-  // It stands there all the same; only, it cannot be rewritten.
+  // The message was posted, but cannot be rewritten later.
   if (postedOf(memo) === null) return { status: 'delivered', detail: 'posted, and Slack did not say where' };
   return { status: 'delivered', detail: 'posted', memo };
 }
@@ -74,7 +74,7 @@ export function updateMessage(
   );
 }
 
-/** A rewritten message calls nobody: a reply under it does. */
+/** Replies under the message, because rewriting it notifies nobody. */
 async function replyReminder(
   channel: SlackChannel,
   posted: Posted,

@@ -1,27 +1,27 @@
 import type { Json } from '../../../model/json.js';
 import { visible, visibleJson } from '../../../model/visible.js';
 
-// Text as Slack shows it. What an agent wrote must be read, and never be markup: no mention, no link with another face,
-// no character that is not seen.
+// Text for Slack. What an agent wrote must be readable and must never act as markup: no mention, no disguised link, no invisible
+// character.
 
-/** The three characters that Slack reads as its own. */
+/** Escapes the three characters that Slack reads as control characters. */
 function escapeText(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
-/** One line of prose; never empty, for Slack takes no empty text. */
+/** A line of prose; never empty, because Slack takes no empty text. */
 export function line(text: string, longest: number): string {
   const seen = visible(text);
   return seen.trim() === '' ? '(empty)' : cut(escapeText(seen), longest);
 }
 
-/** Shortened to what fits, never in the middle of an entity or of a character. */
+/** Shortens a text to what fits, never in the middle of an entity or a character. */
 export function cut(text: string, longest: number): string {
   if (text.length <= longest) return text;
   return `${text.slice(0, breakBefore(text, longest - 3))}...`;
 }
 
-/** Where to break so that neither an entity nor a character falls apart. */
+/** The index at or before `at` that splits neither an entity nor a character. */
 function breakBefore(text: string, at: number): number {
   const entity = /&[a-z]{0,4}$/.exec(text.slice(0, at));
   if (entity !== null) return entity.index;
@@ -29,7 +29,7 @@ function breakBefore(text: string, at: number): number {
   return last >= 0xd800 && last <= 0xdbff ? at - 1 : at;
 }
 
-/** JSON that is the same value, in which nothing can end a code block or hide. */
+/** The value as JSON, in which nothing can end a code block or be invisible. */
 export function exactJson(value: Json): string {
   return escapeText(visibleJson(value, '`'));
 }
@@ -40,7 +40,7 @@ export interface Pieces {
   readonly left: number;
 }
 
-/** In pieces of at most `longest`, at most `most` of them; broken between lines where that is possible. */
+/** Cuts a text into at most `most` pieces of at most `longest` characters, between lines if possible. */
 export function cutIntoPieces(text: string, longest: number, most: number): Pieces {
   const pieces: string[] = [];
   let rest = text;

@@ -7,7 +7,7 @@ import type { Around, Delivered, Notification } from '../../types.js';
 
 // Standard Webhooks: https://www.standardwebhooks.com
 
-/** The text is the same at each attempt as long as the approval is: receivers compare ids, and may compare bytes. */
+/** The payload. Its text is the same at each attempt while the approval has not changed, so that receivers may compare bytes as well as ids. */
 function webhookPayload(
   { event, at, approval, run, url, body }: Notification,
   content: WebhookChannel['content'],
@@ -87,7 +87,7 @@ export async function deliverWebhook(
 const wantsNoMore = 'answered 410: the receiver wants no more, and its channel is off';
 const off = 'its receiver has answered 410: the channel is off until its address or the policies change';
 
-/** The address itself may be a secret. */
+/** A hash of the address, because the address may be a secret. */
 function hashAddress(url: URL): string {
   return createHash('sha256').update(url.href).digest('hex').slice(0, 32);
 }
@@ -123,7 +123,7 @@ function judgeExchange(exchanged: Exchange, { signal, now }: Around): Delivered 
     return { status: 'retry', detail: signal.aborted ? 'no answer in time' : exchanged.message };
   const { response } = exchanged;
   const status = response.statusCode ?? 0;
-  // Nothing that it says beyond its status is of use.
+  // Only the status is used.
   response.on('error', () => undefined).destroy();
   if (status >= 200 && status < 300) return { status: 'delivered', detail: `answered ${status}` };
   if (status === gone) return 'gone';
