@@ -43,7 +43,7 @@ const aimMs = 50;
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 interface Measured extends Spread {
-  /** Processor time of the service's process for one, milliseconds; the store's is not in it. */
+  /** Milliseconds of processor time of the service's process for a read, without the store's. */
   readonly processorMs: number;
   /** Of the last one, sent through the pool. */
   readonly statements: number;
@@ -57,7 +57,7 @@ type Pages = {
 };
 type Read = (caller: Caller, nth: number) => Promise<Pages>;
 
-/** One after the other, as one person asks; the first few are not counted. */
+/** Makes the reads one after the other, as a single person would; the first few are not counted. */
 async function measure(
   store: ManyRows,
   name: string,

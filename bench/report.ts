@@ -11,7 +11,7 @@ export interface Ratio {
   readonly toBare: number;
 }
 
-/** What the governed side comes to for one of each of the others. */
+/** The ratios of the governed side to each of the others. */
 export function ratiosOf(sides: Sides): { readonly flows: Ratio; readonly parkedStarts: Ratio } {
   const ratio = (of: (side: SideReport) => number): Ratio => ({
     toByHand: rounded(of(sides.governed) / of(sides.byHand)),
@@ -39,7 +39,7 @@ export function renderReport(sides: Sides, events: Events): string {
     '',
     '',
   ];
-  // What the other takes for one of ours: on processors that are all used, the ratio of the rates.
+  // The other side's processor time for each governed unit; when all processors are busy, this is the ratio of the rates.
   const costs = (name: string, of: (side: SideReport) => Amounts): string[] => {
     const sums = sideNames.map((side) => sumOf(timesOf(of(sides[side]), side)));
     const [governed = 0, byHand = 0, bare = 0] = sums;

@@ -1,5 +1,5 @@
 import { checkFlowText } from '../src/policy/checker/check-text.js';
-import { makeChecker, type Checked, type Checker } from '../src/policy/checker/checker.js';
+import { makeChecker, type CheckResult, type Checker } from '../src/policy/checker/checker.js';
 import { basisOf } from '../src/policy/folder/basis.js';
 import { compilePublished, loadReady } from '../src/policy/folder/published.js';
 import { toReadyCheck, type ReadyFlow } from '../src/policy/folder/ready.js';
@@ -16,7 +16,8 @@ export function makeTestChecker(): Checker {
     flow: async (text, media, catalog, asker) => {
       if (text.length > smallText) return checker.flow(text, media, catalog, asker);
       const checked = toReadyCheck(checkFlowText(text, { catalog, media }));
-      const found: Checked = checked.status === 'valid' ? { ...checked, basis: basisOf(catalog) } : checked;
+      const found: CheckResult =
+        checked.status === 'valid' ? { ...checked, basis: basisOf(catalog) } : checked;
       return structuredClone(found);
     },
     folder: async (given, use) => {

@@ -1,6 +1,6 @@
 import { spread } from '../measure.js';
 
-// One thing after another on one thread: how often a second, and how long each call took.
+// Measures calls one after another on a single thread: how many a second, and how long each took.
 
 /** Something to measure; `call` gives whether it came out as it must. */
 export interface Subject {

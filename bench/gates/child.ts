@@ -47,7 +47,7 @@ export async function makeChild(
       await gone;
     },
     async start() {
-      // Tied by its stdin: it ends with the benchmark, however that one ends.
+      // Tied to the benchmark by its stdin: it ends when the benchmark ends, for whatever reason.
       const imports = preloads.flatMap((file) => ['--import', join(projectRoot, 'dist', 'processes', file)]);
       const started = spawn(process.execPath, [...imports, outfile, ...args], {
         cwd: projectRoot,

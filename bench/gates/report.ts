@@ -21,7 +21,7 @@ export type SideReport =
       readonly rows: readonly Row[];
     };
 
-/** The tables of docs/performance.md: one a size, a column for each engine. */
+/** The tables of docs/performance.md: a table for each size, with a column for each engine. */
 export function renderGatesTable(sizes: readonly number[], sides: readonly SideReport[]): string {
   const lines = sizes.flatMap((size) => renderSizeTable(size, sides));
   const notes = sides.flatMap((side) => (side.status === 'measured' ? [] : [`${side.name}: ${side.reason}`]));

@@ -80,7 +80,7 @@ export async function connectHandwritten(
 function startWorker(args: readonly string[]): ChildProcess {
   const own = preloads.flatMap((file) => ['--import', join(projectRoot, 'dist', 'processes', file)]);
   const script = fileURLToPath(new URL('./worker.ts', import.meta.url));
-  // Tied by its stdin: it ends with the benchmark, however that one ends.
+  // Tied to the benchmark by its stdin: it ends when the benchmark ends, for whatever reason.
   const stdio: ['pipe', 'pipe', 'inherit'] = ['pipe', 'pipe', 'inherit'];
   return spawn(process.execPath, [...own, '--import', 'tsx', script, ...args], { stdio });
 }

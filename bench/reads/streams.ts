@@ -16,7 +16,7 @@ export interface Told {
 
 const streamsOfOne = 20;
 
-/** So many streams, twenty of each principal, who sees runs of its own role only; records come one by one, of a run of many. */
+/** Opens so many streams, twenty for each principal, which only sees runs of its own role; records of many runs come one by one. */
 export async function measureStreams({ ground }: ManyRows, streams: number, records: number): Promise<Told> {
   const { database } = ground;
   const { pool, statements } = noteStatements(database.pool);
@@ -52,7 +52,7 @@ export async function measureStreams({ ground }: ManyRows, streams: number, reco
     await database.pool.query(`select pg_notify('countersign_run', $1)`, [copies.run(1)]);
     await all;
   };
-  // The first one also finds out who sees the run.
+  // The first stream also finds out who sees the run.
   await write(0);
   told.length = 0;
   const before = statements.length;

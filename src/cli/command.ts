@@ -7,7 +7,7 @@ import { keyCommands } from './keys.js';
 import { options, parse, type Command, type Shown, type Terminal, type Values } from './options.js';
 import { getAll, remote } from './remote.js';
 import { CliError, type Api, type JsonText } from './rest.js';
-import { harmlessLine, showRecord, showRun } from './show.js';
+import { escapeLine, showRecord, showRun } from './show.js';
 import { simulateCommand } from './simulate.js';
 import { testCommand } from './test.js';
 
@@ -42,7 +42,7 @@ const commands: Readonly<Record<string, Command>> = {
 
 /** Runs one command. Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong. */
 export async function run(argv: readonly string[], raw: Terminal): Promise<number> {
-  const terminal = toHarmless(raw);
+  const terminal = escapingTerminal(raw);
   const [name = '', ...rest] = argv;
   if (['', 'help', '--help', '-h'].includes(name)) {
     (name === '' ? terminal.err : terminal.out)(usage());
@@ -83,9 +83,9 @@ async function runCommand(name: string, rest: readonly string[], terminal: Termi
 }
 
 /** A terminal on which text that others wrote (a target, a service) moves no cursor and reverses no text. */
-function toHarmless({ out, err, env }: Terminal): Terminal {
+function escapingTerminal({ out, err, env }: Terminal): Terminal {
   const cleaned = (write: (line: string) => void) => (text: string) =>
-    write(text.split('\n').map(harmlessLine).join('\n'));
+    write(text.split('\n').map(escapeLine).join('\n'));
   return { out: cleaned(out), err: cleaned(err), env };
 }
 

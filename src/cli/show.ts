@@ -134,7 +134,7 @@ export function text(value: Json | undefined): string {
 }
 
 /** Escapes what a terminal would obey or not draw as `\uXXXX`, so that a line of JSON keeps its meaning. */
-export function harmlessLine(line: string): string {
+export function escapeLine(line: string): string {
   return line.replaceAll(unseenCharacters, (char) =>
     Array.from(
       { length: char.length },

@@ -16,7 +16,7 @@ export interface Recorded {
   readonly bells: readonly Bell[];
 }
 
-interface Found extends Recorded {
+interface Collected extends Recorded {
   readonly steps: JsonObject[];
   readonly taking: JsonObject[];
   readonly carried: JsonObject[];
@@ -26,10 +26,10 @@ interface Found extends Recorded {
 type Event = NonNullable<RunHistory['history']['events']>[number];
 
 export async function readRecorded({ histories }: Histories): Promise<Recorded> {
-  const all: Found = { steps: [], taking: [], carried: [], bells: [] };
+  const all: Collected = { steps: [], taking: [], carried: [], bells: [] };
   const turn = makeTurns();
   for (const { history } of histories) {
-    const found: Found = { steps: [], taking: [], carried: [], bells: [] };
+    const found: Collected = { steps: [], taking: [], carried: [], bells: [] };
     const starts: Bell[] = [];
     for (const event of history.events ?? []) {
       readInput(event, found, starts);
@@ -54,7 +54,7 @@ export async function readRecorded({ histories }: Histories): Promise<Recorded> 
 }
 
 /** Reads what a history began with, and what it passes on to the next. */
-function readInput(event: Event, found: Found, starts: Bell[]): void {
+function readInput(event: Event, found: Collected, starts: Bell[]): void {
   const { input } =
     event.workflowExecutionStartedEventAttributes ??
     event.workflowExecutionContinuedAsNewEventAttributes ??
@@ -70,7 +70,7 @@ function readInput(event: Event, found: Found, starts: Bell[]): void {
   if (Array.isArray(bells)) found.bells.push(...bells.flatMap((bell) => readBell(bell) ?? []));
 }
 
-function readSteps(event: Event, { steps, taking, carried }: Found): void {
+function readSteps(event: Event, { steps, taking, carried }: Collected): void {
   const result = valuesOf(event.markerRecordedEventAttributes?.details?.['result']).find(isStep);
   const ended = valuesOf(event.activityTaskCompletedEventAttributes?.result).find(isStep);
   if (ended !== undefined) steps.push(ended);

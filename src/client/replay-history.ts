@@ -5,7 +5,7 @@ import { payloadConverter } from '../workflows/payload-converter.js';
 import { replayCheck, type Telling } from '../workflows/telling.js';
 
 /** What the kernel asked for in the replay, by the ids that the history uses. */
-interface Told {
+interface AskedFor {
   readonly timers: Map<string, number>;
   readonly activities: Map<string, unknown[]>;
 }
@@ -15,15 +15,15 @@ export async function replayHistory(bundle: string, run: string, json: unknown):
   const history = historyFromJSON(json);
   // A workflow that has not run yet (a delayed start) has nothing to replay, and the SDK would wait for it.
   if (!history.events?.some((event) => event.workflowTaskScheduledEventAttributes)) return null;
-  const told: Told = { timers: new Map(), activities: new Map() };
+  const asked: AskedFor = { timers: new Map(), activities: new Map() };
   const sinks: InjectedSinks<Telling> = {
     kernel: {
       startsTimer: {
-        fn: (_, seq, ms) => void told.timers.set(String(seq), ms),
+        fn: (_, seq, ms) => void asked.timers.set(String(seq), ms),
         callDuringReplay: true,
       },
       schedulesActivity: {
-        fn: (_, seq, args) => void told.activities.set(String(seq), args),
+        fn: (_, seq, args) => void asked.activities.set(String(seq), args),
         callDuringReplay: true,
       },
     },
@@ -34,17 +34,17 @@ export async function replayHistory(bundle: string, run: string, json: unknown):
   } catch (error) {
     return error instanceof Error ? error.message : 'the history does not replay';
   }
-  return findDifference(history, told);
+  return findDifference(history, asked);
 }
 
-function findDifference({ events }: History, told: Told): string | null {
+function findDifference({ events }: History, asked: AskedFor): string | null {
   for (const event of events ?? []) {
     const timer = event.timerStartedEventAttributes;
-    const ms = told.timers.get(timer?.timerId ?? '');
+    const ms = asked.timers.get(timer?.timerId ?? '');
     if (timer && msOf(timer.startToFireTimeout) !== ms)
       return `event ${event.eventId}: a timer of another length than the kernel sets, which is ${ms} ms`;
     const activity = event.activityTaskScheduledEventAttributes;
-    if (activity && !isInput(activity.input?.payloads ?? [], told.activities.get(activity.activityId ?? '')))
+    if (activity && !isInput(activity.input?.payloads ?? [], asked.activities.get(activity.activityId ?? '')))
       return `event ${event.eventId}: an activity with another input than the kernel gives it`;
   }
   return null;

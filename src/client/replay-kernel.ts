@@ -43,12 +43,12 @@ export async function replayKernel(asked: Replaying): Promise<Replayed> {
   }
 }
 
-interface Said {
+interface ChildAnswer {
   readonly index: number;
   readonly problem: string | null;
 }
 
-async function runChild(asked: Replaying): Promise<Said> {
+async function runChild(asked: Replaying): Promise<ChildAnswer> {
   const child = spawn(process.execPath, [entry], {
     stdio: ['pipe', 'pipe', 'ignore'],
     timeout: longestMs,
@@ -68,7 +68,7 @@ async function runChild(asked: Replaying): Promise<Said> {
   // The last complete line: the child may have been killed while it wrote.
   const said = lines.findLast((line) => line.endsWith('}'));
   if (said === undefined) return { index: 0, problem: 'the replay did not begin' };
-  return JSON.parse(said) as Said;
+  return JSON.parse(said) as ChildAnswer;
 }
 
 /** Sends the request as JSON, in which each history is JSON again as a text. It goes event by event, since all of it takes megabytes. */

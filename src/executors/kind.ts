@@ -3,7 +3,7 @@ import type { Room } from '../engine/effects/room.js';
 import type { CallExecutor, FixedExecutor, Path } from '../engine/plan.js';
 import type { Json, JsonObject } from '../model/json.js';
 import type { Connection } from '../model/policy-set.js';
-import type { Made } from '../policy/check/addresses.js';
+import type { CompiledConnection } from '../policy/check/addresses.js';
 import type { Compiling, Path as Place } from '../policy/compile/context.js';
 import type { At, Built, Call, Scopes, Unresolved } from './types.js';
 
@@ -64,7 +64,7 @@ export interface ConnectionKind<S extends object = object, T extends Connection 
   readonly shape: z.ZodRawShape;
   /** The key of the connection's address; null: such a connection has no address. */
   readonly address: string | null;
-  compile(shape: S): Made<T>;
+  compile(shape: S): CompiledConnection<T>;
   texts(connection: T): ConnectionTexts;
   /** The same connection with other texts. */
   withTexts(connection: T, texts: ConnectionTexts): T;

@@ -1,9 +1,9 @@
 export {
   makeChecker,
   type Asker,
-  type Checked,
+  type CheckResult,
   type Checker,
-  type Compile,
+  type CompilePublished,
   type Unchecked,
 } from './checker/checker.js';
 export { checkFlowText, type CompiledFlow, type FlowCheck } from './checker/check-text.js';
@@ -16,4 +16,4 @@ export type { ReadyCheck, ReadyFlow } from './folder/ready.js';
 export { linesOfGates } from './reachability/places.js';
 export { formerEnvironments, formerQueues, knownQueues } from './compile/policy-set.js';
 export { referenceOwner, unsetWarnings, type ReferencePlace } from './check/references.js';
-export { queuesNamed, takenAway, type Held, type Removed } from './folder/removed.js';
+export { queuesNamedAlone, findRemoved, type PolicyState, type Removed } from './folder/removed.js';

@@ -45,7 +45,7 @@ export interface UsableSchema {
 
 export type CompiledSchema = UsableSchema | { readonly status: 'invalid'; readonly message: string };
 
-const mostCached = 500;
+const cacheSize = 500;
 const cache = new Map<string, CompiledSchema>();
 /** A plan's schema is the same object for as long as the plan is kept, so that its text need not be made again. */
 const known = new WeakMap<JsonObject, CompiledSchema>();
@@ -86,12 +86,15 @@ function compileByText(schema: JsonObject): CompiledSchema {
   const key = keyOf(schema);
   if (key === null) return { status: 'invalid', message: 'a text in it holds a lone surrogate' };
   if (key.length > longest)
-    return { status: 'invalid', message: `it is longer than ${longest} characters: take less apart` };
+    return {
+      status: 'invalid',
+      message: `it is longer than ${longest} characters: describe less of the value`,
+    };
   const found = cache.get(key);
   if (found !== undefined) return found;
   const compiled = compile(schema);
   const [oldest] = cache.keys();
-  if (cache.size >= mostCached && oldest !== undefined) cache.delete(oldest);
+  if (cache.size >= cacheSize && oldest !== undefined) cache.delete(oldest);
   cache.set(key, compiled);
   return compiled;
 }
@@ -138,7 +141,10 @@ function compile(schema: JsonObject): CompiledSchema {
     const check = ajv.compile(prepared.schema);
     // A schema that refers to itself without end fails at its first use, so it is used here.
     if (withWork(mostWork, () => check({})) === null)
-      return { status: 'invalid', message: 'its references multiply without reading the value: say it once' };
+      return {
+        status: 'invalid',
+        message: 'its references multiply without going further into the value: refer to each subschema once',
+      };
     let telling: ValidateFunction | undefined;
     const explain = (): ValidateFunction =>
       (telling ??=

@@ -145,7 +145,7 @@ function prepareObject(to: Preparing, schema: JsonObject, place: Place, original
   to.found.set(original, path);
   if (to.found.size > mostSubschemas)
     throw new Unfit(
-      `it has more than ${mostSubschemas} subschemas: say once what repeats, under \`$defs\`, or take less apart`,
+      `it has more than ${mostSubschemas} subschemas: say once what repeats, under \`$defs\`, or describe less of the value`,
     );
   checkKeywords(to, schema, path, original);
   const entries = Object.entries(schema).map(([key, value]) => {

@@ -258,14 +258,14 @@ function walk(from: Play, first: Event, messageId: string | null): Happened {
   let other: Answer | null = null;
   let event: Event | null = first;
   for (let left = maxAnswers; event !== null && left > 0; left -= 1) {
-    const decision = decide(play.plan, play.run, event, play.kit, `p${play.count + 1}`);
-    facts.push(...decision.trace);
-    for (const effect of decision.effects) {
+    const result = decide(play.plan, play.run, event, play.kit, `p${play.count + 1}`);
+    facts.push(...result.trace);
+    for (const effect of result.effects) {
       if (effect.kind !== 'answer') continue;
       if (effect.messageId === messageId) own = effect.answer;
       else other = effect.answer;
     }
-    play = { ...play, run: decision.state, now: play.now + 1_000, count: play.count + 1 };
+    play = { ...play, run: result.state, now: play.now + 1_000, count: play.count + 1 };
     event = knownOutcome(play);
   }
   return { play, before: from.run, answer: own ?? other, facts };

@@ -127,7 +127,8 @@ export function readStep(
   const said = verbs.filter((verb) => Object.hasOwn(shape, verb));
   const [verb] = said;
   if (verb === undefined || said.length > 1) {
-    const which = said.length > 1 ? `not ${said.map((name) => `\`${name}\``).join(' and ')}` : 'it says none';
+    const which =
+      said.length > 1 ? `not ${said.map((name) => `\`${name}\``).join(' and ')}` : 'and none is named';
     complain(
       reading,
       'ONE_ACTION',

@@ -67,13 +67,13 @@ interface Row {
 
 const ofRoles = `cross join lateral unnest(case when cardinality(a.roles) = 0 then array[''] else a.roles end) as held(role)`;
 /** An approval of several roles counts under each role, but only once in `all` and under its flow. */
-const grouped = {
+const groupings = {
   all: { flow: 'null::text', role: 'null::text', from: '', by: '' },
   flow: { flow: 'a.flow', role: 'null::text', from: '', by: 'group by a.flow' },
   role: { flow: 'null::text', role: 'held.role', from: ofRoles, by: 'group by held.role' },
   flowAndRole: { flow: 'a.flow', role: 'held.role', from: ofRoles, by: 'group by a.flow, held.role' },
 } as const;
-export type MeasureGroup = keyof typeof grouped;
+export type MeasureGroup = keyof typeof groupings;
 
 const mostGroups = 1_000;
 const seconds = (until: string, since: string): string => `extract(epoch from ${until} - ${since})::float8`;
@@ -86,7 +86,7 @@ export async function measureApprovals(
   filter: MeasureFilter,
   group: MeasureGroup,
 ): Promise<readonly MeasuredGroup[]> {
-  const { flow, role, from, by } = grouped[group];
+  const { flow, role, from, by } = groupings[group];
   const { rows } = await q.query<Row>(
     `select ${flow} as flow, ${role} as role, count(*) as opened,
        count(*) filter (where a.outcome = 'approved') as approved, count(*) filter (where a.outcome = 'denied') as denied,

@@ -108,7 +108,7 @@ describe('npx countersign approve', () => {
         '10 seconds',
         false,
         true,
-        /of hold: still executing: the worker of its call is not heard of/,
+        /of hold: still executing: the worker that made its call has gone silent/,
       ],
       ['infinity', '-1 seconds', false, true, /it may have happened; it waits to be called again/],
     ] as const) {
@@ -336,7 +336,7 @@ describe('npx countersign approve', () => {
   it('takes whole seconds to wait, and nothing else', async () => {
     for (const wait of ['x', '-1', '1.5', '1000']) {
       const ran = await countersign('approve', 'apr_x', `--wait=${wait}`);
-      assert.deepEqual([ran.code, /--wait is whole seconds/.test(ran.err)], [2, true], ran.err);
+      assert.deepEqual([ran.code, /--wait must be whole seconds/.test(ran.err)], [2, true], ran.err);
     }
   });
 });

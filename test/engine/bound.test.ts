@@ -577,7 +577,7 @@ describe('a retry of an effect whose outcome is unknown', () => {
   it('is told to whoever is asked, also after a failure that may have had its effect, until it has succeeded', () => {
     const { hands, asked } = showing();
     const walk = facing({}, hands);
-    const told = (): boolean | undefined => asked.at(-1)?.asking.inDoubt;
+    const wasInDoubt = (): boolean | undefined => asked.at(-1)?.asking.inDoubt;
     const failing = { status: 'failed', errorClass: 'timeout', message: 'no answer', attempt: 1 };
     const askAnd = (result: object): void => {
       walk.submit(agent, 'pay', { amount: 5 });
@@ -587,15 +587,15 @@ describe('a retry of an effect whose outcome is unknown', () => {
     askAnd(failing);
     walk.submit(other, 'pay', { amount: 6 });
     askAnd({ ...failing, effectPossible: true });
-    assert.equal(told(), false);
+    assert.equal(wasInDoubt(), false);
     walk.submit(agent, 'pay', { amount: 7 });
-    assert.equal(told(), false);
+    assert.equal(wasInDoubt(), false);
     askAnd({ ...failing, errorClass: 'permanent' });
-    assert.equal(told(), true);
+    assert.equal(wasInDoubt(), true);
     askAnd({ status: 'succeeded', output: {}, response: {}, evidence: [], attempt: 1, outputRef: null });
-    assert.equal(told(), true);
+    assert.equal(wasInDoubt(), true);
     walk.submit(agent, 'pay', { amount: 5 });
-    assert.equal(told(), false);
+    assert.equal(wasInDoubt(), false);
   });
 
   it('leaves no approval of the same action open, whose card does not say it', () => {

@@ -200,11 +200,11 @@ export function begin(
     history: [],
     send(event) {
       step += 1;
-      const decision = decide(of, walk.run, event, walk.kit, `s${step}`);
-      walk.run = decision.state;
-      walk.last = decision;
-      walk.history.push(decision);
-      return decision;
+      const result = decide(of, walk.run, event, walk.kit, `s${step}`);
+      walk.run = result.state;
+      walk.last = result;
+      walk.history.push(result);
+      return result;
     },
     submit: (who, name, args = {}, expectedVersion = null) =>
       walk.send({
@@ -253,7 +253,7 @@ export function wakesAfter({ run }: Pick<Walk, 'run'>): number | null {
   return at === null ? null : at - Date.parse(time);
 }
 
-export function answerOf(decision: EventResult): { status: string; code?: string } | undefined {
-  const found = decision.effects.find((effect) => effect.kind === 'answer');
+export function answerOf(result: EventResult): { status: string; code?: string } | undefined {
+  const found = result.effects.find((effect) => effect.kind === 'answer');
   return found?.kind === 'answer' ? found.answer : undefined;
 }

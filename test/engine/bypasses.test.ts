@@ -7,7 +7,7 @@ import { evaluateGuard } from '../../src/engine/guards.js';
 import { guardContext } from '../../src/engine/links.js';
 import { defaultReliability, type Executor, type Guard, type Plan } from '../../src/engine/plan.js';
 import { hasTest } from '../fail-closed/registered.js';
-import { shipped, withTransition } from '../policy/documents.js';
+import { loadShipped, withTransition } from '../policy/documents.js';
 import {
   answerOf,
   begin,
@@ -34,7 +34,7 @@ const rest: Executor = {
 };
 let catalog: Catalog;
 before(async () => {
-  ({ catalog } = await shipped());
+  ({ catalog } = await loadShipped());
 });
 
 /** A test of a bypass, by its id: the list below wants every bypass to have a test. */

@@ -51,7 +51,7 @@ const chained = state('next', [transition('step', 'done', { actor: 'deterministi
 const entered = state('next', [transition('back', 'a')], entering);
 const endsEntering = state('next', [], entering);
 
-const types = (decision: EventResult): string[] => decision.trace.map((fact) => fact.type);
+const types = (result: EventResult): string[] => result.trace.map((fact) => fact.type);
 const operate = (walk: Walk, kind: 'cancel' | 'retry', at = time): EventResult =>
   walk.send({ kind: 'message', time: at, message: message(operator, { kind }) });
 const submit = (walk: Walk, name: string, at: string): EventResult =>
@@ -76,8 +76,7 @@ const unbegun = ({ trace }: EventResult): unknown[] =>
   trace.flatMap(({ type, action, policy }) =>
     type === 'transition.rejected' && policy?.rule === 'RUN_CLOSED' ? [action?.transition] : [],
   );
-const begins = (decision: EventResult): boolean =>
-  decision.effects.some((effect) => effect.kind === 'execute');
+const begins = (result: EventResult): boolean => result.effects.some((effect) => effect.kind === 'execute');
 
 describe("after a run's time, though no timer has gone", () => {
   it('a submit begins nothing: the run has timed out', () => {
@@ -251,7 +250,7 @@ describe('a run that is to end once what is under way has its outcome', () => {
   };
   const offered = (walk: Walk): string[] =>
     links(of, walk.run, agent, { floors: [] }).map((link) => link.rel);
-  const told = (walk: Walk): string => {
+  const busyMessage = (walk: Walk): string => {
     const answer = answerOf(submit(walk, 'pay', time)) as { code?: string; message?: string } | undefined;
     assert.equal(answer?.code, 'RUN_BUSY');
     return answer.message ?? '';
@@ -260,11 +259,14 @@ describe('a run that is to end once what is under way has its outcome', () => {
   it('offers nothing and says why, cancelled or out of time', () => {
     const walk = busy();
     assert.deepEqual([endingOf(walk.run), offered(walk)], [null, ['go', 'pay']]);
-    assert.equal(told(walk), '`go` is executing; try again when it has settled');
+    assert.equal(busyMessage(walk), '`go` is executing; try again when it has settled');
     operate(walk, 'cancel');
     assert.deepEqual(offered(walk), []);
     assert.deepEqual(endingOf(walk.run), { why: 'cancel', by: operator, waitsFor: 'go' });
-    assert.match(told(walk), /^`ops` has cancelled the run, which ends once the outcome of `go` is known/);
+    assert.match(
+      busyMessage(walk),
+      /^`ops` has cancelled the run, which ends once the outcome of `go` is known/,
+    );
     const late = busy();
     late.send({ kind: 'timeout', time: end });
     assert.deepEqual(offered(late), []);

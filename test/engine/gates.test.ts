@@ -783,7 +783,7 @@ describe('what was approved', () => {
       executor: reading,
       reliability: { ...defaultReliability, fallback: [fallback] },
     };
-    const said = (change: (walk: Walk) => object): string | undefined => {
+    const errorAfter = (change: (walk: Walk) => object): string | undefined => {
       const walk = facing({ gate: gate(), ...calls });
       Object.assign(walk.run, { context: { iban: 'DE1', n: 1 }, input: { cc: 'a' } });
       walk.submit(agent, 'go');
@@ -791,12 +791,12 @@ describe('what was approved', () => {
       walk.decide(ann, walk.run.approvals[0]?.id ?? '', 'approve');
       return walk.last.actions.at(-1)?.error?.message;
     };
-    assert.match(said(() => ({ context: { iban: 'DE2' } })) ?? '', /`\$\.context\.iban` has changed/);
-    assert.match(said(() => ({ input: {} })) ?? '', /`\$\.workflow\.input\.cc` has changed/);
-    const fell = said(() => ({ context: { iban: 'DE1', other: 1 } }));
+    assert.match(errorAfter(() => ({ context: { iban: 'DE2' } })) ?? '', /`\$\.context\.iban` has changed/);
+    assert.match(errorAfter(() => ({ input: {} })) ?? '', /`\$\.workflow\.input\.cc` has changed/);
+    const fell = errorAfter(() => ({ context: { iban: 'DE1', other: 1 } }));
     assert.match(fell ?? '', /`\$\.context\.other` has changed/);
     assert.equal(
-      said(() => ({ context: { iban: 'DE1', n: 2 } })),
+      errorAfter(() => ({ context: { iban: 'DE1', n: 2 } })),
       undefined,
     );
   });

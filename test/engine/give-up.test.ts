@@ -46,12 +46,12 @@ function walking(): Walk {
 describe('giving up on a step', () => {
   it('makes the run stuck with the code, on record once, and refuses whoever asked', () => {
     for (const code of ['STEP_FAILED', 'HISTORY_FORKED'] as const) {
-      const decision = give(walking().run, ['msg_1', 'msg_2'], code);
-      assert.deepEqual([decision.state.status, decision.state.problem?.code], ['stuck', code]);
-      assert.match(String(decision.state.problem?.message), /it threw/);
-      assert.deepEqual(decision.state.stuckOn, { kind: 'chain' });
+      const result = give(walking().run, ['msg_1', 'msg_2'], code);
+      assert.deepEqual([result.state.status, result.state.problem?.code], ['stuck', code]);
+      assert.match(String(result.state.problem?.message), /it threw/);
+      assert.deepEqual(result.state.stuckOn, { kind: 'chain' });
       assert.deepEqual(
-        answered(decision).map(({ messageId, answer }) => [
+        answered(result).map(({ messageId, answer }) => [
           messageId,
           answer.status === 'refused' && answer.code,
         ]),
@@ -60,7 +60,7 @@ describe('giving up on a step', () => {
           ['msg_2', 'RUN_STUCK'],
         ],
       );
-      const [record, ...more] = decision.trace;
+      const [record, ...more] = result.trace;
       assert.deepEqual(
         [record?.type, record?.key, record?.data['code'], more],
         ['run.stuck', 's9.failed', code, []],
@@ -73,21 +73,16 @@ describe('giving up on a step', () => {
     walk.submit(agent, 'go');
     const { executing, waitingAnswer } = walk.run;
     assert.ok(executing !== null && waitingAnswer !== null);
-    const decision = give(walk.run);
-    assert.equal(decision.state.executing, null);
-    assert.equal(decision.state.waitingAnswer, null);
-    assert.deepEqual(decision.state.stuckOn, { kind: 'action', action: executing.action });
+    const result = give(walk.run);
+    assert.equal(result.state.executing, null);
+    assert.equal(result.state.waitingAnswer, null);
+    assert.deepEqual(result.state.stuckOn, { kind: 'action', action: executing.action });
     assert.deepEqual(
-      decision.actions.map(({ action, status, error }) => [
-        action.id,
-        status,
-        error?.code,
-        error?.errorClass,
-      ]),
+      result.actions.map(({ action, status, error }) => [action.id, status, error?.code, error?.errorClass]),
       [[executing.action.id, 'unknown', 'EXECUTOR_UNKNOWN', 'unknown_outcome']],
     );
     assert.deepEqual(
-      answered(decision).map(({ messageId }) => messageId),
+      answered(result).map(({ messageId }) => messageId),
       [waitingAnswer.messageId],
     );
   });
@@ -183,9 +178,9 @@ describe('giving up on a step', () => {
     const walk = walking();
     for (const status of closedStatuses) {
       const run = { ...walk.run, status };
-      const decision = give(run, ['msg_1']);
-      assert.equal(decision.state, run);
-      assert.deepEqual([decision.trace, decision.actions, answered(decision).length], [[], [], 1]);
+      const result = give(run, ['msg_1']);
+      assert.equal(result.state, run);
+      assert.deepEqual([result.trace, result.actions, answered(result).length], [[], [], 1]);
     }
   });
 

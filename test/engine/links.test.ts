@@ -82,17 +82,17 @@ describe('a link', () => {
   });
   it('says that a person is asked, and when', () => {
     const on = expr(path('arguments', 'amount'), '>', literal(5));
-    const told = (fields: Fields) => {
+    const gateOf = (fields: Fields) => {
       const { gated, gateOn } = offered(fields) ?? {};
       return [gated, gateOn];
     };
-    assert.deepEqual(told({ gate: gate() }), [true, undefined]);
-    assert.deepEqual(told({ gate: gate({ on }) }), [true, 'as written']);
-    assert.deepEqual(told({ gate: gate({ on: { kind: 'role', role: 'r' } }) }), [
+    assert.deepEqual(gateOf({ gate: gate() }), [true, undefined]);
+    assert.deepEqual(gateOf({ gate: gate({ on }) }), [true, 'as written']);
+    assert.deepEqual(gateOf({ gate: gate({ on: { kind: 'role', role: 'r' } }) }), [
       true,
       '{"kind":"role","role":"r"}',
     ]);
-    assert.deepEqual(told({ executor: { kind: 'human', queue: null, roles: ['r'] } }), [true, undefined]);
+    assert.deepEqual(gateOf({ executor: { kind: 'human', queue: null, roles: ['r'] } }), [true, undefined]);
   });
   it('is not offered by a run that has ended, is stuck, or stands in no state of its plan', () => {
     const of = plan([state('a', [transition('go', 'b')]), state('b')]);
@@ -157,15 +157,15 @@ describe('a charter', () => {
   it('blocks every other name in a declared agent, and says by which rule', () => {
     const of = (own: Charter | null) =>
       begin(plan([state('a', [transition('x', 'a')])], { notation: 'agent', charter: own }));
-    const said = (name: string, own: Charter | null = charter()) => {
+    const blockOf = (name: string, own: Charter | null = charter()) => {
       const found = answerOf(of(own).submit(agent, name)) as { code?: string; rule?: string } | undefined;
       return [found?.code, found?.rule];
     };
-    assert.deepEqual(said('d'), ['BLOCKED', 'denied']);
-    assert.deepEqual(said('u'), ['BLOCKED', 'unmapped']);
-    assert.deepEqual(said('anything'), ['BLOCKED', 'undeclared']);
+    assert.deepEqual(blockOf('d'), ['BLOCKED', 'denied']);
+    assert.deepEqual(blockOf('u'), ['BLOCKED', 'unmapped']);
+    assert.deepEqual(blockOf('anything'), ['BLOCKED', 'undeclared']);
     // Declared, and no transition of this state.
-    assert.deepEqual(said('r'), ['BLOCKED', 'undeclared']);
-    assert.deepEqual(said('anything', null), ['BLOCKED', 'undeclared']);
+    assert.deepEqual(blockOf('r'), ['BLOCKED', 'undeclared']);
+    assert.deepEqual(blockOf('anything', null), ['BLOCKED', 'undeclared']);
   });
 });

@@ -40,7 +40,7 @@ function asking(times: Times): Walk {
 }
 
 /** When the last approval is said to end, with what action, and in which words. */
-function told({ run }: Walk): [number, string, string] {
+function shownEnd({ run }: Walk): [number, string, string] {
   const approval: ApprovalState = run.approvals.at(-1) ?? assert.fail();
   const expiresAt = new Date(approval.expiresAt).toISOString();
   const row = { ...approval, expiresAt } as unknown as ApprovalRow;
@@ -55,7 +55,7 @@ describe('the end of an approval, as it is told', () => {
   it("is the run's own where that comes first, whatever its gate would do later", () => {
     for (const action of ['deny', 'escalate', 'approve'] as const)
       for (const target of [null, 'late']) {
-        const [after, then, words] = told(asking({ timeoutMs: short, target, action }));
+        const [after, then, words] = shownEnd(asking({ timeoutMs: short, target, action }));
         assert.deepEqual([after, then], [short, 'deny']);
         assert.match(words, /the run's own time is up.*nothing of it runs$/);
       }
@@ -64,7 +64,7 @@ describe('the end of an approval, as it is told', () => {
   it("is its gate's where that comes first, or at the same moment, or where the run has no time of its own", () => {
     for (const timeoutMs of [null, hour, 2 * hour])
       for (const action of ['deny', 'escalate', 'approve'] as const) {
-        const [after, then, words] = told(asking({ timeoutMs, action }));
+        const [after, then, words] = shownEnd(asking({ timeoutMs, action }));
         assert.deepEqual([after, then], [hour, action]);
         assert.equal(words.includes("the run's own time"), false);
       }
@@ -72,9 +72,9 @@ describe('the end of an approval, as it is told', () => {
 
   it("is its gate's where the run's time leaves it open: the run stays in its state, and so does what waits there", () => {
     const walk = asking({ timeoutMs: short, target: 'a' });
-    assert.equal(told(walk)[0], hour);
+    assert.equal(shownEnd(walk)[0], hour);
     walk.send({ kind: 'timeout', time: new Date(from + short).toISOString() });
-    assert.deepEqual([walk.run.approvals[0]?.status, told(walk)[0]], ['open', hour]);
+    assert.deepEqual([walk.run.approvals[0]?.status, shownEnd(walk)[0]], ['open', hour]);
   });
 
   it("is the run's for what was asked of people again, unless the run waits for what they say", () => {
@@ -88,10 +88,10 @@ describe('the end of an approval, as it is told', () => {
       const retry = (): unknown =>
         walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry' }) });
       retry();
-      assert.equal(told(walk)[0], after);
+      assert.equal(shownEnd(walk)[0], after);
       retry();
       assert.equal(walk.run.approvals.filter(({ status }) => status === 'open').length, 1);
-      assert.equal(told(walk)[0], after);
+      assert.equal(shownEnd(walk)[0], after);
     }
   });
 });

@@ -42,7 +42,7 @@ const broken = { status: 'failed', errorClass: 'permanent', message: 'no' } as o
 const onEnter = (fields: Partial<NonNullable<State['onEnter']>> = {}): Partial<State> => ({
   onEnter: { executor: rest, output: [], reliability: defaultReliability, evidence: null, ...fields },
 });
-const types = (decision: EventResult): string[] => decision.trace.map((fact) => fact.type);
+const types = (result: EventResult): string[] => result.trace.map((fact) => fact.type);
 const operate = (walk: Walk, kind: 'cancel' | 'retry'): EventResult =>
   walk.send({ kind: 'message', time, message: message(operator, { kind }) });
 const walkOf = (fields: Fields = {}): Walk =>
@@ -510,9 +510,9 @@ describe('a state that nobody can leave', () => {
       assert.ok(said.includes(part), said);
   });
   it('says so where it has no transition, or is none', () => {
-    const said = (of: State[], initialState = 'a') => begin(plan(of, { initialState })).run.problem;
-    assert.ok(said([state('a', [], { terminal: false })])?.message.includes('it has no transition'));
-    assert.ok(said([state('a')], 'b')?.message.includes('no state `b`'));
+    const problemOf = (of: State[], initialState = 'a') => begin(plan(of, { initialState })).run.problem;
+    assert.ok(problemOf([state('a', [], { terminal: false })])?.message.includes('it has no transition'));
+    assert.ok(problemOf([state('a')], 'b')?.message.includes('no state `b`'));
   });
 });
 

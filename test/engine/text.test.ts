@@ -123,14 +123,8 @@ describe('text that callers and targets send', () => {
       ],
     };
     const sent = message(agent, { kind: 'submit', transition: 'a', arguments: {}, expectedVersion: null });
-    const decision = decide(
-      broken as never,
-      walk.run,
-      { kind: 'message', time, message: sent },
-      walk.kit,
-      'k',
-    );
-    assert.equal(answerOf(decision)?.code, 'INTERNAL');
-    canonical(decision);
+    const result = decide(broken as never, walk.run, { kind: 'message', time, message: sent }, walk.kit, 'k');
+    assert.equal(answerOf(result)?.code, 'INTERNAL');
+    canonical(result);
   });
 });

@@ -33,12 +33,11 @@ function changed(value: unknown, way: readonly number[], by: unknown, remove: bo
   return copy;
 }
 
-const executes = (decision: EventResult): boolean =>
-  decision.effects.some((effect) => effect.kind === 'execute');
+const executes = (result: EventResult): boolean => result.effects.some((effect) => effect.kind === 'execute');
 
-function isDecision(decision: EventResult): void {
-  for (const list of [decision.effects, decision.trace, decision.actions]) assert.ok(Array.isArray(list));
-  assert.ok(decision.trace.every((fact) => typeof fact.key === 'string' && typeof fact.type === 'string'));
+function isEventResult(result: EventResult): void {
+  for (const list of [result.effects, result.trace, result.actions]) assert.ok(Array.isArray(list));
+  assert.ok(result.trace.every((fact) => typeof fact.key === 'string' && typeof fact.type === 'string'));
 }
 
 describe('decide, of whatever it is given', () => {
@@ -49,12 +48,12 @@ describe('decide, of whatever it is given', () => {
         const { before, event, key } = steps[turn % steps.length] ?? assert.fail();
         const given = [told.plan, before, event] as unknown[];
         given[which] = foreign;
-        const decision = decide(given[0] as Plan, given[1] as RunState, given[2] as Event, kit, key);
-        isDecision(decision);
-        assert.ok(!executes(decision));
+        const result = decide(given[0] as Plan, given[1] as RunState, given[2] as Event, kit, key);
+        isEventResult(result);
+        assert.ok(!executes(result));
         if (which === 0) return;
-        assert.equal(decision.trace[0]?.type, 'message.refused');
-        assert.equal(decision.state, given[1]);
+        assert.equal(result.trace[0]?.type, 'message.refused');
+        assert.equal(result.state, given[1]);
       }),
       { numRuns: runsOf(1_500) },
     );
@@ -75,9 +74,9 @@ describe('decide, of whatever it is given', () => {
           const { before, event, key } = steps[turn % steps.length] ?? assert.fail();
           const given = [told.plan, before, event] as unknown[];
           given[which] = changed(given[which], at, by, remove);
-          const decision = decide(given[0] as Plan, given[1] as RunState, given[2] as Event, kit, key);
-          isDecision(decision);
-          assert.ok(decision.effects.filter((effect) => effect.kind === 'execute').length <= 1);
+          const result = decide(given[0] as Plan, given[1] as RunState, given[2] as Event, kit, key);
+          isEventResult(result);
+          assert.ok(result.effects.filter((effect) => effect.kind === 'execute').length <= 1);
         },
       ),
       { numRuns: runsOf(4_000) },
@@ -98,7 +97,7 @@ describe('decide, of whatever it is given', () => {
           const { before, event, key } = steps[turn % steps.length] ?? assert.fail();
           const given = [told.plan, before, event] as unknown[];
           given[which] = changed(given[which], at, deep, false);
-          isDecision(decide(given[0] as Plan, given[1] as RunState, given[2] as Event, kit, key));
+          isEventResult(decide(given[0] as Plan, given[1] as RunState, given[2] as Event, kit, key));
         },
       ),
       { numRuns: runsOf(600) },

@@ -446,8 +446,8 @@ describe('a run that is stuck', () => {
 
 describe('a retry that is refused says', () => {
   const payer: Fields = { guards: [{ kind: 'role', role: 'payer' }] };
-  const messageOf = (decision: EventResult): string =>
-    (answerOf(decision) as { message?: string } | undefined)?.message ?? '';
+  const messageOf = (result: EventResult): string =>
+    (answerOf(result) as { message?: string } | undefined)?.message ?? '';
 
   it('whose right is missing: of who asked for it, and not of who retries', () => {
     const walk = after(asked(payer), lost);

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { checkFlowText, type Catalog, type Finding } from '../../src/policy/index.js';
-import { shipped, withStates, withTransition } from './documents.js';
+import { loadShipped, withStates, withTransition } from './documents.js';
 
 // Comparisons that always have the same verdict, and cases that guards leave open or take twice: reported where certain, and only there.
 
 let catalog: Catalog;
 before(async () => {
-  ({ catalog } = await shipped());
+  ({ catalog } = await loadShipped());
 });
 
 const watched = [

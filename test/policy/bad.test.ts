@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { checkFlowText, type Catalog } from '../../src/policy/index.js';
-import { takeMark, shipped, transitionAt as T, withGuard, withStates, withTransition } from './documents.js';
+import { takeMark, loadShipped, transitionAt as T, withGuard, withStates, withTransition } from './documents.js';
 
 // Every row is a document that must not load, with the position that the error must name.
 
@@ -735,7 +735,7 @@ const rows = { keys, types, values, missing, expressions, references, meaning, t
 
 let catalog: Catalog;
 before(async () => {
-  ({ catalog } = await shipped());
+  ({ catalog } = await loadShipped());
 });
 
 for (const [group, list] of Object.entries(rows)) {

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { Connection } from '../../src/model/policy-set.js';
 import { checkFlowText, type Catalog } from '../../src/policy/index.js';
-import { shipped, transitionAt, withTransition } from './documents.js';
+import { loadShipped, transitionAt, withTransition } from './documents.js';
 
 // What a content type cannot carry is told when the flow is read.
 
 let catalog: Catalog;
 before(async () => {
-  ({ catalog } = await shipped());
+  ({ catalog } = await loadShipped());
 });
 
 const form = 'application/x-www-form-urlencoded';

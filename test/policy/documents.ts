@@ -12,7 +12,7 @@ import {
 
 export const policies = join(import.meta.dirname, '../../policies');
 
-export async function shipped(): Promise<LoadedFolder> {
+export async function loadShipped(): Promise<LoadedFolder> {
   const loaded = await loadFolder(policies);
   if (loaded.status === 'invalid') throw new Error(JSON.stringify(loaded.errors));
   return loaded;

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { checkFlowText, type Catalog } from '../../src/policy/index.js';
-import { shipped, withStates } from './documents.js';
+import { loadShipped, withStates } from './documents.js';
 
 // The fallbacks of a step count for what the flow records and reads, as its executor does.
 
 let catalog: Catalog;
 before(async () => {
-  ({ catalog } = await shipped());
+  ({ catalog } = await loadShipped());
 });
 
 const rest = 'kind: rest, connection: payroll, method: GET, path: /x';

@@ -7,7 +7,7 @@ import { checkFlowText, loadFolder, type Catalog, type Finding } from '../../src
 import { longestName, longestRoleBytes } from '../../src/model/limits.js';
 import { longestPrincipalId } from '../../src/model/principal.js';
 import { compilePublished } from '../../src/policy/folder/published.js';
-import { shipped } from './documents.js';
+import { loadShipped } from './documents.js';
 
 // Names are compared character by character and read by eye: a name that looks like another is refused where it is written.
 
@@ -80,7 +80,7 @@ const ofApprovals = [
 
 let catalog: Catalog;
 before(async () => {
-  ({ catalog } = await shipped());
+  ({ catalog } = await loadShipped());
 });
 
 const errorsOf = (text: string): readonly Finding[] => {

@@ -5,10 +5,10 @@ import type { Plan } from '../../src/engine/plan.js';
 import {
   formerQueues,
   knownQueues,
-  queuesNamed,
-  takenAway,
+  queuesNamedAlone,
+  findRemoved,
   type Catalog,
-  type Held,
+  type PolicyState,
 } from '../../src/policy/index.js';
 
 // What a reload says that it takes away, and what of it has to be confirmed by name.
@@ -24,13 +24,13 @@ const base: PolicySet = {
   ...{ v: 1, baseDirectory: '/', connections: [], environments: [strict] },
   ...{ roles: [], queues: [] },
 };
-const stateOf = (policySet: PolicySet, tools: readonly string[] = []): Held => ({
+const stateOf = (policySet: PolicySet, tools: readonly string[] = []): PolicyState => ({
   policySet,
   catalog: { policySet, tools: tools.map((name) => ({ name })) } as unknown as Catalog,
   flows: [],
 });
-const removedBetween = (before: Held, after: Held, named: readonly string[] = []) =>
-  takenAway(before, after, named).map(({ kind, name, confirm }) => [kind, name, confirm]);
+const removedBetween = (before: PolicyState, after: PolicyState, named: readonly string[] = []) =>
+  findRemoved(before, after, named).map(({ kind, name, confirm }) => [kind, name, confirm]);
 const changed = (before: Partial<PolicySet>, after: Partial<PolicySet>) =>
   removedBetween(stateOf({ ...base, ...before }), stateOf({ ...base, ...after }));
 
@@ -115,10 +115,10 @@ describe('a queue that is named alone', () => {
   it('decides what waits in it: at a gate, and at a person of a step; beside roles it does not', () => {
     const alone = { queue: 'money', roles: [] };
     const beside = { queue: 'money', roles: ['cfo'] };
-    assert.deepEqual(queuesNamed(plan({ gates: [alone] })), ['money']);
-    assert.deepEqual(queuesNamed(plan({ executor: { kind: 'human', ...alone } })), ['money']);
-    assert.deepEqual(queuesNamed(plan({ gates: [beside], executor: { kind: 'human', ...beside } })), []);
-    assert.deepEqual(queuesNamed(plan({ gates: [{ queue: null, roles: [] }] })), []);
+    assert.deepEqual(queuesNamedAlone(plan({ gates: [alone] })), ['money']);
+    assert.deepEqual(queuesNamedAlone(plan({ executor: { kind: 'human', ...alone } })), ['money']);
+    assert.deepEqual(queuesNamedAlone(plan({ gates: [beside], executor: { kind: 'human', ...beside } })), []);
+    assert.deepEqual(queuesNamedAlone(plan({ gates: [{ queue: null, roles: [] }] })), []);
   });
 });
 

@@ -3,13 +3,13 @@ import { before, test } from 'node:test';
 import type { Plan, State, Transition } from '../../src/engine/plan.js';
 import type { RestExecutor } from '../../src/executors/rest/types.js';
 import { checkFlowText, type CompiledFlow, type LoadedFolder } from '../../src/policy/index.js';
-import { shipped, readShippedText } from './documents.js';
+import { loadShipped, readShippedText } from './documents.js';
 
 // The two flows that the service ships are the examples of its seeds, as written there.
 
 let folder: LoadedFolder;
 before(async () => {
-  folder = await shipped();
+  folder = await loadShipped();
 });
 
 function flow(name: string): CompiledFlow {

@@ -5,13 +5,13 @@ import { parse, parseDocument, stringify } from 'yaml';
 import { checkFlowText, type Catalog } from '../../src/policy/index.js';
 import type { Plan } from '../../src/engine/plan.js';
 import { leastOf, runsOf } from '../../testing/samples.js';
-import { shipped } from './documents.js';
+import { loadShipped } from './documents.js';
 
 // However a flow is written, its plan is the same: from every notation of the same document.
 
 let catalog: Catalog;
 before(async () => {
-  ({ catalog } = await shipped());
+  ({ catalog } = await loadShipped());
 });
 
 const names = ['a', '__proto__', 'constructor', 'a/b', 'a~b', 'to string', 'ja', '1'];

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { loadFolder } from '../../src/policy/index.js';
-import { isSuspectAddress, writtenCredential } from '../../src/policy/check/credentials.js';
+import { isSuspectAddress, judgeCredential } from '../../src/policy/check/credentials.js';
 import { draw } from '../../testing/samples.js';
 
 // Credentials in connections, as configurations of MCP servers and programs have them, are reported when the folder is read.
@@ -182,7 +182,7 @@ test('a long text is looked through once: with the square of it this does not en
   const begun = ['token=', 'a:', '-', 'a.', 'a"', 'token: x ', 'a', ' ', '=', "password='", 'token= '];
   for (const text of draw([...begun, '?a=', '&a=b', 'token=x y', 'token=\\"', ' %a%', '$ '], 4))
     for (const long of [text.repeat(50_000), `token=${text.repeat(50_000)}`]) {
-      assert.notEqual(writtenCredential(null, long), 'credential');
-      assert.equal(isSuspectAddress(long), writtenCredential(null, long) !== 'none');
+      assert.notEqual(judgeCredential(null, long), 'credential');
+      assert.equal(isSuspectAddress(long), judgeCredential(null, long) !== 'none');
     }
 });

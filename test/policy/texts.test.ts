@@ -5,14 +5,14 @@ import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { checkFlowText, loadFolder, type FolderResult } from '../../src/policy/index.js';
 import { compilePublished } from '../../src/policy/folder/published.js';
-import { withoutCredentials, writtenCredential } from '../../src/policy/check/credentials.js';
-import { shipped, withTransition } from './documents.js';
+import { withoutCredentials, judgeCredential } from '../../src/policy/check/credentials.js';
+import { loadShipped, withTransition } from './documents.js';
 
 // Texts that no call could carry or that end with a line break that nobody meant, and credentials that are written where a
 // reference belongs: they are reported when the folder is read, not once somebody has approved the call.
 
 test('a text that people read in one line has no line break at its end, however it was written', async () => {
-  const { catalog } = await shipped();
+  const { catalog } = await loadShipped();
   const lines = ['title', 'summary', 'consequence', 'readOnlyBecause'].map((key) => `${key}: >\n  says it`);
   const executor = 'tier: read_only\nexecutor: { kind: mcp, connection: classifier, tool: t, map: {} }';
   const text = withTransition(`${lines.join('\n')}\n${executor}`, 'title: |\n  says it\n');
@@ -233,7 +233,7 @@ describe('a credential that is written as it is does not load, and no message re
 
   test('in time that the length of a text bounds: with the square of it this does not end', () => {
     const many = '://a:'.repeat(1_000_000);
-    assert.equal(writtenCredential('X-A', many), 'none');
+    assert.equal(judgeCredential('X-A', many), 'none');
     assert.equal(withoutCredentials(many), many);
     assert.equal(withoutCredentials('see https://bot:a@b@h.example/x'), 'see https://…@h.example/x');
     for (const text of ['me@h.example', '://me', 'me@x://y', ''])

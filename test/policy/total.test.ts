@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { findings } from '../../src/policy/text/findings.js';
 import { checkFlowText, type Catalog, type FlowCheck } from '../../src/policy/index.js';
 import { runsOf } from '../../testing/samples.js';
-import { shipped, readShippedText, withTransition } from './documents.js';
+import { loadShipped, readShippedText, withTransition } from './documents.js';
 
 // Whatever is sent, the answer is a flow or located problems: never an exception.
 
@@ -43,7 +43,7 @@ output: { amount: $.output.amount, id: { concat: [a, $.context.amount] }, n: { a
 branches: [{ when: { kind: expr, expr: '$.context.amount == 0' }, target: b }]`);
 
 before(async () => {
-  ({ catalog } = await shipped());
+  ({ catalog } = await loadShipped());
   const { parse } = await import('yaml');
   documents = [
     parse(await readShippedText('flows/expense_approval.yaml')),

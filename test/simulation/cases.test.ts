@@ -381,7 +381,7 @@ describe('a case file with an error proves nothing: exit code 2, and where it is
       '- { name: n, steps: [{ approve: bob, deny: bob }] }',
       'a step does one thing, not `approve` and `deny`',
     ],
-    ['no action', '- { name: n, steps: [{ expect: running }] }', 'a step does one thing, it says none'],
+    ['no action', '- { name: n, steps: [{ expect: running }] }', 'a step does one thing, and none is named'],
     [
       'a key of another action',
       '- { name: n, steps: [{ approve: bob, with: {} }] }',

@@ -28,7 +28,7 @@ export function onOutcome(draft: Draft, actionId: string, result: Outcome): void
   if (executing.action.approval !== null && wasCalled(result))
     consumeApproval(draft, executing.action.approval);
   if (result.status === 'succeeded') onSuccess(draft, executing, result);
-  else failed(draft, executing, result);
+  else onFailure(draft, executing, result);
   resumeDeferred(draft);
 }
 
@@ -48,14 +48,14 @@ function onSuccess(draft: Draft, executing: Executing, result: Succeeded): void 
   const step = transition ?? (executing.at === 'onEnter' ? state?.onEnter : null) ?? null;
   // A plan is bound by its hash, so the store was changed. The effect has happened: a person decides what follows.
   if (step === null)
-    return failed(draft, executing, {
+    return onFailure(draft, executing, {
       status: 'unknown',
       message: `the plan has no step \`${action.transition}\` in state \`${draft.run.state}\``,
       attempt: result.attempt,
     });
   const malformed = outputProblem(draft, transition?.outputSchema ?? null, result);
   if (malformed !== null)
-    return failed(draft, executing, outcomeOfUnfitOutput(draft, executing, malformed, result.attempt));
+    return onFailure(draft, executing, outcomeOfUnfitOutput(draft, executing, malformed, result.attempt));
   const label =
     transition === undefined ? entryLabel(draft, draft.run.state) : keyLabel(draft, transition.name);
   succeed(draft, action, label, result.outputRef);
@@ -78,13 +78,13 @@ function outcomeOfUnfitOutput(
   attempt: number,
 ): Exclude<Outcome, Succeeded> {
   const executors = [executing.executor, ...executing.reliability.fallback];
-  const onFailure = { status: 'failed', errorClass: 'permanent', message, attempt } as const;
+  const failed = { status: 'failed', errorClass: 'permanent', message, attempt } as const;
   if (run.mode === 'shadow' || executors.every((executor) => !hasEffect(kit, executing, executor)))
-    return onFailure;
+    return failed;
   // A run that is to end asks for it no more.
   const isAskedAgain = !isEnding(run);
   if (isAskedAgain && executors.every((executor) => isRepeatable(kit, executing, executor)))
-    return { ...onFailure, effectPossible: true };
+    return { ...failed, effectPossible: true };
   const check = isAskedAgain
     ? 'its effect has happened, and a retry would do it again'
     : 'its effect has happened, and the run is to end';
@@ -103,7 +103,7 @@ function outputProblem(draft: Draft, schema: JsonObject | null, result: Succeede
   return `the output does not fit the output schema: ${checked.errors.map((error) => `${error.pointer} ${error.message}`).join('; ')}`;
 }
 
-function failed(draft: Draft, executing: Executing, result: Exclude<Outcome, Succeeded>): void {
+function onFailure(draft: Draft, executing: Executing, result: Exclude<Outcome, Succeeded>): void {
   const { action } = executing;
   // Whatever says neither `succeeded` nor `failed` leaves the effect's outcome unknown.
   const errorClass = result.status === 'failed' ? result.errorClass : 'unknown_outcome';

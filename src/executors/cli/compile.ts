@@ -1,8 +1,8 @@
 import type { Template } from '../../engine/plan.js';
 import { mostArgumentsBytes, passedBytes, passingTrouble } from '../../model/command-line.js';
 import { breakTrouble } from '../../model/text.js';
-import { error, newError, type Compiling, type Path } from '../../policy/compile/context.js';
-import { compileSent } from '../../policy/compile/values.js';
+import { error, errorUnlessPublished, type Compiling, type Path } from '../../policy/compile/context.js';
+import { compileSentValue } from '../../policy/compile/values.js';
 import type { CliShape } from './kind.js';
 import type { CliExecutor } from './types.js';
 
@@ -11,11 +11,11 @@ export function compileCli(
   { args: written = [], stdin, allowDashes }: CliShape,
   path: Path,
 ): Pick<CliExecutor, 'args' | 'stdin' | 'allowDashes'> {
-  const args = written.map((arg, index) => compileSent(to, arg, [...path, 'args', index], String));
+  const args = written.map((arg, index) => compileSentValue(to, arg, [...path, 'args', index], String));
   checkPassed(to, args, [...path, 'args']);
   return {
     args,
-    stdin: stdin === undefined ? null : compileSent(to, stdin, [...path, 'stdin']),
+    stdin: stdin === undefined ? null : compileSentValue(to, stdin, [...path, 'stdin']),
     ...(allowDashes === true ? { allowDashes: true } : {}),
   };
 }
@@ -26,7 +26,7 @@ function checkPassed(to: Compiling, args: readonly Template[], path: Path): void
   for (const [index, text] of written.entries()) {
     const [trouble, broken] = [passingTrouble(text), breakTrouble(text)];
     if (trouble !== null) error(to, 'WRONG_VALUE', [...path, index], `the argument ${trouble}`);
-    else if (broken !== null) newError(to, 'WRONG_VALUE', [...path, index], `the argument ${broken}`);
+    else if (broken !== null) errorUnlessPublished(to, 'WRONG_VALUE', [...path, index], `the argument ${broken}`);
   }
   const bytes = passedBytes(written);
   if (bytes > mostArgumentsBytes)

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { invalidAddress, isAddress, type Made } from '../../policy/check/addresses.js';
+import { invalidAddress, isAddress, type CompiledConnection } from '../../policy/check/addresses.js';
 import { texts } from '../../policy/shape/basics.js';
 import type { ConnectionKind } from '../kind.js';
 import type { McpConnection } from './types.js';
@@ -35,7 +35,7 @@ export const mcpConnection: ConnectionKind<McpConnectionShape, McpConnection> = 
 const stdioKeys = ['args', 'env', 'workingDirectory'] as const;
 const httpKeys = ['allowPrivate', 'headers'] as const;
 
-function compile(shape: McpConnectionShape): Made<McpConnection> {
+function compile(shape: McpConnectionShape): CompiledConnection<McpConnection> {
   const { command, url } = shape;
   if ((command === undefined) === (url === undefined))
     return {

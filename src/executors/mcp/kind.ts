@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { lineTrouble } from '../../model/text.js';
 import { refuseHoles } from '../../policy/check/holes.js';
 import { warnRewritten } from '../../policy/check/rewritten-values.js';
-import { newError } from '../../policy/compile/context.js';
+import { errorUnlessPublished } from '../../policy/compile/context.js';
 import { compileTemplate, templatePaths } from '../../policy/compile/values.js';
 import { values } from '../../policy/shape/basics.js';
 import type { Kind } from '../kind.js';
@@ -26,7 +26,7 @@ export const mcp: Kind<z.infer<z.ZodObject<typeof shape>>, McpExecutor, McpCall>
     warnRewritten(to, map ?? null, [...path, 'map']);
     refuseHoles(to, tool, [...path, 'tool'], 'nothing');
     const trouble = lineTrouble(tool);
-    if (trouble !== null) newError(to, 'WRONG_VALUE', [...path, 'tool'], `the name ${trouble}`);
+    if (trouble !== null) errorUnlessPublished(to, 'WRONG_VALUE', [...path, 'tool'], `the name ${trouble}`);
     return { tool, map: map === undefined ? null : compileTemplate(to, map, [...path, 'map']) };
   },
   paths: ({ map }) => (map === null ? [] : templatePaths(map)),

@@ -1,11 +1,11 @@
 import { headerName, reservedHeaders, writingOf } from '../../model/http.js';
 import { isObject, type Json, type JsonObject } from '../../model/json.js';
 import { breakTrouble, lineTrouble } from '../../model/text.js';
-import { error, newError, warn, type Compiling, type Path } from '../../policy/compile/context.js';
-import { isCredential, writtenCredential } from '../../policy/check/credentials.js';
+import { error, errorUnlessPublished, warn, type Compiling, type Path } from '../../policy/compile/context.js';
+import { isCredential, judgeCredential } from '../../policy/check/credentials.js';
 import { holeTrouble } from '../../policy/check/holes.js';
 import { refuseSentRewritten, warnRewritten } from '../../policy/check/rewritten-values.js';
-import { compileTemplate, compileText, compileTexts } from '../../policy/compile/values.js';
+import { compileTemplate, compileText, compileSentTexts } from '../../policy/compile/values.js';
 import type { RestShape } from './kind.js';
 import { overrideIn } from './overrides.js';
 import type { RestConnection, RestExecutor } from './types.js';
@@ -21,8 +21,8 @@ export function compileRest(
   return {
     method: shape.method,
     path: compileText(to, shape.path, [...path, 'path']),
-    query: compileTexts(to, shape.query, [...path, 'query']),
-    headers: compileTexts(to, shape.headers, [...path, 'headers']),
+    query: compileSentTexts(to, shape.query, [...path, 'query']),
+    headers: compileSentTexts(to, shape.headers, [...path, 'headers']),
     body: shape.body === undefined ? null : compileTemplate(to, shape.body, [...path, 'body']),
     ...compileOverride(to, shape.connection),
   };
@@ -41,12 +41,12 @@ function check(to: Compiling, shape: RestShape, path: Path): void {
   if (written.split(/[/\\]|%2f|%5c/i).some((segment) => /^(\.|%2e){1,2}$/i.test(segment)))
     error(to, 'WRONG_VALUE', [...path, 'path'], 'a path goes down only: write it without `.` and `..`');
   const trouble = lineTrouble(shape.path);
-  if (trouble !== null) newError(to, 'WRONG_VALUE', [...path, 'path'], `the path ${trouble}`);
+  if (trouble !== null) errorUnlessPublished(to, 'WRONG_VALUE', [...path, 'path'], `the path ${trouble}`);
   checkHeaders(to, shape, [...path, 'headers']);
   checkBody(to, shape, [...path, 'body']);
   for (const [name, value] of Object.entries(shape.query ?? {})) {
     const broken = breakTrouble(textOf(value));
-    if (broken !== null) newError(to, 'WRONG_VALUE', [...path, 'query', name], `\`${name}\` ${broken}`);
+    if (broken !== null) errorUnlessPublished(to, 'WRONG_VALUE', [...path, 'query', name], `\`${name}\` ${broken}`);
   }
 }
 
@@ -68,7 +68,7 @@ function checkBody(to: Compiling, { body, headers = {}, connection }: RestShape,
   const other = types.find((type) => ['text', isForm ? 'text' : 'form'].includes(writingOf(type)));
   if (other === undefined || typeof body !== 'object' || body === null) return;
   const message = `\`${other}\` cannot carry ${isObject(body) ? 'an object' : 'a list'}: write the body as one text, or as an object under \`application/json\` or \`application/x-www-form-urlencoded\``;
-  newError(to, 'WRONG_VALUE', path, message, 'key');
+  errorUnlessPublished(to, 'WRONG_VALUE', path, message, 'key');
 }
 
 /** A form has names and plain values, which are sent as texts. */
@@ -76,7 +76,7 @@ function checkForm(to: Compiling, body: JsonObject, path: Path): void {
   for (const [name, value] of Object.entries(body)) {
     if (typeof value !== 'object' || value === null) refuseSentRewritten(to, value, [...path, name]);
     else
-      newError(
+      errorUnlessPublished(
         to,
         'WRONG_VALUE',
         [...path, name],
@@ -112,7 +112,7 @@ function checkHeaders(to: Compiling, shape: RestShape, path: Path): void {
         `connection \`${shape.connection}\` sets \`${name}\`, and its headers cannot be overridden: leave it out`,
         'key',
       );
-    else if (trouble !== null) newError(to, 'WRONG_VALUE', at, `\`${name}\` ${trouble}`);
+    else if (trouble !== null) errorUnlessPublished(to, 'WRONG_VALUE', at, `\`${name}\` ${trouble}`);
     // A hole that nobody filled in is reported elsewhere as a hole; here only if the text is certainly a credential as well.
     else if (!text.startsWith('$.') && (holeTrouble(text, 'path') === null || isCredential(text)))
       checkCredential(to, name, text, at);
@@ -120,13 +120,13 @@ function checkHeaders(to: Compiling, shape: RestShape, path: Path): void {
 }
 
 function checkCredential(to: Compiling, name: string, text: string, at: Path): void {
-  const written = writtenCredential(name, text, true);
+  const written = judgeCredential(name, text, true);
   const instead = "put it into the connection's `headers`, as `secret://name` or `env://NAME`";
   const way = `for everybody to read, approvers too: ${instead}`;
   if (written === 'credential')
-    newError(to, 'SECRET_REFERENCE', at, `\`${name}\` holds a credential as it is, ${way}`);
+    errorUnlessPublished(to, 'SECRET_REFERENCE', at, `\`${name}\` holds a credential as it is, ${way}`);
   if (written === 'no reference')
-    newError(
+    errorUnlessPublished(
       to,
       'SECRET_REFERENCE',
       at,

@@ -3,7 +3,7 @@ import { referencePattern } from '../shape/notifications.js';
 import { withoutCredentials } from './credentials.js';
 
 /** A compiled connection, or why it cannot be used. */
-export type Made<T extends Connection = Connection> =
+export type CompiledConnection<T extends Connection = Connection> =
   { readonly status: 'made'; readonly connection: T } | Misfit;
 
 export interface Misfit {

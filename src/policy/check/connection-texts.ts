@@ -11,7 +11,7 @@ import { breakTrouble, lineTrouble } from '../../model/text.js';
 import { referencePattern } from '../shape/notifications.js';
 import type { TargetShape } from '../shape/shapes.js';
 import type { Misfit } from './addresses.js';
-import { isSuspectAddress, writtenCredential, type CredentialVerdict } from './credentials.js';
+import { isSuspectAddress, judgeCredential, type CredentialVerdict } from './credentials.js';
 import { holeTrouble } from './holes.js';
 
 // Checks the texts of a connection: a call over it can be made, and no secret is written in them.
@@ -63,11 +63,11 @@ export function keysJudged(shape: TargetShape, verdict: CredentialVerdict): read
     if (key === address) return verdict === 'perhaps' && isSuspectAddress(text);
     const [, part, name = ''] = /^(headers|env|args)\/(.*)$/s.exec(key) ?? [];
     if (part === undefined) return false;
-    if (part !== 'args') return writtenCredential(name, text, part === 'headers') === verdict;
+    if (part !== 'args') return judgeCredential(name, text, part === 'headers') === verdict;
     // Some programs fill in `${NAME}` in their arguments themselves.
     return (
       verdict !== 'no reference' &&
-      writtenCredential(optionOf(shape.args ?? [], Number(name)), text) === verdict
+      judgeCredential(optionOf(shape.args ?? [], Number(name)), text) === verdict
     );
   };
   return textsOf(shape)

@@ -42,7 +42,7 @@ const meantInHeader = /^\s*(?:[\w-]+\s+)?(?:[{<%!]|[a-z][a-z0-9+.-]*:\S)/i;
 const placeholder = /\$|^%(?:\w|\w+%|\(\w+\)\w)$|^[<{]/;
 
 /** Judges a text. `name`: that of its header, variable or option; null: it has none. */
-export function writtenCredential(name: string | null, text: string, isHeader = false): CredentialVerdict {
+export function judgeCredential(name: string | null, text: string, isHeader = false): CredentialVerdict {
   if (text.trim() === '' || referencePattern.test(text)) return 'none';
   if (isCredential(text)) return 'credential';
   if (name !== null && credentialName.test(name)) {
@@ -83,7 +83,7 @@ function hasCredentialInQuery(text: string): boolean {
 
 /** An address is only suspected: it must be written somewhere, and its author may acknowledge that it is no secret. */
 export function isSuspectAddress(address: string): boolean {
-  return writtenCredential(null, address) !== 'none';
+  return judgeCredential(null, address) !== 'none';
 }
 
 /**

@@ -7,24 +7,24 @@ import type { Media } from '../text/source.js';
 // Checks run in threads of their own: a text of a megabyte takes seconds, for which a process that serves cannot stop.
 
 export interface Checker {
-  flow(text: string, media: Media, catalog: Catalog, asker: Asker): Promise<Checked | Unchecked>;
+  flow(text: string, media: Media, catalog: Catalog, asker: Asker): Promise<CheckResult | Unchecked>;
   /**
    * Reads the folder. `use` then has the thread to itself, to compile against that folder the flows that were published apart.
    * `patient`: without a deadline, for a process that does not serve yet.
    */
   folder<T>(
     given: FolderRequest,
-    use: (loaded: FolderLoad, compile: Compile) => Promise<T>,
+    use: (loaded: FolderLoad, compile: CompilePublished) => Promise<T>,
   ): Promise<T | Unchecked>;
 }
 
 /** `basis`: identifies what the flow was compiled against and by (`basisOf`). */
-export type Checked =
+export type CheckResult =
   | (Extract<ReadyCheck, { readonly status: 'valid' }> & { readonly basis: string })
   | Extract<ReadyCheck, { readonly status: 'invalid' }>;
 
 /** Compiles the text of a flow that was published apart. `hasty`: with a deadline, even where the request is patient. */
-export type Compile = (text: string, hasty?: 'hasty') => Promise<ReadyCheck | Unchecked>;
+export type CompilePublished = (text: string, hasty?: 'hasty') => Promise<ReadyCheck | Unchecked>;
 
 interface FolderRequest {
   readonly root: string;
@@ -69,7 +69,7 @@ export function makeChecker({ withinMs = deadlineMs, publishedMs = publishedDead
       const checking = text.length > smallText ? large : small;
       const lane = to === 'publish' ? publishing : checking;
       return seats[to](principal, () =>
-        lane.hold((ask) => ask<Checked>({ kind: 'flow', text, media }, { withinMs, catalog })),
+        lane.hold((ask) => ask<CheckResult>({ kind: 'flow', text, media }, { withinMs, catalog })),
       );
     },
     folder: async ({ root, knownQueues, patient }, use) => {

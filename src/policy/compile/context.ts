@@ -75,7 +75,7 @@ export function error(
 }
 
 /** An error that earlier builds did not report: a flow that was published before goes on as it did. */
-export function newError(to: Compiling, ...found: Tail<Parameters<typeof error>>): void {
+export function errorUnlessPublished(to: Compiling, ...found: Tail<Parameters<typeof error>>): void {
   if (to.isPublished !== true) error(to, ...found);
 }
 

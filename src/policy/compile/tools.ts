@@ -2,7 +2,7 @@ import type { Json, JsonObject } from '../../model/json.js';
 import { compileSchema, misreadingIn } from '../../schema/index.js';
 import { beginAnalysis } from '../reachability/analysis.js';
 import { argumentsDomain, checkGuards } from '../reachability/comparisons.js';
-import { error, newError, warn, type CompiledTool, type Compiling, type Path } from './context.js';
+import { error, errorUnlessPublished, warn, type CompiledTool, type Compiling, type Path } from './context.js';
 import { compileExecutor } from './executors.js';
 import { compileGate } from './gates.js';
 import { checkReadOnly } from '../check/read-only.js';
@@ -27,7 +27,7 @@ export function checkSchema(
     error(to, 'SCHEMA_INVALID', [...path, 'type'], 'input is always an object: no input fits this schema');
   const misreading = compiled.status === 'ok' ? misreadingIn(schema) : null;
   if (misreading !== null)
-    newError(to, 'SCHEMA_INVALID', path, `the schema would not be read as written: ${misreading}`, 'key');
+    errorUnlessPublished(to, 'SCHEMA_INVALID', path, `the schema would not be read as written: ${misreading}`, 'key');
   if (compiled.status === 'ok')
     for (const unfilled of compiled.unfilled)
       warn(to, 'DEFAULT_NOT_FILLED', [...path, ...unfilled.path], unfilled.message);

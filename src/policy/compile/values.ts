@@ -146,7 +146,7 @@ export function compileTemplate(
 }
 
 /** A value that a call sends as text. `as` turns it into what is compiled. */
-export function compileSent<T extends Json>(
+export function compileSentValue<T extends Json>(
   to: Compiling,
   value: T,
   path: Path,
@@ -157,7 +157,7 @@ export function compileSent<T extends Json>(
 }
 
 /** Named values that a call sends as text. */
-export function compileTexts(
+export function compileSentTexts(
   to: Compiling,
   values: { readonly [key: string]: Json } | undefined,
   path: Path,

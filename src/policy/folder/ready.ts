@@ -1,7 +1,7 @@
 import { canonical } from '../../model/canonical.js';
 import { sha256 } from '../../schema/kit.js';
 import type { CompiledFlow, FlowCheck } from '../checker/check-text.js';
-import { queuesNamed } from './removed.js';
+import { queuesNamedAlone } from './removed.js';
 
 /**
  * A flow as it is stored. Its plan may have megabytes: as text it is passed on in milliseconds, without being parsed by the
@@ -28,7 +28,7 @@ export function toReadyFlow({ plan, definition, ...flow }: CompiledFlow): ReadyF
     plan: planText,
     hash: sha256(definitionText),
     planHash: sha256(planText),
-    queues: queuesNamed(plan),
+    queues: queuesNamedAlone(plan),
   };
 }
 

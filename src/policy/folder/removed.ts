@@ -14,7 +14,7 @@ import type { Catalog } from '../compile/context.js';
 
 // What a set of policies had and the next set has not. A file that was cut off may load, so what is gone has to be reported.
 
-export interface Held {
+export interface PolicyState {
   readonly policySet: PolicySet;
   readonly catalog: Catalog;
   /** Names of the folder's flows. */
@@ -30,7 +30,7 @@ export interface Removed {
 }
 
 /** `named`: queues that gates of flows in force name. To remove such a queue has to be confirmed, as for a floor. */
-export function takenAway(before: Held, after: Held, named: readonly string[]): readonly Removed[] {
+export function findRemoved(before: PolicyState, after: PolicyState, named: readonly string[]): readonly Removed[] {
   const [oldSet, newSet] = [before.policySet, after.policySet];
   const unconfirmed = (kind: Removed['kind'], old: readonly string[], now: readonly string[]): Removed[] =>
     namesGone(old, now).map((name) => ({ kind, name, confirm: false }));
@@ -110,7 +110,7 @@ function hoursOf(policySet: PolicySet, timeout: FloorTimeout | null, deciding: r
 }
 
 /** Queues whose roles decide: those of gates and of `human` executors that name no role besides. */
-export function queuesNamed({ states }: Pick<Plan, 'states'>): readonly string[] {
+export function queuesNamedAlone({ states }: Pick<Plan, 'states'>): readonly string[] {
   const named = states
     .flatMap(({ transitions }) => transitions)
     .flatMap(({ gates, executor }) => [...gates, ...(asksPeople(executor) ? [executor] : [])]);

@@ -6,12 +6,12 @@ import {
   formerEnvironments,
   formerQueues,
   knownQueues,
-  queuesNamed,
-  takenAway,
+  queuesNamedAlone,
+  findRemoved,
   type Catalog,
   type Checker,
   type Finding,
-  type Held,
+  type PolicyState,
   type ReadyFolder,
   type Removed,
 } from '../../policy/index.js';
@@ -143,7 +143,7 @@ function sayProgress({ say }: PoliciesDeps): Compilers['onCompile'] {
 }
 
 interface Changes {
-  readonly held: Held;
+  readonly held: PolicyState;
   readonly removed: readonly Removed[];
 }
 
@@ -158,17 +158,17 @@ async function changes(q: Queryable, { policySet: loaded, catalog, flows }: Read
     ...formerEnvironments(declared.environments, last),
   };
   const names = flows.map((one) => one.name).sort();
-  const held: Held = { policySet, catalog: { ...catalog, policySet }, flows: names };
+  const held: PolicyState = { policySet, catalog: { ...catalog, policySet }, flows: names };
   if (before === null) return { held, removed: [] };
-  const was: Held = { flows: [], ...before, catalog: before.catalog as Catalog };
+  const was: PolicyState = { flows: [], ...before, catalog: before.catalog as Catalog };
   const isQueueGone = was.policySet.queues.some(({ name }) => policySet.formerQueues?.includes(name));
   const named = isQueueGone ? [...(await queuesInForce(q)), ...flows.flatMap(({ queues }) => queues)] : [];
-  return { held, removed: takenAway(was, held, named) };
+  return { held, removed: findRemoved(was, held, named) };
 }
 
 async function queuesInForce(q: Queryable): Promise<readonly string[]> {
   const named = new Set<string>();
-  for await (const plan of plansInForce(q)) for (const queue of queuesNamed(plan)) named.add(queue);
+  for await (const plan of plansInForce(q)) for (const queue of queuesNamedAlone(plan)) named.add(queue);
   return [...named];
 }
 

@@ -1,7 +1,7 @@
 import type { Json } from '../../model/json.js';
 import type { PolicySet } from '../../model/policy-set.js';
 import type { Pool, Queryable, Tx } from '../../db/index.js';
-import type { Compile, ReadyCheck, ReadyFolder } from '../../policy/index.js';
+import type { CompilePublished, ReadyCheck, ReadyFolder } from '../../policy/index.js';
 import { putPlan } from '../../store/flows.js';
 import {
   keepResult,
@@ -34,7 +34,7 @@ export interface Late {
 export interface Compilers {
   readonly pool: Pool;
   readonly transaction: <T>(fn: (tx: Tx) => Promise<T>) => Promise<T>;
-  readonly compile: Compile;
+  readonly compile: CompilePublished;
   readonly loaded: ReadyFolder;
   /** Before each that nobody has compiled yet. */
   readonly onCompile: (name: string, place: { readonly at: number; readonly of: number }) => void;

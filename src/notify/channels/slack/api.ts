@@ -18,7 +18,7 @@ const longestAnswer = 1_048_576;
 const longestWaitMs = 3_600_000;
 const defaultWaitMs = 30_000;
 /** Slack's error codes for faults of its own, and for faults that pass. */
-const passing: readonly string[] = [
+const passingErrors: readonly string[] = [
   'ratelimited',
   'rate_limited',
   'internal_error',
@@ -27,7 +27,7 @@ const passing: readonly string[] = [
   'request_timeout',
 ];
 /** Slack's error codes about this very message. All others an operator can correct: who was invited, what a token may do, a channel's name. */
-const ofTheMessage: readonly string[] = [
+const messageErrors: readonly string[] = [
   'message_not_found',
   'cant_update_message',
   'edit_window_closed',
@@ -105,8 +105,8 @@ function readSlackAnswer(bytes: Buffer, afterMs: number): SlackAnswer {
   if (typeof error !== 'string' || !/^[a-z0-9_]{1,80}$/.test(error))
     return { status: 'retry', detail: 'Slack refused it and did not say why' };
   const detail = `Slack said \`${error}\``;
-  if (passing.includes(error)) return { status: 'retry', detail, afterMs };
-  return ofTheMessage.includes(error)
+  if (passingErrors.includes(error)) return { status: 'retry', detail, afterMs };
+  return messageErrors.includes(error)
     ? { status: 'failed', detail, error }
     : { status: 'retry', detail: `${detail}: see to it, it is tried again` };
 }

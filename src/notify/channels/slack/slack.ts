@@ -23,7 +23,7 @@ export async function deliverSlack(
   const earlier = notification.earlier === null ? null : postedOf(notification.earlier);
   if (earlier === null) return postMessage(channel, approval, around);
   const updated = await updateMessage(channel, earlier, approval, around);
-  if (updated.status === 'failed' && gone.includes(updated.error ?? ''))
+  if (updated.status === 'failed' && unwritableErrors.includes(updated.error ?? ''))
     return isOpen(approval.status)
       ? postMessage(channel, approval, around)
       : { status: 'delivered', detail: 'its message is not there any more' };
@@ -34,7 +34,11 @@ export async function deliverSlack(
 }
 
 /** Slack's error codes for a message that cannot be rewritten. */
-const gone: readonly string[] = ['message_not_found', 'cant_update_message', 'edit_window_closed'];
+const unwritableErrors: readonly string[] = [
+  'message_not_found',
+  'cant_update_message',
+  'edit_window_closed',
+];
 const noUnfurling = { unfurl_links: false, unfurl_media: false } as const;
 
 async function postMessage(
