@@ -13,7 +13,7 @@ export function startListening(server: Server, config: Config): Promise<void> {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') return reject(error);
       process.stderr.write(
-        `port ${port} on ${config.host} is taken or not to be had: stop what uses it, or set PORT to another one\n`,
+        `port ${port} on ${config.host} is taken or cannot be used: stop what uses it, or set PORT to another port\n`,
       );
       process.exit(1);
     });

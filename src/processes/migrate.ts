@@ -104,7 +104,7 @@ async function forgetHomes(
   });
   if (since !== undefined)
     exitRefusing(
-      `the store has just been taken by a deployment on the task queue \`${since.taskQueue}\`, which keeps it; where that is not the one that is to have it, stop its processes and try again`,
+      `the store has just been taken by a deployment on the task queue \`${since.taskQueue}\`, which keeps it; if another deployment is to have it, stop the processes of the deployment that has it now and try again`,
     );
   say('the store belongs to no Temporal now: the deployment that starts next has it');
 }
@@ -167,12 +167,12 @@ async function takeFromHolder(temporal: Connection, own: string, namespace: stri
     exitRefusing(`${nameOf(queue)} is not given away: this store is worked with again (${who})`);
   if (await looksPolled(temporal, queue))
     exitRefusing(
-      `${nameOf(queue)} is not given to another deployment: workers poll it; stop them and try again, or choose another queue where they are to go on, as those of the store of which this one is a copy`,
+      `${nameOf(queue)} is not given to another deployment: workers poll it; stop them and try again, or choose another queue where those workers are to go on, as where this store is a copy of theirs`,
     );
   const since = await forgetHolder(temporal, queue, seen);
   if (since !== null)
     exitRefusing(
-      `${nameOf(queue)} has just been taken for the store \`${since.store}\`, which keeps it; where that is not the one that is to have it, stop its processes and try again`,
+      `${nameOf(queue)} has just been taken for the store \`${since.store}\`, which keeps it; if another store is to have it, stop the processes that work with that store and try again`,
     );
   say(`${nameOf(queue)} belongs to no store now`);
 }

@@ -27,7 +27,7 @@ export const exitCodes = { stopped: 0, failed: 1, inUse: 2 } as const;
 export async function up({ args, signal, onReady }: UpOptions): Promise<number> {
   const unknown = args.find((arg) => arg !== '--no-demo');
   if (unknown !== undefined) {
-    complain(`unknown option \`${unknown}\`: \`--no-demo\` is the only one`);
+    complain(`unknown option \`${unknown}\`: \`--no-demo\` is the only option`);
     return exitCodes.failed;
   }
   const read = readConfig();
@@ -42,7 +42,7 @@ export async function up({ args, signal, onReady }: UpOptions): Promise<number> 
   } catch (error) {
     const why = error instanceof Error && 'code' in error ? String(error.code) : textOfError(error);
     complain(
-      `\`${config.home}\` cannot be the data folder (${why}): set COUNTERSIGN_HOME to a folder, or to where one can be made`,
+      `\`${config.home}\` cannot be the data folder (${why}): set COUNTERSIGN_HOME to a folder, or to a path where a folder can be made`,
     );
     return exitCodes.failed;
   }
@@ -123,7 +123,7 @@ async function choosePort(config: Config, ports: PortBook): Promise<number> {
   if (config.port !== null) {
     if (await isPortFree(config.port, config.host)) return config.port;
     throw new BootFailure(
-      `port ${config.port} on ${config.host} is taken or not to be had: stop what uses it, or set PORT to another one`,
+      `port ${config.port} on ${config.host} is taken or cannot be used: stop what uses it, or set PORT to another port`,
     );
   }
   const kept = ports.known('api');
@@ -131,7 +131,9 @@ async function choosePort(config: Config, ports: PortBook): Promise<number> {
   const port = isKept ? kept : await nextFreePort(defaultPort, config.host);
   const wanted = isKept ? defaultPort : (kept ?? defaultPort);
   if (port !== wanted && !(await isPortFree(wanted, config.host)))
-    say(`port ${wanted} on ${config.host} is taken: the API listens on ${port}; PORT sets another one`);
+    say(
+      `port ${wanted} on ${config.host} is taken: the API listens on ${port}; set PORT to choose another port`,
+    );
   ports.keep('api', port);
   return port;
 }

@@ -92,7 +92,7 @@ function logSlotWaits(log: (line: string) => void): void {
     const times = countSlotWaits();
     if (times > 0)
       log(
-        `${times} times in the last minute a call waited for its turn: too many of who asks, or to its target, are under way`,
+        `${times} times in the last minute a call waited for a slot: too many calls of its requester, or to its target, were under way`,
       );
   };
   setInterval(tell, 60_000).unref();

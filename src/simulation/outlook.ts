@@ -3,7 +3,7 @@ import { gateViews, links, mayDecide } from '../engine/index.js';
 import { decidersOf } from '../engine/gates/deciders.js';
 import { applyingGates, gatesOf, whenAsked, type AskingGate } from '../engine/gates/gates.js';
 import { evaluateGuard, readsArguments } from '../engine/guards.js';
-import { actorAllows, blockedBy, findState, guardContext, takersOf } from '../engine/links.js';
+import { actorAllows, blockedBy, blockText, findState, guardContext, takersOf } from '../engine/links.js';
 import type { ApprovalState, GateState, GateView, GuardReport } from '../engine/state.js';
 import type { Transition } from '../engine/plan.js';
 import { closedStatuses } from '../engine/state.js';
@@ -133,7 +133,7 @@ function judgeWithArguments(play: Play, transition: Transition, principal: Princ
   });
   if (!actorAllows(transition.actor, principal.kind)) return no('ACTOR_MISMATCH', takersOf[transition.actor]);
   const rule = blockedBy(play.plan, transition, play.kit);
-  if (rule !== null) return no('BLOCKED', `the charter blocks it: ${rule}`);
+  if (rule !== null) return no('BLOCKED', blockText(rule));
   const at = guardContext(play.run, principal, {});
   const open: number[] = [];
   for (const [index, guard] of transition.guards.entries()) {

@@ -91,7 +91,7 @@ describe('the next attempt', () => {
     assert.equal(called(of, [failed(1, 'transient'), failed(2, 'permanent')]), 'second');
   });
 
-  it('is nobody’s where the record of attempts has no next one', () => {
+  it('is nobody’s where the record of attempts has no next attempt', () => {
     const of = executing(rest({ idempotencyKey: true }), { maxAttempts: 2 });
     for (const rows of [
       [failed(1, 'permanent')],

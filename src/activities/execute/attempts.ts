@@ -34,7 +34,7 @@ export function chooseNextAttempt(executing: Executing, attempts: readonly Attem
   }
   const then = executorAfterFailure(executing, attempts, last);
   if (then !== null) return attemptOf(executing, last.attempt + 1, then, false);
-  const message = 'the record of its attempts has no next one; check what the target did before a retry';
+  const message = 'the record of its attempts has no next attempt; check what the target did before a retry';
   return { kind: 'unknown', attempt: last.attempt, message };
 }
 

@@ -64,7 +64,7 @@ export function makeSlotHold({ process, tries }: Pick<Surroundings, 'process' | 
 function makeSlotAwaitedFailure(transition: string, tries: number): ApplicationFailure {
   waitCount += 1;
   return ApplicationFailure.create({
-    message: `\`${transition}\` waits for its turn: too many calls of who asks for it, or to its target, are under way in this worker`,
+    message: `\`${transition}\` waits for its turn: too many calls of its requester, or to its target, are under way in this worker`,
     type: slotAwaited,
     nonRetryable: false,
     category: 'BENIGN',

@@ -63,7 +63,7 @@ async function install(cache: string, target: string, options: Required<FindOpti
     const job = { version: pinnedCli, target, ...options };
     const downloaded = await download(job);
     if (downloaded.status === 'installed') return { status: 'found', path: target };
-    say(`the official download is not to be had: ${downloaded.message}`);
+    say(`the official download cannot be used: ${downloaded.message}`);
     const built = await buildWithGo(job);
     if (built.status === 'installed') return { status: 'found', path: target };
     const advice =
