@@ -9,10 +9,10 @@ export function isRead(executor: CallExecutor): boolean {
   return kinds.find(({ name }) => name === executor.kind)?.isRead?.(executor) ?? false;
 }
 
-export function hasEffect(judged: engine.Judged, executor: Executor): boolean {
+export function hasEffect(judged: engine.JudgedStep, executor: Executor): boolean {
   return engine.hasEffect({ isRead }, judged, executor);
 }
 
-export function isRepeatable(judged: engine.Judged, executor: Executor): boolean {
+export function isRepeatable(judged: engine.JudgedStep, executor: Executor): boolean {
   return engine.isRepeatable({ isRead }, judged, executor);
 }

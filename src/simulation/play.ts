@@ -1,6 +1,6 @@
 import type { Plan } from '../engine/plan.js';
 import { decide, initialRun } from '../engine/index.js';
-import { waiting } from '../engine/gates/standing.js';
+import { waitingGates } from '../engine/gates/standing.js';
 import type { Answer, ApprovalState, Event, Evidence, Kit, Outcome, RunState } from '../engine/state.js';
 import { isOpen } from '../model/approval-status.js';
 import type { Json, JsonObject } from '../model/json.js';
@@ -98,7 +98,7 @@ const firstMoment = Date.parse('2026-01-01T00:00:00.000Z');
 const maxAnswers = 1_000;
 
 /** The run after its start: its state entered, its chain walked, as far as answers are known. */
-export function begin(setup: Setup): Happened {
+export function beginRun(setup: Setup): Happened {
   const play = prepareRun(setup);
   return follow(play, startMessage(play, setup));
 }
@@ -223,7 +223,7 @@ function deadlinePasses(play: Play, transition: string | null): Happened | Impos
   const approval = findApproval(play, transition);
   if (typeof approval === 'string') return impossible(approval);
   // By a deadline a case means the next end of a stage; reminders do not count.
-  const stages = waiting(approval, play.kit).map((gate) => gate.expiresAt);
+  const stages = waitingGates(approval, play.kit).map((gate) => gate.expiresAt);
   const at = Math.min(approval.expiresAt, ...stages);
   const now = Math.max(play.now, at);
   return walk(

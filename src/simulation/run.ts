@@ -1,5 +1,5 @@
 import type { Happened, Setup } from './play.js';
-import { act, begin, placeRun } from './play.js';
+import { act, beginRun, placeRun } from './play.js';
 import type { PolicySet } from '../model/policy-set.js';
 import { differences, unexpectedTrouble, type Difference } from './expect.js';
 import type { Case, CaseResult, Failure, Mismatch, Step } from './types.js';
@@ -38,7 +38,7 @@ function firstFailure(testCase: Case, policySet: PolicySet): Failure | null {
 }
 
 function beginCase(testCase: Case, setup: Setup): Happened {
-  if (testCase.place === null) return begin(setup);
+  if (testCase.place === null) return beginRun(setup);
   const play = placeRun(setup, testCase.place);
   return { play, before: play.run, answer: null, facts: [] };
 }

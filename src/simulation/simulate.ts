@@ -8,7 +8,7 @@ import { stepShape, type StepShape } from '../policy/shape/tests.js';
 import { parseText } from '../policy/text/source.js';
 import { stepText } from './given.js';
 import { outlook, type Outlook } from './outlook.js';
-import { act, begin, type Happened } from './play.js';
+import { act, beginRun, type Happened } from './play.js';
 import { complain, type CaseReading, type Policies } from './names.js';
 import { checkInput } from './read.js';
 import { executingOf, type Executing } from './sends.js';
@@ -53,7 +53,7 @@ export function simulate(walk: Walk): Simulated {
   const checked = checkInput(flow.plan, walk.input);
   if (checked.status === 'invalid') return { status: 'invalid', stops: [], message: checked.message };
   const input = checked.value;
-  const started = begin({ flow, policySet: policies.policySet, input, startedBy, answers: new Map() });
+  const started = beginRun({ flow, policySet: policies.policySet, input, startedBy, answers: new Map() });
   const stops = [stopOf(walk, `start as ${startedBy.id}`, started)];
   let play = started.play;
   for (const given of walk.steps) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { concerning, type Carried } from '../../src/engine/gates/concerning.js';
+import { narrowCondition, type Presence } from '../../src/engine/gates/concerning.js';
 import { evaluateGuard, verdictOf, type GuardContext, type Verdict } from '../../src/engine/guards.js';
 import type { Comparison, Guard, Operand, Path } from '../../src/engine/plan.js';
 import type { JsonObject } from '../../src/model/json.js';
@@ -25,58 +25,58 @@ const at = (args: JsonObject, context: JsonObject = {}): GuardContext => ({
 const asks = (on: Guard | null, where: GuardContext): boolean =>
   on !== null && verdictOf(on, where) !== 'fail';
 
-const all = (how: Carried) => (): Carried => how;
+const all = (how: Presence) => (): Presence => how;
 
 describe("a charter's condition", () => {
   it('asks by each of its branches, whatever the others read', () => {
     for (const how of ['open', 'never'] as const) {
-      const either = concerning(anyOf(risky, large), all(how));
+      const either = narrowCondition(anyOf(risky, large), all(how));
       assert.equal(asks(either, at({}, { risk: 'high' })), true, how);
       assert.equal(asks(either, at({}, { risk: 'low' })), false, how);
     }
-    assert.equal(asks(concerning(anyOf(risky, large), all('open')), at({ amount: 60 })), true);
-    assert.deepEqual(concerning(anyOf(risky, large), all('never')), risky);
-    assert.deepEqual(concerning(anyOf(risky, risky, large), all('never')), anyOf(risky, risky));
+    assert.equal(asks(narrowCondition(anyOf(risky, large), all('open')), at({ amount: 60 })), true);
+    assert.deepEqual(narrowCondition(anyOf(risky, large), all('never')), risky);
+    assert.deepEqual(narrowCondition(anyOf(risky, risky, large), all('never')), anyOf(risky, risky));
   });
 
   it('does not ask of an action without the argument that all of it needs', () => {
     const twice = expr(amount, '<', path('arguments', 'limit'));
     for (const on of [large, allOf(risky, large), anyOf(large, allOf(large, risky)), twice])
-      assert.equal(concerning(on, all('never')), null);
-    assert.equal(concerning(expr(amount, '==', literal('x')), all('never')), null);
+      assert.equal(narrowCondition(on, all('never')), null);
+    assert.equal(narrowCondition(expr(amount, '==', literal('x')), all('never')), null);
   });
 
   it('asks under `not` where the comparison is no more than false', () => {
     for (const how of ['open', 'never'] as const) {
-      assert.equal(asks(concerning(not(large), all(how)), at({})), true, how);
-      assert.equal(asks(concerning(not(anyOf(large, risky)), all(how)), at({}, { risk: 'low' })), true, how);
-      assert.equal(asks(concerning(not(not(large)), all(how)), at({})), false, how);
+      assert.equal(asks(narrowCondition(not(large), all(how)), at({})), true, how);
+      assert.equal(asks(narrowCondition(not(anyOf(large, risky)), all(how)), at({}, { risk: 'low' })), true, how);
+      assert.equal(asks(narrowCondition(not(not(large)), all(how)), at({})), false, how);
     }
   });
 
   it('takes a missing argument for null where `==` and `!=` do', () => {
     for (const how of ['open', 'never'] as const) {
-      const dry = concerning(expr(path('arguments', 'dryRun'), '!=', literal(true)), all(how));
+      const dry = narrowCondition(expr(path('arguments', 'dryRun'), '!=', literal(true)), all(how));
       assert.equal(asks(dry, at({})), true, how);
-      const context = concerning(expr(amount, '==', path('context', 'x')), all(how));
+      const context = narrowCondition(expr(amount, '==', path('context', 'x')), all(how));
       assert.deepEqual([asks(context, at({}, { x: 1 })), asks(context, at({}))], [false, true], how);
     }
   });
 
   it('asks of an argument that is there and makes no sense', () => {
-    const on = concerning(large, all('open'));
+    const on = narrowCondition(large, all('open'));
     assert.deepEqual(
       [{ amount: 'a lot' }, { amount: 1 }, {}].map((args) => asks(on, at(args))),
       [true, false, false],
     );
-    const both = concerning(expr(amount, '<', path('arguments', 'limit')), all('open'));
+    const both = narrowCondition(expr(amount, '<', path('arguments', 'limit')), all('open'));
     assert.deepEqual(
       [{ amount: 1 }, { limit: 1 }, { amount: 1, limit: 1 }, {}].map((args) => asks(both, at(args))),
       [true, true, false, false],
     );
     const half = expr(amount, '<', path('arguments', 'limit'));
-    const carried = ({ segments }: Path): Carried => (segments[0] === 'amount' ? 'declared' : 'never');
-    assert.deepEqual(concerning(half, carried), half);
+    const carried = ({ segments }: Path): Presence => (segments[0] === 'amount' ? 'declared' : 'never');
+    assert.deepEqual(narrowCondition(half, carried), half);
   });
 
   it('is as it is written where all is declared, where nothing is listed, and where it is too large', () => {
@@ -84,11 +84,11 @@ describe("a charter's condition", () => {
     const permission: Guard = { kind: 'permission', permission: 'p' };
     const lone = expr(literal(1), '<', literal(2));
     for (const on of [anyOf(risky, large), not(large), permission, expr(whole, '==', literal(null)), lone])
-      assert.deepEqual(concerning(on, all('declared')), on);
-    for (const on of [anyOf(), allOf()]) assert.equal(asks(concerning(on, all('never')), at({})), true);
+      assert.deepEqual(narrowCondition(on, all('declared')), on);
+    for (const on of [anyOf(), allOf()]) assert.equal(asks(narrowCondition(on, all('never')), at({})), true);
     let deep: Guard = large;
     for (let depth = 0; depth < 100; depth += 1) deep = not(deep);
-    assert.equal(concerning(deep, all('never')), deep);
+    assert.equal(narrowCondition(deep, all('never')), deep);
     assert.equal(evaluateGuard(deep, at({})).verdict, 'error');
   });
 });
@@ -135,7 +135,7 @@ describe('of any condition and any action', () => {
     fc.assert(
       fc.property(subjects, ({ on, args, context, closed }) => {
         const where = at(closed ? {} : args, context);
-        const told = concerning(on, all(closed ? 'never' : 'open'));
+        const told = narrowCondition(on, all(closed ? 'never' : 'open'));
         if (!asks(told, where)) assert.equal(byHand(on, where), 'fail');
       }),
       { numRuns: runsOf(3_000) },
@@ -146,8 +146,8 @@ describe('of any condition and any action', () => {
       fc.property(subjects, ({ on, other, args, context, closed }) => {
         const where = at(closed ? {} : args, context);
         const carried = all(closed ? 'never' : 'open');
-        if (asks(concerning(on, carried), where))
-          assert.ok(asks(concerning(anyOf(other, on), carried), where));
+        if (asks(narrowCondition(on, carried), where))
+          assert.ok(asks(narrowCondition(anyOf(other, on), carried), where));
       }),
       { numRuns: runsOf(3_000) },
     );
@@ -158,8 +158,8 @@ describe('of any condition and any action', () => {
         fc.array(fc.constantFrom(large, expr(literal(1), '<=', amount)), { minLength: 1 }),
         (parts) => {
           for (const on of [anyOf(...parts), allOf(...parts)]) {
-            assert.equal(concerning(on, all('never')), null);
-            assert.equal(asks(concerning(on, all('open')), at({})), false);
+            assert.equal(narrowCondition(on, all('never')), null);
+            assert.equal(asks(narrowCondition(on, all('open')), at({})), false);
           }
         },
       ),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { grouped } from '../../src/engine/gates/shown.js';
+import { groupDigits } from '../../src/engine/gates/shown.js';
 
 it('a number is shown as people write it: thousands apart, years and exponents as they are', () => {
   const shown: readonly (readonly [number, string])[] = [
@@ -12,5 +12,5 @@ it('a number is shown as people write it: thousands apart, years and exponents a
       (number) => [number, String(number)] as const,
     ),
   ];
-  for (const [value, text] of shown) assert.equal(grouped(value), text);
+  for (const [value, text] of shown) assert.equal(groupDigits(value), text);
 });

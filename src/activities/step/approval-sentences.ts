@@ -1,7 +1,7 @@
 import { canonical } from '../../model/canonical.js';
 import type { Json } from '../../model/json.js';
 import { truncate } from '../../model/text.js';
-import { grouped } from '../../engine/gates/shown.js';
+import { groupDigits } from '../../engine/gates/shown.js';
 import { visible } from '../../model/visible.js';
 import { readPath, type PathScopes } from '../../engine/expression/template.js';
 import { asksPeople, type TextTemplate, type Tier, type Transition } from '../../engine/plan.js';
@@ -84,7 +84,7 @@ function fillTemplate(template: TextTemplate | undefined, asking: Asking): strin
 const longestHole = 200;
 
 function writeHole(value: string | number | boolean): string {
-  if (typeof value === 'number') return grouped(value);
+  if (typeof value === 'number') return groupDigits(value);
   return truncate(String(value), longestHole);
 }
 

@@ -20,7 +20,7 @@ export function callsOf({ executor, reliability }: Calling): readonly CallExecut
 }
 
 /** The step whose call is judged, with the tier that its author gave it. */
-export interface Judged {
+export interface JudgedStep {
   readonly action: Pick<Action, 'tier'>;
 }
 
@@ -30,7 +30,7 @@ export interface Judged {
  */
 export function hasEffect(
   { isRead }: Pick<Kit, 'isRead'>,
-  { action: { tier } }: Judged,
+  { action: { tier } }: JudgedStep,
   executor: Executor,
 ): boolean {
   if (callsNothing(executor) || tier === 'read_only') return false;
@@ -38,6 +38,6 @@ export function hasEffect(
 }
 
 /** May the call be made again without asking anybody? It has an idempotency key, or changes nothing. */
-export function isRepeatable(kit: Pick<Kit, 'isRead'>, judged: Judged, executor: Executor): boolean {
+export function isRepeatable(kit: Pick<Kit, 'isRead'>, judged: JudgedStep, executor: Executor): boolean {
   return !hasEffect(kit, judged, executor) || ('idempotencyKey' in executor && executor.idempotencyKey);
 }

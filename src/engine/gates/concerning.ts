@@ -5,19 +5,19 @@ import { isTooLarge } from '../guards.js';
 // A charter's condition is written once for many actions, and some of these do not have all the arguments that it reads.
 
 /** Whether an action has an argument: its schema declares it, a caller may bring it (`open`), or never. */
-export type Carried = 'declared' | 'open' | 'never';
-export type CarriedBy = (argument: Path) => Carried;
+export type Presence = 'declared' | 'open' | 'never';
+export type PresenceOf = (argument: Path) => Presence;
 
 /**
  * The condition as it is asked of one action: a comparison whose arguments are all missing is false, instead of an error;
  * with `==` and `!=` they are null, as everywhere. The other parts of the condition count as they are. Null: the condition
  * can never hold for this action. A condition that is too large to look at stays as it is.
  */
-export function concerning(on: Guard, carried: CarriedBy): Guard | null {
+export function narrowCondition(on: Guard, carried: PresenceOf): Guard | null {
   return isTooLarge(on) ? on : narrow(on, carried);
 }
 
-function narrow(on: Guard, carried: CarriedBy): Guard | null {
+function narrow(on: Guard, carried: PresenceOf): Guard | null {
   if (on.kind === 'expr') return neverHolds(on.expr, carried) ? null : requireGiven(on, carried);
   if (on.kind !== 'allOf' && on.kind !== 'anyOf') return requireGiven(on, carried);
   const parts = on.guards.map((part) => narrow(part, carried));
@@ -29,7 +29,7 @@ function narrow(on: Guard, carried: CarriedBy): Guard | null {
 }
 
 /** The condition with nothing taken out, since what is false may hold under a `not`: comparisons ask first whether their arguments are given. */
-function requireGiven(on: Guard, carried: CarriedBy): Guard {
+function requireGiven(on: Guard, carried: PresenceOf): Guard {
   switch (on.kind) {
     case 'expr':
       return requireGivenArguments(on, on.expr, carried);
@@ -48,7 +48,7 @@ const isArgument = (operand: Operand): operand is Path =>
 
 const takesNull = ({ operator }: Comparison): boolean => operator === '==' || operator === '!=';
 
-function neverHolds(expr: Comparison, carried: CarriedBy): boolean {
+function neverHolds(expr: Comparison, carried: PresenceOf): boolean {
   const sides = [expr.left, expr.right];
   const isMissing = (side: Operand): boolean => isArgument(side) && carried(side) === 'never';
   if (!takesNull(expr)) return sides.some(isArgument) && sides.filter(isArgument).every(isMissing);
@@ -59,7 +59,7 @@ function neverHolds(expr: Comparison, carried: CarriedBy): boolean {
 }
 
 /** The comparison, asked only where an argument of it is given: a missing argument must not make a gate wait, a senseless one must. */
-function requireGivenArguments(on: Guard, expr: Comparison, carried: CarriedBy): Guard {
+function requireGivenArguments(on: Guard, expr: Comparison, carried: PresenceOf): Guard {
   const read = [expr.left, expr.right].filter(isArgument);
   if (takesNull(expr) || read.length === 0 || read.some((argument) => carried(argument) === 'declared'))
     return on;

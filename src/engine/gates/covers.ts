@@ -2,7 +2,7 @@ import { sameJson } from '../../model/canonical.js';
 import type { Gate } from '../plan.js';
 import type { ApprovalState, Kit } from '../state.js';
 import { decidersOf } from './deciders.js';
-import { floorsFor, ruleOf, ruleText, unknownFloors, type Step } from './gates.js';
+import { floorsFor, ruleOf, ruleText, unknownFloors, type GatedStep } from './gates.js';
 import { isApprovedByRule } from './quorum.js';
 
 // Gates as they are now, beside those under which something was approved: does any of them ask for more?
@@ -34,7 +34,7 @@ export function stricterThanApproved(now: readonly Gate[], approval: Approved, k
  * `approval`: undefined where the effect was granted without any.
  */
 export function missingUnderFloors(
-  step: Omit<Step, 'gates'>,
+  step: Omit<GatedStep, 'gates'>,
   approval: Approved | undefined,
   kit: QueueKit & Pick<Kit, 'floors'>,
 ): string | null {

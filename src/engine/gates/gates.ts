@@ -14,8 +14,8 @@ import {
 import type { Asked, Kit } from '../state.js';
 import { callsOf, type Calling } from '../effects/effects.js';
 import { evaluateGuard, type Evaluation, type GuardContext } from '../guards.js';
-import { concerning } from './concerning.js';
-import { jsonBeginning, grouped } from './shown.js';
+import { narrowCondition } from './concerning.js';
+import { jsonBeginning, groupDigits } from './shown.js';
 import { valueAt } from '../expression/template.js';
 
 // Which gates stand before a step, and which of them ask.
@@ -61,13 +61,13 @@ export function isGated(charter: Charter | null, step: Calling & Pick<Transition
 }
 
 /** What is known of an action, whoever starts it, to find its gates. */
-export type Step = Calling & Pick<Transition, 'gates' | 'tier'>;
+export type GatedStep = Calling & Pick<Transition, 'gates' | 'tier'>;
 
 /**
  * An onEnter in the form of a transition's step, to find its gates. A plan that was compiled before an onEnter had `gates`
  * names those of its charter at its transitions.
  */
-export function entryStep(plan: Pick<Plan, 'charter' | 'states'>, onEnter: OnEnter): Step {
+export function entryStep(plan: Pick<Plan, 'charter' | 'states'>, onEnter: OnEnter): GatedStep {
   const { executor, reliability, tier = null, gates } = onEnter;
   const isChartered = isGated(plan.charter, { tool: null, executor, reliability, tier });
   return {
@@ -84,7 +84,7 @@ function charterGatesIn({ states }: Pick<Plan, 'states'>): Gate[] {
   return gates.flatMap((gate) => {
     if (gate.origin?.source !== 'charter') return [];
     if (gate.on === null) return [gate];
-    const on = concerning(gate.on, () => 'never');
+    const on = narrowCondition(gate.on, () => 'never');
     return on === null ? [] : [{ ...gate, on }];
   });
 }
@@ -103,14 +103,14 @@ export interface Applying {
 }
 
 /** All gates that may apply to a step: those of its author, of its executor and of its environment. */
-export function gatesOf(step: Step, kit: Pick<Kit, 'floors'>): Gate[] {
+export function gatesOf(step: GatedStep, kit: Pick<Kit, 'floors'>): Gate[] {
   const { executor } = step;
   const human = asksPeople(executor) ? [humanGate(executor.roles, executor.queue)] : [];
   return [...step.gates, ...human, ...floorsFor(step, kit)];
 }
 
 /** The gates that apply to a step; null: none. A gate also applies where its `on` is an error. */
-export function gatesFor(step: Step, at: GuardContext, kit: Pick<Kit, 'floors'>): Applying | null {
+export function gatesFor(step: GatedStep, at: GuardContext, kit: Pick<Kit, 'floors'>): Applying | null {
   return applyingGates(gatesOf(step, kit), at);
 }
 
@@ -215,6 +215,6 @@ const longestValue = 120;
 
 function sideText(operand: Operand, at: GuardContext): string {
   const value = operand.kind === 'literal' ? operand.value : (valueAt(at, operand) ?? null);
-  const cut = typeof value === 'number' ? grouped(value) : jsonBeginning(value, longestValue);
+  const cut = typeof value === 'number' ? groupDigits(value) : jsonBeginning(value, longestValue);
   return operand.kind === 'literal' ? cut : `${operand.text} ${cut}`;
 }

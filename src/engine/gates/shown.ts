@@ -2,7 +2,7 @@ import type { Json } from '../../model/json.js';
 import { truncate } from '../../model/text.js';
 
 /** 60000 becomes 60,000; four digits, as of a year, and numbers with an exponent stay as they are. */
-export function grouped(value: number): string {
+export function groupDigits(value: number): string {
   return String(value).replace(/^-?\d{5,}(?=\.\d+$|$)/, (whole) => whole.replaceAll(/\B(?=(\d{3})+$)/g, ','));
 }
 

@@ -38,7 +38,7 @@ function nextEndOfGates(approval: Gated, kit: QueueKit): NextEnd {
   // Where the end had passed when the approval was asked for, it ends at once.
   if (denial !== undefined)
     return { ...denyingEnd, at: Math.max(denial, Date.parse(approval.action.requestedAt)) };
-  const ends = waiting(approval, kit).map((gate) => ({
+  const ends = waitingGates(approval, kit).map((gate) => ({
     ...endingOfStage(gate, approval.action.tier),
     at: gate.expiresAt,
   }));
@@ -46,7 +46,7 @@ function nextEndOfGates(approval: Gated, kit: QueueKit): NextEnd {
 }
 
 /** The gates that are not approved. Of the others the stages are over, and only `endsAt` still counts. */
-export function waiting(approval: Gated, kit: QueueKit): readonly GateState[] {
+export function waitingGates(approval: Gated, kit: QueueKit): readonly GateState[] {
   return approval.gates.filter((_gate, index) => !isGateApproved(approval, index, kit));
 }
 
@@ -62,7 +62,7 @@ export function momentOf(approval: Gated, index: number, kit: QueueKit): number 
 function firstDenial(approval: Gated, kit: QueueKit): number | undefined {
   const ends = [
     ...approval.gates.flatMap(({ endsAt }) => endsAt ?? []),
-    ...waiting(approval, kit).flatMap((gate) =>
+    ...waitingGates(approval, kit).flatMap((gate) =>
       endingOfStage(gate, approval.action.tier).action === 'deny' ? [gate.expiresAt] : [],
     ),
   ];
@@ -74,7 +74,7 @@ function firstDenial(approval: Gated, kit: QueueKit): number | undefined {
  * Undefined: a stage follows the present one, or all gates are approved already.
  */
 export function lastMoment(approval: Gated, kit: QueueKit): number | undefined {
-  const left = waiting(approval, kit);
+  const left = waitingGates(approval, kit);
   const endsByTime =
     left.length > 0 && left.every((gate) => endingOfStage(gate, approval.action.tier).action === 'approve');
   const byTime = endsByTime ? Math.max(...left.map((gate) => gate.expiresAt)) : Infinity;

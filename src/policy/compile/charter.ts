@@ -1,4 +1,4 @@
-import { concerning, type Carried } from '../../engine/gates/concerning.js';
+import { narrowCondition, type Presence } from '../../engine/gates/concerning.js';
 import type { Charter, Gate, Guard, Path as PathOperand, Tier } from '../../engine/plan.js';
 import type { JsonObject } from '../../model/json.js';
 import { assertKnown, error, maxProblems, warn, type Compiling, type Path } from './context.js';
@@ -107,7 +107,7 @@ function narrowGate(to: Compiling, gate: Gate, { name, inputSchema }: GatedActio
     );
     return gate;
   }
-  const on = concerning(gate.on, (read) => howCarried(inputSchema, read));
+  const on = narrowCondition(gate.on, (read) => howCarried(inputSchema, read));
   if (on !== null) return { ...gate, on };
   warn(
     to,
@@ -118,7 +118,7 @@ function narrowGate(to: Compiling, gate: Gate, { name, inputSchema }: GatedActio
   return null;
 }
 
-function howCarried(schema: JsonObject | null, argument: PathOperand): Carried {
+function howCarried(schema: JsonObject | null, argument: PathOperand): Presence {
   if (declares(schema, argument)) return 'declared';
   return schema === null || isClosed(schema) ? 'never' : 'open';
 }

@@ -7,7 +7,7 @@ import {
   type Path as PathOperand,
   type Tier,
 } from '../../engine/plan.js';
-import { gatesOf, type Step } from '../../engine/gates/gates.js';
+import { gatesOf, type GatedStep } from '../../engine/gates/gates.js';
 import { guardScopes } from '../../engine/expression/expression.js';
 import { error, warn, type Compiling, type Path } from './context.js';
 import { nearest } from '../text/problems.js';
@@ -178,7 +178,7 @@ function compileOn(to: Compiling, on: NonNullable<GateShape['on']>, path: Path, 
  */
 export function warnUngated(
   to: Compiling,
-  { executor, reliability, tier }: Omit<Step, 'gates'>,
+  { executor, reliability, tier }: Omit<GatedStep, 'gates'>,
   gates: readonly (Gate | null)[],
   path: Path,
   name: string,

@@ -1,4 +1,4 @@
-import { nextEnd, waiting, type NextEnd } from '../../engine/gates/standing.js';
+import { nextEnd, waitingGates, type NextEnd } from '../../engine/gates/standing.js';
 import { isOpen } from '../../engine/index.js';
 import type { ApprovalState } from '../../engine/state.js';
 import type { ApprovalRow } from '../../store/approvals.js';
@@ -33,7 +33,7 @@ export function onExpiry(
     return `at ${at} it also goes to ${added.length === 0 ? 'the same roles again' : added.join(', ')}, and stays open`;
   }
   if (action === 'approve') {
-    const alone = state !== null && waiting(state, kit).length === 1;
+    const alone = state !== null && waitingGates(state, kit).length === 1;
     return alone
       ? `at ${at} it is approved by time, and runs`
       : `at ${at} time approves at one of its gates, and the others still wait`;
