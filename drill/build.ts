@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { appendFileSync, cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { projectRoot } from '../testing/paths.js';
@@ -25,5 +25,16 @@ export async function makeNewBuild(folder: string, version: string): Promise<Bui
   const index = join(folder, 'src', 'workflows', 'index.ts');
   appendFileSync(index, `\nexport const buildOfTheDrill = '${version}';\n`);
   await promisify(execFile)(process.execPath, [join(folder, 'scripts', 'build.mjs')], { cwd: folder });
+  return buildOf(folder);
+}
+
+/** The build that there is, in a folder of its own and with a mark in the workflow code: another one to all who tell builds apart. */
+export function copyBuild(folder: string, version: string): Build {
+  mkdirSync(folder, { recursive: true });
+  for (const part of ['dist', 'package.json'])
+    cpSync(join(projectRoot, part), join(folder, part), { recursive: true });
+  symlinkSync(join(projectRoot, 'node_modules'), join(folder, 'node_modules'));
+  const bundle = join(folder, 'dist', 'workflow-bundle.js');
+  writeFileSync(bundle, `/* ${version} */ ${readFileSync(bundle, 'utf8')}`);
   return buildOf(folder);
 }

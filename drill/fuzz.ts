@@ -11,7 +11,7 @@ import { startShapesTarget, type ShapesTarget } from './fuzz-shapes.js';
 import { readOptions, wholeNumber } from '../bench/options.js';
 
 // `npm run drill:fuzz [-- --requests 200000 --seed 1]`: every route, every role's key, against a real API and worker.
-// `--shapes 0.004` of them carry, or have a target answer, what takes long for its bytes.
+// `--shapes 0.004` of them carry, or have a target answer, what takes long for its bytes; `--shared`: on the servers of `npm test`.
 // JSON on stdout; status 1 when a process died, an answer was a 5xx that the contract does not name, a run answers no
 // more, or an event loop was blocked for longer than 250 ms by what its process did itself: what a busy machine adds is
 // told beside it.
@@ -22,6 +22,7 @@ const values = readOptions({
     seed: { type: 'string', default: '1' },
     'at-once': { type: 'string', default: '16' },
     shapes: { type: 'string', default: '0.004' },
+    shared: { type: 'boolean', default: false },
   },
 });
 const sizes = {
@@ -273,7 +274,7 @@ function requestsUnderWay(sent: readonly Sent[], from: number, until: number): r
 async function main(): Promise<boolean> {
   say('starting Postgres, Temporal, API and worker');
   const target = await startShapesTarget();
-  const stack = await startStack({ own: true, policies: policiesFor(target) });
+  const stack = await startStack({ own: !values.shared, policies: policiesFor(target) });
   try {
     const pids = { api: stack.api.pid, worker: stack.worker.pid };
     const operations = await operationsOf(stack);

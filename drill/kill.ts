@@ -6,7 +6,7 @@ import { describeMachine } from '../bench/machine.js';
 import { makePool, type Pool } from '../src/db/index.js';
 import { startStack, type Stack } from '../testing/stack.js';
 import { projectRoot } from '../testing/paths.js';
-import { buildOf, makeNewBuild, type Build } from './build.js';
+import { buildOf, copyBuild, makeNewBuild, type Build } from './build.js';
 import { makePeople, park, type Parked, type People } from './caller.js';
 import { countOpen, faults, findRuns, settle, judgeRun, type Fault } from './judge.js';
 import {
@@ -27,11 +27,13 @@ import { readOptions, wholeNumber } from '../bench/options.js';
 
 // `npm run drill:kill [-- --parked 500]`: parks approvals; kills everything in turn, with a new build deployed, while all
 // of them wait; does it again, with another build, while people decide; has the rest decided, and counts what was lost,
-// executed without approval, or twice; then kills what is under way in a run. JSON on stdout, or a table by `--markdown`; status 1 when any of it is not 0.
+// executed without approval, or twice; then kills what is under way in a run. `--once`: kills and deploys in one round, while
+// people decide, of what is built already. JSON on stdout, or a table by `--markdown`; status 1 when any of it is not 0.
 
 const values = readOptions({
   options: {
     parked: { type: 'string', default: '500' },
+    once: { type: 'boolean', default: false },
     markdown: { type: 'boolean', default: false },
   },
 });
@@ -151,15 +153,18 @@ async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): 
   const people = await makePeople(stack);
   const cases = await parkAll(people);
   const { whileAllWait, whilePeopleDecide } = listOutages(stack, builds);
-  const whileWaiting = await waitThrough(stack, pool, cases, whileAllWait);
+  const whileWaiting = values.once ? [] : await waitThrough(stack, pool, cases, whileAllWait);
   const effectsBeforeAnyDecision = target.effects().length;
   const share = Math.max(Math.floor(cases.length / (whilePeopleDecide.length + 1)), 1);
   const whileDeciding: OutageWhileDeciding[] = [];
+  let isKept = true;
   for (const [index, outage] of whilePeopleDecide.entries()) {
-    whileDeciding.push(
-      await decideThroughOutage(stack, people, outage, cases.slice(index * share, (index + 1) * share)),
-    );
-    say(`${outage.name}: ${JSON.stringify(whileDeciding.at(-1))}`);
+    const [from, to] = [index * share, (index + 1) * share];
+    whileDeciding.push(await decideThroughOutage(stack, people, outage, cases.slice(from, to)));
+    const others = cases.slice(to).map(({ parked }) => parked.approval);
+    const waiting = await countOpen(pool, others);
+    isKept &&= waiting === others.length;
+    say(`${outage.name}: ${waiting} others wait, ${JSON.stringify(whileDeciding.at(-1))}`);
   }
   const rest = cases.slice(whilePeopleDecide.length * share);
   const calm = await decideCases(people, rest);
@@ -169,7 +174,7 @@ async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): 
   const underWay = await runUnderWayScenarios({ stack, pool, people, target }, underWayCount);
   for (const scenario of underWay) say(`${scenario.name}: ${JSON.stringify(scenario)}`);
   const stayed =
-    whileWaiting.every(({ waiting }) => waiting === cases.length) && effectsBeforeAnyDecision === 0;
+    isKept && whileWaiting.every(({ waiting }) => waiting === cases.length) && effectsBeforeAnyDecision === 0;
   const ok =
     stayed &&
     faults.every((fault) => counts[fault] === 0) &&
@@ -200,9 +205,10 @@ async function main(): Promise<boolean> {
   const target = await startTarget();
   try {
     say('making two more builds');
+    const make = values.once ? copyBuild : makeNewBuild;
     const builds = {
-      second: await makeNewBuild(join(folder, 'second'), `drill ${Date.now()}`),
-      third: await makeNewBuild(join(folder, 'third'), `drill ${Date.now()}, again`),
+      second: await make(join(folder, 'second'), `drill ${Date.now()}`),
+      third: await make(join(folder, 'third'), `drill ${Date.now()}, again`),
     };
     say('starting Postgres, Temporal, API and worker');
     const policies = join(projectRoot, 'drill', 'policies');

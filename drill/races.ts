@@ -19,7 +19,7 @@ import { findWholeRun, settleRuns } from './whole-run.js';
 import { readOptions, wholeNumber } from '../bench/options.js';
 
 // `npm run drill:races [-- --races 1000]`: approve, deny, cancel, duplicates, the deadline and a reload at the same gate, and
-// many messages at the same run, in the same instant, through real HTTP. JSON on stdout, or a table by `--markdown`; status 1 when a race has not exactly one
+// many messages at the same run, in the same instant, through real HTTP; `--shared`: on the servers of `npm test`. JSON on stdout, or a table by `--markdown`; status 1 when a race has not exactly one
 // outcome that all agree on.
 
 const values = readOptions({
@@ -27,6 +27,7 @@ const values = readOptions({
     races: { type: 'string', default: '1000' },
     'at-once': { type: 'string', default: '8' },
     seed: { type: 'string', default: '1' },
+    shared: { type: 'boolean', default: false },
     markdown: { type: 'boolean', default: false },
   },
 });
@@ -152,7 +153,11 @@ function policyTexts(): Record<string, string> {
 async function main(): Promise<boolean> {
   const target = await startTarget();
   say('starting Postgres, Temporal, API and worker');
-  const stack = await startStack({ own: true, policies: policyTexts(), env: { ERP_URL: target.url } });
+  const stack = await startStack({
+    own: !values.shared,
+    policies: policyTexts(),
+    env: { ERP_URL: target.url },
+  });
   const pool = makePool({ url: stack.databaseUrl, applicationName: 'drill', max: 4 });
   try {
     const context = { stack, target, pool };

@@ -9,6 +9,13 @@ const threads = [
   { starter: 'src/policy/checker/checker.ts', thread: 'src/policy/checker/checker-thread.ts' },
 ];
 
+/** Run as processes by the tests below a folder (`testing/programs.ts`). */
+const programs = {
+  'test/drill/': ['drill/kill.ts', 'drill/races.ts', 'drill/fuzz.ts'],
+  'test/executors/': ['caller', 'long-names', 'tools'].map((name) => `test/executors/fixtures/${name}.ts`),
+  'test/notify/': ['test/notify/process.ts'],
+};
+
 /**
  * Compiles these test files (paths from the root) into a folder of this process, which `remove` removes. Gives for each its
  * module, and the sources that it is made of. A module's `import.meta.url` is the address of its source, so that what a test
@@ -24,6 +31,9 @@ export async function compileTests(files) {
     entryPoints: [
       ...files,
       ...threads.map(({ thread }) => thread).filter((path) => existsSync(join(root, path))),
+      ...Object.entries(programs).flatMap(([prefix, paths]) =>
+        files.some((file) => file.startsWith(prefix)) ? paths : [],
+      ),
     ],
     outdir: join(root, folder),
     outbase: root,

@@ -8,52 +8,61 @@ const recorded = join(root, 'test', 'timings.json');
 const readTimings = () => (existsSync(recorded) ? JSON.parse(readFileSync(recorded, 'utf8')) : {});
 /** Of a file that was not measured yet. */
 const unknownSeconds = 2;
-/** A file that takes so long has a process of its own: it would hold up those that it is together with. */
-const longSeconds = 8;
+/** All files with one of these share the stack that it starts. */
+const sharedStacks = { stack: 'testing/shared-stack.ts', joint: 'testing/joint-stack.ts' };
+/** Processes for the files that share one: with a stack, with the API or the servers, and without. */
+const shared = { stack: 1, joint: 1, api: 6, pure: 5 };
 
 /**
  * The modules to run, in two lanes, the longest first. A file that says so (`Mostly waits: …`) waits, and runs beside the
- * others. Of those, a file that starts processes, changes its own, or needs no server and takes long, has a process of its own;
- * the others run many in one, since starting a process costs more than most of them do. `apart`: each file has its own.
+ * others, and so do those that share a stack. Of the others, a file that starts processes, or changes its own, has a process of
+ * its own; the rest run many in one, since starting a process costs more than most of them do. `apart`: each file has its own.
  */
 export function planTests(folder, tests, { apart }) {
   const timings = readTimings();
   const secondsOf = (files) => files.reduce((sum, { file }) => sum + (timings[file] ?? unknownSeconds), 0);
   const longestFirst = (processes) => processes.toSorted((a, b) => secondsOf(b) - secondsOf(a));
   const served = tests.filter(({ sources }) => asksForServers(sources));
-  const kindOf = (test) => {
-    if (apart) return 'alone';
-    if (served.includes(test)) return sharingOf(test);
-    return secondsOf([test]) < longSeconds ? 'pure' : 'alone';
+  const kindOf = (test) => (apart ? 'alone' : sharingOf(test, served.includes(test)));
+  const alone = (test) => ({ waits: mostlyWaits(test), files: [test] });
+  const together = (kind) => {
+    const files = longestFirst(tests.filter((test) => kindOf(test) === kind).map((test) => [test])).flat();
+    return shareOut(files, shared[kind], secondsOf).map((each) => ({
+      waits: kind in sharedStacks,
+      files: each,
+    }));
   };
-  const busy = longestFirst(tests.filter((test) => !mostlyWaits(test)).map((test) => [test])).flat();
-  const [ofStack, ofApi, alone, pure] = ['stack', 'api', 'alone', 'pure'].map((kind) =>
-    busy.filter((test) => kindOf(test) === kind),
-  );
-  const processes = longestFirst([
-    ...alone.map((test) => [test]),
-    ...shareOut(ofStack, 1, secondsOf),
-    ...shareOut(ofApi, 8, secondsOf),
-    ...shareOut(pure, 8, secondsOf),
-  ]);
-  const waiting = longestFirst(tests.filter(mostlyWaits).map((test) => [test]));
-  const modulesOf = (lane, all) =>
-    all.map((files, index) => writeModule(folder, `${lane}-${String(index).padStart(3, '0')}`, files));
+  const processes = [
+    ...tests.filter((test) => kindOf(test) === 'alone').map(alone),
+    ...Object.keys(shared).flatMap(together),
+  ];
+  const modulesOf = (lane, waits) =>
+    longestFirst(processes.filter((each) => each.waits === waits).map(({ files }) => files)).map(
+      (files, index) => writeModule(folder, `${lane}-${String(index).padStart(3, '0')}`, files),
+    );
   return {
-    busy: modulesOf('busy', processes),
-    waiting: modulesOf('waiting', waiting),
+    busy: modulesOf('busy', false),
+    waiting: modulesOf('waiting', true),
     needServers: served.length > 0,
   };
 }
 
-function sharingOf({ file, sources }) {
-  if (sources.includes('testing/shared-stack.ts')) return 'stack';
-  if (sources.some((path) => startsProcesses.has(path))) return 'alone';
-  // All that it uses is in its process, and stands from before its suite to after it.
-  return isOfProcess.test(sourceOf(file)) ? 'alone' : 'api';
+function sharingOf(test, isServed) {
+  const { file, sources } = test;
+  const stack = Object.entries(sharedStacks).find(([, source]) => sources.includes(source));
+  if (stack !== undefined) return stack[0];
+  const source = sourceOf(file);
+  const startsOthers = sources.some((path) => startsProcesses.has(path)) || startsDrill.test(source);
+  if (startsOthers || mostlyWaits(test)) return 'alone';
+  if (!isServed) return 'pure';
+  return isOfProcess.test(source) ? 'alone' : 'api';
 }
 const startsProcesses = new Set(['testing/stack.ts', 'testing/product.ts']);
-const isOfProcess = /^(before|after)(Each)?\(|\bmock\.|\bprocess\.(env\[|on\(|kill\()|\bRuntime\.install\(/mu;
+const startsDrill = /\bprogramArgs\('drill\//u;
+/** What the files of a process have in common, so that it has to be left as it was found. */
+const isOfProcess = /(?<!\bt\.)\bmock\.|\bprocess\.(env\[[^\]]+\] = |on\(|kill\()|\bRuntime\.install\(/u;
+/** They are the file's own where it has a suite of its own. */
+const hasHooks = /^(before|after)(Each)?\(/mu;
 
 const mostlyWaits = ({ file }) => /^\/\/ Mostly waits: /mu.test(sourceOf(file));
 
@@ -97,7 +106,12 @@ function shareOut(files, processes, secondsOf) {
 /** The names give the order, because `node --test` always runs modules in the order of their names. */
 function writeModule(folder, name, files) {
   const path = join(folder, `${name}.js`);
-  const imports = files.map((file) => `import './${relative(folder, file.path)}';\n`);
+  const imports = files.map(({ file, path: compiled }) => {
+    const from = `'./${relative(folder, compiled)}'`;
+    if (files.length === 1 || !hasHooks.test(sourceOf(file))) return `import ${from};\n`;
+    return `describe('${file}', async () => void (await import(${from})));\n`;
+  });
+  imports.unshift("import { describe } from 'node:test';\n");
   writeFileSync(join(root, path), imports.join(''));
   return { path, files: files.map(({ file }) => file) };
 }

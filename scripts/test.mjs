@@ -3,11 +3,23 @@
 // `--campaigns` runs instead what that leaves out: `*.campaign.ts`, and all of what `testing/samples.ts` has a part of.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statfsSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, normalize, relative } from 'node:path';
+import { basename, join, normalize, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { coreSeconds } from './core-seconds.mjs';
 import {
   assertNodeVersion,
   ensureBuilt,
@@ -22,7 +34,7 @@ import {
 
 const fileTimeoutMs = 480_000;
 /** Of the test files that keep a core busy, and beside them of those that mostly wait. */
-const concurrency = { busy: 2, waiting: 4 };
+const concurrency = { busy: 3, waiting: 4 };
 const onlyCampaigns = 'these files run in the campaigns: npm test -- --campaigns <the same paths>';
 /** The database that each test's own is a copy of. */
 const template = 'countersign_template';
@@ -30,8 +42,12 @@ const template = 'countersign_template';
 assertNodeVersion();
 const signal = stopSignal();
 const closers = [];
+/** Seconds of a core, by what took them. */
+const taken = { tests: 0 };
+/** To the campaigns. */
+let left = { files: [], others: [], paths: [] };
 try {
-  const { files, grep, record, campaigns, isWhole } = readArguments();
+  const { files, grep, record, campaigns, paths } = readArguments();
   await ensureInstalled(signal);
   await ensureBuilt(signal);
   // Only now is there anything installed to compile with.
@@ -44,7 +60,14 @@ try {
   if (tests.length === 0)
     throw new Failed(campaigns ? 'these files leave nothing to campaigns' : onlyCampaigns);
   const { busy, waiting, needServers } = planTests(compiled.folder, tests, { apart: record });
-  const env = { ...cleanEnvironment(), ...sampling(campaigns), ...(needServers ? await startServers() : {}) };
+  const coresFile = join(root, compiled.folder, 'core-seconds.jsonl');
+  const env = {
+    ...cleanEnvironment(),
+    ...sampling(campaigns),
+    TEST_CORE_SECONDS: coresFile,
+    TEST_COMPILED: join(root, compiled.folder),
+    ...(needServers ? await startServers() : {}),
+  };
   const lanes = [
     { name: 'busy', modules: busy },
     { name: 'waiting', modules: waiting },
@@ -53,30 +76,29 @@ try {
   const said = lanes.flatMap(({ name }) => readSaid(timesOf(compiled.folder, name)));
   if (process.exitCode === 0 && grep !== undefined && said.every(({ ran = 0 }) => ran === 0))
     throw new Failed(`no test's name matches \`${grep}\` in these files`);
-  const slowest = timesIn(said, [...busy, ...waiting]).sort((a, b) => b.seconds - a.seconds);
+  const cores = readSaid(coresFile);
+  taken.tests = cores.reduce((sum, { core }) => sum + core, 0);
+  const slowest = timesIn(said, cores, [...busy, ...waiting]).sort((a, b) => b.seconds - a.seconds);
   if (record) recordTimings(slowest);
   if (slowest.length > 1) say('the slowest files:');
   for (const {
     files: [first, ...others],
     seconds,
-  } of slowest.slice(0, 10))
+    core,
+  } of slowest.slice(0, record ? slowest.length : 10))
     say(
-      `${seconds.toFixed(1).padStart(6)} s  ${first}${others.length > 0 ? ` and ${others.length} others` : ''}`,
+      `${seconds.toFixed(1).padStart(6)} s, ${core.toFixed(1).padStart(5)} of a core  ${first}${others.length > 0 ? ` and ${others.length} others` : ''}`,
     );
-  if (isWhole && !campaigns) {
-    const left = [isCampaign, (test) => !isCampaign(test) && usesSamples(test)].map(
-      (is) => compiled.tests.filter(is).length,
-    );
-    say(
-      `not in it: ${left[0]} files of campaigns, and a part of ${left[1]} others: npm run campaigns -- --small`,
-    );
-  }
+  if (!campaigns)
+    left = { files: compiled.tests.filter(isCampaign), others: tests.filter(usesSamples), paths };
 } catch (error) {
   process.exitCode = error instanceof Stopped || signal.aborted ? 130 : 1;
   if (error instanceof Failed) process.stderr.write(`${error.message}\n`);
   else if (process.exitCode === 1) process.stderr.write(`${error.stack ?? error}\n`);
 } finally {
   for (const close of closers.reverse()) await close();
+  sayWhatItTook();
+  sayWhatIsLeft();
 }
 process.exit();
 
@@ -95,9 +117,24 @@ function parseOptions() {
 }
 
 function readArguments() {
-  const { values, positionals } = parseOptions();
-  const isWhole = positionals.length === 0 && values.grep === undefined;
-  return { ...values, files: testFiles(positionals), isWhole };
+  const { values, positionals: paths } = parseOptions();
+  return { ...values, files: testFiles(paths), paths };
+}
+
+function sayWhatItTook() {
+  if (taken.tests === 0) return;
+  const all = coreSeconds();
+  taken['the rest'] = all - Object.values(taken).reduce((sum, seconds) => sum + seconds, 0);
+  const parts = Object.entries(taken).map(([what, seconds]) => `${what} ${seconds.toFixed(0)}`);
+  say(`seconds of a core: ${all.toFixed(0)} (${parts.join(', ')})`);
+}
+
+/** Whole files, and what others leave out of themselves. */
+function sayWhatIsLeft() {
+  const { files, others, paths } = left;
+  if (files.length + others.length === 0) return;
+  const command = paths.length === 0 ? 'run campaigns -- --small' : `test -- --campaigns ${paths.join(' ')}`;
+  say(`not in it: ${files.length} files of campaigns, and a part of ${others.length} others: npm ${command}`);
 }
 
 /** Those below the paths, or all that are called so. */
@@ -183,16 +220,18 @@ function currentCommit() {
 }
 
 function readSaid(path) {
+  if (!existsSync(path)) return [];
   const lines = readFileSync(path, 'utf8').split('\n');
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line));
 }
 
 /** Times by test file, or by the first of several files that have run in one process. */
-function timesIn(said, modules) {
+function timesIn(said, cores, modules) {
   const files = new Map(modules.map((module) => [join(root, module.path), module.files]));
+  const coreOf = new Map(cores.map(({ module, core }) => [module, core]));
   return said
     .filter(({ file }) => file !== undefined)
-    .map(({ file, seconds }) => ({ files: files.get(file), seconds }));
+    .map(({ file, seconds }) => ({ files: files.get(file), seconds, core: coreOf.get(basename(file)) ?? 0 }));
 }
 
 /** What the developer's shell sets for a product of their own must not reach the tests. */
@@ -201,8 +240,45 @@ function cleanEnvironment() {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
 }
 
+const memory = '/dev/shm';
+const enoughBytes = 4 * 1024 ** 3;
+
+/** In memory where there is room: what tests write need not last, and a disk costs time of a core. */
+function temporaryFolder() {
+  try {
+    accessSync(memory, constants.W_OK);
+    const { bavail, bsize } = statfsSync(memory);
+    const mounted = readFileSync('/proc/mounts', 'utf8').split('\n');
+    const mayRun = mounted.some((line) => line.includes(` ${memory} `) && !line.includes('noexec'));
+    if (mayRun && bavail * bsize >= enoughBytes) return memory;
+  } catch {
+    // A system without it.
+  }
+  return tmpdir();
+}
+
+/** Databases that live for seconds need no vacuum and no log that is written through. */
+async function setForTests(url) {
+  const { default: pg } = await import('pg');
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    for (const setting of ['autovacuum = off', 'synchronous_commit = off', "checkpoint_timeout = '1h'"])
+      await client.query(`alter system set ${setting}`);
+    await client.query('select pg_reload_conf()');
+  } finally {
+    await client.end();
+  }
+}
+
 async function load(path) {
   return import(pathToFileURL(join(root, 'dist', path)).href);
+}
+
+async function endsTaking(what, stop) {
+  const before = coreSeconds();
+  await stop();
+  taken[what] = coreSeconds() - before;
 }
 
 async function startServers() {
@@ -226,7 +302,7 @@ async function startServers() {
   const binary = await findTemporal({ say, signal });
   if (binary.status === 'missing') throw new Failed(binary.message);
   say('starting Postgres and Temporal for the tests');
-  const home = realpathSync(mkdtempSync(join(tmpdir(), 'countersign-test-')));
+  const home = realpathSync(mkdtempSync(join(temporaryFolder(), 'countersign-test-')));
   closers.push(() => rmSync(home, { recursive: true, force: true }));
   // Postgres runs as another user when we are root, and mkdtemp lets nobody else pass.
   chmodSync(home, 0o711);
@@ -234,10 +310,11 @@ async function startServers() {
   const postgres = await preparePostgres({ home, choosePort: freePort, say, disposable: true });
   closers.push(() => postgres.close());
   const database = await postgres.launch(signal);
-  closers.push(() => database.stop());
+  closers.push(() => endsTaking('Postgres', () => database.stop()));
 
   await postgres.createDatabase(template);
   await migrate(postgres.url(template));
+  await setForTests(postgres.url('postgres'));
 
   const namespaces = ['dev', 'staging', 'prod'].map((name) => `countersign-${name}`);
   const choosePorts = async () => ({
@@ -247,7 +324,7 @@ async function startServers() {
   });
   const server = await prepareDevServer({ binary: binary.path, home, choosePorts, namespaces, say });
   const temporal = await server.launch(signal);
-  closers.push(() => temporal.stop());
+  closers.push(() => endsTaking('Temporal', () => temporal.stop()));
   await prepareTemporal({ connection: { address: server.address }, namespaces, signal, say });
 
   return {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { routes } from '../../src/api/index.js';
+import { inCampaigns } from '../../testing/samples.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
 // Requests under an idempotency key: the process dies after it has done what was asked, and before it has answered.
@@ -297,14 +298,14 @@ describe('a request that is repeated after its process died', () => {
   };
   const results = ({ body }: Answer): string[] => body.results.map((each: { status: string }) => each.status);
 
-  it('has decided a batch once, also where it names what nobody sees', async () => {
+  it('has decided a batch once, also where it names what nobody sees', inCampaigns, async () => {
     const approval = await parked(650);
     const gone = { id: 'apr_00000000000000000000000000000000', digest: approval.digest };
     const { first, again } = await decideAll('each', [approval, gone]);
     assert.deepEqual([again.status, again.body], [200, first.body], again.text);
   });
 
-  it('has decided a batch once, also where who decided has lost the role since', async () => {
+  it('has decided a batch once, also where who decided has lost the role since', inCampaigns, async () => {
     for (const mode of ['each', 'all']) {
       const made = { id: `leaver-${mode}`, kind: 'human', roles: ['finance.controller'] };
       const { key } = (await api.ask('admin', 'POST', '/v1/keys', made)).body;
@@ -338,7 +339,7 @@ describe('a request that is repeated after its process died', () => {
     assert.deepEqual([again.status, again.body.ok, results(again)], [200, false, ['applied', 'refused']]);
   });
 
-  it('has decided what comes after one that its run refused late, and is told so', async () => {
+  it('has decided what comes after one that its run refused late, and is told so', inCampaigns, async () => {
     const [first, second, last] = [await parked(710), await parked(810), await parked(910)];
     const { again } = await decideAll('all', [first, second, last], async () => {
       // The state of the store when the first was kept without an answer, the process died after the second, and the run refused

@@ -21,6 +21,7 @@ import { errorTable, type ErrorCode } from '../../src/model/errors.js';
 import { problem } from '../../src/model/api-answers.js';
 import { ensureDevKeys } from '../../src/processes/dev-keys.js';
 import { putSigningKey } from '../../src/store/signing-keys.js';
+import { makeTestChecker } from '../../testing/checker.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { makeKernel, type Kernel } from './kernel.js';
 
@@ -115,7 +116,7 @@ export async function makeGround(change: (deps: ApiDeps) => ApiDeps = (deps) => 
   const chain = makeServiceChain({ pool, kind: 'api' });
   const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
   const { now, stop: stopClock } = await makeStoreClock(pool);
-  const policies = makePolicies({ pool, transaction, chain, folder, now });
+  const policies = makePolicies({ pool, transaction, chain, folder, now, checker: makeTestChecker() });
   const loaded = await policies.start({ kind: 'runtime', id: 'countersign' }, 'trc_boot');
   assert.equal(loaded.status, 'loaded', JSON.stringify(loaded));
   await putSigningKey(pool, { ...keys.signing, sealed: null });

@@ -3,6 +3,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { newId } from '../../src/model/ids.js';
+import { inCampaigns } from '../../testing/samples.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
 // A flow that was published by the API starts under the policies of now, not of when it was published.
@@ -109,7 +110,7 @@ describe('flows that were published by the API, when the policies change', () =>
     assert.deepEqual([again.status, again.body.version], [200, 1]);
   });
 
-  it('stay, whatever notation they were written in', async () => {
+  it('stay, whatever notation they were written in', inCampaigns, async () => {
     const yaml = { 'content-type': 'application/yaml' };
     const flows = {
       braced: `{workflows: {braced: {owner: team, initialState: open, states: {open: {transitions: {send: {target: open, tool: desk.send}, end: {target: done, tier: reversible},}}, done: {terminal: true}}}}}\n`,
@@ -163,7 +164,7 @@ describe('flows that were published by the API, when the policies change', () =>
       assert.equal((await begin(name)).status, 201);
     });
 
-  it('leave their place to the file of the folder where that is right', async () => {
+  it('leave their place to the file of the folder where that is right', inCampaigns, async () => {
     const path = file('flows/both.json');
     writeFileSync(path, text('both', {}));
     await reload();

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { join } from 'node:path';
 import { it } from 'node:test';
 import { promisify } from 'node:util';
 import { raceKinds } from '../../drill/race.js';
 import { runRaceKinds } from '../../drill/run-race.js';
 import { renderRacesTable, type KindReport } from '../../drill/table.js';
 import { projectRoot } from '../../testing/paths.js';
+import { programArgs } from '../../testing/programs.js';
+
+// On the servers of `npm test`: TEST_DATABASE_ADMIN_URL, TEST_TEMPORAL_ADDRESS.
 
 it('races have one outcome each, told to everybody, with one effect at most and a record that agrees', async () => {
   const all = [...raceKinds, ...runRaceKinds];
-  const script = ['--import', 'tsx', join('drill', 'races.ts'), '--races', String(all.length)];
+  const script = [...programArgs('drill/races.ts'), '--races', String(all.length), '--shared'];
   const { stdout } = await promisify(execFile)(process.execPath, script, { cwd: projectRoot });
   const report = JSON.parse(stdout) as Record<string, any>;
   assert.equal(report['ok'], true, stdout);

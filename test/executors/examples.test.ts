@@ -22,7 +22,7 @@ function start(
   name: string,
   env: Record<string, string>,
 ): { child: ChildProcess; line(pattern: RegExp): Promise<string> } {
-  const child = spawn(process.execPath, ['--import', 'tsx', join(root, 'examples', `${name}.ts`)], {
+  const child = spawn(process.execPath, [join(root, 'dist', 'examples', `${name}.js`)], {
     env: { PATH: process.env['PATH'], ...env },
     stdio: ['pipe', 'pipe', 'inherit'],
     cwd: root,
@@ -96,7 +96,7 @@ test('the classifier judges an expense, and says nothing about what it cannot cl
   const transport = {
     kind: 'stdio',
     command: process.execPath,
-    args: ['--import', 'tsx', 'examples/expense/classifier.ts'],
+    args: ['dist/examples/expense/classifier.js'],
     env: {},
     workingDirectory: null,
   } as const;

@@ -6,6 +6,7 @@ import { toReadableMessage } from '../../src/executors/mcp/message.js';
 import type { Call, ExecutorResult } from '../../src/executors/types.js';
 import { makeTarget, type Target } from '../activities/target.js';
 import { contextWith } from './world.js';
+import { inCampaignsUnless } from '../../testing/samples.js';
 
 let target: Target;
 before(async () => {
@@ -66,13 +67,17 @@ const floods: readonly (readonly [string, () => Promise<ExecutorResult>, RegExp]
   ['lines over HTTP', () => overHttp(`${'data:\n'.repeat(690_000)}\n\n`), /over 10000 events/],
 ];
 for (const [what, flood, says] of floods)
-  test(`a flood of ${what} ends its call, whose outcome is not known, and lets others go on`, async () => {
-    toReadableMessage(note);
-    const work = flood();
-    const longest = await longestWait(work);
-    const result = await work;
-    assert.ok(result.status === 'failed', JSON.stringify(result));
-    assert.equal(result.errorClass, 'unknown_outcome', result.message);
-    assert.match(result.message, says);
-    assert.ok(longest < 1_500, `others waited ${longest} ms`);
-  });
+  test(
+    `a flood of ${what} ends its call, whose outcome is not known, and lets others go on`,
+    inCampaignsUnless(what === 'small messages over stdio' || what === 'events over HTTP'),
+    async () => {
+      toReadableMessage(note);
+      const work = flood();
+      const longest = await longestWait(work);
+      const result = await work;
+      assert.ok(result.status === 'failed', JSON.stringify(result));
+      assert.equal(result.errorClass, 'unknown_outcome', result.message);
+      assert.match(result.message, says);
+      assert.ok(longest < 1_500, `others waited ${longest} ms`);
+    },
+  );

@@ -7,13 +7,13 @@ import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { closeExecutors, isExecutorAborted, runCall } from '../../src/executors/index.js';
 import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
 import type { JsonObject } from '../../src/model/json.js';
 import type { Connection } from '../../src/model/policy-set.js';
+import { programArgs } from '../../testing/programs.js';
 import { contextWith, isGone, makeWorld, root, type World } from './world.js';
 
 let world: World;
@@ -248,12 +248,15 @@ describe('at a time-out, what a command has started', () => {
 });
 
 describe('when the worker is killed', () => {
-  const caller = fileURLToPath(new URL('./fixtures/caller.ts', import.meta.url));
   const run = (call: Call, connection: Connection): ChildProcess =>
-    spawn(process.execPath, ['--import', 'tsx', caller, JSON.stringify({ call, connection })], {
-      cwd: root,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    spawn(
+      process.execPath,
+      [...programArgs('test/executors/fixtures/caller.ts'), JSON.stringify({ call, connection })],
+      {
+        cwd: root,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
   const kill = async (worker: ChildProcess): Promise<void> => {
     const exited = once(worker, 'exit');
     worker.kill('SIGKILL');

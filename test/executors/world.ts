@@ -10,6 +10,7 @@ import { runCall } from '../../src/executors/index.js';
 import type { McpConnection } from '../../src/executors/mcp/types.js';
 import type { RestCall, RestConnection } from '../../src/executors/rest/types.js';
 import type { ExecutorResult, RunContext } from '../../src/executors/types.js';
+import { programArgs } from '../../testing/programs.js';
 import type { Target, TargetAnswer } from '../activities/target.js';
 import { toolServer } from './fixtures/tools.js';
 
@@ -63,7 +64,7 @@ function connectionsTo(url: string): World['connections'] {
     cli: { kind: 'cli', ...child, args: [fixture('command.mjs')] },
     stdio: {
       kind: 'mcp',
-      transport: { kind: 'stdio', ...child, args: ['--import', 'tsx', fixture('tools.ts')] },
+      transport: { kind: 'stdio', ...child, args: programArgs('test/executors/fixtures/tools.ts') },
     },
     http: { kind: 'mcp', transport: { kind: 'http', url: `${url}/mcp`, allowPrivate: true, headers } },
   };

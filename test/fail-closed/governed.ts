@@ -24,6 +24,7 @@ import { putSigningKey } from '../../src/store/signing-keys.js';
 import { resolveVersion } from '../../src/store/flows.js';
 import { getMessage, insertMessage } from '../../src/store/messages.js';
 import { getRun, type RunRow } from '../../src/store/runs.js';
+import { makeTestChecker } from '../../testing/checker.js';
 import { storeMessage } from '../../testing/messages.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 
@@ -79,7 +80,11 @@ export async function makeGoverned(files: Readonly<Record<string, string>>): Pro
   const keys = await loadKeys(home, {});
   const chain = makeServiceChain({ pool, kind: 'worker' });
   const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
-  const policies = makePolicies({ pool, transaction, chain, folder, now: () => new Date() });
+  const policies = makePolicies({
+    ...{ pool, transaction, chain, folder },
+    now: () => new Date(),
+    checker: makeTestChecker(),
+  });
   const loaded = await policies.start({ kind: 'runtime', id: 'test' }, 'trc_boot');
   assert.equal(loaded.status, 'loaded', JSON.stringify(loaded));
   await putSigningKey(pool, { ...keys.signing, sealed: null });

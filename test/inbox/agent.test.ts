@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { until } from '../../testing/flows.js';
-import { ask, codes, decide, openDesk, park, startRun, type Desk } from './support.js';
+import { joinDesk } from './joint-desk.js';
+import { ask, codes, decide, park, startRun, type Desk } from './support.js';
+
+const joint = joinDesk();
 
 describe('an agent that waits', () => {
   let desk: Desk;
   before(async () => {
-    desk = await openDesk();
+    desk = await joint();
   });
-  after(() => desk.stop());
   const poll = (path: string, as = 'robot', headers = {}) => desk.as[as]!('GET', path, undefined, headers);
 
   it('is told where to poll and when, and reads pending', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { codes, decide, openDesk, park, records, type Desk, type Parked } from './support.js';
+import { before, describe, it } from 'node:test';
+import { joinDesk } from './joint-desk.js';
+import { codes, decide, park, records, type Desk, type Parked } from './support.js';
 
 interface Item {
   readonly approval: string;
@@ -9,12 +10,13 @@ interface Item {
   readonly reason?: string;
 }
 
+const joint = joinDesk();
+
 describe('a batch of decisions', () => {
   let desk: Desk;
   before(async () => {
-    desk = await openDesk();
+    desk = await joint();
   });
-  after(() => desk.stop());
 
   const item = ({ id, digest }: Parked, decision: Item['decision'] = 'approve'): Item => ({
     approval: id,

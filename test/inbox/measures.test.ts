@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { isFull } from '../../testing/samples.js';
 import { codes, decide, openDesk, park, startRun, type Desk } from './support.js';
 
 describe('measures of approvals', () => {
@@ -61,7 +62,7 @@ describe('measures of approvals', () => {
     assert.deepEqual(codes(turned), [422, 'REQUEST_INVALID']);
   });
 
-  it('gives a scrape what the store says: the same from every process, and after a restart', async () => {
+  it('gives a scrape what the store says, the same after a restart', async () => {
     const scrape = async (): Promise<string[]> => {
       const { body } = await desk.as['norman']!('GET', '/metrics');
       return (body as string)
@@ -82,8 +83,10 @@ describe('measures of approvals', () => {
       told.filter((line) => line.startsWith(`countersign_approval_${name}_seconds{`));
     assert.ok(times('first_view').some((line) => line.includes('flow="desk",role="clerk",quantile="0.5"')));
     assert.ok(times('decision').some((line) => line.includes('quantile="0.99"')));
-    await desk.stack.api.restart();
-    assert.deepEqual(await scrape(), told);
+    if (isFull) {
+      await desk.stack.api.restart();
+      assert.deepEqual(await scrape(), told);
+    }
     await startRun(desk);
   });
 });

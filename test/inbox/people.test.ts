@@ -1,18 +1,20 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { run } from '../../src/cli/command.js';
 import { until } from '../../testing/flows.js';
-import { codes, decide, ids, inbox, openDesk, park, records, type Desk } from './support.js';
+import { joinDesk } from './joint-desk.js';
+import { codes, decide, ids, inbox, park, records, type Desk } from './support.js';
 
 const hour = 3_600_000;
 const inHours = (hours: number): string => new Date(Date.now() + hours * hour).toISOString();
 
+const joint = joinDesk();
+
 describe('claims, delegation and absence', () => {
   let desk: Desk;
   before(async () => {
-    desk = await openDesk();
+    desk = await joint();
   });
-  after(() => desk.stop());
   const at = (id: string, what: string): string => `/v1/approvals/${id}/${what}`;
 
   it('shows who is looking at it, and blocks nobody', async () => {

@@ -7,7 +7,7 @@ function agent(name: string, environment: string): object {
 }
 
 /** A desk where agents ask for things of every tier, and people of two roles decide. */
-const policies: Readonly<Record<string, string>> = {
+export const policies: Readonly<Record<string, string>> = {
   'environments.yaml': 'environments: { dev: {}, staging: { batchIrreversible: true } }\n',
   'roles.yaml': 'roles: { controller: { permissions: [] }, clerk: { permissions: [] } }\n',
   'connections.yaml': `
@@ -94,8 +94,12 @@ const people = {
   drone: { kind: 'agent', roles: ['clerk', 'controller'], permissions: ['run.start', 'run.read'] },
 } as const;
 
+/** Its stack and its approvals are the file's own. */
 export async function openDesk(): Promise<Desk> {
-  const stack = await startStack({ policies });
+  return openDeskOn(await startStack({ policies }));
+}
+
+export async function openDeskOn(stack: Stack): Promise<Desk> {
   const keys: Record<string, string> = {};
   const as: Record<string, Ask> = {};
   try {

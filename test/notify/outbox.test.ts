@@ -9,6 +9,7 @@ import { withTransaction } from '../../src/db/index.js';
 import { mostAttempts } from '../../src/notify/schedule.js';
 import { claimNotifications, notificationsOf, settleNotification } from '../../src/store/notifications.js';
 import { projectRoot } from '../../testing/paths.js';
+import { programArgs } from '../../testing/programs.js';
 import { openOffice, startReceiver, type Office, type Receiver } from './support.js';
 
 const secret = `whsec_${Buffer.alloc(32, 3).toString('base64')}`;
@@ -125,7 +126,7 @@ describe('the outbox of notifications', () => {
     receiver.answer = () => undefined;
     const child = spawn(
       process.execPath,
-      ['--import', 'tsx', join('test', 'notify', 'process.ts'), office.api.database.url],
+      [...programArgs('test/notify/process.ts'), office.api.database.url],
       { cwd: projectRoot, env: { ...process.env, HOOK: secret }, stdio: 'inherit' },
     );
     const ended = new Promise((resolve) => child.once('exit', resolve));

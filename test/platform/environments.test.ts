@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { newId } from '../../src/model/ids.js';
+import { inCampaigns } from '../../testing/samples.js';
 import { startStack, type Stack } from '../../testing/stack.js';
 import { until } from '../../testing/until.js';
 
@@ -78,30 +79,34 @@ test('runs start in an environment that a reload has added, on the worker that w
   assert.deepEqual([body.worker, body.unserved], [true, undefined]);
 });
 
-test('readiness names an environment that no worker polls; what is started there runs once one does', async () => {
-  await stack.worker.kill();
-  declare(['dev', first, second]);
-  writeFileSync(join(stack.policies, 'flows', 'later.json'), flow('later', second));
-  assert.equal((await reload()).status, 200);
-  const started = await until(
-    'a start that is taken',
-    async () => {
-      const answer = await start('later');
-      return answer.status === 503 ? null : answer;
-    },
-    20_000,
-  );
-  assert.equal(started.status, 202);
-  const { body } = await stack.fetchAs(null, 'GET', '/readyz');
-  assert.equal(body.worker, false);
-  assert.ok(body.unserved.includes(second), JSON.stringify(body));
-  await stack.worker.restart();
-  await until(
-    'the run',
-    async () => {
-      const found = await stack.fetchAs('agent', 'GET', `/v1/runs/${started.body.run.id}`);
-      return found.body.links.length > 0 ? true : null;
-    },
-    20_000,
-  );
-});
+test(
+  'readiness names an environment that no worker polls; what is started there runs once one does',
+  inCampaigns,
+  async () => {
+    await stack.worker.kill();
+    declare(['dev', first, second]);
+    writeFileSync(join(stack.policies, 'flows', 'later.json'), flow('later', second));
+    assert.equal((await reload()).status, 200);
+    const started = await until(
+      'a start that is taken',
+      async () => {
+        const answer = await start('later');
+        return answer.status === 503 ? null : answer;
+      },
+      20_000,
+    );
+    assert.equal(started.status, 202);
+    const { body } = await stack.fetchAs(null, 'GET', '/readyz');
+    assert.equal(body.worker, false);
+    assert.ok(body.unserved.includes(second), JSON.stringify(body));
+    await stack.worker.restart();
+    await until(
+      'the run',
+      async () => {
+        const found = await stack.fetchAs('agent', 'GET', `/v1/runs/${started.body.run.id}`);
+        return found.body.links.length > 0 ? true : null;
+      },
+      20_000,
+    );
+  },
+);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { isFull } from '../../testing/samples.js';
+import { draw, isFull } from '../../testing/samples.js';
 import { explore, showTrace } from './explore.js';
 import { payment, protocolOf } from './flows.js';
 import { seeds } from './seeds.js';
@@ -50,7 +50,7 @@ describe(`the gate's protocol, over every order of up to ${events} events`, () =
 });
 
 describe('the walk sees', () => {
-  for (const { name, protocol, says } of seeds) {
+  for (const { name, protocol, says } of draw(seeds, 8)) {
     it(name, (t) => {
       const walk = explore(protocol(), 4, 1);
       const fault = walk.faults.find(({ what }) => says.test(what));

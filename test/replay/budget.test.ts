@@ -6,7 +6,8 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { benchPolicies, connectGoverned, type Governed, type Parked } from '../../bench/governed.js';
 import { getApproval } from '../../src/store/approvals.js';
 import { projectRoot } from '../../testing/paths.js';
-import { startStack, type Stack } from '../../testing/stack.js';
+import { joinStack } from '../../testing/joint-stack.js';
+import type { Stack } from '../../testing/stack.js';
 
 describe('the workflow bundle', () => {
   const bundle = readFileSync(join(projectRoot, 'dist', 'workflow-bundle.js'), 'utf8');
@@ -29,17 +30,16 @@ describe('the workflow bundle', () => {
   });
 });
 
+const joint = joinStack(() => ({ policies: benchPolicies }));
+
 describe("a governed run's history", () => {
   let stack: Stack;
   let governed: Governed;
   before(async () => {
-    stack = await startStack({ policies: benchPolicies });
+    stack = await joint();
     governed = await connectGoverned(stack);
   });
-  after(async () => {
-    await governed.close();
-    await stack.stop();
-  });
+  after(() => governed.close());
 
   const eventsOf = async (run: string): Promise<string[]> => {
     const history = await governed.deps.temporal.workflow.getHandle(run).fetchHistory();

@@ -9,7 +9,8 @@ import type * as Replay from '../../src/client/replay.js';
 import { asSuperuser } from '../../testing/database.js';
 import { projectRoot } from '../../testing/paths.js';
 import { inCampaigns, inCampaignsUnless } from '../../testing/samples.js';
-import { startStack, type Stack } from '../../testing/stack.js';
+import { joinStack } from '../../testing/joint-stack.js';
+import type { Stack } from '../../testing/stack.js';
 
 // A replay tells a history that is not the run's own from the one that is: one lie for each thing that it compares.
 
@@ -51,6 +52,8 @@ const carry =
 const bells = (history: History): Payload[] =>
   eventsOf(history).flatMap((event) => event.workflowExecutionSignaledEventAttributes?.input?.payloads ?? []);
 
+const joint = joinStack(() => ({ policies: benchPolicies }));
+
 describe('a replay', () => {
   let stack: Stack;
   let governed: Governed;
@@ -60,17 +63,14 @@ describe('a replay', () => {
     // Built, since it replays in a process of its own.
     const built: unknown = await import(pathToFileURL(join(dist, 'client', 'replay.js')).href);
     ({ replayRun } = built as typeof Replay);
-    stack = await startStack({ policies: benchPolicies });
+    stack = await joint();
     governed = await connectGoverned(stack);
     const parked = await governed.park();
     await governed.approve(parked);
     await governed.ended(parked.run);
     run = parked.run;
   });
-  after(async () => {
-    await governed.close();
-    await stack.stop();
-  });
+  after(() => governed.close());
 
   /** Executions that are listed before those, and deleted. */
   let olderOnes = 0;
@@ -135,14 +135,18 @@ describe('a replay', () => {
     assert.ok(names.includes('steps'), names.join());
   });
 
-  it('has nothing to say of an execution that has not begun, and blames no other for it', async () => {
-    const notBegun: Change = (history) => {
-      history.events = eventsOf(history).slice(0, 1);
-    };
-    assert.deepEqual(await failing(notBegun, nothing), []);
-    const { checks } = await replayed(notBegun, anotherActivity);
-    assert.match(checks.find(({ name }) => name === 'kernel')?.detail ?? '', /^execution execution-1: /u);
-  });
+  it(
+    'has nothing to say of an execution that has not begun, and blames no other for it',
+    inCampaigns,
+    async () => {
+      const notBegun: Change = (history) => {
+        history.events = eventsOf(history).slice(0, 1);
+      };
+      assert.deepEqual(await failing(notBegun, nothing), []);
+      const { checks } = await replayed(notBegun, anotherActivity);
+      assert.match(checks.find(({ name }) => name === 'kernel')?.detail ?? '', /^execution execution-1: /u);
+    },
+  );
 
   it(
     'is not content with a part: what is more than it reads is said, and is no yes',
@@ -215,7 +219,7 @@ describe('a replay', () => {
     },
   );
 
-  it('says that a timer of the history is of another length than the kernel sets', async () => {
+  it('says that a timer of the history is of another length than the kernel sets', inCampaigns, async () => {
     const names = await failing((history) => {
       const set = eventsOf(history).find((event) => event.timerStartedEventAttributes);
       const { startToFireTimeout: length } = set?.timerStartedEventAttributes ?? {};
@@ -225,7 +229,7 @@ describe('a replay', () => {
     assert.deepEqual(names, ['kernel']);
   });
 
-  it("says that the start's bell is of no message", async () => {
+  it("says that the start's bell is of no message", inCampaigns, async () => {
     for (const [name, value] of [
       ['digest', 'sha256:another'],
       ['id', 'msg_00000000000000000000000000000000'],

@@ -6,7 +6,7 @@ import { fillIn, type Filling } from '../../src/schema/defaults.js';
 import { compileSchema, misreadingIn, tooMuchTogether } from '../../src/schema/index.js';
 import { keywords, workKeyword } from '../../src/schema/keywords.js';
 import { compilePattern } from '../../src/schema/pattern.js';
-import { runsOf } from '../../testing/samples.js';
+import { inCampaigns, runsOf } from '../../testing/samples.js';
 
 // Whatever a schema or a value is made of, compiling and validating end soon. That is so by construction, and nothing here is
 // timed: where a bound is missing, a test does not end.
@@ -192,7 +192,7 @@ describe('patterns', () => {
     );
   });
 
-  it('of two schemas of one value cost no more together than those of one may', () => {
+  it('of two schemas of one value cost no more together than those of one may', inCampaigns, () => {
     const costing = (from: number, count: number) =>
       many(count, (index) => `^(?:${'abcdefgh|'.repeat(300)}${from + index})$`);
     const most = times(60, (count) => count + 1).findLast(

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { Json, JsonObject } from '../../src/model/json.js';
 import { compileSchema, type UsableSchema } from '../../src/schema/index.js';
+import { runsOf } from '../../testing/samples.js';
 import { fits } from './reference.js';
 
 // Leaving a default out means the same as sending it, whatever else the schema says.
@@ -403,7 +404,7 @@ test('whatever the schema, what is filled in fits it as JSON Schema says, and se
         );
       }
     }),
-    { numRuns: 150 },
+    { numRuns: runsOf(150) },
   );
   assert.ok(met.filled > 0, JSON.stringify(met));
 });

@@ -11,7 +11,15 @@ import { projectRoot } from '../../testing/paths.js';
 
 const folder = join(projectRoot, 'schemas');
 
+const made = new Map<string, ValidateFunction>();
+
 function validator(name: string): ValidateFunction {
+  const validate = made.get(name) ?? makeValidator(name);
+  made.set(name, validate);
+  return validate;
+}
+
+function makeValidator(name: string): ValidateFunction {
   const schema: unknown = JSON.parse(readFileSync(join(folder, `${name}.schema.json`), 'utf8'));
   return new Ajv2020({ strict: true, strictRequired: false, strictTypes: false, allErrors: false }).compile(
     schema as object,

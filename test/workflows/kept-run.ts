@@ -18,6 +18,7 @@ import { resolveVersion } from '../../src/store/flows.js';
 import { getMessage } from '../../src/store/messages.js';
 import { getRun, type RunRow } from '../../src/store/runs.js';
 import { putSigningKey } from '../../src/store/signing-keys.js';
+import { makeTestChecker } from '../../testing/checker.js';
 import { storeMessage } from '../../testing/messages.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { runKernel, type LocalKernel } from '../../testing/kernel.js';
@@ -113,8 +114,12 @@ export async function makeGround(): Promise<Ground> {
   const keys = await loadKeys(home, {});
   const chain = makeServiceChain({ pool, kind: 'worker' });
   const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
-  const loader = makePolicies({ pool, transaction, chain, folder, now: () => new Date() });
-  const loaded = await loader.reload({ kind: 'runtime', id: 'test' }, 'trc_boot');
+  const loader = makePolicies({
+    ...{ pool, transaction, chain, folder },
+    now: () => new Date(),
+    checker: makeTestChecker(),
+  });
+  const loaded = await loader.start({ kind: 'runtime', id: 'test' }, 'trc_boot');
   assert.equal(loaded.status, 'loaded', JSON.stringify(loaded));
   await putSigningKey(pool, { ...keys.signing, sealed: null });
   const payloads = makePayloads({ kek: keys.kek });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { audit, decide, getRun, startRun, submit, until, type RunBody } from '../../../testing/flows.js';
-import { startWithBank, type StackWithBank } from './bank.js';
+import { joinStack } from '../../../testing/joint-stack.js';
+import { roles, startBank, type StackWithBank } from './bank.js';
 
 // What approvers are shown and asked again: of which state, after a denial, and before an effect is repeated whose outcome is unknown.
 
@@ -49,15 +50,25 @@ workflows:
       paid: { terminal: true }
 `;
 
+let arrivals: Awaited<ReturnType<typeof startBank>>;
+const joint = joinStack(async () => {
+  arrivals = await startBank('{}');
+  return {
+    env: { BANK_URL: arrivals.url },
+    policies: {
+      'roles.yaml': roles,
+      'connections.yaml': `version: 1\nconnections: { bank: { kind: rest, baseUrl: 'env://BANK_URL', allowPrivate: true } }\n`,
+      'flows/bill.yaml': flow,
+    },
+  };
+});
+
 describe('what is asked of an approver', () => {
   let stack: StackWithBank;
   before(async () => {
-    stack = await startWithBank({
-      'connections.yaml': `version: 1\nconnections: { bank: { kind: rest, baseUrl: 'env://BANK_URL', allowPrivate: true } }\n`,
-      'flows/bill.yaml': flow,
-    });
+    stack = { ...(await joint()), bank: arrivals.bank };
   });
-  after(() => stack.stop());
+  after(() => arrivals.close());
 
   const open = async (): Promise<string> => {
     const { run } = await startRun(stack, 'agent', 'bill', {});

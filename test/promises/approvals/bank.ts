@@ -22,13 +22,14 @@ export interface StackWithBank extends Stack {
   readonly bank: Bank;
 }
 
+export const roles = 'version: 1\nroles: { finance.controller: { permissions: [] } }\n';
+
 /** A stack with these policies, where finance.controllers decide, and at `env://BANK_URL` a bank that gives that answer. */
 export async function startWithBank(
   policies: Readonly<Record<string, string>>,
   answer: object = {},
 ): Promise<StackWithBank> {
   const { url, bank, close } = await startBank(JSON.stringify(answer));
-  const roles = 'version: 1\nroles: { finance.controller: { permissions: [] } }\n';
   const stack = await startStack({ env: { BANK_URL: url }, policies: { 'roles.yaml': roles, ...policies } });
   const stop = async (): Promise<void> => {
     await stack.stop();
@@ -37,7 +38,9 @@ export async function startWithBank(
   return { ...stack, bank, stop };
 }
 
-async function startBank(answer: string): Promise<{ url: string; bank: Bank; close(): Promise<void> }> {
+export async function startBank(
+  answer: string,
+): Promise<{ url: string; bank: Bank; close(): Promise<void> }> {
   const sent: Sent[] = [];
   let breaks = false;
   let holding: { at: ServerResponse | null } | null = null;

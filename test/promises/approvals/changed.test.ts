@@ -11,6 +11,7 @@ import { sha256 } from '../../../src/schema/kit.js';
 import { asSuperuser } from '../../../testing/database.js';
 import { audit, decide, getRun, startRun, submit, until } from '../../../testing/flows.js';
 import { lastBell, ring } from '../../../testing/bells.js';
+import { inCampaigns, isFull } from '../../../testing/samples.js';
 import { startWithBank, type StackWithBank } from './bank.js';
 
 // A payment to DE1 that a controller approves, and everything by which something else could be made of it.
@@ -248,14 +249,18 @@ describe('what an approver has approved, and something changes it', () => {
     );
   });
 
-  it("somebody writes into the run's row: what the call reads besides its arguments", async () => {
-    const context = await approvedThen(({ run }) =>
-      inDoc(run, (document) => (document.context = { iban: 'EVIL' })),
-    );
-    await refused(context, /`\$\.context\.iban` has changed/);
-    const input = await approvedThen(({ run }) => inDoc(run, (document) => (document.heldInput = null)));
-    await refused(input, /`\$\.workflow\.input\.invoice` has changed/);
-  });
+  it(
+    "somebody writes into the run's row: what the call reads besides its arguments",
+    inCampaigns,
+    async () => {
+      const context = await approvedThen(({ run }) =>
+        inDoc(run, (document) => (document.context = { iban: 'EVIL' })),
+      );
+      await refused(context, /`\$\.context\.iban` has changed/);
+      const input = await approvedThen(({ run }) => inDoc(run, (document) => (document.heldInput = null)));
+      await refused(input, /`\$\.workflow\.input\.invoice` has changed/);
+    },
+  );
 
   it("somebody writes into the run's row that it was approved, by whom nobody asked", async () => {
     const hold = stack.bank.hold();
@@ -280,17 +285,21 @@ describe('what an approver has approved, and something changes it', () => {
     assert.deepEqual(paid(parked.run), [], JSON.stringify(told.body));
   });
 
-  it("somebody writes into the run's document during an effect: what became of that is for a person to say", async () => {
-    const parked = await approvedThen(({ run }) =>
-      inDoc(run, (document) => (document.context = { iban: 'EVIL' }), false),
-    );
-    await until('the run to be stuck', async () => (await problemOf(parked.run)) === 'HISTORY_FORKED');
-    assert.deepEqual(paid(parked.run), []);
-    const { rows } = await edit(`select status, error from action where run = $1 and transition = 'slow'`, [
-      parked.run,
-    ]);
-    assert.equal((rows[0] as { status: string }).status, 'unknown');
-  });
+  it(
+    "somebody writes into the run's document during an effect: what became of that is for a person to say",
+    inCampaigns,
+    async () => {
+      const parked = await approvedThen(({ run }) =>
+        inDoc(run, (document) => (document.context = { iban: 'EVIL' }), false),
+      );
+      await until('the run to be stuck', async () => (await problemOf(parked.run)) === 'HISTORY_FORKED');
+      assert.deepEqual(paid(parked.run), []);
+      const { rows } = await edit(`select status, error from action where run = $1 and transition = 'slow'`, [
+        parked.run,
+      ]);
+      assert.equal((rows[0] as { status: string }).status, 'unknown');
+    },
+  );
 
   it("somebody writes into the approval's row: the run knows what it has asked", async () => {
     const parked = await park();
@@ -310,7 +319,7 @@ describe('what an approver has approved, and something changes it', () => {
       `jsonb_set(doc::jsonb, '{preview,body,amount}', '1')`,
       `jsonb_set(doc::jsonb, '{consequence}', '"nothing"')`,
     ];
-    for (const doc of changes) {
+    for (const doc of isFull ? changes : changes.slice(1, 2)) {
       const parked = await park();
       await edit(`update approval set doc = (${doc})::json where id = $1`, [parked.approval]);
       await approve(parked);

@@ -4,6 +4,7 @@ import type { Services } from '../../../testing/services.js';
 import { shareStack } from '../../../testing/shared-stack.js';
 import type { Stack } from '../../../testing/stack.js';
 import { audit, getRun, startRun, submit, until } from '../../../testing/flows.js';
+import { inCampaigns } from '../../../testing/samples.js';
 
 // Every path of seed 003's expense approval, over HTTP, with the real classifier and payroll.
 
@@ -61,7 +62,7 @@ describe('the expense flow of seed 003', () => {
     assert.equal(approved.body.run.state, 'reimbursement');
   });
 
-  it('ends rejected when the manager or finance says no', async () => {
+  it('ends rejected when the manager or finance says no', inCampaigns, async () => {
     const first = await start(100);
     await submit(stack, 'employee', first.run.id, 'to_manager');
     assert.equal((await submit(stack, 'manager', first.run.id, 'reject')).body.run.state, 'rejected');

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { action, audit, decide, getRun, startRun, submit } from '../../../testing/flows.js';
-import { startStack, type Stack } from '../../../testing/stack.js';
+import { joinStack } from '../../../testing/joint-stack.js';
+import type { Stack } from '../../../testing/stack.js';
 
 // Nobody is asked to approve a call that can never be made: what it would be made of is bound by the approval.
 
@@ -52,8 +53,8 @@ tools:
         strategy: first_success
         executors: [{ kind: cli, connection: echo, args: ["--", "$.arguments.text"] }]
 `,
-  'flows/desk.json': JSON.stringify({
-    name: 'desk',
+  'flows/calls.json': JSON.stringify({
+    name: 'calls',
     owner: 'team',
     permissions: {
       execute: ['file.find', 'file.remove', 'file.mark', 'note.say', 'note.pair', 'board.pin', 'note.either'],
@@ -90,12 +91,13 @@ workflows:
 `,
 };
 
+const joint = joinStack(() => ({ policies }));
+
 describe('a call that can never be made', () => {
   let stack: Stack;
   before(async () => {
-    stack = await startStack({ policies });
+    stack = await joint();
   });
-  after(() => stack.stop());
 
   const cases: readonly (readonly [string, object, RegExp])[] = [
     [
@@ -131,7 +133,7 @@ describe('a call that can never be made', () => {
   ];
 
   it('is refused when it is asked for, with what its template got and what to do, and is on record', async () => {
-    const { run } = await startRun(stack, 'agent', 'desk', {});
+    const { run } = await startRun(stack, 'agent', 'calls', {});
     for (const [tool, args, why] of cases) {
       const { status, body } = await submit(stack, 'agent', run.id, tool, { arguments: args });
       const at = `${tool} ${JSON.stringify(args)}: ${JSON.stringify(body)}`;
@@ -147,7 +149,7 @@ describe('a call that can never be made', () => {
   });
 
   it('is asked for where another call of it can be made, and the card says why the first cannot', async () => {
-    const { run } = await startRun(stack, 'agent', 'desk', {});
+    const { run } = await startRun(stack, 'agent', 'calls', {});
     const { status, body } = await submit(stack, 'agent', run.id, 'note.either', {
       arguments: { text: '-x' },
     });
@@ -177,7 +179,7 @@ describe('a call that can never be made', () => {
   });
 
   it('is not the longest one that a system passes: that is asked for, approved and done', async () => {
-    const { run } = await startRun(stack, 'agent', 'desk', {});
+    const { run } = await startRun(stack, 'agent', 'calls', {});
     const { status, body } = await submit(stack, 'agent', run.id, 'note.say', {
       arguments: { text: 'x'.repeat(131_071) },
     });

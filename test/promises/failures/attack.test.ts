@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { before, describe, it } from 'node:test';
 import type { Services } from '../../../testing/services.js';
+import { inCampaigns } from '../../../testing/samples.js';
 import { shareStack } from '../../../testing/shared-stack.js';
 import type { Stack } from '../../../testing/stack.js';
 import { action, audit, decide, getRun, parkPayment, submit, until } from '../../../testing/flows.js';
@@ -171,7 +172,7 @@ describe('whoever writes straight to Temporal', () => {
     assert.equal((await getRun(stack, 'agent', source.run)).run.status, 'waiting');
   });
 
-  it('has a signed message taken once, however many others came after it', async () => {
+  it('has a signed message taken once, however many others came after it', inCampaigns, async () => {
     const parked = await parkPayment(stack);
     const { body } = await submit(stack, 'agent', parked.run, 'erp.payment.draft', {
       arguments: { vendor: 'ONCE', amount: 7 },

@@ -1,4 +1,3 @@
-// Mostly waits: for workflows to be missed.
 import assert from 'node:assert/strict';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -6,8 +5,9 @@ import { after, before, describe, it } from 'node:test';
 import { Client, Connection, WorkflowNotFoundError, type WorkflowHandle } from '@temporalio/client';
 import { asSuperuser } from '../../../testing/database.js';
 import { action, audit, decide, getRun, startRun, submit, until } from '../../../testing/flows.js';
+import { joinStack } from '../../../testing/joint-stack.js';
 import { inCampaigns, inCampaignsUnless } from '../../../testing/samples.js';
-import { startStack, type Answer, type Stack } from '../../../testing/stack.js';
+import type { Answer, Stack } from '../../../testing/stack.js';
 
 // Whoever may write to Temporal can end a run's workflow, and Temporal can be restored: the store alone says that a run is
 // closed. An open run that has lost its workflow is found, is stuck on record, and goes on with an operator.
@@ -92,18 +92,21 @@ async function startTarget(): Promise<Target> {
   };
 }
 
+let target: Target;
+const joint = joinStack(async () => {
+  target = await startTarget();
+  return { env: { TARGET_URL: target.url }, policies };
+});
+
 describe('an open run whose workflow is gone from Temporal', () => {
   let stack: Stack;
-  let target: Target;
   let connection: Connection;
   before(async () => {
-    target = await startTarget();
-    stack = await startStack({ env: { TARGET_URL: target.url }, policies });
+    stack = await joint();
     connection = await Connection.connect({ address: stack.temporalAddress });
   });
   after(async () => {
     await connection.close();
-    await stack.stop();
     await target.close();
   });
 

@@ -1,17 +1,17 @@
-// Mostly waits: for the times between two attempts.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { makePool, type Pool } from '../../../src/db/index.js';
 import { makeTarget, type Target } from '../../activities/target.js';
 import { startRun, submit, until } from '../../../testing/flows.js';
 import { payFlow } from '../../../testing/policies.js';
+import { joinStack } from '../../../testing/joint-stack.js';
 import { inCampaignsUnless } from '../../../testing/samples.js';
-import { startStack, type Stack } from '../../../testing/stack.js';
+import type { Stack } from '../../../testing/stack.js';
 
 // A target that asks to be left alone for a while: whoever polls the action is told when it is called again.
 
 const flow = payFlow({
-  executor: { kind: 'rest', connection: 'bank', method: 'POST', path: '/pay', idempotencyKey: true },
+  executor: { kind: 'rest', connection: 'busy', method: 'POST', path: '/pay', idempotencyKey: true },
   reliability: { retry: { maxAttempts: 3, backoff: 'fixed', initialDelayMs: 100, maxDelayMs: 3_600_000 } },
 });
 
@@ -21,33 +21,35 @@ interface Polled {
   readonly nextAttemptAt?: string;
 }
 
+let target: Target;
+const joint = joinStack(async () => {
+  target = await makeTarget();
+  const connections = { busy: { kind: 'rest', baseUrl: target.url, allowPrivate: true } };
+  return {
+    policies: {
+      'connections.yaml': JSON.stringify({ connections }),
+      'flows/pay.yaml': JSON.stringify({ workflows: { tried: flow } }),
+    },
+  };
+});
+
 describe('the action of a call that is to be tried again', () => {
-  let target: Target;
   let stack: Stack;
   let pool: Pool;
   const answers: Promise<unknown>[] = [];
   before(async () => {
-    target = await makeTarget();
-    const connections = { bank: { kind: 'rest', baseUrl: target.url, allowPrivate: true } };
-    stack = await startStack({
-      policies: {
-        'environments.yaml': 'environments: { dev: {} }\n',
-        'connections.yaml': JSON.stringify({ connections }),
-        'flows/pay.yaml': JSON.stringify({ workflows: { pay: flow } }),
-      },
-    });
+    stack = await joint();
     pool = makePool({ url: stack.databaseUrl, applicationName: 'test', max: 2 });
   });
   after(async () => {
     await Promise.all(answers);
     await pool.end();
-    await stack.stop();
     await target.close();
   });
 
   const busy = (status: number, seconds: number) => ({ status, headers: { 'retry-after': String(seconds) } });
   const paying = async (): Promise<{ run: string; poll: () => Promise<Polled> }> => {
-    const started = await startRun(stack, 'agent', 'pay', {});
+    const started = await startRun(stack, 'agent', 'tried', {});
     // Its answer waits for the effect as long as a request may: nobody waits for it here.
     const asked = submit(stack, 'agent', started.run.id, 'pay');
     const id = await until('the action', async () => {

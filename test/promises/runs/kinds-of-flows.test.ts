@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { startStack, type Stack } from '../../../testing/stack.js';
+import { before, describe, it } from 'node:test';
+import { joinStack } from '../../../testing/joint-stack.js';
+import type { Stack } from '../../../testing/stack.js';
 import { action, audit, decide, getRun, startRun, submit, until } from '../../../testing/flows.js';
 
 // What the two shipped flows do not show: time, people as executors, chains, commands, operators.
@@ -82,14 +83,15 @@ workflows:
       done: { terminal: true }
 `.replace(' tier: null,', '');
 
+const joint = joinStack(() => ({
+  policies: { 'connections.yaml': connections, 'roles.yaml': roles, 'flows/all.yaml': flows },
+}));
+
 describe('flows of every kind', () => {
   let stack: Stack;
   before(async () => {
-    stack = await startStack({
-      policies: { 'connections.yaml': connections, 'roles.yaml': roles, 'flows/all.yaml': flows },
-    });
+    stack = await joint();
   });
-  after(() => stack.stop());
   const ended = (run: string, status: string) =>
     until(`${run} to be ${status}`, async () =>
       (await getRun(stack, 'admin', run)).run.status === status ? getRun(stack, 'admin', run) : null,

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { joinStack } from '../../../testing/joint-stack.js';
 import { inCampaigns } from '../../../testing/samples.js';
 import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
-import { startStack, type Answer, type Stack } from '../../../testing/stack.js';
+import type { Answer, Stack } from '../../../testing/stack.js';
 import { action, decide, getRun, startRun, submit, until } from '../../../testing/flows.js';
 import { asSuperuser } from '../../../testing/database.js';
 
@@ -12,7 +13,7 @@ const kib = 1024;
 const flows = `
 version: 1
 workflows:
-  desk:
+  large:
     owner: test
     inputSchema: { type: object, additionalProperties: false, properties: { text: { type: string }, list: { type: array } } }
     initialState: open
@@ -29,19 +30,20 @@ workflows:
       closed: { terminal: true }
 `;
 
+const joint = joinStack(() => ({
+  policies: {
+    'roles.yaml': 'version: 1\nroles: { finance.controller: { permissions: [] } }\n',
+    'flows/desk.yaml': flows,
+  },
+}));
+
 describe('large values', () => {
   let stack: Stack;
   before(async () => {
-    stack = await startStack({
-      policies: {
-        'roles.yaml': 'version: 1\nroles: { finance.controller: { permissions: [] } }\n',
-        'flows/desk.yaml': flows,
-      },
-    });
+    stack = await joint();
   });
-  after(() => stack.stop());
 
-  const open = async (): Promise<string> => (await startRun(stack, 'agent', 'desk', {})).run.id;
+  const open = async (): Promise<string> => (await startRun(stack, 'agent', 'large', {})).run.id;
   const send = (run: string, text: string, extra: object = {}): Promise<Answer> =>
     stack.fetchAs('agent', 'POST', `/v1/runs/${run}/transitions/send`, { arguments: { text, ...extra } });
   const text = (bytes: number, first: string): string => first.padEnd(bytes, 'x');
@@ -180,7 +182,7 @@ describe('large values', () => {
       ).rows[0];
     const before = await stored();
     const transition = `/v1/runs/${run}/transitions/send`;
-    const flow = '/v1/flows/desk/runs';
+    const flow = '/v1/flows/large/runs';
     for (const [path, body, what] of [
       [transition, `{"arguments":${large}}`, 'the arguments'],
       [transition, `{"arguments":{"text":"a"},"trace":${trace}}`, 'the trace'],

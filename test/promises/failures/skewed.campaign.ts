@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startRun, submit } from '../../../testing/flows.js';
-import { inCampaignsUnless } from '../../../testing/samples.js';
 import { startStack, type Answer, type Stack } from '../../../testing/stack.js';
 
 // API and worker on a host whose clock is wrong. What a person is told of a time is what the store goes by.
@@ -34,7 +33,7 @@ for (const [name, ms] of [
   ['ahead', 2 * hour],
   ['behind', -2 * hour],
 ] as const)
-  describe(`with a clock that is two hours ${name}`, inCampaignsUnless(name === 'behind'), () => {
+  describe(`with a clock that is two hours ${name}`, () => {
     let stack: Stack;
     let approval: string;
     const as = (who: string, method: string, path: string, body?: object): Promise<Answer> =>

@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { makeMask, makeMaskIn } from '../../src/executors/masking/mask.js';
 import { drain } from '../../src/executors/masking/find.js';
 import { partsOf } from '../../src/executors/masking/parts.js';
+import { programArgs } from '../../testing/programs.js';
 
 const now = (): Promise<void> => Promise.resolve();
 const size = 200_000;
@@ -77,10 +78,9 @@ test('the writings of long secrets are made in turns', async () => {
 });
 
 test('an answer with much below a long name takes no more memory than another', async () => {
-  const script = new URL('fixtures/long-names.ts', import.meta.url).pathname;
   const { stdout } = await promisify(execFile)(process.execPath, [
     '--max-old-space-size=64',
-    ...['--import', 'tsx', script],
+    ...programArgs('test/executors/fixtures/long-names.ts'),
   ]);
   assert.deepEqual(
     stdout
