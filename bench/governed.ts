@@ -8,8 +8,8 @@ import type { RunClient, StartRequest, SubmitRequest } from '../src/client/types
 import { makePool } from '../src/db/index.js';
 import { newId } from '../src/model/ids.js';
 import type { Principal } from '../src/model/principal.js';
-import { getApproval } from '../src/store/approvals.js';
-import { resolveVersion } from '../src/store/flows.js';
+import { getApproval } from '../src/store/approvals/approvals.js';
+import { resolveVersion } from '../src/store/flows/flows.js';
 import { projectRoot } from '../testing/paths.js';
 import type { Stack } from '../testing/stack.js';
 

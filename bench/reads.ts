@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { approvalsQuery, auditQuery, runsQuery } from '../src/model/api.js';
+import { approvalsQuery, auditQuery, runsQuery } from '../src/model/contract/api.js';
 import type { Caller } from '../src/service/caller.js';
 import { listRecords, recordsOfRun } from '../src/service/audit/records.js';
 import { reconstructRun } from '../src/service/audit/history.js';

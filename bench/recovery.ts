@@ -1,4 +1,4 @@
-import { getDecision } from '../src/store/decisions.js';
+import { getDecision } from '../src/store/approvals/decisions.js';
 import { until } from '../testing/flows.js';
 import type { Stack } from '../testing/stack.js';
 import type { Governed, Parked } from './governed.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { resolveVersion } from '../src/store/flows.js';
-import { getRun } from '../src/store/runs.js';
+import { resolveVersion } from '../src/store/flows/flows.js';
+import { getRun } from '../src/store/runs/runs.js';
 import { until } from '../testing/flows.js';
 import { startStack, type Stack } from '../testing/stack.js';
 import { benchPolicies, connectGoverned, type Governed } from './governed.js';

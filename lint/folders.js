@@ -8,6 +8,19 @@ export const folders = {
   'engine/run':
     'a run: its start, submits, chains, branches, cancel and time-out, and what helps when it is stuck',
   'engine/effects': 'actions: what is bound, whether they have an effect, their outcome, doubt, retry',
+  'model/contract': 'requests, answers and errors of the REST contract, and what notifications hold',
+  'model/values': 'JSON and text as values: canonical form, pointers, what can be read and stored',
+  'store/runs': 'runs, their documents, actions, evidence and messages, and who may see them',
+  'store/approvals':
+    'approvals and decisions, what the inbox asks for, claims, links, saved inboxes, absences, measures',
+  'store/flows': 'flows, publications, policies, and compiled plans that a process keeps',
+  'store/people': 'API keys, signing keys, the people that are known, what Slack has sent',
+  'store/processes': 'what processes say of themselves: workers, waits, internal errors, their Temporal',
+  'client/replay': 'histories: read, compared with the record, replayed against this build',
+  'processes/ownership': 'whose data folder, store, namespace and queues these are',
+  'processes/children': 'processes that another one starts, and that end with it',
+  'processes/watch':
+    'what a process watches: its event loop, its errors, waits for the store, lost workflows',
   'policy/text': 'YAML and JSON text with positions, and problems that name them',
   'policy/shape': 'what each document may contain, key by key',
   'policy/compile': 'from shaped documents to plans, tools, connections, environments',

@@ -21,7 +21,7 @@ const retired = join(root, 'dist.retired');
 /** What is started as a process or a thread, by its file in src and dist. */
 const programs = [
   ...['api', 'worker', 'up', 'migrate'].map((name) => `processes/${name}`),
-  ...['cli/main', 'client/replay-child', 'policy/checker/checker-thread'],
+  ...['cli/main', 'client/replay/replay-child', 'policy/checker/checker-thread'],
 ];
 /** What builds: equal, and of equal sources, the same comes of it. */
 const tools = [join(root, 'scripts', 'build.mjs'), lockFile];

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readSeal, storeMessages, type MessageDraft, type Stored } from '../src/client/attest.js';
+import { readSeal, storeMessages, type MessageDraft, type Stored } from '../src/client/replay/attest.js';
 import type { ClientDeps } from '../src/client/deps.js';
 import type { Tx } from '../src/db/index.js';
 

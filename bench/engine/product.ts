@@ -8,7 +8,7 @@ import type * as KitFile from '../../src/schema/kit.js';
 import type { GuardContext } from '../../src/engine/guards.js';
 import type { Guard, Plan } from '../../src/engine/plan.js';
 import type { Event, Kit, RunState } from '../../src/engine/state.js';
-import type { Json, JsonObject } from '../../src/model/json.js';
+import type { Json, JsonObject } from '../../src/model/values/json.js';
 import type { Message } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
 import { projectRoot } from '../../testing/paths.js';

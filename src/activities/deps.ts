@@ -1,14 +1,14 @@
 import { giveWayBefore } from '../model/give-way.js';
 import type { OnInternalError } from '../model/internal-error.js';
-import type { JsonObject } from '../model/json.js';
+import type { JsonObject } from '../model/values/json.js';
 import type { PolicySet } from '../model/policy-set.js';
 import type { Payloads, ServiceChain } from '../audit/index.js';
 import type { Pool, Queryable } from '../db/index.js';
 import type { FlowPeople } from '../schema/kit.js';
-import { cachePlans, cachePolicies, type FindPlan } from '../store/cached.js';
-import { publisherOf } from '../store/flows.js';
-import type { HeldValue } from '../store/document.js';
-import type { RunRow } from '../store/runs.js';
+import { cachePlans, cachePolicies, type FindPlan } from '../store/flows/cached.js';
+import { publisherOf } from '../store/flows/flows.js';
+import type { HeldValue } from '../store/runs/document.js';
+import type { RunRow } from '../store/runs/runs.js';
 import { standingOf, type Keyed, type Standing } from '../auth/index.js';
 import { sha256 } from './step/kit.js';
 

@@ -1,6 +1,6 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { isUnavailable } from '../db/index.js';
-import { getListedRun } from '../store/runs.js';
+import { getListedRun } from '../store/runs/runs.js';
 import type { ActivityDeps } from './deps.js';
 import { execute } from './execute/execute.js';
 import { beatWhileAllowed } from './execute/heartbeats.js';

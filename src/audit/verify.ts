@@ -1,5 +1,5 @@
-import { canonical } from '../model/canonical.js';
-import { isObject, type JsonObject } from '../model/json.js';
+import { canonical } from '../model/values/canonical.js';
+import { isObject, type JsonObject } from '../model/values/json.js';
 import { closesRun } from '../model/records.js';
 import type { Pool } from '../db/index.js';
 import { hashText, leafHash } from './record/envelope.js';

@@ -9,9 +9,9 @@ import {
   type JWTVerifyOptions,
 } from 'jose';
 import { z } from 'zod';
-import { isObject, type Json, type JsonObject } from '../model/json.js';
+import { isObject, type Json, type JsonObject } from '../model/values/json.js';
 import { isReservedId, longestPrincipalId, principalKinds, type PrincipalKind } from '../model/principal.js';
-import { nameTrouble, truncate } from '../model/text.js';
+import { nameTrouble, truncate } from '../model/values/text.js';
 
 const loopback = new Set(['localhost', '127.0.0.1', '[::1]']);
 /** Characters of an issuer's name. The name in a refused token, which anybody can make up, is cut to this on record. */

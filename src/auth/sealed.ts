@@ -1,6 +1,6 @@
 import { createHash, sign, verify, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
-import { canonical } from '../model/canonical.js';
+import { canonical } from '../model/values/canonical.js';
 import {
   decisionDoors,
   type Bell,

@@ -7,7 +7,7 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import type { Queryable } from '../db/index.js';
-import { unretiredSigningKeys, type NewSigningKey } from '../store/signing-keys.js';
+import { unretiredSigningKeys, type NewSigningKey } from '../store/people/signing-keys.js';
 import { importPublicKey, importSigningKey, type ServiceKeys, type SigningKey } from './keys.js';
 
 // Which key the service signs with, and which keys it accepts. The store is asked each time, so that a key that was rotated

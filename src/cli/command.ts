@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
-import type { AuditItemJson, RunBodyJson, SubmittedJson } from '../model/answer-types.js';
-import { isObject, type Json } from '../model/json.js';
+import type { AuditItemJson, RunBodyJson, SubmittedJson } from '../model/contract/answer-types.js';
+import { isObject, type Json } from '../model/values/json.js';
 import { checkCommand } from './check.js';
 import { inboxCommands } from './inbox.js';
 import { keyCommands } from './keys.js';

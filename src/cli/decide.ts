@@ -6,7 +6,7 @@ import type {
   DecisionJson,
   RunBodyJson,
   RunJson,
-} from '../model/answer-types.js';
+} from '../model/contract/answer-types.js';
 import { isOpen } from '../model/approval-status.js';
 import type { Shown, Terminal, Values } from './options.js';
 import { CliError, type Api, type Received } from './rest.js';

@@ -1,4 +1,4 @@
-import type { ApprovalJson, BatchJson } from '../model/answer-types.js';
+import type { ApprovalJson, BatchJson } from '../model/contract/answer-types.js';
 import { decide, showAction, showDecision } from './decide.js';
 import type { Command, Shown, Values } from './options.js';
 import { getAll, remote } from './remote.js';

@@ -1,4 +1,4 @@
-import type { SigningKeyJson } from '../model/answer-types.js';
+import type { SigningKeyJson } from '../model/contract/answer-types.js';
 import type { Command, Shown, Values } from './options.js';
 import { remote } from './remote.js';
 import { CliError, type Api, type Received } from './rest.js';

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../model/json.js';
+import type { JsonObject } from '../model/values/json.js';
 import type { Command, Shown, Terminal, Values } from './options.js';
 import { CliError, makeApi, asReceived, type Api, type Received } from './rest.js';
 import { list } from './show.js';

@@ -1,8 +1,13 @@
-import type { ApprovalJson, AuditItemJson, RunBodyJson, SubmittedJson } from '../model/answer-types.js';
+import type {
+  ApprovalJson,
+  AuditItemJson,
+  RunBodyJson,
+  SubmittedJson,
+} from '../model/contract/answer-types.js';
 import { isOpen } from '../model/approval-status.js';
-import { isObject, type Json, type JsonObject } from '../model/json.js';
-import { unseenCharacters } from '../model/text.js';
-import { escapeUnseen } from '../model/visible.js';
+import { isObject, type Json, type JsonObject } from '../model/values/json.js';
+import { unseenCharacters } from '../model/values/text.js';
+import { escapeUnseen } from '../model/values/visible.js';
 import type { Received } from './rest.js';
 
 // Turns answers into lines for people.

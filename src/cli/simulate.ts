@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isObject, type JsonObject } from '../model/json.js';
+import { isObject, type JsonObject } from '../model/values/json.js';
 import type { Principal } from '../model/principal.js';
 import { loadFolder, type LoadedFolder } from '../policy/index.js';
 import { nearest } from '../policy/text/problems.js';

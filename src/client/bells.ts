@@ -3,8 +3,8 @@ import { storeTime, withTransaction } from '../db/index.js';
 import { closedStatuses } from '../engine/state.js';
 import { startMessageId } from '../model/derived-ids.js';
 import type { Bell, SealedMessage } from '../model/message.js';
-import { getMessage } from '../store/messages.js';
-import { getRun, lockRun, showUnstepped, type RunRow } from '../store/runs.js';
+import { getMessage } from '../store/runs/messages.js';
+import { getRun, lockRun, showUnstepped, type RunRow } from '../store/runs/runs.js';
 import type { ClientDeps } from './deps.js';
 import * as temporal from './temporal.js';
 

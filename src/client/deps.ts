@@ -2,7 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { Payloads, ServiceChain } from '../audit/index.js';
 import type { ServiceKeys } from '../auth/index.js';
 import type { Pool } from '../db/index.js';
-import type { RunRow } from '../store/runs.js';
+import type { RunRow } from '../store/runs/runs.js';
 import type { OnInternalError } from '../model/internal-error.js';
 import type { FoundUnserved } from './temporal.js';
 

@@ -1,7 +1,7 @@
 import { isUnavailable, withTransaction } from '../db/index.js';
-import { dueMessages } from '../store/messages.js';
-import { takeOverdueRuns, type OverdueRun } from '../store/overdue.js';
-import { getRun } from '../store/runs.js';
+import { dueMessages } from '../store/runs/messages.js';
+import { takeOverdueRuns, type OverdueRun } from '../store/runs/overdue.js';
+import { getRun } from '../store/runs/runs.js';
 import { lookAfter, ringFor } from './bells.js';
 import type { ClientDeps } from './deps.js';
 import * as temporal from './temporal.js';

@@ -2,15 +2,15 @@ import type { MessageKind, SealedMessage } from '../model/message.js';
 import { mostDocumentBytes, mostOpenApprovals, mostOpenBytes, mostUnanswered } from '../model/limits.js';
 import { busyText, closedStatuses, type Answer, type Refusal } from '../engine/state.js';
 import { isUnavailable, together, withTransaction, type Pool, type Tx } from '../db/index.js';
-import { documentOf } from '../store/document.js';
+import { documentOf } from '../store/runs/document.js';
 import {
   countUnanswered,
   getAnswer,
   getMessage,
   withdrawMessage,
   type Unanswered,
-} from '../store/messages.js';
-import { getRun, lockForAsking, lockRunForShare, type RunRow } from '../store/runs.js';
+} from '../store/runs/messages.js';
+import { getRun, lockForAsking, lockRunForShare, type RunRow } from '../store/runs/runs.js';
 import {
   bytesOf,
   currentId,
@@ -19,7 +19,7 @@ import {
   storeMessages,
   type MessageDraft,
   type Stored,
-} from './attest.js';
+} from './replay/attest.js';
 import { ringFor } from './bells.js';
 import type { Asking, MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';

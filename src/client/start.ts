@@ -4,7 +4,7 @@ import type { SealedMessage, SignedBody } from '../model/message.js';
 import { namespaceOf } from '../model/temporal-names.js';
 import { bellOf } from '../auth/index.js';
 import { isUnavailable, settleTogether, valueOf, withTransaction, type Tx } from '../db/index.js';
-import { closeUnstarted, getListedRun, insertRun } from '../store/runs.js';
+import { closeUnstarted, getListedRun, insertRun } from '../store/runs/runs.js';
 import {
   currentId,
   jsonValue,
@@ -14,7 +14,7 @@ import {
   traceValues,
   type MessageDraft,
   type Value,
-} from './attest.js';
+} from './replay/attest.js';
 import { waitForAnswer } from './post.js';
 import { makeSubmission, submit } from './submit.js';
 import type { MessageOutcome, StartOutcome, StartRequest, SubmitRequest } from './types.js';

@@ -1,5 +1,5 @@
-import type { MessageDraft } from './attest.js';
-import { jsonValue, traceValues } from './attest.js';
+import type { MessageDraft } from './replay/attest.js';
+import { jsonValue, traceValues } from './replay/attest.js';
 import { post } from './post.js';
 import type { MessageOutcome, SubmitRequest } from './types.js';
 import type { ClientDeps } from './deps.js';

@@ -1,6 +1,6 @@
 import type { Tx } from '../db/index.js';
 import type { Answer, Refusal } from '../engine/state.js';
-import type { Json, JsonObject } from '../model/json.js';
+import type { Json, JsonObject } from '../model/values/json.js';
 import type { DecisionDoor } from '../model/message.js';
 import type { Principal } from '../model/principal.js';
 

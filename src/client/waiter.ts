@@ -1,5 +1,5 @@
 import { listen, type Pool } from '../db/index.js';
-import { getListedRun, type ListedRun } from '../store/runs.js';
+import { getListedRun, type ListedRun } from '../store/runs/runs.js';
 
 export interface Waiter {
   /** Waits until the run is at rest: it waits for a caller, a decision or an operator, or is closed. */

@@ -1,9 +1,9 @@
-import type { Json, JsonObject } from '../model/json.js';
+import type { Json, JsonObject } from '../model/values/json.js';
 import type { Principal } from '../model/principal.js';
 import type { Comparison, Guard, Operand } from './plan.js';
 import type { Evidence } from './state.js';
 import { mostChainBytes } from '../model/limits.js';
-import { joinFirst, truncate } from '../model/text.js';
+import { joinFirst, truncate } from '../model/values/text.js';
 import { compare } from './expression/compare.js';
 import { countEvidence, meterEvidence } from './expression/evidence.js';
 import { unmetered, type Meter } from './expression/meter.js';

@@ -1,5 +1,5 @@
 export { isOpen } from '../model/approval-status.js';
-export { canonical } from '../model/canonical.js';
+export { canonical } from '../model/values/canonical.js';
 export { decide } from './decide.js';
 export { initialRun, unstarted } from './run/start.js';
 export { bindingDigest, connectionProblem, connectionsDigest, shownDigest } from './effects/action.js';

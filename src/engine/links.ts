@@ -1,4 +1,4 @@
-import type { JsonObject } from '../model/json.js';
+import type { JsonObject } from '../model/values/json.js';
 import { stepMeter, type Meter } from './expression/meter.js';
 import type { Room } from './effects/room.js';
 import type { Principal, PrincipalKind } from '../model/principal.js';

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../model/json.js';
+import type { Json, JsonObject } from '../model/values/json.js';
 
 /** A flow compiled once at publish. Plain JSON: a run carries it by the hash of its canonical form. */
 export interface Plan {

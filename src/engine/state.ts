@@ -1,7 +1,7 @@
 import type { Until } from './run/way-on.js';
 import type { ApprovalStatus } from '../model/approval-status.js';
-import type { ErrorClass, ErrorCode, ProblemCode } from '../model/errors.js';
-import type { Json, JsonObject } from '../model/json.js';
+import type { ErrorClass, ErrorCode, ProblemCode } from '../model/contract/errors.js';
+import type { Json, JsonObject } from '../model/values/json.js';
 import type { Message, MessageRefusal } from '../model/message.js';
 import type { Principal } from '../model/principal.js';
 import type { Fact, PayloadRef, RecordActor } from '../model/records.js';

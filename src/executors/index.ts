@@ -1,4 +1,4 @@
-import { answerTrouble, isObject, type Json, type JsonObject } from '../model/json.js';
+import { answerTrouble, isObject, type Json, type JsonObject } from '../model/values/json.js';
 import { textsInDataUrl } from './answer/body.js';
 import { root, type Place } from './answer/places.js';
 import { maskedText, type Mask, type Masked } from './masking/mask.js';

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Room } from '../engine/effects/room.js';
 import type { CallExecutor, FixedExecutor, Path } from '../engine/plan.js';
-import type { Json, JsonObject } from '../model/json.js';
+import type { Json, JsonObject } from '../model/values/json.js';
 import type { Connection } from '../model/policy-set.js';
 import type { CompiledConnection } from '../policy/check/addresses.js';
 import type { Compiling, Path as Place } from '../policy/compile/context.js';

@@ -1,7 +1,7 @@
 import { asksPeople, type Transition } from '../engine/plan.js';
 import type { Asking, Shown } from '../engine/state.js';
 import { callRoom } from '../engine/expression/template.js';
-import type { JsonObject } from '../model/json.js';
+import type { JsonObject } from '../model/values/json.js';
 import { buildCall } from './build.js';
 import type { Headers } from './kind.js';
 import { requireKind } from './kinds.js';

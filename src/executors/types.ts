@@ -1,5 +1,5 @@
-import type { Json, JsonObject } from '../model/json.js';
-import type { ErrorClass } from '../model/errors.js';
+import type { Json, JsonObject } from '../model/values/json.js';
+import type { ErrorClass } from '../model/contract/errors.js';
 import type { Connection } from '../model/policy-set.js';
 import type { Place } from './answer/places.js';
 import type { Excerpts } from './masking/mask.js';

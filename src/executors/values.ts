@@ -1,6 +1,6 @@
 import type { Path, Template } from '../engine/plan.js';
 import { kindOf, resolveTemplate, type NotResolved } from '../engine/expression/template.js';
-import type { Json } from '../model/json.js';
+import type { Json } from '../model/values/json.js';
 import { mostCallBytes, mostCallValues } from '../model/limits.js';
 import type { Room } from '../engine/effects/room.js';
 import type { Scopes, Unresolved } from './types.js';

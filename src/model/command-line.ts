@@ -1,4 +1,4 @@
-import { utf8Length } from './json.js';
+import { utf8Length } from './values/json.js';
 
 // Limits of the arguments and the environment of a command, in bytes of UTF-8. Linux takes less than
 // 128 KiB of each, its ending NUL counted, and under the usual stack of 8 MiB somewhat less than 2 MiB of all together.

@@ -1,5 +1,5 @@
-import type { JsonObject } from './json.js';
-import type { NotificationPolicy } from './notifications.js';
+import type { JsonObject } from './values/json.js';
+import type { NotificationPolicy } from './contract/notifications.js';
 
 /** What the policies folder declares besides flows. Plain JSON, stored whole in Postgres by hash. */
 export interface PolicySet {

@@ -1,4 +1,4 @@
-import type { Json } from './json.js';
+import type { Json } from './values/json.js';
 import type { PrincipalKind } from './principal.js';
 
 /** Types of the record that closes a run's chain: no record follows it. */

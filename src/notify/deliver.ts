@@ -1,4 +1,4 @@
-import type { Channel } from '../model/notifications.js';
+import type { Channel } from '../model/contract/notifications.js';
 import { deliverEmail } from './channels/email/email.js';
 import { deliverSlack } from './channels/slack/slack.js';
 import type { Around, Delivered, Notification } from './types.js';

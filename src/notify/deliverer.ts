@@ -1,8 +1,8 @@
 import { isOpen } from '../model/approval-status.js';
-import type { Channel, NotificationPolicy } from '../model/notifications.js';
+import type { Channel, NotificationPolicy } from '../model/contract/notifications.js';
 import type { OnInternalError } from '../model/internal-error.js';
-import type { JsonObject } from '../model/json.js';
-import { truncate } from '../model/text.js';
+import type { JsonObject } from '../model/values/json.js';
+import { truncate } from '../model/values/text.js';
 import type { ServiceChain } from '../audit/index.js';
 import type { Pool, Tx } from '../db/index.js';
 import type { ReferenceSource } from '../executors/types.js';

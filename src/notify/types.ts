@@ -1,5 +1,5 @@
-import type { NotificationEvent } from '../model/notifications.js';
-import type { JsonObject } from '../model/json.js';
+import type { NotificationEvent } from '../model/contract/notifications.js';
+import type { JsonObject } from '../model/values/json.js';
 import type { ReferenceSource } from '../executors/types.js';
 
 /** A message about an approval to a channel. */

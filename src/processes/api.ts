@@ -34,18 +34,24 @@ import { namespaceOf } from '../model/temporal-names.js';
 import { makeDeliverer } from '../notify/index.js';
 import { purgeOldKeys } from '../store/idempotency.js';
 import { notificationChannel } from '../store/notifications.js';
-import { putSigningKey } from '../store/signing-keys.js';
+import { putSigningKey } from '../store/people/signing-keys.js';
 import { forOperators } from './child.js';
 import { startListening, stopOnSignals } from './listen.js';
 import { makeEngines } from './engines.js';
-import type { StoreOwnership } from './store-ownership.js';
-import { assertOurs, openStoreOwnership, makeCopyFinder, ForeignStore, takeStore } from './own-store.js';
+import type { StoreOwnership } from './ownership/store-ownership.js';
+import {
+  assertOurs,
+  openStoreOwnership,
+  makeCopyFinder,
+  ForeignStore,
+  takeStore,
+} from './ownership/own-store.js';
 import { readConfigOrExit, defaultPort, requireSetting, type Config } from './config.js';
 import { ensureDevKeys } from './dev-keys.js';
-import { makeInternalErrors } from './internal-errors.js';
-import { watchEventLoop } from './loop-watch.js';
-import { makeLostWorkflows } from './lost-workflows.js';
-import { goOnUnread } from './unread-output.js';
+import { makeInternalErrors } from './watch/internal-errors.js';
+import { watchEventLoop } from './watch/loop-watch.js';
+import { makeLostWorkflows } from './watch/lost-workflows.js';
+import { goOnUnread } from './children/unread-output.js';
 
 // The composition root of an API process. Any number of API processes may run, and may start at the same time.
 

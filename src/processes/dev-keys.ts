@@ -6,7 +6,7 @@ import { builtInPermissions, type PrincipalKind } from '../model/principal.js';
 import type { ServiceChain } from '../audit/index.js';
 import { hashApiKey, newApiKey } from '../auth/index.js';
 import { storeTime, type Pool, type Tx } from '../db/index.js';
-import { findKeyByHash, insertKey, insertPrincipal, revokeKey } from '../store/keys.js';
+import { findKeyByHash, insertKey, insertPrincipal, revokeKey } from '../store/people/keys.js';
 
 interface DevKey {
   readonly kind: PrincipalKind;

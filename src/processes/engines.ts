@@ -4,7 +4,7 @@ import type { Engines } from '../service/index.js';
 import type { Pool } from '../db/index.js';
 import { namespaceOf } from '../model/temporal-names.js';
 import { prepareTemporal } from '../embedded/temporal/prepare.js';
-import { liveWorkers } from '../store/workers.js';
+import { liveWorkers } from '../store/processes/workers.js';
 
 // An environment needs a namespace of Temporal with our search attributes, and workers that poll it. A reload may add an environment.
 

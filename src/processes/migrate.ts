@@ -12,12 +12,12 @@ import {
   storeIdentity,
   temporalHomes,
   type TemporalHome,
-} from '../store/temporal-home.js';
-import { liveWorkers } from '../store/workers.js';
+} from '../store/processes/temporal-home.js';
+import { liveWorkers } from '../store/processes/workers.js';
 import { readConfigOrExit, requireSetting } from './config.js';
-import { namespaceIdOf } from './namespace-id.js';
-import { forgetHolder, readHolder } from './queue-holder.js';
-import { goOnUnread } from './unread-output.js';
+import { namespaceIdOf } from './ownership/namespace-id.js';
+import { forgetHolder, readHolder } from './ownership/queue-holder.js';
+import { goOnUnread } from './children/unread-output.js';
 
 // `countersign migrate`: prepares a Postgres server and a Temporal cluster for API and worker, and makes the service's keys where
 // the environment gives none. It may be run again, and by many at once.

@@ -9,7 +9,7 @@ import { preparePostgres } from '../embedded/postgres/postgres.js';
 import type { PortBook } from '../embedded/process/ports.js';
 import type { Say } from '../embedded/process/system.js';
 import type { Config } from './config.js';
-import type { ProcessGroup } from './process-group.js';
+import type { ProcessGroup } from './children/process-group.js';
 
 export interface Boot {
   readonly config: Config;

@@ -5,8 +5,8 @@ import { isPortFree, nextFreePort, openPortBook, type PortBook } from '../embedd
 import type { Say } from '../embedded/process/system.js';
 import { loadFolder } from '../policy/index.js';
 import { defaultPort, readConfig, type Config } from './config.js';
-import { dataFormatProblem, markDataFormat } from './data-format.js';
-import { makeProcessGroup } from './process-group.js';
+import { dataFormatProblem, markDataFormat } from './ownership/data-format.js';
+import { makeProcessGroup } from './children/process-group.js';
 import { bringUpProduct, type RunningProduct } from './product.js';
 import { BootFailure, bringUpDatabase, bringUpTemporal, type Boot } from './servers.js';
 

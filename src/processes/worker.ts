@@ -15,16 +15,16 @@ import { closeExecutors } from '../executors/index.js';
 import { processReferences, findUnsetReferences } from '../executors/connections/references.js';
 import { namespaceOf } from '../model/temporal-names.js';
 import { newId } from '../model/ids.js';
-import { addInternalErrors } from '../store/internal-errors.js';
-import { addStoreWaits } from '../store/store-waits.js';
-import { environmentsToServe, policiesInForce, policySetHash } from '../store/policy.js';
+import { addInternalErrors } from '../store/processes/internal-errors.js';
+import { addStoreWaits } from '../store/processes/store-waits.js';
+import { environmentsToServe, policiesInForce, policySetHash } from '../store/flows/policy.js';
 import { readConfigOrExit, requireSetting, type Config } from './config.js';
-import { startHeartbeat, type HeartbeatOptions } from './heartbeat.js';
-import { makeCountKeeper, makeInternalErrors } from './internal-errors.js';
-import { watchEventLoop } from './loop-watch.js';
-import { openStoreOwnership, ForeignStore, waitUntilOurs } from './own-store.js';
-import { makeStoreWatch } from './store-waits.js';
-import { goOnUnread } from './unread-output.js';
+import { startHeartbeat, type HeartbeatOptions } from './watch/heartbeat.js';
+import { makeCountKeeper, makeInternalErrors } from './watch/internal-errors.js';
+import { watchEventLoop } from './watch/loop-watch.js';
+import { openStoreOwnership, ForeignStore, waitUntilOurs } from './ownership/own-store.js';
+import { makeStoreWatch } from './watch/store-waits.js';
+import { goOnUnread } from './children/unread-output.js';
 
 // The composition root of a worker: a Temporal worker for each environment's namespace, one pool, the activities of the runs.
 // Any number of these processes may run.

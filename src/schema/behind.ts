@@ -1,4 +1,4 @@
-import { pointerTo, type Json, type JsonObject } from '../model/json.js';
+import { pointerTo, type Json, type JsonObject } from '../model/values/json.js';
 import { fillIn, defaultBehind, type Filler, type Reading } from './defaults.js';
 import type { SchemaPath } from './subschemas.js';
 import type { Unfilled } from './unfilled.js';

@@ -1,4 +1,4 @@
-import { escapePointer, isObject, type Json, type JsonObject } from '../model/json.js';
+import { escapePointer, isObject, type Json, type JsonObject } from '../model/values/json.js';
 import type { Reading } from './defaults.js';
 import { mapSubschemas, type SchemaPath } from './subschemas.js';
 

@@ -1,4 +1,4 @@
-import { isObject, maxJsonDepth, type Json, type JsonObject } from '../model/json.js';
+import { isObject, maxJsonDepth, type Json, type JsonObject } from '../model/values/json.js';
 import type { Pattern } from './pattern.js';
 import { spend } from './work.js';
 

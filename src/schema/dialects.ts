@@ -1,4 +1,4 @@
-import { isObject, pointerTo, type Json, type JsonObject } from '../model/json.js';
+import { isObject, pointerTo, type Json, type JsonObject } from '../model/values/json.js';
 import { mapSubschemas, type SchemaPath } from './subschemas.js';
 
 // The dialects in which a schema may be written. Of draft-07 only what means the same in 2020-12 is accepted.

@@ -1,6 +1,6 @@
 import Ajv2020, { type ErrorObject, type Options, type ValidateFunction } from 'ajv/dist/2020.js';
-import { canonical } from '../model/canonical.js';
-import { pointerTo, type Json, type JsonObject } from '../model/json.js';
+import { canonical } from '../model/values/canonical.js';
+import { pointerTo, type Json, type JsonObject } from '../model/values/json.js';
 import { unfilledMessageOf, findUnfitting, type Behind } from './behind.js';
 import { wholeName } from './compiled.js';
 import { fillIn, type Filling } from './defaults.js';

@@ -1,5 +1,5 @@
 import { _, str, type FuncKeywordDefinition } from 'ajv';
-import { isObject, type Json } from '../model/json.js';
+import { isObject, type Json } from '../model/values/json.js';
 import { isMultiple } from './decimal.js';
 import { spend } from './work.js';
 

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
-import { canonical } from '../model/canonical.js';
-import type { Json } from '../model/json.js';
+import { canonical } from '../model/values/canonical.js';
+import type { Json } from '../model/values/json.js';
 import {
   defaultGateTimeoutMs,
   environmentOf,

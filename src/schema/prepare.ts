@@ -1,4 +1,4 @@
-import { isObject, pointerTo, unescapePointer, type Json, type JsonObject } from '../model/json.js';
+import { isObject, pointerTo, unescapePointer, type Json, type JsonObject } from '../model/values/json.js';
 import { countValues, workKeyword, type WorkOf } from './keywords.js';
 import { behindReferences, type Behind } from './behind.js';
 import { makeAskingSchema, countCompiled, type Asking } from './compiled.js';

@@ -1,4 +1,4 @@
-import { isObject, type Json } from '../model/json.js';
+import { isObject, type Json } from '../model/values/json.js';
 
 // Which keywords of a schema hold schemas, and where.
 

@@ -1,4 +1,4 @@
-import { isObject, pointerTo, type Json, type JsonObject } from '../model/json.js';
+import { isObject, pointerTo, type Json, type JsonObject } from '../model/values/json.js';
 import { rememberBySchema, schemasTogether, type Reading } from './defaults.js';
 import { mapSubschemas, type SchemaPath } from './subschemas.js';
 

@@ -2,8 +2,8 @@ import type { ServiceFact } from '../audit/index.js';
 import type { Principal } from '../model/principal.js';
 import type { RecordActor } from '../model/records.js';
 import type { HeldKey } from '../store/idempotency.js';
-import type { ListedRun } from '../store/runs.js';
-import { viewerOf, type Viewer } from '../store/visibility.js';
+import type { ListedRun } from '../store/runs/runs.js';
+import { viewerOf, type Viewer } from '../store/runs/visibility.js';
 import type { ServiceDeps } from './deps.js';
 
 /** Who asks, by whichever door. Every use case takes a caller and plain values. */

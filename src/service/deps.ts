@@ -3,7 +3,7 @@ import type { RunClient } from '../client/types.js';
 import type { Pool, Tx } from '../db/index.js';
 import type { ReferenceSource } from '../executors/types.js';
 import type { OnInternalError } from '../model/internal-error.js';
-import type { NewSigningKey } from '../store/signing-keys.js';
+import type { NewSigningKey } from '../store/people/signing-keys.js';
 import type { Policies } from './flows/policies.js';
 
 /** Environments as namespaces of Temporal that workers poll: a reload may add one. */

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Queryable, Tx } from '../db/index.js';
-import type { JsonObject } from '../model/json.js';
+import type { JsonObject } from '../model/values/json.js';
 import { isKeyHeld, keepEffect, lockEffect, type HeldKey } from '../store/idempotency.js';
 import type { StartRequest } from '../client/types.js';
 import type { Caller } from './caller.js';

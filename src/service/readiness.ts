@@ -1,5 +1,5 @@
-import type { ReadyJson } from '../model/answer-types.js';
-import { policySetHash } from '../store/policy.js';
+import type { ReadyJson } from '../model/contract/answer-types.js';
+import { policySetHash } from '../store/flows/policy.js';
 import type { ServiceDeps } from './deps.js';
 import { warningCounts, warningLines, findWarnings } from './flows/warnings.js';
 

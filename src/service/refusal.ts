@@ -1,5 +1,5 @@
-import type { ErrorCode } from '../model/errors.js';
-import type { FieldError, JsonObject } from '../model/json.js';
+import type { ErrorCode } from '../model/contract/errors.js';
+import type { FieldError, JsonObject } from '../model/values/json.js';
 
 /** Why a use case does nothing of what it was asked for. */
 export interface Refusal {

@@ -1,5 +1,5 @@
 import { giveWayBefore } from '../model/give-way.js';
-import type { Json } from '../model/json.js';
+import type { Json } from '../model/values/json.js';
 import type { PayloadRef } from '../model/records.js';
 import type { ServiceDeps } from './deps.js';
 

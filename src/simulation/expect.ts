@@ -1,8 +1,8 @@
 import { links } from '../engine/index.js';
 import type { ApprovalState } from '../engine/state.js';
 import { isOpen } from '../model/approval-status.js';
-import { sameJson } from '../model/canonical.js';
-import { isObject, type Json, type JsonObject } from '../model/json.js';
+import { sameJson } from '../model/values/canonical.js';
+import { isObject, type Json, type JsonObject } from '../model/values/json.js';
 import type { Principal } from '../model/principal.js';
 import type { Fact } from '../model/records.js';
 import type { PathSegment } from '../policy/text/problems.js';

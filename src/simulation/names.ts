@@ -1,5 +1,5 @@
 import type { Principal } from '../model/principal.js';
-import type { JsonObject } from '../model/json.js';
+import type { JsonObject } from '../model/values/json.js';
 import type { PolicySet } from '../model/policy-set.js';
 import type { CompiledFlow, Problem } from '../policy/index.js';
 import { nearest, type PathSegment } from '../policy/text/problems.js';

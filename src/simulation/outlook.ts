@@ -7,7 +7,7 @@ import { actorAllows, blockedBy, blockText, findState, guardContext, takersOf } 
 import type { ApprovalState, GateState, GateView, GuardReport } from '../engine/state.js';
 import type { Transition } from '../engine/plan.js';
 import { closedStatuses } from '../engine/state.js';
-import type { JsonObject } from '../model/json.js';
+import type { JsonObject } from '../model/values/json.js';
 import type { Principal } from '../model/principal.js';
 import { act, type Play } from './play.js';
 

@@ -3,7 +3,7 @@ import { decide, initialRun } from '../engine/index.js';
 import { waitingGates } from '../engine/gates/standing.js';
 import type { Answer, ApprovalState, Event, Evidence, Kit, Outcome, RunState } from '../engine/state.js';
 import { isOpen } from '../model/approval-status.js';
-import type { Json, JsonObject } from '../model/json.js';
+import type { Json, JsonObject } from '../model/values/json.js';
 import type { Message, MessageBody } from '../model/message.js';
 import type { PolicySet } from '../model/policy-set.js';
 import type { Principal } from '../model/principal.js';

@@ -1,6 +1,6 @@
 import { asksPeople } from '../engine/plan.js';
 import { principalKinds, withRolePermissions, type Principal } from '../model/principal.js';
-import type { JsonObject } from '../model/json.js';
+import type { JsonObject } from '../model/values/json.js';
 import type { PolicySet } from '../model/policy-set.js';
 import type { CompiledFlow } from '../policy/index.js';
 import type { PathSegment } from '../policy/text/problems.js';

@@ -2,7 +2,7 @@ import { asksPeople } from '../engine/plan.js';
 import type { RunState } from '../engine/state.js';
 import { buildCall } from '../executors/build.js';
 import { requireKind } from '../executors/kinds.js';
-import type { Json } from '../model/json.js';
+import type { Json } from '../model/values/json.js';
 
 /** The call that would be made, and is not: the reader says what was answered. */
 export interface Executing {

@@ -1,4 +1,4 @@
-import { escapeUnseen } from '../model/visible.js';
+import { escapeUnseen } from '../model/values/visible.js';
 import { factLine } from './show.js';
 import type { Option, Outlook } from './outlook.js';
 import type { Stop } from './simulate.js';

@@ -1,5 +1,5 @@
 import type { Fact } from '../model/records.js';
-import { escapeUnseen } from '../model/visible.js';
+import { escapeUnseen } from '../model/values/visible.js';
 import type { CaseResult, Failure } from './types.js';
 
 // Results as lines for people.

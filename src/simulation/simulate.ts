@@ -1,4 +1,4 @@
-import type { JsonObject } from '../model/json.js';
+import type { JsonObject } from '../model/values/json.js';
 import type { Fact } from '../model/records.js';
 import type { Principal } from '../model/principal.js';
 import type { Answer, Problem as RunProblem } from '../engine/state.js';

@@ -1,6 +1,6 @@
-import type { JsonObject } from '../model/json.js';
+import type { JsonObject } from '../model/values/json.js';
 import type { Principal } from '../model/principal.js';
-import { isBlank } from '../model/text.js';
+import { isBlank } from '../model/values/text.js';
 import type { CompiledFlow } from '../policy/index.js';
 import type { PathSegment } from '../policy/text/problems.js';
 import type { AnswerShape, CaseShape, ExpectationShape, StepShape } from '../policy/shape/tests.js';

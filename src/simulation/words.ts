@@ -1,4 +1,4 @@
-import { problemCodes, type ProblemCode } from '../model/errors.js';
+import { problemCodes, type ProblemCode } from '../model/contract/errors.js';
 import { runStatuses, verdicts, type ExpectationShape, type ExpectShape } from '../policy/shape/tests.js';
 
 type Verdict = (typeof verdicts)[number];

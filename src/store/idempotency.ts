@@ -1,5 +1,5 @@
 import type { Queryable, Tx } from '../db/index.js';
-import type { JsonObject } from '../model/json.js';
+import type { JsonObject } from '../model/values/json.js';
 
 export interface ClaimKey {
   readonly principal: string;

@@ -1,4 +1,4 @@
-import type { NotificationEvent } from '../model/notifications.js';
+import type { NotificationEvent } from '../model/contract/notifications.js';
 import { write, type Queryable, type Tx } from '../db/index.js';
 
 export interface NewNotification {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { jsonValue } from '../../src/client/attest.js';
+import { jsonValue } from '../../src/client/replay/attest.js';
 import { newId } from '../../src/model/ids.js';
 import { mostUnanswered } from '../../src/model/limits.js';
 import type { SealedMessage } from '../../src/model/message.js';
-import { getMessage, withdrawMessage } from '../../src/store/messages.js';
+import { getMessage, withdrawMessage } from '../../src/store/runs/messages.js';
 import {
   bell,
   countRecords,

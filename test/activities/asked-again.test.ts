@@ -3,8 +3,8 @@ import { after, before, describe, it } from 'node:test';
 import type { ActivityDeps } from '../../src/activities/deps.js';
 import type { ApprovalState } from '../../src/engine/state.js';
 import type { Principal } from '../../src/model/principal.js';
-import { getAction } from '../../src/store/actions.js';
-import { getApproval } from '../../src/store/approvals.js';
+import { getAction } from '../../src/store/runs/actions.js';
+import { getApproval } from '../../src/store/approvals/approvals.js';
 import {
   bell,
   controller,

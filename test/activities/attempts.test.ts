@@ -13,8 +13,8 @@ import { hasEffect } from '../../src/executors/index.js';
 import type { RestExecutor } from '../../src/executors/rest/types.js';
 import { defaultReliability, type Executor, type Reliability } from '../../src/engine/plan.js';
 import type { Executing, RunState } from '../../src/engine/state.js';
-import type { ErrorClass } from '../../src/model/errors.js';
-import type { AttemptRow } from '../../src/store/actions.js';
+import type { ErrorClass } from '../../src/model/contract/errors.js';
+import type { AttemptRow } from '../../src/store/runs/actions.js';
 
 const rest = (fields: Partial<RestExecutor> = {}): Executor => ({
   kind: 'rest',

@@ -9,7 +9,7 @@ import {
 } from '../../src/activities/execute/call-slots.js';
 import type { Stepped } from '../../src/activities/types.js';
 import type { Principal } from '../../src/model/principal.js';
-import { listAttempts } from '../../src/store/actions.js';
+import { listAttempts } from '../../src/store/runs/actions.js';
 import {
   aroundExecution,
   makeGoverned,

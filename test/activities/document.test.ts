@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { documentOf, type RunDocument } from '../../src/store/document.js';
+import { documentOf, type RunDocument } from '../../src/store/runs/document.js';
 import { makeDeps } from '../../src/activities/deps.js';
 import {
   bell,

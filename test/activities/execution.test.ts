@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { attemptFailed, execute } from '../../src/activities/execute/execute.js';
 import { makeDeps, type ActivityDeps } from '../../src/activities/deps.js';
 import type { FloorEntry } from '../../src/model/policy-set.js';
-import { listAttempts } from '../../src/store/actions.js';
+import { listAttempts } from '../../src/store/runs/actions.js';
 import {
   aroundExecution,
   bell,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { withTransaction } from '../../src/db/index.js';
-import { showUnstepped } from '../../src/store/runs.js';
+import { showUnstepped } from '../../src/store/runs/runs.js';
 import {
   bell,
   makeGoverned,

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { appendRun } from '../../src/audit/index.js';
 import { withTransaction } from '../../src/db/index.js';
 import { mostAnswerBytes } from '../../src/model/limits.js';
-import { getRun } from '../../src/store/runs.js';
+import { getRun } from '../../src/store/runs/runs.js';
 import { scopeOf } from '../../src/activities/execute/attempt-facts.js';
 import { fact } from '../audit/facts.js';
 import { startApi, type Harness } from './harness.js';

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { newId } from '../../src/model/ids.js';
-import { currentPolicies, putPolicies } from '../../src/store/policy.js';
+import { currentPolicies, putPolicies } from '../../src/store/flows/policy.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
 // Removing an environment from the policies changes nothing of what it requires of the runs that are under way in it.

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { z } from 'zod';
 import { validateBody, validateQuery } from '../../src/api/contract/validate.js';
-import * as api from '../../src/model/api.js';
+import * as api from '../../src/model/contract/api.js';
 
 // A value that is not in the form of the contract is refused with the form and an example.
 

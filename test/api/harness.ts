@@ -17,10 +17,10 @@ import {
 } from '../../src/auth/index.js';
 import { makeClient } from '../../src/client/index.js';
 import { isUnavailable, listen, makeStoreClock, withTransaction, type Tx } from '../../src/db/index.js';
-import { errorTable, type ErrorCode } from '../../src/model/errors.js';
-import { problem } from '../../src/model/api-answers.js';
+import { errorTable, type ErrorCode } from '../../src/model/contract/errors.js';
+import { problem } from '../../src/model/contract/api-answers.js';
 import { ensureDevKeys } from '../../src/processes/dev-keys.js';
-import { putSigningKey } from '../../src/store/signing-keys.js';
+import { putSigningKey } from '../../src/store/people/signing-keys.js';
 import { makeTestChecker } from '../../testing/checker.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { makeKernel, type Kernel } from './kernel.js';

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { ActivityDeps } from '../../src/activities/deps.js';
 import { wakeTime } from '../../src/engine/index.js';
-import { canonical } from '../../src/model/canonical.js';
+import { canonical } from '../../src/model/values/canonical.js';
 import type { Bell } from '../../src/model/message.js';
-import { documentOf, stateWithoutValues } from '../../src/store/document.js';
-import { getRun, getStep } from '../../src/store/runs.js';
+import { documentOf, stateWithoutValues } from '../../src/store/runs/document.js';
+import { getRun, getStep } from '../../src/store/runs/runs.js';
 import type { Known, RunInput } from '../../src/workflows/messages.js';
 import { runKernel, type LocalKernel, type LocalSurroundings } from '../../testing/kernel.js';
 

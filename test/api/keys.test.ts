@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { hashApiKey, newApiKey } from '../../src/auth/index.js';
 import { withTransaction } from '../../src/db/index.js';
-import { insertKey, insertPrincipal } from '../../src/store/keys.js';
+import { insertKey, insertPrincipal } from '../../src/store/people/keys.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
 describe('keys are made and taken away by humans', () => {

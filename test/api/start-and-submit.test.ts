@@ -5,8 +5,8 @@ import { recordStart } from '../../src/client/index.js';
 import { withTransaction } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';
 import type { Principal } from '../../src/model/principal.js';
-import { resolveVersion } from '../../src/store/flows.js';
-import { closeUnstarted } from '../../src/store/runs.js';
+import { resolveVersion } from '../../src/store/flows/flows.js';
+import { closeUnstarted } from '../../src/store/runs/runs.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
 // `POST /v1/flows/{name}/runs` with `submit`: starts a run, and submits its first transition.

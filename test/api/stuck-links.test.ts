@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { ApiDeps } from '../../src/api/index.js';
 import { linksOf } from '../../src/service/runs/body.js';
 import type { RunStatus } from '../../src/engine/state.js';
-import { documentOf } from '../../src/store/document.js';
+import { documentOf } from '../../src/store/runs/document.js';
 import { sha256Text } from '../../src/store/text.js';
 import { begin, plan, principal, state, transition } from '../engine/build.js';
 import { runRow } from '../store/rows.js';

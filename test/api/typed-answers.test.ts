@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { z } from 'zod';
 import { answer, route } from '../../src/api/http/call.js';
-import { json, jsonObject, noQuery } from '../../src/model/api.js';
-import type { AnswerOf } from '../../src/model/answer-types.js';
-import type { Json, JsonObject } from '../../src/model/json.js';
+import { json, jsonObject, noQuery } from '../../src/model/contract/api.js';
+import type { AnswerOf } from '../../src/model/contract/answer-types.js';
+import type { Json, JsonObject } from '../../src/model/values/json.js';
 
 // The compiler makes this test: an expected error that does not occur does not compile. So `npm run types` fails then, since this
 // file runs without its types.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, mock, test } from 'node:test';
-import { canonical } from '../../src/model/canonical.js';
+import { canonical } from '../../src/model/values/canonical.js';
 import { newId } from '../../src/model/ids.js';
 import type { Fact } from '../../src/model/records.js';
 import { AuditConflict, appendRun, makeServiceChain, verifyChain } from '../../src/audit/index.js';

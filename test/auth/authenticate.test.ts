@@ -14,7 +14,7 @@ import {
   type Authenticator,
 } from '../../src/auth/index.js';
 import type { PolicySet } from '../../src/model/policy-set.js';
-import { insertKey, ensurePrincipal, revokeKey } from '../../src/store/keys.js';
+import { insertKey, ensurePrincipal, revokeKey } from '../../src/store/people/keys.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 
 const policySet: PolicySet = {

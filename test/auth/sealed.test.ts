@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { bellOf, openMessage, sealMessage } from '../../src/auth/sealed.js';
 import { importPublicKey, loadKeys, type ServiceKeys } from '../../src/auth/keys.js';
 import type { Standing } from '../../src/auth/signing.js';
-import { canonical } from '../../src/model/canonical.js';
+import { canonical } from '../../src/model/values/canonical.js';
 import {
   messageKinds,
   type SealedMessage,

@@ -10,9 +10,9 @@ import { withTransaction } from '../../src/db/index.js';
 import { startMessageId } from '../../src/model/derived-ids.js';
 import { newId } from '../../src/model/ids.js';
 import type { Bell, SealedMessage } from '../../src/model/message.js';
-import { getMessage, insertMessage, markTaken } from '../../src/store/messages.js';
-import { getRun } from '../../src/store/runs.js';
-import { leaveRuns } from '../../src/store/temporal-home.js';
+import { getMessage, insertMessage, markTaken } from '../../src/store/runs/messages.js';
+import { getRun } from '../../src/store/runs/runs.js';
+import { leaveRuns } from '../../src/store/processes/temporal-home.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { putRun } from '../store/rows.js';
 

@@ -21,10 +21,10 @@ import {
   mostValueBytes,
 } from '../../src/model/limits.js';
 import type { Principal } from '../../src/model/principal.js';
-import { getMessage } from '../../src/store/messages.js';
-import { getRun, insertRun } from '../../src/store/runs.js';
-import { putPlan } from '../../src/store/flows.js';
-import { putSigningKey } from '../../src/store/signing-keys.js';
+import { getMessage } from '../../src/store/runs/messages.js';
+import { getRun, insertRun } from '../../src/store/runs/runs.js';
+import { putPlan } from '../../src/store/flows/flows.js';
+import { putSigningKey } from '../../src/store/people/signing-keys.js';
 import { holdRun } from '../../testing/locks.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { putRun, runRow } from '../store/rows.js';

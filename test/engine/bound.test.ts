@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { bindingDigest, boundRules, shownDigest } from '../../src/engine/index.js';
 import type { Executor, Transition } from '../../src/engine/plan.js';
-import type { Json } from '../../src/model/json.js';
+import type { Json } from '../../src/model/values/json.js';
 import { mostContextBytes, mostOpenApprovals, mostOpenBytes } from '../../src/model/limits.js';
 import type { Asking, Kit, Shown } from '../../src/engine/state.js';
 import {

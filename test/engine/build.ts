@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { canonical } from '../../src/model/canonical.js';
-import type { JsonObject } from '../../src/model/json.js';
+import { canonical } from '../../src/model/values/canonical.js';
+import type { JsonObject } from '../../src/model/values/json.js';
 import type { Message, MessageBody } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
 import {

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { narrowCondition, type Presence } from '../../src/engine/gates/concerning.js';
 import { evaluateGuard, verdictOf, type GuardContext, type Verdict } from '../../src/engine/guards.js';
 import type { Comparison, Guard, Operand, Path } from '../../src/engine/plan.js';
-import type { JsonObject } from '../../src/model/json.js';
+import type { JsonObject } from '../../src/model/values/json.js';
 import { runsOf } from '../../testing/samples.js';
 import { expr, literal, path } from './build.js';
 import { guard, object } from './generate.js';

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { decide, giveUp, initialRun, unstarted } from '../../src/engine/index.js';
-import type { JsonObject } from '../../src/model/json.js';
+import type { JsonObject } from '../../src/model/values/json.js';
 import type { Executor } from '../../src/engine/plan.js';
 import { closedStatuses, type EventResult, type Kit, type RunState } from '../../src/engine/state.js';
 import type { Principal } from '../../src/model/principal.js';
-import { canonical } from '../../src/model/canonical.js';
+import { canonical } from '../../src/model/values/canonical.js';
 import { begin, gate, kit, message, plan, principal, state, time, transition, type Walk } from './build.js';
 import { answered, play, story } from './stories.js';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { utf8Length, type Json, type JsonObject } from '../../src/model/json.js';
+import { utf8Length, type Json, type JsonObject } from '../../src/model/values/json.js';
 import { evaluateGuard, links, readsOf, readsProblem, verdictOf } from '../../src/engine/index.js';
 import { applyMapping } from '../../src/engine/expression/mapping.js';
 import { conditionsOf, isTooLarge, type GuardContext } from '../../src/engine/guards.js';

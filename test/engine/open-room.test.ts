@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { canonical } from '../../src/model/canonical.js';
+import { canonical } from '../../src/model/values/canonical.js';
 import {
   mostApprovalsBytes,
   mostConditions,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { it } from 'node:test';
 import { parse } from 'yaml';
-import type { Json } from '../../src/model/json.js';
+import type { Json } from '../../src/model/values/json.js';
 import { compare } from '../../src/engine/expression/compare.js';
 import { operators, type Operator } from '../../src/engine/plan.js';
 

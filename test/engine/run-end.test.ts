@@ -4,7 +4,7 @@ import { expiryText, timeoutAction } from '../../src/service/approvals/words.js'
 import { gateViews } from '../../src/engine/index.js';
 import type { Executor, GateTimeout, Plan } from '../../src/engine/plan.js';
 import type { ApprovalState } from '../../src/engine/state.js';
-import type { ApprovalRow } from '../../src/store/approvals.js';
+import type { ApprovalRow } from '../../src/store/approvals/approvals.js';
 import { begin, gate, kit, message, plan, principal, state, time, transition, type Walk } from './build.js';
 
 // Requesters and approvers are told of the end that comes first, also where it is the end of the run's time.

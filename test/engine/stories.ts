@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { JsonObject } from '../../src/model/json.js';
+import type { JsonObject } from '../../src/model/values/json.js';
 import type { Message } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
 import { decide, initialRun } from '../../src/engine/index.js';

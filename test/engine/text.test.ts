@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { canonical, decide } from '../../src/engine/index.js';
-import type { Json, JsonObject } from '../../src/model/json.js';
+import type { Json, JsonObject } from '../../src/model/values/json.js';
 import type { Transition } from '../../src/engine/plan.js';
 import {
   answerOf,

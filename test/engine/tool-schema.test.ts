@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { makeKit } from '../../src/schema/kit.js';
-import type { JsonObject } from '../../src/model/json.js';
+import type { JsonObject } from '../../src/model/values/json.js';
 import { rest } from '../fail-closed/refused.js';
 import { answerOf, begin, plan, principal, state, transition } from './build.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { Json } from '../../src/model/json.js';
+import type { Json } from '../../src/model/values/json.js';
 import { decide, links } from '../../src/engine/index.js';
 import type { Plan } from '../../src/engine/plan.js';
 import type { EventResult, Event, RunState } from '../../src/engine/state.js';

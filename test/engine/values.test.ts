@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { Json } from '../../src/model/json.js';
+import type { Json } from '../../src/model/values/json.js';
 import { compare } from '../../src/engine/expression/compare.js';
 import { evaluateGuard } from '../../src/engine/guards.js';
 import { applyMapping } from '../../src/engine/expression/mapping.js';

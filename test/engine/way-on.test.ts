@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { problemCodes } from '../../src/model/errors.js';
+import { problemCodes } from '../../src/model/contract/errors.js';
 import { mostContextBytes } from '../../src/model/limits.js';
 import { giveUp, wayOn } from '../../src/engine/index.js';
 import { defaultReliability, type Executor, type OnEnter, type Plan } from '../../src/engine/plan.js';

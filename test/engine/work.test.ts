@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { canonical } from '../../src/model/canonical.js';
-import type { Json, JsonObject } from '../../src/model/json.js';
-import { truncate } from '../../src/model/text.js';
+import { canonical } from '../../src/model/values/canonical.js';
+import type { Json, JsonObject } from '../../src/model/values/json.js';
+import { truncate } from '../../src/model/values/text.js';
 import { compare } from '../../src/engine/expression/compare.js';
 import { jsonBeginning } from '../../src/engine/gates/shown.js';
 import { links, readsOf, wayOn } from '../../src/engine/index.js';

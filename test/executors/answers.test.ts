@@ -6,7 +6,7 @@ import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:
 import { root } from '../../src/executors/answer/places.js';
 import { closeExecutors, pointerOf, runCall } from '../../src/executors/index.js';
 import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
-import type { Json, JsonObject } from '../../src/model/json.js';
+import type { Json, JsonObject } from '../../src/model/values/json.js';
 import type { Connection } from '../../src/model/policy-set.js';
 import { makeTarget, type Target, type TargetAnswer } from '../activities/target.js';
 import { contextWith, token } from './world.js';

@@ -4,7 +4,7 @@ import { buildCall, describeCall, previewCalls, runCall } from '../../src/execut
 import type { RestCall } from '../../src/executors/rest/types.js';
 import type { Executor, Template } from '../../src/engine/plan.js';
 import type { Built, ExecutorResult } from '../../src/executors/types.js';
-import type { Json, JsonObject } from '../../src/model/json.js';
+import type { Json, JsonObject } from '../../src/model/values/json.js';
 import type { Asking } from '../../src/engine/state.js';
 import { transition } from '../engine/build.js';
 import { contextWith, makeWorld, restCall, type World } from './world.js';

@@ -6,7 +6,7 @@ import { operationIn } from '../../src/executors/rest/graphql.js';
 import { overrideOf } from '../../src/executors/rest/overrides.js';
 import type { RestExecutor as Rest } from '../../src/executors/rest/types.js';
 import type { Template, Tier } from '../../src/engine/plan.js';
-import type { Json } from '../../src/model/json.js';
+import type { Json } from '../../src/model/values/json.js';
 
 // A GraphQL server takes reads and changes at one address by one method: the document alone says which it is asked for.
 

@@ -11,7 +11,7 @@ import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { closeExecutors, isExecutorAborted, runCall } from '../../src/executors/index.js';
 import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
-import type { JsonObject } from '../../src/model/json.js';
+import type { JsonObject } from '../../src/model/values/json.js';
 import type { Connection } from '../../src/model/policy-set.js';
 import { programArgs } from '../../testing/programs.js';
 import { contextWith, isGone, makeWorld, root, type World } from './world.js';

@@ -6,7 +6,7 @@ import { parseExactly } from '../../src/executors/answer/exact-json.js';
 import { root } from '../../src/executors/answer/places.js';
 import { makeMask } from '../../src/executors/masking/mask.js';
 import { makeEventReader, toReadableMessage, readToolResult } from '../../src/executors/mcp/message.js';
-import { isExactNumber } from '../../src/model/json.js';
+import { isExactNumber } from '../../src/model/values/json.js';
 
 const size = 1_048_576;
 const timeout = 30_000;

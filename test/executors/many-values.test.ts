@@ -14,7 +14,7 @@ import {
   readToolResult,
 } from '../../src/executors/mcp/message.js';
 import type { ExecutorResult } from '../../src/executors/types.js';
-import { canonical } from '../../src/model/canonical.js';
+import { canonical } from '../../src/model/values/canonical.js';
 
 const list = (unit: string, count: number): string => `[${Array(count).fill(unit).join(',')}]`;
 const names = (count: number): string =>

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { pointerOf, root, type Place } from '../../src/executors/answer/places.js';
 import { makeMask } from '../../src/executors/masking/mask.js';
 import { brokenEnd, brokenStart } from '../../src/executors/masking/index-of-words.js';
-import type { Json } from '../../src/model/json.js';
+import type { Json } from '../../src/model/values/json.js';
 import { standsSlowly } from './slow-mask.js';
 import { runsOf } from '../../testing/samples.js';
 

@@ -14,7 +14,7 @@ import {
   passedBytes,
   toAssignment,
 } from '../../src/model/command-line.js';
-import type { JsonObject } from '../../src/model/json.js';
+import type { JsonObject } from '../../src/model/values/json.js';
 import type { CliConnection } from '../../src/executors/cli/types.js';
 import type { Connection } from '../../src/model/policy-set.js';
 import { contextWith, isGone, makeWorld, root, type World } from './world.js';

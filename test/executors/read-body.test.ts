@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { buildCall, previewCalls } from '../../src/executors/index.js';
 import type { RestExecutor as Rest } from '../../src/executors/rest/types.js';
 import type { Executor, Template, Tier } from '../../src/engine/plan.js';
-import type { Json, JsonObject } from '../../src/model/json.js';
+import type { Json, JsonObject } from '../../src/model/values/json.js';
 import { transition } from '../engine/build.js';
 
 // What calls itself a read passes gates, so nobody who fills its body can make it another method.

@@ -10,7 +10,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { makeReader } from '../../src/executors/cli/processes.js';
 import { closeExecutors, runCall } from '../../src/executors/index.js';
 import type { ExecutorResult, RunContext } from '../../src/executors/types.js';
-import type { JsonObject } from '../../src/model/json.js';
+import type { JsonObject } from '../../src/model/values/json.js';
 import type { Connection } from '../../src/model/policy-set.js';
 import { contextWith, isGone } from './world.js';
 

@@ -8,7 +8,7 @@ import type { RestCall, RestExecutor as Rest } from '../../src/executors/rest/ty
 import { parseRetryAfter } from '../../src/executors/connections/network.js';
 import type { Built, Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
 import type { Path, Template } from '../../src/engine/plan.js';
-import type { Json, JsonObject } from '../../src/model/json.js';
+import type { Json, JsonObject } from '../../src/model/values/json.js';
 import { contextWith, makeWorld, restCall, token, type World } from './world.js';
 
 let world: World;

@@ -6,7 +6,7 @@ import { cli } from '../../src/executors/cli/cli.js';
 import { makeMask } from '../../src/executors/masking/mask.js';
 import { closeExecutors, pointerOf, runCall } from '../../src/executors/index.js';
 import type { ExecutorResult } from '../../src/executors/types.js';
-import type { Json } from '../../src/model/json.js';
+import type { Json } from '../../src/model/values/json.js';
 import { makeTarget, type Target, type TargetAnswer } from '../activities/target.js';
 import { askWithToken, childWithToken, contextWith } from './world.js';
 

@@ -18,7 +18,7 @@ import type { Executing } from '../../src/engine/state.js';
 import { readConfig } from '../../src/processes/config.js';
 import { loadFolder } from '../../src/policy/index.js';
 import type { PolicySet } from '../../src/model/policy-set.js';
-import { putPolicies } from '../../src/store/policy.js';
+import { putPolicies } from '../../src/store/flows/policy.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { projectRoot } from '../../testing/paths.js';
 import { failClosed } from './cells.js';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { JsonObject } from '../../src/model/json.js';
+import type { JsonObject } from '../../src/model/values/json.js';
 import type { Gate, Guard, Path } from '../../src/engine/plan.js';
 import type { EventResult } from '../../src/engine/state.js';
 import type { Principal } from '../../src/model/principal.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import ts from 'typescript';
 import { kinds } from '../../src/executors/kinds.js';
-import { errorTable } from '../../src/model/errors.js';
+import { errorTable } from '../../src/model/contract/errors.js';
 import { messageRefusals } from '../../src/model/message.js';
 import { cellName, conditions } from './cells.js';
 import { documentPath, readInventory, type Inventory, type Place } from './document.js';

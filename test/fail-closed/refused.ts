@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { EventResult } from '../../src/engine/state.js';
 import { begin, plan, principal, state, transition, type Fields, type Walk } from '../engine/build.js';
 import type { Executor, Guard, Plan } from '../../src/engine/plan.js';
-import type { JsonObject } from '../../src/model/json.js';
+import type { JsonObject } from '../../src/model/values/json.js';
 
 // Refused, nothing changed, and recorded: what every cell of the engine's rows has to show.
 

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
-import { errorTable, problemCodes } from '../../src/model/errors.js';
+import { errorTable, problemCodes } from '../../src/model/contract/errors.js';
 import { messageRefusals } from '../../src/model/message.js';
 import { projectRoot } from '../../testing/paths.js';
 

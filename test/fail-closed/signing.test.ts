@@ -4,7 +4,7 @@ import { after, before, describe } from 'node:test';
 import { currentSigningKey, makeSigningKey, type ServiceKeys } from '../../src/auth/index.js';
 import { newId } from '../../src/model/ids.js';
 import type { SealedMessage, SignedBody } from '../../src/model/message.js';
-import { putSigningKey, retireSigningKeys, type NewSigningKey } from '../../src/store/signing-keys.js';
+import { putSigningKey, retireSigningKeys, type NewSigningKey } from '../../src/store/people/signing-keys.js';
 import { startApi } from '../api/harness.js';
 import { failClosed } from './cells.js';
 import {

@@ -3,7 +3,7 @@ import { buildCall } from '../../src/executors/index.js';
 import type { RestExecutor } from '../../src/executors/rest/types.js';
 import type { Executor, Guard, Mapping, Operand, Path } from '../../src/engine/plan.js';
 import type { Outcome } from '../../src/engine/state.js';
-import { errorClasses } from '../../src/model/errors.js';
+import { errorClasses } from '../../src/model/contract/errors.js';
 import { begin, expr, literal, path, plan, state, time, transition, type Walk } from '../engine/build.js';
 import { defaultReliability } from '../../src/engine/plan.js';
 import { failClosed } from './cells.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { decide } from '../../src/engine/index.js';
 import type { Transition } from '../../src/engine/plan.js';
 import type { EventResult, Event } from '../../src/engine/state.js';
-import type { JsonObject } from '../../src/model/json.js';
+import type { JsonObject } from '../../src/model/values/json.js';
 import { compileSchema } from '../../src/schema/index.js';
 import { makeKit } from '../../src/schema/kit.js';
 import {

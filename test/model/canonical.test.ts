@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { canonical, sameJson } from '../../src/model/canonical.js';
+import { canonical, sameJson } from '../../src/model/values/canonical.js';
 
 /** As the RFC says it, and slowly: keys in UTF-16 order, nothing between the tokens. */
 function plainly(value: unknown): string {

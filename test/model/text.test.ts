@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { isBlank, truncate, truncateStart, toWellFormedJson } from '../../src/model/text.js';
+import { isBlank, truncate, truncateStart, toWellFormedJson } from '../../src/model/values/text.js';
 
 const text = fc
   .array(fc.constantFrom('a', '\u{1f600}', '\ud83d', '\ude00', '\u0301'))

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { approvalHtml } from '../../src/api/pages/approval.js';
-import { unseenCharacters } from '../../src/model/text.js';
-import { escapeUnseen, toVisibleJson } from '../../src/model/visible.js';
+import { unseenCharacters } from '../../src/model/values/text.js';
+import { escapeUnseen, toVisibleJson } from '../../src/model/values/visible.js';
 
 /** How many pieces of texts were replaced by calling back. */
 function callbacksOf(work: () => void): number {

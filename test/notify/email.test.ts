@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { AddressInfo, Socket } from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { SMTPServer } from 'smtp-server';
-import type { EmailChannel } from '../../src/model/notifications.js';
+import type { EmailChannel } from '../../src/model/contract/notifications.js';
 import { deliverEmail } from '../../src/notify/channels/email/email.js';
 import type { Notification } from '../../src/notify/types.js';
 import { until } from '../../testing/until.js';

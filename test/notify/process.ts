@@ -2,8 +2,8 @@
 import { makeServiceChain } from '../../src/audit/index.js';
 import { isUnavailable, makePool, withTransaction } from '../../src/db/index.js';
 import { makeDeliverer } from '../../src/notify/index.js';
-import { getApproval } from '../../src/store/approvals.js';
-import { currentPolicySet } from '../../src/store/policy.js';
+import { getApproval } from '../../src/store/approvals/approvals.js';
+import { currentPolicySet } from '../../src/store/flows/policy.js';
 
 const pool = makePool({ url: process.argv[2] ?? '', applicationName: 'test deliverer', max: 5 });
 makeDeliverer({

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import type { JsonObject } from '../../src/model/json.js';
-import type { SlackChannel } from '../../src/model/notifications.js';
+import type { JsonObject } from '../../src/model/values/json.js';
+import type { SlackChannel } from '../../src/model/contract/notifications.js';
 import { deliverSlack } from '../../src/notify/channels/slack/slack.js';
 import type { Around, Delivered, Notification } from '../../src/notify/types.js';
 import { references, slackChannel, startSlack, token, type SlackStub } from './slack-stub.js';

@@ -1,7 +1,7 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { SlackChannel } from '../../src/model/notifications.js';
+import type { SlackChannel } from '../../src/model/contract/notifications.js';
 
 // Slack, as somebody else's service over the wire: its Web API, and what its buttons and windows send.
 

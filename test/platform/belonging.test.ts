@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it, mock } from 'node:test';
-import { makeStoreOwnership } from '../../src/processes/store-ownership.js';
-import { holdOf, makeNamespaceClaim } from '../../src/processes/namespace-claim.js';
-import { patienceMs } from '../../src/processes/namespace-id.js';
-import { findStoreOwner, type Deployment, type HomeStore } from '../../src/processes/store-owner.js';
-import { areSameHomes, type TemporalHome } from '../../src/store/temporal-home.js';
+import { makeStoreOwnership } from '../../src/processes/ownership/store-ownership.js';
+import { holdOf, makeNamespaceClaim } from '../../src/processes/ownership/namespace-claim.js';
+import { patienceMs } from '../../src/processes/ownership/namespace-id.js';
+import {
+  findStoreOwner,
+  type Deployment,
+  type HomeStore,
+} from '../../src/processes/ownership/store-owner.js';
+import { areSameHomes, type TemporalHome } from '../../src/store/processes/temporal-home.js';
 
 // Whose a store is, and what a deployment takes of it: each case, without a Temporal and without a store.
 

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { dataFormatProblem, markDataFormat } from '../../src/processes/data-format.js';
+import { dataFormatProblem, markDataFormat } from '../../src/processes/ownership/data-format.js';
 import { startProduct } from '../../testing/product.js';
 import { temporaryFolder } from '../../testing/servers.js';
 

@@ -10,12 +10,17 @@ import { Client, Connection } from '@temporalio/client';
 import { isStillPolled, type TaskQueue } from '../../src/client/pollers.js';
 import { makePool, type Pool } from '../../src/db/index.js';
 import { newId } from '../../src/model/ids.js';
-import { forgetHolder, isWorkedFor, takeQueue, readHolder } from '../../src/processes/queue-holder.js';
-import { makeStoreOwnership } from '../../src/processes/store-ownership.js';
-import { homeStoreOf, waitUntilOurs } from '../../src/processes/own-store.js';
-import type { StoreOwner } from '../../src/processes/store-owner.js';
-import { putSigningKey } from '../../src/store/signing-keys.js';
-import { forgetTemporal, temporalHomes } from '../../src/store/temporal-home.js';
+import {
+  forgetHolder,
+  isWorkedFor,
+  takeQueue,
+  readHolder,
+} from '../../src/processes/ownership/queue-holder.js';
+import { makeStoreOwnership } from '../../src/processes/ownership/store-ownership.js';
+import { homeStoreOf, waitUntilOurs } from '../../src/processes/ownership/own-store.js';
+import type { StoreOwner } from '../../src/processes/ownership/store-owner.js';
+import { putSigningKey } from '../../src/store/people/signing-keys.js';
+import { forgetTemporal, temporalHomes } from '../../src/store/processes/temporal-home.js';
 import { asSuperuser, makeDatabase, serverUrl, type Database } from '../../testing/database.js';
 import { action, decide, getRun, startRun, submit, until } from '../../testing/flows.js';
 import { projectRoot } from '../../testing/paths.js';

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import type { JsonObject } from '../../src/model/json.js';
+import type { JsonObject } from '../../src/model/values/json.js';
 import { loadFolder, type FolderResult } from '../../src/policy/index.js';
 import { makeKit } from '../../src/schema/kit.js';
 import { begin, principal } from '../engine/build.js';

@@ -1,4 +1,4 @@
-import { canonical } from '../../src/model/canonical.js';
+import { canonical } from '../../src/model/values/canonical.js';
 import type { MessageBody } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
 import { initialRun, prune } from '../../src/engine/index.js';

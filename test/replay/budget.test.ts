@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { benchPolicies, connectGoverned, type Governed, type Parked } from '../../bench/governed.js';
-import { getApproval } from '../../src/store/approvals.js';
+import { getApproval } from '../../src/store/approvals/approvals.js';
 import { projectRoot } from '../../testing/paths.js';
 import { joinStack } from '../../testing/joint-stack.js';
 import type { Stack } from '../../testing/stack.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import type * as Kernel from '../../src/client/replay-kernel.js';
+import type * as Kernel from '../../src/client/replay/replay-kernel.js';
 import { projectRoot } from '../../testing/paths.js';
 
 test('a replay that ends in the middle of a history says which it was', async () => {

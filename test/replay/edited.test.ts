@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { benchPolicies, connectGoverned, type Governed } from '../../bench/governed.js';
-import type * as Replay from '../../src/client/replay.js';
+import type * as Replay from '../../src/client/replay/replay.js';
 import { asSuperuser } from '../../testing/database.js';
 import { projectRoot } from '../../testing/paths.js';
 import { inCampaigns, inCampaignsUnless } from '../../testing/samples.js';

@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { historyFromJSON, type History } from '@temporalio/common/lib/proto-utils.js';
 import { DefaultLogger, Runtime, Worker, bundleWorkflowCode } from '@temporalio/worker';
-import { replayHistory } from '../../src/client/replay-history.js';
+import { replayHistory } from '../../src/client/replay/replay-history.js';
 import { kernelVersion, oldestKernelVersion } from '../../src/workflows/versions.js';
 import { projectRoot } from '../../testing/paths.js';
 import { draw, inCampaigns } from '../../testing/samples.js';

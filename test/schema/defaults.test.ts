@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { Json, JsonObject } from '../../src/model/json.js';
+import type { Json, JsonObject } from '../../src/model/values/json.js';
 import { compileSchema, type UsableSchema } from '../../src/schema/index.js';
 import { runsOf } from '../../testing/samples.js';
 import { fits } from './reference.js';

@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject } from '../../src/model/json.js';
+import { isObject, type Json, type JsonObject } from '../../src/model/values/json.js';
 
 // JSON Schema 2020-12 as its specification says, keyword by keyword, for the keywords that pass on what they have looked at.
 

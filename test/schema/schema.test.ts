@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { JsonObject } from '../../src/model/json.js';
+import type { JsonObject } from '../../src/model/values/json.js';
 import { compileSchema } from '../../src/schema/index.js';
 
 function check(schema: JsonObject, value: JsonObject): ReturnType<typeof validated> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Pool } from '../../src/db/index.js';
-import { approvalsQuery } from '../../src/model/api.js';
+import { approvalsQuery } from '../../src/model/contract/api.js';
 import { listInbox } from '../../src/service/inbox/inbox.js';
 import { startRun } from '../../src/service/runs/start.js';
 import { fillStore } from '../../testing/many-rows.js';

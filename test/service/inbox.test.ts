@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { absenceBody } from '../../src/model/api.js';
+import { absenceBody } from '../../src/model/contract/api.js';
 import type { Caller } from '../../src/service/caller.js';
 import { listInbox } from '../../src/service/inbox/inbox.js';
 import { readAbsence, setAbsence } from '../../src/service/inbox/absences.js';

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { linesOfGates } from '../../src/policy/index.js';
 import { makeExplain } from '../../src/service/approvals/because.js';
 import type { Reader } from '../../src/service/runs/body.js';
-import type { ApprovalRow } from '../../src/store/approvals.js';
+import type { ApprovalRow } from '../../src/store/approvals/approvals.js';
 
 /** Each version has `gates` rules; the first stands in the line of the version's number. */
 function readerOf(gates: number): Reader {

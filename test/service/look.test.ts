@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import type { Pool } from '../../src/db/index.js';
 import { readApprovals } from '../../src/service/approvals/look.js';
 import type { Reader } from '../../src/service/runs/body.js';
-import type { ApprovalRow } from '../../src/store/approvals.js';
+import type { ApprovalRow } from '../../src/store/approvals/approvals.js';
 
 interface Store {
   readonly pool: Pool;

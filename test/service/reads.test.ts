@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { approvalsQuery } from '../../src/model/api.js';
+import { approvalsQuery } from '../../src/model/contract/api.js';
 import type { Caller } from '../../src/service/caller.js';
 import { listInbox } from '../../src/service/inbox/inbox.js';
 import { startRun } from '../../src/service/runs/start.js';
-import { stateWithoutValues, type RunDocument } from '../../src/store/document.js';
+import { stateWithoutValues, type RunDocument } from '../../src/store/runs/document.js';
 import { noteStatements } from '../../testing/statements.js';
 import { callerOf, makeGround, taken, type Ground } from './callers.js';
 

@@ -7,8 +7,8 @@ import { makeExplain } from '../../src/service/approvals/because.js';
 import type { Caller } from '../../src/service/caller.js';
 import { withDocument, type Reader } from '../../src/service/runs/body.js';
 import { makeFairTurns } from '../../src/service/seats.js';
-import type { ApprovalRow } from '../../src/store/approvals.js';
-import type { ListedRun } from '../../src/store/runs.js';
+import type { ApprovalRow } from '../../src/store/approvals/approvals.js';
+import type { ListedRun } from '../../src/store/runs/runs.js';
 
 // A process reads the values of only a few large answers at a time, and each principal has a share of them.
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { mostAnswerBytes } from '../../src/model/limits.js';
-import type { ApprovalRow } from '../../src/store/approvals.js';
-import { listApprovals } from '../../src/store/inbox.js';
-import { viewerOf } from '../../src/store/visibility.js';
+import type { ApprovalRow } from '../../src/store/approvals/approvals.js';
+import { listApprovals } from '../../src/store/approvals/inbox.js';
+import { viewerOf } from '../../src/store/runs/visibility.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { putApproval, putRun } from './rows.js';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { withTransaction } from '../../src/db/index.js';
-import { getRun } from '../../src/store/runs.js';
-import { leaveRuns, type TemporalHome } from '../../src/store/temporal-home.js';
+import { getRun } from '../../src/store/runs/runs.js';
+import { leaveRuns, type TemporalHome } from '../../src/store/processes/temporal-home.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { putRun } from './rows.js';
 

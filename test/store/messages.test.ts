@@ -18,8 +18,8 @@ import {
   lockUntaken,
   markTaken,
   withdrawMessage,
-} from '../../src/store/messages.js';
-import { closeUnstarted } from '../../src/store/runs.js';
+} from '../../src/store/runs/messages.js';
+import { closeUnstarted } from '../../src/store/runs/runs.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { putRun } from './rows.js';
 

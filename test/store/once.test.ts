@@ -10,9 +10,14 @@ import {
   listAttempts,
   putGrant,
   startAttempt,
-} from '../../src/store/actions.js';
-import { getDecision, insertDecision, settleDecision, type DecisionRow } from '../../src/store/decisions.js';
-import { publishVersion, putPlan, resolveVersion } from '../../src/store/flows.js';
+} from '../../src/store/runs/actions.js';
+import {
+  getDecision,
+  insertDecision,
+  settleDecision,
+  type DecisionRow,
+} from '../../src/store/approvals/decisions.js';
+import { publishVersion, putPlan, resolveVersion } from '../../src/store/flows/flows.js';
 import {
   claimKey,
   keepAnswer,
@@ -21,7 +26,7 @@ import {
   renewKey,
   type HeldKey,
 } from '../../src/store/idempotency.js';
-import { getRun, insertRun, updateRun } from '../../src/store/runs.js';
+import { getRun, insertRun, updateRun } from '../../src/store/runs/runs.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { putApproval, putRun, runRow } from './rows.js';
 

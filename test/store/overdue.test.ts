@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { withTransaction } from '../../src/db/index.js';
-import { takeOverdueRuns } from '../../src/store/overdue.js';
+import { takeOverdueRuns } from '../../src/store/runs/overdue.js';
 import {
   bell,
   makeGoverned,

@@ -1,8 +1,8 @@
 import type { Pool } from '../../src/db/index.js';
-import { upsertAction } from '../../src/store/actions.js';
-import { upsertApproval, type ApprovalRow } from '../../src/store/approvals.js';
-import { putPlan } from '../../src/store/flows.js';
-import { insertRun, type RunRow } from '../../src/store/runs.js';
+import { upsertAction } from '../../src/store/runs/actions.js';
+import { upsertApproval, type ApprovalRow } from '../../src/store/approvals/approvals.js';
+import { putPlan } from '../../src/store/flows/flows.js';
+import { insertRun, type RunRow } from '../../src/store/runs/runs.js';
 import { withTransaction } from '../../src/db/index.js';
 
 const at = '2026-11-21T08:00:00.000Z';

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Principal } from '../../src/model/principal.js';
-import { listApprovals } from '../../src/store/inbox.js';
-import { insertDecision } from '../../src/store/decisions.js';
-import { getVisibleRun, listRuns } from '../../src/store/runs.js';
-import { viewerOf } from '../../src/store/visibility.js';
+import { listApprovals } from '../../src/store/approvals/inbox.js';
+import { insertDecision } from '../../src/store/approvals/decisions.js';
+import { getVisibleRun, listRuns } from '../../src/store/runs/runs.js';
+import { viewerOf } from '../../src/store/runs/visibility.js';
 import { makeDatabase, type Database } from '../../testing/database.js';
 import { putApproval, putRun } from './rows.js';
 

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import type { ActivityDeps } from '../../src/activities/deps.js';
 import type { Plan } from '../../src/engine/plan.js';
 import type { PolicySet } from '../../src/model/policy-set.js';
-import type { RunRow } from '../../src/store/runs.js';
+import type { RunRow } from '../../src/store/runs/runs.js';
 import { until } from '../../testing/until.js';
 import { agent, makeGround, operator, type Ground, type KeptRun } from './kept-run.js';
 

@@ -6,7 +6,7 @@ import { execute } from '../../src/activities/execute/execute.js';
 import { startMessageId } from '../../src/model/derived-ids.js';
 import type { SignedMessage } from '../../src/model/message.js';
 import { makePool } from '../../src/db/index.js';
-import { getMessage } from '../../src/store/messages.js';
+import { getMessage } from '../../src/store/runs/messages.js';
 import { step } from '../../src/activities/step/step.js';
 import { aroundExecution } from '../fail-closed/governed.js';
 import { until } from '../../testing/until.js';

@@ -1,7 +1,7 @@
 import type { Executing, Outcome, RunState } from '../../engine/state.js';
 import type { Fact } from '../../model/records.js';
 import type { Tx } from '../../db/index.js';
-import { findEarlierEffect, finishAttempt, listAttempts, type AttemptRow } from '../../store/actions.js';
+import { findEarlierEffect, finishAttempt, listAttempts, type AttemptRow } from '../../store/runs/actions.js';
 import { makeAttemptFact } from './attempt-facts.js';
 import { outcomeOfAbandoned } from './attempts.js';
 

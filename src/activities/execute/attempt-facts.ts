@@ -1,10 +1,10 @@
 import type { Executing, GuardReport } from '../../engine/state.js';
-import type { JsonObject } from '../../model/json.js';
+import type { JsonObject } from '../../model/values/json.js';
 import type { Fact } from '../../model/records.js';
 import type { RunScope } from '../../audit/index.js';
 import { pointerOf, type Place } from '../../executors/index.js';
 import type { ExecutorResult } from '../../executors/types.js';
-import type { RunRow } from '../../store/runs.js';
+import type { RunRow } from '../../store/runs/runs.js';
 import type { AfterFailure, NextAttempt } from './attempts.js';
 
 // The audit records of an attempt.

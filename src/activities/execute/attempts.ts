@@ -1,9 +1,9 @@
 import { isRepeatable } from '../../executors/index.js';
 import type { Executor } from '../../engine/plan.js';
 import type { Executing, Outcome, RunState } from '../../engine/state.js';
-import type { ErrorClass } from '../../model/errors.js';
+import type { ErrorClass } from '../../model/contract/errors.js';
 import type { ExecutorResult } from '../../executors/types.js';
-import type { AttemptRow, EarlierEffect } from '../../store/actions.js';
+import type { AttemptRow, EarlierEffect } from '../../store/runs/actions.js';
 
 // Which attempt comes next, decided by what is stored: a lost worker is not a failed attempt.
 

@@ -11,9 +11,9 @@ import {
   type AttemptRow,
   type EarlierEffect,
   type Holder,
-} from '../../store/actions.js';
-import { requirePlan } from '../../store/cached.js';
-import { lockRun, type RunRow } from '../../store/runs.js';
+} from '../../store/runs/actions.js';
+import { requirePlan } from '../../store/flows/cached.js';
+import { lockRun, type RunRow } from '../../store/runs/runs.js';
 import type { NextAttempt } from './attempts.js';
 import type { Target } from './call.js';
 import type { ActivityDeps } from '../deps.js';

@@ -4,7 +4,7 @@ import type { Executing, RunState } from '../../engine/state.js';
 import { buildCall, runCall } from '../../executors/index.js';
 import type { ExecutorResult, RunContext } from '../../executors/types.js';
 import type { Connection, PolicySet } from '../../model/policy-set.js';
-import type { RunRow } from '../../store/runs.js';
+import type { RunRow } from '../../store/runs/runs.js';
 import type { NextAttempt } from './attempts.js';
 import { findUsedConnection } from '../step/kit.js';
 

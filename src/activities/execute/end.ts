@@ -4,8 +4,8 @@ import type { PayloadRef } from '../../model/records.js';
 import type { ExecutorResult } from '../../executors/types.js';
 import { appendRun } from '../../audit/index.js';
 import { together, type Tx } from '../../db/index.js';
-import { endLease, finishAttempt, type AttemptRow, type Holder } from '../../store/actions.js';
-import { findStep } from '../../store/runs.js';
+import { endLease, finishAttempt, type AttemptRow, type Holder } from '../../store/runs/actions.js';
+import { findStep } from '../../store/runs/runs.js';
 import { dataOfAnswer, makeAttemptFact, makeRetryFacts, scopeOf } from './attempt-facts.js';
 import { judgeAndFollow, waitMsOf } from './attempts.js';
 import {

@@ -1,4 +1,4 @@
-import { canonical } from '../../model/canonical.js';
+import { canonical } from '../../model/values/canonical.js';
 import {
   allApproved,
   askedForNow,
@@ -17,8 +17,8 @@ import type { OnEnter, Plan, Transition } from '../../engine/plan.js';
 import type { Executing, GuardReport, Kit, RunState } from '../../engine/state.js';
 import { approvedDigests } from '../../audit/index.js';
 import { together, type Tx } from '../../db/index.js';
-import { consumeGrant, lockGrant, type AttemptRow, type Grant } from '../../store/actions.js';
-import { getApproval, type ApprovalRow } from '../../store/approvals.js';
+import { consumeGrant, lockGrant, type AttemptRow, type Grant } from '../../store/runs/actions.js';
+import { getApproval, type ApprovalRow } from '../../store/approvals/approvals.js';
 import type { ExecutionBasis } from './begun.js';
 
 export interface GrantProblem {

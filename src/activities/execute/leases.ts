@@ -1,7 +1,13 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import type { Executing } from '../../engine/state.js';
 import type { Tx } from '../../db/index.js';
-import { leasedFor, startAttempt, takeOverAttempt, type Holder, type Lease } from '../../store/actions.js';
+import {
+  leasedFor,
+  startAttempt,
+  takeOverAttempt,
+  type Holder,
+  type Lease,
+} from '../../store/runs/actions.js';
 import type { NextAttempt } from './attempts.js';
 import type { Surroundings } from '../retry-while-unavailable.js';
 

@@ -1,4 +1,4 @@
-import { answerTrouble } from '../../model/json.js';
+import { answerTrouble } from '../../model/values/json.js';
 import { unusableAnswer } from '../../executors/answer/outcome.js';
 import type { ExecutorResult } from '../../executors/types.js';
 

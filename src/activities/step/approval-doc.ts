@@ -1,9 +1,9 @@
 import type { PayloadRef } from '../../model/records.js';
-import { escapeUnseen } from '../../model/visible.js';
+import { escapeUnseen } from '../../model/values/visible.js';
 import type { ApprovalDoc, ApprovalState, Asked, Kit, Shown } from '../../engine/state.js';
 import { gateViews, isWaiting } from '../../engine/index.js';
-import type { NewApproval } from '../../store/approvals.js';
-import type { RunRow } from '../../store/runs.js';
+import type { NewApproval } from '../../store/approvals/approvals.js';
+import type { RunRow } from '../../store/runs/runs.js';
 
 /** For an approval that is stored already: its row keeps what was shown when it opened. */
 export const shownBefore: Shown = { summary: '', consequence: '', preview: null };

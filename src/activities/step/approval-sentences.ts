@@ -1,8 +1,8 @@
-import { canonical } from '../../model/canonical.js';
-import type { Json } from '../../model/json.js';
-import { truncate } from '../../model/text.js';
+import { canonical } from '../../model/values/canonical.js';
+import type { Json } from '../../model/values/json.js';
+import { truncate } from '../../model/values/text.js';
 import { groupDigits } from '../../engine/gates/shown.js';
-import { escapeUnseen } from '../../model/visible.js';
+import { escapeUnseen } from '../../model/values/visible.js';
 import { readPath, type PathScopes } from '../../engine/expression/template.js';
 import { asksPeople, type TextTemplate, type Tier, type Transition } from '../../engine/plan.js';
 import type { Asking } from '../../engine/state.js';

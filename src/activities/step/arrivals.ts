@@ -1,22 +1,22 @@
 import type { Answer, ApprovalStatus, Event, RunState } from '../../engine/state.js';
 import type { Bell, Message, MessageRefusal, SignedMessage } from '../../model/message.js';
-import type { JsonObject } from '../../model/json.js';
-import { isObject } from '../../model/json.js';
+import type { JsonObject } from '../../model/values/json.js';
+import { isObject } from '../../model/values/json.js';
 import type { Fact } from '../../model/records.js';
 import { openMessage } from '../../auth/index.js';
 import { isUnavailable, together, type Tx } from '../../db/index.js';
 import { giveWayBefore, makeTurns } from '../../model/give-way.js';
-import { listAttempts } from '../../store/actions.js';
-import { getApprovalStatus } from '../../store/approvals.js';
-import { documentOf } from '../../store/document.js';
+import { listAttempts } from '../../store/runs/actions.js';
+import { getApprovalStatus } from '../../store/approvals/approvals.js';
+import { documentOf } from '../../store/runs/document.js';
 import {
   countBell,
   foreignMessages,
   lockMessages,
   type LockedMessage,
   type MessageRow,
-} from '../../store/messages.js';
-import type { RunRow } from '../../store/runs.js';
+} from '../../store/runs/messages.js';
+import type { RunRow } from '../../store/runs/runs.js';
 import { abandon } from '../execute/abandoned.js';
 import type { ActivityDeps } from '../deps.js';
 import type { ArrivedValue } from './document.js';

@@ -8,14 +8,14 @@ import {
 } from '../../engine/state.js';
 import type { Plan } from '../../engine/plan.js';
 import { decide, dueEvent } from '../../engine/index.js';
-import { canonical } from '../../model/canonical.js';
+import { canonical } from '../../model/values/canonical.js';
 import type { Fact } from '../../model/records.js';
 import type { Tx } from '../../db/index.js';
 import type { OnInternalError } from '../../model/internal-error.js';
 import { makeTurns } from '../../model/give-way.js';
 import { mostWaiting } from '../../model/limits.js';
-import { lockUntaken } from '../../store/messages.js';
-import type { RunRow } from '../../store/runs.js';
+import { lockUntaken } from '../../store/runs/messages.js';
+import type { RunRow } from '../../store/runs/runs.js';
 import { readEachOrRefuse, type Incoming } from './arrivals.js';
 import type { ActivityDeps } from '../deps.js';
 import type { ArrivedValue } from './document.js';

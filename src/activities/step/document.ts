@@ -1,6 +1,6 @@
-import { canonical } from '../../model/canonical.js';
+import { canonical } from '../../model/values/canonical.js';
 import { giveWayBefore } from '../../model/give-way.js';
-import type { JsonObject } from '../../model/json.js';
+import type { JsonObject } from '../../model/values/json.js';
 import type { PayloadRef } from '../../model/records.js';
 import { closedStatuses, type Action, type RunState } from '../../engine/state.js';
 import { together, type Tx } from '../../db/index.js';
@@ -10,8 +10,8 @@ import {
   type HeldValue,
   type RunDocument,
   type StoredAction,
-} from '../../store/document.js';
-import type { RunRow } from '../../store/runs.js';
+} from '../../store/runs/document.js';
+import type { RunRow } from '../../store/runs/runs.js';
 import type { ActivityDeps } from '../deps.js';
 import { sha256 } from './kit.js';
 

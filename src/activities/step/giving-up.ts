@@ -5,10 +5,10 @@ import { closedStatuses, type Answer, type Problem, type RunState } from '../../
 import { fingerprintOf } from '../../auth/index.js';
 import { isUnavailable, storeTime, withTransaction, type Tx } from '../../db/index.js';
 import { mostWaiting } from '../../model/limits.js';
-import { documentOf } from '../../store/document.js';
-import { settleDecision } from '../../store/decisions.js';
-import { answerMessage, lockUntaken, markTaken } from '../../store/messages.js';
-import { closeUnstarted, findStep, getStep, lockRun, type RunRow } from '../../store/runs.js';
+import { documentOf } from '../../store/runs/document.js';
+import { settleDecision } from '../../store/approvals/decisions.js';
+import { answerMessage, lockUntaken, markTaken } from '../../store/runs/messages.js';
+import { closeUnstarted, findStep, getStep, lockRun, type RunRow } from '../../store/runs/runs.js';
 import { giveUpAttempt } from '../execute/abandoned.js';
 import { takeUnread } from './arrivals.js';
 import type { Course } from './course.js';

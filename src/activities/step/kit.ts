@@ -2,7 +2,7 @@ import { makeKit as makeKitWith, type FlowPeople } from '../../schema/kit.js';
 import type { Kit } from '../../engine/state.js';
 import { isRead, locateProgram, withAddress, writtenHeaders } from '../../executors/index.js';
 import type { Located } from '../../executors/types.js';
-import type { Json } from '../../model/json.js';
+import type { Json } from '../../model/values/json.js';
 import { resolveConnection, type Connection, type PolicySet } from '../../model/policy-set.js';
 import { show } from './show.js';
 

@@ -1,5 +1,9 @@
 import { newId } from '../../model/ids.js';
-import type { NotificationEvent, NotificationPolicy, NotificationRoute } from '../../model/notifications.js';
+import type {
+  NotificationEvent,
+  NotificationPolicy,
+  NotificationRoute,
+} from '../../model/contract/notifications.js';
 import type { Fact } from '../../model/records.js';
 import type { ApprovalState } from '../../engine/state.js';
 import type { Tx } from '../../db/index.js';

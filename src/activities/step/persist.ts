@@ -1,4 +1,4 @@
-import { sameJson } from '../../model/canonical.js';
+import { sameJson } from '../../model/values/canonical.js';
 import { giveWayBefore } from '../../model/give-way.js';
 import type { PolicySet } from '../../model/policy-set.js';
 import { closesRun, type Fact } from '../../model/records.js';
@@ -15,12 +15,12 @@ import {
 } from '../../engine/state.js';
 import { appendRun, type RunScope } from '../../audit/index.js';
 import { together, type Tx } from '../../db/index.js';
-import { putGrant, upsertAction } from '../../store/actions.js';
-import { upsertApproval } from '../../store/approvals.js';
-import { settleDecision } from '../../store/decisions.js';
-import { putEvidence } from '../../store/evidence.js';
-import { answerMessage, markTaken } from '../../store/messages.js';
-import { putStep, updateRun, type RunRow } from '../../store/runs.js';
+import { putGrant, upsertAction } from '../../store/runs/actions.js';
+import { upsertApproval } from '../../store/approvals/approvals.js';
+import { settleDecision } from '../../store/approvals/decisions.js';
+import { putEvidence } from '../../store/runs/evidence.js';
+import { answerMessage, markTaken } from '../../store/runs/messages.js';
+import { putStep, updateRun, type RunRow } from '../../store/runs/runs.js';
 import { makeApprovalRow, shownBefore } from './approval-doc.js';
 import type { ActivityDeps } from '../deps.js';
 import { storeDocument, type ArrivedValue, type Holdings, type LoadedRun } from './document.js';

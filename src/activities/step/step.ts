@@ -1,7 +1,7 @@
 import type { Plan } from '../../engine/plan.js';
 import type { Kit, RunState } from '../../engine/state.js';
 import { initialRun, unstarted } from '../../engine/index.js';
-import { sameJson } from '../../model/canonical.js';
+import { sameJson } from '../../model/values/canonical.js';
 import { makeTurns } from '../../model/give-way.js';
 import { startMessageId } from '../../model/derived-ids.js';
 import { fingerprintOf } from '../../auth/index.js';
@@ -14,9 +14,9 @@ import {
   withTransaction,
   type Tx,
 } from '../../db/index.js';
-import { requirePlan } from '../../store/cached.js';
-import { lockUntaken, type LockedMessage } from '../../store/messages.js';
-import { getStep, lockRun, showUnstepped, type RunRow } from '../../store/runs.js';
+import { requirePlan } from '../../store/flows/cached.js';
+import { lockUntaken, type LockedMessage } from '../../store/runs/messages.js';
+import { getStep, lockRun, showUnstepped, type RunRow } from '../../store/runs/runs.js';
 import { lockNamed, readArrivals, readStored, type Incoming } from './arrivals.js';
 import { beginCourse, takeUnrung, type Course } from './course.js';
 import type { ActivityDeps } from '../deps.js';

@@ -1,5 +1,5 @@
 import type { Tx } from '../../db/index.js';
-import { getStep, type RunRow } from '../../store/runs.js';
+import { getStep, type RunRow } from '../../store/runs/runs.js';
 import { fingerprintOf } from '../../auth/index.js';
 import type { StoredStep } from './persist.js';
 import type { StepInput, StepResult, Stepped } from '../types.js';

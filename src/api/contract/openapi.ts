@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { apiSchemas, described } from '../../model/api.js';
-import * as answers from '../../model/api-answers.js';
-import { errorTable, type ErrorCode } from '../../model/errors.js';
-import type { Json, JsonObject } from '../../model/json.js';
+import { apiSchemas, described } from '../../model/contract/api.js';
+import * as answers from '../../model/contract/api-answers.js';
+import { errorTable, type ErrorCode } from '../../model/contract/errors.js';
+import type { Json, JsonObject } from '../../model/values/json.js';
 import { rulesOf } from '../../service/may.js';
 import { acceptedMedia } from '../http/body.js';
 import { isPage, type AnswerSpec, type Route } from '../http/call.js';

@@ -1,5 +1,5 @@
-import { errorTable, type ErrorCode } from '../../model/errors.js';
-import type { FieldError, Json, JsonObject } from '../../model/json.js';
+import { errorTable, type ErrorCode } from '../../model/contract/errors.js';
+import type { FieldError, Json, JsonObject } from '../../model/values/json.js';
 import type { Refusal } from '../../service/refusal.js';
 
 export interface Problem {

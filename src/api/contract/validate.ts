@@ -1,7 +1,7 @@
 import type { z } from 'zod';
-import { ignoredQuery } from '../../model/api.js';
-import { truncate } from '../../model/text.js';
-import { escapePointer, type FieldError } from '../../model/json.js';
+import { ignoredQuery } from '../../model/contract/api.js';
+import { truncate } from '../../model/values/text.js';
+import { escapePointer, type FieldError } from '../../model/values/json.js';
 import { firstTwice, invalid, notFound, type Problem } from './problem.js';
 
 export type Valid = { readonly kind: 'valid'; readonly value: unknown };

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
-import { escapePointer } from '../../model/json.js';
+import { escapePointer } from '../../model/values/json.js';
 import type { FlowText } from '../../service/flows/publish-text.js';
 import type { BodySpec } from './call.js';
-import { truncate } from '../../model/text.js';
+import { truncate } from '../../model/values/text.js';
 import { parseJsonText, type JsonText } from './json-text.js';
 import { firstTwice, invalid, problem, type Problem } from '../contract/problem.js';
 

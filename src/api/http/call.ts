@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import type { Principal } from '../../model/principal.js';
-import type { AnswerOf } from '../../model/answer-types.js';
-import type { ErrorCode } from '../../model/errors.js';
-import type { JsonObject } from '../../model/json.js';
+import type { AnswerOf } from '../../model/contract/answer-types.js';
+import type { ErrorCode } from '../../model/contract/errors.js';
+import type { JsonObject } from '../../model/values/json.js';
 import type { RecordActor } from '../../model/records.js';
 import type { Caller, Trail } from '../../service/caller.js';
 import type { FlowText } from '../../service/flows/publish-text.js';

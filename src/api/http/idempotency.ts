@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes, randomUUID } from 'node:crypto';
-import { canonical } from '../../model/canonical.js';
+import { canonical } from '../../model/values/canonical.js';
 import {
   claimKey,
   keepAnswer,

@@ -1,5 +1,11 @@
-import { behindString, countParts, escapePointer, type FieldError, type Json } from '../../model/json.js';
-import { valueProblem } from '../../model/value-problem.js';
+import {
+  behindString,
+  countParts,
+  escapePointer,
+  type FieldError,
+  type Json,
+} from '../../model/values/json.js';
+import { valueProblem } from '../../model/values/value-problem.js';
 
 export type JsonText =
   | { readonly status: 'ok'; readonly value: Json }

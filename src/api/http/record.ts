@@ -3,7 +3,7 @@ import type { AnonymousCall } from './anonymous.js';
 import { traceIdOf, type CallFact } from '../../service/caller.js';
 import { actorOf, type Call, type Reply, type Route } from './call.js';
 import { statusOf } from '../contract/problem.js';
-import type { ErrorCode } from '../../model/errors.js';
+import type { ErrorCode } from '../../model/contract/errors.js';
 
 /** Records what came of the call, and why it was refused, before its answer is kept. `recordCall` adds the rest. */
 export async function recordFacts(call: Call, route: Route, reply: Reply): Promise<void> {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { giveWayBefore } from '../../model/give-way.js';
 import { newId } from '../../model/ids.js';
-import { isObject } from '../../model/json.js';
+import { isObject } from '../../model/values/json.js';
 import { newTrail, traceIdOf } from '../../service/caller.js';
 import { KeyLost } from '../../service/effect.js';
 import { uncertainDetail } from '../../service/refusal.js';

@@ -7,7 +7,7 @@ import {
   type Measures,
   type OpenByAge,
   type Times,
-} from '../../store/measures.js';
+} from '../../store/approvals/measures.js';
 
 /** A viewer who sees the approvals of all runs: metrics hold only counts. */
 const seesAll = { id: '', roles: [], all: true, decides: false } as const;

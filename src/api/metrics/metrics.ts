@@ -1,9 +1,9 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
-import { countApprovals } from '../../store/approvals.js';
-import { countInternalErrors } from '../../store/internal-errors.js';
-import { countUndeliveredMessages } from '../../store/messages.js';
-import { countRuns } from '../../store/runs.js';
-import { countStoreWaits } from '../../store/store-waits.js';
+import { countApprovals } from '../../store/approvals/approvals.js';
+import { countInternalErrors } from '../../store/processes/internal-errors.js';
+import { countUndeliveredMessages } from '../../store/runs/messages.js';
+import { countRuns } from '../../store/runs/runs.js';
+import { countStoreWaits } from '../../store/processes/store-waits.js';
 import type { Pool } from '../../db/index.js';
 import { makeApprovalMetrics } from './approvals.js';
 import type { Route } from '../http/call.js';

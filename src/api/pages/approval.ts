@@ -1,6 +1,6 @@
-import { mostReasonLength } from '../../model/api.js';
+import { mostReasonLength } from '../../model/contract/api.js';
 import { giveWay } from '../../model/give-way.js';
-import { isObject, type Json, type JsonObject } from '../../model/json.js';
+import { isObject, type Json, type JsonObject } from '../../model/values/json.js';
 import type { RequiredReasons } from '../../service/approvals/judge.js';
 import type { Page } from '../http/call.js';
 import { html, jsonHtml, page, type Html } from './html.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { longText } from '../../model/api.js';
+import { longText } from '../../model/contract/api.js';
 import type { DecisionDoor } from '../../model/message.js';
 import type { Principal } from '../../model/principal.js';
 import { bodyOf } from '../../service/approvals/body.js';

@@ -1,7 +1,7 @@
 import { readProgress } from '../../service/approvals/course.js';
 import { verdict } from '../../service/approvals/judge.js';
 import type { Approval } from '../../service/approvals/look.js';
-import type { DecisionRow } from '../../store/decisions.js';
+import type { DecisionRow } from '../../store/approvals/decisions.js';
 import type { Call, Page } from '../http/call.js';
 import { endingText } from './ending-text.js';
 import { html, page } from './html.js';

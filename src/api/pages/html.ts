@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { errorTable } from '../../model/errors.js';
-import type { Json } from '../../model/json.js';
-import { escapeUnseen, toVisibleJson } from '../../model/visible.js';
+import { errorTable } from '../../model/contract/errors.js';
+import type { Json } from '../../model/values/json.js';
+import { escapeUnseen, toVisibleJson } from '../../model/values/visible.js';
 import { answer, type Call, type Page } from '../http/call.js';
 import type { Problem } from '../contract/problem.js';
 

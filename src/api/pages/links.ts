@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import * as api from '../../model/api.js';
-import { decisionErrors } from '../../model/errors.js';
+import * as api from '../../model/contract/api.js';
+import { decisionErrors } from '../../model/contract/errors.js';
 import type { Principal } from '../../model/principal.js';
 import { readOwnDecision } from '../../service/approvals/course.js';
 import { visibleApproval, type FoundApproval } from '../../service/approvals/look.js';
@@ -14,8 +14,8 @@ import {
 } from '../../service/approvals/opened-link.js';
 import { noteView } from '../../service/approvals/seen.js';
 import type { Refusal } from '../../service/refusal.js';
-import type { DecisionRow } from '../../store/decisions.js';
-import type { LinkRow } from '../../store/links.js';
+import type { DecisionRow } from '../../store/approvals/decisions.js';
+import type { LinkRow } from '../../store/approvals/links.js';
 import { callerOf, formBody, route, type Call, type Page, type Route } from '../http/call.js';
 import { problem, type Problem } from '../contract/problem.js';
 import { decisionForm, signInFirst, signInForm } from './approval.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import * as api from '../../model/api.js';
-import { decisionErrors } from '../../model/errors.js';
+import * as api from '../../model/contract/api.js';
+import { decisionErrors } from '../../model/contract/errors.js';
 import { visibleApproval } from '../../service/approvals/look.js';
 import { noteView } from '../../service/approvals/seen.js';
 import {

@@ -1,5 +1,5 @@
-import type { ApprovalJson } from '../../model/answer-types.js';
-import * as api from '../../model/api.js';
+import type { ApprovalJson } from '../../model/contract/answer-types.js';
+import * as api from '../../model/contract/api.js';
 import type { Principal } from '../../model/principal.js';
 import { listInbox } from '../../service/inbox/inbox.js';
 import type { Refusal } from '../../service/refusal.js';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { AbsenceJson } from '../../model/answer-types.js';
-import * as api from '../../model/api.js';
-import * as inbox from '../../model/api-inbox-answers.js';
+import type { AbsenceJson } from '../../model/contract/answer-types.js';
+import * as api from '../../model/contract/api.js';
+import * as inbox from '../../model/contract/api-inbox-answers.js';
 import { clearAbsence, readAbsence, setAbsence, type Absence } from '../../service/inbox/absences.js';
 import type { Refusal } from '../../service/refusal.js';
 import { answer, callerOf, jsonBody, route, type Answer, type Route } from '../http/call.js';

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import type { ApprovalJson, DecidedJson } from '../../model/answer-types.js';
-import * as api from '../../model/api.js';
-import * as answers from '../../model/api-answers.js';
-import * as inbox from '../../model/api-inbox-answers.js';
-import { decisionErrors } from '../../model/errors.js';
+import type { ApprovalJson, DecidedJson } from '../../model/contract/answer-types.js';
+import * as api from '../../model/contract/api.js';
+import * as answers from '../../model/contract/api-answers.js';
+import * as inbox from '../../model/contract/api-inbox-answers.js';
+import { decisionErrors } from '../../model/contract/errors.js';
 import type { DecisionDoor } from '../../model/message.js';
 import { bodyOf } from '../../service/approvals/body.js';
 import { decide, readDecision, type Decided } from '../../service/approvals/decide.js';

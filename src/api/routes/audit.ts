@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import * as api from '../../model/api.js';
-import * as answers from '../../model/api-answers.js';
+import * as api from '../../model/contract/api.js';
+import * as answers from '../../model/contract/api-answers.js';
 import { historyOfRun, reconstructRun, replayRun } from '../../service/audit/history.js';
 import { listRecords, readRecord, recordsOfRun, type AuditPage } from '../../service/audit/records.js';
 import type { Refusal } from '../../service/refusal.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import * as api from '../../model/api.js';
-import * as inbox from '../../model/api-inbox-answers.js';
+import * as api from '../../model/contract/api.js';
+import * as inbox from '../../model/contract/api-inbox-answers.js';
 import { decideBatch, type AskAgain } from '../../service/approvals/batch.js';
 import { refusal } from '../../service/refusal.js';
 import { retryHeader } from '../contract/problem.js';

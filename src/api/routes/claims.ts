@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { ApprovalJson } from '../../model/answer-types.js';
-import * as api from '../../model/api.js';
-import * as inbox from '../../model/api-inbox-answers.js';
+import type { ApprovalJson } from '../../model/contract/answer-types.js';
+import * as api from '../../model/contract/api.js';
+import * as inbox from '../../model/contract/api-inbox-answers.js';
 import {
   claimApproval,
   delegateApproval,

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import * as api from '../../model/api.js';
+import * as api from '../../model/contract/api.js';
 import type { AuditItem } from '../../audit/index.js';
 import type { Principal } from '../../model/principal.js';
 import { unlistedTypes } from '../../service/audit/records.js';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { AnswerOf } from '../../model/answer-types.js';
-import * as api from '../../model/api.js';
-import * as answers from '../../model/api-answers.js';
+import type { AnswerOf } from '../../model/contract/answer-types.js';
+import * as api from '../../model/contract/api.js';
+import * as answers from '../../model/contract/api-answers.js';
 import { checkFlow, publishFlow, type Published } from '../../service/flows/publish-text.js';
 import { diffVersions, listFlows, readFlow, readVersion } from '../../service/flows/read.js';
 import { withdrawFlow } from '../../service/flows/withdraw.js';

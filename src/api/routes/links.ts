@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import * as api from '../../model/api.js';
-import * as inbox from '../../model/api-inbox-answers.js';
+import * as api from '../../model/contract/api.js';
+import * as inbox from '../../model/contract/api-inbox-answers.js';
 import { listOwnLinks, makeOwnLink, revokeOwnLink } from '../../service/approvals/links.js';
 import { answer, callerOf, jsonBody, route, type Route } from '../http/call.js';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { ReadyJson } from '../../model/answer-types.js';
-import * as api from '../../model/api.js';
-import * as answers from '../../model/api-answers.js';
+import type { ReadyJson } from '../../model/contract/answer-types.js';
+import * as api from '../../model/contract/api.js';
+import * as answers from '../../model/contract/api-answers.js';
 import { readReadiness } from '../../service/readiness.js';
 import { answer, route, type Answer, type Call, type Route } from '../http/call.js';
 import { docsPage, docsPolicy } from '../contract/docs.js';

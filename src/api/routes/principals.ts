@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { CreatedKeyJson } from '../../model/answer-types.js';
-import * as api from '../../model/api.js';
-import * as answers from '../../model/api-answers.js';
+import type { CreatedKeyJson } from '../../model/contract/answer-types.js';
+import * as api from '../../model/contract/api.js';
+import * as answers from '../../model/contract/api-answers.js';
 import { createApiKey, listApiKeys, revokeApiKey, type KeyMade } from '../../service/principals/keys.js';
 import type { Refusal } from '../../service/refusal.js';
 import { answer, callerOf, jsonBody, principalOf, route, type Answer, type Route } from '../http/call.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import * as api from '../../model/api.js';
-import * as answers from '../../model/api-answers.js';
+import * as api from '../../model/contract/api.js';
+import * as answers from '../../model/contract/api-answers.js';
 import { reloadPolicies } from '../../service/flows/reload.js';
 import { answer, callerOf, jsonBody, route } from '../http/call.js';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { RunBodyJson } from '../../model/answer-types.js';
-import * as api from '../../model/api.js';
-import * as answers from '../../model/api-answers.js';
+import type { RunBodyJson } from '../../model/contract/answer-types.js';
+import * as api from '../../model/contract/api.js';
+import * as answers from '../../model/contract/api-answers.js';
 import { cancelRun, retryRun, type Operated } from '../../service/runs/operate.js';
 import { listRuns, readRun } from '../../service/runs/read.js';
 import { answer, callerOf, jsonBody, route, type Answer, type Route } from '../http/call.js';

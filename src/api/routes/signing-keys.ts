@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { SigningKeyJson } from '../../model/answer-types.js';
-import * as api from '../../model/api.js';
-import * as answers from '../../model/api-answers.js';
+import type { SigningKeyJson } from '../../model/contract/answer-types.js';
+import * as api from '../../model/contract/api.js';
+import * as answers from '../../model/contract/api-answers.js';
 import {
   readSigningKeys,
   retireSigningKey,

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { RunBodyJson, SubmittedJson } from '../../model/answer-types.js';
-import * as api from '../../model/api.js';
-import * as answers from '../../model/api-answers.js';
-import { submitErrors } from '../../model/errors.js';
+import type { RunBodyJson, SubmittedJson } from '../../model/contract/answer-types.js';
+import * as api from '../../model/contract/api.js';
+import * as answers from '../../model/contract/api-answers.js';
+import { submitErrors } from '../../model/contract/errors.js';
 import type { Refusal } from '../../service/refusal.js';
 import { startRun, type Started } from '../../service/runs/start.js';
 import { answer, callerOf, jsonBody, route, type Answer, type Route } from '../http/call.js';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { SavedViewJson } from '../../model/answer-types.js';
-import * as api from '../../model/api.js';
-import * as inbox from '../../model/api-inbox-answers.js';
-import type { JsonObject } from '../../model/json.js';
+import type { SavedViewJson } from '../../model/contract/answer-types.js';
+import * as api from '../../model/contract/api.js';
+import * as inbox from '../../model/contract/api-inbox-answers.js';
+import type { JsonObject } from '../../model/values/json.js';
 import { forgetView, listSavedViews, readView, saveView, type SavedView } from '../../service/inbox/views.js';
 import type { Refusal } from '../../service/refusal.js';
 import { answer, callerOf, jsonBody, route, type Answer, type Route } from '../http/call.js';

@@ -1,4 +1,4 @@
-import type { SlackChannel } from '../../model/notifications.js';
+import type { SlackChannel } from '../../model/contract/notifications.js';
 import type { Principal } from '../../model/principal.js';
 import { findPersonByKeys } from '../../service/approvals/people.js';
 import { refusal, type Refusal } from '../../service/refusal.js';

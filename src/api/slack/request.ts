@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { resolveTexts } from '../../executors/connections/references.js';
-import type { SlackChannel } from '../../model/notifications.js';
-import { takeSlackRequest } from '../../store/slack.js';
+import type { SlackChannel } from '../../model/contract/notifications.js';
+import { takeSlackRequest } from '../../store/people/slack.js';
 import type { Call } from '../http/call.js';
 
 // Does this request come from Slack? https://docs.slack.dev/authentication/verifying-requests-from-slack

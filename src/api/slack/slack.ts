@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import * as api from '../../model/api.js';
-import type { SlackChannel } from '../../model/notifications.js';
+import * as api from '../../model/contract/api.js';
+import type { SlackChannel } from '../../model/contract/notifications.js';
 import {
   callSlack,
   toLine,

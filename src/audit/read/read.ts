@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../../model/json.js';
+import type { Json, JsonObject } from '../../model/values/json.js';
 import { mostAnswerBytes } from '../../model/limits.js';
 import { makeValues, queryPlanned, type Pool, type Values } from '../../db/index.js';
 import { storedText } from '../record/append.js';

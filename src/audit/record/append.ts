@@ -1,6 +1,6 @@
 import { makeTurns } from '../../model/give-way.js';
 import { closesRun, type Fact } from '../../model/records.js';
-import { truncate } from '../../model/text.js';
+import { truncate } from '../../model/values/text.js';
 import { together, write, type Tx } from '../../db/index.js';
 import { bytesOf, eventKey, factHash, hashText, leafHash, recordId, type Place } from './envelope.js';
 

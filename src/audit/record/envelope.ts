@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { canonical } from '../../model/canonical.js';
+import { canonical } from '../../model/values/canonical.js';
 import { idFromDigest } from '../../model/derived-ids.js';
-import type { Json, JsonObject } from '../../model/json.js';
+import type { Json, JsonObject } from '../../model/values/json.js';
 import type { Fact } from '../../model/records.js';
-import { truncate } from '../../model/text.js';
+import { truncate } from '../../model/values/text.js';
 
 // The envelope of docs/spec/evidence.md: canonical JSON of strings and integers, small, without free text.
 

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../model/json.js';
+import type { JsonObject } from '../../model/values/json.js';
 import type { Principal, PrincipalKind } from '../../model/principal.js';
 import type { PayloadRef } from '../../model/records.js';
 import type { Gate, GateSource, Tier } from '../plan.js';

@@ -1,5 +1,5 @@
 import { actionIdOf } from '../../model/derived-ids.js';
-import type { Json, JsonObject } from '../../model/json.js';
+import type { Json, JsonObject } from '../../model/values/json.js';
 import type { Principal } from '../../model/principal.js';
 import type { Transition } from '../plan.js';
 import type { Action, ApprovalState, Bound, Kit, RunState, Shown } from '../state.js';

@@ -1,4 +1,4 @@
-import { answerTrouble, type JsonObject } from '../../model/json.js';
+import { answerTrouble, type JsonObject } from '../../model/values/json.js';
 import type { Principal } from '../../model/principal.js';
 import type { Executing, Outcome, Problem, StuckOn } from '../state.js';
 import { project, record, refuse, type Draft } from '../run/draft.js';

@@ -1,5 +1,5 @@
-import { isObject, type Json } from '../../model/json.js';
-import { joinFirst } from '../../model/text.js';
+import { isObject, type Json } from '../../model/values/json.js';
+import { joinFirst } from '../../model/values/text.js';
 import { rememberDigests } from '../run/work.js';
 import type { Path } from '../plan.js';
 import type { Kit, RunState } from '../state.js';

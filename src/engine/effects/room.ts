@@ -1,4 +1,4 @@
-import { utf8Length, type Json } from '../../model/json.js';
+import { utf8Length, type Json } from '../../model/values/json.js';
 
 // The size of what is made of values is measured before it is made: a template may name one value a thousand times.
 

@@ -1,5 +1,5 @@
-import { sameJson } from '../../model/canonical.js';
-import { jsonTrouble, type Json } from '../../model/json.js';
+import { sameJson } from '../../model/values/canonical.js';
+import { jsonTrouble, type Json } from '../../model/values/json.js';
 import { unmetered, type Meter } from './meter.js';
 import type { Operator } from '../plan.js';
 import { includesText, searchUnits } from './search.js';

@@ -1,4 +1,4 @@
-import { isExactNumber } from '../../model/json.js';
+import { isExactNumber } from '../../model/values/json.js';
 import {
   operators,
   type Comparison,
@@ -8,7 +8,7 @@ import {
   type Path,
   type Scope,
 } from '../plan.js';
-import { truncate } from '../../model/text.js';
+import { truncate } from '../../model/values/text.js';
 
 // The expression notation of docs/spec/semantics.md §3: exactly one comparison. Where a text is none, the position of the mistake is given.
 

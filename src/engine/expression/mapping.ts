@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../../model/json.js';
+import type { Json, JsonObject } from '../../model/values/json.js';
 import { mostContextBytes } from '../../model/limits.js';
 import { quotedBytes, roomOf, takeBytes, type Room } from '../effects/room.js';
 import type { Mapping, Operand } from '../plan.js';

@@ -1,4 +1,4 @@
-import type { Json } from '../../model/json.js';
+import type { Json } from '../../model/values/json.js';
 import { isLeft, takeBytes, type Room } from '../effects/room.js';
 import { chainRoom, type Work } from '../run/work.js';
 

@@ -1,5 +1,5 @@
-import type { Json, JsonObject } from '../../model/json.js';
-import { isObject } from '../../model/json.js';
+import type { Json, JsonObject } from '../../model/values/json.js';
+import { isObject } from '../../model/values/json.js';
 import { mostCallBytes, mostCallValues } from '../../model/limits.js';
 import { quotedBytes, roomOf, takeBytes, takeValue, type Room } from '../effects/room.js';
 import type { Path, Scope, Template } from '../plan.js';

@@ -1,5 +1,5 @@
 import { isOpen, settledCode } from '../../model/approval-status.js';
-import type { JsonObject } from '../../model/json.js';
+import type { JsonObject } from '../../model/values/json.js';
 import type { Message } from '../../model/message.js';
 import {
   closedStatuses,

@@ -1,4 +1,4 @@
-import { sameJson } from '../../model/canonical.js';
+import { sameJson } from '../../model/values/canonical.js';
 import type { Gate } from '../plan.js';
 import type { ApprovalState, Kit } from '../state.js';
 import { decidersOf } from './deciders.js';

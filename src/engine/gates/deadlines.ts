@@ -1,4 +1,4 @@
-import type { Json } from '../../model/json.js';
+import type { Json } from '../../model/values/json.js';
 import type { Gate, GateTimeout, Path, Tier } from '../plan.js';
 import type { GateState, Kit } from '../state.js';
 import type { AskingGate } from './gates.js';

@@ -1,5 +1,5 @@
 import type { Principal } from '../../model/principal.js';
-import { joinFirst } from '../../model/text.js';
+import { joinFirst } from '../../model/values/text.js';
 import type { Gate } from '../plan.js';
 import type { ApprovalState, Excluded, GateState, Kit } from '../state.js';
 

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../model/json.js';
+import type { JsonObject } from '../../model/values/json.js';
 import { effectKey } from '../effects/action.js';
 import type { Draft } from '../run/draft.js';
 import { keyLabel } from '../effects/key-label.js';

@@ -1,5 +1,5 @@
 import { isOpen } from '../../model/approval-status.js';
-import { utf8Length } from '../../model/json.js';
+import { utf8Length } from '../../model/values/json.js';
 import { mostApprovalsBytes, mostOpenApprovals, mostOpenBytes } from '../../model/limits.js';
 import type { Principal } from '../../model/principal.js';
 import { asksPeople, type Transition } from '../plan.js';

@@ -1,5 +1,5 @@
-import type { Json } from '../../model/json.js';
-import { truncate } from '../../model/text.js';
+import type { Json } from '../../model/values/json.js';
+import { truncate } from '../../model/values/text.js';
 
 /** 60000 becomes 60,000; four digits, as of a year, and numbers with an exponent stay as they are. */
 export function groupDigits(value: number): string {

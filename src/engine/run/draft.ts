@@ -1,6 +1,6 @@
 import { idFromDigest } from '../../model/derived-ids.js';
-import type { Json } from '../../model/json.js';
-import { toWellFormedJson } from '../../model/text.js';
+import type { Json } from '../../model/values/json.js';
+import { toWellFormedJson } from '../../model/values/text.js';
 import type { Principal } from '../../model/principal.js';
 import type { Fact, RecordActor, RecordType } from '../../model/records.js';
 import type { Plan } from '../plan.js';

@@ -1,5 +1,5 @@
 import { isOpen } from '../../model/approval-status.js';
-import type { JsonObject } from '../../model/json.js';
+import type { JsonObject } from '../../model/values/json.js';
 import { mostChainBytes } from '../../model/limits.js';
 import type { Principal } from '../../model/principal.js';
 import type { PayloadRef } from '../../model/records.js';

@@ -1,5 +1,5 @@
 import { isOpen } from '../../model/approval-status.js';
-import { truncate } from '../../model/text.js';
+import { truncate } from '../../model/values/text.js';
 import type { Problem, StuckOn } from '../state.js';
 import { answer, record, type Draft } from './draft.js';
 

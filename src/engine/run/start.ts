@@ -1,4 +1,4 @@
-import { jsonTrouble } from '../../model/json.js';
+import { jsonTrouble } from '../../model/values/json.js';
 import type { Message } from '../../model/message.js';
 import type { Plan } from '../plan.js';
 import type { RunState, StuckOn } from '../state.js';

@@ -1,4 +1,4 @@
-import { jsonTrouble, pointerTo, type JsonObject } from '../../model/json.js';
+import { jsonTrouble, pointerTo, type JsonObject } from '../../model/values/json.js';
 import type { Message } from '../../model/message.js';
 import type { Principal } from '../../model/principal.js';
 import type { Transition } from '../plan.js';

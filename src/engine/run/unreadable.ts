@@ -1,4 +1,4 @@
-import { isObject } from '../../model/json.js';
+import { isObject } from '../../model/values/json.js';
 import type { Fact } from '../../model/records.js';
 import { noteDoubt } from '../effects/doubts.js';
 import { makeNotes } from './draft.js';

@@ -1,5 +1,5 @@
 import { isOpen } from '../../model/approval-status.js';
-import type { ErrorCode, ProblemCode } from '../../model/errors.js';
+import type { ErrorCode, ProblemCode } from '../../model/contract/errors.js';
 import { whyInDoubt } from '../effects/doubt.js';
 import { isAtItsEnd } from '../links.js';
 import { isHalted } from './moments.js';

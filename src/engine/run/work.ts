@@ -1,4 +1,4 @@
-import { jsonTrouble, type Json, type JsonObject } from '../../model/json.js';
+import { jsonTrouble, type Json, type JsonObject } from '../../model/values/json.js';
 import { mostChainBytes, mostChainFacts, mostReadBytes } from '../../model/limits.js';
 import { quotedBytes, roomOf, takeBytes, takeValue, type Room } from '../effects/room.js';
 import type { Kit } from '../state.js';

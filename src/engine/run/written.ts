@@ -1,4 +1,4 @@
-import { jsonTrouble, type Json, type JsonObject } from '../../model/json.js';
+import { jsonTrouble, type Json, type JsonObject } from '../../model/values/json.js';
 import { mostContextBytes } from '../../model/limits.js';
 import type { Action, Problem } from '../state.js';
 import type { Mapping } from '../plan.js';

@@ -6,7 +6,7 @@ import {
   isObject,
   jsonTrouble,
   type Json,
-} from '../../model/json.js';
+} from '../../model/values/json.js';
 import { root, type Place } from './places.js';
 
 // JSON whose numbers are what the target wrote. A number that no double holds, such as an id of 19 digits, would come out of

@@ -1,5 +1,5 @@
-import type { Json } from '../../model/json.js';
-import type { ErrorClass } from '../../model/errors.js';
+import type { Json } from '../../model/values/json.js';
+import type { ErrorClass } from '../../model/contract/errors.js';
 import type { ExecutorAborted, ExecutorResult, RunContext } from '../types.js';
 
 export type Failure = Extract<ExecutorResult, { status: 'failed' }>;

@@ -1,4 +1,4 @@
-import { pointerTo } from '../../model/json.js';
+import { pointerTo } from '../../model/values/json.js';
 
 // Where values are in an answer. A place holds its own step only, so that thousands of values below a long name take no more
 // memory than others. A JSON pointer is written only for the places that somebody reads.

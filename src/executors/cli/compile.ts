@@ -1,6 +1,6 @@
 import type { Template } from '../../engine/plan.js';
 import { mostArgumentsBytes, passedBytes, argumentTrouble } from '../../model/command-line.js';
-import { breakTrouble } from '../../model/text.js';
+import { breakTrouble } from '../../model/values/text.js';
 import { error, errorUnlessPublished, type Compiling, type Path } from '../../policy/compile/context.js';
 import { compileSentValue } from '../../policy/compile/values.js';
 import type { CliShape } from './kind.js';

@@ -1,4 +1,4 @@
-import { behindString } from '../../model/json.js';
+import { behindString } from '../../model/values/json.js';
 
 /** A value and its name. The values of a list have the name of the list. */
 export interface Leaf {

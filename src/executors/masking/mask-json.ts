@@ -1,4 +1,4 @@
-import { isObject, type Json } from '../../model/json.js';
+import { isObject, type Json } from '../../model/values/json.js';
 import type { Turn } from '../../model/give-way.js';
 import { root, stepsTo, type Place } from '../answer/places.js';
 import { drain, runInTurns, type Finder, type Steps } from './find.js';

@@ -1,5 +1,5 @@
-import type { Json } from '../../model/json.js';
-import { truncate, truncateStart } from '../../model/text.js';
+import type { Json } from '../../model/values/json.js';
+import { truncate, truncateStart } from '../../model/values/text.js';
 import { drain, runInTurns, makeFinder, type Finder, type Steps } from './find.js';
 import { formsOf } from './forms.js';
 import { maskedText, maskJson, maskText, type Masked } from './mask-json.js';

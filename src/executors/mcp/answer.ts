@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { PassThrough, pipeline, Readable, Transform } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { giveWay, makeTurns } from '../../model/give-way.js';
-import { isObject, type Json } from '../../model/json.js';
+import { isObject, type Json } from '../../model/values/json.js';
 import { unpackBody, unpackStreams } from '../answer/body.js';
 import { readableText } from '../masking/decode.js';
 import type { Excerpts } from '../masking/mask.js';

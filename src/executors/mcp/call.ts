@@ -1,6 +1,6 @@
 import type { Room } from '../../engine/effects/room.js';
 import { resolveTemplate } from '../../engine/expression/template.js';
-import { isObject, type JsonObject } from '../../model/json.js';
+import { isObject, type JsonObject } from '../../model/values/json.js';
 import type { At, Built, Scopes } from '../types.js';
 import type { McpCall, McpExecutor } from './types.js';
 import { pathText, unresolved, unusable } from '../values.js';

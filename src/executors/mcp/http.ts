@@ -1,7 +1,7 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import type { ErrorClass } from '../../model/errors.js';
-import { isObject, type Json } from '../../model/json.js';
+import type { ErrorClass } from '../../model/contract/errors.js';
+import { isObject, type Json } from '../../model/values/json.js';
 import type { Excerpts } from '../masking/mask.js';
 import { toFetchResponse, readRefusalWords } from './answer.js';
 import { clientInfo } from './limits.js';

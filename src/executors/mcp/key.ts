@@ -1,8 +1,8 @@
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
-import type { ErrorClass } from '../../model/errors.js';
-import type { JsonObject } from '../../model/json.js';
+import type { ErrorClass } from '../../model/contract/errors.js';
+import type { JsonObject } from '../../model/values/json.js';
 import { isMalformedAnswer, isServerError, takesArgument } from './message.js';
 
 // Where the idempotency key of a call goes: among the arguments of the tool, or beside them where the tool's schema takes no

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { lineTrouble } from '../../model/text.js';
+import { lineTrouble } from '../../model/values/text.js';
 import { refuseHoles } from '../../policy/check/holes.js';
 import { warnRewritten } from '../../policy/check/rewritten-values.js';
 import { errorUnlessPublished } from '../../policy/compile/context.js';

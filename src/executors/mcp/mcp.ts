@@ -1,6 +1,6 @@
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { z } from 'zod';
-import type { JsonObject } from '../../model/json.js';
+import type { JsonObject } from '../../model/values/json.js';
 import { headersProblem, openHttpSession, type HttpProblem } from './http.js';
 import { placeKey, type ToolParams } from './key.js';
 import { isMalformedAnswer, isServerError, readToolResult, whyNotOpened } from './message.js';

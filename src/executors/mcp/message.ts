@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { JSONRPCMessageSchema, McpError } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
-import { isObject, type Json, type JsonObject } from '../../model/json.js';
+import { isObject, type Json, type JsonObject } from '../../model/values/json.js';
 import type { Excerpts } from '../masking/mask.js';
 import { maxBatch } from './limits.js';
 import {

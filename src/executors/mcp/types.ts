@@ -1,5 +1,5 @@
 import type { Template } from '../../engine/plan.js';
-import type { JsonObject } from '../../model/json.js';
+import type { JsonObject } from '../../model/values/json.js';
 
 export type McpExecutor = {
   readonly kind: 'mcp';

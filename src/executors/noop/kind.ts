@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Json } from '../../model/json.js';
+import type { Json } from '../../model/values/json.js';
 import { refuseHoles } from '../../policy/check/holes.js';
 import { warnRewritten } from '../../policy/check/rewritten-values.js';
 import { json } from '../../policy/shape/basics.js';

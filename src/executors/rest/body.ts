@@ -1,5 +1,5 @@
 import { mediaType, writingOf } from '../../model/http.js';
-import { isObject, type Json } from '../../model/json.js';
+import { isObject, type Json } from '../../model/values/json.js';
 
 // A body, written as its content type says: a target that reads forms gets a form. Under a type that is neither JSON nor a form
 // an object is sent as JSON: a flow that says so is not loaded any more, and a flow that was published before keeps working.

@@ -1,7 +1,7 @@
 import type { Template } from '../../engine/plan.js';
 import { resolveTemplate, resolveText } from '../../engine/expression/template.js';
 import type { Room } from '../../engine/effects/room.js';
-import type { Json } from '../../model/json.js';
+import type { Json } from '../../model/values/json.js';
 import { headerName, reservedHeaders } from '../../model/http.js';
 import { writeBody } from './body.js';
 import type { RestCall, RestExecutor } from './types.js';

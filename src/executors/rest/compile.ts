@@ -1,6 +1,6 @@
 import { headerName, reservedHeaders, writingOf } from '../../model/http.js';
-import { isObject, type Json, type JsonObject } from '../../model/json.js';
-import { breakTrouble, lineTrouble } from '../../model/text.js';
+import { isObject, type Json, type JsonObject } from '../../model/values/json.js';
+import { breakTrouble, lineTrouble } from '../../model/values/text.js';
 import {
   error,
   errorUnlessPublished,

@@ -1,5 +1,5 @@
 import type { Template } from '../../engine/plan.js';
-import type { Json } from '../../model/json.js';
+import type { Json } from '../../model/values/json.js';
 import type { Headers } from '../kind.js';
 import { operationIn } from './graphql.js';
 import type { RestCall, RestExecutor } from './types.js';

@@ -1,4 +1,4 @@
-import type { ErrorClass } from '../../model/errors.js';
+import type { ErrorClass } from '../../model/contract/errors.js';
 import { failure, failureAfterSending, unfitAnswer, type Failure, type Said } from '../answer/outcome.js';
 import type { RunContext } from '../types.js';
 

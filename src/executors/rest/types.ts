@@ -1,5 +1,5 @@
 import type { Path, Template } from '../../engine/plan.js';
-import type { Json } from '../../model/json.js';
+import type { Json } from '../../model/values/json.js';
 
 export type RestExecutor = {
   readonly kind: 'rest';

@@ -1,4 +1,4 @@
-import { isObject, pointerTo, type Json } from '../../model/json.js';
+import { isObject, pointerTo, type Json } from '../../model/values/json.js';
 import { maxProblems } from '../compile/context.js';
 import { findings, warningCodes, type FindingCode } from '../text/findings.js';
 import { nearest, type Finding, type PathSegment } from '../text/problems.js';

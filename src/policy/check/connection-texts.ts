@@ -7,7 +7,7 @@ import {
   argumentTrouble,
   toAssignment,
 } from '../../model/command-line.js';
-import { breakTrouble, lineTrouble } from '../../model/text.js';
+import { breakTrouble, lineTrouble } from '../../model/values/text.js';
 import { referencePattern } from '../shape/notifications.js';
 import type { TargetShape } from '../shape/shapes.js';
 import type { Misfit } from './addresses.js';

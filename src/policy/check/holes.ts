@@ -1,5 +1,5 @@
-import { isObject, type Json } from '../../model/json.js';
-import { truncate } from '../../model/text.js';
+import { isObject, type Json } from '../../model/values/json.js';
+import { truncate } from '../../model/values/text.js';
 import { error, type Compiling, type Path } from '../compile/context.js';
 import { isCredential } from './credentials.js';
 

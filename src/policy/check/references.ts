@@ -1,4 +1,4 @@
-import { isObject, type Json } from '../../model/json.js';
+import { isObject, type Json } from '../../model/values/json.js';
 import type { Finding, PathSegment } from '../text/problems.js';
 import { referencePattern } from '../shape/notifications.js';
 import { problemAt, type Source } from '../text/source.js';

@@ -1,4 +1,4 @@
-import { isObject, type Json } from '../../model/json.js';
+import { isObject, type Json } from '../../model/values/json.js';
 import { error, warn, type Compiling, type Path } from '../compile/context.js';
 
 // YAML and JSON read `3.10`, `1e3` and `0x1F` as numbers, which are handed on as `3.1`, `1000` and `31`. Whoever wrote a release,

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Plan } from '../../engine/plan.js';
-import { isObject, type Json, type JsonObject } from '../../model/json.js';
+import { isObject, type Json, type JsonObject } from '../../model/values/json.js';
 import {
   markAcknowledged,
   acknowledgementsOf,

@@ -1,6 +1,6 @@
 import { narrowCondition, type Presence } from '../../engine/gates/concerning.js';
 import type { Charter, Gate, Guard, Path as PathOperand, Tier } from '../../engine/plan.js';
-import type { JsonObject } from '../../model/json.js';
+import type { JsonObject } from '../../model/values/json.js';
 import { assertKnown, error, maxProblems, warn, type Compiling, type Path } from './context.js';
 import { compileGate } from './gates.js';
 import { nearest } from '../text/problems.js';

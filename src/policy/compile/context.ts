@@ -1,6 +1,6 @@
 import type { Executor, Gate, Guard, Mapping, Reliability, TextTemplate, Tier } from '../../engine/plan.js';
 import type { Kit } from '../../engine/state.js';
-import type { JsonObject } from '../../model/json.js';
+import type { JsonObject } from '../../model/values/json.js';
 import type { PolicySet } from '../../model/policy-set.js';
 import type { ErrorFinding, WarningFinding } from '../text/findings.js';
 import { nearest, type Finding, type PathSegment } from '../text/problems.js';

@@ -1,6 +1,6 @@
 import { gatesBefore, isGated } from '../../engine/gates/gates.js';
 import type { Charter, OnEnter, Plan, State } from '../../engine/plan.js';
-import { isObject } from '../../model/json.js';
+import { isObject } from '../../model/values/json.js';
 import {
   compileCharterGates,
   checkCharterGates,

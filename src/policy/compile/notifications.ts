@@ -3,7 +3,7 @@ import {
   type Channel,
   type NotificationPolicy,
   type NotificationRoute,
-} from '../../model/notifications.js';
+} from '../../model/contract/notifications.js';
 import { asksPeople, type Gate, type GateTimeout } from '../../engine/plan.js';
 import { isSuspectAddress, withoutCredentials } from '../check/credentials.js';
 import type { CompiledFlow } from '../checker/check-text.js';

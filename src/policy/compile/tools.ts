@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../../model/json.js';
+import type { Json, JsonObject } from '../../model/values/json.js';
 import { compileSchema, misreadingIn } from '../../schema/index.js';
 import { beginAnalysis } from '../reachability/analysis.js';
 import { argumentsDomain, checkGuards } from '../reachability/comparisons.js';

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../model/json.js';
+import type { JsonObject } from '../../model/values/json.js';
 import {
   defaultReliability,
   type Charter,

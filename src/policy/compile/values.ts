@@ -8,8 +8,8 @@ import type {
   Template,
   TextTemplate,
 } from '../../engine/plan.js';
-import { isObject, type Json } from '../../model/json.js';
-import { truncate } from '../../model/text.js';
+import { isObject, type Json } from '../../model/values/json.js';
+import { truncate } from '../../model/values/text.js';
 import type { ErrorFinding } from '../text/findings.js';
 import { error, maxProblems, type Compiling, type Path } from './context.js';
 import { holeTrouble, refuseHoles, refuseHolesInName } from '../check/holes.js';

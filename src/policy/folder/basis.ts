@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { canonical } from '../../model/canonical.js';
+import { canonical } from '../../model/values/canonical.js';
 import { sha256 } from '../../schema/kit.js';
 import type { Catalog } from '../compile/context.js';
 

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { z } from 'zod';
-import { isObject, type Json, type JsonObject } from '../../model/json.js';
-import type { NotificationPolicy } from '../../model/notifications.js';
+import { isObject, type Json, type JsonObject } from '../../model/values/json.js';
+import type { NotificationPolicy } from '../../model/contract/notifications.js';
 import { defaultEnvironment, type PolicySet } from '../../model/policy-set.js';
 import { floorsOf } from '../../schema/kit.js';
 import {

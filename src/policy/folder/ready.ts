@@ -1,4 +1,4 @@
-import { canonical } from '../../model/canonical.js';
+import { canonical } from '../../model/values/canonical.js';
 import { sha256 } from '../../schema/kit.js';
 import type { CompiledFlow, FlowCheck } from '../checker/check-text.js';
 import { queuesNamedAlone } from './removed.js';

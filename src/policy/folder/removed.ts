@@ -1,5 +1,5 @@
-import { canonical } from '../../model/canonical.js';
-import type { Json } from '../../model/json.js';
+import { canonical } from '../../model/values/canonical.js';
+import type { Json } from '../../model/values/json.js';
 import { decidersOf } from '../../engine/index.js';
 import { asksPeople, type Plan } from '../../engine/plan.js';
 import {

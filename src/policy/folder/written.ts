@@ -1,4 +1,4 @@
-import type { Json } from '../../model/json.js';
+import type { Json } from '../../model/values/json.js';
 import type { PolicyFile } from '../compile/policy-set.js';
 import { fit } from '../shape/check.js';
 import { agentShape, connectionShape, toolShape, workflowShape } from '../shape/shapes.js';

@@ -1,5 +1,5 @@
 import type { Guard, Path as PathOperand, Plan } from '../../engine/plan.js';
-import type { JsonObject } from '../../model/json.js';
+import type { JsonObject } from '../../model/values/json.js';
 import { casesOf, variablesOf, verdictOf } from './cases.js';
 import { takeSteps } from './analysis.js';
 import { warn, type Compiling, type Path } from '../compile/context.js';

@@ -1,5 +1,5 @@
 import type { Comparison, Guard, Mapping, Operand, Path as PathOperand, Plan } from '../../engine/plan.js';
-import { isObject, type Json, type JsonObject } from '../../model/json.js';
+import { isObject, type Json, type JsonObject } from '../../model/values/json.js';
 import { takeSteps } from './analysis.js';
 
 // Which values may stand at a path, as far as schemas and mappings say, and a few values of each kind that guards can tell

@@ -1,6 +1,6 @@
 import type { Guard, Mapping, Plan, State, Transition } from '../../engine/plan.js';
 import { compare } from '../../engine/expression/compare.js';
-import type { Json } from '../../model/json.js';
+import type { Json } from '../../model/values/json.js';
 import { takeSteps } from './analysis.js';
 import {
   anything,

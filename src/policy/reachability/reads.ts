@@ -10,7 +10,7 @@ import {
   type TextTemplate,
 } from '../../engine/plan.js';
 import { requireKind } from '../../executors/kinds.js';
-import { isObject, type Json, type JsonObject } from '../../model/json.js';
+import { isObject, type Json, type JsonObject } from '../../model/values/json.js';
 import { error, type Compiling, type Path } from '../compile/context.js';
 import { templatePaths } from '../compile/values.js';
 import { nearest } from '../text/problems.js';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { utf8Length, type Json, type JsonObject } from '../../model/json.js';
+import { utf8Length, type Json, type JsonObject } from '../../model/values/json.js';
 import { longestName, longestRoleBytes, mostRoles } from '../../model/limits.js';
 import { longestPrincipalId } from '../../model/principal.js';
-import { isBlank, nameTrouble } from '../../model/text.js';
+import { isBlank, nameTrouble } from '../../model/values/text.js';
 
 // Shapes of values that occur in all policy files.
 

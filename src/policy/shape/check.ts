@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import type { Json } from '../../model/json.js';
-import { truncate } from '../../model/text.js';
+import type { Json } from '../../model/values/json.js';
+import { truncate } from '../../model/values/text.js';
 import { kinds } from '../../executors/kinds.js';
 import { maxProblems } from '../compile/context.js';
 import type { FindingCode } from '../text/findings.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { notificationEvents } from '../../model/notifications.js';
+import { notificationEvents } from '../../model/contract/notifications.js';
 import { acknowledge, identifier, line, nameShape, principalId } from './basics.js';
 
 // `notifications.yaml`: channels, and routes that say who is notified through which channel.

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { MayDecide } from '../../engine/gates/deciders.js';
 import { approvalStatuses } from '../../model/approval-status.js';
-import type { Json, JsonObject } from '../../model/json.js';
-import { errorClasses, problemCodes, type ErrorCode } from '../../model/errors.js';
+import type { Json, JsonObject } from '../../model/values/json.js';
+import { errorClasses, problemCodes, type ErrorCode } from '../../model/contract/errors.js';
 import { principalKinds } from '../../model/principal.js';
 import { closingTypes, type RecordType } from '../../model/records.js';
 import { json, text, values } from './basics.js';

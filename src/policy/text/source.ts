@@ -9,8 +9,8 @@ import {
   type Node,
   type Scalar,
 } from 'yaml';
-import { pointerTo, type Json } from '../../model/json.js';
-import { hiddenTrouble } from '../../model/text.js';
+import { pointerTo, type Json } from '../../model/values/json.js';
+import { hiddenTrouble } from '../../model/values/text.js';
 import type { FindingCode } from './findings.js';
 import type { Finding, PathSegment, Problem } from './problems.js';
 import { composeText, toMessage, numberTrouble } from './yaml-text.js';

@@ -1,6 +1,6 @@
 import { Composer, Lexer, LineCounter, Parser, type CST, type Document, type ErrorCode } from 'yaml';
-import { isExactNumber } from '../../model/json.js';
-import { truncate } from '../../model/text.js';
+import { isExactNumber } from '../../model/values/json.js';
+import { truncate } from '../../model/values/text.js';
 
 // Text to one YAML document. Sizes are checked before the tree is built: a thousand open brackets would end the whole process in
 // a recursive composer, and anybody may have a text checked.

@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { z } from 'zod';
-import type * as api from '../../model/api.js';
-import { canonical } from '../../model/canonical.js';
+import type * as api from '../../model/contract/api.js';
+import { canonical } from '../../model/values/canonical.js';
 import type { Caller } from '../caller.js';
 
 type Batch = Pick<z.output<typeof api.batchBody>, 'decisions' | 'mode' | 'token'>;

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
-import type * as api from '../../model/api.js';
-import type { BatchJson } from '../../model/answer-types.js';
-import { isObject, type JsonObject } from '../../model/json.js';
+import type * as api from '../../model/contract/api.js';
+import type { BatchJson } from '../../model/contract/answer-types.js';
+import { isObject, type JsonObject } from '../../model/values/json.js';
 import type { Principal } from '../../model/principal.js';
-import { getDecision } from '../../store/decisions.js';
+import { getDecision } from '../../store/approvals/decisions.js';
 import { effectId, newTrail, note, type Caller, type Trail } from '../caller.js';
 import { inLanes } from '../lanes.js';
 import { refuseCaller } from '../may.js';

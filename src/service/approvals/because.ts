@@ -1,9 +1,9 @@
 import type { Asked } from '../../engine/state.js';
 import { makeTurns } from '../../model/give-way.js';
-import type { ApprovalJson } from '../../model/answer-types.js';
+import type { ApprovalJson } from '../../model/contract/answer-types.js';
 import { linesOfGates } from '../../policy/index.js';
-import { sourcesOf } from '../../store/flows.js';
-import type { ApprovalRow } from '../../store/approvals.js';
+import { sourcesOf } from '../../store/flows/flows.js';
+import type { ApprovalRow } from '../../store/approvals/approvals.js';
 import type { Reader } from '../runs/body.js';
 import { makeFairTurns } from '../seats.js';
 

@@ -1,12 +1,12 @@
 import { makeTurns } from '../../model/give-way.js';
 import { mostAnswerBytes } from '../../model/limits.js';
-import type { ApprovalJson, DecisionJson } from '../../model/answer-types.js';
-import { asJson, type JsonObject } from '../../model/json.js';
+import type { ApprovalJson, DecisionJson } from '../../model/contract/answer-types.js';
+import { asJson, type JsonObject } from '../../model/values/json.js';
 import type { Principal } from '../../model/principal.js';
 import type { PayloadRef } from '../../model/records.js';
-import type { ApprovalRow } from '../../store/approvals.js';
-import { claimsOf, delegationsOf, type ClaimRow, type DelegationRow } from '../../store/claims.js';
-import { decisionsOf, type DecisionRow } from '../../store/decisions.js';
+import type { ApprovalRow } from '../../store/approvals/approvals.js';
+import { claimsOf, delegationsOf, type ClaimRow, type DelegationRow } from '../../store/approvals/claims.js';
+import { decisionsOf, type DecisionRow } from '../../store/approvals/decisions.js';
 import { notificationsOf, type NotificationRow } from '../../store/notifications.js';
 import { deliveryOf } from './delivery.js';
 import { readDeciders, gatesJson, mayOf, gateStatuses, type Deciders } from './gates.js';

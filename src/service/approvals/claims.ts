@@ -1,6 +1,6 @@
-import { isBlank } from '../../model/text.js';
-import { deleteClaim, insertDelegation, putClaim } from '../../store/claims.js';
-import type { ApprovalJson } from '../../model/answer-types.js';
+import { isBlank } from '../../model/values/text.js';
+import { deleteClaim, insertDelegation, putClaim } from '../../store/approvals/claims.js';
+import type { ApprovalJson } from '../../model/contract/answer-types.js';
 import type { Caller } from '../caller.js';
 import { refuseCaller } from '../may.js';
 import { refusal, type Refusal } from '../refusal.js';

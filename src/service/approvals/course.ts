@@ -1,9 +1,9 @@
 import { isHalted } from '../../engine/index.js';
 import type { ActionStatus, ApprovalStatus } from '../../engine/state.js';
 import type { Principal } from '../../model/principal.js';
-import { getAction, listAttempts, type AttemptRow } from '../../store/actions.js';
-import { decisionsOf, type DecisionRow } from '../../store/decisions.js';
-import { getListedRun } from '../../store/runs.js';
+import { getAction, listAttempts, type AttemptRow } from '../../store/runs/actions.js';
+import { decisionsOf, type DecisionRow } from '../../store/approvals/decisions.js';
+import { getListedRun } from '../../store/runs/runs.js';
 import type { ServiceDeps } from '../deps.js';
 import { ownDecision } from './judge.js';
 import type { Approval } from './look.js';

@@ -1,8 +1,8 @@
-import type { ErrorCode } from '../../model/errors.js';
-import type { ApprovalJson, DecisionJson, RunJson } from '../../model/answer-types.js';
+import type { ErrorCode } from '../../model/contract/errors.js';
+import type { ApprovalJson, DecisionJson, RunJson } from '../../model/contract/answer-types.js';
 import type { DecisionDoor } from '../../model/message.js';
-import { isBlank } from '../../model/text.js';
-import { decisionsOf, getDecision, type DecisionRow } from '../../store/decisions.js';
+import { isBlank } from '../../model/values/text.js';
+import { decisionsOf, getDecision, type DecisionRow } from '../../store/approvals/decisions.js';
 import { effectId, note, type Caller } from '../caller.js';
 import { ownershipCheckOf } from '../effect.js';
 import { refuseCaller } from '../may.js';

@@ -1,5 +1,5 @@
-import type { ApprovalJson } from '../../model/answer-types.js';
-import type { DeliveryStatus, NotificationEvent } from '../../model/notifications.js';
+import type { ApprovalJson } from '../../model/contract/answer-types.js';
+import type { DeliveryStatus, NotificationEvent } from '../../model/contract/notifications.js';
 import type { NotificationRow } from '../../store/notifications.js';
 
 type Delivery = ApprovalJson['delivery'];

@@ -1,12 +1,12 @@
 import { gateViews, isOpen, outOfReach } from '../../engine/index.js';
 import type { ApprovalState, GateView } from '../../engine/state.js';
-import type { ApprovalJson } from '../../model/answer-types.js';
+import type { ApprovalJson } from '../../model/contract/answer-types.js';
 import type { PolicySet } from '../../model/policy-set.js';
 import { withRolePermissions, type Principal } from '../../model/principal.js';
 import { queuesIn } from '../../schema/kit.js';
-import type { ApprovalRow } from '../../store/approvals.js';
-import type { DecisionRow } from '../../store/decisions.js';
-import { humanCredentials, mostCredentials } from '../../store/people.js';
+import type { ApprovalRow } from '../../store/approvals/approvals.js';
+import type { DecisionRow } from '../../store/approvals/decisions.js';
+import { humanCredentials, mostCredentials } from '../../store/people/people.js';
 import type { ServiceDeps } from '../deps.js';
 import { judge, type Judged, type QueueKit } from './judge.js';
 

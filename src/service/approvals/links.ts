@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { hashApiKey } from '../../auth/index.js';
 import type { Queryable } from '../../db/index.js';
 import { newId } from '../../model/ids.js';
-import type { ApprovalLinkJson } from '../../model/answer-types.js';
-import { getApproval } from '../../store/approvals.js';
+import type { ApprovalLinkJson } from '../../model/contract/answer-types.js';
+import { getApproval } from '../../store/approvals/approvals.js';
 import {
   insertLink,
   linksOf,
@@ -11,7 +11,7 @@ import {
   countOpenLinks,
   revokeLink,
   type LinkRow,
-} from '../../store/links.js';
+} from '../../store/approvals/links.js';
 import { note, type Caller } from '../caller.js';
 import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';

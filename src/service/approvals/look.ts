@@ -1,8 +1,8 @@
 import { isOpen } from '../../engine/index.js';
 import type { ApprovalState } from '../../engine/state.js';
-import { getApproval, type ApprovalRow } from '../../store/approvals.js';
-import { stateWithoutValues } from '../../store/document.js';
-import type { ListedRun } from '../../store/runs.js';
+import { getApproval, type ApprovalRow } from '../../store/approvals/approvals.js';
+import { stateWithoutValues } from '../../store/runs/document.js';
+import type { ListedRun } from '../../store/runs/runs.js';
 import type { Caller } from '../caller.js';
 import { inLanes } from '../lanes.js';
 import { notFound, type Refusal } from '../refusal.js';

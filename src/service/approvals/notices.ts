@@ -1,5 +1,5 @@
-import type { JsonObject } from '../../model/json.js';
-import { getApproval } from '../../store/approvals.js';
+import type { JsonObject } from '../../model/values/json.js';
+import { getApproval } from '../../store/approvals/approvals.js';
 import type { ServiceDeps } from '../deps.js';
 import { bodyOf } from './body.js';
 import { judge, loadJudged } from './judge.js';

@@ -1,6 +1,6 @@
 import { hashApiKey } from '../../auth/index.js';
 import type { Principal } from '../../model/principal.js';
-import { findLink, giveLinkBack, takeLink, type LinkRow } from '../../store/links.js';
+import { findLink, giveLinkBack, takeLink, type LinkRow } from '../../store/approvals/links.js';
 import type { ServiceDeps } from '../deps.js';
 import { refusal, type Refusal } from '../refusal.js';
 import type { Approval } from './look.js';

@@ -1,7 +1,7 @@
 import { withRolePermissions, type Principal } from '../../model/principal.js';
-import { absencesFor } from '../../store/absences.js';
-import { principalByKeys } from '../../store/links.js';
-import { findPeople } from '../../store/people.js';
+import { absencesFor } from '../../store/approvals/absences.js';
+import { principalByKeys } from '../../store/approvals/links.js';
+import { findPeople } from '../../store/people/people.js';
 import type { Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 

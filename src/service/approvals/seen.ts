@@ -1,8 +1,8 @@
 import { isOpen, mayDecide } from '../../engine/index.js';
-import type { JsonObject } from '../../model/json.js';
+import type { JsonObject } from '../../model/values/json.js';
 import type { PayloadRef, RecordType } from '../../model/records.js';
 import type { Tx } from '../../db/index.js';
-import { hasSeen, insertSeen } from '../../store/claims.js';
+import { hasSeen, insertSeen } from '../../store/approvals/claims.js';
 import { actorOf, traceIdOf, type Caller } from '../caller.js';
 import { readQueueKit } from './judge.js';
 import type { Approval } from './look.js';

@@ -1,7 +1,7 @@
 import { nextEnd, waitingGates, type NextEnd } from '../../engine/gates/standing.js';
 import { isOpen } from '../../engine/index.js';
 import type { ApprovalState } from '../../engine/state.js';
-import type { ApprovalRow } from '../../store/approvals.js';
+import type { ApprovalRow } from '../../store/approvals/approvals.js';
 import type { QueueKit } from './judge.js';
 
 /** `deny`, `escalate` or `approve`: what happens at `expiresAt`; of a closed approval, what would have happened. */

@@ -1,4 +1,4 @@
-import type { ReconstructionJson } from '../../model/answer-types.js';
+import type { ReconstructionJson } from '../../model/contract/answer-types.js';
 import type { RunClient } from '../../client/types.js';
 import type { Caller } from '../caller.js';
 import { refuseCaller } from '../may.js';

@@ -1,6 +1,6 @@
 import { keptPayloads } from '../../audit/index.js';
-import type { ReconstructionJson } from '../../model/answer-types.js';
-import { isObject, type Json } from '../../model/json.js';
+import type { ReconstructionJson } from '../../model/contract/answer-types.js';
+import { isObject, type Json } from '../../model/values/json.js';
 import { mostAnswerBytes } from '../../model/limits.js';
 import type { PayloadRef } from '../../model/records.js';
 import { readText } from '../values.js';

@@ -1,9 +1,9 @@
 import { readRecords, type AuditItem } from '../../audit/index.js';
-import type { ReconstructionJson } from '../../model/answer-types.js';
-import type { Json, JsonObject } from '../../model/json.js';
+import type { ReconstructionJson } from '../../model/contract/answer-types.js';
+import type { Json, JsonObject } from '../../model/values/json.js';
 import { mostAnswerBytes } from '../../model/limits.js';
 import type { PayloadRef } from '../../model/records.js';
-import type { ListedRun } from '../../store/runs.js';
+import type { ListedRun } from '../../store/runs/runs.js';
 import type { Caller } from '../caller.js';
 import { readAllValues } from './reconstruction-values.js';
 import { makeFairTurns } from '../seats.js';

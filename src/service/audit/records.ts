@@ -1,8 +1,8 @@
 import type { z } from 'zod';
-import type * as api from '../../model/api.js';
+import type * as api from '../../model/contract/api.js';
 import { readEntry, readRecords, type RecordFilter } from '../../audit/index.js';
-import type { AuditItemJson } from '../../model/answer-types.js';
-import { asJson } from '../../model/json.js';
+import type { AuditItemJson } from '../../model/contract/answer-types.js';
+import { asJson } from '../../model/values/json.js';
 import { decodeCursor, encodeCursor } from '../../store/cursor.js';
 import { toStorableTime } from '../../store/instant.js';
 import type { Caller } from '../caller.js';

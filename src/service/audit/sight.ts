@@ -1,7 +1,7 @@
 import type { AuditItem } from '../../audit/index.js';
 import type { Pool } from '../../db/index.js';
 import type { Principal } from '../../model/principal.js';
-import { viewerOf, filterVisible } from '../../store/visibility.js';
+import { viewerOf, filterVisible } from '../../store/runs/visibility.js';
 import type { Turns } from '../seats.js';
 
 /** Which records a principal may see: those of runs that it may see, and all with `audit.read`. */

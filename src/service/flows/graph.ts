@@ -1,7 +1,7 @@
 import { gatesOf } from '../../engine/gates/gates.js';
 import { makeTurns } from '../../model/give-way.js';
-import type { FlowVersionJson } from '../../model/answer-types.js';
-import type { JsonObject } from '../../model/json.js';
+import type { FlowVersionJson } from '../../model/contract/answer-types.js';
+import type { JsonObject } from '../../model/values/json.js';
 import type { Floor, Plan, State, Transition } from '../../engine/plan.js';
 
 export type Graph = FlowVersionJson['graph'];

@@ -15,15 +15,15 @@ import {
   type ReadyFolder,
   type Removed,
 } from '../../policy/index.js';
-import { publishFolderVersion, withdrawMissing } from '../../store/flows.js';
+import { publishFolderVersion, withdrawMissing } from '../../store/flows/flows.js';
 import {
   currentPolicies,
   currentPolicySet,
   lockPolicies,
   plansInForce,
   putPolicies,
-} from '../../store/policy.js';
-import { forgetResults } from '../../store/publications.js';
+} from '../../store/flows/policy.js';
+import { forgetResults } from '../../store/flows/publications.js';
 import { publishedFact, reloadedFact, withdrawnFact } from './policy-facts.js';
 import { publishIn, republish, type PublishedFlow, type Republished, type WithdrawnFlow } from './publish.js';
 import { compileAll, findNotCompiled, type Compilers, type Late, type Recompiled } from './recompile.js';

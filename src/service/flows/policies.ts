@@ -1,4 +1,4 @@
-import type { Json } from '../../model/json.js';
+import type { Json } from '../../model/values/json.js';
 import type { PolicySet } from '../../model/policy-set.js';
 import type { RecordActor } from '../../model/records.js';
 import {
@@ -10,10 +10,10 @@ import {
   type ReferencePlace,
   type Unchecked,
 } from '../../policy/index.js';
-import { publishVersion } from '../../store/flows.js';
-import { cachePolicies } from '../../store/cached.js';
-import { lockPolicies, policySetHash } from '../../store/policy.js';
-import { keepResult } from '../../store/publications.js';
+import { publishVersion } from '../../store/flows/flows.js';
+import { cachePolicies } from '../../store/flows/cached.js';
+import { lockPolicies, policySetHash } from '../../store/flows/policy.js';
+import { keepResult } from '../../store/flows/publications.js';
 import { load, type PoliciesDeps, type ReloadResult, type StartResult } from './loading.js';
 import type { KeptEffect } from '../effect.js';
 import { publishedFact } from './policy-facts.js';

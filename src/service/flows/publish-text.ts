@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer';
-import type { FlowVersionJson } from '../../model/answer-types.js';
-import type { Json } from '../../model/json.js';
-import { valueProblem } from '../../model/value-problem.js';
+import type { FlowVersionJson } from '../../model/contract/answer-types.js';
+import type { Json } from '../../model/values/json.js';
+import { valueProblem } from '../../model/values/value-problem.js';
 import type { Finding, ReadyCheck } from '../../policy/index.js';
-import { getFlowVersion } from '../../store/flows.js';
+import { getFlowVersion } from '../../store/flows/flows.js';
 import { actorOf, type Caller } from '../caller.js';
 import { makeKeptEffect } from '../effect.js';
 import { refuseCaller } from '../may.js';

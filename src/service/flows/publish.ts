@@ -1,8 +1,14 @@
 import { z } from 'zod';
-import type { Json } from '../../model/json.js';
+import type { Json } from '../../model/values/json.js';
 import type { Queryable, Tx } from '../../db/index.js';
 import type { ReadyFlow } from '../../policy/index.js';
-import { lockFlow, publishNewest, putPlan, withdrawFlow, type publishVersion } from '../../store/flows.js';
+import {
+  lockFlow,
+  publishNewest,
+  putPlan,
+  withdrawFlow,
+  type publishVersion,
+} from '../../store/flows/flows.js';
 import {
   endPublication,
   environmentsOf,
@@ -10,7 +16,7 @@ import {
   newestPublication,
   sizeOfPublications,
   sourceOf,
-} from '../../store/publications.js';
+} from '../../store/flows/publications.js';
 import type { Recompiled } from './recompile.js';
 
 // New versions of flows: sent by somebody, read from the folder, or compiled again under other policies.

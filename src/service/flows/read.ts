@@ -1,5 +1,10 @@
-import type { FlowDiffJson, FlowJson, FlowSummaryJson, FlowVersionJson } from '../../model/answer-types.js';
-import { asJson, type JsonObject } from '../../model/json.js';
+import type {
+  FlowDiffJson,
+  FlowJson,
+  FlowSummaryJson,
+  FlowVersionJson,
+} from '../../model/contract/answer-types.js';
+import { asJson, type JsonObject } from '../../model/values/json.js';
 import {
   describeFlow,
   getFlowVersion,
@@ -8,7 +13,7 @@ import {
   listVersions,
   type FlowVersionRow,
   type Withdrawal,
-} from '../../store/flows.js';
+} from '../../store/flows/flows.js';
 import type { Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 import { badCursor, type Page } from '../page.js';

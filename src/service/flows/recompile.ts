@@ -1,15 +1,15 @@
-import type { Json } from '../../model/json.js';
+import type { Json } from '../../model/values/json.js';
 import type { PolicySet } from '../../model/policy-set.js';
 import type { Pool, Queryable, Tx } from '../../db/index.js';
 import type { CompilePublished, ReadyCheck, ReadyFolder } from '../../policy/index.js';
-import { putPlan } from '../../store/flows.js';
+import { putPlan } from '../../store/flows/flows.js';
 import {
   keepResult,
   findKeptResult,
   listPublications,
   sourceOf,
   type Publication,
-} from '../../store/publications.js';
+} from '../../store/flows/publications.js';
 import type { StoredFlow } from './publish.js';
 
 // Flows that were published by the API, compiled again under other policies. What a text compiles to follows from the text, the

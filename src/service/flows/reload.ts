@@ -1,4 +1,4 @@
-import type { ReloadedJson } from '../../model/answer-types.js';
+import type { ReloadedJson } from '../../model/contract/answer-types.js';
 import type { Removed } from '../../policy/index.js';
 import { actorOf, type Caller } from '../caller.js';
 import { refuseCaller } from '../may.js';

@@ -1,6 +1,6 @@
 import { whyUnset } from '../../executors/connections/references.js';
 import { referenceOwner, type ReferencePlace } from '../../policy/index.js';
-import { liveWorkers } from '../../store/workers.js';
+import { liveWorkers } from '../../store/processes/workers.js';
 import type { ServiceDeps } from '../deps.js';
 
 /** How many are listed at most. */

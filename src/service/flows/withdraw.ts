@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { describeFlow, getWithdrawal, withdrawFlow as storeWithdrawal } from '../../store/flows.js';
+import { describeFlow, getWithdrawal, withdrawFlow as storeWithdrawal } from '../../store/flows/flows.js';
 import { actorOf, type Caller } from '../caller.js';
 import { makeKeptEffect } from '../effect.js';
 import { refuseCaller } from '../may.js';

@@ -1,7 +1,7 @@
 import type { Tx } from '../../db/index.js';
-import type { AbsenceJson } from '../../model/answer-types.js';
-import type { JsonObject } from '../../model/json.js';
-import { deleteAbsence, getAbsence, putAbsence, type AbsenceRow } from '../../store/absences.js';
+import type { AbsenceJson } from '../../model/contract/answer-types.js';
+import type { JsonObject } from '../../model/values/json.js';
+import { deleteAbsence, getAbsence, putAbsence, type AbsenceRow } from '../../store/approvals/absences.js';
 import { toStorableTime } from '../../store/instant.js';
 import { unfitDelegate } from '../approvals/claims.js';
 import { findPerson } from '../approvals/people.js';

@@ -1,13 +1,13 @@
 import type { z } from 'zod';
-import type { ApprovalJson } from '../../model/answer-types.js';
-import * as api from '../../model/api.js';
+import type { ApprovalJson } from '../../model/contract/answer-types.js';
+import * as api from '../../model/contract/api.js';
 import { makeTurns } from '../../model/give-way.js';
 import { mostAnswerBytes } from '../../model/limits.js';
 import type { Principal } from '../../model/principal.js';
-import { decisionsOf } from '../../store/decisions.js';
-import { cursorAfter, listApprovals, type ApprovalFilter } from '../../store/inbox.js';
+import { decisionsOf } from '../../store/approvals/decisions.js';
+import { cursorAfter, listApprovals, type ApprovalFilter } from '../../store/approvals/inbox.js';
 import { toStorableTime } from '../../store/instant.js';
-import { getView } from '../../store/views.js';
+import { getView } from '../../store/approvals/views.js';
 import { askedBytes, bodiesOf } from '../approvals/body.js';
 import { judge, readQueueKit, type Judged, type QueueKit } from '../approvals/judge.js';
 import { readApprovals, type Approval } from '../approvals/look.js';

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
-import type * as api from '../../model/api.js';
-import type { ApprovalStatsJson } from '../../model/answer-types.js';
-import { ageNames, measureApprovals, countOpenByAge, type Measures } from '../../store/measures.js';
+import type * as api from '../../model/contract/api.js';
+import type { ApprovalStatsJson } from '../../model/contract/answer-types.js';
+import { ageNames, measureApprovals, countOpenByAge, type Measures } from '../../store/approvals/measures.js';
 import { toStorableTime } from '../../store/instant.js';
 import { viewer, type Caller } from '../caller.js';
 import { refuseCaller } from '../may.js';

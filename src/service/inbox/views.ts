@@ -1,6 +1,13 @@
-import type { SavedViewJson } from '../../model/answer-types.js';
-import type { JsonObject } from '../../model/json.js';
-import { deleteView, getView, listViews, mostViews, putView, type ViewRow } from '../../store/views.js';
+import type { SavedViewJson } from '../../model/contract/answer-types.js';
+import type { JsonObject } from '../../model/values/json.js';
+import {
+  deleteView,
+  getView,
+  listViews,
+  mostViews,
+  putView,
+  type ViewRow,
+} from '../../store/approvals/views.js';
 import type { Caller } from '../caller.js';
 import { refuseCaller } from '../may.js';
 import { invalid, notFound, type Refusal } from '../refusal.js';

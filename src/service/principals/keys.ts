@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type * as api from '../../model/api.js';
+import type * as api from '../../model/contract/api.js';
 import { humanPermissions } from '../../model/principal.js';
-import type { CreatedKeyJson, KeyJson } from '../../model/answer-types.js';
-import type { JsonObject } from '../../model/json.js';
+import type { CreatedKeyJson, KeyJson } from '../../model/contract/answer-types.js';
+import type { JsonObject } from '../../model/values/json.js';
 import { newId } from '../../model/ids.js';
 import { hashApiKey, newApiKey } from '../../auth/index.js';
 import { decodeCursor, toPage } from '../../store/cursor.js';
@@ -15,7 +15,7 @@ import {
   type InsertedPrincipal,
   type KeyRow,
   type NewKey,
-} from '../../store/keys.js';
+} from '../../store/people/keys.js';
 import type { Tx } from '../../db/index.js';
 import { toStorableTime } from '../../store/instant.js';
 import { actorOf, effectId, type Caller } from '../caller.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { SigningKeyJson } from '../../model/answer-types.js';
-import type { JsonObject } from '../../model/json.js';
+import type { SigningKeyJson } from '../../model/contract/answer-types.js';
+import type { JsonObject } from '../../model/values/json.js';
 import type { Tx } from '../../db/index.js';
 import {
   getSigningKey,
@@ -9,7 +9,7 @@ import {
   putSigningKey,
   retireSigningKeys,
   type SigningKeyRow,
-} from '../../store/signing-keys.js';
+} from '../../store/people/signing-keys.js';
 import { actorOf, type Caller } from '../caller.js';
 import { makeKeptEffect } from '../effect.js';
 import { refuseCaller } from '../may.js';

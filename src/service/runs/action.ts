@@ -1,9 +1,9 @@
-import type { ActionJson } from '../../model/answer-types.js';
+import type { ActionJson } from '../../model/contract/answer-types.js';
 import { messageIdOf } from '../../model/derived-ids.js';
-import { findCallState, getAction, listAttempts, type ActionRow } from '../../store/actions.js';
-import { getApproval } from '../../store/approvals.js';
-import { decisionsOf } from '../../store/decisions.js';
-import { getMessage } from '../../store/messages.js';
+import { findCallState, getAction, listAttempts, type ActionRow } from '../../store/runs/actions.js';
+import { getApproval } from '../../store/approvals/approvals.js';
+import { decisionsOf } from '../../store/approvals/decisions.js';
+import { getMessage } from '../../store/runs/messages.js';
 import type { Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 import { refuseCaller } from '../may.js';

@@ -1,15 +1,20 @@
 import { closedStatuses, endingOf, endingText, type Link } from '../../engine/state.js';
 import { links } from '../../engine/index.js';
 import type { Floor, Plan } from '../../engine/plan.js';
-import type { RunJson, RunStandingJson } from '../../model/answer-types.js';
-import { asJson, type JsonObject } from '../../model/json.js';
+import type { RunJson, RunStandingJson } from '../../model/contract/answer-types.js';
+import { asJson, type JsonObject } from '../../model/values/json.js';
 import type { Principal } from '../../model/principal.js';
 import { floorsOf } from '../../schema/kit.js';
-import { approvalsOfRun } from '../../store/approvals.js';
-import { cachePlans, requirePlan } from '../../store/cached.js';
-import { documentOf, stateWithoutValues, type HeldValue, type RunDocument } from '../../store/document.js';
-import { evidenceOf } from '../../store/evidence.js';
-import { getListedRun, getRun, getVisibleRun, type ListedRun } from '../../store/runs.js';
+import { approvalsOfRun } from '../../store/approvals/approvals.js';
+import { cachePlans, requirePlan } from '../../store/flows/cached.js';
+import {
+  documentOf,
+  stateWithoutValues,
+  type HeldValue,
+  type RunDocument,
+} from '../../store/runs/document.js';
+import { evidenceOf } from '../../store/runs/evidence.js';
+import { getListedRun, getRun, getVisibleRun, type ListedRun } from '../../store/runs/runs.js';
 import { noteRun, viewer, type Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 import { notFound, type Refusal } from '../refusal.js';

@@ -1,5 +1,5 @@
 import type { MessageOutcome, OperateRequest } from '../../client/types.js';
-import type { RunStandingJson } from '../../model/answer-types.js';
+import type { RunStandingJson } from '../../model/contract/answer-types.js';
 import { effectId, type Caller } from '../caller.js';
 import { requestBaseOf } from '../effect.js';
 import { refuseCaller } from '../may.js';

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
-import type * as api from '../../model/api.js';
-import type { RunJson, RunStandingJson } from '../../model/answer-types.js';
-import * as runs from '../../store/runs.js';
+import type * as api from '../../model/contract/api.js';
+import type { RunJson, RunStandingJson } from '../../model/contract/answer-types.js';
+import * as runs from '../../store/runs/runs.js';
 import { viewer, type Caller } from '../caller.js';
 import { badCursor, type Page } from '../page.js';
 import { refuseCaller } from '../may.js';

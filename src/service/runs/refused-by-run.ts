@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../../model/errors.js';
+import type { ErrorCode } from '../../model/contract/errors.js';
 import type { MessageOutcome } from '../../client/types.js';
 import type { Refusal as RunRefusal } from '../../engine/state.js';
 import { noteRun, type Caller } from '../caller.js';

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
-import type * as api from '../../model/api.js';
-import type { RunStandingJson } from '../../model/answer-types.js';
+import type * as api from '../../model/contract/api.js';
+import type { RunStandingJson } from '../../model/contract/answer-types.js';
 import { idFromDigest } from '../../model/derived-ids.js';
-import { escapePointer, type FieldError, type JsonObject } from '../../model/json.js';
+import { escapePointer, type FieldError, type JsonObject } from '../../model/values/json.js';
 import { defaultEnvironment } from '../../model/policy-set.js';
 import type { Plan } from '../../engine/plan.js';
 import type { StartRequest } from '../../client/types.js';
@@ -13,8 +13,8 @@ import {
   flowStandingOf,
   type FlowStanding,
   type HeldVersion,
-} from '../../store/publications.js';
-import { getListedRun, type ListedRun } from '../../store/runs.js';
+} from '../../store/flows/publications.js';
+import { getListedRun, type ListedRun } from '../../store/runs/runs.js';
 import { effectId, type Caller } from '../caller.js';
 import { requestBaseOf, ownershipCheckOf } from '../effect.js';
 import { refuseCaller } from '../may.js';

@@ -1,11 +1,11 @@
 import type { z } from 'zod';
-import type * as api from '../../model/api.js';
-import type { RunStandingJson, SubmittedJson } from '../../model/answer-types.js';
-import type { Json } from '../../model/json.js';
+import type * as api from '../../model/contract/api.js';
+import type { RunStandingJson, SubmittedJson } from '../../model/contract/answer-types.js';
+import type { Json } from '../../model/values/json.js';
 import { actionIdOf } from '../../model/derived-ids.js';
 import type { Answer as RunAnswer } from '../../engine/state.js';
-import { getAction } from '../../store/actions.js';
-import { getApproval } from '../../store/approvals.js';
+import { getAction } from '../../store/runs/actions.js';
+import { getApproval } from '../../store/approvals/approvals.js';
 import type { MessageOutcome, SubmitRequest } from '../../client/types.js';
 import { effectId, type Caller } from '../caller.js';
 import { requestBaseOf } from '../effect.js';

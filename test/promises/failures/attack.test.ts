@@ -19,9 +19,9 @@ import {
   type EncodedPayload,
 } from '../../../testing/bells.js';
 import { bellOf } from '../../../src/auth/index.js';
-import { jsonValue } from '../../../src/client/attest.js';
+import { jsonValue } from '../../../src/client/replay/attest.js';
 import { makePool, type Pool } from '../../../src/db/index.js';
-import { countUnanswered } from '../../../src/store/messages.js';
+import { countUnanswered } from '../../../src/store/runs/messages.js';
 import type { Bell } from '../../../src/model/message.js';
 import type { Principal } from '../../../src/model/principal.js';
 import { kernelVersion } from '../../../src/workflows/versions.js';

@@ -7,7 +7,7 @@ import {
   resolveAddresses,
 } from '../../../executors/connections/network.js';
 import { resolveTexts } from '../../../executors/connections/references.js';
-import type { EmailChannel } from '../../../model/notifications.js';
+import type { EmailChannel } from '../../../model/contract/notifications.js';
 import { judgeError, describeNoAnswer } from './smtp-errors.js';
 import { writeEmail } from './text.js';
 import type { Around, Delivered, Notification } from '../../types.js';

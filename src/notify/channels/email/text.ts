@@ -1,9 +1,9 @@
 import { isOpen } from '../../../model/approval-status.js';
-import { isObject, type Json, type JsonObject } from '../../../model/json.js';
-import type { NotificationEvent } from '../../../model/notifications.js';
-import { truncate } from '../../../model/text.js';
+import { isObject, type Json, type JsonObject } from '../../../model/values/json.js';
+import type { NotificationEvent } from '../../../model/contract/notifications.js';
+import { truncate } from '../../../model/values/text.js';
 import type { Notification } from '../../types.js';
-import { escapeUnseen, toVisibleJson } from '../../../model/visible.js';
+import { escapeUnseen, toVisibleJson } from '../../../model/values/visible.js';
 
 export interface EmailText {
   readonly subject: string;

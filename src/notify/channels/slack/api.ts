@@ -5,8 +5,8 @@ import {
   type Exchange,
 } from '../../../executors/connections/network.js';
 import { resolveTexts } from '../../../executors/connections/references.js';
-import { isObject, type Json, type JsonObject } from '../../../model/json.js';
-import type { SlackChannel } from '../../../model/notifications.js';
+import { isObject, type Json, type JsonObject } from '../../../model/values/json.js';
+import type { SlackChannel } from '../../../model/contract/notifications.js';
 import type { Around } from '../../types.js';
 
 // Makes a call of Slack's Web API. The detail of a failure is Slack's error code or a sentence written here, and never holds a token.

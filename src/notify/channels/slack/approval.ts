@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Json, JsonObject } from '../../../model/json.js';
+import type { Json, JsonObject } from '../../../model/values/json.js';
 import type { SlackApproval } from './blocks.js';
 
 const person = z.object({ id: z.string() });

@@ -1,5 +1,5 @@
 import { isOpen } from '../../../model/approval-status.js';
-import type { Json, JsonObject } from '../../../model/json.js';
+import type { Json, JsonObject } from '../../../model/values/json.js';
 import { cutText, toExactJson, cutIntoPieces, toLine } from './text.js';
 
 // Makes the blocks with which Slack shows an approval. Pure. Everything that comes from a flow, an agent or a person is escaped and

@@ -1,6 +1,6 @@
 import { isOpen } from '../../../model/approval-status.js';
-import type { JsonObject } from '../../../model/json.js';
-import type { SlackChannel } from '../../../model/notifications.js';
+import type { JsonObject } from '../../../model/values/json.js';
+import type { SlackChannel } from '../../../model/contract/notifications.js';
 import { callSlack, type SlackAnswer, type SlackAround } from './api.js';
 import { slackApproval } from './approval.js';
 import { approvalMessage, reminderText, type SlackApproval } from './blocks.js';

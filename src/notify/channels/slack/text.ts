@@ -1,5 +1,5 @@
-import type { Json } from '../../../model/json.js';
-import { escapeUnseen, toVisibleJson } from '../../../model/visible.js';
+import type { Json } from '../../../model/values/json.js';
+import { escapeUnseen, toVisibleJson } from '../../../model/values/visible.js';
 
 // Text for Slack. What an agent wrote must be readable and must never act as markup: no mention, no disguised link, no invisible
 // character.

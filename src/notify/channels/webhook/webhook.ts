@@ -1,8 +1,8 @@
 import { createHash, createHmac } from 'node:crypto';
 import { exchange, parseRetryAfter, type Exchange } from '../../../executors/connections/network.js';
 import { resolveTexts } from '../../../executors/connections/references.js';
-import { isWebhookAddress, type WebhookChannel } from '../../../model/notifications.js';
-import type { JsonObject } from '../../../model/json.js';
+import { isWebhookAddress, type WebhookChannel } from '../../../model/contract/notifications.js';
+import type { JsonObject } from '../../../model/values/json.js';
 import type { Around, Delivered, Notification } from '../../types.js';
 
 // Standard Webhooks: https://www.standardwebhooks.com

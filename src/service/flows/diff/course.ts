@@ -1,6 +1,6 @@
 import type { OnEnter, Plan, Reliability, State, Tier } from '../../../engine/plan.js';
-import { canonical, sameJson } from '../../../model/canonical.js';
-import type { Json } from '../../../model/json.js';
+import { canonical, sameJson } from '../../../model/values/canonical.js';
+import type { Json } from '../../../model/values/json.js';
 import { effectOf, itemsNotIn, noteOthers, tierEffect, weigh, type Note, type Weighed } from './weigh.js';
 import { doingText, durationText, executorText } from './words.js';
 

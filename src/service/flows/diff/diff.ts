@@ -1,6 +1,6 @@
 import { makeTurns } from '../../../model/give-way.js';
-import { sameJson } from '../../../model/canonical.js';
-import { escapePointer, isObject, type Json } from '../../../model/json.js';
+import { sameJson } from '../../../model/values/canonical.js';
+import { escapePointer, isObject, type Json } from '../../../model/values/json.js';
 import type { Actor, Plan, Tier, Transition } from '../../../engine/plan.js';
 import { roomOf, takeValue } from '../../../engine/effects/room.js';
 import { becameText, leadEffect, planChanges, reliabilityChange, tierText } from './course.js';

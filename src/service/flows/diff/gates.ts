@@ -1,7 +1,7 @@
 import { stricterThanAll } from '../../../engine/gates/covers.js';
 import type { Gate, GateTimeout } from '../../../engine/plan.js';
-import { canonical } from '../../../model/canonical.js';
-import type { Json } from '../../../model/json.js';
+import { canonical } from '../../../model/values/canonical.js';
+import type { Json } from '../../../model/values/json.js';
 import { effectOf, itemsNotIn, type Note } from './weigh.js';
 import { gateText } from './words.js';
 

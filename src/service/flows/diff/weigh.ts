@@ -1,5 +1,5 @@
 import type { Tier } from '../../../engine/plan.js';
-import { sameJson } from '../../../model/canonical.js';
+import { sameJson } from '../../../model/values/canonical.js';
 
 // Orders changes by what they permit: the widest change of the gravest tier first.
 
