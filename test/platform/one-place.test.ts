@@ -20,7 +20,7 @@ function filesWith(written: RegExp): string[] {
 
 describe('one place', () => {
   const rules: readonly (readonly [string, RegExp, string])[] = [
-    ['escapes and reads JSON pointers', /'~[01]'/, 'model/json.ts'],
+    ['escapes and reads JSON pointers', /'~[01]'/, 'model/values/json.ts'],
     ['names the records that close a run', /'run\.(?:completed|cancelled|timed_out)'/, 'model/records.ts'],
     [
       'makes ids of others',
@@ -30,11 +30,15 @@ describe('one place', () => {
     ['names the namespace of an environment', /`countersign-\$\{\w+\}`/, 'model/temporal-names.ts'],
     ['says which approvals are open', /'open'.*'escalated'/, 'model/approval-status.ts'],
     ['asks whether a task queue is polled', /describeTaskQueue/, 'client/pollers.ts'],
-    ['keeps plans, and misses one', /Map<string, Plan>\(|`plan .* is not in the store/, 'store/cached.ts'],
+    [
+      'keeps plans, and misses one',
+      /Map<string, Plan>\(|`plan .* is not in the store/,
+      'store/flows/cached.ts',
+    ],
     [
       'asks whether the policies that it keeps are in force',
       /hash === \(await policySetHash/,
-      'store/cached.ts',
+      'store/flows/cached.ts',
     ],
   ];
   for (const [does, written, place] of rules)
