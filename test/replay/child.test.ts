@@ -8,7 +8,7 @@ import { projectRoot } from '../../testing/paths.js';
 test('a replay that ends in the middle of a history says which it was', async () => {
   const dist = join(projectRoot, 'dist');
   // Built, since it replays in a process of its own.
-  const built: unknown = await import(pathToFileURL(join(dist, 'client', 'replay-kernel.js')).href);
+  const built: unknown = await import(pathToFileURL(join(dist, 'client', 'replay', 'replay-kernel.js')).href);
   const { replayKernel } = built as typeof Kernel;
   const bundle = join(dist, 'workflow-bundle.js');
   assert.deepEqual(await replayKernel({ bundle, run: 'run_1', histories: [[], ['{'], []] }), {

@@ -61,7 +61,7 @@ describe('a replay', () => {
   let replayRun: typeof Replay.replayRun;
   before(async () => {
     // Built, since it replays in a process of its own.
-    const built: unknown = await import(pathToFileURL(join(dist, 'client', 'replay.js')).href);
+    const built: unknown = await import(pathToFileURL(join(dist, 'client', 'replay', 'replay.js')).href);
     ({ replayRun } = built as typeof Replay);
     stack = await joint();
     governed = await connectGoverned(stack);

@@ -70,7 +70,7 @@ describe('a message over which our own code fails', () => {
 describe('a promise that nobody awaited', () => {
   it('is logged and counted when it is rejected, and the process lives', async () => {
     const script = `
-      const { makeInternalErrors } = await import('./src/processes/internal-errors.ts');
+      const { makeInternalErrors } = await import('./src/processes/watch/internal-errors.ts');
       const errors = makeInternalErrors((line) => console.log(line.split('\\n')[0]));
       void Promise.reject(new Error('of one run'));
       setTimeout(() => console.log('alive', errors.count()), 50);
