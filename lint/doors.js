@@ -9,7 +9,7 @@
 export const doors = {
   model: {
     holds:
-      'vocabulary, pure: zod schemas, the error table, ids, canonical JSON; and how long work gives way to other work',
+      'vocabulary, pure: zod schemas, the error table, ids, canonical JSON; and `give-way.ts`, by which long work lets other work run',
     uses: [],
     types: [],
     packages: ['zod'],
@@ -75,7 +75,7 @@ export const doors = {
   // Of the policies, what a kind compiles its own keys with. No file of theirs that is named here knows of kinds.
   executors: {
     holds:
-      'a folder for each kind: its `kind.ts` describes it, pure (`table.ts` lists them), its driver calls; connections and secrets, resolved when used',
+      'a folder for each kind: its `kind.ts` describes it, pure (`table.ts` lists them), its driver makes the calls; connections and secrets, resolved when used',
     uses: [
       'model',
       'engine/plan',

@@ -17,7 +17,8 @@ export const folders = {
   'store/people': 'API keys, signing keys, the people that are known, what Slack has sent',
   'store/processes': 'what processes say of themselves: workers, waits, internal errors, their Temporal',
   'client/replay': 'histories: read, compared with the record, replayed against this build',
-  'processes/ownership': 'whose data folder, store, namespace and queues these are',
+  'processes/ownership':
+    'which deployment owns the data folder, the store, the Temporal namespaces and the task queues',
   'processes/children': 'processes that another one starts, and that end with it',
   'processes/watch':
     'what a process watches: its event loop, its errors, waits for the store, lost workflows',
@@ -30,7 +31,7 @@ export const folders = {
   'policy/folder': 'the policies folder: reading it, comparing it with what is in force',
   'activities/step': 'the policy check of a run: load, verify, decide, write, in one transaction',
   'activities/execute': 'an effect: grant, attempts, leases, the call, its end',
-  'executors/*': 'a kind of executor: `kind.ts` describes it, its driver calls',
+  'executors/*': 'a kind of executor: `kind.ts` describes it, its driver makes the calls',
   'executors/connections': 'addresses, network rules, references to secrets',
   'executors/answer': 'what a target has answered, read exactly and within bounds',
   'executors/masking': 'hides the secrets of a connection in whatever its target says',

@@ -7,8 +7,15 @@ export {
 } from './authenticate.js';
 export { makeJwtVerifier, parseJwtIssuers, type JwtIssuer, type JwtVerifier } from './jwt.js';
 export { importPublicKey, loadKeys, type ServiceKeys, type SigningKey } from './keys.js';
-export { bellOf, fingerprintOf, openMessage, sealMessage, type Opened, type Opening } from './sealed.js';
+export {
+  bellOf,
+  fingerprintOf,
+  openMessage,
+  sealMessage,
+  type Opened,
+  type Opening,
+} from './message-signature.js';
 export { makeSessions, sessionSeconds, type Session, type Sessions } from './session.js';
-export { currentSigningKey, makeSigningKey, standingOf, type Keyed, type Standing } from './signing.js';
+export { currentSigningKey, makeSigningKey, standingOf, type Keyed, type Standing } from './signing-keys.js';
 export { makeWebhookKey, type WebhookKey } from './webhook-key.js';
 export { withRolePermissions } from './permissions.js';

@@ -76,7 +76,7 @@ export const inboxCommands: Readonly<Record<string, Command>> = {
   release: {
     takes: ['approval'],
     options: [],
-    what: 'tell others that you no longer look at it',
+    what: 'tell others that you no longer look at an approval',
     run: remote(async (api, args) => showPeople(await api.post<ApprovalJson>(pathOf(args, 'release'), {}))),
   },
   delegate: {

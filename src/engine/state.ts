@@ -288,7 +288,7 @@ export interface Kit {
     | {
         readonly status: 'invalid';
         readonly errors: readonly { readonly pointer: string; readonly message: string }[];
-        /** Which schema refuses. `filled`: the first, because of the defaults that `beside` fills in. */
+        /** Which schema refuses. `filled`: the first, with the defaults that `beside` fills in, which may be the cause or not. */
         readonly refusing?: 'schema' | 'beside' | 'filled';
       };
   /**

@@ -1,4 +1,5 @@
-// Limits; those named `…Bytes` count canonical JSON in UTF-8. They are checked at the door, so that a run can carry all that the service accepts.
+// Limits; those named `…Bytes` count canonical JSON in UTF-8, but `longestRoleBytes` the name itself, and `mostChainBytes`
+// comparisons too. They are checked at the door, so that a run can carry all that the service accepts.
 
 /** A start's input, a submit's arguments, and the reasoning with either: each of them. */
 export const mostValueBytes = 1024 * 1024;

@@ -15,7 +15,7 @@ import { withWork } from './work.js';
 
 export { misreadingIn } from './dialects.js';
 
-/** Which of two schemas refuses a value. `filled`: the first, because of the defaults that `beside` fills in. */
+/** Which of two schemas refuses a value. `filled`: the first, with the defaults that `beside` fills in, which may be the cause or not. */
 export type Refusing = 'schema' | 'beside' | 'filled';
 
 export type SchemaCheck =

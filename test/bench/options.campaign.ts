@@ -30,7 +30,7 @@ describe('the options of benchmarks and drills', () => {
   it('are named where one does not exist, without a stack trace', () => {
     const { status, stderr } = run('drill/races.ts', '--race=10');
     assert.equal(status, 2);
-    assert.match(stderr, /--races, --at-once, --seed, --markdown/);
+    assert.match(stderr, /--races, --at-once, --seed, --shared, --markdown/);
     assert.doesNotMatch(stderr, /\n\s+at /);
   });
 });

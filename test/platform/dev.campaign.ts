@@ -72,7 +72,7 @@ test('what has changed since the last build that went well is started anew, the 
 });
 
 test('what is missing from dist/ is made anew by the next build', async () => {
-  const missing = ['json.js', 'text.js.map'].map((file) => join(copy, 'dist', 'model', file));
+  const missing = ['json.js', 'text.js.map'].map((file) => join(copy, 'dist', 'model', 'values', file));
   for (const file of missing) rmSync(file);
   edit("answer(200, { status: 'whole' as 'ok' })");
   await product.line(/example services anew in (?:.|\n)*^started API, worker anew in /m);

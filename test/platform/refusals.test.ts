@@ -6,8 +6,7 @@ import { after, test } from 'node:test';
 import { sharedRoot } from '../../src/embedded/postgres/binaries.js';
 import { projectRoot } from '../../testing/paths.js';
 import { processesMentioning } from '../../testing/processes.js';
-import { inCampaigns, isFull } from '../../testing/samples.js';
-import { until } from '../../testing/until.js';
+import { inCampaigns } from '../../testing/samples.js';
 import { startProduct } from '../../testing/product.js';
 import { temporaryFolder } from '../../testing/servers.js';
 
@@ -36,33 +35,6 @@ test('a port that was asked for and is taken is an error, before anything is sta
   assert.deepEqual(await product.exited, { code: 1, signal: null });
   assert.match(product.output(), new RegExp(`port ${port} on 127\\.0\\.0\\.1 is taken`));
   assert.ok(!existsSync(join(home, 'postgres')));
-  server?.close();
-});
-
-test('a default port that is taken gives the next free one, said at a start; a stop in the middle of the boot is clean', async () => {
-  const server = await occupy(8080);
-  const home = newHome();
-  const start = () => startProduct({ home, env: { PORT: '' }, args: ['--no-demo'] });
-  const file = join(home, 'ports.json');
-  const first = await start();
-  const kept = await until(
-    'a port',
-    () => (existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { api?: number }) : null),
-    20_000,
-  );
-  assert.ok((kept.api ?? 0) > 8080, `port ${kept.api}`);
-  const said = new RegExp(`^port 8080 on 127\\.0\\.0\\.1 is taken: the API listens on ${kept.api};`, 'm');
-  await first.line(said);
-  await first.line(/creating the database/);
-  assert.deepEqual(await first.stop(), { code: 0, signal: null });
-  assert.doesNotMatch(first.output(), /^ready/m);
-  assert.deepEqual(processesMentioning(home), []);
-  if (isFull) {
-    const later = await start();
-    await later.line(/^(creating the database|postgres answers)/m);
-    assert.deepEqual(await later.stop(), { code: 0, signal: null });
-    assert.match(later.output(), said);
-  }
   server?.close();
 });
 

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import net from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { isRunning, processesMentioning } from '../../testing/processes.js';
-import { inCampaigns, inCampaignsUnless } from '../../testing/samples.js';
+import { inCampaigns, inCampaignsUnless, isFull } from '../../testing/samples.js';
 import { until } from '../../testing/until.js';
 import { startProduct, type Product } from '../../testing/product.js';
 import { temporaryFolder } from '../../testing/servers.js';
 
-// One data folder through its whole life: started, refused to a second one, hurt, stopped, started again, killed.
+// One data folder through its whole life: started, refused to a second one, hurt, stopped, started again, killed. No other file
+// may start a product on the default port, or take that, while this one runs.
 const home = temporaryFolder('start');
 let product: Product;
 
@@ -114,4 +116,37 @@ test('and the next start works', inCampaigns, async () => {
   assert.equal(await product.ready(), url);
   assert.deepEqual(await product.stop(), { code: 0, signal: null });
   assert.deepEqual(processesMentioning(home), []);
+});
+
+test('a default port that is taken gives the next free one, said at a start; a stop in the middle of the boot is clean', async () => {
+  // Null: another program has it, which is as good.
+  const server = await new Promise<net.Server | null>((resolve) => {
+    const occupant = net.createServer();
+    occupant.on('error', () => resolve(null));
+    occupant.listen(8080, '127.0.0.1', () => resolve(occupant));
+  });
+  const home = temporaryFolder('default-port');
+  const start = () => startProduct({ home, env: { PORT: '' }, args: ['--no-demo'] });
+  const file = join(home, 'ports.json');
+  const first = await start();
+  const kept = await until(
+    'a port',
+    () => (existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { api?: number }) : null),
+    20_000,
+  );
+  assert.ok((kept.api ?? 0) > 8080, `port ${kept.api}`);
+  const said = new RegExp(`^port 8080 on 127\\.0\\.0\\.1 is taken: the API listens on ${kept.api};`, 'm');
+  await first.line(said);
+  await first.line(/creating the database/);
+  assert.deepEqual(await first.stop(), { code: 0, signal: null });
+  assert.doesNotMatch(first.output(), /^ready/m);
+  assert.deepEqual(processesMentioning(home), []);
+  if (isFull) {
+    const later = await start();
+    await later.line(/^(creating the database|postgres answers)/m);
+    assert.deepEqual(await later.stop(), { code: 0, signal: null });
+    assert.match(later.output(), said);
+  }
+  server?.close();
+  rmSync(home, { recursive: true, force: true });
 });

@@ -72,8 +72,8 @@ export interface Call {
 
 /** The caller for the use cases. A page passes the `principal` that it acts for; else it is the call's own. */
 export function callerOf(call: Call, principal = principalOf(call)): Caller {
-  const { deps, requestId, effect, heldKey: held, trail } = call;
-  return { deps, principal, requestId, effect, heldKey: held, trail };
+  const { deps, requestId, effect, heldKey, trail } = call;
+  return { deps, principal, requestId, effect, heldKey, trail };
 }
 
 export function actorOf({ principal }: Call): RecordActor {

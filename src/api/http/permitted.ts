@@ -26,8 +26,8 @@ export async function refuseAccess(
 }
 
 /**
- * What the idempotency key has kept is for whoever may ask for it now: without the permission, or the sight of the run or
- * the approvals that the path or the body names, it is refused as if it had not been asked before.
+ * A kept answer is given only to a caller who may ask for it now. Without the permission, or without sight of the run or the
+ * approvals that the path or the body names, the caller is refused as if it asked for the first time.
  */
 export async function replyOrRefusal(
   call: Call,

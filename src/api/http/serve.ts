@@ -96,7 +96,7 @@ async function answerDurably(call: Call, route: Route, arrived: Arrived, started
         ? await refuseTakeover(call, route, arrived).catch((error: unknown) => explain(call, route, error))
         : null;
     if (held !== null && refused !== null) {
-      // If the store is away, the hold runs out by itself.
+      // If the store is away, the hold runs out by itself. Any other failure is logged.
       await letGo(call, held).catch((error: unknown) => explain(call, route, error));
       return await recordReply(call, route, refused, startedAt);
     }

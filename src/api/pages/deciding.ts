@@ -68,14 +68,14 @@ export async function renderApproval(
 ): Promise<Html> {
   const body = await bodyOf(call.deps, found, reader);
   const why = body.may?.message ?? 'you may not decide it';
-  const { progress: course, error } = await readProgress(call.deps, found);
+  const { progress, error } = await readProgress(call.deps, found);
   const isOpen = isUndecided(found);
   const asked = requiredReasons({ state: found.state, kit: await readQueueKit(call.deps) }, reader);
   const heldUp = html`<p class="warn">
     Its run is stuck: what is approved here does not run before an operator has the run go on.
   </p>`;
-  const ending = html`<p>${endingText(course)}${error === null ? '' : ` ${error}`}</p>`;
-  return html`${await approvalHtml(body, isOpen)}${isOpen && course.isHeldUp ? heldUp : html``}${body.may?.decide === true ? below(asked) : html`<p>Nothing to decide here: ${why}.</p>`}${isOpen ? html`` : ending}`;
+  const ending = html`<p>${endingText(progress)}${error === null ? '' : ` ${error}`}</p>`;
+  return html`${await approvalHtml(body, isOpen)}${isOpen && progress.isHeldUp ? heldUp : html``}${body.may?.decide === true ? below(asked) : html`<p>Nothing to decide here: ${why}.</p>`}${isOpen ? html`` : ending}`;
 }
 
 /** `refused`: this form has decided nothing. The person may have decided before, which the reply then says. */

@@ -2,11 +2,11 @@ import type { ApprovalProgress } from '../../service/approvals/course.js';
 
 // What came of an approval and its action, in a sentence for whoever has decided.
 
-export function endingText(course: ApprovalProgress): string {
-  switch (course.approval) {
+export function endingText(progress: ApprovalProgress): string {
+  switch (progress.approval) {
     case 'open':
     case 'escalated':
-      return course.isHeldUp
+      return progress.isHeldUp
         ? 'The run has taken your decision, and waits for others, and for an operator.'
         : 'The run has taken your decision, and waits for others.';
     case 'denied':
@@ -17,7 +17,7 @@ export function endingText(course: ApprovalProgress): string {
       return 'It was revoked since: nothing of it runs.';
     case 'approved':
     case 'consumed':
-      return approvedText(course);
+      return approvedText(progress);
   }
 }
 

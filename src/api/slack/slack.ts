@@ -92,7 +92,7 @@ function refuseStranger(call: Call, reason: string): Problem {
   note(call, { type: 'authn.failed', data: { reason, route: path, remote } });
   return problem(
     'UNAUTHENTICATED',
-    'only Slack may call this: the signature is too old, or no channel here has signed it',
+    'only Slack may call this: send a signature of now, not used before, made with the signing secret of a channel that is declared here',
   );
 }
 

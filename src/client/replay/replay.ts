@@ -169,7 +169,7 @@ async function compareMessages(
   return passCheck('messages', `${bells.length} bells, each of a message of the store or refused`);
 }
 
-/** The arrivals that the step was given, as fingerprints; none where the step had already run for another history. */
+/** The arrivals that the step was given, as fingerprints; none where it took fewer from this history, because it had run for another before. */
 function arrivedFor(stored: Stored, { rev, given, left }: JsonObject): readonly string[] {
   const fingerprints = stored.get(Number(rev))?.fingerprints ?? [];
   const taken = Number(given) - (Array.isArray(left) ? left.length : 0);

@@ -26,7 +26,7 @@ export function entryLabel(draft: Pick<Draft, 'kit'>, state: string): string {
   return `onEnter:${labelOf(draft, [state])}`;
 }
 
-/** The label in a key, its names as the author wrote them; `…` stands where a long name was cut. */
+/** The label in a key, its names as the author wrote them. `…` at its end: it was too long, and only the beginning of a name may be there. */
 export function labelIn(idempotencyKey: string): string {
   const label = idempotencyKey.split(':').slice(1, -2).map(decodeURIComponent).join(':');
   return label.replace(/\/\/[0-9a-f]+$/u, '…');

@@ -13,7 +13,7 @@ import { close } from '../run/closing.js';
 import { isEnding } from '../run/ending.js';
 import { entryLabel, keyLabel } from './key-label.js';
 import { afterEnter, complete, moveTo, remain, succeed } from '../run/flow.js';
-import { stick } from '../run/settle.js';
+import { stick } from '../run/stuck.js';
 import { writeResult } from '../run/written.js';
 
 type Succeeded = Extract<Outcome, { status: 'succeeded' }>;

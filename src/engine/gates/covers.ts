@@ -20,7 +20,7 @@ export function stricterThanAll(now: readonly Gate[], then: readonly Gate[], kit
 
 /**
  * The same for the gates of an approval. A gate that time approved, or that people approved whom an escalation added,
- * answers for the same rule only: nobody whom the rule names has approved.
+ * answers for the same rule only: those whom the rule names have not approved it by themselves.
  */
 export function stricterThanApproved(now: readonly Gate[], approval: Approved, kit: QueueKit): string[] {
   const kept = approval.gates.map(({ rule }) => rule);

@@ -9,7 +9,7 @@ import { readTime } from '../expression/time.js';
 
 // When a gate's time is up, stage by stage. Times are epoch milliseconds.
 
-/** The stage after so many escalations; null: a stage of the environment's default time, which denies. */
+/** The stage that is current after so many escalations. Null: none is declared; then the environment's default time applies, and its end denies. */
 export function stageOf(gate: Gate, escalations: number): GateTimeout | null {
   let stage = gate.timeout;
   for (let left = escalations; left > 0 && stage !== null; left -= 1) {
@@ -19,7 +19,7 @@ export function stageOf(gate: Gate, escalations: number): GateTimeout | null {
   return stage;
 }
 
-/** `afterMs` in the plan of a stage that has only an `at`: it is not repeated after an escalation, since a moment does not come again. */
+/** `afterMs` in the plan of a stage that is written with `at` alone. Such a stage is not repeated after an escalation: its moment has passed. */
 export const noTimeMs = 366 * 86_400_000;
 
 function endsAtTimeOnly({ afterMs, atMs }: GateTimeout): boolean {

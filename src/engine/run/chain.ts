@@ -4,7 +4,7 @@ import type { Problem, RunState } from '../state.js';
 import { readsOnRecord, record, type Draft } from './draft.js';
 import { conditionsOf, evaluateGuard, type Evaluation } from '../guards.js';
 import { blockedBy, blockRefusal, guardContext, type BlockRule } from '../links.js';
-import { stick } from './settle.js';
+import { stick } from './stuck.js';
 import type { Until } from './way-on.js';
 import { chainMeter } from '../expression/meter.js';
 import { isLeft } from '../effects/room.js';

@@ -126,9 +126,9 @@ async function maskEach(value: Json, finder: Finder, turn: Turn, exact: readonly
     }
     if (isObject(part)) {
       const named: [string, Json][] = [];
-      const makeFree = makeUnique();
+      const toUnique = makeUnique();
       for (const [name, item] of Object.entries(part)) {
-        const step = makeFree(await maskInTurns(name));
+        const step = toUnique(await maskInTurns(name));
         const below = { within: place, step };
         if (step !== name) at.push(below);
         named.push([step, await walk(item, below, stoodBelow?.get(name))]);

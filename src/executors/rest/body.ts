@@ -9,7 +9,10 @@ export type Written =
   /** `name`: the value that does not fit; null: the body as a whole. `why` is the rest of a sentence that begins with its name. */
   | { readonly status: 'unfit'; readonly name: string | null; readonly why: string };
 
-/** A text is sent as it is, unless the content type is JSON, where it is a value of JSON. Null is sent as an empty text. */
+/**
+ * A text is sent as it is, unless the content type is JSON, where it is a value of JSON. Null is sent as `null` in JSON and lines of
+ * JSON, else as an empty text.
+ */
 export function writeBody(body: Json, contentType: string): Written {
   if (typeof body === 'string' && !isJsonType(contentType)) return { status: 'written', text: body };
   const writing = writingOf(contentType);

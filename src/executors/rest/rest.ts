@@ -63,7 +63,10 @@ function findSentOverride({ path, headers, body }: Outgoing): string | null {
   return overrideIn(Object.entries(headers), `${path}\n${body ?? ''}`);
 }
 
-/** The address of a connection; null: it may not be one. Credentials are refused in it: they belong into headers, as references. */
+/**
+ * The address of a connection. Null: it is no http or https URL, or it has a fragment, a query where none is allowed, or credentials,
+ * which belong in headers, as references.
+ */
 export function parseBase(text: string, query: 'query' | 'no query' = 'no query'): URL | null {
   if (!URL.canParse(text)) return null;
   const url = new URL(text);

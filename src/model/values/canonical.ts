@@ -35,7 +35,10 @@ function quoted(text: string): string {
   return JSON.stringify(text);
 }
 
-/** Whether the canonical forms of two JSON values are equal. Parts that are the same object are not looked through. `compared` is called with each part that is. */
+/**
+ * Whether the canonical forms of two JSON values are equal. Parts that are the same object are not looked through. `compared` is
+ * called with each value of `a` that is reached, also with one that is the same object.
+ */
 export function sameJson(a: unknown, b: unknown, compared: (value: unknown) => void = nothing): boolean {
   compared(a);
   if (a === b) return true;

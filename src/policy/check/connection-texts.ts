@@ -122,7 +122,7 @@ function findWrongReference(shape: TargetShape): Misfit | null {
   const [meant] = keysJudged(shape, 'no reference');
   if (meant !== undefined) {
     const name = meant.replace(/^(?:headers|env)\//, '');
-    const message = `\`${name}\` would be sent as it is written, a secret or a reference that is not whole or of no known kind: write \`env://NAME\` or \`secret://name\` and nothing else`;
+    const message = `\`${name}\` holds a secret, or a reference that is not whole or of no known kind, and would be sent as it is written: write \`env://NAME\` or \`secret://name\` and nothing else`;
     return { ...misfitAt(meant, name), message };
   }
   if (/^secret:\/\//i.test(shape.env?.['PATH'] ?? ''))

@@ -19,8 +19,11 @@ export function holeTrouble(text: string, filled: Filled): string | null {
   const isSecret = isCredential(text);
   const [path] = (isSecret ? null : pathIn.exec(text.slice(found.index))) ?? ['$.arguments.name'];
   const what = isSecret ? 'this text' : `\`${truncate(text, 120)}\``;
-  const way = filled === 'path' ? `write \`${path}\` and nothing else` : 'write the text itself';
-  return `${what} would be taken as it is written, since nothing is filled in here: ${way}`;
+  const way =
+    filled === 'path'
+      ? `only a text that is a path as a whole is read here: write \`${path}\` and nothing else`
+      : 'nothing is filled in here: write the text itself';
+  return `${what} would be taken as it is written, since ${way}`;
 }
 
 /** Reports such holes in all texts of a value, names of objects included. */

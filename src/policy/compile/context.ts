@@ -39,7 +39,7 @@ export interface Compiling {
   readonly warnings: Finding[];
   /**
    * The document is a flow that was published before, perhaps when less was an error. A literal that is sent in another writing
-   * is then only a warning, and `newError` reports nothing.
+   * is then only a warning, and `errorUnlessPublished` reports nothing.
    */
   readonly isPublished?: boolean | undefined;
   /** The floors of the flow's environment. */

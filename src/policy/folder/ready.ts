@@ -13,7 +13,7 @@ export interface ReadyFlow extends Omit<CompiledFlow, 'plan' | 'definition'> {
   readonly plan: string;
   readonly hash: string;
   readonly planHash: string;
-  /** Queues that its gates name without roles (`queuesNamed`). */
+  /** Queues whose roles alone decide: of gates and `human` executors that name no role (`queuesNamedAlone`). */
   readonly queues: readonly string[];
 }
 

@@ -29,7 +29,7 @@ export interface Removed {
   readonly confirm: boolean;
 }
 
-/** `named`: queues that gates of flows in force name. To remove such a queue has to be confirmed, as for a floor. */
+/** `named`: queues that decide alone in flows in force (`queuesNamedAlone`). To remove such a queue has to be confirmed, as for a floor. */
 export function findRemoved(
   before: PolicyState,
   after: PolicyState,

@@ -3,7 +3,8 @@ import { describeForeignStore } from './foreign-text.js';
 import { waitOrLate, patienceMs } from './namespace-id.js';
 
 // Who owns the store? The store names the homes of its runs: each is a namespace, by Temporal's own id of it, and a task queue. A
-// deployment owns the store where a home is on its task queue, in a namespace of its Temporal. Asking takes nothing.
+// deployment owns the store where all homes are on its task queue, and one of them is a namespace of its Temporal. Asking takes
+// nothing.
 
 /** The deployment of this process, by its settings, and what is asked to find the owner. */
 export interface Deployment {
@@ -54,7 +55,10 @@ export async function findStoreOwner(deployment: Deployment): Promise<StoreOwner
   return deployment.alone ? { status: 'ours' } : ownerFromHomes(deployment, await deployment.store.homes());
 }
 
-/** A single home that is this deployment's makes the store its own, whatever the other homes are. */
+/**
+ * A home on another task queue makes the store another deployment's. Where all are on this one, a single home in this Temporal
+ * makes the store this deployment's.
+ */
 export async function ownerFromHomes(
   deployment: Deployment,
   homes: readonly TemporalHome[],

@@ -98,7 +98,7 @@ interface Tail {
   leave(): void;
   /** Index of the first record in memory, and the index after the last; null before the first reading. */
   range(): { readonly from: number; readonly end: number } | null;
-  /** Records in memory after `index`, at most `mostAtOnce`. */
+  /** Records in memory after `index`, at most `pageSize`. */
   after(index: number): readonly AuditItem[];
   /** Resolves at the next reading that finds something, or when `signal` is aborted. */
   waitForGrowth(signal: AbortSignal): Promise<void>;

@@ -14,7 +14,7 @@ import {
   environmentsOf,
   keepResult,
   newestPublication,
-  sizeOfPublications,
+  publicationSizesOf,
   sourceOf,
 } from '../../store/flows/publications.js';
 import type { Recompiled } from './recompile.js';
@@ -80,7 +80,7 @@ export async function whyTooMany(
   { name, environment, source }: ReadyFlow,
   by: string,
 ): Promise<string | null> {
-  const published = await sizeOfPublications(q, by);
+  const published = await publicationSizesOf(q, by);
   const others = published.filter((flow) => flow.name !== name || flow.environment !== environment);
   const replaced = published.find((flow) => !others.includes(flow));
   const [bytes, kept] = [Buffer.byteLength(source), others.reduce((sum, flow) => sum + flow.bytes, 0)];

@@ -99,7 +99,7 @@ async function readInFlight(caller: Caller, id: string): Promise<Polled | Refusa
   const messageId = messageIdOf(id);
   const message = await getMessage(caller.deps.pool, messageId);
   if (message === null || message.kind !== 'submit') return notFound('action', id);
-  const { run, answer: answer } = message;
+  const { run, answer } = message;
   const found = await visibleRun(caller, run);
   if (found.kind === 'refusal') return notFound('action', id);
   const { transition } = (JSON.parse(message.text) as { body: { transition: string } }).body;

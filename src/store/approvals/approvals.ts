@@ -27,7 +27,7 @@ export interface NewApproval {
 export interface ApprovalRow extends Omit<NewApproval, 'byPermission'> {
   readonly risk: number;
   readonly escalatedAt: string | null;
-  /** When it was first neither open nor escalated; null: it still is. */
+  /** When it was first neither open nor escalated; null: it still waits. */
   readonly closedAt: string | null;
 }
 

@@ -63,8 +63,8 @@ export async function forgetResults(q: Queryable, basis: string): Promise<void> 
   await q.query('delete from publication_compiled where basis <> $1', [basis]);
 }
 
-/** The size of a principal's publications together: the texts of their newest versions. */
-export async function sizeOfPublications(
+/** A principal's publications, each with the size of the text of its newest version. */
+export async function publicationSizesOf(
   q: Queryable,
   principal: string,
 ): Promise<readonly (PublishedName & { readonly bytes: number })[]> {

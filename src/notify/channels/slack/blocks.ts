@@ -242,7 +242,7 @@ function makeContext(text: string): JsonObject {
   return { type: 'context', elements: [makePlainText(text)] };
 }
 
-/** A code block. Its content cannot end it: see `exactJson`. */
+/** A code block. Its content cannot end it: see `toExactJson`. */
 function makeCodeBlock(text: string): JsonObject {
   return { type: 'section', text: { type: 'mrkdwn', text: `\`\`\`\n${text}\n\`\`\``, verbatim: true } };
 }

@@ -10,7 +10,7 @@ import {
 } from '../model/message.js';
 import { principalSchema } from '../model/principal.js';
 import type { ServiceKeys } from './keys.js';
-import type { Standing } from './signing.js';
+import type { Standing } from './signing-keys.js';
 
 /** Signs a message, in the form that the store keeps and the run verifies. */
 export function sealMessage(

@@ -4,9 +4,9 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { bellOf, openMessage, sealMessage } from '../../src/auth/sealed.js';
+import { bellOf, openMessage, sealMessage } from '../../src/auth/message-signature.js';
 import { importPublicKey, loadKeys, type ServiceKeys } from '../../src/auth/keys.js';
-import type { Standing } from '../../src/auth/signing.js';
+import type { Standing } from '../../src/auth/signing-keys.js';
 import { canonical } from '../../src/model/values/canonical.js';
 import {
   messageKinds,
