@@ -322,7 +322,7 @@ describe('a credential that is written as it is does not load, and no message re
       for (const text of texts) {
         const [error, ...others] = await connection(`${rest}\nheaders: { ${name}: "${text}" }`);
         assert.deepEqual(others, []);
-        const said = `SECRET_REFERENCE /connections/one/headers/${name} \`${name}\` would be sent as it is written, a secret or a reference that is not whole`;
+        const said = `SECRET_REFERENCE /connections/one/headers/${name} \`${name}\` holds a secret, or a reference that is not whole`;
         assert.ok(error?.startsWith(said), `${text}: ${error}`);
         if (!text.includes('{{'))
           assertRefused(

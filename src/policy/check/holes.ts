@@ -21,7 +21,7 @@ export function holeTrouble(text: string, filled: Filled): string | null {
   const what = isSecret ? 'this text' : `\`${truncate(text, 120)}\``;
   const way =
     filled === 'path'
-      ? `only a text that is a path as a whole is read here: write \`${path}\` and nothing else`
+      ? `nothing is filled in here but a text that is a path as a whole: write \`${path}\` and nothing else`
       : 'nothing is filled in here: write the text itself';
   return `${what} would be taken as it is written, since ${way}`;
 }
