@@ -193,7 +193,7 @@ function isHandshake(code: unknown, why: string): boolean {
   return handshake.test(code) || (code === 'EPROTO' && why.includes('wrong version number'));
 }
 
-/** The API says this of a credential that was valid when the request came (`endOf`). */
+/** The API says this of a credential that was valid when the request came (`credentialEnded`). */
 const endedMeanwhile = /any more/;
 
 function explainRefusal(status: number, body: JsonObject): string {

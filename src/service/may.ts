@@ -89,7 +89,7 @@ export function refuseCaller(
   if (actedBy !== undefined && !delegated)
     return refusal(
       'FORBIDDEN',
-      `\`${actedBy}\` acts for \`${id}\`: it may read and decide approvals, and nothing else`,
+      `\`${actedBy}\` acts for \`${id}\`: it may read approvals and decide them one by one, and nothing else`,
     );
   if (permission !== undefined && !permissions.includes(permission))
     return refusal('FORBIDDEN', `this needs the permission \`${permission}\``, { permission });

@@ -37,6 +37,9 @@ const waysOn = {
   look: 'look before you send it again',
 } as const;
 
+/** Said of a credential that was valid when its request came; the command line knows the request by these words. */
+export const credentialEnded = 'your credential is not valid any more';
+
 /** The detail of a refusal where nobody knows whether the request was done: `why` it was cut off, and what to do next. */
 export function uncertainDetail(why: string, wayOn: keyof typeof waysOn): string {
   return `${why}, and it is not certain whether this was done: ${waysOn[wayOn]}`;
@@ -45,4 +48,12 @@ export function uncertainDetail(why: string, wayOn: keyof typeof waysOn): string
 /** The store or the engine did not answer: asking again may help. Whether anything was kept is said in the detail. */
 export function isUnavailable({ code }: Refusal): boolean {
   return code === 'AUDIT_UNAVAILABLE' || code === 'ENGINE_UNAVAILABLE';
+}
+
+/**
+ * A caller whose credential is not valid any more is told neither what was decided nor that nothing was. The answer is not kept
+ * under the key, so that a repeat with a valid credential goes on.
+ */
+export function sayUncertain(denied: Refusal): Refusal {
+  return { ...denied, detail: uncertainDetail(credentialEnded, 'repeat') };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { DecideRequest, MessageOutcome } from '../../src/client/types.js';
+import { credentialEnded } from '../../src/service/refusal.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
 type Instead = (request: DecideRequest, turn: number) => Promise<MessageOutcome | null>;
@@ -243,10 +244,8 @@ describe('a batch in which one is refused after all', () => {
       const answer = await send();
       beforeAuthenticating = () => Promise.resolve();
       assert.deepEqual(codes(answer), [401, 'UNAUTHENTICATED'], answer.text);
-      assert.match(
-        answer.body.detail,
-        /not certain whether this was done: repeat the request under the same/,
-      );
+      assert.ok(answer.body.detail.startsWith(`${credentialEnded}, and it is not certain whether`));
+      assert.match(answer.body.detail, /: repeat the request under the same Idempotency-Key/);
       assert.match(answer.headers.get('www-authenticate') ?? '', /^Bearer /);
       await api.database.pool.query('update api_key set revoked_at = null where key_id = $1', [keyId]);
       const back = await send();

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { run } from '../../src/cli/command.js';
 import { showApproval } from '../../src/cli/show.js';
+import { credentialEnded, uncertainDetail } from '../../src/service/refusal.js';
 import { startApi, type Harness } from '../api/harness.js';
 
 interface Ran {
@@ -190,7 +191,7 @@ describe('npx countersign, beside a running service', () => {
       own: [502, '{"code":"EXECUTOR_FAILED","detail":"it said no"}', { 'content-type': 'application/json' }],
       ended: [
         401,
-        '{"code":"UNAUTHENTICATED","detail":"your credential is not valid any more, and it is not certain whether this was done"}',
+        JSON.stringify({ code: 'UNAUTHENTICATED', detail: uncertainDetail(credentialEnded, 'repeat') }),
         { 'content-type': 'application/json' },
       ],
     };

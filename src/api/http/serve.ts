@@ -5,7 +5,7 @@ import { newId } from '../../model/ids.js';
 import { isObject } from '../../model/values/json.js';
 import { newTrail, traceIdOf } from '../../service/caller.js';
 import { KeyLost } from '../../service/effect.js';
-import { uncertainDetail } from '../../service/refusal.js';
+import { credentialEnded, uncertainDetail } from '../../service/refusal.js';
 import { ClientGone, parseBody, readBody, type RawBody } from './body.js';
 import { isPage, type Call, type Input, type Reply, type Route } from './call.js';
 import type { ApiDeps } from '../deps.js';
@@ -155,7 +155,7 @@ async function recheck(
   const denied = await authenticate(now);
   const told =
     denied !== null
-      ? { ...denied, detail: 'your credential is not valid any more' }
+      ? { ...denied, detail: credentialEnded }
       : route.idempotent
         ? await replyOrRefusal(now, route, arrived, raw, reply)
         : (refuseRoute(now, route) ?? reply);

@@ -8,7 +8,7 @@ import { getDecision } from '../../store/approvals/decisions.js';
 import { effectId, newTrail, note, type Caller, type Trail } from '../caller.js';
 import { inLanes } from '../lanes.js';
 import { refuseCaller } from '../may.js';
-import { invalid, isUnavailable, refusal, uncertainDetail, type Refusal } from '../refusal.js';
+import { invalid, isUnavailable, refusal, sayUncertain, type Refusal } from '../refusal.js';
 import { issueToken, isTokenValid } from './batch-token.js';
 import { decide, earlierDecision, type Decided } from './decide.js';
 import { refuseDecision, loadJudged } from './judge.js';
@@ -221,21 +221,13 @@ async function decideAll(
     decideRun(caller, ofRun, progress, results),
   );
   noteDenied(caller, progress);
-  if (progress.denied !== null && caller.heldKey !== null) return toUncertain(progress.denied.why);
+  if (progress.denied !== null && caller.heldKey !== null) return sayUncertain(progress.denied.why);
   const itemResults = checked.map((entry) => results.get(entry) ?? notMadeResult(entry));
   const madeNone = itemResults.every(({ status }) => status === 'refused' || status === 'not_made');
   if (isAll && madeNone) return refuseNoneMade(itemResults, progress);
   const ok = itemResults.every(({ status }) => status === 'applied' || status === 'accepted');
   const retryAfter = progress.passing?.retryAfter ?? null;
   return { kind: 'batch', body: { dryRun: false, mode, ok, results: itemResults }, retryAfter };
-}
-
-/**
- * A caller whose credential is not valid any more is told neither what was decided nor that nothing was. The answer is not kept
- * under the key, so that a repeat with a valid credential goes on.
- */
-function toUncertain(denied: Refusal): Refusal {
-  return { ...denied, detail: uncertainDetail(denied.detail, 'repeat') };
 }
 
 /** Makes the decisions of a run, one after the other. */
