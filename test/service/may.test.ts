@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Call } from '../../src/api/http/call.js';
+import { refuseRoute } from '../../src/api/http/permitted.js';
 import { routes } from '../../src/api/index.js';
 import { builtInPermissions, type PrincipalKind } from '../../src/model/principal.js';
 import { decideBatch } from '../../src/service/approvals/batch.js';
@@ -132,6 +134,13 @@ describe('a use case, by whichever door', () => {
       'each call that takes a credential is a door to one, and each has its call',
     );
     assert.ok(behindCredential.every(({ id, useCase }) => id === useCase));
+  });
+
+  it('is asked by nobody without a principal, but at a public route', () => {
+    const nobody = { principal: null } as Call;
+    assert.throws(() => refuseRoute(nobody, { access: 'principal', useCase: 'startRun' }));
+    assert.throws(() => refuseRoute(nobody, { access: 'principal', useCase: null }));
+    assert.equal(refuseRoute(nobody, { access: 'public', useCase: null }), null);
   });
 
   for (const name of names) {

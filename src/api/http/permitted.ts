@@ -9,9 +9,12 @@ import { visibleRun } from '../../service/runs/body.js';
 
 // What a route asks of whoever calls, before it looks at what is asked.
 
-/** Why this caller may not ask for this at all; null: it may. */
-export function refuseRoute(call: Call, { useCase }: Route): Problem | null {
-  if (call.principal === null) return null;
+/** Why this caller may not ask for this at all; null: it may. Only a public route has callers without a principal. */
+export function refuseRoute(
+  call: Call,
+  { access, useCase }: Pick<Route, 'access' | 'useCase'>,
+): Problem | null {
+  if (call.principal === null && access === 'public') return null;
   const refused = refuseCaller(callerOf(call), useCase);
   return refused === null ? null : problemOf(refused);
 }
