@@ -6,12 +6,12 @@ import { loadKeys } from '../src/auth/index.js';
 import { makeClient, type ClientDeps } from '../src/client/index.js';
 import type { RunClient, StartRequest, SubmitRequest } from '../src/client/types.js';
 import { makePool } from '../src/db/index.js';
-import { newId } from '../src/model/ids.js';
+import { newId } from '../src/model/names/ids.js';
 import type { Principal } from '../src/model/principal.js';
 import { getApproval } from '../src/store/approvals/approvals.js';
 import { resolveVersion } from '../src/store/flows/flows.js';
 import { projectRoot } from '../testing/paths.js';
-import type { Stack } from '../testing/stack.js';
+import type { Stack } from '../testing/servers/stack.js';
 
 // The governed flow, driven by the product's own client as the API drives it: start with the submit
 // that parks at its gate, a decision, the effect, the end. Worker and store are the product's.

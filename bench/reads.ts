@@ -6,7 +6,7 @@ import { reconstructRun } from '../src/service/audit/history.js';
 import { listInbox } from '../src/service/inbox/inbox.js';
 import { listRuns } from '../src/service/runs/read.js';
 import { copies } from '../testing/many-rows.js';
-import { noteStatements } from '../testing/statements.js';
+import { noteStatements } from '../testing/servers/statements.js';
 import { describeMachine } from './machine.js';
 import { rounded, spread, type Spread } from './measure.js';
 import { readOptions, wholeNumber } from './options.js';

@@ -1,6 +1,6 @@
 import { getDecision } from '../src/store/approvals/decisions.js';
 import { until } from '../testing/flows.js';
-import type { Stack } from '../testing/stack.js';
+import type { Stack } from '../testing/servers/stack.js';
 import type { Governed, Parked } from './governed.js';
 import { rounded } from './measure.js';
 

@@ -1,5 +1,5 @@
 import type { Pool } from '../src/db/index.js';
-import { startStack, type Stack } from '../testing/stack.js';
+import { startStack, type Stack } from '../testing/servers/stack.js';
 import { connectHandwritten, makeHandwrittenTables, type Handwritten } from './handwritten/driver.js';
 import { benchPolicies, connectGoverned, namespace, type Governed } from './governed.js';
 import { describeMachine } from './machine.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { resolveVersion } from '../src/store/flows/flows.js';
 import { getRun } from '../src/store/runs/runs.js';
 import { until } from '../testing/flows.js';
-import { startStack, type Stack } from '../testing/stack.js';
+import { startStack, type Stack } from '../testing/servers/stack.js';
 import { benchPolicies, connectGoverned, type Governed } from './governed.js';
 import { describeMachine } from './machine.js';
 import { rounded, spread, type Spread } from './measure.js';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import type { Stack } from '../testing/stack.js';
+import type { Stack } from '../testing/servers/stack.js';
 
 // Real HTTP as real people and agents send it, and what an honest client does when no answer comes.
 

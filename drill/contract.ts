@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readOptions, wholeNumber } from '../bench/options.js';
-import { startStack, type Stack } from '../testing/stack.js';
+import { startStack, type Stack } from '../testing/servers/stack.js';
 import { installSchemathesis } from './schemathesis.js';
 
 // `npm run drill:contract [-- --seed 1 --examples 10]`: schemathesis, which knows our OpenAPI document and nothing else of us,

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { describeMachine } from '../bench/machine.js';
 import { rounded, runConcurrently } from '../bench/measure.js';
-import { startStack, type Stack } from '../testing/stack.js';
-import { flowText, largeFlows } from './fuzz-flows.js';
-import { makeRandom, makeRequest, type FuzzRequest, type Known, type Operation } from './fuzz-requests.js';
-import { startShapesTarget, type ShapesTarget } from './fuzz-shapes.js';
+import { startStack, type Stack } from '../testing/servers/stack.js';
+import { flowText, largeFlows } from './fuzzing/flows.js';
+import { makeRandom, makeRequest, type FuzzRequest, type Known, type Operation } from './fuzzing/requests.js';
+import { startShapesTarget, type ShapesTarget } from './fuzzing/shapes.js';
 import { readOptions, wholeNumber } from '../bench/options.js';
 
 // `npm run drill:fuzz [-- --requests 200000 --seed 1]`: every route, every role's key, against a real API and worker.

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { rounded, runConcurrently } from '../bench/measure.js';
 import { describeMachine } from '../bench/machine.js';
 import { makePool, type Pool } from '../src/db/index.js';
-import { startStack, type Stack } from '../testing/stack.js';
+import { startStack, type Stack } from '../testing/servers/stack.js';
 import { projectRoot } from '../testing/paths.js';
 import { buildOf, copyBuild, makeNewBuild, type Build } from './build.js';
 import { makePeople, park, type Parked, type People } from './caller.js';
@@ -19,8 +19,8 @@ import {
   type Case,
   type OutageWhileWaiting,
   type OutageWhileDeciding,
-} from './kill-phases.js';
-import { runUnderWayScenarios } from './kill-under-way.js';
+} from './killing/phases.js';
+import { runUnderWayScenarios } from './killing/under-way.js';
 import { renderKillTable } from './table.js';
 import { startTarget, type Target } from './target.js';
 import { readOptions, wholeNumber } from '../bench/options.js';

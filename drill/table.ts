@@ -1,5 +1,5 @@
-import type { OutageWhileWaiting, OutageWhileDeciding } from './kill-phases.js';
-import type { UnderWay } from './kill-under-way.js';
+import type { OutageWhileWaiting, OutageWhileDeciding } from './killing/phases.js';
+import type { UnderWay } from './killing/under-way.js';
 
 // What docs/reliability.md shows of a run of the kill drill.
 

@@ -20,7 +20,7 @@ export const doors = {
     uses: [
       'model/approval-status',
       'model/values/canonical',
-      'model/derived-ids',
+      'model/names/derived-ids',
       'model/values/json',
       'model/limits',
       'model/values/text',
@@ -192,7 +192,7 @@ export const doors = {
   },
   embedded: {
     holds: 'the one-command Postgres and Temporal',
-    uses: ['model/temporal-names'],
+    uses: ['model/names/temporal-names'],
     types: [],
     packages: ['pg', '@temporalio/client', '@temporalio/common', 'node:'],
   },

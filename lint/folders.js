@@ -9,6 +9,7 @@ export const folders = {
     'a run: its start, submits, chains, branches, cancel and time-out, and what helps when it is stuck',
   'engine/effects': 'actions: what is bound, whether they have an effect, their outcome, doubt, retry',
   'model/contract': 'requests, answers and errors of the REST contract, and what notifications hold',
+  'model/names': 'ids, what is derived from them, names of namespaces and task queues',
   'model/values': 'JSON and text as values: canonical form, pointers, what can be read and stored',
   'store/runs': 'runs, their documents, actions, evidence and messages, and who may see them',
   'store/approvals':
@@ -22,6 +23,9 @@ export const folders = {
   'processes/children': 'processes that another one starts, and that end with it',
   'processes/watch':
     'what a process watches: its event loop, its errors, waits for the store, lost workflows',
+  'schema/ajv': 'what is changed of ajv: keywords, formats, tracking, its messages, compiling once',
+  'schema/defaults': 'defaults: filled in before a value is validated, and which are not',
+  'schema/patterns': 'regular expressions of authors, matched in linear time',
   'policy/text': 'YAML and JSON text with positions, and problems that name them',
   'policy/shape': 'what each document may contain, key by key',
   'policy/compile': 'from shaped documents to plans, tools, connections, environments',
@@ -35,6 +39,7 @@ export const folders = {
   'executors/connections': 'addresses, network rules, references to secrets',
   'executors/answer': 'what a target has answered, read exactly and within bounds',
   'executors/masking': 'hides the secrets of a connection in whatever its target says',
+  'simulation/show': 'results and walks as lines for people',
   'audit/record': 'envelope, chain, payloads, sequencer',
   'audit/read': 'reading records for API and reconstruction',
   'notify/channels': 'a folder for each channel: `webhook`, `email`, `slack`',
@@ -42,7 +47,7 @@ export const folders = {
   'embedded/temporal': 'the Temporal server that they start, and its namespaces',
   'embedded/process': 'child processes that end with their parent, locks, free ports',
   'service/approvals':
-    'an approval as its reader sees it, who may decide it, decisions, batches, claims, links, views',
+    'an approval as its reader sees it, who may decide it, decisions, batches, claims, links',
   'service/inbox': 'what waits for whom: lists, saved inboxes, absences, measures',
   'service/runs': 'starting, submitting, cancelling, retrying; runs and actions as answers show them',
   'service/flows': 'publishing, loading, comparing and drawing flows',

@@ -5,10 +5,10 @@ import { Client, Connection } from '@temporalio/client';
 import { historyToJSON, type History } from '@temporalio/common/lib/proto-utils.js';
 import { action, audit, decide, getRun, parkPayment, startRun, submit, until } from '../testing/flows.js';
 import { encodePayload, jsonPayload, sendTo } from '../testing/bells.js';
-import { asSuperuser } from '../testing/database.js';
+import { asSuperuser } from '../testing/servers/database.js';
 import { projectRoot } from '../testing/paths.js';
 import { startServices, type Services } from '../testing/services.js';
-import { startStack, type Stack } from '../testing/stack.js';
+import { startStack, type Stack } from '../testing/servers/stack.js';
 import { kernelVersion } from '../src/workflows/versions.js';
 
 // `kernel-2-payment-delivered-in-parts` is made by hand: a server delivers so only when a task runs out of time while its

@@ -9,7 +9,7 @@ const readTimings = () => (existsSync(recorded) ? JSON.parse(readFileSync(record
 /** Of a file that was not measured yet. */
 const unknownSeconds = 2;
 /** All files with one of these share the stack that it starts. */
-const sharedStacks = { stack: 'testing/shared-stack.ts', joint: 'testing/joint-stack.ts' };
+const sharedStacks = { stack: 'testing/servers/shared-stack.ts', joint: 'testing/servers/joint-stack.ts' };
 /** Processes for the files that share one: with a stack, with the API or the servers, and without. */
 const shared = { stack: 1, joint: 1, api: 6, pure: 5 };
 
@@ -57,7 +57,7 @@ function sharingOf(test, isServed) {
   if (!isServed) return 'pure';
   return isOfProcess.test(source) ? 'alone' : 'api';
 }
-const startsProcesses = new Set(['testing/stack.ts', 'testing/product.ts']);
+const startsProcesses = new Set(['testing/servers/stack.ts', 'testing/servers/product.ts']);
 const startsDrill = /\bprogramArgs\('drill\//u;
 /** What the files of a process have in common, so that it has to be left as it was found. */
 const isOfProcess = /(?<!\bt\.)\bmock\.|\bprocess\.(env\[[^\]]+\] = |on\(|kill\()|\bRuntime\.install\(/u;

@@ -3,15 +3,15 @@ import { makePayloads } from '../src/audit/index.js';
 import { bellOf, loadKeys } from '../src/auth/index.js';
 import type { Value } from '../src/client/replay/attest.js';
 import { withTransaction, type Pool } from '../src/db/index.js';
-import { newId } from '../src/model/ids.js';
+import { newId } from '../src/model/names/ids.js';
 import type { Bell, SealedMessage, SignedBody, SignedMessage } from '../src/model/message.js';
 import type { Principal } from '../src/model/principal.js';
-import { namespaceOf } from '../src/model/temporal-names.js';
+import { namespaceOf } from '../src/model/names/temporal-names.js';
 import { insertDecision } from '../src/store/approvals/decisions.js';
 import { getRun } from '../src/store/runs/runs.js';
-import { asSuperuser } from './database.js';
+import { asSuperuser } from './servers/database.js';
 import { storeMessage } from './messages.js';
-import type { Stack } from './stack.js';
+import type { Stack } from './servers/stack.js';
 
 // Past the API: signals straight to Temporal, and messages of the store that nobody has rung for.
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Stack } from './stack.js';
+import type { Stack } from './servers/stack.js';
 import { until } from './until.js';
 
 export { until };

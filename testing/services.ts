@@ -4,7 +4,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { projectRoot } from './paths.js';
-import { temporaryFolder } from './servers.js';
+import { temporaryFolder } from './servers/servers.js';
 
 /** One effect of an example service, and the idempotency key that it came with. */
 export interface EffectSeen {

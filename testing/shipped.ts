@@ -1,6 +1,6 @@
 import { Connection } from '@temporalio/client';
 import { startServices, type Services } from './services.js';
-import { startStack, type Stack, type StackOptions } from './stack.js';
+import { startStack, type Stack, type StackOptions } from './servers/stack.js';
 
 /** The product with the shipped policies, beside the example services that they call. */
 export interface ShippedStack extends Stack {

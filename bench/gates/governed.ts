@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { decideOn, makePeople, park } from '../../drill/caller.js';
 import { projectRoot } from '../../testing/paths.js';
-import { startStack } from '../../testing/stack.js';
+import { startStack } from '../../testing/servers/stack.js';
 import { rounded } from '../measure.js';
 import type { Megabytes, Side } from './side.js';
 

@@ -5,10 +5,10 @@ import { startGuardedServer, type GuardedServer } from '../../src/embedded/proce
 import { freePort } from '../../src/embedded/process/ports.js';
 import { preparePostgres } from '../../src/embedded/postgres/postgres.js';
 import { runCommand } from '../../src/embedded/process/system.js';
-import { newId } from '../../src/model/ids.js';
+import { newId } from '../../src/model/names/ids.js';
 import { projectRoot } from '../../testing/paths.js';
 import { until } from '../../testing/until.js';
-import { temporaryFolder } from '../../testing/servers.js';
+import { temporaryFolder } from '../../testing/servers/servers.js';
 import { makeChild, postTo, type Child } from './child.js';
 import { databaseMb } from './governed.js';
 import { folderMb } from './memory.js';

@@ -4,10 +4,10 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
-import { newId } from '../../src/model/ids.js';
+import { newId } from '../../src/model/names/ids.js';
 import { preloads } from '../../src/processes/child.js';
 import { projectRoot } from '../../testing/paths.js';
-import type { Stack } from '../../testing/stack.js';
+import type { Stack } from '../../testing/servers/stack.js';
 import type { Asked } from './activities.js';
 
 export interface Handwritten {

@@ -5,12 +5,12 @@ import pg from 'pg';
 import { migrate } from '../../src/db/index.js';
 import { preparePostgres } from '../../src/embedded/postgres/postgres.js';
 import { freePort } from '../../src/embedded/process/ports.js';
-import { newId } from '../../src/model/ids.js';
+import { newId } from '../../src/model/names/ids.js';
 import type { Principal } from '../../src/model/principal.js';
 import { newTrail, type Caller } from '../../src/service/caller.js';
 import { startRun } from '../../src/service/runs/start.js';
 import { fillStore, type StoreSizes } from '../../testing/many-rows.js';
-import { temporaryFolder } from '../../testing/servers.js';
+import { temporaryFolder } from '../../testing/servers/servers.js';
 import { makeGround, type Ground } from '../../test/api/harness.js';
 
 /** A Postgres of its own with many rows, and the service on it. */

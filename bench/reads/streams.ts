@@ -3,7 +3,7 @@ import { makeServiceChain } from '../../src/audit/index.js';
 import { listen } from '../../src/db/index.js';
 import type { Principal } from '../../src/model/principal.js';
 import { makeFeed } from '../../src/service/index.js';
-import { noteStatements } from '../../testing/statements.js';
+import { noteStatements } from '../../testing/servers/statements.js';
 import { copies } from '../../testing/many-rows.js';
 import type { ManyRows } from './store.js';
 

@@ -1,7 +1,7 @@
 import { bellOf } from '../auth/index.js';
 import { storeTime, withTransaction } from '../db/index.js';
 import { closedStatuses } from '../engine/state.js';
-import { startMessageId } from '../model/derived-ids.js';
+import { startMessageId } from '../model/names/derived-ids.js';
 import type { Bell, SealedMessage } from '../model/message.js';
 import { getMessage } from '../store/runs/messages.js';
 import { getRun, lockRun, showUnstepped, type RunRow } from '../store/runs/runs.js';

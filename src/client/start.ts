@@ -1,7 +1,7 @@
-import { startMessageId } from '../model/derived-ids.js';
-import { newId } from '../model/ids.js';
+import { startMessageId } from '../model/names/derived-ids.js';
+import { newId } from '../model/names/ids.js';
 import type { SealedMessage, SignedBody } from '../model/message.js';
-import { namespaceOf } from '../model/temporal-names.js';
+import { namespaceOf } from '../model/names/temporal-names.js';
 import { bellOf } from '../auth/index.js';
 import { isUnavailable, settleTogether, valueOf, withTransaction, type Tx } from '../db/index.js';
 import { closeUnstarted, getListedRun, insertRun } from '../store/runs/runs.js';

@@ -7,7 +7,7 @@ import {
 } from '@temporalio/client';
 import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common';
 import type { Bell } from '../model/message.js';
-import { searchAttributes } from '../model/temporal-names.js';
+import { searchAttributes } from '../model/names/temporal-names.js';
 import type { RunRow } from '../store/runs/runs.js';
 import type { RunInput } from '../workflows/messages.js';
 import { kernelVersion } from '../workflows/versions.js';

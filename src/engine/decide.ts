@@ -10,14 +10,14 @@ import {
 } from './state.js';
 import { actorOf, answer, finish, makeDraft, record, refuse, type Draft } from './run/draft.js';
 import { decideApproval } from './gates/approvals.js';
-import { endsBefore, isOver } from './run/ending.js';
+import { endsBefore, isOver } from './run/ending/ending.js';
 import { hearsTime } from './run/moments.js';
 import { onApprovalDeadline } from './gates/expiry.js';
 import { cancel, onOutcome, onRunTimeout } from './effects/outcome.js';
 import { retry, retryRefusal } from './effects/retry.js';
 import { start } from './run/start.js';
 import { submit } from './run/submit.js';
-import { isRun, refuseUnreadable } from './run/unreadable.js';
+import { isRun, refuseUnreadable } from './run/stuck/unreadable.js';
 
 /**
  * The meaning of governance, pure: what one event does to a run. Used by the run's policy check, by

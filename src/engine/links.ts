@@ -8,7 +8,7 @@ import { callsOf, type Calling } from './effects/effects.js';
 import { environmentUnknown, gatesOf, unknownFloors, whenAsked } from './gates/gates.js';
 import { readsArguments, verdictOf, type GuardContext } from './guards.js';
 import { callRoom, resolveTemplate } from './expression/template.js';
-import { isEnding } from './run/ending.js';
+import { isEnding } from './run/ending/ending.js';
 import { makeWork } from './run/work.js';
 
 const noArguments: JsonObject = { type: 'object', properties: {}, additionalProperties: false };

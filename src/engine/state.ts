@@ -1,4 +1,4 @@
-import type { Until } from './run/way-on.js';
+import type { Until } from './run/stuck/way-on.js';
 import type { ApprovalStatus } from '../model/approval-status.js';
 import type { ErrorClass, ErrorCode, ProblemCode } from '../model/contract/errors.js';
 import type { Json, JsonObject } from '../model/values/json.js';
@@ -8,7 +8,7 @@ import type { Fact, PayloadRef, RecordActor } from '../model/records.js';
 import type { Action, ApprovalState, Asked, Evidence, Who } from './effects/action-state.js';
 import type { CallExecutor, Executor, Floor, GateSource, Reliability, Tier, Transition } from './plan.js';
 
-export { busyText, endingOf, endingText } from './run/engaged.js';
+export { busyText, endingOf, endingText } from './run/ending/engaged.js';
 
 export type ClosedStatus = 'completed' | 'cancelled' | 'failed' | 'timed_out';
 export type RunStatus = 'running' | 'waiting' | 'stuck' | ClosedStatus;

@@ -1,7 +1,7 @@
 import { hkdfSync } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import { newId } from '../model/ids.js';
+import { newId } from '../model/names/ids.js';
 import type { OnInternalError } from '../model/internal-error.js';
 import { makeAnonymous, makeMetrics, makeServer, type ApiDeps } from '../api/index.js';
 import { makeFeed, makeNotices, makePolicies } from '../service/index.js';
@@ -30,7 +30,7 @@ import {
   type Pool,
   type Tx,
 } from '../db/index.js';
-import { namespaceOf } from '../model/temporal-names.js';
+import { namespaceOf } from '../model/names/temporal-names.js';
 import { makeDeliverer } from '../notify/index.js';
 import { purgeOldKeys } from '../store/idempotency.js';
 import { notificationChannel } from '../store/notifications.js';

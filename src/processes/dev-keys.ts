@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { newId } from '../model/ids.js';
+import { newId } from '../model/names/ids.js';
 import { builtInPermissions, type PrincipalKind } from '../model/principal.js';
 import type { ServiceChain } from '../audit/index.js';
 import { hashApiKey, newApiKey } from '../auth/index.js';

@@ -2,7 +2,7 @@ import { Connection, type ConnectionOptions } from '@temporalio/client';
 import { isPolled, type TaskQueue } from '../client/pollers.js';
 import type { Engines } from '../service/index.js';
 import type { Pool } from '../db/index.js';
-import { namespaceOf } from '../model/temporal-names.js';
+import { namespaceOf } from '../model/names/temporal-names.js';
 import { prepareTemporal } from '../embedded/temporal/prepare.js';
 import { liveWorkers } from '../store/processes/workers.js';
 

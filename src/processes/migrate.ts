@@ -2,7 +2,7 @@ import { Connection } from '@temporalio/client';
 import { isStillPolled, type TaskQueue } from '../client/pollers.js';
 import { loadKeys } from '../auth/index.js';
 import { makePool, migrate, withTransaction, type Pool } from '../db/index.js';
-import { namespaceOf } from '../model/temporal-names.js';
+import { namespaceOf } from '../model/names/temporal-names.js';
 import { prepareTemporal } from '../embedded/temporal/prepare.js';
 import { loadFolder } from '../policy/index.js';
 import {

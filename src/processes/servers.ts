@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from '@temporalio/client';
 import { join } from 'node:path';
 import { migrate } from '../db/index.js';
-import { namespaceOf } from '../model/temporal-names.js';
+import { namespaceOf } from '../model/names/temporal-names.js';
 import { prepareTemporal } from '../embedded/temporal/prepare.js';
 import { findTemporal } from '../embedded/temporal/binary.js';
 import { prepareDevServer, type TemporalPorts } from '../embedded/temporal/temporal.js';

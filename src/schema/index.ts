@@ -1,16 +1,16 @@
 import Ajv2020, { type ErrorObject, type Options, type ValidateFunction } from 'ajv/dist/2020.js';
 import { canonical } from '../model/values/canonical.js';
 import { pointerTo, type Json, type JsonObject } from '../model/values/json.js';
-import { unfilledMessageOf, findUnfitting, type Behind } from './behind.js';
-import { wholeName } from './compiled.js';
-import { fillIn, type Filling } from './defaults.js';
-import { formats } from './formats.js';
-import { keywords } from './keywords.js';
-import { plainMessage } from './messages.js';
-import type { Pattern } from './pattern.js';
+import { unfilledMessageOf, findUnfitting, type Behind } from './defaults/behind.js';
+import { wholeName } from './ajv/compiled.js';
+import { fillIn, type Filling } from './defaults/defaults.js';
+import { formats } from './ajv/formats.js';
+import { keywords } from './ajv/keywords.js';
+import { plainMessage } from './ajv/messages.js';
+import type { Pattern } from './patterns/pattern.js';
 import { mostPatternCost, prepare, type Prepared } from './prepare.js';
-import { track } from './tracking.js';
-import type { Unfilled } from './unfilled.js';
+import { track } from './ajv/tracking.js';
+import type { Unfilled } from './defaults/unfilled.js';
 import { withWork } from './work.js';
 
 export { misreadingIn } from './dialects.js';

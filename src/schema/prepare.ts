@@ -1,13 +1,13 @@
 import { isObject, pointerTo, unescapePointer, type Json, type JsonObject } from '../model/values/json.js';
-import { countValues, workKeyword, type WorkOf } from './keywords.js';
-import { behindReferences, type Behind } from './behind.js';
-import { makeAskingSchema, countCompiled, type Asking } from './compiled.js';
+import { countValues, workKeyword, type WorkOf } from './ajv/keywords.js';
+import { behindReferences, type Behind } from './defaults/behind.js';
+import { makeAskingSchema, countCompiled, type Asking } from './ajv/compiled.js';
 import { dialectProblem } from './dialects.js';
-import { makeFiller, schemasTogether, type Filler } from './defaults.js';
-import { compilePattern, type Pattern } from './pattern.js';
+import { makeFiller, schemasTogether, type Filler } from './defaults/defaults.js';
+import { compilePattern, type Pattern } from './patterns/pattern.js';
 import { mapSubschemas, type SchemaPath } from './subschemas.js';
-import { trackingKeyword } from './tracking.js';
-import { unfilledIn, type Unfilled } from './unfilled.js';
+import { trackingKeyword } from './ajv/tracking.js';
+import { unfilledIn, type Unfilled } from './defaults/unfilled.js';
 
 // What is checked in a schema before ajv compiles it: its dialect, its size, where its references lead. Each subschema gets the
 // keyword that counts its work. A subschema without it would cost nothing, so references lead only to those that have it.

@@ -9,7 +9,7 @@ import {
   starter,
   type Governed,
   type Handle,
-} from '../fail-closed/governed.js';
+} from '../fail-closed/support/governed.js';
 
 // What is due, and when a run's record says that it happened, is the store's to say: no process is taken at its clock's word.
 

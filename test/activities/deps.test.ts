@@ -4,7 +4,7 @@ import { makeDeps } from '../../src/activities/deps.js';
 import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
 import { makePool, withTransaction } from '../../src/db/index.js';
 import { lockUntaken } from '../../src/store/runs/messages.js';
-import { withDatabase } from '../../testing/database.js';
+import { withDatabase } from '../../testing/servers/database.js';
 
 it('a policy check on a cold worker needs no second connection: as many as the pool holds run at once', async () => {
   await withDatabase(async ({ url }) => {

@@ -7,8 +7,8 @@ import { makeSights } from '../../src/service/audit/sight.js';
 import { makeServiceChain, type AuditItem, type ServiceChain } from '../../src/audit/index.js';
 import { listen, type Pool } from '../../src/db/index.js';
 import type { Principal } from '../../src/model/principal.js';
-import { makeDatabase, type Database } from '../../testing/database.js';
-import { noteStatements, type NotedStatement } from '../../testing/statements.js';
+import { makeDatabase, type Database } from '../../testing/servers/database.js';
+import { noteStatements, type NotedStatement } from '../../testing/servers/statements.js';
 import { putRun } from '../store/rows.js';
 
 const viewer: Principal = { id: 'bob', kind: 'human', roles: ['controller'], permissions: [] };

@@ -22,7 +22,7 @@ import { problem } from '../../src/model/contract/api-answers.js';
 import { ensureDevKeys } from '../../src/processes/dev-keys.js';
 import { putSigningKey } from '../../src/store/people/signing-keys.js';
 import { makeTestChecker } from '../../testing/checker.js';
-import { makeDatabase, type Database } from '../../testing/database.js';
+import { makeDatabase, type Database } from '../../testing/servers/database.js';
 import { makeKernel, type Kernel } from './kernel.js';
 
 const files: Readonly<Record<string, string>> = {

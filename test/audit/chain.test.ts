@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, mock, test } from 'node:test';
 import { canonical } from '../../src/model/values/canonical.js';
-import { newId } from '../../src/model/ids.js';
+import { newId } from '../../src/model/names/ids.js';
 import type { Fact } from '../../src/model/records.js';
 import { AuditConflict, appendRun, makeServiceChain, verifyChain } from '../../src/audit/index.js';
 import { withTransaction } from '../../src/db/index.js';
-import { makeDatabase, type Database } from '../../testing/database.js';
+import { makeDatabase, type Database } from '../../testing/servers/database.js';
 import { fact, scope } from './facts.js';
 
 let database: Database;

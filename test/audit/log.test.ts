@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { newId } from '../../src/model/ids.js';
+import { newId } from '../../src/model/names/ids.js';
 import {
   appendRun,
   makePayloads,
@@ -11,7 +11,7 @@ import {
 } from '../../src/audit/index.js';
 import { listen, withTransaction } from '../../src/db/index.js';
 import type { PayloadRef } from '../../src/model/records.js';
-import { makeDatabase, withDatabase, type Database } from '../../testing/database.js';
+import { makeDatabase, withDatabase, type Database } from '../../testing/servers/database.js';
 import { fact, scope } from './facts.js';
 
 describe('the log', () => {

@@ -15,7 +15,7 @@ import {
 } from '../../src/auth/index.js';
 import type { PolicySet } from '../../src/model/policy-set.js';
 import { insertKey, ensurePrincipal, revokeKey } from '../../src/store/people/keys.js';
-import { makeDatabase, type Database } from '../../testing/database.js';
+import { makeDatabase, type Database } from '../../testing/servers/database.js';
 
 const policySet: PolicySet = {
   v: 1,

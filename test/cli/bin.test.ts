@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { projectRoot } from '../../testing/paths.js';
-import { temporaryFolder } from '../../testing/servers.js';
+import { temporaryFolder } from '../../testing/servers/servers.js';
 
 // `bin/countersign.mjs` in a project of its own, whose build makes one command that says which build it is of.
 

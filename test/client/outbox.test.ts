@@ -7,13 +7,13 @@ import { lookAfter, ringFor } from '../../src/client/bells.js';
 import { makeOutbox } from '../../src/client/outbox.js';
 import type { ClientDeps } from '../../src/client/index.js';
 import { withTransaction } from '../../src/db/index.js';
-import { startMessageId } from '../../src/model/derived-ids.js';
-import { newId } from '../../src/model/ids.js';
+import { startMessageId } from '../../src/model/names/derived-ids.js';
+import { newId } from '../../src/model/names/ids.js';
 import type { Bell, SealedMessage } from '../../src/model/message.js';
 import { getMessage, insertMessage, markTaken } from '../../src/store/runs/messages.js';
 import { getRun } from '../../src/store/runs/runs.js';
 import { leaveRuns } from '../../src/store/processes/temporal-home.js';
-import { makeDatabase, type Database } from '../../testing/database.js';
+import { makeDatabase, type Database } from '../../testing/servers/database.js';
 import { putRun } from '../store/rows.js';
 
 // What no run has taken is rung for again, each message for itself: none that fails is another's delay.

@@ -12,7 +12,7 @@ import { makeSubmission } from '../../src/client/submit.js';
 import { makeWaiter, type Waiter } from '../../src/client/waiter.js';
 import type { MessageOutcome, StartRequest } from '../../src/client/types.js';
 import { withTransaction, type Pool, type Tx } from '../../src/db/index.js';
-import { newId } from '../../src/model/ids.js';
+import { newId } from '../../src/model/names/ids.js';
 import {
   mostDocumentBytes,
   mostOpenApprovals,
@@ -25,8 +25,8 @@ import { getMessage } from '../../src/store/runs/messages.js';
 import { getRun, insertRun } from '../../src/store/runs/runs.js';
 import { putPlan } from '../../src/store/flows/flows.js';
 import { putSigningKey } from '../../src/store/people/signing-keys.js';
-import { holdRun } from '../../testing/locks.js';
-import { makeDatabase, type Database } from '../../testing/database.js';
+import { holdRun } from '../../testing/servers/locks.js';
+import { makeDatabase, type Database } from '../../testing/servers/database.js';
 import { putRun, runRow } from '../store/rows.js';
 
 // What a run is asked: kept or refused before anything is stored, and its caller is told what the store knows.

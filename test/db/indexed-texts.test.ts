@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { longestName, longestRoleBytes } from '../../src/model/limits.js';
 import { longestPrincipalId } from '../../src/model/principal.js';
-import { withDatabase } from '../../testing/database.js';
+import { withDatabase } from '../../testing/servers/database.js';
 
 // An index takes a third of a page and no more: a row that is too long for one of its indexes cannot be written, and its run is
 // stuck. So each text that stands in an index has a longest form, which its door asks for.

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { newId } from '../../src/model/ids.js';
+import { newId } from '../../src/model/names/ids.js';
 import { assertAppendOnly, makePool, migrate } from '../../src/db/index.js';
-import { asSuperuser, serverUrl, withDatabase } from '../../testing/database.js';
-import { makeEmptyDatabase } from '../../testing/servers.js';
+import { asSuperuser, serverUrl, withDatabase } from '../../testing/servers/database.js';
+import { makeEmptyDatabase } from '../../testing/servers/servers.js';
 
 const migrations = readdirSync(new URL('../../src/db/migrations/', import.meta.url))
   .filter((name) => name.endsWith('.sql'))

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, mock, test } from 'node:test';
 import pg from 'pg';
 import { makePool, withTransaction, write, type Pool, type Tx } from '../../src/db/index.js';
-import { makeDatabase, type Database } from '../../testing/database.js';
-import { holdRun } from '../../testing/locks.js';
+import { makeDatabase, type Database } from '../../testing/servers/database.js';
+import { holdRun } from '../../testing/servers/locks.js';
 import { putRun } from '../store/rows.js';
 
 describe('statements of a transaction that go together', () => {

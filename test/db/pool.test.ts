@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { isUnavailable, listen, makePool, onOneConnection, withTransaction } from '../../src/db/index.js';
-import { makeDatabase, type Database } from '../../testing/database.js';
+import { makeDatabase, type Database } from '../../testing/servers/database.js';
 
 describe('a store that is away is told from a mistake', () => {
   let database: Database;

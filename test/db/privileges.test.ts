@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { appendRun, makePayloads } from '../../src/audit/index.js';
 import { assertAppendOnly, withTransaction } from '../../src/db/index.js';
-import { makeDatabase, withDatabase, type Database } from '../../testing/database.js';
+import { makeDatabase, withDatabase, type Database } from '../../testing/servers/database.js';
 import { fact, scope } from '../audit/facts.js';
 
 const refused = { code: '42501' };

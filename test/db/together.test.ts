@@ -8,7 +8,7 @@ import {
   valueOf,
   withTransaction,
 } from '../../src/db/index.js';
-import { withDatabase } from '../../testing/database.js';
+import { withDatabase } from '../../testing/servers/database.js';
 
 describe('what is asked of the store together', () => {
   it('is given in its order, and goes in one round trip', async () => {

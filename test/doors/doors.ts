@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { makeAuthenticator, makeJwtVerifier, parseJwtIssuers } from '../../src/auth/index.js';
 import { run } from '../../src/cli/command.js';
-import { makeLink } from '../../src/service/approvals/links.js';
+import { makeLink } from '../../src/service/approvals/links/links.js';
 import { startApi, type Harness } from '../api/harness.js';
 import { references, signed, slackPolicy, startSlack, submitting } from '../notify/slack-stub.js';
 import { formToken } from '../../testing/browser-forms.js';

@@ -3,10 +3,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import { makeRandom, makeRequest } from '../../drill/fuzz-requests.js';
-import { flowText, largeFlows } from '../../drill/fuzz-flows.js';
+import { makeRandom, makeRequest } from '../../drill/fuzzing/requests.js';
+import { flowText, largeFlows } from '../../drill/fuzzing/flows.js';
 import { checkFlowText, loadFolder, type Catalog } from '../../src/policy/index.js';
-import { shapeRequest, shapes, shapeText } from '../../drill/fuzz-shapes.js';
+import { shapeRequest, shapes, shapeText } from '../../drill/fuzzing/shapes.js';
 
 it('the same seed makes the same requests', () => {
   const operations = [{ method: 'POST', path: '/v1/flows/{name}/runs', hasBody: true }];

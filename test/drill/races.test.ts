@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Person, Reply } from '../../drill/caller.js';
 import type { FoundRun } from '../../drill/judge.js';
-import { judgeRace } from '../../drill/race-judge.js';
-import { raceKinds, type Finisher, type Ran } from '../../drill/race.js';
-import { judgeRunRace } from '../../drill/run-race-judge.js';
-import { runRaceKinds, type RaceRequest, type RunRan } from '../../drill/run-race.js';
+import { judgeRace } from '../../drill/racing/race-judge.js';
+import { raceKinds, type Finisher, type Ran } from '../../drill/racing/race.js';
+import { judgeRunRace } from '../../drill/racing/run-race-judge.js';
+import { runRaceKinds, type RaceRequest, type RunRan } from '../../drill/racing/run-race.js';
 import type { WholeRun } from '../../drill/whole-run.js';
 
 describe('races at one gate', () => {

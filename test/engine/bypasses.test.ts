@@ -6,7 +6,7 @@ import { parseComparison } from '../../src/engine/expression/expression.js';
 import { evaluateGuard } from '../../src/engine/guards.js';
 import { guardContext } from '../../src/engine/links.js';
 import { defaultReliability, type Executor, type Guard, type Plan } from '../../src/engine/plan.js';
-import { hasTest } from '../fail-closed/registered.js';
+import { hasTest } from '../fail-closed/support/registered.js';
 import { loadShipped, withTransition } from '../policy/documents.js';
 import {
   answerOf,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { makeKit } from '../../src/schema/kit.js';
 import type { JsonObject } from '../../src/model/values/json.js';
-import { rest } from '../fail-closed/refused.js';
+import { rest } from '../fail-closed/support/refused.js';
 import { answerOf, begin, plan, principal, state, transition } from './build.js';
 
 // A transition with a schema of its own narrows what its tool takes: arguments must fit both.

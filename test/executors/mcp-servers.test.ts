@@ -6,7 +6,7 @@ import { closeExecutors, runCall } from '../../src/executors/index.js';
 import type { Call, ExecutorResult, RunContext } from '../../src/executors/types.js';
 import type { Json, JsonObject } from '../../src/model/values/json.js';
 import type { Connection } from '../../src/model/policy-set.js';
-import { makeTarget, type Target, type TargetAnswer } from '../activities/target.js';
+import { makeTarget, type Target, type TargetAnswer } from '../activities/execute/target.js';
 import { contextWith } from './world.js';
 
 let target: Target;

@@ -11,7 +11,7 @@ import type { McpConnection } from '../../src/executors/mcp/types.js';
 import type { RestCall, RestConnection } from '../../src/executors/rest/types.js';
 import type { ExecutorResult, RunContext } from '../../src/executors/types.js';
 import { programArgs } from '../../testing/programs.js';
-import type { Target, TargetAnswer } from '../activities/target.js';
+import type { Target, TargetAnswer } from '../activities/execute/target.js';
 import { toolServer } from './fixtures/tools.js';
 
 export const token = 'tok-4711-very-secret';

@@ -5,8 +5,8 @@ import { after, before, describe } from 'node:test';
 import { createRemoteJWKSet, exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose';
 import { makeAuthenticator, makeJwtVerifier, newApiKey, parseJwtIssuers } from '../../src/auth/index.js';
 import { startApi, type Answer, type Harness } from '../api/harness.js';
-import { makeAsking } from './asking.js';
-import { failClosed } from './cells.js';
+import { makeAsking } from './support/asking.js';
+import { failClosed } from './support/cells.js';
 
 // Credentials: whatever is not plainly one of ours, now, is nobody's, and is on record as such.
 

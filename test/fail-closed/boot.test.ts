@@ -19,10 +19,10 @@ import { readConfig } from '../../src/processes/config.js';
 import { loadFolder } from '../../src/policy/index.js';
 import type { PolicySet } from '../../src/model/policy-set.js';
 import { putPolicies } from '../../src/store/flows/policy.js';
-import { makeDatabase, type Database } from '../../testing/database.js';
+import { makeDatabase, type Database } from '../../testing/servers/database.js';
 import { projectRoot } from '../../testing/paths.js';
-import { failClosed } from './cells.js';
-import { odd, rest } from './refused.js';
+import { failClosed } from './support/cells.js';
+import { odd, rest } from './support/refused.js';
 
 // Before any record can exist: what is refused is a process that does not start, or a call that is not made.
 

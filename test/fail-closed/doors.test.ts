@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 import { startApi, type Answer, type Harness } from '../api/harness.js';
-import { makeAsking } from './asking.js';
-import { failClosed } from './cells.js';
+import { makeAsking } from './support/asking.js';
+import { failClosed } from './support/cells.js';
 
 // The doors of approvers besides the single decision: batches, claims, delegation, absence.
 

@@ -3,9 +3,16 @@ import { createHash } from 'node:crypto';
 import { after, before, describe } from 'node:test';
 import { withTransaction } from '../../src/db/index.js';
 import { makeWorld, type World } from '../executors/world.js';
-import { failClosed } from './cells.js';
-import { controller, countRecords, makeGoverned, starter, type Governed, type Handle } from './governed.js';
-import { runPolicies } from './run-policies.js';
+import { failClosed } from './support/cells.js';
+import {
+  controller,
+  countRecords,
+  makeGoverned,
+  starter,
+  type Governed,
+  type Handle,
+} from './support/governed.js';
+import { runPolicies } from './support/run-policies.js';
 
 // From the policy check to the effect, on a real Postgres and against real targets.
 

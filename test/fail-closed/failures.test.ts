@@ -7,8 +7,8 @@ import type { SealedMessage } from '../../src/model/message.js';
 import type { RunDocument } from '../../src/store/runs/document.js';
 import { startApi, type Answer, type Harness } from '../api/harness.js';
 import { runKernel } from '../../testing/kernel.js';
-import { makeAsking } from './asking.js';
-import { failClosed } from './cells.js';
+import { makeAsking } from './support/asking.js';
+import { failClosed } from './support/cells.js';
 import {
   bell,
   countRecords,
@@ -17,8 +17,8 @@ import {
   starter,
   type Governed,
   type Handle,
-} from './governed.js';
-import { runPolicies } from './run-policies.js';
+} from './support/governed.js';
+import { runPolicies } from './support/run-policies.js';
 
 // What our own code cannot take, and what a run has no room for: refused, on record, and nobody waits for ever.
 

@@ -5,8 +5,8 @@ import type { EventResult } from '../../src/engine/state.js';
 import type { Principal } from '../../src/model/principal.js';
 import { expr, gate, literal, path, principal, time, type Walk } from '../engine/build.js';
 import { previewCalls } from '../../src/executors/index.js';
-import { failClosed } from './cells.js';
-import { agent, answers, facing, odd, recorded, refuses, rest } from './refused.js';
+import { failClosed } from './support/cells.js';
+import { agent, answers, facing, odd, recorded, refuses, rest } from './support/refused.js';
 
 // Gates: when in doubt one applies, nobody decides, and nothing runs.
 

@@ -4,10 +4,10 @@ import ts from 'typescript';
 import { kinds } from '../../src/executors/kinds.js';
 import { errorTable } from '../../src/model/contract/errors.js';
 import { messageRefusals } from '../../src/model/message.js';
-import { cellName, conditions } from './cells.js';
-import { documentPath, readInventory, type Inventory, type Place } from './document.js';
-import { hasTest, registeredCells } from './registered.js';
-import { parse, scan, sourceFiles, type Site } from './scan.js';
+import { cellName, conditions } from './support/cells.js';
+import { documentPath, readInventory, type Inventory, type Place } from './support/document.js';
+import { hasTest, registeredCells } from './support/registered.js';
+import { parse, scan, sourceFiles, type Site } from './support/scan.js';
 
 // The document, the tests and the code say the same: no decision point without a row, no row without its tests.
 

@@ -7,13 +7,13 @@ import type { Arrival } from '../../src/activities/types.js';
 import { bellOf } from '../../src/auth/index.js';
 import { jsonValue } from '../../src/client/replay/attest.js';
 import { withTransaction } from '../../src/db/index.js';
-import { newId } from '../../src/model/ids.js';
+import { newId } from '../../src/model/names/ids.js';
 import type { SealedMessage, SignedBody, SignedMessage } from '../../src/model/message.js';
 import { closeUnstarted } from '../../src/store/runs/runs.js';
 import { readSignal } from '../../src/workflows/bell.js';
 import { undecodable, payloadConverter } from '../../src/workflows/payload-converter.js';
 import { makeWorld, type World } from '../executors/world.js';
-import { failClosed } from './cells.js';
+import { failClosed } from './support/cells.js';
 import {
   bell,
   contentOf,
@@ -25,8 +25,8 @@ import {
   store,
   type Governed,
   type Handle,
-} from './governed.js';
-import { runPolicies } from './run-policies.js';
+} from './support/governed.js';
+import { runPolicies } from './support/run-policies.js';
 
 // What arrives at a run, what it is checked against, and the record without which nothing happens.
 

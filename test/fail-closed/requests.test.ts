@@ -3,8 +3,8 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe } from 'node:test';
 import { startApi, type Answer, type Harness } from '../api/harness.js';
-import { makeAsking } from './asking.js';
-import { failClosed } from './cells.js';
+import { makeAsking } from './support/asking.js';
+import { failClosed } from './support/cells.js';
 
 // Requests at the API's door: refused with a code of the table, recorded, and nothing started.
 

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { after, before, describe } from 'node:test';
 import { currentSigningKey, makeSigningKey, type ServiceKeys } from '../../src/auth/index.js';
-import { newId } from '../../src/model/ids.js';
+import { newId } from '../../src/model/names/ids.js';
 import type { SealedMessage, SignedBody } from '../../src/model/message.js';
 import { putSigningKey, retireSigningKeys, type NewSigningKey } from '../../src/store/people/signing-keys.js';
 import { startApi } from '../api/harness.js';
-import { failClosed } from './cells.js';
+import { failClosed } from './support/cells.js';
 import {
   bell,
   contentOf,
@@ -16,8 +16,8 @@ import {
   starter,
   store,
   type Governed,
-} from './governed.js';
-import { runPolicies } from './run-policies.js';
+} from './support/governed.js';
+import { runPolicies } from './support/run-policies.js';
 
 // The keys with which the service signs what enters a run: which one signs now, and which are taken.
 

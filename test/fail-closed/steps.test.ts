@@ -6,8 +6,8 @@ import type { Outcome } from '../../src/engine/state.js';
 import { errorClasses } from '../../src/model/contract/errors.js';
 import { begin, expr, literal, path, plan, state, time, transition, type Walk } from '../engine/build.js';
 import { defaultReliability } from '../../src/engine/plan.js';
-import { failClosed } from './cells.js';
-import { agent, answers, facing, isStuck, odd, recorded, rest } from './refused.js';
+import { failClosed } from './support/cells.js';
+import { agent, answers, facing, isStuck, odd, recorded, rest } from './support/refused.js';
 
 // What an executor answered, what is written of it, and where the run goes then.
 

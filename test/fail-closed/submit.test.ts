@@ -19,8 +19,8 @@ import {
   transition,
   type Walk,
 } from '../engine/build.js';
-import { failClosed } from './cells.js';
-import { agent, answers, facing, isStuck, odd, recorded, refuses, rest } from './refused.js';
+import { failClosed } from './support/cells.js';
+import { agent, answers, facing, isStuck, odd, recorded, refuses, rest } from './support/refused.js';
 
 // A submit, a start and an operator's word, check by check before any guard.
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { decide } from '../../src/engine/index.js';
 import type { Event, RunState } from '../../src/engine/state.js';
 import { kit, message, plan, state, time, transition } from '../engine/build.js';
-import { failClosed } from './cells.js';
-import { agent, answers, facing, odd, recorded, refuses, rest } from './refused.js';
+import { failClosed } from './support/cells.js';
+import { agent, answers, facing, odd, recorded, refuses, rest } from './support/refused.js';
 
 // What a store gives back may be anything: it decides nothing, and the record says that it could not be read.
 

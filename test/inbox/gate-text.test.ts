@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { gatesJson, type GateStatus } from '../../src/service/approvals/gates.js';
+import { gatesJson, type GateStatus } from '../../src/service/approvals/body/gates.js';
 
 const gate = (fields: Partial<GateStatus>): GateStatus => ({
   ...{ source: 'transition', rule: 'two of them', roles: ['release.manager', 'sre'], byPermission: false },

@@ -1,4 +1,4 @@
-import { joinStack } from '../../testing/joint-stack.js';
+import { joinStack } from '../../testing/servers/joint-stack.js';
 import { openDeskOn, policies, type Desk } from './support.js';
 
 /** For files that look only at their own approvals; asked when the file is loaded. */

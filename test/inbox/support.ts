@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { startStack, type Answer, type Stack } from '../../testing/stack.js';
+import { startStack, type Answer, type Stack } from '../../testing/servers/stack.js';
 
 function agent(name: string, environment: string): object {
   const execute = ['note.write', 'bank.pay', 'soon.gone', 'dead.call', 'slow.call'];

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Webhook } from 'standardwebhooks';
-import { asSuperuser } from '../../testing/database.js';
+import { asSuperuser } from '../../testing/servers/database.js';
 import { inCampaigns } from '../../testing/samples.js';
-import { startStack, type Stack } from '../../testing/stack.js';
+import { startStack, type Stack } from '../../testing/servers/stack.js';
 import { startReceiver, type Receiver } from './receiver.js';
 
 const secret = `whsec_${Buffer.alloc(32, 5).toString('base64')}`;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ApiDeps } from '../../src/api/index.js';
 import { makeNotices } from '../../src/service/index.js';
 import { makeWebhookKey, loadKeys } from '../../src/auth/index.js';
-import { newId } from '../../src/model/ids.js';
+import { newId } from '../../src/model/names/ids.js';
 import { listen } from '../../src/db/index.js';
 import { makeDeliverer, type DelivererDeps } from '../../src/notify/index.js';
 import { notificationChannel } from '../../src/store/notifications.js';

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { formToken } from '../../testing/browser-forms.js';
 import { until } from '../../testing/flows.js';
-import { newId } from '../../src/model/ids.js';
-import { makeLink } from '../../src/service/approvals/links.js';
+import { newId } from '../../src/model/names/ids.js';
+import { makeLink } from '../../src/service/approvals/links/links.js';
 import { startApi, type Harness } from '../api/harness.js';
 
 interface Parked {

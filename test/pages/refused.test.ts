@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { makeLink } from '../../src/service/approvals/links.js';
+import { makeLink } from '../../src/service/approvals/links/links.js';
 import { formToken, signIn, visit, type Page } from '../../testing/browser-forms.js';
 import { startApi, type Harness } from '../api/harness.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { signIn, visit, type Page } from '../../testing/browser-forms.js';
 import { until } from '../../testing/flows.js';
-import { makeTarget, type Target } from '../activities/target.js';
+import { makeTarget, type Target } from '../activities/execute/target.js';
 import { startApi, type Harness } from '../api/harness.js';
 
 // What an approver is told of a run that is stuck: before the decision, and after it.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startApi, type Harness } from '../api/harness.js';
-import { newId } from '../../src/model/ids.js';
+import { newId } from '../../src/model/names/ids.js';
 import { signIn, visit } from '../../testing/browser-forms.js';
 import { until } from '../../testing/flows.js';
 

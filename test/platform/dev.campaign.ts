@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { projectRoot } from '../../testing/paths.js';
 import { processesMentioning } from '../../testing/processes.js';
-import { startProduct, type Product } from '../../testing/product.js';
-import { temporaryFolder } from '../../testing/servers.js';
+import { startProduct, type Product } from '../../testing/servers/product.js';
+import { temporaryFolder } from '../../testing/servers/servers.js';
 
 // Mostly waits: for the servers, and for processes to start.
 

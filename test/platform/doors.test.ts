@@ -15,7 +15,7 @@ const doorRule = 'countersign/doors';
 const shut: readonly (readonly [file: string, text: string])[] = [
   ['src/engine/x.ts', `import { readFileSync } from 'node:fs';\nreadFileSync('x');\n`],
   ['src/engine/x.ts', `import { z } from 'zod';\nz.string();\n`],
-  ['src/engine/x.ts', `import { newId } from '../model/ids.js';\nnewId('run');\n`],
+  ['src/engine/x.ts', `import { newId } from '../model/names/ids.js';\nnewId('run');\n`],
   ['src/engine/x.ts', `import type { Pool } from '../db/pool.js';\nexport type X = Pool;\n`],
   ['src/model/x.ts', `import type { Plan } from '../engine/plan.js';\nexport type X = Plan;\n`],
   ['src/policy/x.ts', `import { Client } from '@temporalio/client';\nnew Client();\n`],
@@ -40,10 +40,10 @@ const shut: readonly (readonly [file: string, text: string])[] = [
   ['src/policy/x.ts', `export const x = import('../db/pool.js');\n`],
   [
     'src/engine/x.ts',
-    `import { type Id, newId } from '../model/ids.js';\nexport const x = (id: Id): string => newId(id);\n`,
+    `import { type Id, newId } from '../model/names/ids.js';\nexport const x = (id: Id): string => newId(id);\n`,
   ],
   ['src/schema/x.ts', `import x from '../../package.json';\nx();\n`],
-  ['src/unheard/x.ts', `import { newId } from '../model/ids.js';\nnewId('run');\n`],
+  ['src/unheard/x.ts', `import { newId } from '../model/names/ids.js';\nnewId('run');\n`],
   ['src/embedded/x.ts', `import { readConfig } from '../processes/config.js';\nreadConfig();\n`],
 ];
 

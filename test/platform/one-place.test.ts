@@ -25,9 +25,9 @@ describe('one place', () => {
     [
       'makes ids of others',
       /`(?:act|apr|dec|rec|run)_\$|\.slice\('[a-z]{3}_'\.length\)/,
-      'model/derived-ids.ts',
+      'model/names/derived-ids.ts',
     ],
-    ['names the namespace of an environment', /`countersign-\$\{\w+\}`/, 'model/temporal-names.ts'],
+    ['names the namespace of an environment', /`countersign-\$\{\w+\}`/, 'model/names/temporal-names.ts'],
     ['says which approvals are open', /'open'.*'escalated'/, 'model/approval-status.ts'],
     ['asks whether a task queue is polled', /describeTaskQueue/, 'client/pollers.ts'],
     [

@@ -26,9 +26,9 @@ import { currentPolicySet } from '../../src/store/flows/policy.js';
 import { getRun as getRunRow } from '../../src/store/runs/runs.js';
 import { keepDecision, keepMessages, ring } from '../../testing/bells.js';
 import { audit, getRun, startRun, until } from '../../testing/flows.js';
-import { holdRun } from '../../testing/locks.js';
+import { holdRun } from '../../testing/servers/locks.js';
 import { projectRoot } from '../../testing/paths.js';
-import { startStack, type Stack } from '../../testing/stack.js';
+import { startStack, type Stack } from '../../testing/servers/stack.js';
 
 // The moments in which a decision could be lost. In each it is honoured, or refused with a reason, and it is recorded.
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { decideOn, insist, type Parked, type People, type Reply } from '../../drill/caller.js';
 import { audit, until } from '../../testing/flows.js';
-import type { Stack } from '../../testing/stack.js';
+import type { Stack } from '../../testing/servers/stack.js';
 import type { EventKind } from './world.js';
 
 // One trace of the walk, done to the real service: every event by its own way, and what became of it.

@@ -8,7 +8,7 @@ import { verifyChain } from '../../src/audit/index.js';
 import { makePool, type Pool } from '../../src/db/index.js';
 import { until } from '../../testing/flows.js';
 import { projectRoot } from '../../testing/paths.js';
-import { startStack, type Stack } from '../../testing/stack.js';
+import { startStack, type Stack } from '../../testing/servers/stack.js';
 import { payment, protocolOf } from './flows.js';
 import { walkAtRandom, type Prediction } from './predict.js';
 import { flows, happen, stages, type Actors, type Happened } from './real.js';

@@ -6,8 +6,8 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { benchPolicies, connectGoverned, type Governed, type Parked } from '../../bench/governed.js';
 import { getApproval } from '../../src/store/approvals/approvals.js';
 import { projectRoot } from '../../testing/paths.js';
-import { joinStack } from '../../testing/joint-stack.js';
-import type { Stack } from '../../testing/stack.js';
+import { joinStack } from '../../testing/servers/joint-stack.js';
+import type { Stack } from '../../testing/servers/stack.js';
 
 describe('the workflow bundle', () => {
   const bundle = readFileSync(join(projectRoot, 'dist', 'workflow-bundle.js'), 'utf8');

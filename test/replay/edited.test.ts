@@ -6,11 +6,11 @@ import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { benchPolicies, connectGoverned, type Governed } from '../../bench/governed.js';
 import type * as Replay from '../../src/client/replay/replay.js';
-import { asSuperuser } from '../../testing/database.js';
+import { asSuperuser } from '../../testing/servers/database.js';
 import { projectRoot } from '../../testing/paths.js';
 import { inCampaigns, inCampaignsUnless } from '../../testing/samples.js';
-import { joinStack } from '../../testing/joint-stack.js';
-import type { Stack } from '../../testing/stack.js';
+import { joinStack } from '../../testing/servers/joint-stack.js';
+import type { Stack } from '../../testing/servers/stack.js';
 
 // A replay tells a history that is not the run's own from the one that is: one lie for each thing that it compares.
 

@@ -9,7 +9,7 @@ import { replayHistory } from '../../src/client/replay/replay-history.js';
 import { kernelVersion, oldestKernelVersion } from '../../src/workflows/versions.js';
 import { projectRoot } from '../../testing/paths.js';
 import { draw, inCampaigns } from '../../testing/samples.js';
-import { temporaryFolder } from '../../testing/servers.js';
+import { temporaryFolder } from '../../testing/servers/servers.js';
 
 // Histories of real runs, recorded by `npm run record:histories`. Runs that are parked today wake up
 // on tomorrow's kernel: it must take the same way through all of these.

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Json, JsonObject } from '../../src/model/values/json.js';
-import { fillIn, type Filling } from '../../src/schema/defaults.js';
+import { fillIn, type Filling } from '../../src/schema/defaults/defaults.js';
 import { compileSchema, misreadingIn, tooMuchTogether } from '../../src/schema/index.js';
-import { keywords, workKeyword } from '../../src/schema/keywords.js';
-import { compilePattern } from '../../src/schema/pattern.js';
+import { keywords, workKeyword } from '../../src/schema/ajv/keywords.js';
+import { compilePattern } from '../../src/schema/patterns/pattern.js';
 import { inCampaigns, runsOf } from '../../testing/samples.js';
 
 // Whatever a schema or a value is made of, compiling and validating end soon. That is so by construction, and nothing here is

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { decideBatch } from '../../src/service/approvals/batch.js';
+import { decideBatch } from '../../src/service/approvals/batch/batch.js';
 import { claimApproval } from '../../src/service/approvals/claims.js';
 import { decide } from '../../src/service/approvals/decide.js';
-import { makeOwnLink } from '../../src/service/approvals/links.js';
+import { makeOwnLink } from '../../src/service/approvals/links/links.js';
 import { visibleApproval, type FoundApproval } from '../../src/service/approvals/look.js';
-import { needsSignIn } from '../../src/service/approvals/opened-link.js';
+import { needsSignIn } from '../../src/service/approvals/links/opened-link.js';
 import type { Caller } from '../../src/service/caller.js';
 import { startRun } from '../../src/service/runs/start.js';
 import { callerOf, makeGround, refusedWith, taken, type Ground } from './callers.js';

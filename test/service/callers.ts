@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { newId } from '../../src/model/ids.js';
+import { newId } from '../../src/model/names/ids.js';
 import { newTrail, type Caller } from '../../src/service/caller.js';
 import type { Refusal } from '../../src/service/refusal.js';
 import { makeGround, type Ground } from '../api/harness.js';

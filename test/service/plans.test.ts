@@ -8,7 +8,7 @@ import { listApprovals } from '../../src/store/approvals/inbox.js';
 import { listRuns } from '../../src/store/runs/runs.js';
 import { viewerOf, filterVisible } from '../../src/store/runs/visibility.js';
 import { copies, fillStore } from '../../testing/many-rows.js';
-import { noteStatements } from '../../testing/statements.js';
+import { noteStatements } from '../../testing/servers/statements.js';
 import { callerOf, makeGround, taken, type Ground } from './callers.js';
 
 const sizes = { runs: 3_000, approvals: 1_000, closedApprovals: 1_500, records: 15_000 };

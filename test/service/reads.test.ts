@@ -6,7 +6,7 @@ import type { Caller } from '../../src/service/caller.js';
 import { listInbox } from '../../src/service/inbox/inbox.js';
 import { startRun } from '../../src/service/runs/start.js';
 import { stateWithoutValues, type RunDocument } from '../../src/store/runs/document.js';
-import { noteStatements } from '../../testing/statements.js';
+import { noteStatements } from '../../testing/servers/statements.js';
 import { callerOf, makeGround, taken, type Ground } from './callers.js';
 
 const size = 50;

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, it } from 'node:test';
 import type { Pool } from '../../src/db/index.js';
 import { reconstruct } from '../../src/service/audit/reconstruction.js';
-import { makeExplain } from '../../src/service/approvals/because.js';
+import { makeExplain } from '../../src/service/approvals/body/because.js';
 import type { Caller } from '../../src/service/caller.js';
 import { withDocument, type Reader } from '../../src/service/runs/body.js';
 import { makeFairTurns } from '../../src/service/seats.js';

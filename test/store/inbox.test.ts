@@ -4,7 +4,7 @@ import { mostAnswerBytes } from '../../src/model/limits.js';
 import type { ApprovalRow } from '../../src/store/approvals/approvals.js';
 import { listApprovals } from '../../src/store/approvals/inbox.js';
 import { viewerOf } from '../../src/store/runs/visibility.js';
-import { makeDatabase, type Database } from '../../testing/database.js';
+import { makeDatabase, type Database } from '../../testing/servers/database.js';
 import { putApproval, putRun } from './rows.js';
 
 const viewer = viewerOf({ id: 'auditor', kind: 'human', roles: [], permissions: ['run.read'] });

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { withTransaction } from '../../src/db/index.js';
 import { getRun } from '../../src/store/runs/runs.js';
 import { leaveRuns, type TemporalHome } from '../../src/store/processes/temporal-home.js';
-import { makeDatabase, type Database } from '../../testing/database.js';
+import { makeDatabase, type Database } from '../../testing/servers/database.js';
 import { putRun } from './rows.js';
 
 let database: Database;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { withTransaction, type Tx } from '../../src/db/index.js';
 import type { Answer } from '../../src/engine/state.js';
-import { newId } from '../../src/model/ids.js';
+import { newId } from '../../src/model/names/ids.js';
 import type { MessageKind, SealedMessage } from '../../src/model/message.js';
 import {
   answerMessage,
@@ -20,7 +20,7 @@ import {
   withdrawMessage,
 } from '../../src/store/runs/messages.js';
 import { closeUnstarted } from '../../src/store/runs/runs.js';
-import { makeDatabase, type Database } from '../../testing/database.js';
+import { makeDatabase, type Database } from '../../testing/servers/database.js';
 import { putRun } from './rows.js';
 
 let database: Database;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { newId } from '../../src/model/ids.js';
+import { newId } from '../../src/model/names/ids.js';
 import { listen, withTransaction } from '../../src/db/index.js';
 import {
   consumeGrant,
@@ -27,7 +27,7 @@ import {
   type HeldKey,
 } from '../../src/store/idempotency.js';
 import { getRun, insertRun, updateRun } from '../../src/store/runs/runs.js';
-import { makeDatabase, type Database } from '../../testing/database.js';
+import { makeDatabase, type Database } from '../../testing/servers/database.js';
 import { putApproval, putRun, runRow } from './rows.js';
 
 let database: Database;

@@ -11,7 +11,7 @@ import {
   starter,
   type Governed,
   type Handle,
-} from '../fail-closed/governed.js';
+} from '../fail-closed/support/governed.js';
 import { projectRoot } from '../../testing/paths.js';
 
 // When a run is looked after of which nobody asks anything: what its last step said, in a column of its own.

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { makePool } from '../../src/db/index.js';
 import { ensurePrincipal } from '../../src/store/people/keys.js';
-import { makeDatabase, type Database } from '../../testing/database.js';
+import { makeDatabase, type Database } from '../../testing/servers/database.js';
 
 let database: Database;
 before(async () => {

@@ -5,7 +5,7 @@ import { listApprovals } from '../../src/store/approvals/inbox.js';
 import { insertDecision } from '../../src/store/approvals/decisions.js';
 import { getVisibleRun, listRuns } from '../../src/store/runs/runs.js';
 import { viewerOf } from '../../src/store/runs/visibility.js';
-import { makeDatabase, type Database } from '../../testing/database.js';
+import { makeDatabase, type Database } from '../../testing/servers/database.js';
 import { putApproval, putRun } from './rows.js';
 
 function principal(id: string, change: Partial<Principal> = {}): Principal {

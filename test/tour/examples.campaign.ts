@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { projectRoot } from '../../testing/paths.js';
-import { startReadyProduct, type Product } from '../../testing/product.js';
+import { startReadyProduct, type Product } from '../../testing/servers/product.js';
 
 // Mostly waits: for the servers, and for what the examples wait for.
 

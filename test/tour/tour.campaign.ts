@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { projectRoot } from '../../testing/paths.js';
-import { startReadyProduct, type Product } from '../../testing/product.js';
+import { startReadyProduct, type Product } from '../../testing/servers/product.js';
 
 const run = promisify(execFile);
 

@@ -3,11 +3,11 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { asSuperuser } from '../../testing/database.js';
+import { asSuperuser } from '../../testing/servers/database.js';
 import { audit, getRun, startRun, submit, until } from '../../testing/flows.js';
 import { projectRoot } from '../../testing/paths.js';
-import { joinStack } from '../../testing/joint-stack.js';
-import type { Stack } from '../../testing/stack.js';
+import { joinStack } from '../../testing/servers/joint-stack.js';
+import type { Stack } from '../../testing/servers/stack.js';
 import { policies } from './kept-run.js';
 
 // The failure table of docs/reliability.md: what a poisoned message does to a real service, and what it does not.

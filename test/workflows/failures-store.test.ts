@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { ActivityDeps } from '../../src/activities/deps.js';
 import { execute } from '../../src/activities/execute/execute.js';
-import { startMessageId } from '../../src/model/derived-ids.js';
+import { startMessageId } from '../../src/model/names/derived-ids.js';
 import type { SignedMessage } from '../../src/model/message.js';
 import { makePool } from '../../src/db/index.js';
 import { getMessage } from '../../src/store/runs/messages.js';
 import { step } from '../../src/activities/step/step.js';
-import { aroundExecution } from '../fail-closed/governed.js';
+import { aroundExecution } from '../fail-closed/support/governed.js';
 import { until } from '../../testing/until.js';
 import { agent, makeGround, operator, type Ground, type KeptRun } from './kept-run.js';
 

@@ -10,7 +10,7 @@ import { jsonValue, textValue } from '../../src/client/replay/attest.js';
 import { recordStart } from '../../src/client/index.js';
 import { withTransaction, type Tx } from '../../src/db/index.js';
 import type { Answer } from '../../src/engine/state.js';
-import { newId } from '../../src/model/ids.js';
+import { newId } from '../../src/model/names/ids.js';
 import type { JsonObject } from '../../src/model/values/json.js';
 import type { Bell } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
@@ -20,7 +20,7 @@ import { getRun, type RunRow } from '../../src/store/runs/runs.js';
 import { putSigningKey } from '../../src/store/people/signing-keys.js';
 import { makeTestChecker } from '../../testing/checker.js';
 import { storeMessage } from '../../testing/messages.js';
-import { makeDatabase, type Database } from '../../testing/database.js';
+import { makeDatabase, type Database } from '../../testing/servers/database.js';
 import { runKernel, type LocalKernel } from '../../testing/kernel.js';
 
 // Runs that the product's kernel keeps on the product's hands and a real Postgres, and no Temporal: a test breaks one hand.

@@ -1,5 +1,5 @@
 import { giveUp } from '../../engine/index.js';
-import type { GivingUp } from '../../engine/run/give-up.js';
+import type { GivingUp } from '../../engine/run/stuck/give-up.js';
 import type { Plan } from '../../engine/plan.js';
 import { closedStatuses, type Answer, type Problem, type RunState } from '../../engine/state.js';
 import { fingerprintOf } from '../../auth/index.js';

@@ -1,4 +1,4 @@
-import { newId } from '../../model/ids.js';
+import { newId } from '../../model/names/ids.js';
 import type {
   NotificationEvent,
   NotificationPolicy,

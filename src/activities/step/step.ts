@@ -3,7 +3,7 @@ import type { Kit, RunState } from '../../engine/state.js';
 import { initialRun, unstarted } from '../../engine/index.js';
 import { sameJson } from '../../model/values/canonical.js';
 import { makeTurns } from '../../model/give-way.js';
-import { startMessageId } from '../../model/derived-ids.js';
+import { startMessageId } from '../../model/names/derived-ids.js';
 import { fingerprintOf } from '../../auth/index.js';
 import {
   isUnavailable,

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import { newId } from '../../model/ids.js';
+import { newId } from '../../model/names/ids.js';
 import type { ServiceChain, ServiceFact } from '../../audit/index.js';
 import type { CallFact } from '../../service/caller.js';
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { giveWayBefore } from '../../model/give-way.js';
-import { newId } from '../../model/ids.js';
+import { newId } from '../../model/names/ids.js';
 import { isObject } from '../../model/values/json.js';
 import { newTrail, traceIdOf } from '../../service/caller.js';
 import { KeyLost } from '../../service/effect.js';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { longText } from '../../model/contract/api.js';
 import type { DecisionDoor } from '../../model/message.js';
 import type { Principal } from '../../model/principal.js';
-import { bodyOf } from '../../service/approvals/body.js';
+import { bodyOf } from '../../service/approvals/body/body.js';
 import { readProgress, readOwnDecision } from '../../service/approvals/course.js';
 import { decide, type Decided } from '../../service/approvals/decide.js';
 import { readQueueKit, requiredReasons, type RequiredReasons } from '../../service/approvals/judge.js';

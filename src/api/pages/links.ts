@@ -11,7 +11,7 @@ import {
   releaseLink,
   useLink,
   type OpenedLink,
-} from '../../service/approvals/opened-link.js';
+} from '../../service/approvals/links/opened-link.js';
 import { noteView } from '../../service/approvals/seen.js';
 import type { Refusal } from '../../service/refusal.js';
 import type { DecisionRow } from '../../store/approvals/decisions.js';

@@ -13,7 +13,7 @@ import {
   updateMessage,
   type SlackApproval,
 } from '../../notify/slack-door.js';
-import { bodyOf } from '../../service/approvals/body.js';
+import { bodyOf } from '../../service/approvals/body/body.js';
 import { decide, noteRefusedDecision } from '../../service/approvals/decide.js';
 import { requiredReasons, refuseDecision, loadJudged } from '../../service/approvals/judge.js';
 import { visibleApproval, isUndecided, type FoundApproval } from '../../service/approvals/look.js';

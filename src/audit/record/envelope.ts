@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonical } from '../../model/values/canonical.js';
-import { idFromDigest } from '../../model/derived-ids.js';
+import { idFromDigest } from '../../model/names/derived-ids.js';
 import type { Json, JsonObject } from '../../model/values/json.js';
 import type { Fact } from '../../model/records.js';
 import { truncate } from '../../model/values/text.js';

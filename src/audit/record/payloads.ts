@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
 import { giveWayBefore } from '../../model/give-way.js';
-import { newId } from '../../model/ids.js';
+import { newId } from '../../model/names/ids.js';
 import type { PayloadRef } from '../../model/records.js';
 import { together, write, type Queryable } from '../../db/index.js';
 

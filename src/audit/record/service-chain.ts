@@ -1,4 +1,4 @@
-import { newId } from '../../model/ids.js';
+import { newId } from '../../model/names/ids.js';
 import type { Fact } from '../../model/records.js';
 import { withTransaction, type Pool, type Tx } from '../../db/index.js';
 import { appendChain, type Placed } from './append.js';

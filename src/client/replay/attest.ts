@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonical } from '../../model/values/canonical.js';
-import { siblingId } from '../../model/derived-ids.js';
+import { siblingId } from '../../model/names/derived-ids.js';
 import { mostValueBytes } from '../../model/limits.js';
 import type { SealedMessage, SignedBody } from '../../model/message.js';
 import type { Principal } from '../../model/principal.js';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Connection, type ConnectionOptions } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
-import { searchAttributes } from '../../model/temporal-names.js';
+import { searchAttributes } from '../../model/names/temporal-names.js';
 import type { Say } from '../process/system.js';
 
 export interface PrepareOptions {

@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startGuardedServer, type GuardedServer } from '../process/guarded-server.js';
-import { searchAttributes } from '../../model/temporal-names.js';
+import { searchAttributes } from '../../model/names/temporal-names.js';
 import { waitUntilHealthy } from './prepare.js';
 import { temporalVersion } from './binary.js';
 import {

@@ -1,4 +1,4 @@
-import { actionIdOf } from '../../model/derived-ids.js';
+import { actionIdOf } from '../../model/names/derived-ids.js';
 import type { Json, JsonObject } from '../../model/values/json.js';
 import type { Principal } from '../../model/principal.js';
 import type { Transition } from '../plan.js';

@@ -9,11 +9,11 @@ import { startApproved } from '../gates/approved.js';
 import { consumeApproval, revokeOpen } from '../gates/changes.js';
 import { whyInDoubt, waitForPerson } from './doubt.js';
 import { findState, isAtItsEnd } from '../links.js';
-import { close } from '../run/closing.js';
-import { isEnding } from '../run/ending.js';
+import { close } from '../run/ending/closing.js';
+import { isEnding } from '../run/ending/ending.js';
 import { entryLabel, keyLabel } from './key-label.js';
 import { afterEnter, complete, moveTo, remain, succeed } from '../run/flow.js';
-import { stick } from '../run/stuck.js';
+import { stick } from '../run/stuck/stuck.js';
 import { writeResult } from '../run/written.js';
 
 type Succeeded = Extract<Outcome, { status: 'succeeded' }>;

@@ -8,13 +8,13 @@ import { whyInDoubt } from './doubt.js';
 import { afterEnter, enter, take } from '../run/flow.js';
 import { startApproved } from '../gates/approved.js';
 import { findState } from '../links.js';
-import { isOver } from '../run/ending.js';
+import { isOver } from '../run/ending/ending.js';
 import { isHalted } from '../run/moments.js';
 import { resumeDeferred, onRunTimeout } from './outcome.js';
 import { actingNow } from '../rights.js';
 import { beginRun } from '../run/start.js';
 import { policyRefusal } from '../run/submit.js';
-import { wayOfUntil, type Until } from '../run/way-on.js';
+import { wayOfUntil, type Until } from '../run/stuck/way-on.js';
 
 // An operator's retry of a stuck run.
 

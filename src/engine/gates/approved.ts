@@ -12,7 +12,7 @@ import {
   record,
   type Draft,
 } from '../run/draft.js';
-import { isEnding, isOver } from '../run/ending.js';
+import { isEnding, isOver } from '../run/ending/ending.js';
 import { isHalted } from '../run/moments.js';
 import { perform, remain } from '../run/flow.js';
 import { boundRules, gatesFor, unknownFloors } from './gates.js';

@@ -1,4 +1,4 @@
-import { idFromDigest } from '../../model/derived-ids.js';
+import { idFromDigest } from '../../model/names/derived-ids.js';
 import type { Json } from '../../model/values/json.js';
 import { toWellFormedJson } from '../../model/values/text.js';
 import type { Principal } from '../../model/principal.js';

@@ -1,6 +1,6 @@
 import type { OnEnter } from '../plan.js';
 import type { Problem } from '../state.js';
-import type { Until } from './way-on.js';
+import type { Until } from './stuck/way-on.js';
 import type { Draft } from './draft.js';
 import { entryStep, environmentUnknown, gatesFor } from '../gates/gates.js';
 import { blockedBy, guardContext } from '../links.js';

@@ -24,17 +24,17 @@ import { unreadableEnd } from '../gates/deadlines.js';
 import { deniedBefore } from '../gates/denials.js';
 import { openApproval, refuseAsking, type Unaskable } from '../gates/opening.js';
 import { settleDoubt } from '../effects/doubts.js';
-import { close, closeUnentered } from './closing.js';
+import { close, closeUnentered } from './ending/closing.js';
 import { chainStep } from './chain.js';
-import { isEnding } from './ending.js';
+import { isEnding } from './ending/ending.js';
 import { whyNotEntered } from './entry.js';
 import { entryLabel, keyLabel } from '../effects/key-label.js';
 import { leaderOf, setLeader } from './leader.js';
 import { settle } from './settle.js';
-import { stick } from './stuck.js';
+import { stick } from './stuck/stuck.js';
 import { stepMeter, type Meter } from '../expression/meter.js';
 import { branchTarget } from './branches.js';
-import type { Until } from './way-on.js';
+import type { Until } from './stuck/way-on.js';
 import { contextProblem, nothingCalled, writeResult } from './written.js';
 
 // How a run moves: entering states, deterministic chains, executing, closing. How it comes to rest is settle.ts.

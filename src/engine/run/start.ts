@@ -3,7 +3,7 @@ import type { Message } from '../../model/message.js';
 import type { Plan } from '../plan.js';
 import type { RunState, StuckOn } from '../state.js';
 import { actorOf, answer, record, type Draft } from './draft.js';
-import { close } from './closing.js';
+import { close } from './ending/closing.js';
 import { enter } from './flow.js';
 
 // How a run begins: its start is put on record, its input is checked, and its first state is entered.

@@ -15,7 +15,7 @@ import {
   takersOf,
 } from '../links.js';
 import { take } from './flow.js';
-import { wayOn } from './way-on.js';
+import { wayOn } from './stuck/way-on.js';
 
 type Submit = Extract<Message['body'], { kind: 'submit' }>;
 type Said = Omit<Refusal, 'status'>;

@@ -10,7 +10,7 @@ import {
   inflateRaw,
 } from 'node:zlib';
 import type { Transform } from 'node:stream';
-import { asWindows1252 } from '../masking/decode.js';
+import { asWindows1252 } from '../masking/decoding/decode.js';
 import type { Excerpts } from '../masking/mask.js';
 import { codeOf } from '../connections/network.js';
 

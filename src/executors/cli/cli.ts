@@ -4,7 +4,7 @@ import { giveWay } from '../../model/give-way.js';
 import { decodeBody } from '../answer/body.js';
 import { parseExactly } from '../answer/exact-json.js';
 import { root } from '../answer/places.js';
-import { readableText } from '../masking/decode.js';
+import { readableText } from '../masking/decoding/decode.js';
 import type { Excerpts } from '../masking/mask.js';
 import { codeOf } from '../connections/network.js';
 import {

@@ -1,4 +1,4 @@
-import { decodings, unitsOf } from './decodings.js';
+import { decodings, unitsOf } from './decoding/decodings.js';
 import { findAll, type Count, type Index } from './index-of-words.js';
 import type { Turn } from '../../model/give-way.js';
 

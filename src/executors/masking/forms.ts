@@ -1,4 +1,4 @@
-import { asWindows1252 } from './decode.js';
+import { asWindows1252 } from './decoding/decode.js';
 
 // The ways in which an answer may write what is looked for in it (parts.ts).
 

@@ -4,7 +4,7 @@ import type { ReadableStream } from 'node:stream/web';
 import { giveWay, makeTurns } from '../../model/give-way.js';
 import { isObject, type Json } from '../../model/values/json.js';
 import { unpackBody, unpackStreams } from '../answer/body.js';
-import { readableText } from '../masking/decode.js';
+import { readableText } from '../masking/decoding/decode.js';
 import type { Excerpts } from '../masking/mask.js';
 import type { HttpProblem } from './http.js';
 import { maxLines, maxMessageBytes, maxMessages } from './limits.js';

@@ -1,6 +1,6 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { lastWords, startAdvice, workingDirectory } from '../cli/cli.js';
-import { readableText } from '../masking/decode.js';
+import { readableText } from '../masking/decoding/decode.js';
 import type { Excerpts } from '../masking/mask.js';
 import { clientInfo, maxMessageBytes } from './limits.js';
 import { isServerError, whyNotOpened } from './message.js';

@@ -5,7 +5,7 @@ import type { Json, JsonObject } from '../../model/values/json.js';
 import { dataUrl, decodeBody, unpackBody, type Unpacked } from '../answer/body.js';
 import { parseExactly } from '../answer/exact-json.js';
 import type { Place } from '../answer/places.js';
-import { asWindows1252, readableText } from '../masking/decode.js';
+import { asWindows1252, readableText } from '../masking/decoding/decode.js';
 import type { Excerpts } from '../masking/mask.js';
 import {
   exchange,

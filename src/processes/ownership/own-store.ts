@@ -1,7 +1,7 @@
 import type { ConnectionLike } from '@temporalio/client';
 import type { ServiceKeys } from '../../auth/keys.js';
 import { makePool, withTransaction, type Pool } from '../../db/index.js';
-import { namespaceOf } from '../../model/temporal-names.js';
+import { namespaceOf } from '../../model/names/temporal-names.js';
 import type { PolicySet } from '../../model/policy-set.js';
 import { getSigningKey } from '../../store/people/signing-keys.js';
 import {

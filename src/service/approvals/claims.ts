@@ -4,7 +4,7 @@ import type { ApprovalJson } from '../../model/contract/answer-types.js';
 import type { Caller } from '../caller.js';
 import { refuseCaller } from '../may.js';
 import { refusal, type Refusal } from '../refusal.js';
-import { bodyOf } from './body.js';
+import { bodyOf } from './body/body.js';
 import { judge, refuseDecider, loadJudged, type Judged } from './judge.js';
 import { visibleApproval, type FoundApproval } from './look.js';
 import { findPerson } from './people.js';

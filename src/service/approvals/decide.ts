@@ -9,7 +9,7 @@ import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 import { runJson, visibleRun } from '../runs/body.js';
 import { isOnChain, refusalFromRun } from '../runs/refused-by-run.js';
-import { bodyOf, readDecisionJson } from './body.js';
+import { bodyOf, readDecisionJson } from './body/body.js';
 import { refuseDecision, tellWhoDecided, loadJudged, type Decision, type Judged } from './judge.js';
 import { visibleApproval, type FoundApproval } from './look.js';
 

@@ -1,9 +1,9 @@
 import type { JsonObject } from '../../model/values/json.js';
 import { getApproval } from '../../store/approvals/approvals.js';
 import type { ServiceDeps } from '../deps.js';
-import { bodyOf } from './body.js';
+import { bodyOf } from './body/body.js';
 import { judge, loadJudged } from './judge.js';
-import { makeLink } from './links.js';
+import { makeLink } from './links/links.js';
 import { readApproval, type Approval } from './look.js';
 import { findPerson } from './people.js';
 

@@ -8,7 +8,7 @@ import { decisionsOf } from '../../store/approvals/decisions.js';
 import { cursorAfter, listApprovals, type ApprovalFilter } from '../../store/approvals/inbox.js';
 import { toStorableTime } from '../../store/instant.js';
 import { getView } from '../../store/approvals/views.js';
-import { askedBytes, bodiesOf } from '../approvals/body.js';
+import { askedBytes, bodiesOf } from '../approvals/body/body.js';
 import { judge, readQueueKit, type Judged, type QueueKit } from '../approvals/judge.js';
 import { readApprovals, type Approval } from '../approvals/look.js';
 import { findAbsentPrincipals, type KnownPerson } from '../approvals/people.js';

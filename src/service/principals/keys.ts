@@ -3,7 +3,7 @@ import type * as api from '../../model/contract/api.js';
 import { humanPermissions } from '../../model/principal.js';
 import type { CreatedKeyJson, KeyJson } from '../../model/contract/answer-types.js';
 import type { JsonObject } from '../../model/values/json.js';
-import { newId } from '../../model/ids.js';
+import { newId } from '../../model/names/ids.js';
 import { hashApiKey, newApiKey } from '../../auth/index.js';
 import { decodeCursor, toPage } from '../../store/cursor.js';
 import {

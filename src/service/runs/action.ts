@@ -1,5 +1,5 @@
 import type { ActionJson } from '../../model/contract/answer-types.js';
-import { messageIdOf } from '../../model/derived-ids.js';
+import { messageIdOf } from '../../model/names/derived-ids.js';
 import { findCallState, getAction, listAttempts, type ActionRow } from '../../store/runs/actions.js';
 import { getApproval } from '../../store/approvals/approvals.js';
 import { decisionsOf } from '../../store/approvals/decisions.js';

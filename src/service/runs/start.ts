@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import type * as api from '../../model/contract/api.js';
 import type { RunStandingJson } from '../../model/contract/answer-types.js';
-import { idFromDigest } from '../../model/derived-ids.js';
+import { idFromDigest } from '../../model/names/derived-ids.js';
 import { escapePointer, type FieldError, type JsonObject } from '../../model/values/json.js';
 import { defaultEnvironment } from '../../model/policy-set.js';
 import type { Plan } from '../../engine/plan.js';

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type * as api from '../../model/contract/api.js';
 import type { RunStandingJson, SubmittedJson } from '../../model/contract/answer-types.js';
 import type { Json } from '../../model/values/json.js';
-import { actionIdOf } from '../../model/derived-ids.js';
+import { actionIdOf } from '../../model/names/derived-ids.js';
 import type { Answer as RunAnswer } from '../../engine/state.js';
 import { getAction } from '../../store/runs/actions.js';
 import { getApproval } from '../../store/approvals/approvals.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { audit, decide, getRun, startRun, submit, until, type RunBody } from '../../../testing/flows.js';
-import { joinStack } from '../../../testing/joint-stack.js';
+import { joinStack } from '../../../testing/servers/joint-stack.js';
 import { roles, startBank, type StackWithBank } from './bank.js';
 
 // What approvers are shown and asked again: of which state, after a denial, and before an effect is repeated whose outcome is unknown.

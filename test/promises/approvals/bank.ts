@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { startStack, type Stack } from '../../../testing/stack.js';
+import { startStack, type Stack } from '../../../testing/servers/stack.js';
 
 interface Sent {
   readonly path: string;

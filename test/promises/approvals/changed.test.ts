@@ -8,7 +8,7 @@ import type { Action } from '../../../src/engine/state.js';
 import type { JsonObject } from '../../../src/model/values/json.js';
 import { stateWithoutValues, type RunDocument } from '../../../src/store/runs/document.js';
 import { sha256 } from '../../../src/schema/kit.js';
-import { asSuperuser } from '../../../testing/database.js';
+import { asSuperuser } from '../../../testing/servers/database.js';
 import { audit, decide, getRun, startRun, submit, until } from '../../../testing/flows.js';
 import { lastBell, ring } from '../../../testing/bells.js';
 import { inCampaigns, isFull } from '../../../testing/samples.js';

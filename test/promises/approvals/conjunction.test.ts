@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { startStack, type Answer, type Stack } from '../../../testing/stack.js';
+import { startStack, type Answer, type Stack } from '../../../testing/servers/stack.js';
 import { audit, until } from '../../../testing/flows.js';
 
 // Several gates before one action on the real service: none of them is weakened by another.

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import type { Services } from '../../../testing/services.js';
-import { shareStack } from '../../../testing/shared-stack.js';
-import type { Stack } from '../../../testing/stack.js';
+import { shareStack } from '../../../testing/servers/shared-stack.js';
+import type { Stack } from '../../../testing/servers/stack.js';
 import { audit, getRun, startRun, submit, until } from '../../../testing/flows.js';
 import { inCampaigns } from '../../../testing/samples.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { insist, makePeople, decideOn, type People, type Reply } from '../../../drill/caller.js';
-import { asSuperuser } from '../../../testing/database.js';
+import { asSuperuser } from '../../../testing/servers/database.js';
 import { getRun, startRun, submit, until } from '../../../testing/flows.js';
 import type { EffectSeen } from '../../../testing/services.js';
 import { startShipped, type ShippedStack } from '../../../testing/shipped.js';

@@ -1,7 +1,7 @@
 // Mostly waits: for the timers of gates.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { startStack, type Answer, type Stack } from '../../../testing/stack.js';
+import { startStack, type Answer, type Stack } from '../../../testing/servers/stack.js';
 import { audit, until } from '../../../testing/flows.js';
 
 // Gates of every place that may ask for one, on the real service.

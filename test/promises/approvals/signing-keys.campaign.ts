@@ -7,12 +7,12 @@ import { after, before, describe, it } from 'node:test';
 import { bellOf, loadKeys, sealMessage } from '../../../src/auth/index.js';
 import { freePort } from '../../../src/embedded/process/ports.js';
 import type { Bell, SealedMessage, SignedMessage } from '../../../src/model/message.js';
-import { asSuperuser } from '../../../testing/database.js';
+import { asSuperuser } from '../../../testing/servers/database.js';
 import { messagesOf, ring } from '../../../testing/bells.js';
 import { action, audit, decide, getRun, parkPayment, until } from '../../../testing/flows.js';
 import { projectRoot } from '../../../testing/paths.js';
 import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
-import type { Stack } from '../../../testing/stack.js';
+import type { Stack } from '../../../testing/servers/stack.js';
 
 interface KeyBody {
   readonly keyId: string;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import { shareStack } from '../../../testing/shared-stack.js';
+import { shareStack } from '../../../testing/servers/shared-stack.js';
 import type { ShippedStack } from '../../../testing/shipped.js';
-import type { Answer } from '../../../testing/stack.js';
+import type { Answer } from '../../../testing/servers/stack.js';
 import { action, decide } from '../../../testing/flows.js';
 
 describe('a payment that is asked for with the start of its run', () => {

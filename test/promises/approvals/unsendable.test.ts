@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { action, audit, decide, getRun, startRun, submit } from '../../../testing/flows.js';
-import { joinStack } from '../../../testing/joint-stack.js';
-import type { Stack } from '../../../testing/stack.js';
+import { joinStack } from '../../../testing/servers/joint-stack.js';
+import type { Stack } from '../../../testing/servers/stack.js';
 
 // Nobody is asked to approve a call that can never be made: what it would be made of is bound by the approval.
 

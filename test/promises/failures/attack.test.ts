@@ -5,8 +5,8 @@ import { promisify } from 'node:util';
 import { before, describe, it } from 'node:test';
 import type { Services } from '../../../testing/services.js';
 import { inCampaigns } from '../../../testing/samples.js';
-import { shareStack } from '../../../testing/shared-stack.js';
-import type { Stack } from '../../../testing/stack.js';
+import { shareStack } from '../../../testing/servers/shared-stack.js';
+import type { Stack } from '../../../testing/servers/stack.js';
 import { action, audit, decide, getRun, parkPayment, submit, until } from '../../../testing/flows.js';
 import {
   encodePayload,

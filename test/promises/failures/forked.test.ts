@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Client, type WorkflowHandle } from '@temporalio/client';
-import { asSuperuser } from '../../../testing/database.js';
+import { asSuperuser } from '../../../testing/servers/database.js';
 import { action, audit, decide, getRun, parkPayment, submit, until } from '../../../testing/flows.js';
-import { rememberRun } from '../../../testing/restore.js';
+import { rememberRun } from '../../../testing/servers/restore.js';
 import { inCampaigns } from '../../../testing/samples.js';
-import { shareStack } from '../../../testing/shared-stack.js';
+import { shareStack } from '../../../testing/servers/shared-stack.js';
 import type { ShippedStack } from '../../../testing/shipped.js';
 import type { StateView } from '../../../src/workflows/messages.js';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { startStack, type Stack } from '../../../testing/stack.js';
+import { startStack, type Stack } from '../../../testing/servers/stack.js';
 import { audit, getRun, startRun, until } from '../../../testing/flows.js';
 
 // A run that is to end while its effect is under way, and the worker dies: Temporal does not try that effect again, so

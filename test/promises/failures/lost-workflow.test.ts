@@ -3,11 +3,11 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { Client, Connection, WorkflowNotFoundError, type WorkflowHandle } from '@temporalio/client';
-import { asSuperuser } from '../../../testing/database.js';
+import { asSuperuser } from '../../../testing/servers/database.js';
 import { action, audit, decide, getRun, startRun, submit, until } from '../../../testing/flows.js';
-import { joinStack } from '../../../testing/joint-stack.js';
+import { joinStack } from '../../../testing/servers/joint-stack.js';
 import { inCampaigns, inCampaignsUnless } from '../../../testing/samples.js';
-import type { Answer, Stack } from '../../../testing/stack.js';
+import type { Answer, Stack } from '../../../testing/servers/stack.js';
 
 // Whoever may write to Temporal can end a run's workflow, and Temporal can be restored: the store alone says that a run is
 // closed. An open run that has lost its workflow is found, is stuck on record, and goes on with an operator.

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { makePool, type Pool } from '../../../src/db/index.js';
-import { makeTarget, type Target } from '../../activities/target.js';
+import { makeTarget, type Target } from '../../activities/execute/target.js';
 import { startRun, submit, until } from '../../../testing/flows.js';
 import { payFlow } from '../../../testing/policies.js';
-import { joinStack } from '../../../testing/joint-stack.js';
+import { joinStack } from '../../../testing/servers/joint-stack.js';
 import { inCampaignsUnless } from '../../../testing/samples.js';
-import type { Stack } from '../../../testing/stack.js';
+import type { Stack } from '../../../testing/servers/stack.js';
 
 // A target that asks to be left alone for a while: whoever polls the action is told when it is called again.
 

@@ -5,8 +5,8 @@ import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
 import { bellOf } from '../../../src/auth/index.js';
 import { makePool } from '../../../src/db/index.js';
 import { keepDecision, ring } from '../../../testing/bells.js';
-import { holdRun } from '../../../testing/locks.js';
-import type { Stack } from '../../../testing/stack.js';
+import { holdRun } from '../../../testing/servers/locks.js';
+import type { Stack } from '../../../testing/servers/stack.js';
 import {
   action,
   audit,

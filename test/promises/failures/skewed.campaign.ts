@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startRun, submit } from '../../../testing/flows.js';
-import { startStack, type Answer, type Stack } from '../../../testing/stack.js';
+import { startStack, type Answer, type Stack } from '../../../testing/servers/stack.js';
 
 // API and worker on a host whose clock is wrong. What a person is told of a time is what the store goes by.
 

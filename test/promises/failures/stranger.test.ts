@@ -8,7 +8,7 @@ import type { Bell } from '../../../src/model/message.js';
 import { lastBell } from '../../../testing/bells.js';
 import { action, audit, decide, getRun, parkPayment, until } from '../../../testing/flows.js';
 import { inCampaigns } from '../../../testing/samples.js';
-import { shareStack } from '../../../testing/shared-stack.js';
+import { shareStack } from '../../../testing/servers/shared-stack.js';
 import type { ShippedStack } from '../../../testing/shipped.js';
 
 // Who may write to the namespace can have a workflow of their own, on a worker of their own, call our activities through

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { asSuperuser } from '../../../testing/database.js';
+import { asSuperuser } from '../../../testing/servers/database.js';
 import { action, audit, getRun, parkPayment, startRun, submit, until } from '../../../testing/flows.js';
 import { inCampaignsUnless } from '../../../testing/samples.js';
 import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
-import type { Answer } from '../../../testing/stack.js';
+import type { Answer } from '../../../testing/servers/stack.js';
 
 // What people decide while Temporal is away is kept and applied later. Anything else is 503, and then nothing comes of it.
 

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { Client, Connection } from '@temporalio/client';
 import type { StateView } from '../../../src/workflows/messages.js';
 import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
-import { startStack, type Stack } from '../../../testing/stack.js';
+import { startStack, type Stack } from '../../../testing/servers/stack.js';
 import { action, audit, decide, getRun, parkPayment, submit, until } from '../../../testing/flows.js';
 
 // A long run is carried over to a new execution; here the server suggests it after a few events.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import { shareStack } from '../../../testing/shared-stack.js';
-import type { Stack } from '../../../testing/stack.js';
+import { shareStack } from '../../../testing/servers/shared-stack.js';
+import type { Stack } from '../../../testing/servers/stack.js';
 import { lastBell } from '../../../testing/bells.js';
 import { action, decide, getRun, parkPayment, submit, until } from '../../../testing/flows.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import { joinStack } from '../../../testing/joint-stack.js';
-import type { Stack } from '../../../testing/stack.js';
+import { joinStack } from '../../../testing/servers/joint-stack.js';
+import type { Stack } from '../../../testing/servers/stack.js';
 import { action, audit, decide, getRun, startRun, submit, until } from '../../../testing/flows.js';
 
 // What the two shipped flows do not show: time, people as executors, chains, commands, operators.

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { joinStack } from '../../../testing/joint-stack.js';
+import { joinStack } from '../../../testing/servers/joint-stack.js';
 import { inCampaigns } from '../../../testing/samples.js';
 import { startShipped, type ShippedStack } from '../../../testing/shipped.js';
-import type { Answer, Stack } from '../../../testing/stack.js';
+import type { Answer, Stack } from '../../../testing/servers/stack.js';
 import { action, decide, getRun, startRun, submit, until } from '../../../testing/flows.js';
-import { asSuperuser } from '../../../testing/database.js';
+import { asSuperuser } from '../../../testing/servers/database.js';
 
 // What one agent's key may send: as much as is taken, a run can carry; what is more is refused before anything is stored.
 

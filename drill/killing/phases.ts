@@ -1,0 +1,173 @@
+import { rounded, runConcurrently } from '../../bench/measure.js';
+import { until } from '../../testing/until.js';
+import type { Stack } from '../../testing/servers/stack.js';
+import { decideOn, insist, type Parked, type People, type InsistResult } from '../caller.js';
+import type { DecisionPlan } from '../judge.js';
+
+// One outage: people decide while a part goes down and while it is down, and repeat their requests until they are answered.
+
+export interface Case {
+  readonly parked: Parked;
+  readonly plan: DecisionPlan;
+}
+
+export interface Outage {
+  readonly name: string;
+  down(): Promise<void>;
+  up(): Promise<void>;
+}
+
+/** Of every five parked payments, four are approved and one is denied. A third of the gates ask for two people, a third are those of a charter. */
+export function flowOf(n: number): { readonly flow: string; readonly transition: string } {
+  if (n % 3 === 0) return { flow: 'payment', transition: 'erp.payment.draft' };
+  return { flow: n % 3 === 1 ? 'one' : 'two', transition: 'pay' };
+}
+
+export function planOf(n: number, { run, approval, flow }: Parked): DecisionPlan {
+  const decision = n % 5 === 4 ? 'deny' : 'approve';
+  return { run, approval, decision, people: decision === 'approve' && flow === 'two' ? 2 : 1 };
+}
+
+interface Decided {
+  readonly told: readonly InsistResult[];
+  /** Decisions that nobody answered with success, however long they insisted. */
+  readonly unanswered: number;
+}
+
+/** Called for every final answer, and for every answer. */
+interface Listeners {
+  readonly onTold?: () => void;
+  readonly onAnswer?: () => void;
+}
+
+async function decideCase(
+  { controllers }: People,
+  { parked, plan }: Case,
+  listeners: Listeners,
+): Promise<InsistResult[]> {
+  const told: InsistResult[] = [];
+  for (const by of controllers.slice(0, plan.people)) {
+    const key = `${parked.approval}-${by.id}`;
+    told.push(
+      await insist(async () => {
+        const reply = await decideOn(by, parked, plan.decision, key);
+        listeners.onAnswer?.();
+        return reply;
+      }),
+    );
+    listeners.onTold?.();
+  }
+  return told;
+}
+
+const inFlight = 8;
+
+export async function decideCases(
+  people: People,
+  cases: readonly Case[],
+  listeners: Listeners = {},
+): Promise<Decided> {
+  const told: InsistResult[] = [];
+  const left = [...cases];
+  await runConcurrently(cases.length, inFlight, async () => {
+    const next = left.shift();
+    if (next !== undefined) told.push(...(await decideCase(people, next, listeners)));
+  });
+  const unanswered = told.filter(({ reply }) => reply.status !== 200 && reply.status !== 202);
+  return { told, unanswered: unanswered.length };
+}
+
+/** A promise, and the counter that fulfils it. */
+function countTo(wanted: number): { readonly reached: Promise<void>; count(): void } {
+  let left = wanted;
+  let fulfil: () => void = () => undefined;
+  const reached = new Promise<void>((resolve) => (fulfil = resolve));
+  return {
+    reached,
+    count() {
+      left -= 1;
+      if (left === 0) fulfil();
+    },
+  };
+}
+
+/** What an outage did to people who decided, as seen from outside. */
+export interface OutageWhileDeciding {
+  readonly name: string;
+  readonly decisions: number;
+  /** Decisions whose first answer was: taken by the run; durable, to be taken; refused or no answer, then repeated. */
+  readonly takenAtOnce: number;
+  readonly durableAtOnce: number;
+  readonly repeated: number;
+  readonly unanswered: number;
+  /** From the outage's beginning to the first decision that was sent after it and accepted. */
+  readonly firstAcceptedMs: number;
+  readonly readyAgainMs: number;
+}
+
+/** How an outage left the waiting approvals, while nobody decided. */
+export interface OutageWhileWaiting {
+  readonly name: string;
+  /** Approvals that are open once everything is ready again. */
+  readonly waiting: number;
+  readonly readyAgainMs: number;
+}
+
+export async function waitThroughOutage(
+  stack: Stack,
+  outage: Outage,
+  countWaiting: () => Promise<number>,
+): Promise<OutageWhileWaiting> {
+  const downAt = performance.now();
+  await outage.down();
+  await outage.up();
+  await until('everything to be ready', () => isReady(stack), 60_000);
+  const readyAgainMs = rounded(performance.now() - downAt);
+  return { name: outage.name, waiting: await countWaiting(), readyAgainMs };
+}
+
+/** Half of the cases are being decided when the part goes down; the other half is sent while it is down. */
+export async function decideThroughOutage(
+  stack: Stack,
+  people: People,
+  outage: Outage,
+  cases: readonly Case[],
+): Promise<OutageWhileDeciding> {
+  const half = Math.ceil(cases.length / 2);
+  const underWay = countTo(Math.max(Math.floor(half / 4), 1));
+  const before = decideCases(people, cases.slice(0, half), { onTold: underWay.count });
+  await underWay.reached;
+  const downAt = performance.now();
+  await outage.down();
+  // Before the part comes back, as many people as there are lanes have got an answer without it.
+  const lanes = countTo(Math.min(inFlight, cases.length - half));
+  const down = decideCases(people, cases.slice(half), { onAnswer: lanes.count });
+  await Promise.race([lanes.reached, down]);
+  await outage.up();
+  await until('everything to be ready', () => isReady(stack), 60_000);
+  const ready = performance.now();
+  const met = await down;
+  const all = [await before, met];
+  const told = all.flatMap((each) => each.told);
+  const first = (status: number): number => told.filter((answer) => answer.first.status === status).length;
+  const accepted = met.told.filter(({ reply }) => reply.status > 0 && reply.status < 300);
+  return {
+    name: outage.name,
+    decisions: told.length,
+    takenAtOnce: first(200),
+    durableAtOnce: first(202),
+    repeated: told.filter((answer) => answer.tries > 1).length,
+    unanswered: all.reduce((sum, each) => sum + each.unanswered, 0),
+    firstAcceptedMs: rounded(Math.min(...accepted.map(({ at }) => at)) - downAt),
+    readyAgainMs: rounded(ready - downAt),
+  };
+}
+
+async function isReady(stack: Stack): Promise<true | null> {
+  try {
+    const { status, body } = await stack.fetchAs(null, 'GET', '/readyz');
+    return status === 200 && (body as { worker?: boolean }).worker === true ? true : null;
+  } catch {
+    return null;
+  }
+}

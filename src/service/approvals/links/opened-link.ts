@@ -1,0 +1,63 @@
+import { hashApiKey } from '../../../auth/index.js';
+import type { Principal } from '../../../model/principal.js';
+import { findLink, giveLinkBack, takeLink, type LinkRow } from '../../../store/approvals/links.js';
+import type { ServiceDeps } from '../../deps.js';
+import { refusal, type Refusal } from '../../refusal.js';
+import type { Approval } from '../look.js';
+import { findPersonByKeys } from '../people.js';
+
+// A link names an approval and a person. It may be opened often, and decides once.
+
+export interface OpenedLink {
+  readonly kind: 'link';
+  readonly link: LinkRow;
+  /** The person whom the link was made for; null: no key of theirs is valid now. */
+  readonly person: Principal | null;
+}
+
+export async function openLink(deps: ServiceDeps, token: string): Promise<OpenedLink | Refusal> {
+  const link = await findByToken(deps, token);
+  if (link === null) return refusal('NOT_FOUND', 'there is no such link: ask for a new one');
+  const gone = whyGone(link, deps.now());
+  if (gone !== null) return refusal('FORBIDDEN', `this link ${gone}: ask for a new one`);
+  const person = await findPersonByKeys(deps, link.recipient);
+  if (person !== null && person.kind !== 'human')
+    return refusal('FORBIDDEN', 'this link was made for a program: only people decide');
+  return { kind: 'link', link, person };
+}
+
+/** Only where the effect can be undone does the link alone let its holder act as its person. */
+const tiersWithoutSignIn: readonly (string | null)[] = ['read_only', 'reversible'];
+
+/** Whether the link's person has to sign in before they decide. False for a settled approval: its page only says how it ended. */
+export function needsSignIn({ state }: Approval): boolean {
+  if (state === null) return false;
+  return (
+    !tiersWithoutSignIn.includes(state.action.tier) ||
+    state.gates.some(({ rule }) => rule.direct === 'required')
+  );
+}
+
+/** When the link was used; null: it was not used, or was given back. */
+export async function linkUsedAt(deps: ServiceDeps, token: string): Promise<string | null> {
+  return (await findByToken(deps, token))?.usedAt ?? null;
+}
+
+/** Uses the link up for one decision. False: it was used before, or is over. */
+export function useLink({ pool }: ServiceDeps, { id }: LinkRow): Promise<boolean> {
+  return takeLink(pool, id);
+}
+
+/** Gives the link back, because nothing was decided by it: it may be used again. */
+export function releaseLink({ pool }: ServiceDeps, { id }: LinkRow): Promise<void> {
+  return giveLinkBack(pool, id);
+}
+
+function findByToken({ pool, pepper }: ServiceDeps, token: string): Promise<LinkRow | null> {
+  return findLink(pool, hashApiKey(pepper, token));
+}
+
+function whyGone(link: LinkRow, now: Date): string | null {
+  if (link.revokedAt !== null) return 'was revoked';
+  return link.usedAt === null && Date.parse(link.expiresAt) <= now.getTime() ? 'is over' : null;
+}
