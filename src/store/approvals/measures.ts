@@ -20,15 +20,13 @@ export interface Times {
   readonly p99: number | null;
 }
 
-export interface Measures {
+interface Counts {
   readonly opened: number;
   readonly approved: number;
   readonly denied: number;
   readonly expired: number;
   readonly revoked: number;
   readonly escalated: number;
-  readonly firstView: Times;
-  readonly decision: Times;
   /** Closed by a human's decision within five seconds after it opened. */
   readonly quick: number;
   /** Closed by a human within five seconds after that human had first read it. */
@@ -39,6 +37,11 @@ export interface Measures {
   readonly decided: number;
 }
 
+export interface Measures extends Counts {
+  readonly firstView: Times;
+  readonly decision: Times;
+}
+
 export interface MeasuredGroup {
   readonly flow: string | null;
   /** '' stands for the holders of `approval.decide`. */
@@ -46,23 +49,13 @@ export interface MeasuredGroup {
   readonly measures: Measures;
 }
 
-interface Row {
+interface Row extends Counts {
   readonly flow: string | null;
   readonly role: string | null;
-  readonly opened: number;
-  readonly approved: number;
-  readonly denied: number;
-  readonly expired: number;
-  readonly revoked: number;
-  readonly escalated: number;
   readonly viewed: number;
   readonly viewTimes: readonly number[] | null;
   readonly settled: number;
   readonly decisionTimes: readonly number[] | null;
-  readonly quick: number;
-  readonly quickAfterView: number;
-  readonly unread: number;
-  readonly decided: number;
 }
 
 const ofRoles = `cross join lateral unnest(case when cardinality(a.roles) = 0 then array[''] else a.roles end) as held(role)`;
@@ -114,26 +107,15 @@ export async function measureApprovals(
       withoutNulOrNull(filter.role),
     ],
   );
-  return rows.map((row) => ({ flow: row.flow, role: row.role, measures: measuresOf(row) }));
-}
-
-function measuresOf(row: Row): Measures {
-  const { opened, approved, denied, expired, revoked, escalated, quick, quickAfterView, unread, decided } =
-    row;
-  return {
-    opened,
-    approved,
-    denied,
-    expired,
-    revoked,
-    escalated,
-    firstView: toTimes(row.viewed, row.viewTimes),
-    decision: toTimes(row.settled, row.decisionTimes),
-    quick,
-    quickAfterView,
-    unread,
-    decided,
-  };
+  return rows.map(({ flow: ofFlow, role: ofRole, viewed, viewTimes, settled, decisionTimes, ...counts }) => ({
+    flow: ofFlow,
+    role: ofRole,
+    measures: {
+      ...counts,
+      firstView: toTimes(viewed, viewTimes),
+      decision: toTimes(settled, decisionTimes),
+    },
+  }));
 }
 
 function toTimes(count: number, found: readonly number[] | null): Times {
