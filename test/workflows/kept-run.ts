@@ -1,27 +1,19 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { makeDeps, type ActivityDeps } from '../../src/activities/deps.js';
-import { makePolicies } from '../../src/service/index.js';
-import { makePayloads, makeServiceChain, verifyChain } from '../../src/audit/index.js';
-import { bellOf, loadKeys } from '../../src/auth/index.js';
+import type { ActivityDeps } from '../../src/activities/deps.js';
+import { verifyChain } from '../../src/audit/index.js';
+import { bellOf } from '../../src/auth/index.js';
 import { jsonValue, textValue } from '../../src/client/replay/attest.js';
-import { recordStart } from '../../src/client/index.js';
-import { withTransaction, type Tx } from '../../src/db/index.js';
 import type { Answer } from '../../src/engine/state.js';
 import { newId } from '../../src/model/names/ids.js';
 import type { JsonObject } from '../../src/model/values/json.js';
 import type { Bell } from '../../src/model/message.js';
 import type { Principal } from '../../src/model/principal.js';
-import { resolveVersion } from '../../src/store/flows/flows.js';
 import { getMessage } from '../../src/store/runs/messages.js';
 import { getRun, type RunRow } from '../../src/store/runs/runs.js';
-import { putSigningKey } from '../../src/store/people/signing-keys.js';
-import { makeTestChecker } from '../../testing/checker.js';
 import { storeMessage } from '../../testing/messages.js';
-import { makeDatabase, type Database } from '../../testing/servers/database.js';
+import type { Database } from '../../testing/servers/database.js';
 import { runKernel, type LocalKernel } from '../../testing/kernel.js';
+import { makeWorkerParts } from '../../testing/worker-parts.js';
 
 // Runs that the product's kernel keeps on the product's hands and a real Postgres, and no Temporal: a test breaks one hand.
 
@@ -103,49 +95,32 @@ workflows:
 };
 
 export async function makeGround(): Promise<Ground> {
-  const database = await makeDatabase();
-  const home = mkdtempSync(join(tmpdir(), 'countersign-kept-'));
-  const folder = join(home, 'policies');
-  for (const [path, text] of Object.entries(policies)) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    writeFileSync(join(folder, path), text);
-  }
+  const {
+    database,
+    deps: own,
+    keys,
+    internalErrors,
+    transaction,
+    recordStart,
+    stop,
+  } = await makeWorkerParts(policies);
   const { pool } = database;
-  const keys = await loadKeys(home, {});
-  const chain = makeServiceChain({ pool, kind: 'worker' });
-  const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
-  const loader = makePolicies({
-    ...{ pool, transaction, chain, folder },
-    now: () => new Date(),
-    checker: makeTestChecker(),
-  });
-  const loaded = await loader.start({ kind: 'runtime', id: 'test' }, 'trc_boot');
-  assert.equal(loaded.status, 'loaded', JSON.stringify(loaded));
-  await putSigningKey(pool, { ...keys.signing, sealed: null });
-  const payloads = makePayloads({ kek: keys.kek });
-  const internalErrors: string[] = [];
-  const own = makeDeps(pool, payloads, chain, (what, error) => {
-    internalErrors.push(`${what}: ${String(error)}`);
-  });
   const start = async (deps: ActivityDeps = own, flow = 'kept'): Promise<KeptRun> => {
-    const id = newId('run');
-    const version = await resolveVersion(pool, flow, { version: undefined, environment: undefined });
-    assert.ok(version !== null);
-    const { planHash, environment } = version;
-    const message = await transaction((tx) =>
-      recordStart({ payloads, keys }, tx, {
-        ...{ run: id, flow, flowVersion: version.version, planHash, environment, mode: 'live' },
-        ...{ initialState: 'open', input: {}, principal: agent, trace: null, waitMs: 0 },
-      }),
-    );
-    assert.ok(message !== null);
+    const message = await recordStart({ flow, initialState: 'open', by: agent });
+    const id = message.run;
+    const row = async (): Promise<RunRow> => {
+      const found = await getRun(pool, id);
+      assert.ok(found !== null);
+      return found;
+    };
     const kernel = runKernel(deps, id, { kernel: 2, start: bellOf(message), carried: null });
     return {
-      ...{ id, kernel },
+      ...{ id, kernel, row },
       ask: async (by, asked, args = {}) => {
         const submits = 'submit' in asked;
+        const { environment } = await row();
         const { message: kept } = await transaction((tx) =>
-          storeMessage({ payloads, keys }, tx, {
+          storeMessage({ payloads: own.payloads, keys }, tx, {
             ...{ id: newId('msg'), run: id, environment, principal: by },
             body: submits
               ? { kind: 'submit', transition: asked.submit, expectedVersion: null }
@@ -159,11 +134,6 @@ export async function makeGround(): Promise<Ground> {
         for (const bell of bells) kernel.onSignal(bell.kind, bell);
       },
       answerOf: async ({ id: message }) => (await getMessage(pool, message))?.answer ?? null,
-      row: async () => {
-        const row = await getRun(pool, id);
-        assert.ok(row !== null);
-        return row;
-      },
       records: async () => {
         const { rows } = await pool.query<{ type: string }>(
           'select type from audit_record where run = $1 or about = $1 order by seq',
@@ -174,11 +144,5 @@ export async function makeGround(): Promise<Ground> {
       verify: async () => assert.equal((await verifyChain(pool, id)).ok, true),
     };
   };
-  return {
-    ...{ database, deps: own, internalErrors, start },
-    stop: async () => {
-      await database.drop();
-      rmSync(home, { recursive: true, force: true });
-    },
-  };
+  return { database, deps: own, internalErrors, start, stop };
 }

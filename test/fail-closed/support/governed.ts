@@ -1,32 +1,24 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { ApplicationFailure } from '@temporalio/activity';
-import { makeDeps, type ActivityDeps } from '../../../src/activities/deps.js';
+import type { ActivityDeps } from '../../../src/activities/deps.js';
 import { loadRun } from '../../../src/activities/step/document.js';
 import { attemptFailed, execute } from '../../../src/activities/execute/execute.js';
 import type { Surroundings } from '../../../src/activities/retry-while-unavailable.js';
 import { step } from '../../../src/activities/step/step.js';
 import type { Arrival, ExecuteInput, Stepped, StepInput, StepResult } from '../../../src/activities/types.js';
-import { makePolicies } from '../../../src/service/index.js';
-import { makePayloads, makeServiceChain } from '../../../src/audit/index.js';
-import { bellOf, loadKeys, sealMessage, type ServiceKeys } from '../../../src/auth/index.js';
+import { bellOf, sealMessage, type ServiceKeys } from '../../../src/auth/index.js';
 import { jsonValue, textValue, type Value } from '../../../src/client/replay/attest.js';
-import { recordStart } from '../../../src/client/index.js';
-import { withTransaction, type Tx } from '../../../src/db/index.js';
+import { withTransaction } from '../../../src/db/index.js';
 import type { Answer, RunState } from '../../../src/engine/state.js';
 import { newId } from '../../../src/model/names/ids.js';
 import type { JsonObject } from '../../../src/model/values/json.js';
 import type { SealedMessage, SignedBody, SignedMessage } from '../../../src/model/message.js';
 import type { Principal } from '../../../src/model/principal.js';
-import { putSigningKey } from '../../../src/store/people/signing-keys.js';
-import { resolveVersion } from '../../../src/store/flows/flows.js';
 import { getMessage, insertMessage } from '../../../src/store/runs/messages.js';
 import { getRun, type RunRow } from '../../../src/store/runs/runs.js';
-import { makeTestChecker } from '../../../testing/checker.js';
 import { storeMessage } from '../../../testing/messages.js';
-import { makeDatabase, type Database } from '../../../testing/servers/database.js';
+import type { Database } from '../../../testing/servers/database.js';
+import { makeWorkerParts } from '../../../testing/worker-parts.js';
 
 // The hands of a run on a real Postgres, one step at a time: what a test forces lies between two of them.
 
@@ -69,55 +61,17 @@ export interface Handle {
 }
 
 export async function makeGoverned(files: Readonly<Record<string, string>>): Promise<Governed> {
-  const database = await makeDatabase();
-  const home = mkdtempSync(join(tmpdir(), 'countersign-closed-'));
-  const folder = join(home, 'policies');
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    writeFileSync(join(folder, path), text);
-  }
-  const { pool } = database;
-  const keys = await loadKeys(home, {});
-  const chain = makeServiceChain({ pool, kind: 'worker' });
-  const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
-  const policies = makePolicies({
-    ...{ pool, transaction, chain, folder },
-    now: () => new Date(),
-    checker: makeTestChecker(),
-  });
-  const loaded = await policies.start({ kind: 'runtime', id: 'test' }, 'trc_boot');
-  assert.equal(loaded.status, 'loaded', JSON.stringify(loaded));
-  await putSigningKey(pool, { ...keys.signing, sealed: null });
-  const payloads = makePayloads({ kek: keys.kek });
-  const internalErrors: string[] = [];
-  const deps = makeDeps(pool, payloads, chain, (what, error) => {
-    internalErrors.push(`${what}: ${String(error)}`);
-  });
-  const record = async (flow: string, input: JsonObject = {}): Promise<SealedMessage> => {
-    const version = await resolveVersion(pool, flow, { version: undefined, environment: undefined });
-    assert.ok(version !== null, flow);
-    const { planHash, environment } = version;
-    const sealed = await transaction((tx) =>
-      recordStart({ payloads, keys }, tx, {
-        ...{ run: newId('run'), flow, flowVersion: version.version, planHash, environment, mode: 'live' },
-        ...{ initialState: 'a', input, principal: starter, trace: null, waitMs: 0 },
-      }),
-    );
-    assert.ok(sealed !== null);
-    return sealed;
-  };
-  const handle = (run: string): Handle => makeHandle(deps, keys, run);
+  const { database, deps, keys, internalErrors, recordStart, stop } = await makeWorkerParts(files);
+  const record = (flow: string, input: JsonObject = {}): Promise<SealedMessage> =>
+    recordStart({ flow, initialState: 'a', by: starter, input });
   return {
-    ...{ database, deps, keys, internalErrors, recordStart: record, handle },
+    ...{ database, deps, keys, internalErrors, recordStart: record, stop },
+    handle: (run) => makeHandle(deps, keys, run),
     start: async (flow, input, hands = deps) => {
       const sealed = await record(flow, input);
       const run = makeHandle(hands, keys, sealed.run);
       await run.take(bell(sealed));
       return run;
-    },
-    stop: async () => {
-      await database.drop();
-      rmSync(home, { recursive: true, force: true });
     },
   };
 }
