@@ -41,6 +41,16 @@ export interface ShownProblem extends Problem {
 }
 
 /** Everything that a run is between two steps. Plain JSON: the kernel keeps it, the projection stores it. */
+/** That a request was denied: `what` names the transition and the digest of its arguments, `count` says how often, `by` and `at` are of the last time. */
+export interface Denial {
+  /** Named as in its idempotency key. */
+  readonly transition: string;
+  readonly what: string;
+  readonly by: string;
+  readonly at: string;
+  readonly count: number;
+}
+
 export interface RunState {
   readonly v: 1;
   readonly run: string;
@@ -68,14 +78,7 @@ export interface RunState {
   readonly successes: readonly (readonly [string, number])[];
   /** Idempotency keys of effects that may have happened, which nobody knows; absent: none. */
   readonly doubts?: readonly string[];
-  /** By transition: how often it was denied; who denied it last, when, and the key of exactly what was asked then. */
-  readonly denials: readonly {
-    readonly transition: string;
-    readonly what: string;
-    readonly by: string;
-    readonly at: string;
-    readonly count: number;
-  }[];
+  readonly denials: readonly Denial[];
   readonly executing: Executing | null;
   readonly problem: Problem | null;
   /** What to do again on retry of a stuck run. */
@@ -264,7 +267,7 @@ export interface Asking {
 export interface Denied {
   readonly by: string;
   readonly at: string;
-  /** How often the transition has been denied by now. */
+  /** How often the transition has been denied by now, with whatever arguments. */
   readonly count: number;
   /** The request that was denied had the same arguments. */
   readonly same: boolean;

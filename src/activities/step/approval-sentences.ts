@@ -11,7 +11,7 @@ import type { Asking } from '../../engine/state.js';
 
 /** The summary from the author's template; the plain sentence where there is no template, or a hole of it has no value. */
 export function writeSummary(transition: Transition, asking: Asking): string {
-  return `${fillTemplate(transition.summary, asking) ?? writePlainSummary(transition, asking)}${tellBegunBefore(asking)}${tellDoneBefore(transition, asking)}${tellDeniedBefore(asking)}`;
+  return `${fillTemplate(transition.summary, asking) ?? writePlainSummary(transition, asking)}${tellBegunBefore(asking)}${tellDoneBefore(transition, asking)}${tellDeniedBefore(transition, asking)}`;
 }
 
 function writePlainSummary({ title, name, tool }: Transition, asking: Asking): string {
@@ -38,9 +38,9 @@ function tellDoneBefore({ name }: Transition, { done }: Asking): string {
 }
 
 /** Tells the approver that a colleague has denied it before. */
-function tellDeniedBefore({ denied }: Asking): string {
+function tellDeniedBefore({ name }: Transition, { denied }: Asking): string {
   if (denied === null) return '';
-  const times = denied.count === 1 ? '' : `, ${denied.count} times by now`;
+  const times = denied.count === 1 ? '' : `; ${name} was denied ${denied.count} times by now`;
   const what = denied.same ? 'asked again' : 'asked again with other arguments';
   return escapeUnseen(`; ${what}: ${denied.by} denied it on ${denied.at}${times}`);
 }

@@ -79,7 +79,7 @@ describe('what an approver gets', () => {
     const summary = { kind: 'text' as const, parts: ['of ', path('context', 'total') as Path] };
     assert.equal(
       show({ ...pay, summary }, asking({ denied: { ...denied, count: 3, same: false } })).summary,
-      'of 7; asked again with other arguments: ann denied it on 2026-01-01T00:00:00.000Z, 3 times by now',
+      'of 7; asked again with other arguments: ann denied it on 2026-01-01T00:00:00.000Z; pay was denied 3 times by now',
     );
     assert.equal(show({ ...pay, summary }, asking()).summary, 'of 7');
   });

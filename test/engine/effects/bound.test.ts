@@ -392,6 +392,24 @@ describe('a denial', () => {
     walk.submit(other, 'pay', { amount: 5 });
     assert.equal(walk.run.approvals.length, length);
   });
+
+  it('is told as it was where other arguments were denied by others meanwhile', () => {
+    const { hands, asked } = showing();
+    const walk = facing({}, hands);
+    const bob = principal('bob', 'human', { roles: ['finance.controller'] });
+    for (const [amount, who] of [
+      [5, ann],
+      [6, bob],
+      [5, ann],
+      [7, bob],
+    ] as const) {
+      walk.submit(agent, 'pay', { amount });
+      walk.decide(who, idOf(walk), 'deny');
+    }
+    walk.submit(agent, 'pay', { amount: 5 });
+    const denied = asked.at(-1)?.asking.denied;
+    assert.deepEqual([denied?.by, denied?.count, denied?.same], ['ann', 4, true]);
+  });
 });
 
 describe('what was done before', () => {
