@@ -30,11 +30,10 @@ import { contextProblem } from '../run/written.js';
 export function onApproved(draft: Draft, approval: ApprovalState): void {
   changeApproval(draft, approval.id, { status: 'approved', queued: true });
   project(draft, approval.action, 'approved');
-  for (const by of approversOf(approval, draft.kit)) addEvidence(draft, approval, by);
   startApproved(draft);
 }
 
-/** Evidence `human_request` of one approver; that of a requester carries no name, so that it never counts. */
+/** Evidence `human_request` of an approver; that of a requester carries no name, so that it never counts. */
 function addEvidence(draft: Draft, approval: ApprovalState, by: string): void {
   const own = approval.requesters.includes(by);
   const id = derivedId(draft, 'evd', `${approval.id}:${by}`);
@@ -74,7 +73,10 @@ export function startApproved(draft: Draft): void {
   }
 }
 
-function startChecked(draft: Draft, transition: Transition, { id, human, action }: ApprovalState): void {
+/** Only now is there evidence of the approval: one that is revoked while it waits for its turn leaves none. */
+function startChecked(draft: Draft, transition: Transition, approval: ApprovalState): void {
+  const { id, human, action } = approval;
+  for (const by of approversOf(approval, draft.kit)) addEvidence(draft, approval, by);
   if (human) consumeApproval(draft, id);
   draft.run.chainDepth = 0;
   draft.run.chain = [];

@@ -247,6 +247,10 @@ describe('the same request by somebody else', () => {
     walk.outcome();
     assert.deepEqual(statuses(walk), ['consumed', 'revoked', 'revoked', 'open']);
     assert.deepEqual(
+      walk.run.evidence.map(({ kind, by }) => [kind, by]),
+      [['human_request', 'op']],
+    );
+    assert.deepEqual(
       walk.last.actions.map((row) => [row.action.requester?.id, row.status, row.error?.code]),
       [
         ['bot', 'executed', undefined],
@@ -257,6 +261,18 @@ describe('the same request by somebody else', () => {
     assert.equal(walk.run.executing, null);
     assert.match(String(recorded(walk, 'approval.revoked')[0]?.data['reason']), /^superseded: `pay`.*`bot`/);
     assert.equal(answerOf(walk.decide(operator, idOf(walk, 2), 'approve'))?.code, 'APPROVAL_REVOKED');
+  });
+
+  it('leaves no evidence of its approval where the run has moved on before its turn came', () => {
+    const walk = facing();
+    walk.submit(agent, 'pay');
+    walk.submit(agent, 'leave');
+    walk.decide(ann, idOf(walk), 'approve');
+    assert.deepEqual(statuses(walk), ['approved']);
+    walk.outcome();
+    assert.deepEqual([walk.run.state, statuses(walk), walk.run.evidence], ['b', ['revoked'], []]);
+    const records = walk.history.flatMap(({ trace }) => trace.map(({ type }) => type));
+    assert.ok(!records.includes('evidence.recorded'));
   });
 
   it('is not superseded by one that failed, and has its idempotency key', () => {
