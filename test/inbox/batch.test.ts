@@ -33,6 +33,19 @@ describe('a batch of decisions', () => {
   const notes = (...texts: string[]): Promise<Parked[]> =>
     Promise.all(texts.map((text) => park(desk, 'note.write', { text })));
 
+  it('keeps no answer of a dry run under its idempotency key: the next one tells what holds then', async () => {
+    const [a, b] = await notes('a', 'b');
+    const asked = { decisions: [item(a!), item(b!)], mode: 'all', dryRun: true };
+    const key = { 'idempotency-key': 'looks' };
+    assert.equal((await send('clark', asked, key)).body.ok, true);
+    await decide(desk, 'clark', b!, 'deny');
+    const again = await send('clark', asked, key);
+    assert.deepEqual(
+      [again.body.ok, again.body.results[1].code, again.headers.get('idempotency-replayed')],
+      [false, 'ALREADY_DECIDED', null],
+    );
+  });
+
   it('decides nothing in a dry run, and then exactly what that showed', async () => {
     const [a, b] = await notes('a', 'b');
     const decisions = [item(a!), item(b!, 'deny')];

@@ -19,6 +19,8 @@ export interface Answer<Status extends number = number, Body = unknown> {
   readonly body?: Body;
   readonly media?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Nothing was made or decided: the answer is not kept for repeats under its idempotency key. */
+  readonly lookedOnly?: boolean;
 }
 
 /** A page to be read in a browser; a refusal there is a page, too. */

@@ -62,6 +62,8 @@ describe('queues that the policies declare no more', () => {
     for (const approval of [opened, later])
       for (const who of [decider, cfo])
         assert.deepEqual(codes(await decide(who, approval)), [403, 'NOT_AN_APPROVER']);
+    const before = await api.ask('admin', 'GET', `/v1/approvals/${opened.id}`);
+    assert.deepEqual([before.body.roles, before.body.gates[0].roles], [[], []], 'it had those of the queue');
     const { body } = await api.ask('admin', 'GET', `/v1/approvals/${later.id}`);
     assert.match(body.gates[0].text, /^nobody: its queue names no role any more; .*nobody who is known here/);
 

@@ -25,7 +25,7 @@ export const batchRoutes: readonly Route[] = [
     handle: async (call, { body }) => {
       const made = await decideBatch(callerOf(call), body, makeAskAgain(call));
       if (made.kind === 'refusal') return made;
-      return answer(200, made.body, retryHeader(made.retryAfter));
+      return { ...answer(200, made.body, retryHeader(made.retryAfter)), lookedOnly: made.body.dryRun };
     },
   }),
 ];

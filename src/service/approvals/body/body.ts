@@ -140,6 +140,7 @@ async function approvalBody(
 ): Promise<ApprovalJson> {
   const { doc } = row;
   const { kit } = related.deciders;
+  const gates = gateStatuses(row, state, related.deciders, related.decisions);
   return {
     id: row.id,
     status: row.status,
@@ -163,8 +164,8 @@ async function approvalBody(
     because: becauseJson(because),
     trace: await parseValue(read(traceOf(row))),
     guards: doc.guards.map(asJson),
-    roles: [...row.roles],
-    ...gatesJson(gateStatuses(row, state, related.deciders, related.decisions)),
+    roles: state === null ? [...row.roles] : [...new Set(gates.flatMap(({ roles }) => roles))],
+    ...gatesJson(gates),
     ...(related.reader === null
       ? {}
       : { may: mayOf({ row, state, kit, decisions: related.decisions }, related.reader) }),
