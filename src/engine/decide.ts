@@ -41,8 +41,7 @@ function applyEvent(plan: Plan, run: RunState, event: Event, kit: Kit, key: stri
   if (hearsTime(run) && endsBefore(run, event)) onRunTimeout(draft);
   switch (event.kind) {
     case 'message':
-      dispatch(draft, event);
-      break;
+      return finish(dispatch(draft, event), run);
     case 'refused_message':
       record(draft, 'message.refused', {
         actor: { kind: 'anonymous', id: 'unknown' },
@@ -74,18 +73,22 @@ function isClosed(run: RunState): boolean {
   return closedStatuses.includes(run.status);
 }
 
-function dispatch(draft: Draft, { message, settledAs }: Extract<Event, { kind: 'message' }>): void {
+/** Gives the draft to go on with. */
+function dispatch(draft: Draft, { message, settledAs }: Extract<Event, { kind: 'message' }>): Draft {
   const { body } = message;
   switch (body.kind) {
     case 'start':
-      return start(draft, message, body);
+      start(draft, message, body);
+      return draft;
     case 'submit':
       return submit(draft, message, body);
     case 'decide':
-      return decideApproval(draft, message, body, settledAs ?? null);
+      decideApproval(draft, message, body, settledAs ?? null);
+      return draft;
     case 'cancel':
     case 'retry':
-      return operate(draft, message, body.kind);
+      operate(draft, message, body.kind);
+      return draft;
     default:
       throw new Error('there is no such message');
   }

@@ -130,6 +130,12 @@ failClosed('context.size', {
     const said = early.submit(agent, 'go', { n: 'x'.repeat(600_000) });
     assert.equal(answers(said)[0]?.['code'], 'RUN_FULL');
     assert.deepEqual([early.run.executing, early.run.context, early.run.state], [null, {}, 'a']);
+    const own = path('context', 'n');
+    const twice = { actor: 'deterministic', output: maps({ kind: 'concat', operands: [own, own] }) } as const;
+    const states = [state('a', [transition('go', 'b', { output: fields.output })]), state('c')];
+    const later = begin(plan([...states, state('b', [transition('on', 'c', twice)])]));
+    assert.equal(answers(later.submit(agent, 'go', { n: 'x'.repeat(300_000) }))[0]?.['code'], 'RUN_FULL');
+    assert.deepEqual([later.run.context, later.run.state, later.run.status], [{}, 'a', 'running']);
   },
 });
 

@@ -50,7 +50,7 @@ export async function readBody(request: IncomingMessage, spec: BodySpec): Promis
   if (mediaProblem !== null) return mediaProblem;
   const most = maxBytesOf(spec);
   const bytes = length > most ? null : await collect(request, most);
-  if (bytes === null) return tooLarge(request, most);
+  if (bytes === null) return tooLarge(request, length, most);
   return { kind: 'raw', bytes, media };
 }
 
@@ -80,9 +80,11 @@ export function acceptedMedia(spec: BodySpec): readonly string[] {
   return spec.kind === 'flow' ? ['application/json', ...yamlMedia] : ['application/json'];
 }
 
-function tooLarge(request: IncomingMessage, most: number): Problem {
+/** `length`: as its head says; 0 where it comes in chunks, of which no more are counted than are read. */
+function tooLarge(request: IncomingMessage, length: number, most: number): Problem {
   discard(request);
-  return problem('TOO_LARGE', `the body is over ${most} bytes: send less`);
+  const bytes = length === 0 ? `more than ${most}` : length;
+  return problem('TOO_LARGE', `the body has ${bytes} bytes, and ${most} are the most: send less`);
 }
 
 /** Reads and drops the rest, so that a client that is still sending gets the answer, up to `maxDiscarded`. */

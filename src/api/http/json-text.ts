@@ -30,8 +30,9 @@ export function parseJsonText(bytes: Uint8Array): JsonText {
   let value: Json;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    if (countParts(text) > maxValues)
-      return { status: 'too_large', message: `holds more than ${maxValues} values` };
+    const values = countParts(text);
+    if (values > maxValues)
+      return { status: 'too_large', message: `holds about ${values} values, and ${maxValues} are the most` };
     value = JSON.parse(text) as Json;
   } catch (error) {
     return { status: 'malformed', message: error instanceof SyntaxError ? error.message : 'it is not UTF-8' };

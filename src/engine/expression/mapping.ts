@@ -18,6 +18,8 @@ export interface Mapped {
   readonly context: JsonObject | null;
   /** The keys that the mapping writes, with their values. */
   readonly written: ReadonlyMap<string, Json>;
+  /** What these values take. Where the context was not made, what they had come to when it was too much: they take at least that. */
+  readonly bytes: number;
   readonly unresolved: Unresolved;
 }
 
@@ -48,16 +50,17 @@ export function applyMapping(
     return null;
   };
   const room = roomOf(mostContextBytes);
+  const taken = (): number => mostContextBytes - room.left;
   const written = new Map<string, Json>();
   for (const { key, spec } of mappings) {
     const value = makeValue(spec, read, room, work);
-    if (value === undefined) return { context: null, written, unresolved };
+    if (value === undefined) return { context: null, written, bytes: taken(), unresolved };
     written.set(key, value);
   }
-  if (written.size === 0) return { context: scopes.context, written, unresolved };
+  if (written.size === 0) return { context: scopes.context, written, bytes: 0, unresolved };
   const entries = [...Object.entries(scopes.context), ...written];
   countMade(work, 0, entries.length);
-  return { context: Object.fromEntries(entries), written, unresolved };
+  return { context: Object.fromEntries(entries), written, bytes: taken(), unresolved };
 }
 
 /** The mapping with the shortest value in place of whatever the answer of a call decides: no answer makes it write less than this. */

@@ -50,6 +50,12 @@ export function makeDraft(plan: Plan, run: RunState, kit: Kit, time: string, key
   };
 }
 
+/** The same draft a second time: what happens to one of them does not happen to the other. */
+export function copyDraft(draft: Draft): Draft {
+  const { run, effects, facts, actions } = draft;
+  return { ...draft, run: { ...run }, effects: [...effects], facts: [...facts], actions: [...actions] };
+}
+
 /**
  * The result of a draft, in text that can be kept: the canonical form takes no lone surrogates, and a result that cannot be
  * written would be made again for ever. What has not changed has been kept before, and is not looked through.

@@ -3,7 +3,7 @@ import type { Message } from '../../model/message.js';
 import type { Principal } from '../../model/principal.js';
 import type { Transition } from '../plan.js';
 import { busyText, closedStatuses, type Refusal } from '../state.js';
-import { actorOf, readsOnRecord, record, refuse, type Draft } from './draft.js';
+import { actorOf, copyDraft, readsOnRecord, record, refuse, type Draft } from './draft.js';
 import { makeAsking } from '../gates/asking.js';
 import {
   actorAllows,
@@ -20,8 +20,12 @@ import { wayOn } from './stuck/way-on.js';
 type Submit = Extract<Message['body'], { kind: 'submit' }>;
 type Said = Omit<Refusal, 'status'>;
 
-/** Checks a submit in the order of docs/spec/semantics.md §2, and takes it. A refusal never changes state, version or context. */
-export function submit(draft: Draft, message: Message, body: Submit): void {
+/**
+ * Checks a submit in the order of docs/spec/semantics.md §2, and takes it. Gives the draft to go on with. A refusal never changes
+ * state, version or context: of a submit after which the runtime comes, before it calls anything, to what the run cannot carry,
+ * nothing is kept.
+ */
+export function submit(draft: Draft, message: Message, body: Submit): Draft {
   const tool = findTransition(draft, body.transition)?.tool ?? null;
   record(draft, 'transition.requested', {
     actor: actorOf(message.principal),
@@ -37,19 +41,31 @@ export function submit(draft: Draft, message: Message, body: Submit): void {
   const checked = check(draft, message, body);
   if ('code' in checked) return reject(draft, message, body, checked);
   draft.work.sound.add(checked.arguments);
-  draft.run.chainDepth = 0;
-  draft.run.chain = [];
-  take(draft, checked.transition, checked.arguments, message.principal, {
+  const tried = copyDraft(draft);
+  tried.run.chainDepth = 0;
+  tried.run.chain = [];
+  take(tried, checked.transition, checked.arguments, message.principal, {
     messageId: message.id,
     refs: message.refs,
   });
+  const full = whyFull(tried, body);
+  return full === null ? tried : reject(draft, message, body, full);
+}
+
+/** Why the run cannot carry what a submit leads to; null: it can. Where an effect has begun, it is not stuck yet. */
+function whyFull({ run: { status, problem, state } }: Draft, { transition }: Submit): Said | null {
+  if (status !== 'stuck' || problem?.code !== 'RUN_FULL') return null;
+  return {
+    code: 'RUN_FULL',
+    message: `\`${transition}\` cannot be taken: it leads on to state \`${state}\`, where ${problem.message}`,
+  };
 }
 
 function findTransition(draft: Draft, name: string): Transition | undefined {
   return findState(draft.plan, draft.run.state)?.transitions.find((transition) => transition.name === name);
 }
 
-function reject(draft: Draft, message: Message, body: Submit, said: Said): void {
+function reject(draft: Draft, message: Message, body: Submit, said: Said): Draft {
   const blocked = said.code === 'BLOCKED';
   record(draft, blocked ? 'policy.blocked' : 'transition.rejected', {
     actor: actorOf(message.principal),
@@ -59,6 +75,7 @@ function reject(draft: Draft, message: Message, body: Submit, said: Said): void 
     data: { code: said.code, ...(said.rule === undefined ? {} : { rule: said.rule }) },
   });
   refuse(draft, message.id, said);
+  return draft;
 }
 
 interface Admitted {

@@ -27,9 +27,9 @@ export function writeResult(
 ): Problem | null {
   const { run } = draft;
   const scopes = { arguments: action.arguments, context: run.context, input: run.input, output, response };
-  const { context, written, unresolved } = applyMapping(step.output, scopes, draft.work);
+  const { context, written, bytes, unresolved } = applyMapping(step.output, scopes, draft.work);
   recordUnresolved(draft, action, unresolved);
-  const problem = whyUnkept(draft.work, run.context, { context, written });
+  const problem = whyUnkept(draft.work, run.context, { context, written, bytes });
   if (problem !== null) return { code: 'STATE_TOO_LARGE', message: `${problem}; map less of it` };
   if (context !== null) run.context = context;
   draft.work.sound.add(run.context);
@@ -65,17 +65,16 @@ export function contextProblem(
 function whyUnkept(
   work: Work,
   before: JsonObject,
-  { context, written }: Pick<Mapped, 'context' | 'written'>,
+  { context, written, bytes }: Pick<Mapped, 'context' | 'written' | 'bytes'>,
 ): string | null {
   if (context === null)
-    return `what the mapping writes takes more than ${mostContextBytes} bytes, which are the most that a context takes`;
+    return `what the mapping writes takes at least ${bytes} bytes, and ${mostContextBytes} are the most that a context takes`;
   if (context === before) return null;
   const measured = measureWritten(work, measureContext(work, before), before, written);
   work.contexts.set(context, measured);
-  const { bytes, trouble } = measured;
-  if (trouble !== null) return `the context cannot be kept: ${trouble}`;
-  return bytes > mostContextBytes
-    ? `the context would take ${bytes} bytes, and ${mostContextBytes} are the most`
+  if (measured.trouble !== null) return `the context cannot be kept: ${measured.trouble}`;
+  return measured.bytes > mostContextBytes
+    ? `the context would take ${measured.bytes} bytes, and ${mostContextBytes} are the most`
     : null;
 }
 

@@ -20,6 +20,7 @@ import { requestBaseOf, ownershipCheckOf } from '../effect.js';
 import { refuseCaller } from '../may.js';
 import { invalid, refusal, type Refusal } from '../refusal.js';
 import { readCurrentBody, planOf } from './body.js';
+import { whyTooFull } from './on-paper.js';
 import { unavailableRefusal } from './refused-by-run.js';
 import { resultOfSubmit, type Submitted } from './submit.js';
 
@@ -104,15 +105,15 @@ function begunRequest(caller: Caller, asked: StartOrder, row: ListedRun | null):
 
 async function newRequest(caller: Caller, asked: StartOrder): Promise<StartRequest | Refusal> {
   const { name, body } = asked;
-  const environments = (await caller.deps.policies.policySet())?.environments ?? [];
-  const declared = environments.map((entry) => entry.name);
+  const policySet = await caller.deps.policies.policySet();
+  const declared = (policySet?.environments ?? []).map((entry) => entry.name);
   const flow = await findFlow(caller, name, body, declared);
   if ('kind' in flow) return flow;
   if (!(await caller.deps.engines.isReady(flow.environment))) return refuseNotReady(flow.environment);
   const plan = await planOf(caller.deps, flow.planHash);
   const input = checkInput(plan, body.input ?? {});
   if (input.kind === 'refusal') return input;
-  return {
+  const request: StartRequest = {
     ...commonOf(caller, asked),
     flow: flow.name,
     flowVersion: flow.version,
@@ -125,6 +126,11 @@ async function newRequest(caller: Caller, asked: StartOrder): Promise<StartReque
       if (refuseGone(flow, await readFlowStanding(tx, flow.name)) !== null) throw new GoneMeanwhile();
     },
   };
+  const full =
+    policySet === null
+      ? null
+      : await whyTooFull(request, plan, policySet, body.submit ?? null, caller.deps.now());
+  return full === null ? request : refusal('RUN_FULL', `${full}; no run was started`);
 }
 
 /**

@@ -94,6 +94,21 @@ describe('bad requests of every kind', () => {
     assert.deepEqual(api.logged, []);
   });
 
+  it('say how large a body is that is too large, where its head says it', async () => {
+    const sized = await start({ input: { text: 'x'.repeat(2_000_000) } });
+    assert.match(sized.body.detail, /^the body has 20000\d\d bytes, and 1048576 are the most: send less$/);
+    const chunks = await fetch(`${api.url}/v1/flows/pay/runs`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${api.keys['agent']}`, 'content-type': 'application/json' },
+      body: new Blob(['x'.repeat(2_000_000)]).stream(),
+      duplex: 'half',
+    });
+    const { detail } = (await chunks.json()) as { detail: string };
+    assert.match(detail, /^the body has more than 1048576 bytes, and 1048576 are the most/);
+    const many = await start({ input: { list: Array.from({ length: 60_000 }, () => 1) } });
+    assert.match(many.body.detail, /^the body holds about 6000\d values, and 50000 are the most: send less$/);
+  });
+
   it('name each field that is wrong', async () => {
     const { body } = await start({ input: 1, mode: 'x', extra: 1 });
     assert.deepEqual(body.errors.map((error: { pointer: string }) => error.pointer).sort(), [

@@ -1,0 +1,51 @@
+import type { z } from 'zod';
+import type { StartRequest } from '../../client/types.js';
+import { decide, initialRun } from '../../engine/index.js';
+import type { Plan } from '../../engine/plan.js';
+import type { EventResult, RunState } from '../../engine/state.js';
+import { makeTurns } from '../../model/give-way.js';
+import type { firstSubmit } from '../../model/contract/api.js';
+import type { Message, MessageBody } from '../../model/message.js';
+import type { PolicySet } from '../../model/policy-set.js';
+import { makeKit } from '../../schema/kit.js';
+
+// What a start leads to is decided on paper before anything is stored, by the engine that decides it in the run.
+
+const nobodysFlow = { author: null, promoter: null };
+
+/**
+ * Why the run could not carry what it comes to before it calls anything: after its start, or after its first submit. Null: it
+ * could, or something else stands against the submit, which the run says once it is started.
+ */
+export async function whyTooFull(
+  { run: id, flow, flowVersion, planHash, environment, mode, input, principal }: StartRequest,
+  plan: Plan,
+  policySet: PolicySet,
+  first: z.output<typeof firstSubmit> | null,
+  now: Date,
+): Promise<string | null> {
+  const kit = makeKit(policySet, environment, nobodysFlow);
+  const time = now.toISOString();
+  const makeMessage = (body: MessageBody): Message => {
+    return { v: 1, id: `msg_${body.kind}`, run: id, time, principal, body, refs: [] };
+  };
+  const play = (run: RunState, message: Message): EventResult =>
+    decide(plan, run, { kind: 'message', time, message }, kit, message.id);
+  const about = { flow, flowVersion, planHash, environment, mode, input };
+  const starting = makeMessage({ kind: 'start', traceId: 'trc_paper', ...about });
+  const empty = initialRun(plan, planHash, starting);
+  if (empty === null) throw new Error('a start message makes a run');
+  const turn = makeTurns();
+  const { state: begun } = play(empty, starting);
+  await turn();
+  if (begun.status === 'stuck' && begun.problem?.code === 'RUN_FULL')
+    return `a run of \`${plan.name}\` with this input comes to state \`${begun.state}\`, where ${begun.problem.message}`;
+  if (first === null) return null;
+  const { transition, arguments: args = {} } = first;
+  const submitted = makeMessage({ kind: 'submit', transition, arguments: args, expectedVersion: null });
+  for (const effect of play(begun, submitted).effects) {
+    const answer = effect.kind === 'answer' ? effect.answer : null;
+    if (answer?.status === 'refused' && answer.code === 'RUN_FULL') return answer.message;
+  }
+  return null;
+}

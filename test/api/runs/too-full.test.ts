@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { codes, startApi, type Answer, type Harness } from '../harness.js';
+
+// Where a run could not carry what a start or a submit leads to before anything is called, that is said at the door, with how
+// much it is. What was taken, the run can take.
+
+const text = { type: 'object', additionalProperties: false, properties: { text: { type: 'string' } } };
+const end = { terminal: true };
+const call = { executor: { kind: 'noop', output: { done: true } } };
+const runtime = (target: string, fields: object = {}): object => ({
+  transitions: { on: { target, actor: 'deterministic', ...fields } },
+});
+const flow = (states: object, fields: object = {}): object => ({
+  ...{ owner: 'test', inputSchema: text, initialState: 'first', states },
+  ...fields,
+});
+const keeps = { output: { kept: '$.workflow.input.text' } };
+const workflows = {
+  steps: flow({ first: runtime('second'), second: runtime('end', keeps), end }),
+  entered: flow({
+    first: { onEnter: { ...call, ...keeps }, transitions: { go: { target: 'end' } } },
+    end,
+  }),
+  answered: flow({
+    first: { onEnter: { ...call, output: { done: '$.output.done' } }, ...runtime('end', keeps) },
+    end,
+  }),
+  waits: flow({
+    first: {
+      transitions: {
+        note: { target: 'copied', inputSchema: text, output: { note: '$.arguments.text' } },
+        keep: { target: 'first', ...keeps },
+        human: { target: 'end', actor: 'human', ...keeps },
+      },
+    },
+    copied: runtime('first', { output: { copy: '$.context.note' } }),
+    end,
+  }),
+};
+
+describe('what a run could not carry', () => {
+  let api: Harness;
+  before(async () => {
+    api = await startApi();
+    await api.load({ 'flows/full.json': { version: 1, workflows } });
+  });
+  after(() => api.stop());
+  const start = (name: string, body: object): Promise<Answer> =>
+    api.ask('agent', 'POST', `/v1/flows/${name}/runs`, body);
+  const large = (length: number): object => ({ text: 'x'.repeat(length) });
+  const stored = async (): Promise<unknown> => {
+    const { rows } = await api.database.pool.query(
+      `select (select count(*) from run) as runs, (select count(*) from message) as messages,
+              (select count(*) from payload) as payloads, (select count(*) from payload_key) as keys`,
+    );
+    return rows[0];
+  };
+  const isRefused = (answer: Answer, where: RegExp): void => {
+    assert.deepEqual(codes(answer), [422, 'RUN_FULL'], answer.text.slice(0, 300));
+    assert.match(answer.body.detail, where);
+    assert.match(answer.body.detail, /[67]\d{5} bytes, and 524288 are the most/);
+  };
+
+  it('is refused at its start, and nothing is stored', async () => {
+    const before = await stored();
+    for (const [name, where] of [
+      ['steps', /^a run of `steps` with this input comes to state `second`, where .*; no run was started$/],
+      ['entered', /^a run of `entered` with this input comes to state `first`, where /],
+    ] as const) {
+      isRefused(await start(name, { input: large(700_000) }), where);
+      isRefused(await start(name, { input: large(700_000), submit: { transition: 'go' } }), where);
+    }
+    assert.deepEqual(await stored(), before);
+    for (const name of ['steps', 'entered'])
+      assert.notEqual((await start(name, { input: large(500_000) })).body.run.status, 'stuck');
+  });
+
+  it('is refused at its start with a first submit, and nothing is stored; without that submit it starts', async () => {
+    const before = await stored();
+    const input = large(700_000);
+    isRefused(
+      await start('waits', { input, submit: { transition: 'keep' } }),
+      /^`keep` cannot be asked for: .*; no run was started$/,
+    );
+    isRefused(
+      await start('waits', { submit: { transition: 'note', arguments: large(300_000) } }),
+      /^`note` cannot be taken: it leads on to state `copied`, where the context would take 600\d{3} bytes/,
+    );
+    assert.deepEqual(await stored(), before);
+    assert.equal((await start('waits', { input })).body.run.status, 'running');
+  });
+
+  it('is started where something else stands against its first submit, which is told', async () => {
+    const refused = await start('waits', { input: large(700_000), submit: { transition: 'human' } });
+    assert.deepEqual(codes(refused), [403, 'ACTOR_MISMATCH']);
+    const { body } = await api.ask('agent', 'GET', `/v1/runs/${refused.body.run}`);
+    assert.deepEqual([body.run.status, body.run.version], ['running', 0]);
+  });
+
+  it('is stuck, and shown so, where an effect comes before it', async () => {
+    const { status, body } = await start('answered', { input: large(700_000) });
+    assert.deepEqual([status, body.run.status, body.run.problem?.code], [201, 'stuck', 'RUN_FULL']);
+  });
+
+  it('is refused of a submit; the run stays as it was, and goes on with a smaller one', async () => {
+    const { run } = (await start('waits', {})).body;
+    const path = `/v1/runs/${run.id}/transitions/note`;
+    const submit = (length: number): Promise<Answer> =>
+      api.ask('agent', 'POST', path, { arguments: large(length) });
+    isRefused(await submit(300_000), /^`note` cannot be taken: it leads on to state `copied`, where /);
+    const { body } = await api.ask('agent', 'GET', `/v1/runs/${run.id}`);
+    assert.deepEqual(
+      [body.run.status, body.run.state, body.run.version, body.context, body.evidence],
+      ['running', 'first', 0, {}, []],
+    );
+    const records = (await api.ask('auditor', 'GET', `/v1/runs/${run.id}/audit`)).body.data;
+    assert.deepEqual(records.map((record: { type: string }) => record.type).slice(-2), [
+      'transition.requested',
+      'transition.rejected',
+    ]);
+    const smaller = await submit(200_000);
+    assert.deepEqual([smaller.status, smaller.body.run.version], [200, 2], smaller.text.slice(0, 300));
+  });
+});

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { defaultReliability, type Executor, type Mapping, type OnEnter } from '../../../src/engine/plan.js';
+import type { EventResult, Kit } from '../../../src/engine/state.js';
+import {
+  answerOf,
+  begin,
+  expr,
+  gate,
+  kit,
+  literal,
+  path,
+  plan,
+  principal,
+  state,
+  transition,
+  type Fields,
+  type Walk,
+} from '../build.js';
+
+// What a submit leads to before anything is called, and the run cannot carry: the submit is refused.
+
+const agent = principal('bot', 'agent');
+const finance = principal('fay', 'human', { roles: ['finance.controller'] });
+const rest: Executor = {
+  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
+  ...{ query: [], headers: [], body: null, idempotencyKey: true },
+};
+const note = path('arguments', 'note');
+const kept = path('context', 'kept');
+const large = 'x'.repeat(300_000);
+const writes = (key: string, spec: Mapping['spec']): Mapping[] => [{ key, spec }];
+const keeps = { output: writes('kept', { kind: 'set', value: note }) };
+const copies = { output: writes('copy', { kind: 'set', value: kept }) };
+const joins = { output: writes('copy', { kind: 'concat', operands: [kept, literal('-'), kept] }) };
+const runs = (fields: Fields): Fields => ({ actor: 'deterministic', ...fields });
+const entering = (fields: Partial<OnEnter>): { readonly onEnter: OnEnter } => ({
+  onEnter: { executor: rest, output: [], reliability: defaultReliability, evidence: null, ...fields },
+});
+const copying = (name: string) => state(name, [transition('on', 'end', runs(copies))]);
+const types = (result: EventResult): string[] => result.trace.map(({ type }) => type);
+const begun = (result: EventResult): number => result.effects.filter(({ kind }) => kind === 'execute').length;
+
+/** A submit in state `a` leads to `b`; from there the runtime goes on. */
+const leading = (last: Parameters<typeof plan>[0], own: Fields = keeps, hands: Kit = kit): Walk =>
+  begin(
+    plan([
+      state('a', [transition('go', 'b', own), transition('pay', 'a', { executor: rest, gate: gate() })]),
+      ...last,
+      state('end'),
+    ]),
+    {},
+    agent,
+    hands,
+  );
+const vast: Kit = {
+  ...kit,
+  show: (_transition, { context }) => ({
+    ...{ summary: '', consequence: '' },
+    preview: (context['kept'] as string | undefined)?.repeat(15) ?? null,
+  }),
+};
+
+describe('a submit after which the runtime comes to more than the run can carry', () => {
+  const ways: Readonly<Record<string, readonly [RegExp, () => Walk]>> = {
+    'in the next step': [/`b`, where the context would take 600\d+ bytes/, () => leading([copying('b')])],
+    'further down the chain': [
+      /`c`, where the context would take 600\d+ bytes/,
+      () => leading([state('b', [transition('on', 'c', runs({}))]), copying('c')]),
+    ],
+    'in copies that are joined': [
+      /`b`, where what the mapping writes takes at least 600\d+ bytes/,
+      () => leading([state('b', [transition('on', 'end', runs(joins))])]),
+    ],
+    'on entering the state': [
+      /`b`, where the context would take 600\d+ bytes/,
+      () => leading([state('b', [transition('on', 'end')], entering(copies))]),
+    ],
+    'on entering a state down the chain': [
+      /`c`, where the context would take 600\d+ bytes/,
+      () =>
+        leading([
+          state('b', [transition('on', 'c', runs({}))]),
+          state('c', [transition('on', 'end')], entering(copies)),
+        ]),
+    ],
+    'in what an approval of the runtime would show': [
+      /`b`, where .*4194304 bytes/,
+      () =>
+        leading([state('b', [transition('on', 'end', runs({ executor: rest, gate: gate() }))])], keeps, vast),
+    ],
+  };
+  for (const [where, [told, make]] of Object.entries(ways))
+    it(`${where} is refused, and changes nothing; a smaller one is taken`, () => {
+      const walk = make();
+      walk.submit(agent, 'pay');
+      const before = walk.run;
+      const said = walk.submit(agent, 'go', { note: large });
+      assert.equal(answerOf(said)?.code, 'RUN_FULL');
+      assert.match(JSON.stringify(answerOf(said)), told);
+      assert.deepEqual(walk.run, before);
+      assert.deepEqual([types(said), said.actions], [['transition.requested', 'transition.rejected'], []]);
+      assert.equal(said.effects.length, 1);
+      assert.equal(answerOf(walk.submit(agent, 'go', { note: 'small' }))?.code, undefined);
+      assert.deepEqual([walk.run.version > before.version, walk.run.status === 'stuck'], [true, false]);
+    });
+
+  it('leaves on record what its guards read', () => {
+    const guarded = leading([copying('b')], { ...keeps, guards: [expr(literal(1), '==', literal(1))] });
+    const said = guarded.submit(agent, 'go', { note: large });
+    assert.deepEqual(types(said), ['transition.requested', 'guard.evaluated', 'transition.rejected']);
+  });
+  it('is taken where an effect has happened on the way: then the run is stuck', () => {
+    const walk = leading([copying('b')], { ...keeps, executor: rest });
+    const said = walk.submit(agent, 'go', { note: large });
+    assert.equal(begun(said), 1);
+    walk.outcome();
+    assert.deepEqual([walk.run.state, walk.run.status, walk.run.problem?.code], ['b', 'stuck', 'RUN_FULL']);
+    assert.equal(answerOf(walk.last)?.status, 'executed');
+  });
+  it('is taken where people have approved it: then the run is stuck', () => {
+    const walk = leading([copying('b')], { ...keeps, gate: gate() });
+    assert.equal(answerOf(walk.submit(agent, 'go', { note: large }))?.status, 'pending');
+    walk.decide(finance, walk.run.approvals[0]?.id ?? '', 'approve');
+    assert.deepEqual([walk.run.state, walk.run.status, walk.run.problem?.code], ['b', 'stuck', 'RUN_FULL']);
+  });
+  it('is stuck as before where something else stops the runtime', () => {
+    const walk = leading([state('b', [transition('on', 'end', runs({ guards: [expr(kept, '==', note)] }))])]);
+    assert.equal(answerOf(walk.submit(agent, 'go', { note: large }))?.status, 'executed');
+    assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'CHAIN_NO_MATCH']);
+  });
+});
