@@ -25,7 +25,7 @@ import * as temporal from './temporal.js';
 type RecordingDeps = Pick<ClientDeps, 'payloads' | 'keys'>;
 
 export async function start(deps: ClientDeps, waiter: Waiter, request: StartRequest): Promise<StartOutcome> {
-  const refusal = refuseTooLarge(startValues(request));
+  const refusal = refuseTooLarge(startValues(request)) ?? (await request.refuse?.()) ?? null;
   if (refusal !== null) return { status: 'refused', refusal };
   const message = await withTransaction(deps.pool, (tx) => recordStart(deps, tx, request));
   if (message !== null) {
@@ -47,7 +47,11 @@ export async function startWithSubmit(
   first: SubmitRequest,
 ): Promise<MessageOutcome> {
   const asked = makeSubmission(first);
-  const refusal = refuseTooLarge(startValues(request)) ?? refuseTooLarge(asked.values);
+  const refusal =
+    refuseTooLarge(startValues(request)) ??
+    refuseTooLarge(asked.values) ??
+    (await request.refuse?.()) ??
+    null;
   if (refusal !== null) return { status: 'answered', answer: refusal, by: 'door' };
   const kept = await withTransaction(deps.pool, (tx) =>
     keepStart(deps, tx, request, { ...asked, id: first.messageId }),

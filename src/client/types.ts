@@ -25,6 +25,8 @@ export interface StartRequest extends Asking {
    * not see what is committed between this call and the end of the transaction.
    */
   readonly mayBegin?: (tx: Tx) => Promise<void>;
+  /** Asked where the request's own size is in order; what it gives is refused before anything is stored. */
+  readonly refuse?: () => Promise<Refusal | null>;
   /** The run's id: given by the caller so that a repeated request starts one run. */
   readonly run: string;
   readonly flow: string;

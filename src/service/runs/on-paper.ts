@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { StartRequest } from '../../client/types.js';
 import { decide, initialRun } from '../../engine/index.js';
 import type { Plan } from '../../engine/plan.js';
-import type { EventResult, RunState } from '../../engine/state.js';
+import type { EventResult, Refusal, RunState } from '../../engine/state.js';
 import { makeTurns } from '../../model/give-way.js';
 import type { firstSubmit } from '../../model/contract/api.js';
 import type { Message, MessageBody } from '../../model/message.js';
@@ -14,16 +14,16 @@ import { makeKit } from '../../schema/kit.js';
 const nobodysFlow = { author: null, promoter: null };
 
 /**
- * Why the run could not carry what it comes to before it calls anything: after its start, or after its first submit. Null: it
- * could, or something else stands against the submit, which the run says once it is started.
+ * Refuses a start of which the run could not carry what it comes to before it calls anything: after its start, or after its first
+ * submit. Null: it could, or something else stands against the submit, which the run says once it is started.
  */
-export async function whyTooFull(
-  { run: id, flow, flowVersion, planHash, environment, mode, input, principal }: StartRequest,
+export async function refuseTooFull(
+  { run: id, flow, flowVersion, planHash, environment, mode, input, principal }: Omit<StartRequest, 'refuse'>,
   plan: Plan,
   policySet: PolicySet,
   first: z.output<typeof firstSubmit> | null,
   now: Date,
-): Promise<string | null> {
+): Promise<Refusal | null> {
   const kit = makeKit(policySet, environment, nobodysFlow);
   const time = now.toISOString();
   const makeMessage = (body: MessageBody): Message => {
@@ -39,13 +39,19 @@ export async function whyTooFull(
   const { state: begun } = play(empty, starting);
   await turn();
   if (begun.status === 'stuck' && begun.problem?.code === 'RUN_FULL')
-    return `a run of \`${plan.name}\` with this input comes to state \`${begun.state}\`, where ${begun.problem.message}`;
+    return full(
+      `a run of \`${plan.name}\` with this input comes to state \`${begun.state}\`, where ${begun.problem.message}`,
+    );
   if (first === null) return null;
   const { transition, arguments: args = {} } = first;
   const submitted = makeMessage({ kind: 'submit', transition, arguments: args, expectedVersion: null });
   for (const effect of play(begun, submitted).effects) {
     const answer = effect.kind === 'answer' ? effect.answer : null;
-    if (answer?.status === 'refused' && answer.code === 'RUN_FULL') return answer.message;
+    if (answer?.status === 'refused' && answer.code === 'RUN_FULL') return full(answer.message);
   }
   return null;
+}
+
+function full(why: string): Refusal {
+  return { status: 'refused', code: 'RUN_FULL', message: `${why}; no run was started` };
 }

@@ -20,7 +20,7 @@ import { requestBaseOf, ownershipCheckOf } from '../effect.js';
 import { refuseCaller } from '../may.js';
 import { invalid, refusal, type Refusal } from '../refusal.js';
 import { readCurrentBody, planOf } from './body.js';
-import { whyTooFull } from './on-paper.js';
+import { refuseTooFull } from './on-paper.js';
 import { unavailableRefusal } from './refused-by-run.js';
 import { resultOfSubmit, type Submitted } from './submit.js';
 
@@ -113,7 +113,7 @@ async function newRequest(caller: Caller, asked: StartOrder): Promise<StartReque
   const plan = await planOf(caller.deps, flow.planHash);
   const input = checkInput(plan, body.input ?? {});
   if (input.kind === 'refusal') return input;
-  const request: StartRequest = {
+  const request: Omit<StartRequest, 'refuse'> = {
     ...commonOf(caller, asked),
     flow: flow.name,
     flowVersion: flow.version,
@@ -126,11 +126,10 @@ async function newRequest(caller: Caller, asked: StartOrder): Promise<StartReque
       if (refuseGone(flow, await readFlowStanding(tx, flow.name)) !== null) throw new GoneMeanwhile();
     },
   };
-  const full =
-    policySet === null
-      ? null
-      : await whyTooFull(request, plan, policySet, body.submit ?? null, caller.deps.now());
-  return full === null ? request : refusal('RUN_FULL', `${full}; no run was started`);
+  if (policySet === null) return request;
+  const refuse = (): ReturnType<typeof refuseTooFull> =>
+    refuseTooFull(request, plan, policySet, body.submit ?? null, caller.deps.now());
+  return { ...request, refuse };
 }
 
 /**
