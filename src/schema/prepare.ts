@@ -200,8 +200,12 @@ function checkKeywords(to: Preparing, schema: JsonObject, path: SchemaPath, orig
 /** `nullable: true` is OpenAPI 3.0's way to say `type: [string, "null"]`. */
 function checkNull(schema: JsonObject, where: string): void {
   if (schema['nullable'] !== true) return;
-  if (schema['type'] === undefined)
-    throw new Unfit(`${where} says \`nullable\` without a \`type\`: write \`type: [string, "null"]\``);
+  if (schema['type'] === undefined) {
+    // Beside these a `type` would take null away again, because they have to take it too.
+    const key = ['$ref', '$dynamicRef', 'allOf', 'oneOf', 'anyOf'].find((name) => schema[name] !== undefined);
+    const instead = key === undefined ? 'type: [string, "null"]' : `anyOf: [{ ${key}: … }, { type: "null" }]`;
+    throw new Unfit(`${where} says \`nullable\` without a \`type\`: write \`${instead}\``);
+  }
   const listed = schema['enum'];
   if ((Array.isArray(listed) && !listed.includes(null)) || (schema['const'] ?? null) !== null)
     throw new Unfit(

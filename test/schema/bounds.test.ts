@@ -626,6 +626,12 @@ describe('dialects', () => {
     assert.notEqual(check(text, 1), 'valid');
     assert.match(refusal({ nullable: true }), /without a `type`.*`type: \[string, "null"\]`/);
     assert.match(refusal({ type: 'string', nullable: true, enum: ['a'] }), /add null to the `enum`/);
+    for (const key of ['$ref', 'allOf', 'oneOf', 'anyOf']) {
+      const of: JsonObject = { [key]: key === '$ref' ? '#' : [{ type: 'string' }] };
+      const said = refusal({ ...of, nullable: true });
+      assert.ok(said.includes(`write \`anyOf: [{ ${key}: … }, { type: "null" }]\``), said);
+      assert.equal(check({ anyOf: [of, { type: 'null' }] }, null), 'valid');
+    }
     assert.equal(check({ type: 'string', nullable: true, enum: ['a', null] }, null), 'valid');
   });
 });

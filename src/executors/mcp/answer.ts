@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { text as textOf } from 'node:stream/consumers';
 import { PassThrough, pipeline, Readable, Transform } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { giveWay, makeTurns } from '../../model/give-way.js';
@@ -9,6 +10,7 @@ import type { Excerpts } from '../masking/mask.js';
 import type { HttpProblem } from './http.js';
 import { maxLines, maxMessageBytes, maxMessages } from './limits.js';
 import { toReadableBody, makeEventReader } from './message.js';
+import type { Streams } from './streams.js';
 import { codeOf, readCapped } from '../connections/network.js';
 
 // Hands the body of an HTTP answer to the SDK in a form that it may read; and reads the words of a server that refuses.
@@ -25,18 +27,26 @@ export interface Waiting {
   onBroken(): void;
 }
 
+/** The stream that an answer is, among those of its session. */
+interface Among {
+  readonly streams: Streams;
+  onEnd(): void;
+}
+
 /** The answer as the SDK reads it. `waiting` null: nobody waits for this answer, and problems are told to nobody. */
-export function toFetchResponse(
+export async function toFetchResponse(
   response: IncomingMessage,
   status: number,
   waiting: Waiting | null,
-): Response {
+  { streams, onEnd }: Among,
+): Promise<Response> {
   const reportBroken = (problem: Omit<HttpProblem, 'sent'>): void => {
     waiting?.note({ ...problem, sent: true });
     waiting?.onBroken();
   };
   const reportUnreadable = (message: string): void =>
     reportBroken({ errorClass: 'permanent', message, isUnreadable: true });
+  const reportUnanswered = (message: string): void => reportBroken({ errorClass: 'connection', message });
   const unpacked = unpackStreams(response.headers['content-encoding']);
   if (unpacked === null) {
     response.destroy();
@@ -44,43 +54,67 @@ export function toFetchResponse(
     throw new Error('the answer cannot be read');
   }
   const type = response.headers['content-type'] ?? '';
-  // A 202 contains no answer: it comes in another stream.
+  // A 202 leaves the answer to another stream, where it is not in its own body all the same.
+  const isLeft = status === 202 && waiting !== null;
+  const leave = (): void =>
+    streams.leave(() =>
+      reportUnanswered('it answered 202, and no stream is open that could bring the answer'),
+    );
   if (status !== 202 && !isJsonType(type) && !isEventsType(type))
     reportUnreadable('its answer is neither JSON nor a stream of events');
-  const reportUnanswered = (): void =>
-    reportBroken({ errorClass: 'connection', message: 'its stream of events ended without the answer' });
-  const streams = [
-    response,
-    ...unpacked,
-    makeByteLimit(reportUnreadable),
-    makeMessageReader(type, waiting?.id ?? null, reportUnreadable, reportUnanswered),
-  ];
-  const body = pipeline(streams, (error) => {
+  const reader = makeMessageReader(type, waiting?.id ?? null, {
+    isLeft,
+    reportUnreadable,
+    reportUnanswered: isLeft ? leave : reportUnanswered,
+    noteAnswer: streams.noteAnswer,
+  });
+  const body = pipeline([response, ...unpacked, makeByteLimit(reportUnreadable), reader], (error) => {
+    onEnd();
     // The SDK cancels what it need not read: only when the server breaks off, the answer is broken.
     if (!error || ['ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR'].includes(codeOf(error))) return;
     if (/^(Z_|ERR__ERROR_)/.test(codeOf(error)))
       return reportUnreadable(`its answer is packed wrongly (${codeOf(error)})`);
     reportBroken({ errorClass: 'connection', message: 'its answer broke off' });
   }) as unknown as Transform;
-  const headers = Object.entries(response.headers).flatMap(([name, value]): [string, string][] =>
-    typeof value === 'string' && !['content-encoding', 'content-length'].includes(name)
-      ? [[name, name === 'content-type' && isJsonType(value) ? 'application/json' : value]]
-      : [],
-  );
+  const headers = toHeaders(response);
   if (status === 204 || status === 205) {
     body.resume();
     return new Response(null, { status, headers });
   }
-  return new Response(Readable.toWeb(body) as ReadableStream<Uint8Array>, { status, headers });
+  const stream = (as: number): Response =>
+    new Response(Readable.toWeb(body) as ReadableStream<Uint8Array>, { status: as, headers });
+  if (!isLeft) return stream(status);
+  // The SDK does not read what a 202 contains, so what may be the answer is given to it as a 200.
+  if (isEventsType(type)) return stream(200);
+  if (isJsonType(type)) {
+    const answer = await textOf(body);
+    if (answer !== '') return new Response(answer, { status: 200, headers });
+  } else {
+    body.resume();
+    leave();
+  }
+  return new Response(null, { status, headers });
+}
+
+function toHeaders(response: IncomingMessage): [string, string][] {
+  return Object.entries(response.headers).flatMap(([name, value]): [string, string][] =>
+    typeof value === 'string' && !['content-encoding', 'content-length'].includes(name)
+      ? [[name, name === 'content-type' && isJsonType(value) ? 'application/json' : value]]
+      : [],
+  );
+}
+
+interface Reading {
+  /** Another stream may bring the answer: JSON that does not contain it is left out. */
+  readonly isLeft: boolean;
+  reportUnreadable(message: string): void;
+  reportUnanswered(message: string): void;
+  noteAnswer(): void;
 }
 
 /** A stream that gives messages as the SDK may parse them: the whole of a JSON answer, or each event of a stream of events. */
-function makeMessageReader(
-  type: string,
-  asked: Json,
-  reportUnreadable: (message: string) => void,
-  reportUnanswered: () => void,
-): Transform {
+function makeMessageReader(type: string, asked: Json, reading: Reading): Transform {
+  const { reportUnreadable, reportUnanswered, noteAnswer } = reading;
   const isEvents = isEventsType(type);
   if (!isEvents && !isJsonType(type)) return new PassThrough();
   const decode = makeStrictDecoder(() => reportUnreadable('its answer is not UTF-8'));
@@ -103,16 +137,14 @@ function makeMessageReader(
         throw refuse(`its answer has over ${maxMessages} events or ${maxLines} lines`);
       }
       // A notification may contain these words too: then the call waits until its deadline.
-      mayBeAnswered ||= /"(result|error)"/.test(ended);
+      if (/"(result|error)"/.test(ended)) {
+        mayBeAnswered = true;
+        noteAnswer();
+      }
       if (ended !== '') to.push(ended);
       if (ended !== '' && count % 64 === 0) await giveWay();
       await turn();
     }
-  };
-  const readWhole = (text: string): string => {
-    const readable = toReadableBody(text, asked);
-    if (readable.status === 'unreadable') reportUnreadable(`its answer ${readable.why}`);
-    return readable.status === 'unreadable' ? '' : readable.text;
   };
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
@@ -125,13 +157,25 @@ function makeMessageReader(
     flush(done) {
       const rest = decode();
       if (rest === null) return done(new Error('the answer cannot be read'));
-      if (!isEvents) return done(null, readWhole(held.join('') + rest));
+      if (!isEvents) return done(null, readWhole(held.join('') + rest, asked, reading));
       void pushAll(this, rest).then(() => {
-        if (!mayBeAnswered) reportUnanswered();
+        if (!mayBeAnswered) reportUnanswered('its stream of events ended without the answer');
         done();
       }, done);
     },
   });
+}
+
+/** The whole of a JSON answer as the SDK may parse it; empty where it is not for the SDK. */
+function readWhole(text: string, asked: Json, to: Reading): string {
+  const readable = toReadableBody(text, asked);
+  const answer = readable.status === 'readable' ? readable.answer : 'none';
+  if (answer === 'missing' || (to.isLeft && answer === 'none'))
+    to.reportUnanswered('its JSON does not contain the answer');
+  if (to.isLeft && answer !== 'given') return '';
+  if (readable.status === 'readable') return readable.text;
+  to.reportUnreadable(`its answer ${readable.why}`);
+  return '';
 }
 
 function makeByteLimit(reportUnreadable: (message: string) => void): Transform {

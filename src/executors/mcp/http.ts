@@ -8,6 +8,7 @@ import { clientInfo } from './limits.js';
 import { exchange, parseRetryAfter, type Exchange } from '../connections/network.js';
 import type { Deadline } from '../answer/outcome.js';
 import { classOfStatus, redirectHint } from '../rest/status.js';
+import { makeStreams, type Streams } from './streams.js';
 import type { HttpTransport } from './types.js';
 import type { DriverContext } from '../types.js';
 import { toAsciiHeader, isHeaderValue } from '../values.js';
@@ -55,12 +56,13 @@ export function openHttpSession(
   const onBroken = (): void => {
     setTimeout(() => void client.close().catch(() => undefined), settleMs).unref();
   };
+  const streams = makeStreams();
   const transport = new StreamableHTTPClientTransport(url, {
     requestInit: { headers: { 'user-agent': 'countersign', ...toAsciiHeaders(params.headers) } },
     fetch: (target, init) =>
       pinnedFetch(
         ...([params, new URL(target), init ?? {}, deadline.signal] as const),
-        ...([{ note, onBroken, excerpts, isKeyed: idempotencyKey !== null }] as const),
+        ...([{ note, onBroken, streams, excerpts, isKeyed: idempotencyKey !== null }] as const),
       ),
     reconnectionOptions: {
       initialReconnectionDelay: 500,
@@ -106,6 +108,7 @@ function pause(ms: number): Promise<void> {
 interface Listening {
   note(problem: HttpProblem): void;
   onBroken(): void;
+  readonly streams: Streams;
   readonly excerpts: Excerpts;
   readonly isKeyed: boolean;
 }
@@ -115,9 +118,28 @@ async function pinnedFetch(
   target: URL,
   init: RequestInit,
   deadline: AbortSignal,
-  { note, onBroken, excerpts, isKeyed }: Listening,
+  listening: Listening,
+): Promise<Response> {
+  const onEnd = listening.streams.begin();
+  try {
+    return await fetchStream(params, target, init, deadline, { ...listening, onEnd });
+  } catch (error) {
+    onEnd();
+    throw error;
+  }
+}
+
+async function fetchStream(
+  params: HttpTransport,
+  target: URL,
+  init: RequestInit,
+  deadline: AbortSignal,
+  { note, onBroken, onEnd, streams, excerpts, isKeyed }: Listening & { onEnd(): void },
 ): Promise<Response> {
   const method = init.method ?? 'GET';
+  // The answer to a notification is not read, so it cannot be wrong.
+  const id = method === 'POST' ? requestId(init.body) : null;
+  if (id !== null) streams.ask();
   // Only a message counts: the optional stream of the server's own messages may fail, and so may the end of the session.
   const tell = method === 'POST' ? note : (): void => undefined;
   const headers = new Headers(init.headers);
@@ -141,12 +163,11 @@ async function pinnedFetch(
     const after = parseRetryAfter(response.headers['retry-after'], Date.now());
     tell(describeRefusal(status, { words, after, isKeyed, inSession: headers.has('mcp-session-id') }));
     response.destroy();
+    onEnd();
     if (status <= 399) throw new Error('redirects are not followed');
     return new Response(null, { status });
   }
-  // The answer to a notification is not read, so it cannot be wrong.
-  const id = method === 'POST' ? requestId(init.body) : null;
-  return toFetchResponse(response, status, id === null ? null : { id, note, onBroken });
+  return toFetchResponse(response, status, id === null ? null : { id, note, onBroken }, { streams, onEnd });
 }
 
 interface Refusal {

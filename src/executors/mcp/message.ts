@@ -42,7 +42,12 @@ export function toReadableMessage(text: string, asked: Json = null, isExact = tr
 }
 
 export type ReadableBody =
-  | { readonly status: 'readable'; readonly text: string }
+  | {
+      readonly status: 'readable';
+      readonly text: string;
+      /** Does it answer the request that was asked? `none`: it does not, and the SDK says that something in it is no message. */
+      readonly answer: 'given' | 'missing' | 'none';
+    }
   | { readonly status: 'unreadable'; readonly why: string };
 
 /** The same for the whole body of an HTTP answer, which may be several messages. */
@@ -56,9 +61,18 @@ export function toReadableBody(text: string, asked: Json = null): ReadableBody {
   const readable = messages.map((message) =>
     toReadableAnswer(message, asked, marked.repeats ? repeated : null),
   );
-  if (readable.every((message, index) => message === messages[index]))
-    return { status: 'readable', text: marked.text };
-  return { status: 'readable', text: JSON.stringify(Array.isArray(value) ? readable : readable[0]) };
+  const isSame = readable.every((message, index) => message === messages[index]);
+  const changed = (): string => JSON.stringify(Array.isArray(value) ? readable : readable[0]);
+  return { status: 'readable', text: isSame ? marked.text : changed(), answer: answerIn(readable, asked) };
+}
+
+function answerIn(messages: readonly Json[], asked: Json): 'given' | 'missing' | 'none' {
+  const isAnswer = (message: Json): boolean =>
+    isObject(message) &&
+    (Object.hasOwn(message, 'result') || Object.hasOwn(message, 'error')) &&
+    String(message['id']) === String(asked);
+  if (messages.some(isAnswer)) return 'given';
+  return messages.every((message) => JSONRPCMessageSchema.safeParse(message).success) ? 'missing' : 'none';
 }
 
 /** `unread`: why a result in it cannot be taken for what the server wrote; null: it can. */

@@ -80,7 +80,7 @@ export const findings = {
   UNKNOWN_DENIED_TOOL: { severity: 'warning', title: 'a denial of a tool that is nearly another one' },
   UNKNOWN_QUEUE: { severity: 'warning', title: 'a queue, where no file declares any' },
   UNDECLARED_QUEUE: { severity: 'error', title: 'a queue that is none of the declared ones' },
-  UNKNOWN_ROLE: { severity: 'warning', title: 'a role that is nearly a declared one' },
+  UNKNOWN_ROLE: { severity: 'warning', title: 'a role that no file declares, and that is likely a slip' },
   UNKNOWN_HOURS: { severity: 'warning', title: 'business hours where nobody has any' },
   UNKNOWN_CHANNEL: { severity: 'error', title: 'a channel of notifications that no file declares' },
   ROUTE_UNKNOWN: { severity: 'error', title: 'a route for a queue or a role that nothing uses' },

@@ -77,6 +77,13 @@ async function findingsIn(files: Readonly<Record<string, string>>): Promise<read
 
 const good: readonly (readonly [title: string, files: Readonly<Record<string, string>>])[] = [
   [
+    'a role that looks like an address, and is declared',
+    {
+      'roles.yaml': 'roles: { ann@corp: }\n',
+      'flows/f.yaml': flow('{ roles: [ann@corp], timeout: { after: 1d } }'),
+    },
+  ],
+  [
     'an escalation that is followed by another and a denial',
     {
       'flows/f.yaml': flow(
@@ -192,6 +199,13 @@ const bad: readonly Row[] = [
   ],
   ['business hours of nobody', F, flow('{ timeout: { after: 1h, hours: «business } }'), 'UNKNOWN_HOURS'],
   ['a role that is nearly one', F, flow(`{ roles: [«clerc], ${time} }`), 'UNKNOWN_ROLE', 'clerk'],
+  ...['${APPROVER_ROLE}', 'env://ROLE', '{{role}}', '<role>', '%ROLE%', 'lead,chief', '*', 'ann@corp'].map(
+    (role) =>
+      [
+        `a role that is not filled in or divided: ${role}`,
+        ...[F, flow(`{ roles: [chief, «"${role}"], ${time} }`), 'UNKNOWN_ROLE'],
+      ] as unknown as (typeof bad)[number],
+  ),
   [
     'an escalation to nearly a role',
     F,
