@@ -13,7 +13,7 @@ export function warnUnknownRole(to: Compiling, role: string, path: Path): void {
   const declared = to.catalog.policySet.roles.map((entry) => entry.name);
   if (declared.includes(role)) return;
   const near = nearest(role, declared);
-  const isOdd = /[${}<>%*@,]|:\/\//.test(role);
+  const isOdd = /[${}<>%*,]|:\/\//.test(role);
   const why = isOdd
     ? ', and it looks like a placeholder, a pattern, an address or a list, while a role is taken as it is written: write the name itself, one an entry, or declare this one under `roles`'
     : '';
