@@ -330,7 +330,13 @@ describe('one function decides who may decide, at every door', () => {
     ] as const) {
       const answer = await house.api.ask(token, method, path, body);
       assert.equal(answer.status, 403, `${path}: ${answer.text}`);
+      assert.deepEqual([answer.body.title, answer.body.why], ['you may not do this', 'acts_for_another']);
     }
+    const recorded = async (type: string): Promise<any[]> =>
+      (await house.api.ask('auditor', 'GET', `/v1/audit?actor=${person.id}&type=${type}`)).body.data;
+    for (const { data } of await recorded('request.refused'))
+      assert.deepEqual([data.why, data.actedBy], ['acts_for_another', 'helpdesk']);
+    assert.deepEqual([(await recorded('request.refused')).length, await recorded('authz.denied')], [4, []]);
     assert.equal((await house.api.ask(token, 'GET', '/v1/approvals')).status, 200);
   });
 });
