@@ -3,7 +3,7 @@ import { decide, showAction, showDecision } from './decide.js';
 import type { Command, Shown, Values } from './options.js';
 import { getAll, remote } from './remote.js';
 import { CliError, type Api, type Received } from './rest.js';
-import { list, text } from './show.js';
+import { batchLines, list, text } from './show.js';
 
 // The commands with which a person handles approvals.
 
@@ -154,11 +154,11 @@ async function decideBatch(
   const tried = await api.post<BatchJson>(path, { ...asked, dryRun: true });
   const { token } = tried;
   if (token === undefined)
-    return { json: tried, lines: [...resultLines(tried), 'nothing is decided'], exitCode: 1 };
+    return { json: tried, lines: [...batchLines(tried), 'nothing is decided'], exitCode: 1 };
   if (!values.yes)
-    return { json: tried, lines: [...resultLines(tried), 'nothing is decided yet: add --yes to do it'] };
+    return { json: tried, lines: [...batchLines(tried), 'nothing is decided yet: add --yes to do it'] };
   const made = await api.post<BatchJson>(path, { ...asked, dryRun: false, token });
-  return { json: made, lines: resultLines(made), exitCode: made.ok === true ? 0 : 1 };
+  return { json: made, lines: batchLines(made), exitCode: made.ok === true ? 0 : 1 };
 }
 
 /** Digests by approval, read from the inbox: reading an approval by itself would put on record that this person viewed it. */
@@ -176,22 +176,4 @@ async function digestsOf(api: Api, ids: readonly string[]): Promise<Map<string, 
     cursor = next === '' ? '' : `&cursor=${encodeURIComponent(next)}`;
   } while (cursor !== '' && digests.size < ids.length);
   return digests;
-}
-
-/** Added to a status that does not explain itself. */
-const notes: Readonly<Record<string, string>> = { accepted: '(durable, not applied yet)' };
-
-function resultLines(body: Received<BatchJson>): string[] {
-  return list(body.results).map((result) =>
-    [
-      text(result.approval),
-      text(result.status),
-      notes[text(result.status)] ?? '',
-      text(result.summary),
-      text(result.code),
-      text(result.detail),
-    ]
-      .filter((part) => part !== '')
-      .join('  '),
-  );
 }

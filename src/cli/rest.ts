@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { BatchJson } from '../model/contract/answer-types.js';
 import type { Json, JsonObject } from '../model/values/json.js';
-import { showLink } from './show.js';
+import { batchLines, showLink } from './show.js';
 
 /** A failure that is no fault of this program: the message is for the user, the code for the shell. */
 export class CliError extends Error {
@@ -76,7 +77,7 @@ export function makeApi(target: Target, env: NodeJS.ProcessEnv): Api {
       headers: { ...init.headers, authorization: `Bearer ${key}`, 'user-agent': 'countersign-cli' },
     });
     if (status < 400) return body;
-    throw new CliError(explainRefusal(status, body), 1, body);
+    throw new CliError(explainRefusal(status, path, body), 1, body);
   };
   return {
     get: async <A>(path: string, withinMs?: number) =>
@@ -106,7 +107,8 @@ async function request(
 ): Promise<{ status: number; body: JsonObject }> {
   if (!URL.canParse(path, url))
     throw new CliError(`\`${url}\` is no address: give --url or COUNTERSIGN_URL as http://host:port`, 2);
-  const isRead = init.method === 'GET';
+  const unsure =
+    init.method === 'GET' ? '' : `, and what was asked may have been done all the same: ${lookFirst(path)}`;
   const sent = requestOf(url, path, { ...init, signal: AbortSignal.timeout(withinMs) });
   let response: Response;
   let text: string;
@@ -114,25 +116,22 @@ async function request(
     response = await fetch(sent);
     text = await response.text();
   } catch (error) {
-    throw new CliError(explainFailure(url, isRead, error), 1);
+    throw new CliError(explainFailure(url, unsure, error), 1);
   }
   const { status } = response;
   // Not followed: the second request could go elsewhere, and without this body.
   if (status >= 300 && status < 400)
     throw new CliError(
-      `\`${url}\` answered ${status}, a redirect, which Countersign never does: give --url the address itself${isRead ? '' : mayBeDone}`,
+      `\`${url}\` answered ${status}, a redirect, which Countersign never does: give --url the address itself${unsure}`,
       1,
     );
   const body = objectOf(text);
   if (body === null)
-    throw new CliError(
-      `\`${url}\` answered ${status} without JSON: is it Countersign?${isRead ? '' : mayBeDone}`,
-      1,
-    );
+    throw new CliError(`\`${url}\` answered ${status} without JSON: is it Countersign?${unsure}`, 1);
   // Such an answer comes from a proxy, which does not know what the service did.
   if (status >= 500 && typeof body['code'] !== 'string')
     throw new CliError(
-      `\`${url}\` answered ${status}, and not in Countersign's words: is there a proxy?${isRead ? '' : mayBeDone}`,
+      `\`${url}\` answered ${status}, and not in Countersign's words: is there a proxy?${unsure}`,
       1,
       body,
     );
@@ -160,7 +159,10 @@ function objectOf(text: string): JsonObject | null {
   }
 }
 
-const mayBeDone = ', and what was asked may have been done all the same: look before you ask again';
+/** What to do where nobody knows whether a request was done. The same command again is another request, with a key of its own. */
+function lookFirst(path: string): string {
+  return `look${path.startsWith('/v1/approvals/') ? ' with `npx countersign approvals`' : ''} before you ask again`;
+}
 
 /** Error codes of a request that was never sent: nothing listens at the address, or it cannot be found. */
 const unsentCodes: readonly unknown[] = [
@@ -176,8 +178,8 @@ const unsentCodes: readonly unknown[] = [
 const handshake =
   /^(CERT_|DEPTH_ZERO_SELF_SIGNED_CERT$|SELF_SIGNED_CERT_IN_CHAIN$|UNABLE_TO_|ERR_TLS_CERT_ALTNAME_INVALID$|ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|UNSUPPORTED_PROTOCOL)$)/;
 
-/** Why there is no answer, and, where a write was sent, that it may have been done all the same. */
-function explainFailure(url: string, isRead: boolean, error: unknown): string {
+/** Why there is no answer, and, where the request may have been sent, whether it may have been done. */
+function explainFailure(url: string, unsure: string, error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const why = cause instanceof Error ? cause.message : String(cause);
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
@@ -185,7 +187,7 @@ function explainFailure(url: string, isRead: boolean, error: unknown): string {
     return `cannot reach \`${url}\` (${why}): is it running? \`npm start\` starts it, --url says where it is`;
   if (isHandshake(code, why))
     return `cannot reach \`${url}\` over TLS, so nothing was sent (${why}): is it http, and is its certificate trusted here?`;
-  return `\`${url}\` did not answer (${why})${isRead ? '' : mayBeDone}`;
+  return `\`${url}\` did not answer (${why})${unsure}`;
 }
 
 function isHandshake(code: unknown, why: string): boolean {
@@ -193,22 +195,26 @@ function isHandshake(code: unknown, why: string): boolean {
   return handshake.test(code) || (code === 'EPROTO' && why.includes('wrong version number'));
 }
 
-/** The API says this of a credential that was valid when the request came (`credentialEnded`). */
-const endedMeanwhile = /any more/;
+/** So says the API where nobody knows whether a request was done; behind it stands what a client of its own may do. */
+const uncertain = /(not certain whether this was done): .*/s;
 
-function explainRefusal(status: number, body: JsonObject): string {
-  const detail = typeof body['detail'] === 'string' ? body['detail'] : 'no detail';
+function explainRefusal(status: number, path: string, body: JsonObject): string {
+  const said = typeof body['detail'] === 'string' ? body['detail'] : 'no detail';
+  const detail = said.replace(uncertain, `$1: ${lookFirst(path)}`);
   if (status === 401) {
     const words = `${String(body['code'] ?? status)}: the service does not take this key (any more): give another one with --key, COUNTERSIGN_KEY or --as`;
     // The key was valid when the request came, so what it asked for may have been done.
-    return endedMeanwhile.test(detail) ? `${words}; ${detail}` : words;
+    return uncertain.test(said) ? `${words}; ${detail}` : words;
   }
   const errors = Array.isArray(body['errors']) ? (body['errors'] as JsonObject[]) : [];
   const lines = errors.map(
     (error) => `  ${String(error['pointer'] ?? error['path'] ?? '')} ${String(error['message'] ?? '')}`,
   );
   const links = Array.isArray(body['links']) ? (body['links'] as JsonObject[]) : [];
-  return [`${String(body['code'] ?? status)}: ${detail}`, ...lines, ...links.map(showLink)].join('\n');
+  const results = batchLines(asReceived<BatchJson>(body)).map((line) => `  ${line}`);
+  return [`${String(body['code'] ?? status)}: ${detail}`, ...lines, ...results, ...links.map(showLink)].join(
+    '\n',
+  );
 }
 
 function nonEmpty(text: string | undefined): string | undefined {

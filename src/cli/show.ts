@@ -1,6 +1,7 @@
 import type {
   ApprovalJson,
   AuditItemJson,
+  BatchJson,
   RunBodyJson,
   SubmittedJson,
 } from '../model/contract/answer-types.js';
@@ -115,6 +116,25 @@ export function showRecord(item: Received<AuditItemJson>): string {
       : `${text(policy.rule)}: ${text(policy.verdict)}, ${escapeUnseen(text(policy.reason))}`,
   ];
   return parts.filter((part) => part !== '').join('  ');
+}
+
+/** Added to a status that does not explain itself. */
+const notes: Readonly<Record<string, string>> = { accepted: '(durable, not applied yet)' };
+
+/** What came of each decision of a batch, also where the batch was refused. */
+export function batchLines(body: Received<BatchJson>): string[] {
+  return list(body.results).map((result) =>
+    [
+      text(result.approval),
+      text(result.status),
+      notes[text(result.status)] ?? '',
+      text(result.summary),
+      text(result.code),
+      text(result.detail),
+    ]
+      .filter((part) => part !== '')
+      .join('  '),
+  );
 }
 
 /** The roles of all its gates together; who is needed at each gate stands in the approval itself. */

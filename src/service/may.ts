@@ -6,7 +6,7 @@ interface CallerRules {
   readonly permission?: string;
   /** Agents and systems are refused, whatever permissions they hold. */
   readonly humansOnly?: true;
-  /** A service that acts for a human may use it: to read what waits, and to decide it. It is refused everywhere else. */
+  /** A service that acts for a human may use it: to read what waits, and to decide it one by one. It is refused everywhere else. */
   readonly delegated?: true;
 }
 
@@ -22,6 +22,7 @@ const useCases = {
   getFlowVersion: { permission: 'flow.read' },
   withdrawFlow: { permission: 'flow.publish' },
   diffFlow: { permission: 'flow.read' },
+  listWarnings: { permission: 'run.operate' },
   reloadPolicies: { permission: 'policy.reload' },
   startRun: { permission: 'run.start' },
   listRuns: {},
@@ -90,6 +91,7 @@ export function refuseCaller(
     return refusal(
       'FORBIDDEN',
       `\`${actedBy}\` acts for \`${id}\`: it may read approvals and decide them one by one, and nothing else`,
+      { why: 'acts_for_another' },
     );
   if (permission !== undefined && !permissions.includes(permission))
     return refusal('FORBIDDEN', `this needs the permission \`${permission}\``, { permission });

@@ -1,6 +1,8 @@
 import type { ReadyJson } from '../model/contract/answer-types.js';
 import { policySetHash } from '../store/flows/policy.js';
+import type { Principal } from '../model/principal.js';
 import type { ServiceDeps } from './deps.js';
+import { refuseCaller } from './may.js';
 import { warningCounts, warningLines, findWarnings } from './flows/warnings.js';
 
 const patienceMs = 3_000;
@@ -11,8 +13,11 @@ interface Readiness {
   readonly body: ReadyJson;
 }
 
-/** Anybody may know how many references have no value; which ones, only whoever `operates` the service. */
-export async function readReadiness(deps: ServiceDeps, operates: () => Promise<boolean>): Promise<Readiness> {
+/** Gives who asks; null: nobody who is known. */
+type ReadPrincipal = () => Promise<Principal | null>;
+
+/** Anybody may know how many references have no value; which ones, only who may use `listWarnings`. */
+export async function readReadiness(deps: ServiceDeps, readPrincipal: ReadPrincipal): Promise<Readiness> {
   const [postgres, engine, unserved, warned] = await Promise.all([
     withTimeout(
       policySetHash(deps.pool).then(
@@ -30,7 +35,7 @@ export async function readReadiness(deps: ServiceDeps, operates: () => Promise<b
       null,
     ),
     withTimeout(
-      readWarnings(deps, operates).catch(() => []),
+      readWarnings(deps, readPrincipal).catch(() => []),
       [],
     ),
   ]);
@@ -46,9 +51,11 @@ export async function readReadiness(deps: ServiceDeps, operates: () => Promise<b
   return { isReady: postgres && engine.temporal, body };
 }
 
-async function readWarnings(deps: ServiceDeps, operates: () => Promise<boolean>): Promise<readonly string[]> {
+async function readWarnings(deps: ServiceDeps, readPrincipal: ReadPrincipal): Promise<readonly string[]> {
   const found = await findWarnings(deps);
-  return (await operates()) ? warningLines(found) : warningCounts(found);
+  const principal = await readPrincipal();
+  const mayList = principal !== null && refuseCaller({ principal }, 'listWarnings') === null;
+  return mayList ? warningLines(found) : warningCounts(found);
 }
 
 async function unservedEnvironments({ policies, engines }: ServiceDeps): Promise<readonly string[]> {

@@ -37,10 +37,13 @@ const waysOn = {
   look: 'look before you send it again',
 } as const;
 
-/** Said of a credential that was valid when its request came; the command line knows the request by these words. */
-export const credentialEnded = 'your credential is not valid any more';
+/** Said of a credential that was taken when its request came: it has ended, or who has issued it cannot be asked just now. */
+export const credentialEnded = 'your credential was taken before, and is not taken now';
 
-/** The detail of a refusal where nobody knows whether the request was done: `why` it was cut off, and what to do next. */
+/**
+ * The detail of a refusal where nobody knows whether the request was done: `why` it was cut off, and what to do next. The command
+ * line knows it by its words.
+ */
 export function uncertainDetail(why: string, wayOn: keyof typeof waysOn): string {
   return `${why}, and it is not certain whether this was done: ${waysOn[wayOn]}`;
 }
@@ -51,7 +54,7 @@ export function isUnavailable({ code }: Refusal): boolean {
 }
 
 /**
- * A caller whose credential is not valid any more is told neither what was decided nor that nothing was. The answer is not kept
+ * A caller whose credential is not taken any more is told neither what was decided nor that nothing was. The answer is not kept
  * under the key, so that a repeat with a valid credential goes on.
  */
 export function sayUncertain(denied: Refusal): Refusal {

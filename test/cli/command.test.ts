@@ -230,7 +230,10 @@ describe('npx countersign, beside a running service', () => {
     const own = await ask(url, 'x', 'start', 'own');
     assert.match(own.err, /^EXECUTOR_FAILED: it said no$/);
     const ended = await ask(url, 'x', 'start', 'ended');
-    assert.match(ended.err, /give another one .*not certain whether this was done/);
+    assert.match(
+      ended.err,
+      /give another one .*not certain whether this was done: look before you ask again$/,
+    );
     const { length } = asked;
     for (const [address, key, why] of [
       [url.replace('http:', 'https:'), 'x', /cannot reach .* over TLS, so nothing was sent/],
@@ -246,6 +249,39 @@ describe('npx countersign, beside a running service', () => {
     assert.equal(asked.length, length);
     between.closeAllConnections();
     between.close();
+  });
+
+  it('says how to look where a batch may be made, and what is refused where it is not', async () => {
+    const results = [{ approval: 'apr_1', status: 'refused', code: 'ALREADY_DECIDED', detail: 'ann did' }];
+    const detail = uncertainDetail('the store of runs and records does not answer', 'repeat');
+    let refusal: readonly [number, object] = [503, { code: 'AUDIT_UNAVAILABLE', detail }];
+    const service = createServer((request, response) => {
+      request.setEncoding('utf8');
+      let body = '';
+      request.on('data', (text: string) => (body += text));
+      request.on('end', () => {
+        const isReal = request.method === 'POST' && body.includes('"dryRun":false');
+        const [status, said] = isReal
+          ? refusal
+          : [200, { data: [], nextCursor: null, token: 't', results: [] }];
+        response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(said));
+      });
+    });
+    await new Promise<void>((resolve) => service.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(service.address() as AddressInfo).port}`;
+    const made = () =>
+      countersign({ COUNTERSIGN_URL: url }, 'batch', 'approve', 'apr_1', '--yes', '--key', 'x');
+    assert.match(
+      (await made()).err,
+      /not certain whether this was done: look with `npx countersign approvals` before you ask again$/,
+    );
+    refusal = [409, { code: 'BATCH_REFUSED', detail: 'none was made: see `results`', results }];
+    assert.match(
+      (await made()).err,
+      /^BATCH_REFUSED: .*see `results`\n {2}apr_1 {2}refused {2}ALREADY_DECIDED {2}ann did$/,
+    );
+    service.closeAllConnections();
+    service.close();
   });
 
   it('finds the service of the data folder by itself', async () => {

@@ -313,7 +313,7 @@ describe('one function decides who may decide, at every door', () => {
     const records = async (type: string): Promise<any[]> =>
       (await house.api.ask('auditor', 'GET', `/v1/audit?run=${parked.run}&type=${type}`)).body.data;
     const [refused] = await records('approval.refused');
-    assert.equal(refused?.actor.id, person.id, JSON.stringify(refused));
+    assert.deepEqual([refused?.actor.id, refused?.data.actedBy], [person.id, 'helpdesk']);
     assert.equal((await rest?.decide(person, parked))?.taken, true);
   });
 
@@ -330,7 +330,22 @@ describe('one function decides who may decide, at every door', () => {
     ] as const) {
       const answer = await house.api.ask(token, method, path, body);
       assert.equal(answer.status, 403, `${path}: ${answer.text}`);
+      assert.deepEqual([answer.body.title, answer.body.why], ['you may not do this', 'acts_for_another']);
     }
+    const recorded = async (type: string): Promise<any[]> =>
+      (await house.api.ask('auditor', 'GET', `/v1/audit?actor=${person.id}&type=${type}`)).body.data;
+    for (const { data } of await recorded('request.refused'))
+      assert.deepEqual([data.why, data.actedBy], ['acts_for_another', 'helpdesk']);
+    assert.deepEqual([(await recorded('request.refused')).length, await recorded('authz.denied')], [4, []]);
     assert.equal((await house.api.ask(token, 'GET', '/v1/approvals')).status, 200);
+    const started = await house.api.ask('agent', 'POST', '/v1/flows/pay/runs', {});
+    const path = `/v1/runs/${started.body.run.id}/transitions/bank.pay`;
+    const asked = await house.api.ask('agent', 'POST', path, { arguments: { amount: 150 } });
+    const view = (key: string): Promise<unknown> =>
+      house.api.ask(key, 'GET', `/v1/approvals/${asked.body.result.approval.id}`);
+    await view(token);
+    assert.deepEqual(await recorded('approval.viewed'), [], 'the human has not read it');
+    await view(person.key);
+    assert.equal((await recorded('approval.viewed')).length, 1);
   });
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { run } from '../../src/cli/command.js';
 import { until } from '../../testing/flows.js';
+import { asSuperuser } from '../../testing/servers/database.js';
 import { joinDesk } from './joint-desk.js';
 import { codes, decide, ids, inbox, park, records, type Desk } from './support.js';
 
@@ -71,6 +72,9 @@ describe('claims, delegation and absence', () => {
     assert.deepEqual(await records(desk, parked.run, 'approval.claimed,approval.delegated'), []);
   });
 
+  const payloads = async (run: string): Promise<number> =>
+    (await asSuperuser(desk.stack.databaseUrl, 'select 1 from payload where run = $1', [run])).rows.length;
+
   it('hands an approval to a person who may decide it, and to nobody else', async () => {
     const parked = await park(desk, 'bank.pay', { vendor: 'ACME' });
     const delegate = (to: string, extra = {}) =>
@@ -92,6 +96,20 @@ describe('claims, delegation and absence', () => {
     const [record] = await records(desk, parked.run, 'approval.delegated');
     assert.deepEqual([record.actor.id, record.data.to], ['carla', 'carol']);
     assert.ok(!JSON.stringify(record.data).includes('vendor'), 'the note is a payload');
+    const before = await payloads(parked.run);
+    for (const [note, told, recorded] of [
+      [undefined, 'you know this vendor', 1],
+      ['you know this vendor', 'you know this vendor', 1],
+      ['please call them', 'please call them', 2],
+    ] as const) {
+      const again = await delegate('carol', note === undefined ? {} : { note });
+      assert.deepEqual(
+        again.body.delegations.map((one: any) => [one.to, one.note]),
+        [['carol', told]],
+      );
+      assert.equal((await records(desk, parked.run, 'approval.delegated')).length, recorded, told);
+      assert.equal(await payloads(parked.run), before + recorded - 1, told);
+    }
     assert.equal((await decide(desk, 'carla', parked, 'deny', 'I could still')).status, 200);
   });
 

@@ -10,10 +10,16 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
   let behindMs = 0;
   /** How often a link was looked up. */
   let looks = 0;
+  /** Lets the next reading of decisions fail. */
+  let failing = false;
   before(async () => {
     api = await startApi((deps) => {
       const query = (text: string, values: unknown[]): unknown => {
         if (text.includes('from approval_link l where l.hash')) looks += 1;
+        if (failing && text.includes('from decision where approval')) {
+          failing = false;
+          return Promise.reject(Object.assign(new Error('terminating connection'), { code: '57P01' }));
+        }
         return deps.pool.query(text, values);
       };
       const pool = Object.assign(Object.create(deps.pool) as typeof deps.pool, { query });
@@ -53,7 +59,7 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
   it('is answered after so many looks, though the clock of the API is behind', async () => {
     const answer = await fetch(await usedLink());
     assert.equal(answer.status, 403);
-    assert.match(await answer.text(), /this link was used/);
+    assert.match(await answer.text(), /this link was used just now, and nothing is decided yet/);
     assert.ok(looks > 2 && looks <= 60, `${looks}`);
   });
 
@@ -74,6 +80,42 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
       assert.equal(status, 401, text);
       assert.equal((await api.ask('finance', 'GET', `/v1/approvals/${approval}`)).body.status, 'open');
     });
+
+  const approve = ({ path, digest }: Used): ReturnType<typeof visit> =>
+    visit(`${api.url}${path}`, '', { decision: 'approve', digest, token: '', reason: '' });
+  const setUsed = ({ id }: Used, ago: string | null): Promise<unknown> =>
+    api.database.pool.query('update approval_link set used_at = now() - $2::interval where id = $1', [
+      id,
+      ago,
+    ]);
+
+  it('decides after a click before it that failed', async () => {
+    const link = await linkOf('finance');
+    await setUsed(link, null);
+    failing = true;
+    assert.equal((await approve(link)).status, 503);
+    const { status, text } = await approve(link);
+    assert.equal(status, 200, text);
+    assert.match(text, /You have approved this/);
+  });
+
+  it('decides after a click of some time ago by which nothing was ever decided', async () => {
+    const link = await linkOf('finance');
+    await setUsed(link, '3 minutes');
+    assert.match((await visit(`${api.url}${link.path}`)).text, /<form/);
+    const listed = await api.ask('finance', 'GET', `/v1/approvals/${link.approval}/links`);
+    assert.equal(listed.body.data[0].status, 'open', listed.text);
+    assert.equal((await approve(link)).status, 200);
+    await setUsed(link, '3 minutes');
+    const { status, text } = await visit(`${api.url}${link.path}`, '', {
+      decision: 'deny',
+      digest: link.digest,
+      token: '',
+      reason: 'no',
+    });
+    assert.equal(status, 409);
+    assert.match(text, /You have approved this before/);
+  });
 
   it('looks no more where whoever clicked has gone', async () => {
     const leaving = new AbortController();

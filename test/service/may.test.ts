@@ -35,8 +35,11 @@ import { listRuns, readRun } from '../../src/service/runs/read.js';
 import { startRun } from '../../src/service/runs/start.js';
 import { submitTransition } from '../../src/service/runs/submit.js';
 
-/** What doors do without a use case: they show what `visibleApproval`, the credential and the feed give them. */
-type OfDoors = 'getApproval' | 'whoami' | 'events';
+/**
+ * What doors do without a use case: they show what `visibleApproval`, the credential and the feed give them. `listWarnings` is a
+ * part of what a public route tells (`test/service/readiness.test.ts`).
+ */
+type OfDoors = 'getApproval' | 'whoami' | 'events' | 'listWarnings';
 
 const text = { media: 'json', bytes: Buffer.from('{}') } as const;
 const page = { limit: 10 };
@@ -125,12 +128,12 @@ describe('a use case, by whichever door', () => {
   const names = Object.keys(asked) as (keyof typeof asked)[];
 
   it('is asked here, each that there is', () => {
-    const ofDoors: readonly UseCase[] = ['getApproval', 'whoami', 'events'];
+    const ofDoors: readonly UseCase[] = ['getApproval', 'whoami', 'events', 'listWarnings'];
     assert.deepEqual([...names, ...ofDoors].sort(), [...useCaseNames].sort());
     const behindCredential = routes.filter(({ access }) => access === 'principal');
     assert.deepEqual(
       behindCredential.map(({ id }) => id).sort(),
-      [...useCaseNames].sort(),
+      useCaseNames.filter((name) => name !== 'listWarnings').sort(),
       'each call that takes a credential is a door to one, and each has its call',
     );
     assert.ok(behindCredential.every(({ id, useCase }) => id === useCase));

@@ -85,7 +85,7 @@ export function actorOf({ principal }: Call): RecordActor {
 
 /** The caller of a route that is not public. */
 export function principalOf(call: Call): Principal {
-  if (call.principal === null) throw new Error('this route is public: it has no principal');
+  if (call.principal === null) throw new Error('a route that is not public was called without a principal');
   return call.principal;
 }
 

@@ -32,7 +32,6 @@ export async function recordCall(call: Call, route: Route, reply: Reply, started
       requestId: call.requestId,
       durationMs: Math.round(performance.now() - startedAt),
       ...(call.replayed ? { replayed: 'true' } : {}),
-      ...(call.principal?.actedBy === undefined ? {} : { actedBy: call.principal.actedBy }),
     },
   };
   const facts = [...call.trail.facts, ...refusalFacts(call, route, reply), called];
@@ -109,12 +108,10 @@ function refusalFacts(call: Call, route: Route, reply: Reply): CallFact[] {
   )
     return [];
   const data = { code, route: route.path };
-  if (code === 'FORBIDDEN' && route.permission !== null) {
-    return [
-      { type: 'authz.denied', permission: route.permission, data: { ...data, permission: route.permission } },
-    ];
-  }
-  return [{ type: 'request.refused', data }];
+  const { permission, why } = reply.kind === 'problem' ? reply.extra : {};
+  if (code === 'FORBIDDEN' && typeof permission === 'string')
+    return [{ type: 'authz.denied', permission, data: { ...data, permission } }];
+  return [{ type: 'request.refused', data: { ...data, ...(typeof why === 'string' ? { why } : {}) } }];
 }
 
 /** The error code of the answer; null: it refuses nothing. */
@@ -126,8 +123,10 @@ const refusalTypes: readonly CallFact['type'][] = ['authn.failed', 'approval.ref
 
 function toServiceFact(call: Call, { about: at, ...fact }: CallFact, index: number): ServiceFact {
   const about = at ?? call.trail.about;
+  const actedBy = call.principal?.actedBy;
   return {
     ...fact,
+    data: { ...fact.data, ...(actedBy === undefined ? {} : { actedBy }) },
     key: `${call.requestId}#${index}`,
     time: call.deps.now().toISOString(),
     actor: actorOf(call),

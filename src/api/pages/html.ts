@@ -77,17 +77,16 @@ export function signOutForm(who: string): Html {
 /** A problem as a page, with what to do next: back to what the form was about, or sign out of the wrong session. */
 export function problemPage(
   { request, signedInAs }: Pick<Call, 'request' | 'signedInAs'>,
-  { code, detail, extra, headers }: Problem,
+  { code, detail, headers }: Problem,
 ): Page {
   const { status, title } = errorTable[code];
-  const heading = code === 'FORBIDDEN' && extra['permission'] === undefined ? 'this is not taken' : title;
   const said =
     code === 'REASON_REQUIRED' ? 'nothing was decided: go back to the approval and write why' : detail;
   const isMissing = code === 'NOT_FOUND' && signedInAs !== null;
   return page(
     status,
-    heading,
-    html`<h1>${heading}</h1>
+    title,
+    html`<h1>${title}</h1>
       <p>${said}</p>
       ${isMissing ? html`<p>Where it is for somebody else, sign out and open this address again.</p>` : ''}
       <p><code>${code}</code></p>

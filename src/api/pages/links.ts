@@ -78,7 +78,10 @@ function personOf(reader: LinkReader): Principal {
   return reader.kind === 'link' ? reader.person : reader.who.principal;
 }
 
-const usedLink = problem('FORBIDDEN', 'this link was used: ask for a new one');
+const usedLink = problem(
+  'FORBIDDEN',
+  'this link was used just now, and nothing is decided yet: open it again in some minutes, or ask for a new one',
+);
 
 /**
  * A second click waits for what the first does with the same link: it looks at most `looks` times, `lookMs` apart, and not
@@ -192,7 +195,13 @@ async function decideByLink(
     );
   if (!(await useLink(call.deps, link)))
     return (await pageOfUsedLink(call, token, opened, body.decision)) ?? usedLink;
-  const decided = await decideByForm(call, found, body, 'link');
-  if (decided.refused) await releaseLink(call.deps, link);
-  return decided.reply;
+  try {
+    const decided = await decideByForm(call, found, body, 'link');
+    if (decided.refused) await releaseLink(call.deps, link);
+    return decided.reply;
+  } catch (error) {
+    // If the store is away, the link is good again after a time (`takeLink`).
+    await releaseLink(call.deps, link).catch(() => undefined);
+    throw error;
+  }
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { ReadyJson } from '../../model/contract/answer-types.js';
 import * as api from '../../model/contract/api.js';
 import * as answers from '../../model/contract/api-answers.js';
+import type { Principal } from '../../model/principal.js';
 import { readReadiness } from '../../service/readiness.js';
 import { answer, route, type Answer, type Call, type Route } from '../http/call.js';
 import { docsPage, docsPolicy } from '../contract/docs.js';
@@ -92,13 +93,14 @@ function documentRoutes(contract: () => readonly Route[]): readonly Route[] {
 }
 
 async function answerReadiness(call: Call): Promise<Answer<200 | 503, ReadyJson>> {
-  const { isReady, body } = await readReadiness(call.deps, () => holdsRunOperate(call));
+  const { isReady, body } = await readReadiness(call.deps, () => principalIfKnown(call));
   return answer(isReady ? 200 : 503, body);
 }
 
-async function holdsRunOperate({ deps, request }: Call): Promise<boolean> {
+/** Null: the caller sent no credential that is valid now, which is no failure here, and not on record. */
+async function principalIfKnown({ deps, request }: Call): Promise<Principal | null> {
   const { authorization } = request.headers;
-  if (authorization === undefined) return false;
+  if (authorization === undefined) return null;
   const caller = await deps.authenticate(authorization);
-  return caller.status === 'ok' && caller.principal.permissions.includes('run.operate');
+  return caller.status === 'ok' ? caller.principal : null;
 }

@@ -5,7 +5,7 @@ export const errorTable = {
     title: 'the request cannot be read: its headers, or the JSON or YAML of its body',
   },
   UNAUTHENTICATED: { status: 401, title: 'no valid credential' },
-  FORBIDDEN: { status: 403, title: 'a permission is missing' },
+  FORBIDDEN: { status: 403, title: 'you may not do this' },
   GUARD_REJECTED: { status: 403, title: 'a guard refused the transition' },
   ACTOR_MISMATCH: { status: 403, title: 'this kind of principal may not take the transition' },
   BLOCKED: { status: 403, title: 'the policies block this action' },

@@ -1,7 +1,16 @@
 import { isBlank } from '../../model/values/text.js';
-import { deleteClaim, insertDelegation, putClaim } from '../../store/approvals/claims.js';
+import {
+  deleteClaim,
+  insertDelegation,
+  lockDelegationNote,
+  putClaim,
+  setDelegationNote,
+  type DelegationKey,
+} from '../../store/approvals/claims.js';
 import type { ApprovalJson } from '../../model/contract/answer-types.js';
+import type { Tx } from '../../db/index.js';
 import type { Caller } from '../caller.js';
+import type { ServiceDeps } from '../deps.js';
 import { refuseCaller } from '../may.js';
 import { refusal, type Refusal } from '../refusal.js';
 import { bodyOf } from './body/body.js';
@@ -63,6 +72,7 @@ export async function releaseApproval(caller: Caller, id: string): Promise<Claim
   return readBack(caller, found);
 }
 
+/** To hand it to the same person again is nothing new, unless with another note, which takes the place of the one before. */
 export async function delegateApproval(
   caller: Caller,
   id: string,
@@ -78,21 +88,27 @@ export async function delegateApproval(
   const { deps, principal } = caller;
   const text = note === undefined || isBlank(note) ? null : note;
   await deps.transaction(async (tx) => {
+    const handed = { approval: id, delegate: to, delegatedBy: principal.id };
+    const isNew = await insertDelegation(tx, { ...handed, at: deps.now().toISOString() });
+    if (!isNew && (text === null || (await hasNote(deps, tx, handed, text)))) return;
     const noteRef =
       text === null ? null : await deps.payloads.put(tx, found.row.run, 'reason', 'text/plain', text);
-    const at = deps.now().toISOString();
-    const made = await insertDelegation(tx, {
-      approval: id,
-      delegate: to,
-      delegatedBy: principal.id,
-      noteRef,
-      at,
-    });
-    if (!made) return;
-    const refs = noteRef === null ? {} : { refs: [noteRef] };
-    await recordAbout(caller, tx, 'approval.delegated', found, { data: { to }, ...refs });
+    if (noteRef !== null) await setDelegationNote(tx, handed, noteRef);
+    const refs = noteRef === null ? [] : [noteRef];
+    await recordAbout(caller, tx, 'approval.delegated', found, { data: { to }, refs });
   });
   return readBack(caller, found);
+}
+
+async function hasNote(
+  { payloads }: ServiceDeps,
+  tx: Tx,
+  handed: DelegationKey,
+  note: string,
+): Promise<boolean> {
+  const ref = await lockDelegationNote(tx, handed);
+  const bytes = ref === null ? null : await payloads.get(tx, ref);
+  return bytes?.toString('utf8') === note;
 }
 
 /** The delegate must be able to decide the approval as things stand; the run checks again when they decide. */

@@ -42,11 +42,14 @@ export async function recordAbout(
   ]);
 }
 
-/** Records the first time that a person who may decide the approval reads it. Statistics measure from there. */
+/**
+ * Records the first time that a person who may decide the approval reads it. Statistics measure from there. What a service reads
+ * for a person, the person has not read.
+ */
 export async function noteView(caller: Caller, found: Approval): Promise<void> {
   const { row, state } = found;
   const { principal } = caller;
-  if (state === null || !isOpen(row.status)) return;
+  if (state === null || !isOpen(row.status) || principal.actedBy !== undefined) return;
   if (mayDecide(state, principal, await readQueueKit(caller.deps)).status === 'no') return;
   if (await hasSeen(caller.deps.pool, row.id, principal.id)) return;
   const at = caller.deps.now().toISOString();

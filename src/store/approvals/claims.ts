@@ -78,19 +78,32 @@ export async function claimsOf(
   return rows;
 }
 
-/** False: `from` has already handed the approval to `to`. */
-export async function insertDelegation(tx: Tx, row: DelegationRow): Promise<boolean> {
+/** False: `delegatedBy` has already handed the approval to `delegate`. */
+export async function insertDelegation(tx: Tx, row: Omit<DelegationRow, 'noteRef'>): Promise<boolean> {
   const { rowCount } = await tx.query(
-    `insert into approval_delegation (approval, delegate, delegated_by, note_ref, at) values ($1, $2, $3, $4, $5) on conflict do nothing`,
-    [
-      row.approval,
-      row.delegate,
-      row.delegatedBy,
-      row.noteRef === null ? null : JSON.stringify(row.noteRef),
-      row.at,
-    ],
+    `insert into approval_delegation (approval, delegate, delegated_by, at) values ($1, $2, $3, $4) on conflict do nothing`,
+    [row.approval, row.delegate, row.delegatedBy, row.at],
   );
   return rowCount === 1;
+}
+
+export type DelegationKey = Pick<DelegationRow, 'approval' | 'delegate' | 'delegatedBy'>;
+
+/** The note of a delegation that exists; nobody else changes it before the transaction ends. */
+export async function lockDelegationNote(tx: Tx, row: DelegationKey): Promise<PayloadRef | null> {
+  const { rows } = await tx.query<Pick<DelegationRow, 'noteRef'>>(
+    `select note_ref as "noteRef" from approval_delegation
+      where approval = $1 and delegate = $2 and delegated_by = $3 for update`,
+    [row.approval, row.delegate, row.delegatedBy],
+  );
+  return rows[0]?.noteRef ?? null;
+}
+
+export async function setDelegationNote(tx: Tx, row: DelegationKey, noteRef: PayloadRef): Promise<void> {
+  await tx.query(
+    'update approval_delegation set note_ref = $4 where approval = $1 and delegate = $2 and delegated_by = $3',
+    [row.approval, row.delegate, row.delegatedBy, JSON.stringify(noteRef)],
+  );
 }
 
 export async function delegationsOf(

@@ -9,12 +9,20 @@ export interface LinkRow {
   readonly createdBy: string;
   readonly createdAt: string;
   readonly expiresAt: string;
+  /** Null: it was not used, or by a click that has decided nothing (`isUsed`). */
   readonly usedAt: string | null;
   readonly revokedAt: string | null;
 }
 
+/** For so long a click by which nothing is decided yet may still be deciding. */
+const longestUseMs = 120_000;
+
+const hasDecided = `exists (select 1 from decision d where d.approval = l.approval and d.by_id = l.recipient and d.status <> 'refused')`;
+/** A click that ended before anything was decided, as in a process that was killed, does not use the link up. */
+const isUsed = `(l.used_at is not null and (l.used_at > now() - ${longestUseMs} * interval '1 millisecond' or ${hasDecided}))`;
+
 const columns = `l.id, l.approval, l.recipient, l.created_by as "createdBy", l.created_at as "createdAt", l.expires_at as "expiresAt",
-  l.used_at as "usedAt", l.revoked_at as "revokedAt"`;
+  case when ${isUsed} then l.used_at end as "usedAt", l.revoked_at as "revokedAt"`;
 
 export async function insertLink(
   q: Queryable,
@@ -50,8 +58,8 @@ export async function lockLinks(tx: Tx, approval: string, recipient: string): Pr
 /** How many of a person's links to an approval can still be used. */
 export async function countOpenLinks(q: Queryable, approval: string, recipient: string): Promise<number> {
   const { rows } = await q.query<{ count: number }>(
-    `select count(*)::int as count from approval_link
-      where approval = $1 and recipient = $2 and used_at is null and revoked_at is null and expires_at > now()`,
+    `select count(*)::int as count from approval_link l
+      where l.approval = $1 and l.recipient = $2 and not ${isUsed} and l.revoked_at is null and l.expires_at > now()`,
     [withoutNul(approval), withoutNul(recipient)],
   );
   return rows[0]?.count ?? 0;
@@ -60,15 +68,16 @@ export async function countOpenLinks(q: Queryable, approval: string, recipient: 
 /** Uses a link up. True for exactly one of all who try, and only while the link is valid. */
 export async function takeLink(q: Queryable, id: string): Promise<boolean> {
   const { rowCount } = await q.query(
-    'update approval_link set used_at = now() where id = $1 and used_at is null and revoked_at is null and expires_at > now()',
+    `update approval_link l set used_at = now()
+      where l.id = $1 and not ${isUsed} and l.revoked_at is null and l.expires_at > now()`,
     [id],
   );
   return rowCount === 1;
 }
 
-/** Makes a link usable again, after its decision was refused (for example because a reason was missing). */
+/** Makes a link usable again, unless a decision of its recipient is kept. */
 export async function giveLinkBack(q: Queryable, id: string): Promise<void> {
-  await q.query('update approval_link set used_at = null where id = $1', [id]);
+  await q.query(`update approval_link l set used_at = null where l.id = $1 and not ${hasDecided}`, [id]);
 }
 
 /** Revokes a person's link to an approval. `before`: it was already revoked. Null: there is no such link. */

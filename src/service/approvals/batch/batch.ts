@@ -196,7 +196,7 @@ interface BatchProgress {
   hasRefused: boolean;
   /** The first refusal that holds only for now. */
   passing: Refusal | null;
-  /** The credential is not valid any more: it decides nothing more. `again`: how many decisions found that after the first. */
+  /** The credential is not taken any more: it decides nothing more. `again`: how many decisions found that after the first. */
   denied: { readonly why: Refusal; again: number } | null;
 }
 

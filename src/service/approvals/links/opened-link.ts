@@ -48,7 +48,7 @@ export function useLink({ pool }: ServiceDeps, { id }: LinkRow): Promise<boolean
   return takeLink(pool, id);
 }
 
-/** Gives the link back, because nothing was decided by it: it may be used again. */
+/** Gives the link back, if its person has decided nothing: it may be used again. */
 export function releaseLink({ pool }: ServiceDeps, { id }: LinkRow): Promise<void> {
   return giveLinkBack(pool, id);
 }
