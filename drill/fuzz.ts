@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { describeMachine } from '../bench/machine.js';
 import { rounded, runConcurrently } from '../bench/measure.js';
 import { startStack, type Stack } from '../testing/servers/stack.js';
+import { findBlocks } from '../src/processes/watch/loop-watch.js';
 import { flowText, largeFlows } from './fuzzing/flows.js';
 import { makeRandom, makeRequest, type FuzzRequest, type Known, type Operation } from './fuzzing/requests.js';
 import { startShapesTarget, type ShapesTarget } from './fuzzing/shapes.js';
@@ -244,11 +245,7 @@ interface Blocked {
 
 /** The longest block of its event loop, and the most that it worked itself in one: on a busy machine others do the rest. */
 function findLongestBlock(stack: Stack, name: 'api' | 'worker', sent: readonly Sent[]): Blocked {
-  const text = readFileSync(join(stack.home, `${name}.log`), 'utf8');
-  const line = /event loop was blocked for (\d+) ms until (\S+), and worked (\d+) ms/g;
-  const found = [...text.matchAll(line)].map(([, ms, until, own]) => ({
-    ...{ ms: Number(ms), workedMs: Number(own), until: Date.parse(String(until)) },
-  }));
+  const found = findBlocks(readFileSync(join(stack.home, `${name}.log`), 'utf8'));
   const longest = found.toSorted((a, b) => b.workedMs - a.workedMs).slice(0, 10);
   return {
     ms: Math.max(0, ...found.map(({ ms }) => ms)),
