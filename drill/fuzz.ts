@@ -14,9 +14,9 @@ import { readOptions, wholeNumber } from '../bench/options.js';
 
 // `npm run drill:fuzz [-- --requests 200000 --seed 1]`: every route, every role's key, against a real API and worker.
 // `--shapes 0.004` of them carry, or have a target answer, what takes long for its bytes; `--shared`: on the servers of `npm test`.
-// JSON on stdout; status 1 when a process died, an answer was a 5xx that the contract does not name, a run answers no
-// more, or an event loop was blocked for longer than 250 ms by what its process did itself: what a busy machine adds is
-// told beside it.
+// JSON on stdout; status 1 when a process died, an answer was a 5xx that the contract does not name, a request got no
+// answer, a run answers no more, or an event loop was blocked for longer than 250 ms by what its process did itself: what a
+// busy machine adds is told beside it.
 
 const values = readOptions({
   options: {
