@@ -44,8 +44,11 @@ function makePerson(url: string, id: string, key: string): Person {
   };
 }
 
-const isFinal = ({ status, code }: Reply): boolean =>
+export const isFinal = ({ status, code }: Reply): boolean =>
   status > 0 && status < 500 && status !== 429 && code !== 'IDEMPOTENCY_IN_PROGRESS';
+
+/** 202: it is stored, and waits for a decision or its answer. */
+export const isTaken = ({ status }: Reply): boolean => status === 200 || status === 202;
 
 export interface InsistResult {
   readonly reply: Reply;

@@ -1,20 +1,22 @@
 import { readFileSync } from 'node:fs';
-import { Agent, request as send } from 'node:http';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { describeMachine } from '../bench/machine.js';
 import { rounded, runConcurrently } from '../bench/measure.js';
 import { startStack, type Stack } from '../testing/servers/stack.js';
+import { ask, closeConnections, codeOf, outcomeOf, type FuzzAnswer } from './fuzzing/ask.js';
+import { findSilentRuns } from './fuzzing/silence.js';
+import { findBlocks } from '../src/processes/watch/loop-watch.js';
 import { flowText, largeFlows } from './fuzzing/flows.js';
-import { makeRandom, makeRequest, type FuzzRequest, type Known, type Operation } from './fuzzing/requests.js';
+import { makeRandom, makeRequest, type Known, type Operation } from './fuzzing/requests.js';
 import { startShapesTarget, type ShapesTarget } from './fuzzing/shapes.js';
 import { readOptions, wholeNumber } from '../bench/options.js';
 
 // `npm run drill:fuzz [-- --requests 200000 --seed 1]`: every route, every role's key, against a real API and worker.
 // `--shapes 0.004` of them carry, or have a target answer, what takes long for its bytes; `--shared`: on the servers of `npm test`.
-// JSON on stdout; status 1 when a process died, an answer was a 5xx that the contract does not name, a run answers no
-// more, or an event loop was blocked for longer than 250 ms by what its process did itself: what a busy machine adds is
-// told beside it.
+// JSON on stdout; status 1 when a process died, an answer was a 5xx that the contract does not name, a request got no
+// answer, a run answers no more, or an event loop was blocked for longer than 250 ms by what its process did itself: what a
+// busy machine adds is told beside it.
 
 const values = readOptions({
   options: {
@@ -80,45 +82,6 @@ const policiesFor = (target: ShapesTarget): Record<string, string> => ({
 `,
 });
 
-interface FuzzAnswer {
-  /** 0: no answer. */
-  readonly status: number;
-  readonly text: string;
-}
-
-const agent = new Agent({ keepAlive: true, maxSockets: 64 });
-const patienceMs = 60_000;
-
-function ask(stack: Stack, { method, path, headers, body, truncated, by }: FuzzRequest): Promise<FuzzAnswer> {
-  const { hostname, port } = new URL(stack.url);
-  const length = body === null ? {} : { 'content-length': String(body.length + (truncated ? 10 : 0)) };
-  const key = stack.keys[by];
-  const own = key === undefined ? {} : { authorization: `Bearer ${key}` };
-  return new Promise((resolve) => {
-    const none = (error: unknown): void => resolve({ status: 0, text: String(error) });
-    try {
-      const options = { hostname, port, method, path, agent, headers: { ...own, ...length, ...headers } };
-      const sent = send(options, (response) => {
-        const chunks: Buffer[] = [];
-        const status = response.statusCode ?? 0;
-        const done = (): void => resolve({ status, text: Buffer.concat(chunks).toString('utf8') });
-        response.on('data', (chunk: Buffer) => void chunks.push(chunk));
-        response.on('end', done).on('error', done).on('close', done);
-        // A stream has no end of its own.
-        if (String(response.headers['content-type']).includes('event-stream')) sent.destroy();
-      });
-      sent.on('error', none);
-      sent.setTimeout(patienceMs, () => sent.destroy(new Error('no answer in time')));
-      if (body !== null) sent.write(body);
-      if (truncated) setImmediate(() => sent.destroy());
-      else sent.end();
-    } catch (error) {
-      // Node itself sends no such header or path.
-      none(error);
-    }
-  });
-}
-
 const openApi = z.object({ paths: z.record(z.string(), z.record(z.string(), z.unknown())) });
 
 /** What runs are made of is asked more often. */
@@ -149,7 +112,6 @@ function learn(known: Known, { status, text }: FuzzAnswer): void {
   add(known.digests, /sha256:[0-9a-f]{64}/g);
 }
 
-const codeOf = (text: string): string => /"code":"([A-Z_]+)"/.exec(text)?.[1] ?? 'none';
 const documented = new Set([
   '502 EXECUTOR_FAILED',
   '503 AUDIT_UNAVAILABLE',
@@ -158,14 +120,14 @@ const documented = new Set([
 ]);
 
 interface Findings {
-  readonly statuses: Record<string, number>;
+  readonly outcomes: Record<string, number>;
   readonly fiveHundreds: object[];
   readonly unanswered: object[];
   readonly sent: Sent[];
 }
 
 async function sendAll(stack: Stack, operations: readonly Operation[], known: Known): Promise<Findings> {
-  const found: Findings = { statuses: {}, fiveHundreds: [], unanswered: [], sent: [] };
+  const found: Findings = { outcomes: {}, fiveHundreds: [], unanswered: [], sent: [] };
   const roles = [...Object.keys(stack.keys), 'nobody'];
   const { requests, seed, atOnce, shapes } = sizes;
   let next = 0;
@@ -175,7 +137,8 @@ async function sendAll(stack: Stack, operations: readonly Operation[], known: Kn
     const request = makeRequest(makeRandom(seed * 1_000_003 + index), operations, known, roles, shapes);
     const from = Date.now();
     const told = await ask(stack, request);
-    found.statuses[told.status] = (found.statuses[told.status] ?? 0) + 1;
+    const outcome = outcomeOf(request, told);
+    found.outcomes[outcome] = (found.outcomes[outcome] ?? 0) + 1;
     const about = {
       index,
       by: request.by,
@@ -185,8 +148,7 @@ async function sendAll(stack: Stack, operations: readonly Operation[], known: Kn
     };
     if (told.status >= 500 && !documented.has(`${told.status} ${codeOf(told.text)}`))
       found.fiveHundreds.push({ ...about, status: told.status, text: told.text.slice(0, 300) });
-    if (told.status === 0 && /in time|ECONN/.test(told.text) && !request.truncated)
-      found.unanswered.push({ ...about, text: told.text });
+    if (outcome === 'unanswered') found.unanswered.push({ ...about, text: told.text });
     found.sent.push({
       ...{ index, from, until: Date.now(), bytes: request.body?.length ?? 0, status: told.status },
       what: `${request.method} ${request.path.slice(0, 120)}`,
@@ -197,29 +159,6 @@ async function sendAll(stack: Stack, operations: readonly Operation[], known: Kn
   });
   say(`${requests} requests in ${rounded(seconds)} s`);
   return found;
-}
-
-/** Each answers a submit, whatever it answers. */
-async function findSilentRuns(stack: Stack, runs: readonly string[]): Promise<string[]> {
-  const silent: string[] = [];
-  let next = 0;
-  await runConcurrently(runs.length, 8, async () => {
-    const run = runs[next];
-    next += 1;
-    const body = Buffer.from('{"arguments":{"text":"ok, the end"}}');
-    const headers = { 'content-type': 'application/json' };
-    const path = `/v1/runs/${run}/transitions/note?wait=30`;
-    const { status } = await ask(stack, {
-      method: 'POST',
-      path,
-      headers,
-      body,
-      truncated: false,
-      by: 'agent',
-    });
-    if (status === 0 || status === 202 || status >= 500) silent.push(`${run}: ${status}`);
-  });
-  return silent;
 }
 
 const promisedMs = 250;
@@ -244,11 +183,7 @@ interface Blocked {
 
 /** The longest block of its event loop, and the most that it worked itself in one: on a busy machine others do the rest. */
 function findLongestBlock(stack: Stack, name: 'api' | 'worker', sent: readonly Sent[]): Blocked {
-  const text = readFileSync(join(stack.home, `${name}.log`), 'utf8');
-  const line = /event loop was blocked for (\d+) ms until (\S+), and worked (\d+) ms/g;
-  const found = [...text.matchAll(line)].map(([, ms, until, own]) => ({
-    ...{ ms: Number(ms), workedMs: Number(own), until: Date.parse(String(until)) },
-  }));
+  const found = findBlocks(readFileSync(join(stack.home, `${name}.log`), 'utf8'));
   const longest = found.toSorted((a, b) => b.workedMs - a.workedMs).slice(0, 10);
   return {
     ms: Math.max(0, ...found.map(({ ms }) => ms)),
@@ -297,7 +232,7 @@ async function main(): Promise<boolean> {
         operations: operations.length,
         runs: known.runs.length,
       },
-      ...{ statuses: found.statuses, pids, deaths, silentRuns: silent.slice(0, 10), blocked: blocks },
+      ...{ outcomes: found.outcomes, pids, deaths, silentRuns: silent.slice(0, 10), blocked: blocks },
       undocumented: found.fiveHundreds.length,
       unanswered: found.unanswered.length,
       ok,
@@ -307,7 +242,7 @@ async function main(): Promise<boolean> {
     process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
     return ok;
   } finally {
-    agent.destroy();
+    closeConnections();
     target.close();
     await stack.stop();
   }

@@ -1,5 +1,6 @@
 import { verifyChain } from '../src/audit/index.js';
 import type { Pool } from '../src/db/index.js';
+import { isFinal, isTaken, type Reply } from './caller.js';
 import type { Effect } from './target.js';
 
 // What the store, the record and the world say about a run, and what that means. `judgeRun` is pure.
@@ -11,6 +12,13 @@ export interface DecisionPlan {
   readonly decision: 'approve' | 'deny';
   /** Distinct people who decide so. */
   readonly people: number;
+}
+
+/** What somebody who decided was told in the end, after all repeats. */
+export interface Told {
+  readonly run: string;
+  readonly by: string;
+  readonly reply: Reply;
 }
 
 export interface Decided {
@@ -45,11 +53,20 @@ export interface FoundRun {
   readonly chainProblem: string | null;
 }
 
-export type Fault = 'lost' | 'executedWithoutApproval' | 'twice' | 'chainBroken' | 'notEnded';
+export type Fault =
+  | 'lost'
+  | 'executedWithoutApproval'
+  | 'twice'
+  | 'refusedAndApplied'
+  | 'neverAnswered'
+  | 'chainBroken'
+  | 'notEnded';
 export const faults: readonly Fault[] = [
   'lost',
   'executedWithoutApproval',
   'twice',
+  'refusedAndApplied',
+  'neverAnswered',
   'chainBroken',
   'notEnded',
 ];
@@ -60,7 +77,7 @@ const wanted = {
 };
 
 /** All faults of a run; the drill is to show that there are none. */
-export function judgeRun(plan: DecisionPlan, found: FoundRun): readonly Fault[] {
+export function judgeRun(plan: DecisionPlan, found: FoundRun, told: readonly Told[]): readonly Fault[] {
   const succeeded = found.records.filter((record) => record.type === 'executor.succeeded').length;
   const applied = found.decisions.filter((decision) => decision.status === 'applied');
   const want = wanted[plan.decision];
@@ -74,6 +91,10 @@ export function judgeRun(plan: DecisionPlan, found: FoundRun): readonly Fault[] 
       (found.effects.length > 0 || succeeded > 0) &&
       (plan.decision === 'deny' || approversBefore(found) < plan.people),
     twice: found.effects.length > 1 || succeeded > 1,
+    refusedAndApplied: told.some(
+      ({ by, reply }) => isFinal(reply) && !isTaken(reply) && applied.some((decision) => decision.by === by),
+    ),
+    neverAnswered: told.some(({ reply }) => !isFinal(reply)),
     chainBroken: found.chainProblem !== null,
     notEnded: found.approvalStatus !== want.approval,
   };

@@ -8,8 +8,9 @@ import { startStack, type Stack } from '../testing/servers/stack.js';
 import { projectRoot } from '../testing/paths.js';
 import { buildOf, copyBuild, makeNewBuild, type Build } from './build.js';
 import { makePeople, park, type Parked, type People } from './caller.js';
-import { countOpen, faults, findRuns, settle, judgeRun, type Fault } from './judge.js';
+import { countOpen, faults, findRuns, settle, judgeRun, type Fault, type Told } from './judge.js';
 import {
+  countUnanswered,
   decideCases,
   flowOf,
   planOf,
@@ -105,7 +106,12 @@ interface KillVerdicts {
   readonly faulty: readonly object[];
 }
 
-async function judge(pool: Pool, target: Target, cases: readonly Case[]): Promise<KillVerdicts> {
+async function judge(
+  pool: Pool,
+  target: Target,
+  cases: readonly Case[],
+  told: readonly Told[],
+): Promise<KillVerdicts> {
   const approvals = cases.map(({ parked }) => parked);
   const open = await settle(
     pool,
@@ -119,9 +125,10 @@ async function judge(pool: Pool, target: Target, cases: readonly Case[]): Promis
   let records = 0;
   for (const { plan } of cases) {
     const run = found.get(plan.run);
-    const verdict = run === undefined ? (['lost', 'notEnded'] as const) : judgeRun(plan, run);
+    const answers = told.filter((one) => one.run === plan.run);
+    const verdict = run === undefined ? (['lost', 'notEnded'] as const) : judgeRun(plan, run, answers);
     for (const fault of verdict) counts[fault] += 1;
-    if (verdict.length > 0) faulty.push({ verdict, plan, found: run });
+    if (verdict.length > 0) faulty.push({ verdict, plan, found: run, answers });
     records += run?.records.length ?? 0;
   }
   // An effect of a run that nobody parked has no approval either.
@@ -157,10 +164,13 @@ async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): 
   const effectsBeforeAnyDecision = target.effects().length;
   const share = Math.max(Math.floor(cases.length / (whilePeopleDecide.length + 1)), 1);
   const whileDeciding: OutageWhileDeciding[] = [];
+  const told: Told[] = [];
   let isKept = true;
   for (const [index, outage] of whilePeopleDecide.entries()) {
     const [from, to] = [index * share, (index + 1) * share];
-    whileDeciding.push(await decideThroughOutage(stack, people, outage, cases.slice(from, to)));
+    const decided = await decideThroughOutage(stack, people, outage, cases.slice(from, to));
+    whileDeciding.push(decided.seen);
+    told.push(...decided.told);
     const others = cases.slice(to).map(({ parked }) => parked.approval);
     const waiting = await countOpen(pool, others);
     isKept &&= waiting === others.length;
@@ -169,7 +179,7 @@ async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): 
   const rest = cases.slice(whilePeopleDecide.length * share);
   const calm = await decideCases(people, rest);
   say(`the remaining ${rest.length} decided`);
-  const { counts, faulty, ...judged } = await judge(pool, target, cases);
+  const { counts, faulty, ...judged } = await judge(pool, target, cases, [...told, ...calm]);
   const effects = target.effects();
   const underWay = await runUnderWayScenarios({ stack, pool, people, target }, underWayCount);
   for (const scenario of underWay) say(`${scenario.name}: ${JSON.stringify(scenario)}`);
@@ -187,7 +197,7 @@ async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): 
     approved: decided('approve'),
     denied: decided('deny'),
     ...{ whileAllWait: whileWaiting, effectsBeforeAnyDecision, whilePeopleDecide: whileDeciding },
-    rest: { approvals: rest.length, unanswered: calm.unanswered },
+    rest: { approvals: rest.length, unanswered: countUnanswered(calm) },
     effects: effects.length,
     requestsRepeatedUnderTheSameKey: effects.reduce((sum, effect) => sum + effect.requests - 1, 0),
     ...judged,

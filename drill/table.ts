@@ -18,6 +18,8 @@ export interface KillReport {
   readonly lost: number;
   readonly executedWithoutApproval: number;
   readonly twice: number;
+  readonly refusedAndApplied: number;
+  readonly neverAnswered: number;
   readonly chainBroken: number;
   readonly notEnded: number;
 }
@@ -62,6 +64,8 @@ export function renderKillTable(report: KillReport): string {
         ['lost', report.lost],
         ['executed without approval', report.executedWithoutApproval],
         ['executed twice', report.twice],
+        ['decisions that were told a refusal and counted', report.refusedAndApplied],
+        ['decisions without a final answer', report.neverAnswered],
         ['approvals that did not end', report.notEnded],
         ['chains that do not verify', `${report.chainBroken} (${report.records} records)`],
         [

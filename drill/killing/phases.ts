@@ -1,8 +1,8 @@
 import { rounded, runConcurrently } from '../../bench/measure.js';
 import { until } from '../../testing/until.js';
 import type { Stack } from '../../testing/servers/stack.js';
-import { decideOn, insist, type Parked, type People, type InsistResult } from '../caller.js';
-import type { DecisionPlan } from '../judge.js';
+import { decideOn, insist, isTaken, type Parked, type People, type InsistResult } from '../caller.js';
+import type { DecisionPlan, Told } from '../judge.js';
 
 // One outage: people decide while a part goes down and while it is down, and repeat their requests until they are answered.
 
@@ -28,11 +28,7 @@ export function planOf(n: number, { run, approval, flow }: Parked): DecisionPlan
   return { run, approval, decision, people: decision === 'approve' && flow === 'two' ? 2 : 1 };
 }
 
-interface Decided {
-  readonly told: readonly InsistResult[];
-  /** Decisions that nobody answered with success, however long they insisted. */
-  readonly unanswered: number;
-}
+type ToldDecision = Told & InsistResult;
 
 /** Called for every final answer, and for every answer. */
 interface Listeners {
@@ -44,17 +40,16 @@ async function decideCase(
   { controllers }: People,
   { parked, plan }: Case,
   listeners: Listeners,
-): Promise<InsistResult[]> {
-  const told: InsistResult[] = [];
+): Promise<ToldDecision[]> {
+  const told: ToldDecision[] = [];
   for (const by of controllers.slice(0, plan.people)) {
     const key = `${parked.approval}-${by.id}`;
-    told.push(
-      await insist(async () => {
-        const reply = await decideOn(by, parked, plan.decision, key);
-        listeners.onAnswer?.();
-        return reply;
-      }),
-    );
+    const result = await insist(async () => {
+      const reply = await decideOn(by, parked, plan.decision, key);
+      listeners.onAnswer?.();
+      return reply;
+    });
+    told.push({ ...result, run: plan.run, by: by.id });
     listeners.onTold?.();
   }
   return told;
@@ -66,16 +61,19 @@ export async function decideCases(
   people: People,
   cases: readonly Case[],
   listeners: Listeners = {},
-): Promise<Decided> {
-  const told: InsistResult[] = [];
+): Promise<readonly ToldDecision[]> {
+  const told: ToldDecision[] = [];
   const left = [...cases];
   await runConcurrently(cases.length, inFlight, async () => {
     const next = left.shift();
     if (next !== undefined) told.push(...(await decideCase(people, next, listeners)));
   });
-  const unanswered = told.filter(({ reply }) => reply.status !== 200 && reply.status !== 202);
-  return { told, unanswered: unanswered.length };
+  return told;
 }
+
+/** Decisions that nobody answered with success, however long they insisted. */
+export const countUnanswered = (told: readonly Told[]): number =>
+  told.filter(({ reply }) => !isTaken(reply)).length;
 
 /** A promise, and the counter that fulfils it. */
 function countTo(wanted: number): { readonly reached: Promise<void>; count(): void } {
@@ -132,7 +130,7 @@ export async function decideThroughOutage(
   people: People,
   outage: Outage,
   cases: readonly Case[],
-): Promise<OutageWhileDeciding> {
+): Promise<{ readonly seen: OutageWhileDeciding; readonly told: readonly Told[] }> {
   const half = Math.ceil(cases.length / 2);
   const underWay = countTo(Math.max(Math.floor(half / 4), 1));
   const before = decideCases(people, cases.slice(0, half), { onTold: underWay.count });
@@ -147,20 +145,20 @@ export async function decideThroughOutage(
   await until('everything to be ready', () => isReady(stack), 60_000);
   const ready = performance.now();
   const met = await down;
-  const all = [await before, met];
-  const told = all.flatMap((each) => each.told);
+  const told = [...(await before), ...met];
   const first = (status: number): number => told.filter((answer) => answer.first.status === status).length;
-  const accepted = met.told.filter(({ reply }) => reply.status > 0 && reply.status < 300);
-  return {
+  const accepted = met.filter(({ reply }) => isTaken(reply));
+  const seen: OutageWhileDeciding = {
     name: outage.name,
     decisions: told.length,
     takenAtOnce: first(200),
     durableAtOnce: first(202),
     repeated: told.filter((answer) => answer.tries > 1).length,
-    unanswered: all.reduce((sum, each) => sum + each.unanswered, 0),
+    unanswered: countUnanswered(told),
     firstAcceptedMs: rounded(Math.min(...accepted.map(({ at }) => at)) - downAt),
     readyAgainMs: rounded(ready - downAt),
   };
+  return { seen, told };
 }
 
 async function isReady(stack: Stack): Promise<true | null> {

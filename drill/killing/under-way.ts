@@ -3,7 +3,7 @@ import { verifyChain } from '../../src/audit/index.js';
 import type { Pool } from '../../src/db/index.js';
 import { until } from '../../testing/until.js';
 import type { Stack } from '../../testing/servers/stack.js';
-import { decideOn, insist, park, type Parked, type People, type Reply } from '../caller.js';
+import { decideOn, insist, isTaken, park, type Parked, type People, type Reply } from '../caller.js';
 import type { Target } from '../target.js';
 
 // What is under way in the run itself when its worker dies or stands still: a cancel, a deadline, and many messages.
@@ -53,7 +53,7 @@ async function cancelThenKill(context: DrillContext, runs: number): Promise<stri
   const { stack, people, target } = context;
   const parked = await parkAll(context, 'one', runs);
   const held = parked.map(({ run }) => target.hold(run));
-  await Promise.all(parked.map((run) => insist(() => decideOn(people.controllers[0], run, 'approve'))));
+  const approved = await Promise.all(parked.map((run) => approve(context, run)));
   await Promise.all(held.map(({ arrived }) => arrived));
   const cancelled = parked.map(({ run }) =>
     insist(() => people.operator.post(`/v1/runs/${run}/cancel`, { reason: 'the drill' }, `${run}-cancel`)),
@@ -62,12 +62,10 @@ async function cancelThenKill(context: DrillContext, runs: number): Promise<stri
   await stack.worker.kill('SIGKILL');
   for (const { release } of held) release();
   await stack.worker.restart();
-  const told = (await Promise.all(cancelled)).map(({ reply }) => reply);
+  const told = [...approved, ...(await Promise.all(cancelled)).map(({ reply }) => reply)];
   const ended = await Promise.all(parked.map(({ run }) => waitForEnd(context, run, ['cancelled'])));
   return [
-    ...told
-      .filter(({ status }) => status >= 300 || status === 0)
-      .map((answer) => `told ${JSON.stringify(answer)}`),
+    ...told.filter(isNotTaken).map(describe),
     ...ended.flat(),
     ...parked.flatMap((run) => effectsOf(context, run, 1)),
   ];
@@ -134,19 +132,24 @@ async function stopAndContinue(context: DrillContext): Promise<string[]> {
     async () => ((await countMessages(pool, parked.run, 'answer is null')) === 0 ? true : null),
     limitMs,
   );
-  const { reply } = await insist(() => decideOn(people.controllers[0], parked, 'approve'));
+  const approved = await approve(context, parked);
   const replay = await stack.fetchAs('auditor', 'POST', `/v1/runs/${parked.run}/replay`);
   return [
-    ...told.filter(isUnanswered).map((answer) => `told ${JSON.stringify(answer)}`),
-    ...(reply.status < 300 ? [] : [`the decision was told ${JSON.stringify(reply)}`]),
+    ...[...told, approved].filter(isNotTaken).map(describe),
     ...(await waitForEnd(context, parked.run, ['completed'])),
     ...(replay.status === 200 && replay.body.ok === true ? [] : [`replay: ${JSON.stringify(replay.body)}`]),
     ...effectsOf(context, parked, 1),
   ];
 }
 
-/** 202: it is stored, and waits for a decision or its answer. */
-const isUnanswered = ({ status }: Reply): boolean => status !== 200 && status !== 202;
+async function approve({ people }: DrillContext, parked: Parked): Promise<Reply> {
+  const key = `${parked.approval}-approve`;
+  const { reply } = await insist(() => decideOn(people.controllers[0], parked, 'approve', key));
+  return reply;
+}
+
+const isNotTaken = (reply: Reply): boolean => !isTaken(reply);
+const describe = (reply: Reply): string => `told ${JSON.stringify(reply)}`;
 
 async function countMessages(pool: Pool, run: string, which: 'true' | 'answer is null'): Promise<number> {
   const { rows } = await pool.query<{ count: number }>(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { judgeRun, type FoundRun, type DecisionPlan } from '../../drill/judge.js';
+import { judgeRun, type FoundRun, type DecisionPlan, type Told } from '../../drill/judge.js';
 
 describe('the kill drill', () => {
   const plan: DecisionPlan = { run: 'run_1', approval: 'apr_1', decision: 'approve', people: 1 };
@@ -22,6 +22,9 @@ describe('the kill drill', () => {
     effects: [effect],
     chainProblem: null,
   };
+  const told = (status: number, code: string | null): Told => ({
+    ...{ run: 'run_1', by: 'ann', reply: { status, code, body: null } },
+  });
   const cases: readonly [string, DecisionPlan, Partial<FoundRun>, readonly string[]][] = [
     ['nothing in a run as it should be', plan, {}, []],
     ['a decision that was not applied', plan, { decisions: [] }, ['lost']],
@@ -53,5 +56,14 @@ describe('the kill drill', () => {
     ['a chain that does not verify', plan, { chainProblem: 'record 2' }, ['chainBroken']],
   ];
   for (const [name, asked, change, faults] of cases)
-    it(`finds ${name}`, () => assert.deepEqual(judgeRun(asked, { ...good, ...change }), faults));
+    it(`finds ${name}`, () =>
+      assert.deepEqual(judgeRun(asked, { ...good, ...change }, [told(200, null)]), faults));
+
+  it('finds who was told a refusal, or nothing, of a decision that counted', () => {
+    const faultsOf = (reply: Told): unknown => judgeRun(plan, good, [reply]);
+    assert.deepEqual(faultsOf(told(202, null)), []);
+    assert.deepEqual(faultsOf(told(409, 'APPROVAL_REVOKED')), ['refusedAndApplied']);
+    assert.deepEqual(faultsOf({ ...told(409, 'ALREADY_DECIDED'), by: 'bob' }), []);
+    for (const status of [0, 503]) assert.deepEqual(faultsOf(told(status, null)), ['neverAnswered']);
+  });
 });
