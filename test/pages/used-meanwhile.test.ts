@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startApi, type Harness } from '../api/harness.js';
 import { newId } from '../../src/model/names/ids.js';
-import { signIn, visit } from '../../testing/browser-forms.js';
+import { byLink, signIn, visit } from '../../testing/browser-forms.js';
 import { until } from '../../testing/flows.js';
 
 describe('a click on a link that is used, by which nothing is decided yet', () => {
@@ -65,7 +65,7 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
       const cookie = way === 'signed in' ? await signIn(api.url, key, path) : '';
       const session = api.deps.sessions.open(cookie.slice(cookie.indexOf('=') + 1));
       const token = session === null ? '' : api.deps.sessions.formToken(session, `${approval}:${digest}`);
-      const fields = { decision: 'approve', digest, token, reason: '' };
+      const fields = { decision: 'approve', digest, ...byLink, token, reason: '' };
       const clicked = visit(`${api.url}${path}`, cookie, fields);
       await until('it to look', () => Promise.resolve(looks > 2));
       assert.equal((await api.ask('admin', 'DELETE', `/v1/keys/${String(keyId)}`)).status, 204);
