@@ -150,13 +150,14 @@ describe('a link to an approval', () => {
     assert.equal(await statusOf(id), 'open');
   });
 
-  async function signIn(name: string, next: string): Promise<string> {
-    const answer = await post('/sign-in', { credential: api.keys[name] ?? '', next });
+  const signIn = (name: string, next: string): Promise<string> => signInWith(api.keys[name] ?? '', next);
+  async function signInWith(credential: string, next: string): Promise<string> {
+    const answer = await post('/sign-in', { credential, next });
     assert.equal(answer.status, 303);
     assert.equal(answer.headers.get('location'), next);
     const cookie = answer.headers.get('set-cookie') ?? '';
     assert.match(cookie, /HttpOnly; SameSite=Lax/);
-    assert.ok(!cookie.includes(api.keys[name] ?? 'x'), 'the key is not in the cookie');
+    assert.ok(!cookie.includes(credential), 'the key is not in the cookie');
     return cookie.split(';')[0] ?? '';
   }
 
@@ -249,6 +250,31 @@ describe('a link to an approval', () => {
     const form = { decision: 'approve', digest: parked.digest, ...byLink, reason: '' };
     assert.equal((await post(link.path, form)).status, 401);
     assert.equal(await statusOf(parked.id), 'open');
+  });
+
+  it('lives no longer than the keys that its person had when it was made, however many come later', async () => {
+    const parked = await park();
+    const gil = { id: newId('key'), kind: 'human', roles: ['finance.controller'] };
+    const addKey = async (): Promise<{ key: string; keyId: string }> =>
+      (await api.ask('admin', 'POST', '/v1/keys', gil)).body;
+    const revoke = async ({ keyId }: { keyId: string }): Promise<void> =>
+      assert.equal((await api.ask('admin', 'DELETE', `/v1/keys/${keyId}`)).status, 204);
+    const [older, newer] = [await addKey(), await addKey()];
+    const link = await linkFor(parked.id, older.key);
+    await revoke(older);
+    assert.equal((await get(link.path)).status, 200, 'the newer key was there, too');
+    await api.database.pool.query(
+      `update api_key set expires_at = now() - interval '1 second' where key_id = $1`,
+      [newer.keyId],
+    );
+    assert.equal((await get(link.path)).status, 401);
+    const again = await addKey();
+    assert.equal((await get(link.path)).status, 401);
+    const form = { decision: 'approve', digest: parked.digest, ...byLink, reason: '' };
+    assert.equal((await post(link.path, form)).status, 401);
+    assert.equal(await statusOf(parked.id), 'open');
+    const signedIn = await signInWith(again.key, link.path);
+    assert.equal((await get(link.path, signedIn)).status, 200, 'the person itself comes in with the new key');
   });
 
   it('leaves no secret in a record', async () => {
