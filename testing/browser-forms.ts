@@ -32,3 +32,16 @@ export async function signIn(url: string, credential: string, next = '/sign-in')
 export function formToken({ text }: Pick<Page, 'text'>): string {
   return /name="token"\s+value="([^"]+)"/.exec(text)?.[1] ?? '';
 }
+
+/** What the form of a link holds besides the decision and its digest, sent by who is not signed in and has ticked its box. */
+export const byLink = { token: '', mine: 'yes' } as const;
+
+/** The fields of the page's form as a program sends them that fills in nothing. */
+export function servedFields({ text }: Pick<Page, 'text'>): Record<string, string> {
+  const attribute = (tag: string, name: string): string =>
+    new RegExp(`${name}="([^"]*)"`).exec(tag)?.[1] ?? '';
+  const tags = (text.match(/<(input|textarea)\b[^>]*>/g) ?? []).filter(
+    (tag) => attribute(tag, 'type') !== 'checkbox' || / checked\b/.test(tag),
+  );
+  return Object.fromEntries(tags.map((tag) => [attribute(tag, ' name'), attribute(tag, ' value')]));
+}

@@ -8,7 +8,7 @@ import { run } from '../../src/cli/command.js';
 import { makeLink } from '../../src/service/approvals/links/links.js';
 import { startApi, type Harness } from '../api/harness.js';
 import { references, signed, slackPolicy, startSlack, submitting } from '../notify/slack-stub.js';
-import { formToken } from '../../testing/browser-forms.js';
+import { byLink, formToken } from '../../testing/browser-forms.js';
 
 // Every place where a person can decide, each as one function of the same shape.
 
@@ -191,7 +191,7 @@ function link(api: Harness): Door {
         ...{ approval: id, recipient, createdBy: 'test' },
         expiresAt: new Date(Date.now() + 60_000).toISOString(),
       });
-      const fields = { decision: 'approve', digest: named, token: '', reason: '' };
+      const fields = { decision: 'approve', digest: named, ...byLink, reason: '' };
       const answer = await post(api, `/links/${token}`, fields);
       return { taken: answer.status === 200, status: answer.status, text: await answer.text() };
     },

@@ -5,6 +5,7 @@ import { SMTPServer } from 'smtp-server';
 import type { EmailChannel } from '../../src/model/contract/notifications.js';
 import { deliverEmail } from '../../src/notify/channels/email/email.js';
 import type { Notification } from '../../src/notify/types.js';
+import { byLink } from '../../testing/browser-forms.js';
 import { until } from '../../testing/until.js';
 import { openOffice, type Office } from './support.js';
 
@@ -143,7 +144,7 @@ describe('an e-mail', () => {
         (record: any) => record.status,
       );
     assert.deepEqual(await links(), ['open'], 'read, and good still');
-    const form = new URLSearchParams({ decision: 'deny', digest: parked.digest, token: '', reason: 'no' });
+    const form = new URLSearchParams({ decision: 'deny', digest: parked.digest, ...byLink, reason: 'no' });
     const sent = { method: 'POST', body: form };
     assert.equal((await fetch(`${office.api.url}${path ?? ''}`, sent)).status, 200);
     const again = await fetch(`${office.api.url}${path ?? ''}`, sent);

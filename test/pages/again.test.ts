@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startApi, type Harness } from '../api/harness.js';
-import { formToken, signIn, visit, type Page } from '../../testing/browser-forms.js';
+import { byLink, formToken, signIn, visit, type Page } from '../../testing/browser-forms.js';
 import { until } from '../../testing/flows.js';
 
 interface Parked {
@@ -52,7 +52,7 @@ describe('whoever has decided and comes again', () => {
   it('reads at both clicks on a link that they have approved it, and it is approved once', async () => {
     const parked = await park();
     const path = await linkFor(parked.id);
-    const form = { decision: 'approve', digest: parked.digest, token: '', reason: '' };
+    const form = { decision: 'approve', digest: parked.digest, ...byLink, reason: '' };
     const clicks = await Promise.all([send(path, form), send(path, form), send(path, form)]);
     for (const { status, text } of clicks) {
       assert.equal(status, 200, text);
@@ -65,7 +65,7 @@ describe('whoever has decided and comes again', () => {
   it('reads how it ended at a link that is used, and nothing of the action', async () => {
     const parked = await park();
     const path = await linkFor(parked.id);
-    await send(path, { decision: 'approve', digest: parked.digest, token: '', reason: '' });
+    await send(path, { decision: 'approve', digest: parked.digest, ...byLink, reason: '' });
     await hasRun(parked);
     await until('it to have ended', async () =>
       /It is approved, and has run\./.test((await send(path, null)).text),
@@ -80,7 +80,7 @@ describe('whoever has decided and comes again', () => {
   it('is told what was decided before where the second click is another decision, which is not taken', async () => {
     const parked = await park();
     const path = await linkFor(parked.id);
-    const form = { decision: 'deny', digest: parked.digest, token: '', reason: 'no' };
+    const form = { decision: 'deny', digest: parked.digest, ...byLink, reason: 'no' };
     assert.equal((await send(path, form)).status, 200);
     const other = await send(path, { ...form, decision: 'approve' });
     assert.equal(other.status, 409);
@@ -95,7 +95,7 @@ describe('whoever has decided and comes again', () => {
   it('reads at a link that is used that the approval still waits for others, where it does', async () => {
     const parked = await park('two');
     const path = await linkFor(parked.id);
-    const form = { decision: 'approve', digest: parked.digest, token: '', reason: '' };
+    const form = { decision: 'approve', digest: parked.digest, ...byLink, reason: '' };
     assert.equal((await send(path, form)).status, 200);
     const waiting = await send(path, null);
     assert.match(waiting.text, /The run has taken your decision, and waits for others\./);

@@ -55,11 +55,14 @@ describe('in a real browser', () => {
     await page.close();
   });
 
-  it('a link shows, and decides at a click', async () => {
+  it('a link shows, and decides at a click once its box is ticked', async () => {
     const { id } = await park();
     const made = await api.ask('finance', 'POST', `/v1/approvals/${id}/links`, {});
     const page = await browser.newPage();
     await page.goto(`${api.url}${made.body.path}`);
+    await page.click('button[value=approve]');
+    assert.equal(await page.locator('input[name=mine]:invalid').count(), 1, 'the browser asks for the tick');
+    await page.click('text=I have read what would run');
     await page.click('button[value=approve]');
     assert.match((await page.textContent('h1')) ?? '', /You have approved this/);
     await api.kernel.settled();

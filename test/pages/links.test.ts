@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { formToken } from '../../testing/browser-forms.js';
+import { byLink, formToken, servedFields } from '../../testing/browser-forms.js';
 import { until } from '../../testing/flows.js';
 import { newId } from '../../src/model/names/ids.js';
 import { makeLink } from '../../src/service/approvals/links/links.js';
@@ -71,7 +71,7 @@ describe('a link to an approval', () => {
   it('decides once, as the person whom it was made for, by that door', async () => {
     const parked = await park();
     const link = await linkFor(parked.id);
-    const form = { decision: 'approve', digest: parked.digest, token: '', reason: 'as agreed' };
+    const form = { decision: 'approve', digest: parked.digest, ...byLink, reason: 'as agreed' };
     const both = await Promise.all([post(link.path, form), post(link.path, form)]);
     assert.deepEqual(both.map((response) => response.status).sort(), [200, 200]);
     // The decision is answered, and its effect follows.
@@ -86,10 +86,30 @@ describe('a link to an approval', () => {
     );
   });
 
+  it('decides nothing where a program sends its form as it was served, and stays good', async () => {
+    const parked = await park();
+    const { path } = await linkFor(parked.id);
+    const served = servedFields({ text: await (await get(path)).text() });
+    assert.deepEqual(served, { digest: parked.digest, token: '', reason: '' });
+    for (const decision of ['approve', 'deny']) {
+      const sent = await post(path, { ...served, decision });
+      const text = await sent.text();
+      assert.equal(sent.status, 422, text);
+      assert.match(text, /Nothing was decided: who decides by a link ticks “I have read what would run/);
+      assert.deepEqual(servedFields({ text }), served, 'the form is there again');
+    }
+    assert.equal(await statusOf(parked.id), 'open');
+    const ticked = { ...served, ...byLink, decision: 'deny' };
+    assert.equal((await post(path, ticked)).status, 200);
+    assert.equal(await statusOf(parked.id), 'denied');
+    const late = await post(path, { ...served, decision: 'approve' });
+    assert.equal(late.status, 200, 'it shows what was decided, and asks for nothing else');
+  });
+
   it('stays good when what it sent was refused, and names the digest that was shown', async () => {
     const parked = await park();
     const link = await linkFor(parked.id);
-    const form = { decision: 'approve', digest: 'sha256:other', token: '', reason: '' };
+    const form = { decision: 'approve', digest: 'sha256:other', ...byLink, reason: '' };
     assert.equal((await post(link.path, form)).status, 409);
     assert.equal(await statusOf(parked.id), 'open');
     assert.equal((await post(link.path, { ...form, digest: parked.digest })).status, 200);
@@ -100,13 +120,16 @@ describe('a link to an approval', () => {
     const link = await linkFor(parked.id);
     const text = await (await get(link.path)).text();
     assert.ok(text.includes('action="/sign-in"') && !text.includes('value="approve"'));
-    const form = { decision: 'approve', digest: parked.digest, token: '', reason: '' };
+    const form = { decision: 'approve', digest: parked.digest, ...byLink, reason: '' };
     assert.equal((await post(link.path, form)).status, 401);
     assert.equal(await statusOf(parked.id), 'open');
     const cookie = await signIn('finance', link.path);
-    const token = formToken({ text: await (await get(link.path, cookie)).text() });
+    const signedIn = await (await get(link.path, cookie)).text();
+    assert.doesNotMatch(signedIn, /name="mine"/, 'who is signed in has no box to tick');
+    const token = formToken({ text: signedIn });
     assert.equal((await post(link.path, form, cookie)).status, 403, 'a form without its token');
-    const done = await post(link.path, { ...form, token }, cookie);
+    const { mine: _, ...fields } = form;
+    const done = await post(link.path, { ...fields, token }, cookie);
     assert.equal(done.status, 200, await done.text());
     await until('it to have run', async () => (await statusOf(parked.id)) === 'consumed');
   });
@@ -122,18 +145,19 @@ describe('a link to an approval', () => {
     });
     const { id, digest } = asked.body.result.approval;
     const link = await linkFor(id);
-    const form = { decision: 'approve', digest, token: '', reason: '' };
+    const form = { decision: 'approve', digest, ...byLink, reason: '' };
     assert.equal((await post(link.path, form)).status, 401);
     assert.equal(await statusOf(id), 'open');
   });
 
-  async function signIn(name: string, next: string): Promise<string> {
-    const answer = await post('/sign-in', { credential: api.keys[name] ?? '', next });
+  const signIn = (name: string, next: string): Promise<string> => signInWith(api.keys[name] ?? '', next);
+  async function signInWith(credential: string, next: string): Promise<string> {
+    const answer = await post('/sign-in', { credential, next });
     assert.equal(answer.status, 303);
     assert.equal(answer.headers.get('location'), next);
     const cookie = answer.headers.get('set-cookie') ?? '';
     assert.match(cookie, /HttpOnly; SameSite=Lax/);
-    assert.ok(!cookie.includes(api.keys[name] ?? 'x'), 'the key is not in the cookie');
+    assert.ok(!cookie.includes(credential), 'the key is not in the cookie');
     return cookie.split(';')[0] ?? '';
   }
 
@@ -142,7 +166,7 @@ describe('a link to an approval', () => {
     const link = await linkFor(parked.id);
     const cookie = await signIn('manager', link.path);
     assert.equal((await get(link.path, cookie)).status, 401);
-    const form = { decision: 'approve', digest: parked.digest, token: '', reason: '' };
+    const form = { decision: 'approve', digest: parked.digest, ...byLink, reason: '' };
     assert.equal((await post(link.path, form, cookie)).status, 401);
     assert.equal(await statusOf(parked.id), 'open');
   });
@@ -223,9 +247,34 @@ describe('a link to an approval', () => {
     });
     const link = await linkFor(parked.id, made.body.key);
     assert.equal((await api.ask('admin', 'DELETE', `/v1/keys/${made.body.keyId}`)).status, 204);
-    const form = { decision: 'approve', digest: parked.digest, token: '', reason: '' };
+    const form = { decision: 'approve', digest: parked.digest, ...byLink, reason: '' };
     assert.equal((await post(link.path, form)).status, 401);
     assert.equal(await statusOf(parked.id), 'open');
+  });
+
+  it('lives no longer than the keys that its person had when it was made, however many come later', async () => {
+    const parked = await park();
+    const gil = { id: newId('key'), kind: 'human', roles: ['finance.controller'] };
+    const addKey = async (): Promise<{ key: string; keyId: string }> =>
+      (await api.ask('admin', 'POST', '/v1/keys', gil)).body;
+    const revoke = async ({ keyId }: { keyId: string }): Promise<void> =>
+      assert.equal((await api.ask('admin', 'DELETE', `/v1/keys/${keyId}`)).status, 204);
+    const [older, newer] = [await addKey(), await addKey()];
+    const link = await linkFor(parked.id, older.key);
+    await revoke(older);
+    assert.equal((await get(link.path)).status, 200, 'the newer key was there, too');
+    await api.database.pool.query(
+      `update api_key set expires_at = now() - interval '1 second' where key_id = $1`,
+      [newer.keyId],
+    );
+    assert.equal((await get(link.path)).status, 401);
+    const again = await addKey();
+    assert.equal((await get(link.path)).status, 401);
+    const form = { decision: 'approve', digest: parked.digest, ...byLink, reason: '' };
+    assert.equal((await post(link.path, form)).status, 401);
+    assert.equal(await statusOf(parked.id), 'open');
+    const signedIn = await signInWith(again.key, link.path);
+    assert.equal((await get(link.path, signedIn)).status, 200, 'the person itself comes in with the new key');
   });
 
   it('leaves no secret in a record', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { makeLink } from '../../src/service/approvals/links/links.js';
-import { formToken, signIn, visit, type Page } from '../../testing/browser-forms.js';
+import { byLink, formToken, servedFields, signIn, visit, type Page } from '../../testing/browser-forms.js';
 import { startApi, type Harness } from '../api/harness.js';
 
 const away = { status: 'unavailable', code: 'AUDIT_UNAVAILABLE' } as const;
@@ -38,14 +38,15 @@ describe('what a page refuses', () => {
     await api.deps.anonymous.flush();
     return visit(`${api.url}${path}`, cookie, fields ?? null);
   };
-  const lastOf = async (type: string): Promise<{ seq: number; code: string | undefined }> => {
+  const lastOf = async (type: string): Promise<{ seq: number; code: string | undefined; actor: string }> => {
     const { rows } = await api.database.asSuperuser(
-      `select seq, convert_from(body, 'utf8')::jsonb -> 'data' ->> 'code' as code
+      `select seq, convert_from(body, 'utf8')::jsonb -> 'data' ->> 'code' as code,
+           convert_from(body, 'utf8')::jsonb -> 'actor' ->> 'id' as actor
          from audit_record where type = $1 order by seq desc limit 1`,
       [type],
     );
-    const [row] = rows as { seq: number; code: string | null }[];
-    return { seq: row?.seq ?? 0, code: row?.code ?? undefined };
+    const [row] = rows as { seq: number; code: string | null; actor: string }[];
+    return { seq: row?.seq ?? 0, code: row?.code ?? undefined, actor: row?.actor ?? '' };
   };
   /** The page that `act` ends on is a refusal, and both records of it name the code. */
   const refuses = async (code: string, status: number, act: () => Promise<Page>): Promise<void> => {
@@ -77,10 +78,17 @@ describe('what a page refuses', () => {
     await refuses('FORBIDDEN', 403, async () => send(await linkTo(id, false)));
     await refuses('FORBIDDEN', 403, () => send(revoked));
     const good = await linkTo(id);
-    const form = { decision: 'approve', digest, token: '', reason: '' };
+    const form = { decision: 'approve', digest, ...byLink, reason: '' };
     assert.equal((await send(good, '', form)).status, 200);
     await api.kernel.settled();
     await refuses('ALREADY_DECIDED', 409, () => send(good, '', { ...form, decision: 'deny' }));
+  });
+
+  it('is on record, and as nobody, where a program sends the form of a link as it was served', async () => {
+    const good = await linkTo((await park()).id);
+    const served = servedFields(await send(good));
+    await refuses('REQUEST_INVALID', 422, () => send(good, '', { ...served, decision: 'approve' }));
+    assert.equal((await lastOf('request.refused')).actor, 'anonymous');
   });
 
   it('is on record where the store did not take the decision of a form', async () => {

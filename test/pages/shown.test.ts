@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { startApi, type Harness } from '../api/harness.js';
-import { signIn } from '../../testing/browser-forms.js';
+import { byLink, signIn } from '../../testing/browser-forms.js';
 
 describe('a page', () => {
   let api: Harness;
@@ -71,10 +71,10 @@ describe('a page', () => {
 
   it('is a page when there is a problem, too', async () => {
     const { path, id, digest } = await park();
-    const long = { decision: 'approve', digest, token: '', reason: 'x'.repeat(4_001) };
+    const long = { decision: 'approve', digest, ...byLink, reason: 'x'.repeat(4_001) };
     const problems = [
       await post(path, long),
-      await post(path, { decision: 'maybe', digest, token: '' }),
+      await post(path, { decision: 'maybe', digest, ...byLink }),
       await fetch(`${api.url}${path}`, {
         method: 'POST',
         body: '{}',
@@ -100,7 +100,7 @@ describe('a page', () => {
     const { path, id, digest } = await park();
     assert.match((await get(path)).text, /maxlength="4000"/);
     const reason = `${'x'.repeat(3_900)}${'\r\n'.repeat(100)}`;
-    const denied = await post(path, { decision: 'deny', digest, token: '', reason });
+    const denied = await post(path, { decision: 'deny', digest, ...byLink, reason });
     assert.equal(denied.status, 200, await denied.text());
     const found = await api.ask('finance', 'GET', `/v1/approvals/${id}`);
     assert.equal(found.body.decisions[0].reason.length, 4_000);

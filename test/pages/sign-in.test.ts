@@ -85,7 +85,7 @@ describe('a browser', () => {
     assert.match(decided.text, /You have approved this\./);
   });
 
-  it('that speaks https keeps its session to https, however many proxies pass it on', async () => {
+  it('that speaks https keeps its session to https, however many proxies pass it on, and if only `publicUrl` says so', async () => {
     const cookie = async (proto?: string): Promise<string> => {
       const answer = await fetch(`${api.url}/sign-in`, {
         method: 'POST',
@@ -100,6 +100,14 @@ describe('a browser', () => {
       assert.match(await cookie(proto), /; Secure$/, proto);
     for (const proto of [undefined, 'http', 'http, https', 'httpsx', ''])
       assert.doesNotMatch(await cookie(proto), /Secure/, proto);
+    const reachedAt = (publicUrl: string): Promise<void> => api.load({ 'notifications.yaml': { publicUrl } });
+    for (const publicUrl of ['https://c.example.com', 'HTTPS://c.example.com']) {
+      await reachedAt(publicUrl);
+      for (const proto of [undefined, 'http', 'https'])
+        assert.match(await cookie(proto), /; Secure$/, `${publicUrl} ${proto}`);
+    }
+    await reachedAt('http://c.example.com');
+    assert.doesNotMatch(await cookie(), /Secure/);
   });
 
   it('with the credential of a program is told whom these pages are for, and has its way back', async () => {

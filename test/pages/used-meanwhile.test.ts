@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startApi, type Harness } from '../api/harness.js';
 import { newId } from '../../src/model/names/ids.js';
-import { signIn, visit } from '../../testing/browser-forms.js';
+import { byLink, signIn, visit } from '../../testing/browser-forms.js';
 import { until } from '../../testing/flows.js';
 
 describe('a click on a link that is used, by which nothing is decided yet', () => {
@@ -71,7 +71,7 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
       const cookie = way === 'signed in' ? await signIn(api.url, key, path) : '';
       const session = api.deps.sessions.open(cookie.slice(cookie.indexOf('=') + 1));
       const token = session === null ? '' : api.deps.sessions.formToken(session, `${approval}:${digest}`);
-      const fields = { decision: 'approve', digest, token, reason: '' };
+      const fields = { decision: 'approve', digest, ...byLink, token, reason: '' };
       const clicked = visit(`${api.url}${path}`, cookie, fields);
       await until('it to look', () => Promise.resolve(looks > 2));
       assert.equal((await api.ask('admin', 'DELETE', `/v1/keys/${String(keyId)}`)).status, 204);
@@ -82,7 +82,7 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
     });
 
   const approve = ({ path, digest }: Used): ReturnType<typeof visit> =>
-    visit(`${api.url}${path}`, '', { decision: 'approve', digest, token: '', reason: '' });
+    visit(`${api.url}${path}`, '', { decision: 'approve', digest, ...byLink, reason: '' });
   const setUsed = ({ id }: Used, ago: string | null): Promise<unknown> =>
     api.database.pool.query('update approval_link set used_at = now() - $2::interval where id = $1', [
       id,
@@ -110,7 +110,7 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
     const { status, text } = await visit(`${api.url}${link.path}`, '', {
       decision: 'deny',
       digest: link.digest,
-      token: '',
+      ...byLink,
       reason: 'no',
     });
     assert.equal(status, 409);

@@ -81,13 +81,25 @@ function decisionsHtml(value: Json | undefined): Html {
     </table>`;
 }
 
-/** Both buttons send the digest that this page shows, so that a decision about what has changed meanwhile is refused. */
-export function decisionForm(action: string, digest: string, token: string, asked: RequiredReasons): Html {
+const mineLabel = 'I have read what would run, and decide it myself';
+export const tickMine = `Nothing was decided: who decides by a link ticks “${mineLabel}”, or signs in.`;
+
+/**
+ * Both buttons send the digest that this page shows, so that a decision about what has changed meanwhile is refused. `token` is
+ * that of the session; null: the reader is not signed in, and has to tick that they decide themselves. Programs that follow the
+ * links of a mail also send the forms that they find, as they are served: such a form decides nothing.
+ */
+export function decisionForm(
+  action: string,
+  digest: string,
+  token: string | null,
+  asked: RequiredReasons,
+): Html {
   return html`<form method="post" action="${action}">
     <input type="hidden" name="digest" value="${digest}" /><input
       type="hidden"
       name="token"
-      value="${token}"
+      value="${token ?? ''}"
     />
     <p>
       <label
@@ -98,6 +110,13 @@ export function decisionForm(action: string, digest: string, token: string, aske
         ></textarea>
       </label>
     </p>
+    ${
+      token === null
+        ? html`<p>
+            <label><input type="checkbox" name="mine" value="yes" required /> ${mineLabel}</label>
+          </p>`
+        : ''
+    }
     <button name="decision" value="approve">Approve</button><button name="decision" value="deny">Deny</button>
   </form>`;
 }

@@ -18,9 +18,9 @@ import type { DecisionRow } from '../../store/approvals/decisions.js';
 import type { LinkRow } from '../../store/approvals/links.js';
 import { callerOf, formBody, route, type Call, type Page, type Route } from '../http/call.js';
 import { problem, type Problem } from '../contract/problem.js';
-import { decisionForm, signInFirst, signInForm } from './approval.js';
+import { decisionForm, signInFirst, signInForm, tickMine } from './approval.js';
 import { endingPage } from './ending.js';
-import { html, page } from './html.js';
+import { html, page, type Html } from './html.js';
 import { hasGone } from '../http/record.js';
 import {
   approvalPage,
@@ -33,10 +33,15 @@ import {
 } from './deciding.js';
 import { readSignIn, type SignedIn } from './session.js';
 
-// A link names an approval and a person. It may be read as often as a mail scanner likes; its form decides once. Once used, it
-// only shows what its person has decided, and what came of it.
+// A link names an approval and a person. It may be read as often as a mail scanner likes; its form decides once, and nothing as
+// it is served, since some scanners send the forms that they find. Once used, it only shows what its person has decided, and what
+// came of it.
 
 const params = z.object({ token: z.string().min(20).max(200) });
+/** `mine`: the sender has ticked that they decide themselves. Whoever is signed in is not asked. */
+const linkFields = decisionFields.extend({ mine: z.literal('yes').optional() });
+type LinkFields = z.output<typeof linkFields>;
+
 const spec = { tag: 'Pages', access: 'public', recorded: true, query: api.ignoredQuery, params } as const;
 
 export const linkRoutes: readonly Route[] = [
@@ -56,7 +61,7 @@ export const linkRoutes: readonly Route[] = [
     method: 'POST',
     path: '/links/{token}',
     summary: 'Decide once, as the person whom the link was made for',
-    body: formBody(decisionFields),
+    body: formBody(linkFields),
     answers: decidedOnPage,
     errors: ['UNAUTHENTICATED', 'FORBIDDEN', ...decisionErrors],
     handle: (call, input) => decideByLink(call, input.params.token, input.body),
@@ -72,6 +77,11 @@ async function readerOf(call: Call, opened: OpenedLink): Promise<LinkReader | nu
   const who = await readSignIn(call);
   if (who !== null) return who.principal.id === opened.link.recipient ? { kind: 'signed-in', who } : null;
   return opened.person === null ? null : { kind: 'link', person: opened.person };
+}
+
+/** Whether a program that sends the forms of a page as they are served would have sent this, too. */
+function isAsServed({ kind }: LinkReader, { mine }: Pick<LinkFields, 'mine'>): boolean {
+  return kind === 'link' && mine === undefined;
 }
 
 function personOf(reader: LinkReader): Principal {
@@ -163,23 +173,31 @@ async function showLink(call: Call, token: string): Promise<Page | Problem | Ref
     await noteView(callerOf(call), found);
     return approvalPage(call, found, reader.who, again);
   }
-  const shown = await renderApproval(call, found, reader.person, (asked) =>
+  return page(200, 'Approval', await linkHtml(call, opened, again));
+}
+
+/** For a reader who is not signed in. */
+function linkHtml(call: Call, { link, reader, found }: OpenedFor, again: string): Promise<Html> {
+  return renderApproval(call, found, personOf(reader), (asked) =>
     needsSignIn(found)
       ? signInForm(again, 'What would run cannot be undone: sign in before you decide.')
       : html`<p>Whoever decides here decides as ${link.recipient}, for whom this link was made.</p>
-          ${decisionForm(again, found.row.digest, '', asked)}`,
+          ${decisionForm(again, found.row.digest, null, asked)}`,
   );
-  return page(200, 'Approval', shown);
 }
 
-async function decideByLink(
-  call: Call,
-  token: string,
-  body: DecisionFields,
-): Promise<Page | Problem | Refusal> {
+/** Not on record as the link's person: it may be a program that has sent this. */
+async function tickFirst(call: Call, opened: OpenedFor, again: string): Promise<Page> {
+  const shown = html`<p class="warn">${tickMine}</p>
+    ${await linkHtml(call, opened, again)}`;
+  return { ...page(422, 'Approval', shown), code: 'REQUEST_INVALID' };
+}
+
+async function decideByLink(call: Call, token: string, body: LinkFields): Promise<Page | Problem | Refusal> {
   let opened = await openNow(call, token);
   if (opened.kind === 'opened' && opened.link.usedAt !== null) {
-    const told = await pageOfUsedLink(call, token, opened, body.decision);
+    const wanted = isAsServed(opened.reader, body) ? null : body.decision;
+    const told = await pageOfUsedLink(call, token, opened, wanted);
     if (told !== null) return told;
     // The waiting has taken a while: the link is opened again with the rights of now.
     opened = await openNow(call, token);
@@ -187,6 +205,7 @@ async function decideByLink(
   if (opened.kind !== 'opened') return opened;
   const { link, reader, found } = opened;
   if (reader.kind === 'link' && needsSignIn(found)) return signInFirst(`/links/${token}`, nothingDecided);
+  if (isAsServed(reader, body)) return tickFirst(call, opened, `/links/${token}`);
   call.principal = personOf(reader);
   if (reader.kind === 'signed-in' && !isFormOf(call, reader.who, link.approval, body))
     return problem(

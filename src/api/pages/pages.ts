@@ -74,10 +74,8 @@ export const pageRoutes: readonly Route[] = [
     summary: 'End the session of this browser',
     params: z.object({}),
     answers: { 303: { description: 'to the sign-in page' } },
-    handle: (call) =>
-      Promise.resolve(
-        answer(303, undefined, { Location: '/sign-in', 'Set-Cookie': sessionCookie(call, null) }),
-      ),
+    handle: async (call) =>
+      answer(303, undefined, { Location: '/sign-in', 'Set-Cookie': await sessionCookie(call, null) }),
   }),
   route({
     ...pageSpec,
@@ -128,7 +126,7 @@ async function startSession(
     );
   return answer(303, undefined, {
     Location: ownPath(next),
-    'Set-Cookie': sessionCookie(call, call.deps.sessions.seal(credential.trim())),
+    'Set-Cookie': await sessionCookie(call, call.deps.sessions.seal(credential.trim())),
   });
 }
 

@@ -34,9 +34,14 @@ function cookieOf(header: string): string | null {
   return null;
 }
 
-/** SameSite is Lax: the cookie comes with a link from a mail, but not with a form of another site. */
-export function sessionCookie(call: Call, sealed: string | null): string {
-  const secure = isHttps(call.request.headers['x-forwarded-proto']) ? '; Secure' : '';
+/**
+ * SameSite is Lax: the cookie comes with a link from a mail, but not with a form of another site. Secure: where people reach the
+ * service over https, whether its proxy says so or `publicUrl` does.
+ */
+export async function sessionCookie({ deps, request }: Call, sealed: string | null): Promise<string> {
+  const publicUrl = (await deps.policies.policySet())?.notifications?.publicUrl ?? '';
+  const isSecure = isHttps(request.headers['x-forwarded-proto']) || /^https:/i.test(publicUrl);
+  const secure = isSecure ? '; Secure' : '';
   const age = sealed === null ? 0 : sessionSeconds;
   return `${cookieName}=${sealed ?? ''}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${age}${secure}`;
 }

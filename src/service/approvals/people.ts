@@ -42,11 +42,16 @@ export async function findAbsentPrincipals({ deps, principal }: Caller): Promise
       );
 }
 
-/** The person whom a door knows by name, with the rights that their keys give now; null: no key is valid now. */
+/**
+ * The person whom a door knows by name, with the rights that their keys give now; null: no key is valid now, or only keys that
+ * were made after `heldAt`.
+ */
 export async function findPersonByKeys(
   { pool, policies }: Pick<ServiceDeps, 'pool' | 'policies'>,
   id: string,
+  heldAt?: string,
 ): Promise<Principal | null> {
   const stored = await principalByKeys(pool, id);
-  return stored === null ? null : withRolePermissions(await policies.policySet(), stored);
+  if (stored === null || (heldAt !== undefined && Date.parse(stored.since) > Date.parse(heldAt))) return null;
+  return withRolePermissions(await policies.policySet(), stored);
 }

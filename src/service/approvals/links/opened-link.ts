@@ -11,7 +11,7 @@ import { findPersonByKeys } from '../people.js';
 export interface OpenedLink {
   readonly kind: 'link';
   readonly link: LinkRow;
-  /** The person whom the link was made for; null: no key of theirs is valid now. */
+  /** The person whom the link was made for; null: no key that they had when it was made is valid now, so they have to sign in. */
   readonly person: Principal | null;
 }
 
@@ -20,7 +20,7 @@ export async function openLink(deps: ServiceDeps, token: string): Promise<Opened
   if (link === null) return refusal('NOT_FOUND', 'there is no such link: ask for a new one');
   const gone = whyGone(link, deps.now());
   if (gone !== null) return refusal('FORBIDDEN', `this link ${gone}: ask for a new one`);
-  const person = await findPersonByKeys(deps, link.recipient);
+  const person = await findPersonByKeys(deps, link.recipient, link.createdAt);
   if (person !== null && person.kind !== 'human')
     return refusal('FORBIDDEN', 'this link was made for a program: only people decide');
   return { kind: 'link', link, person };
