@@ -159,7 +159,7 @@ function copyAssets() {
 /** What the workflow bundle is made of. The last bundle is kept while this has not changed, because webpack takes seconds. */
 async function hashOfWorkflows() {
   const { build } = await import('esbuild');
-  const names = ['index', 'payload-converter', 'telling'].map((name) =>
+  const names = ['index', 'payload-converter', 'failure-converter', 'telling'].map((name) =>
     join('src', 'workflows', `${name}.ts`),
   );
   const { metafile } = await build({
@@ -188,6 +188,7 @@ async function bundleWorkflows(hash) {
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(workflows, 'index.js'),
     payloadConverterPath: join(workflows, 'payload-converter.js'),
+    failureConverterPath: join(workflows, 'failure-converter.js'),
     workflowInterceptorModules: [join(workflows, 'telling.js')],
     logger: new DefaultLogger('WARN'),
   });

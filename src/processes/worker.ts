@@ -200,6 +200,7 @@ function makeWorker(
     workflowBundle: { codePath: fileURLToPath(new URL('../workflow-bundle.js', import.meta.url)) },
     dataConverter: {
       payloadConverterPath: fileURLToPath(new URL('../workflows/payload-converter.js', import.meta.url)),
+      failureConverterPath: fileURLToPath(new URL('../workflows/failure-converter.js', import.meta.url)),
     },
     activities,
     reuseV8Context: true,

@@ -33,6 +33,22 @@ const later = new Set([
   'unevaluatedProperties',
 ]);
 
+/** The same schema with the lists of names in draft-07's `dependencies` under `dependentRequired`. Subschemas stay where they are. */
+export function renameLists(schema: JsonObject): JsonObject {
+  const { dependencies, dependentRequired: known = {} } = schema;
+  if (!isObject(dependencies) || !isObject(known)) return schema;
+  const isList = ([, value]: readonly [string, Json]): boolean => Array.isArray(value);
+  const entries = Object.entries(dependencies);
+  const lists = entries
+    .filter(isList)
+    .map(([name, list]) => [name, [list, Object.hasOwn(known, name) ? known[name] : []].flat()] as const);
+  return {
+    ...schema,
+    dependencies: Object.fromEntries(entries.filter((entry) => !isList(entry))),
+    dependentRequired: { ...known, ...Object.fromEntries(lists) } as JsonObject,
+  };
+}
+
 /** Keywords that ask nothing of a value, and may stand beside a reference in any dialect. */
 const asksNothing = new Set([
   ...['$ref', '$comment', '$defs', '$id', '$schema', 'default', 'definitions', 'deprecated', 'description'],

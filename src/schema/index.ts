@@ -191,6 +191,8 @@ function makeAjv({ patterns, tracked, inlines }: Usable, allErrors: boolean): Aj
     meta: false,
     validateSchema: false,
     inlineRefs: inlines,
+    // Shorter lists of names become code, of which there must not be much.
+    loopRequired: 8,
     code: { regExp, optimize: false },
   };
   const ajv = new Ajv2020.default(options);

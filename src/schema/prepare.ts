@@ -2,10 +2,10 @@ import { isObject, pointerTo, unescapePointer, type Json, type JsonObject } from
 import { countValues, workKeyword, type WorkOf } from './ajv/keywords.js';
 import { behindReferences, type Behind } from './defaults/behind.js';
 import { makeAskingSchema, countCompiled, type Asking } from './ajv/compiled.js';
-import { dialectProblem } from './dialects.js';
+import { dialectProblem, renameLists } from './dialects.js';
 import { makeFiller, schemasTogether, type Filler } from './defaults/defaults.js';
 import { compilePattern, type Pattern } from './patterns/pattern.js';
-import { mapSubschemas, type SchemaPath } from './subschemas.js';
+import { hasOwnCode, mapSubschemas, type SchemaPath } from './subschemas.js';
 import { trackingKeyword } from './ajv/tracking.js';
 import { unfilledIn, type Unfilled } from './defaults/unfilled.js';
 
@@ -57,6 +57,8 @@ interface Preparing {
   readonly tracked: boolean;
   /** Each subschema, with its path. */
   readonly found: Map<JsonObject, SchemaPath>;
+  /** Subschemas that are `true` or `false`, where ajv makes code for each. */
+  booleans: number;
   readonly anchors: Map<string, JsonObject>;
   readonly references: string[];
   readonly patterns: Map<string, Pattern>;
@@ -78,6 +80,7 @@ export function prepare(schema: JsonObject): Prepared {
   const to: Preparing = {
     tracked: JSON.stringify(schema).includes('"unevaluated'),
     found: new Map(),
+    booleans: 0,
     anchors: new Map(),
     references: [],
     patterns: new Map(),
@@ -143,17 +146,17 @@ function prepareObject(to: Preparing, schema: JsonObject, place: Place, original
   const { path, depth, isCounted } = place;
   if (depth > deepest) throw new Unfit(`${pathText(path)} is nested deeper than ${deepest} levels`);
   to.found.set(original, path);
-  if (to.found.size > mostSubschemas)
-    throw new Unfit(
-      `it has more than ${mostSubschemas} subschemas: say once what repeats, under \`$defs\`, or describe less of the value`,
-    );
+  checkSize(to);
   checkKeywords(to, schema, path, original);
-  const entries = Object.entries(schema).map(([key, value]) => {
+  const entries = Object.entries(renameLists(schema)).map(([key, value]) => {
     const isCounted = countsEach.has(key);
-    const inner = (value: Json, steps: SchemaPath): Json =>
-      isObject(value)
-        ? prepareObject(to, value, { path: [...path, ...steps], depth: depth + 1, isCounted })
-        : value;
+    const inner = (value: JsonObject | boolean, steps: SchemaPath): Json => {
+      if (typeof value === 'object')
+        return prepareObject(to, value, { path: [...path, ...steps], depth: depth + 1, isCounted });
+      if (hasOwnCode(value, steps)) to.booleans += 1;
+      checkSize(to);
+      return value;
+    };
     return [plainName[key] ?? key, mapSubschemas(key, value, inner)] as const;
   });
   const work =
@@ -162,6 +165,13 @@ function prepareObject(to: Preparing, schema: JsonObject, place: Place, original
       : [[workKeyword, workOf(schema, to.tracked) as unknown as Json] as const];
   const tracking = to.tracked ? [[trackingKeyword, true] as const] : [];
   return Object.fromEntries([...entries, ...work, ...tracking]);
+}
+
+function checkSize({ found, booleans }: Preparing): void {
+  if (found.size + booleans > mostSubschemas)
+    throw new Unfit(
+      `it has more than ${mostSubschemas} subschemas: say once what repeats, under \`$defs\`, or describe less of the value`,
+    );
 }
 
 function pathText(path: SchemaPath): string {

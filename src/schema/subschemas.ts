@@ -1,4 +1,4 @@
-import { isObject, type Json } from '../model/values/json.js';
+import { isObject, type Json, type JsonObject } from '../model/values/json.js';
 
 // Which keywords of a schema hold schemas, and where.
 
@@ -17,12 +17,17 @@ const named = new Set([
 
 export type SchemaPath = readonly (string | number)[];
 
-/** The value of a keyword with each schema that it holds replaced by what `make` gives. `path`: from the schema that has the keyword. */
+/**
+ * The value of a keyword with each schema that it holds, which is an object or a boolean, replaced by what `make` gives. `path`:
+ * from the schema that has the keyword.
+ */
 export function mapSubschemas(
   keyword: string,
   value: Json,
-  make: (schema: Json, path: SchemaPath) => Json,
+  makeSubschema: (schema: JsonObject | boolean, path: SchemaPath) => Json,
 ): Json {
+  const make = (each: Json, path: SchemaPath): Json =>
+    isObject(each) || typeof each === 'boolean' ? makeSubschema(each, path) : each;
   if (single.has(keyword)) return make(value, [keyword]);
   if (lists.has(keyword) && Array.isArray(value))
     return (value as readonly Json[]).map((each, index) => make(each, [keyword, index]));
@@ -30,4 +35,9 @@ export function mapSubschemas(
   return Object.fromEntries(
     Object.entries(value).map(([name, each]) => [name, make(each, [keyword, name])] as const),
   );
+}
+
+/** Does ajv make code for it alone? A boolean that a keyword holds by itself, such as `additionalProperties: false`, is part of the keyword's. */
+export function hasOwnCode(schema: JsonObject | boolean, path: SchemaPath): boolean {
+  return isObject(schema) || path.length > 1;
 }

@@ -74,10 +74,8 @@ function readInput(raw: unknown): RunInput {
   const input = (typeof raw === 'object' && raw !== null ? raw : {}) as Partial<RunInput>;
   const { kernel } = input;
   if (!isSupported(kernel)) {
-    throw ApplicationFailure.nonRetryable(
-      `this worker has no kernel of version ${String(kernel).slice(0, 40)}`,
-      'KERNEL_VERSION',
-    );
+    const version = typeof kernel === 'number' ? `version ${kernel}` : 'a version that is no number';
+    throw ApplicationFailure.nonRetryable(`this worker has no kernel of ${version}`, 'KERNEL_VERSION');
   }
   const start = readBell(input.start);
   const carried = input.carried ?? null;
@@ -92,6 +90,9 @@ function isSupported(kernel: unknown): kernel is number {
   );
 }
 
+/** The store is asked with it, which takes no text with a NUL. */
+const digestText = /^sha256:[0-9a-f]{64}$/;
+
 /** Is it what a history of ours hands over to the next? */
 function isCarriedOver(raw: unknown): raw is Known {
   if (typeof raw !== 'object' || raw === null) return false;
@@ -99,10 +100,11 @@ function isCarriedOver(raw: unknown): raw is Known {
     Record<string, unknown>
   >;
   const numbers = [rev, version, ...(wakeAt === null ? [] : [wakeAt])];
-  const texts = [head, state, status, ...(digest === null ? [] : [digest])];
+  const texts = [head, state, status];
   return (
     numbers.every(Number.isSafeInteger) &&
     texts.every((text) => typeof text === 'string') &&
+    (digest === null || (typeof digest === 'string' && digestText.test(digest))) &&
     (bells === undefined || areCarriedBells(bells))
   );
 }

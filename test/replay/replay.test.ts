@@ -74,6 +74,7 @@ describe('recorded histories', () => {
     const { code } = await bundleWorkflowCode({
       workflowsPath: join(workflows, 'index.js'),
       payloadConverterPath: join(workflows, 'payload-converter.js'),
+      failureConverterPath: join(workflows, 'failure-converter.js'),
       workflowInterceptorModules: [join(workflows, 'telling.js')],
       logger: new DefaultLogger('ERROR'),
     });

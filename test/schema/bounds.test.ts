@@ -432,11 +432,54 @@ describe('a schema', () => {
       times(400, (index) => `p${index}`).map((name) => [name, { type: 'string' }]),
     );
     assert.match(refusal({ type: 'object', properties: many }), /more than 300 subschemas/);
+    assert.match(refusal({ anyOf: times(400, () => false) }), /more than 300 subschemas/);
     assert.match(refusal({ enum: times(30_000, (index) => index) }), /more than 20000 values/);
     assert.match(refusal({ enum: times(5_000, () => 'x'.repeat(100)) }), /longer than/);
     let deep: Json = { type: 'string' };
     for (let index = 0; index < 70; index += 1) deep = { not: deep };
     assert.match(refusal(deep), /nested deeper/);
+  });
+
+  it('makes little code for the names that it requires, however many, and tells which are missing', () => {
+    const names = (count: number): string[] => times(count, (index) => `n${index}`);
+    const asked = times(12, (index) => [`p${index}`, names(500)] as const);
+    const cases: readonly JsonObject[] = [
+      { dependentRequired: Object.fromEntries(asked) },
+      { dependencies: Object.fromEntries(asked) },
+      { dependentRequired: { p0: names(300) }, dependencies: { p0: names(6_000) } },
+      { dependentRequired: Object.fromEntries(times(6_000, (index) => [`p${index}`, ['n0', 'n1']])) },
+      { required: names(150) },
+    ];
+    for (const schema of cases) {
+      const compiled = compileSchema({ type: 'object', ...schema });
+      assert.ok(compiled.status === 'ok', JSON.stringify(compiled));
+      for (const made of [compiled.check, compiled.explain()]) assert.ok(String(made).length < 5_000);
+      const checked = compiled.validate({ p0: 1, n0: 1 });
+      assert.ok(checked.status === 'invalid' && checked.errors.length > 0);
+      assert.deepEqual(
+        [checked.errors[0]?.pointer, schema['required'] === undefined],
+        ['/n1', checked.errors[0]?.message === 'must have property n1 when property p0 is present'],
+      );
+      assert.equal(
+        compiled.validate(Object.fromEntries(['p0', ...names(6_000)].map((name) => [name, 1]))).status,
+        'valid',
+      );
+    }
+  });
+
+  it('makes code once for the booleans that a reference leads to', () => {
+    const none = Object.fromEntries(times(200, (index) => [`n${index}`, false] as const));
+    const properties = Object.fromEntries(times(90, (index) => [`c${index}`, { $ref: '#/$defs/d' }]));
+    const compiled = compileSchema({
+      type: 'object',
+      $defs: { d: { type: 'object', properties: none } },
+      properties,
+    });
+    assert.ok(compiled.status === 'ok', JSON.stringify(compiled));
+    assert.equal(String(compiled.check).includes('boolean schema is false'), false);
+    const closed = { type: 'object', additionalProperties: false };
+    const each = Object.fromEntries(times(200, (index) => [`c${index}`, closed]));
+    assert.equal(compileSchema({ type: 'object', properties: each }).status, 'ok');
   });
 
   it('makes code for each subschema a few times, however many references lead to it and however deep they stand in one another', () => {

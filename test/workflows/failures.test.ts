@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { ApplicationFailure } from '@temporalio/common';
+import { failureConverter } from '../../src/workflows/failure-converter.js';
 import { payloadConverter } from '../../src/workflows/payload-converter.js';
 import { begun, bell, drive, stepped, taken } from './driver.js';
 
@@ -285,4 +287,20 @@ describe('a payload that cannot be read', () => {
         { kind: 'garbage', name: 'submit', reason: 'undecodable' },
       ]);
     });
+});
+
+describe('a failure, of the kernel or of an activity,', () => {
+  it('holds only what is UTF-8, since Temporal ends the process over anything else', () => {
+    const half = 'said \ud83d';
+    const inner = Object.assign(new Error(half), { stack: half, name: half });
+    const failure = failureConverter.errorToFailure(
+      ApplicationFailure.create({ message: half, type: half, cause: inner }),
+      payloadConverter,
+    );
+    assert.equal(failure.message, 'said \ufffd');
+    assert.equal(failure.applicationFailureInfo?.type, 'said \ufffd');
+    assert.deepEqual([failure.cause?.message, failure.cause?.stackTrace], ['said \ufffd', 'said \ufffd']);
+    for (const thrown of [half, inner, { half }, half.slice(-1)])
+      assert.ok(failureConverter.errorToFailure(thrown, payloadConverter).message?.isWellFormed());
+  });
 });

@@ -1,6 +1,6 @@
 import { escapePointer, isObject, type Json, type JsonObject } from '../../model/values/json.js';
 import type { Reading } from '../defaults/defaults.js';
-import { mapSubschemas, type SchemaPath } from '../subschemas.js';
+import { hasOwnCode, mapSubschemas, type SchemaPath } from '../subschemas.js';
 
 // ajv makes code for a subschema wherever it meets it: in its own place, again within everything that a reference leads to,
 // and in place of a reference to it. How often that is, is counted before ajv compiles.
@@ -11,7 +11,8 @@ const notCompiled = new Set(['$defs', 'definitions']);
 export function countCompiled(schema: JsonObject, { resolve }: Reading, inlines: boolean): number {
   const functions = new Set([schema]);
   const sizes = new Map<JsonObject, number>();
-  const sizeOf = (part: JsonObject): number => {
+  const sizeOf = (part: JsonObject | boolean): number => {
+    if (typeof part === 'boolean') return 1;
     const known = sizes.get(part);
     if (known !== undefined) return known;
     let size = 1;
@@ -33,16 +34,16 @@ function isReference(key: string): boolean {
   return key === '$ref' || key === '$dynamicRef';
 }
 
-function refersOn(schema: JsonObject): boolean {
+function refersOn(schema: JsonObject | boolean): boolean {
   return Object.entries(schema).some(
     ([key, value]) => isReference(key) || subschemasOf(key, value).some(refersOn),
   );
 }
 
-function subschemasOf(key: string, value: Json): readonly JsonObject[] {
-  const found: JsonObject[] = [];
-  mapSubschemas(key, value, (inner) => {
-    if (isObject(inner)) found.push(inner);
+function subschemasOf(key: string, value: Json): readonly (JsonObject | boolean)[] {
+  const found: (JsonObject | boolean)[] = [];
+  mapSubschemas(key, value, (inner, path) => {
+    if (hasOwnCode(inner, path)) found.push(inner);
     return inner;
   });
   return found;

@@ -1,9 +1,10 @@
 import { _, str, type FuncKeywordDefinition } from 'ajv';
-import { isObject, type Json } from '../../model/values/json.js';
+import type { DataValidateFunction } from 'ajv/dist/types/index.js';
+import { isObject, type Json, type JsonObject } from '../../model/values/json.js';
 import { isMultiple } from '../decimal.js';
 import { spend } from '../work.js';
 
-// Keywords that replace those of ajv, whose time is not linear or whose answer is wrong for decimal numbers; and a keyword of
+// Keywords that replace those of ajv, whose time or code is not linear or whose answer is wrong for decimal numbers; and a keyword of
 // our own that counts the work of a subschema.
 
 /** The keyword is put into every subschema while it is compiled, and says what its other keywords cost. */
@@ -58,12 +59,38 @@ export const keywords: readonly FuncKeywordDefinition[] = [
     },
     compile: isAmong,
   },
+  {
+    keyword: 'dependentRequired',
+    type: 'object',
+    schemaType: 'object',
+    compile: (lists: Lists, _parent, { allErrors = false }) => requireBeside(lists, allErrors),
+  },
 ];
 
 function unitsFor({ perName, perItem, length }: WorkOf, value: Json): number {
   if (typeof value === 'string') return length ? value.length / 5 : 0;
   if (Array.isArray(value)) return perItem * value.length;
   return perName > 0 && isObject(value) ? perName * Object.keys(value).length : 0;
+}
+
+type Lists = Readonly<Record<string, readonly string[]>>;
+
+/** ajv would make code for each name, and each piece of it would hold all the names of its list. */
+function requireBeside(lists: Lists, allErrors: boolean): DataValidateFunction {
+  const check: DataValidateFunction = (value: JsonObject) => {
+    const missing = Object.entries(lists).flatMap(([property, names]) =>
+      Object.hasOwn(value, property)
+        ? names.flatMap((name) => (Object.hasOwn(value, name) ? [] : [[property, name] as const]))
+        : [],
+    );
+    check.errors = missing.slice(0, allErrors ? missing.length : 1).map(([property, missingProperty]) => ({
+      keyword: 'dependentRequired',
+      message: `must have property ${missingProperty} when property ${property} is present`,
+      params: { property, missingProperty },
+    }));
+    return missing.length === 0;
+  };
+  return check;
 }
 
 function isAmong(values: readonly Json[]): (value: Json) => boolean {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { lockNamed, readArrivals } from '../../../src/activities/step/arrivals.js';
 import { jsonValue } from '../../../src/client/replay/attest.js';
+import { withTransaction } from '../../../src/db/index.js';
 import { newId } from '../../../src/model/names/ids.js';
 import { mostUnanswered } from '../../../src/model/limits.js';
 import type { SealedMessage } from '../../../src/model/message.js';
@@ -183,6 +186,37 @@ describe('a message', () => {
     await run.take(...sent.map(bell));
     assert.equal(await taken(run), 5);
     assert.equal(new Set(seen).size, 5);
+  });
+
+  it('that cannot be read fails its step when all that came beside it has been asked for, and not before', async () => {
+    const broken = new Error('its values cannot be read');
+    let answer = (): void => assert.fail('it was not asked for');
+    const slow = new Promise<null>((resolve) => (answer = () => resolve(null)));
+    const answers = [() => slow, () => Promise.reject(broken)];
+    const get: typeof governed.deps.payloads.get = () => answers.shift()?.() ?? Promise.resolve(null);
+    const run = await governed.start('calls');
+    const sent = [await ask(run), await ask(run)];
+    const row = await run.row();
+    const deps = { ...governed.deps, payloads: { ...governed.deps.payloads, get } };
+    await withTransaction(deps.pool, async (tx) => {
+      const arrivals = sent.map(bell);
+      const named = await lockNamed(tx, run.id, arrivals);
+      const ended: string[] = [];
+      const reading = readArrivals(deps, tx, row, arrivals, { named, time: new Date().toISOString() }).then(
+        () => assert.fail('it was read'),
+        (error: unknown) => {
+          ended.push('step');
+          assert.equal(error, broken);
+        },
+      );
+      while (answers.length > 0) await nextTurn();
+      void slow.then(() => ended.push('other'));
+      await nextTurn();
+      assert.deepEqual(ended, []);
+      answer();
+      await reading;
+      assert.deepEqual(ended, ['other', 'step']);
+    });
   });
 
   it('that the outbox rang for again is no replay', async () => {

@@ -30,6 +30,8 @@ import { kernelVersion } from '../../../src/workflows/versions.js';
 
 const run = promisify(execFile);
 const namespace = 'countersign-staging';
+/** Half of a surrogate pair: JSON may hold it, and UTF-8 cannot. */
+const half = '\ud83d';
 
 describe('whoever writes straight to Temporal', () => {
   let stack: Stack;
@@ -141,6 +143,7 @@ describe('whoever writes straight to Temporal', () => {
       [jsonPayload(forgedBell('decide', { id: 'with\u0000nul' }))],
       [jsonPayload({ ...forgedBell('decide'), ['__proto__']: 1 })],
       [jsonPayload([forgedBell('decide')])],
+      [jsonPayload({ ...forgedBell('decide'), id: half, [half]: half })],
       [],
     ];
     for (const payloads of garbage) {
@@ -148,7 +151,18 @@ describe('whoever writes straight to Temporal', () => {
       await update(parked.run, 'submit', payloads);
     }
     await signal(parked.run, 'nobody-listens-to-this', '--input', '{}');
-    await until('9 refusals', async () => (await refusals(parked.run)).length === garbage.length);
+    await signal(parked.run, 'nobody-listens-to-this', '--input', JSON.stringify(half));
+    const asked = [
+      'workflow',
+      'query',
+      '--workflow-id',
+      parked.run,
+      '--input',
+      JSON.stringify({ [half]: half }),
+    ];
+    assert.match(await cli(...asked, '--type', 'state'), /waiting/);
+    await assert.rejects(cli(...asked, '--type', 'nobody-answers-this'), /did not register a handler/);
+    await until('10 refusals', async () => (await refusals(parked.run)).length === garbage.length);
     assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);
     await action(stack, 'agent', parked.poll, 'executed');
     assert.equal((await refusals(parked.run)).length, garbage.length);
@@ -217,10 +231,30 @@ describe('whoever writes straight to Temporal', () => {
     const parked = await parkPayment(stack);
     const start = await lastBell(stack, parked.run, 'start');
     const kernel = kernelVersion;
+    const carried = {
+      rev: 7,
+      digest: null,
+      head: '',
+      state: '',
+      status: 'running',
+      version: 7,
+      wakeAt: null,
+    };
     const inputs: readonly (readonly [string, unknown, string])[] = [
       ['old', { kernel: 1, start: { message: { kind: 'human' } }, carried: null }, 'KERNEL_VERSION'],
       ['null', null, 'KERNEL_VERSION'],
       ['text', 'garbage', 'KERNEL_VERSION'],
+      ['half_a_pair', { kernel: half }, 'KERNEL_VERSION'],
+      ['no_text', { kernel: { toString: 1, valueOf: 1 } }, 'KERNEL_VERSION'],
+      ['half_a_name', { [half]: half, kernel, start: half, carried: half }, 'START_REFUSED'],
+      ['half_a_bell', { kernel, start: forgedBell('start', { id: half }), carried: null }, 'START_REFUSED'],
+      [
+        'half_carried',
+        { kernel, start, carried: { ...carried, state: half, dropped: true } },
+        'START_REFUSED',
+      ],
+      ['half_a_digest', { kernel, start, carried: { ...carried, digest: half } }, 'START_REFUSED'],
+      ['nul_digest', { kernel, start, carried: { ...carried, digest: '\0' } }, 'START_REFUSED'],
       ['no_start', { kernel, start: { message: { kind: 'human' } }, carried: null }, 'START_REFUSED'],
       ['unknown', { kernel, start: forgedBell('start'), carried: null }, 'START_REFUSED'],
       ['of_another', { kernel, start, carried: null }, 'START_REFUSED'],
