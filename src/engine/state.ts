@@ -40,7 +40,6 @@ export interface ShownProblem extends Problem {
   readonly next?: string;
 }
 
-/** Everything that a run is between two steps. Plain JSON: the kernel keeps it, the projection stores it. */
 /** That a request was denied: `what` names the transition and the digest of its arguments, `count` says how often, `by` and `at` are of the last time. */
 export interface Denial {
   /** Named as in its idempotency key. */
@@ -51,6 +50,7 @@ export interface Denial {
   readonly count: number;
 }
 
+/** Everything that a run is between two steps. Plain JSON: the kernel keeps it, the projection stores it. */
 export interface RunState {
   readonly v: 1;
   readonly run: string;
