@@ -231,7 +231,7 @@ function describeFullDocument(bytes: number, openApprovals: number): string {
     openApprovals === 0
       ? 'go on in another run'
       : `decide its ${openApprovals} open approvals, which may make room, or go on in another run`;
-  return `what the run carries (its context, its open approvals, and a count of each different request that it has done or that was denied, which stays until it ends) takes ${bytes} bytes, and ${mostDocumentBytes} are the most: it takes no submit now, what waits in it can still be decided, and a cancel ends it; ${next}`;
+  return `what the run carries (its context, its open approvals, and a count of each different request that it has done, which stays until it ends) takes ${bytes} bytes, and ${mostDocumentBytes} are the most: it takes no submit now, what waits in it can still be decided, and a cancel ends it; ${next}`;
 }
 
 /** The size of empty arguments. */

@@ -40,8 +40,8 @@ export interface ShownProblem extends Problem {
   readonly next?: string;
 }
 
-/** That a request was denied: `what` names the transition and the digest of its arguments, `count` says how often, `by` and `at` are of the last time. */
-export interface Denial {
+/** The last denial of a request: `what` names the transition and the digest of its arguments, `count` says how often the transition had been denied by then. */
+interface Denial {
   /** Named as in its idempotency key. */
   readonly transition: string;
   readonly what: string;

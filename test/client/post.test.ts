@@ -215,7 +215,7 @@ describe('a run whose document is as large as it may be', () => {
         );
         assert.match(
           message,
-          /a count of each different request that it has done or that was denied, which stays until it ends/,
+          /a count of each different request that it has done, which stays until it ends/,
         );
         assert.ok(
           message.includes('can still be decided, and a cancel ends it') && message.endsWith(next),

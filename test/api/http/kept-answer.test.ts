@@ -118,20 +118,26 @@ describe('the kept answer of an idempotency key', () => {
     const controller = ['finance.controller'];
 
     it('is given again, with the decisions that were made, where one of the approvals is not there', async () => {
-      const { id, key } = await person([], controller);
+      const { key } = await person([], controller);
       const decisions = [unknown, await park()];
-      const dry = { decisions, mode: 'each', dryRun: true };
-      const dryRun = (as: string): Promise<Answer> => send(as, dry, { 'idempotency-key': 'dry' });
-      const tried = await dryRun(key);
-      assert.equal((await dryRun(key)).text, tried.text);
-      // About the other approval it tells what only those may read who may see it.
-      const blind = await dryRun((await person([], [], id)).key);
-      assert.deepEqual([...codes(blind), isReplayed(blind)], [404, 'NOT_FOUND', false]);
-      const real = { decisions, mode: 'each', dryRun: false, token: tried.body.token };
+      const { token } = (await send(key, { decisions, mode: 'each', dryRun: true })).body;
+      const real = { decisions, mode: 'each', dryRun: false, token };
       const [first, again] = [await send(key, real, headers), await send(key, real, headers)];
       const told = first.body.results.map((result: any) => result.code ?? result.status);
       assert.deepEqual([first.status, told], [200, ['NOT_FOUND', 'applied']], first.text);
       assert.deepEqual([again.text, isReplayed(again)], [first.text, true]);
+    });
+
+    it('is given again to nobody who does not see an approval of which it tells', async () => {
+      const { id, key } = await person([], controller);
+      const decisions = [{ ...(await park()), digest: unknown.digest }, await park()];
+      const { token } = (await send(key, { decisions, mode: 'each', dryRun: true })).body;
+      const real = { decisions, mode: 'each', dryRun: false, token };
+      const first = await send(key, real, headers);
+      assert.equal(first.body.results[0].code, 'DIGEST_MISMATCH', first.text);
+      const blind = await send((await person([], [], id)).key, real, headers);
+      assert.deepEqual([...codes(blind), isReplayed(blind)], [404, 'NOT_FOUND', false]);
+      assert.equal((await send(key, real, headers)).text, first.text);
     });
 
     it('is given again where it was refused for one that its person did not see any more', async () => {

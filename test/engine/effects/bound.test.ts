@@ -425,6 +425,16 @@ describe('a denial', () => {
     walk.submit(agent, 'pay', { amount: 5 });
     const denied = asked.at(-1)?.asking.denied;
     assert.deepEqual([denied?.by, denied?.count, denied?.same], ['ann', 4, true]);
+    walk.decide(ann, idOf(walk), 'deny');
+    // The last twenty different requests are remembered, and how often all were denied.
+    for (let amount = 100; amount < 120; amount += 1) {
+      walk.submit(agent, 'pay', { amount });
+      walk.decide(bob, idOf(walk), 'deny');
+    }
+    assert.equal(walk.run.denials.length, 20);
+    walk.submit(agent, 'pay', { amount: 5 });
+    const late = asked.at(-1)?.asking.denied;
+    assert.deepEqual([late?.by, late?.count, late?.same], ['bob', 25, false]);
   });
 });
 
