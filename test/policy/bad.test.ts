@@ -826,6 +826,21 @@ test('an unknown kind names the kinds of its place', () => {
   assert.match(JSON.stringify(checked), /use one of `rest`, `mcp`, `cli`, `human`, `noop`/);
 });
 
+for (const [text, line] of [
+  ['a:\n\tb: 1\n', 2],
+  ['a: {\n\t\tb: 1\n\t}\n', 2],
+  ['a: [\n  1,\n\t2\n]\n', 3],
+] as const)
+  test(`a tab as indentation is said to be one, within brackets too: ${JSON.stringify(text)}`, () => {
+    const checked = checkFlowText(text, { catalog });
+    assert.ok(checked.status === 'invalid');
+    const [first] = checked.errors;
+    assert.deepEqual(
+      [first?.line, first?.message],
+      [line, 'tabs are not allowed as indentation: indent with spaces'],
+    );
+  });
+
 test('a hint tells to combine with allOf instead of &&', () => {
   const checked = checkFlowText(E(`'$.context.a == 1 && $.context.b == 2'`), { catalog });
   assert.match(JSON.stringify(checked), /allOf/);

@@ -75,13 +75,21 @@ export function parseText(text: string, file?: string, media: Media = 'yaml'): P
 
 /** What `JSON.parse` refuses and YAML takes: trailing commas, comments, bare words. */
 function jsonTrouble(text: string): { readonly offset: number; readonly message: string } | null {
+  const json = text.replace(/^\ufeff/, '');
   try {
-    JSON.parse(text.replace(/^\ufeff/, ''));
+    JSON.parse(json);
     return null;
   } catch (error) {
     const message = error instanceof Error ? error.message : 'this is not JSON';
     const offset = Number(/position (\d+)/.exec(message)?.[1] ?? text.length);
-    return { offset, message: `not JSON: ${toMessage(message)}` };
+    // Of a number that begins with 0, the parser names the digit after it.
+    const zero = /-?0$/.exec(json.slice(0, offset))?.[0] ?? '';
+    const digits = /^\d[\d.eE+-]*/.exec(json.slice(offset))?.[0];
+    const number = zero === '' || digits === undefined ? null : zero + digits;
+    const why = number === null ? null : numberTrouble(Number(number), number);
+    return why === null
+      ? { offset, message: `not JSON: ${toMessage(message)}` }
+      : { offset: offset - zero.length, message: why };
   }
 }
 

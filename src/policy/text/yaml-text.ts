@@ -1,4 +1,4 @@
-import { Composer, Lexer, LineCounter, Parser, type CST, type Document, type ErrorCode } from 'yaml';
+import { Composer, CST, Lexer, LineCounter, Parser, type Document, type ErrorCode } from 'yaml';
 import { isExactNumber } from '../../model/values/json.js';
 import { truncate } from '../../model/values/text.js';
 
@@ -62,7 +62,12 @@ function tokensOf(text: string, lines: LineCounter): CST.Token[] | Trouble {
   const parser = new Parser(lines.addNewLine);
   const tokens: CST.Token[] = [];
   let count = 0;
+  let before = '';
   for (const lexeme of new Lexer().lex(text)) {
+    // YAML counts no tab as indent, so a line that begins with one may end the list or mapping around it.
+    if (lexeme === CST.FLOW_END && /^\s*\t/.test(before))
+      return { code: 'MALFORMED', offset: parser.offset - before.length, message: tabsTrouble };
+    before = lexeme;
     for (const token of parser.next(lexeme)) {
       const refused = tokenTrouble(token, tokens);
       if (refused !== null) return refused;
@@ -117,7 +122,10 @@ function conflictTrouble(text: string): Trouble | null {
       };
 }
 
+const tabsTrouble = 'tabs are not allowed as indentation: indent with spaces';
+
 function explainYaml(code: ErrorCode, message: string): string {
+  if (code === 'TAB_AS_INDENT') return tabsTrouble;
   if (code === 'TAG_RESOLVE_FAILED') return `${toMessage(message)}: tags are not taken`;
   if (code === 'BLOCK_AS_IMPLICIT_KEY')
     return 'what stands behind `:` holds another `: `, and reads as a mapping: put a text in quotes, or the mapping on lines of its own';

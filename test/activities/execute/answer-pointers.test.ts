@@ -35,4 +35,10 @@ describe('the places that a record names', () => {
       maskedResponse: [''],
     });
   });
+
+  test('are the message of a failed call where that was masked, and none where it was not', () => {
+    const failed = { status: 'failed', errorClass: 'permanent', message: 'no' } as const;
+    assert.deepEqual(dataOfAnswer({ ...failed, isMasked: true }), { masked: ['/message'] });
+    assert.deepEqual(dataOfAnswer(failed), {});
+  });
 });

@@ -146,6 +146,7 @@ describe('after a failure', () => {
     ['as long as the target asks', 9_000, 60_000, null, 9_000],
     ['no longer than `maxDelayMs`', 90_000, 60_000, null, 60_000],
     ['no longer than an hour', 31_536_000_000, 31_536_000_000, null, 3_600_000],
+    ['no longer than an hour where the run has more', 31_536_000_000, 31_536_000_000, 7_200_000, 3_600_000],
     ['no longer than the run has', 9_000, 60_000, 6_000, 6_000],
     ['not at all where it asks for now', 0, 60_000, null, 0],
   ];

@@ -576,6 +576,15 @@ describe('what an approver is told of gates', () => {
     decideAt(decided, clerk, 1);
     assert.deepEqual(outOfReach(only(decided), [clerk, holder('cora', 'clerk'), cfo, dan], kit), []);
   });
+
+  it('counts nobody whom a gate keeps out', () => {
+    const separation = { requester: true, author: true, promoter: false };
+    const approval = only(
+      waiting([gate({ roles: ['cfo'], separation })], {}, { kit: { ...kit, author: 'cyd' } }),
+    );
+    assert.deepEqual(outOfReach(approval, [cfo], kit), [0]);
+    assert.deepEqual(outOfReach(approval, [cfo, holder('carl', 'cfo')], kit), []);
+  });
 });
 
 describe('who has a part in a run', () => {
