@@ -1,0 +1,54 @@
+// Mostly waits: for servers that do not answer.
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { inCampaigns } from '../../testing/samples.js';
+import { startProduct, type Product } from '../../testing/servers/product.js';
+import { temporaryFolder, testVariable } from '../../testing/servers/servers.js';
+
+// `npm start` with servers that it is given: it says which ones they are, and what it waits for.
+
+async function withProduct(env: Record<string, string>, look: (product: Product) => Promise<void>) {
+  const home = temporaryFolder('away');
+  const product = await startProduct({ home, env, args: ['--no-demo'] });
+  try {
+    await look(product);
+  } finally {
+    await product.stop();
+    rmSync(home, { recursive: true, force: true });
+  }
+}
+
+const nobody = '127.0.0.1:9';
+
+describe('npm start with a server that does not answer', { concurrency: true }, () => {
+  it('waits for Postgres and says so, with the logs to look at', inCampaigns, async () => {
+    const env = {
+      DATABASE_URL: `postgres://${nobody}/x`,
+      TEMPORAL_ADDRESS: testVariable('TEST_TEMPORAL_ADDRESS'),
+    };
+    await withProduct(env, async (product) => {
+      await product.line(/^the API waits for Postgres, which does not answer$/m);
+      const [said] = await product.line(/^waiting for the API and a worker: .+$/m);
+      for (const name of ['api', 'worker'])
+        assert.ok(said.includes(join(product.home, 'logs', `${name}.log`)), said);
+    });
+  });
+
+  it('says which servers it uses, no password, and ends where Temporal does not answer, with what to do', async () => {
+    const env = { DATABASE_URL: `postgres://me:secret@${nobody}/shop`, TEMPORAL_ADDRESS: nobody };
+    await withProduct(env, async (product) => {
+      assert.deepEqual(await product.exited, { code: 1, signal: null });
+      const output = product.output();
+      assert.match(output, /^using the Postgres of DATABASE_URL \(`127\.0\.0\.1:9\/shop`\)$/m);
+      assert.doesNotMatch(output, /secret/);
+      assert.match(output, /^using the Temporal of TEMPORAL_ADDRESS \(`127\.0\.0\.1:9`\)$/m);
+      assert.match(
+        output,
+        /^Temporal at `127\.0\.0\.1:9` does not answer as it should \(.+\): start it, or correct or unset TEMPORAL_ADDRESS$/m,
+      );
+      assert.doesNotMatch(output, /\n +at /);
+    });
+  });
+});
