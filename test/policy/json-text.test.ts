@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { checkFlowText, type Catalog } from '../../src/policy/index.js';
 import { parseText } from '../../src/policy/text/source.js';
 
 // Text that YAML takes and JSON does not: told where it is wrong, on one line.
@@ -28,4 +29,28 @@ for (const [text, told] of refused)
 
 test('what JSON lacks is told at its place, also behind a byte order mark', () => {
   assert.match(troubleOf('\ufeff{\n"a": 1,\n}'), /^3:1 not JSON: expected double-quoted property name/);
+});
+
+test('YAML that was sent as JSON is told how to send it, and only that', () => {
+  const environments = [
+    { name: 'dev', requireTiers: false, refuseWarnings: false, gateTimeoutMs: 3_600_000 },
+  ];
+  const catalog: Catalog = {
+    policySet: { v: 1, baseDirectory: '/', roles: [], queues: [], environments, connections: [] },
+    tools: [],
+  };
+  const told = (text: string, file?: string): string => {
+    const given = file === undefined ? {} : { file };
+    const checked = checkFlowText(text, { catalog, media: 'json', ...given });
+    return checked.status === 'invalid' ? (checked.errors[0]?.message ?? '') : '';
+  };
+  const hint = /; if it is YAML, send it as `application\/yaml`$/;
+  assert.match(told('# why\nworkflows: {}\n'), hint);
+  for (const other of [
+    told('# why\nworkflows: {}\n', 'a.json'),
+    told('{"workflows": {}}'),
+    told('{"a": 01}'),
+    told('{'),
+  ])
+    assert.ok(other !== '' && !hint.test(other), other);
 });
