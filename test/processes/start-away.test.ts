@@ -1,11 +1,13 @@
 // Mostly waits: for servers that do not answer.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { projectRoot } from '../../testing/paths.js';
 import { inCampaigns } from '../../testing/samples.js';
 import { startProduct, type Product } from '../../testing/servers/product.js';
-import { temporaryFolder, testVariable } from '../../testing/servers/servers.js';
+import { makeEmptyDatabase, temporaryFolder, testVariable } from '../../testing/servers/servers.js';
 
 // `npm start` with servers that it is given: it says which ones they are, and what it waits for.
 
@@ -51,4 +53,30 @@ describe('npm start with a server that does not answer', { concurrency: true }, 
       assert.doesNotMatch(output, /\n +at /);
     });
   });
+});
+
+it('countersign migrate ends where Temporal does not answer, with what to do', inCampaigns, async () => {
+  const database = await makeEmptyDatabase();
+  const home = temporaryFolder('away');
+  const env = {
+    ...process.env,
+    ...{ DATABASE_URL: database.url, TEMPORAL_ADDRESS: nobody, COUNTERSIGN_HOME: home },
+  };
+  try {
+    const [code, output] = await new Promise<[unknown, string]>((resolve) => {
+      const args = [join(projectRoot, 'bin', 'countersign.mjs'), 'migrate'];
+      execFile(process.execPath, args, { cwd: projectRoot, env }, (error, stdout, stderr) =>
+        resolve([error?.code, stdout + stderr]),
+      );
+    });
+    assert.equal(code, 1, output);
+    assert.match(
+      output,
+      /^Temporal at `127\.0\.0\.1:9` does not answer as it should \(.+\): start it, or correct TEMPORAL_ADDRESS, and run this again$/m,
+    );
+    assert.doesNotMatch(output, /\n +at /);
+  } finally {
+    await database.drop();
+    rmSync(home, { recursive: true, force: true });
+  }
 });
