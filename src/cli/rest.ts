@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { BatchJson } from '../model/contract/answer-types.js';
@@ -227,7 +227,10 @@ function homeOf(env: NodeJS.ProcessEnv): string {
 
 /** The policies folder. As in the service, an empty variable counts as unset. */
 export function policiesOf(env: NodeJS.ProcessEnv): string {
-  return nonEmpty(env['COUNTERSIGN_POLICIES']) ?? 'policies';
+  const folder = nonEmpty(env['COUNTERSIGN_POLICIES']) ?? 'policies';
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === false)
+    throw new CliError(`there is no policies folder \`${folder}\`: set COUNTERSIGN_POLICIES to one`, 2);
+  return folder;
 }
 
 const processes = z.looseObject({ api: z.looseObject({ port: z.int() }) });

@@ -285,7 +285,7 @@ async function retryUntilStoreAnswers<T>(act: () => Promise<T>): Promise<T> {
       return await act();
     } catch (error) {
       if (!isUnavailable(error)) throw error;
-      if (!said) process.stderr.write('waiting for Postgres\n');
+      if (!said) for (const tell of [log, say]) tell('the API waits for Postgres, which does not answer');
       await new Promise((resolve) => setTimeout(resolve, 250));
     }
   }

@@ -9,7 +9,7 @@ import { liveWorkers } from '../store/processes/workers.js';
 // An environment needs a namespace of Temporal with our search attributes, and workers that poll it. A reload may add an environment.
 
 export interface EnginesOptions {
-  readonly connection: ConnectionOptions;
+  readonly connection: ConnectionOptions & { readonly address: string };
   readonly taskQueue: string;
   readonly pool: Pool;
   /** The store's clock. */

@@ -3,7 +3,7 @@ import { isStillPolled, type TaskQueue } from '../client/pollers.js';
 import { loadKeys } from '../auth/index.js';
 import { makePool, migrate, withTransaction, type Pool } from '../db/index.js';
 import { namespaceOf } from '../model/names/temporal-names.js';
-import { prepareTemporal } from '../embedded/temporal/prepare.js';
+import { prepareTemporal, TemporalAway } from '../embedded/temporal/prepare.js';
 import { loadFolder } from '../policy/index.js';
 import {
   connectedProcesses,
@@ -39,7 +39,12 @@ if (policies.status === 'invalid') {
   process.exit(1);
 }
 const namespaces = policies.policySet.environments.map(({ name }) => namespaceOf(name));
-await prepareTemporal({ connection, namespaces, signal: AbortSignal.timeout(300_000), say });
+await prepareTemporal({ connection, namespaces, signal: AbortSignal.timeout(300_000), say }).catch(
+  (error: unknown) => {
+    if (!(error instanceof TemporalAway)) throw error;
+    exitRefusing(`${error.message}: start it, or correct TEMPORAL_ADDRESS, and run this again`);
+  },
+);
 say(`temporal: ${namespaces.join(', ')} ready`);
 if (former !== null) {
   const left = await forgetQueues(former);

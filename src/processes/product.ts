@@ -77,10 +77,12 @@ function makeChildPart(
   graceMs: number,
   onLine?: (line: string) => void,
 ): Part & { log: string } {
-  const log = join(boot.config.home, 'logs', `${name}.log`);
+  const log = logOf(boot.config, name);
   const lines = onLine === undefined ? {} : { onLine };
   return { name, log, start: () => startChild({ name, script, env, log, graceMs, ...lines }) };
 }
+
+const logOf = ({ home }: Boot['config'], name: string): string => join(home, 'logs', `${name}.log`);
 
 function isSameFolder(folder: string, other: string): boolean {
   return existsSync(folder) && existsSync(other) && realpathSync(folder) === realpathSync(other);
@@ -123,12 +125,15 @@ async function waitUntilReady(
     signal.throwIfAborted();
     for (const name of ['api', 'worker']) {
       if (processGroup.deaths(name) < deathsWhileBooting) continue;
-      const log = join(config.home, 'logs', `${name}.log`);
+      const log = logOf(config, name);
       throw new BootFailure(`the ${name} process does not stay up; the end of \`${log}\`:\n${tailOf(log)}`);
     }
     if (Date.now() - said > heartbeatMs) {
       said = Date.now();
-      say(`waiting for the API and a worker: ${Math.round((said - started) / 1000)} s`);
+      const seconds = Math.round((said - started) / 1000);
+      say(
+        `waiting for the API and a worker: ${seconds} s (\`${logOf(config, 'api')}\` and \`${logOf(config, 'worker')}\` say what they wait for)`,
+      );
     }
     await delay(50);
   }
@@ -170,7 +175,7 @@ const devKeys = z.record(z.string(), z.string());
 function startAgent(boot: Boot, url: string): void {
   const { config, processGroup, say } = boot;
   const keyFile = join(config.home, 'dev-keys.json');
-  const log = join(config.home, 'logs', 'agent.log');
+  const log = logOf(config, 'agent');
   processGroup.add('agent', {
     name: 'agent',
     log,

@@ -2,7 +2,7 @@ import type { ConnectionOptions } from '@temporalio/client';
 import { join } from 'node:path';
 import { migrate } from '../db/index.js';
 import { namespaceOf } from '../model/names/temporal-names.js';
-import { prepareTemporal } from '../embedded/temporal/prepare.js';
+import { prepareTemporal, TemporalAway } from '../embedded/temporal/prepare.js';
 import { findTemporal } from '../embedded/temporal/binary.js';
 import { prepareDevServer, type TemporalPorts } from '../embedded/temporal/temporal.js';
 import { preparePostgres } from '../embedded/postgres/postgres.js';
@@ -27,12 +27,23 @@ export class BootFailure extends Error {}
 /** The URL of the database: the configured database, or our own, started, with its tables up to date. */
 export async function bringUpDatabase(boot: Boot): Promise<string> {
   // The API migrates a configured database, once it knows that it is this deployment's.
-  if (boot.config.databaseUrl !== null) return boot.config.databaseUrl;
+  const { databaseUrl } = boot.config;
+  if (databaseUrl !== null) {
+    boot.say(`using the Postgres of DATABASE_URL${placeOf(databaseUrl)}`);
+    return databaseUrl;
+  }
   const url = await startEmbeddedDatabase(boot);
   const { applied, notices } = await migrate(url);
   notices.forEach(boot.say);
   if (applied.length > 0) boot.say(`database: applied ${applied.join(', ')}`);
   return url;
+}
+
+/** The server and the database of a URL, for a sentence; never its password. Empty where only the driver can read the URL. */
+function placeOf(url: string): string {
+  if (!URL.canParse(url)) return '';
+  const { host, pathname, searchParams } = new URL(url);
+  return ` (\`${host || (searchParams.get('host') ?? '')}${pathname}\`)`;
 }
 
 async function startEmbeddedDatabase({
@@ -66,7 +77,13 @@ export async function bringUpTemporal(boot: Boot, environments: readonly string[
   const connection: ConnectionOptions & { address: string } = config.temporal ?? {
     address: await startEmbeddedTemporal(boot, namespaces),
   };
-  await prepareTemporal({ connection, namespaces, signal, say });
+  if (config.temporal !== null) say(`using the Temporal of TEMPORAL_ADDRESS (\`${connection.address}\`)`);
+  try {
+    await prepareTemporal({ connection, namespaces, signal, say });
+  } catch (error) {
+    if (config.temporal === null || !(error instanceof TemporalAway)) throw error;
+    throw new BootFailure(`${error.message}: start it, or correct or unset TEMPORAL_ADDRESS`);
+  }
   say(`temporal answers on ${connection.address}`);
   return connection.address;
 }

@@ -232,6 +232,15 @@ describe('countersign check', () => {
       assert.equal((await check(...argv)).code, 2, argv.join(' '));
   });
 
+  it('names a file that is set as the policies folder, as npm start does, and sends nobody in a circle', async () => {
+    const file = join(root, 'policies', 'flows', 'warned.yaml');
+    for (const argv of [[], [join(root, 'policies', 'flows', 'wrong.yaml')]]) {
+      const { code, err } = await checkBeside(file, argv);
+      assert.equal(err, `there is no policies folder \`${file}\`: set COUNTERSIGN_POLICIES to one`);
+      assert.equal(code, 2);
+    }
+  });
+
   it('names the file as it is found from here, with line and column, and says the nearest name once', async () => {
     const { out } = await check(flow('wrong.yaml'));
     assert.match(out, /flows\/wrong\.yaml:6:\d+: error DANGLING_TARGET: [^\n]+: did you mean `b`\?\n/);

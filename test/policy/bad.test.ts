@@ -845,3 +845,37 @@ test('a hint tells to combine with allOf instead of &&', () => {
   const checked = checkFlowText(E(`'$.context.a == 1 && $.context.b == 2'`), { catalog });
   assert.match(JSON.stringify(checked), /allOf/);
 });
+
+const besides: readonly (readonly [string, string, string])[] = [
+  [
+    'a tier',
+    withTransition('executor: { kind: noop, tier: reversible }'),
+    '`tier` here: it stands beside `executor`',
+  ],
+  [
+    'the tier of an onEnter',
+    withStates('a:\n  terminal: true\n  onEnter: { executor: { kind: noop, tier: reversible } }'),
+    '`tier` here: it stands beside `executor`',
+  ],
+  ['a target', withTransition('gate: { target: a }'), '`target` here: it stands beside `gate`'],
+];
+for (const [what, text, told] of besides)
+  test(`${what} one level too deep is told where it stands`, () => {
+    const checked = checkFlowText(text, { catalog });
+    const [first] = checked.status === 'invalid' ? checked.errors : [];
+    assert.equal(first?.code, 'UNKNOWN_KEY');
+    assert.ok(first.message.includes(told), first.message);
+  });
+
+test('a missing tier is told where to write it, and it is taken there', () => {
+  const call = 'executor: { kind: rest, connection: payroll, method: POST, path: / }';
+  const flow = (tier: string): string => withStates(`a:\n  terminal: true\n  onEnter:\n${tier}    ${call}`);
+  const told = (text: string): readonly string[] =>
+    checkFlowText(text, { catalog })
+      .warnings.filter(({ code }) => code === 'TIER_MISSING')
+      .map(({ message }) => message);
+  assert.deepEqual(told(flow('')), [
+    'there is no `tier`: write it beside `executor`, in the transition, the tool or the onEnter',
+  ]);
+  assert.deepEqual(told(flow('    tier: reversible\n')), []);
+});

@@ -5,7 +5,7 @@ import { searchAttributes } from '../../model/names/temporal-names.js';
 import type { Say } from '../process/system.js';
 
 export interface PrepareOptions {
-  readonly connection: ConnectionOptions;
+  readonly connection: ConnectionOptions & { readonly address: string };
   readonly namespaces: readonly string[];
   readonly signal: AbortSignal;
   readonly say: Say;
@@ -36,7 +36,7 @@ export async function prepareTemporal({
   signal,
   say,
 }: PrepareOptions): Promise<void> {
-  const connection = await Connection.connect(options);
+  const connection = await connect(options);
   try {
     await Promise.all(
       namespaces.map(async (namespace) => {
@@ -47,6 +47,19 @@ export async function prepareTemporal({
     );
   } finally {
     await connection.close();
+  }
+}
+
+/** There is no connection to Temporal: the message is for the user. */
+export class TemporalAway extends Error {}
+
+async function connect(options: PrepareOptions['connection']): Promise<Connection> {
+  try {
+    return await Connection.connect(options);
+  } catch (error) {
+    const { cause = error } = error instanceof Error ? error : {};
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new TemporalAway(`Temporal at \`${options.address}\` does not answer as it should (${why})`);
   }
 }
 

@@ -60,7 +60,14 @@ export function checkFlowText(
   options: { readonly catalog: Catalog; readonly file?: string; readonly media?: Media } & Leniency,
 ): FlowCheck {
   const parsed = parseText(text, options.file, options.media);
-  if (parsed.status === 'invalid') return { status: 'invalid', errors: parsed.problems, warnings: [] };
+  if (parsed.status === 'invalid') {
+    // A text without a file was sent as JSON.
+    const isYaml =
+      options.file === undefined && options.media === 'json' && parseText(text).status === 'parsed';
+    const hint = isYaml ? '; if it is YAML, send it as `application/yaml`' : '';
+    const errors = parsed.problems.map((found) => ({ ...found, message: `${found.message}${hint}` }));
+    return { status: 'invalid', errors, warnings: [] };
+  }
   const { source } = parsed;
   const fail = (code: FindingCode, path: Path, message: string, at: Place = 'key'): FlowCheck => ({
     status: 'invalid',

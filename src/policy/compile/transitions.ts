@@ -201,6 +201,8 @@ interface TierCheck extends Calling {
   readonly path: Path;
 }
 
+const writeTier = 'write it beside `executor`, in the transition, the tool or the onEnter';
+
 export function checkTier(to: Compiling, { tier, charter, path, ...calling }: TierCheck): void {
   if (callsOf(calling).length === 0 || tier !== null) return;
   if (charter !== null)
@@ -208,8 +210,8 @@ export function checkTier(to: Compiling, { tier, charter, path, ...calling }: Ti
       to,
       'TIER_REQUIRED',
       path,
-      'under a charter an executor has a `tier`: without it, calls are refused as unmapped',
+      `there is no \`tier\`, and under a charter calls without one are refused as unmapped: ${writeTier}`,
       'key',
     );
-  else warn(to, 'TIER_MISSING', path, 'the executor has no `tier`');
+  else warn(to, 'TIER_MISSING', path, `there is no \`tier\`: ${writeTier}`);
 }

@@ -123,18 +123,14 @@ function explainUnknownKeys(
   inner: readonly PropertyKey[],
 ): readonly Finding[] {
   const known = keysAt(fitting.shape, inner, fitting.value);
-  return keys
-    .slice(0, maxProblems)
-    .map((key) =>
-      problemAt(
-        fitting.source,
-        'UNKNOWN_KEY',
-        [...pathOf(fitting, inner), key],
-        `unknown key \`${key}\``,
-        'key',
-        nearest(key, known),
-      ),
-    );
+  const around = inner.length === 0 ? [] : keysAt(fitting.shape, inner.slice(0, -1), fitting.value);
+  return keys.slice(0, maxProblems).map((key) => {
+    const path = [...pathOf(fitting, inner), key];
+    const near = nearest(key, known);
+    const isBeside = near === undefined && around.includes(key);
+    const hint = isBeside ? ` here: it stands beside \`${String(inner.at(-1))}\`, not in it` : '';
+    return problemAt(fitting.source, 'UNKNOWN_KEY', path, `unknown key \`${key}\`${hint}`, 'key', near);
+  });
 }
 
 /** The problem at a path: a required value is missing, or the value does not fit. */

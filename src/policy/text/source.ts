@@ -12,8 +12,9 @@ import {
 import { pointerTo, type Json } from '../../model/values/json.js';
 import { hiddenTrouble } from '../../model/values/text.js';
 import type { FindingCode } from './findings.js';
+import { jsonTrouble } from './json-text.js';
 import type { Finding, PathSegment, Problem } from './problems.js';
-import { composeText, toMessage, numberTrouble } from './yaml-text.js';
+import { composeText, numberTrouble } from './yaml-text.js';
 
 // Text to plain JSON, and from any path in it back to line and column.
 
@@ -71,26 +72,6 @@ export function parseText(text: string, file?: string, media: Media = 'yaml'): P
   if (walk.problems.length > 0) return { status: 'invalid', problems: walk.problems.slice(0, maxProblems) };
   const written: Source['written'] = (path) => walk.written.get(pointerTo(path)) ?? null;
   return { status: 'parsed', source: { file, text, value, written, locate: walk.place } };
-}
-
-/** What `JSON.parse` refuses and YAML takes: trailing commas, comments, bare words. */
-function jsonTrouble(text: string): { readonly offset: number; readonly message: string } | null {
-  const json = text.replace(/^\ufeff/, '');
-  try {
-    JSON.parse(json);
-    return null;
-  } catch (error) {
-    const message = error instanceof Error ? error.message : 'this is not JSON';
-    const offset = Number(/position (\d+)/.exec(message)?.[1] ?? text.length);
-    // Of a number that begins with 0, the parser names the digit after it.
-    const zero = /-?0$/.exec(json.slice(0, offset))?.[0] ?? '';
-    const digits = /^\d[\d.eE+-]*/.exec(json.slice(offset))?.[0];
-    const number = zero === '' || digits === undefined ? null : zero + digits;
-    const why = number === null ? null : numberTrouble(Number(number), number);
-    return why === null
-      ? { offset, message: `not JSON: ${toMessage(message)}` }
-      : { offset: offset - zero.length, message: why };
-  }
 }
 
 // --- the values --------------------------------------------------------------------------------

@@ -68,4 +68,14 @@ describe('POST /v1/flows/check and countersign check', () => {
       [['NO_OWNER', "everybody's"]],
     );
   });
+
+  it('tell of YAML that was sent as JSON where JSON ends, and how to send it', async () => {
+    const json = { 'content-type': 'application/json' };
+    const { body } = await api.ask('agent', 'POST', '/v1/flows/check', 'workflows:\n  f: {}\n', json);
+    const [{ line, column, message }] = body.errors;
+    assert.equal(
+      `${line}:${column} ${message}`,
+      '1:1 not JSON: unexpected `workflows`; if it is YAML, send it as `application/yaml`',
+    );
+  });
 });
