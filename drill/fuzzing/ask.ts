@@ -32,12 +32,15 @@ export function ask(
       const sent = send(options, (response) => {
         const chunks: Buffer[] = [];
         const status = response.statusCode ?? 0;
+        // A stream has no end of its own.
+        const isStream = String(response.headers['content-type']).includes('event-stream');
         const done = (): void =>
-          resolve({ status, text: Buffer.concat(chunks).toString('utf8'), isSent: true });
+          response.complete || isStream
+            ? resolve({ status, text: Buffer.concat(chunks).toString('utf8'), isSent: true })
+            : none('the answer broke off');
         response.on('data', (chunk: Buffer) => void chunks.push(chunk));
         response.on('end', done).on('error', done).on('close', done);
-        // A stream has no end of its own.
-        if (String(response.headers['content-type']).includes('event-stream')) sent.destroy();
+        if (isStream) sent.destroy();
       });
       sent.on('error', (error) => none(error));
       sent.setTimeout(patienceMs, () => sent.destroy(new Error('no answer in time')));

@@ -26,7 +26,7 @@ export async function findSilentRuns(stack: Stack, runs: readonly string[]): Pro
   }
 }
 
-/** Null: it answers a submit, whatever it answers. `RUN_BUSY` is the API's own word, without asking the run. */
+/** Null: it answers a submit, whatever it answers. `RUN_BUSY` may be the API's own word, without asking the run. */
 async function askRun(stack: Stack, run: string): Promise<string | null> {
   const body = Buffer.from('{"arguments":{"text":"ok, the end"}}');
   const headers = { 'content-type': 'application/json' };

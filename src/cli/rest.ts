@@ -161,7 +161,7 @@ function objectOf(text: string): JsonObject | null {
 
 /** What to do where nobody knows whether a request was done. The same command again is another request, with a key of its own. */
 function lookFirst(path: string): string {
-  return `look${path.startsWith('/v1/approvals/') ? ' with `npx countersign approvals`' : ''} before you ask again`;
+  return `look${path.startsWith('/v1/approvals/') ? ' with `npx countersign approvals --mine`' : ''} before you ask again`;
 }
 
 /** Error codes of a request that was never sent: nothing listens at the address, or it cannot be found. */

@@ -273,7 +273,7 @@ describe('npx countersign, beside a running service', () => {
       countersign({ COUNTERSIGN_URL: url }, 'batch', 'approve', 'apr_1', '--yes', '--key', 'x');
     assert.match(
       (await made()).err,
-      /not certain whether this was done: look with `npx countersign approvals` before you ask again$/,
+      /not certain whether this was done: look with `npx countersign approvals --mine` before you ask again$/,
     );
     refusal = [409, { code: 'BATCH_REFUSED', detail: 'none was made: see `results`', results }];
     assert.match(

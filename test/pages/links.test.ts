@@ -277,6 +277,22 @@ describe('a link to an approval', () => {
     assert.equal((await get(link.path, signedIn)).status, 200, 'the person itself comes in with the new key');
   });
 
+  it('has none of the rights that its person got with a later key', async () => {
+    const parked = await park();
+    const hal = { id: newId('key'), kind: 'human' };
+    const addKey = async (rights: object): Promise<{ key: string; keyId: string }> =>
+      (await api.ask('admin', 'POST', '/v1/keys', { ...hal, ...rights })).body;
+    await addKey({ permissions: ['run.read'] });
+    const deciding = await addKey({ roles: ['finance.controller'] });
+    const link = await linkFor(parked.id, deciding.key);
+    await api.ask('admin', 'DELETE', `/v1/keys/${deciding.keyId}`);
+    await addKey({ roles: ['finance.controller'] });
+    assert.doesNotMatch(await (await get(link.path)).text(), /<form/);
+    const form = { decision: 'approve', digest: parked.digest, ...byLink, reason: '' };
+    assert.equal((await post(link.path, form)).status, 403);
+    assert.equal(await statusOf(parked.id), 'open');
+  });
+
   it('leaves no secret in a record', async () => {
     const parked = await park();
     const { path } = await linkFor(parked.id);

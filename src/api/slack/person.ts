@@ -29,7 +29,7 @@ export async function slackPerson(
       'ambiguous',
       `the channels name several people for your Slack user ${user}: an operator mends their \`users\``,
     );
-  const principal = await findPersonByKeys(call.deps, id);
+  const principal = await findPersonByKeys(call.deps, id, null);
   if (principal === null)
     return refusePerson(
       'no_credential',

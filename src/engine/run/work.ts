@@ -40,9 +40,10 @@ export interface Work {
 }
 
 /** The room of a chain: bytes; and as values the conditions and steps, each of which is put on record. */
-export const chainRoom = (): Room => roomOf(mostChainBytes, mostChainFacts);
+export const chainRoom = (bytes = mostChainBytes): Room => roomOf(bytes, mostChainFacts);
 
-export function makeWork(): Work {
+/** `chainBytes`: what a chain may read and write in it. */
+export function makeWork(chainBytes = mostChainBytes): Work {
   const known = new Map<Json, Size>();
   const measure = (value: Json): Size =>
     workOnce(known, value, (item) => {
@@ -51,7 +52,7 @@ export function makeWork(): Work {
     });
   return {
     ...{ measure, contexts: new Map(), sound: new Set() },
-    ...{ chain: chainRoom(), reads: roomOf(mostReadBytes), seen: new Set() },
+    ...{ chain: chainRoom(chainBytes), reads: roomOf(mostReadBytes), seen: new Set() },
   };
 }
 

@@ -33,6 +33,22 @@ interface Among {
   onEnd(): void;
 }
 
+interface Reports {
+  reportBroken(problem: Omit<HttpProblem, 'sent'>): void;
+  leave(): void;
+}
+
+/** `isLeft`: a 202 leaves the answer to another stream, where it is not in its own body, so that no problem of this body is the call's. */
+function makeReports(waiting: Waiting | null, isLeft: boolean, streams: Streams): Reports {
+  const reportLost = (problem: Omit<HttpProblem, 'sent'>): void => {
+    waiting?.note({ ...problem, sent: true });
+    waiting?.onBroken();
+  };
+  const message = 'it answered 202, and no stream is open that could bring the answer';
+  const leave = (): void => streams.leave(() => reportLost({ errorClass: 'connection', message }));
+  return { leave, reportBroken: isLeft ? leave : reportLost };
+}
+
 /** The answer as the SDK reads it. `waiting` null: nobody waits for this answer, and problems are told to nobody. */
 export async function toFetchResponse(
   response: IncomingMessage,
@@ -40,32 +56,26 @@ export async function toFetchResponse(
   waiting: Waiting | null,
   { streams, onEnd }: Among,
 ): Promise<Response> {
-  const reportBroken = (problem: Omit<HttpProblem, 'sent'>): void => {
-    waiting?.note({ ...problem, sent: true });
-    waiting?.onBroken();
-  };
+  const isLeft = status === 202 && waiting !== null;
+  const { reportBroken, leave } = makeReports(waiting, isLeft, streams);
   const reportUnreadable = (message: string): void =>
     reportBroken({ errorClass: 'permanent', message, isUnreadable: true });
   const reportUnanswered = (message: string): void => reportBroken({ errorClass: 'connection', message });
   const unpacked = unpackStreams(response.headers['content-encoding']);
   if (unpacked === null) {
     response.destroy();
+    onEnd();
     reportUnreadable('its answer has a content encoding that is not read here');
+    if (isLeft) return new Response(null, { status });
     throw new Error('the answer cannot be read');
   }
   const type = response.headers['content-type'] ?? '';
-  // A 202 leaves the answer to another stream, where it is not in its own body all the same.
-  const isLeft = status === 202 && waiting !== null;
-  const leave = (): void =>
-    streams.leave(() =>
-      reportUnanswered('it answered 202, and no stream is open that could bring the answer'),
-    );
   if (status !== 202 && !isJsonType(type) && !isEventsType(type))
     reportUnreadable('its answer is neither JSON nor a stream of events');
   const reader = makeMessageReader(type, waiting?.id ?? null, {
     isLeft,
     reportUnreadable,
-    reportUnanswered: isLeft ? leave : reportUnanswered,
+    reportUnanswered,
     noteAnswer: streams.noteAnswer,
   });
   const body = pipeline([response, ...unpacked, makeByteLimit(reportUnreadable), reader], (error) => {
@@ -87,7 +97,7 @@ export async function toFetchResponse(
   // The SDK does not read what a 202 contains, so what may be the answer is given to it as a 200.
   if (isEventsType(type)) return stream(200);
   if (isJsonType(type)) {
-    const answer = await textOf(body);
+    const answer = await textOf(body).catch(() => '');
     if (answer !== '') return new Response(answer, { status: 200, headers });
   } else {
     body.resume();
@@ -136,8 +146,8 @@ function makeMessageReader(type: string, asked: Json, reading: Reading): Transfo
       if (lines > maxLines || count > maxMessages) {
         throw refuse(`its answer has over ${maxMessages} events or ${maxLines} lines`);
       }
-      // A notification may contain these words too: then the call waits until its deadline.
-      if (/"(result|error)"/.test(ended)) {
+      // A notification may have these names too: then the call waits until its deadline.
+      if (/"(result|error)"\s*:/.test(ended)) {
         mayBeAnswered = true;
         noteAnswer();
       }

@@ -43,15 +43,14 @@ export async function findAbsentPrincipals({ deps, principal }: Caller): Promise
 }
 
 /**
- * The person whom a door knows by name, with the rights that their keys give now; null: no key is valid now, or only keys that
- * were made after `heldAt`.
+ * The person whom a door knows by name, with the rights that their valid keys give; null: they have none. `heldAt`: only keys
+ * that they had at that time count; null: all do.
  */
 export async function findPersonByKeys(
   { pool, policies }: Pick<ServiceDeps, 'pool' | 'policies'>,
   id: string,
-  heldAt?: string,
+  heldAt: string | null,
 ): Promise<Principal | null> {
-  const stored = await principalByKeys(pool, id);
-  if (stored === null || (heldAt !== undefined && Date.parse(stored.since) > Date.parse(heldAt))) return null;
-  return withRolePermissions(await policies.policySet(), stored);
+  const stored = await principalByKeys(pool, id, heldAt);
+  return stored === null ? null : withRolePermissions(await policies.policySet(), stored);
 }

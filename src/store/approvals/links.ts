@@ -101,24 +101,29 @@ export interface StoredPrincipal {
   readonly kind: PrincipalKind;
   readonly roles: readonly string[];
   readonly permissions: readonly string[];
-  /** When the oldest of its keys that are valid was made. */
-  readonly since: string;
 }
 
-/** A principal with the rights of its valid keys; null: it has none, so its rights come from elsewhere. */
-export async function principalByKeys(q: Queryable, id: string): Promise<StoredPrincipal | null> {
+/**
+ * A principal with the rights of its valid keys; null: it has none, so its rights come from elsewhere. `heldAt`: only of those
+ * keys that it had at that time; null: of all.
+ */
+export async function principalByKeys(
+  q: Queryable,
+  id: string,
+  heldAt: string | null,
+): Promise<StoredPrincipal | null> {
   const { rows } = await q.query<StoredPrincipal>(
-    `select p.id, p.kind, k.roles, k.permissions, k.created_at as since from principal p join api_key k on k.principal_id = p.id
+    `select p.id, p.kind, k.roles, k.permissions from principal p join api_key k on k.principal_id = p.id
       where p.id = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
+        and ($2::timestamptz is null or date_trunc('milliseconds', k.created_at) <= $2)
       order by k.created_at`,
-    [withoutNul(id)],
+    [withoutNul(id), heldAt],
   );
   const [first] = rows;
   if (first === undefined) return null;
   return {
     id: first.id,
     kind: first.kind,
-    since: first.since,
     roles: [...new Set(rows.flatMap((row) => row.roles))],
     permissions: [...new Set(rows.flatMap((row) => row.permissions))],
   };

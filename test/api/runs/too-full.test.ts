@@ -26,6 +26,16 @@ const workflows = {
     first: { onEnter: { ...call, output: { done: '$.output.done' } }, ...runtime('end', keeps) },
     end,
   }),
+  far: flow({
+    first: runtime('step0'),
+    ...Object.fromEntries(
+      Array.from({ length: 30 }, (_, n) => [
+        `step${n}`,
+        n === 29 ? runtime('end', keeps) : runtime(`step${n + 1}`),
+      ]),
+    ),
+    end,
+  }),
   waits: flow({
     first: {
       transitions: {
@@ -96,6 +106,11 @@ describe('what a run could not carry', () => {
     assert.deepEqual(codes(refused), [403, 'ACTOR_MISMATCH']);
     const { body } = await api.ask('agent', 'GET', `/v1/runs/${refused.body.run}`);
     assert.deepEqual([body.run.status, body.run.version], ['running', 0]);
+  });
+
+  it('is stuck, and shown so, where it comes behind what a start is followed', async () => {
+    const { status, body } = await start('far', { input: large(700_000) });
+    assert.deepEqual([status, body.run.status, body.run.problem.code], [201, 'stuck', 'RUN_FULL']);
   });
 
   it('is stuck, and shown so, where an effect comes before it', async () => {

@@ -88,6 +88,14 @@ describe('a call that is answered without its answer', { timeout: 60_000 }, () =
       },
       true,
     ],
+    [
+      'an error in the log, and its stream of events ends',
+      (response) =>
+        response
+          .writeHead(200, events)
+          .end('data: {"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error"}}\n\n'),
+      false,
+    ],
     ['no message at all', (response) => response.writeHead(200, json).end('[]'), false],
     ['the answer to another', (response) => response.writeHead(200, json).end(message(9, paid)), false],
     [
@@ -118,6 +126,36 @@ describe('a call that is answered without its answer', { timeout: 60_000 }, () =
     ],
     ['as JSON of a 202', (response) => response.writeHead(202, json).end(message(1, paid)), false],
     ['in the stream of the server, after a 202', answerTo202, true],
+    ...(
+      [
+        [
+          'that breaks off',
+          (response) => response.writeHead(202, events).write(': x\n\n', () => response.destroy()),
+        ],
+        [
+          'that is packed wrongly',
+          (response) => response.writeHead(202, { ...json, 'content-encoding': 'gzip' }).end(),
+        ],
+        [
+          'that is packed in an unknown way',
+          (response) => response.writeHead(202, { ...json, 'content-encoding': 'x' }).end('?'),
+        ],
+        [
+          'that is not UTF-8',
+          (response) => response.writeHead(202, json).end(Buffer.from([0x22, 0xe9, 0x22])),
+        ],
+      ] as readonly (readonly [string, Say])[]
+    ).map(
+      ([how, say]) =>
+        [
+          `in the stream of the server, after a 202 with a body ${how}`,
+          (response: Parameters<Say>[0], own: Parameters<Say>[1]) => {
+            response.on('close', () => void setImmediate(() => own?.write(`data: ${message(1, paid)}\n\n`)));
+            say(response, own);
+          },
+          true,
+        ] as const,
+    ),
     [
       'in the stream of the server, which ends with it before the 202',
       (response, own) => {
