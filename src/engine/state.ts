@@ -269,13 +269,13 @@ export interface Denied {
   readonly at: string;
   /** How often the transition has been denied by now, with whatever arguments. */
   readonly count: number;
-  /** The request that was denied had the same arguments. */
-  readonly same: boolean;
+  /** The request that was denied had the same arguments; null: not the last ones, and those before are not remembered. */
+  readonly same: boolean | null;
 }
 
 /** What the engine is given, since it is pure: hashing, schema validation, and the run's environment. */
 export interface Kit {
-  /** Bytes that a chain may read and write in one event; absent: as many as a run's may. */
+  /** Bytes that a chain, or one step by itself, may read and write in one event; absent: as many as a run's may. */
   readonly chainBytes?: number;
   /** `sha256:<hex>` of the canonical form. */
   digest(value: Json): string;

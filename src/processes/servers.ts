@@ -39,10 +39,12 @@ export async function bringUpDatabase(boot: Boot): Promise<string> {
   return url;
 }
 
-/** The server and the database of a URL, for a sentence; never its password. Empty where only the driver can read the URL. */
-function placeOf(url: string): string {
+/** The server and the database of a URL, for a sentence; never its password. Empty where it cannot be told what is which. */
+export function placeOf(url: string): string {
   if (!URL.canParse(url)) return '';
-  const { host, pathname, searchParams } = new URL(url);
+  const { host, username, pathname, searchParams } = new URL(url);
+  // A password with an unescaped `/`, `?` or `#` in it would be read as host, and what is behind it.
+  if (username === '' && url.includes('@')) return '';
   return ` (\`${host || (searchParams.get('host') ?? '')}${pathname}\`)`;
 }
 

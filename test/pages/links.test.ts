@@ -286,11 +286,13 @@ describe('a link to an approval', () => {
     const deciding = await addKey({ roles: ['finance.controller'] });
     const link = await linkFor(parked.id, deciding.key);
     await api.ask('admin', 'DELETE', `/v1/keys/${deciding.keyId}`);
-    await addKey({ roles: ['finance.controller'] });
     assert.doesNotMatch(await (await get(link.path)).text(), /<form/);
+    const later = await addKey({ roles: ['finance.controller'] });
+    assert.equal((await get(link.path)).status, 401);
     const form = { decision: 'approve', digest: parked.digest, ...byLink, reason: '' };
-    assert.equal((await post(link.path, form)).status, 403);
+    assert.equal((await post(link.path, form)).status, 401);
     assert.equal(await statusOf(parked.id), 'open');
+    assert.equal((await get(link.path, await signInWith(later.key, link.path))).status, 200);
   });
 
   it('leaves no secret in a record', async () => {

@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { placeOf } from '../../src/processes/servers.js';
 import { projectRoot } from '../../testing/paths.js';
 import { inCampaigns } from '../../testing/samples.js';
 import { startProduct, type Product } from '../../testing/servers/product.js';
@@ -53,6 +54,12 @@ describe('npm start with a server that does not answer', { concurrency: true }, 
       assert.doesNotMatch(output, /\n +at /);
     });
   });
+});
+
+it('no part of a password is said, also of a URL in which it is written wrongly', () => {
+  const urls = ['postgres://u:12/secret@h/db', 'postgres://u:12#secret@h/db', 'postgres://u:12?secret@h/db'];
+  assert.deepEqual(urls.map(placeOf), ['', '', '']);
+  assert.equal(placeOf('postgres://u:secret@h:5/db?options=a@b'), ' (`h:5/db`)');
 });
 
 it('countersign migrate ends where Temporal does not answer, with what to do', inCampaigns, async () => {

@@ -404,7 +404,7 @@ test('whatever the schema, what is filled in fits it as JSON Schema says, and se
         );
       }
     }),
-    { numRuns: runsOf(150) },
+    { numRuns: runsOf(600) },
   );
   assert.ok(met.filled > 0, JSON.stringify(met));
 });

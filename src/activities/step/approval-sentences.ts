@@ -41,7 +41,7 @@ function tellDoneBefore({ name }: Transition, { done }: Asking): string {
 function tellDeniedBefore({ name }: Transition, { denied }: Asking): string {
   if (denied === null) return '';
   const times = denied.count === 1 ? '' : `; ${name} was denied ${denied.count} times by now`;
-  const what = denied.same ? 'asked again' : 'asked again with other arguments';
+  const what = denied.same === false ? 'asked again with other arguments' : 'asked again';
   return escapeUnseen(`; ${what}: ${denied.by} denied it on ${denied.at}${times}`);
 }
 

@@ -66,6 +66,6 @@ export function chainMeter(work: Work): Meter {
 
 /** The meter for what one step asks, with a room of its own. `isOfChain`: the chain's room is charged as well. */
 export function stepMeter(work: Work, isOfChain = false): Meter {
-  const own = chainRoom();
+  const own = chainRoom(work);
   return meterIn(isOfChain ? [own, work.chain] : [own], new Set(), work);
 }

@@ -31,6 +31,8 @@ export interface Work {
   readonly contexts: Map<JsonObject, Measured>;
   /** Values that were found to be text that can be kept: a result can hold each of them as it is. */
   readonly sound: Set<unknown>;
+  /** What a chain, or one step by itself, may read and write. */
+  readonly chainBytes: number;
   /** What the chain may still do. */
   readonly chain: Room;
   /** How much of what guards read may still be put on record as it is. */
@@ -40,9 +42,9 @@ export interface Work {
 }
 
 /** The room of a chain: bytes; and as values the conditions and steps, each of which is put on record. */
-export const chainRoom = (bytes = mostChainBytes): Room => roomOf(bytes, mostChainFacts);
+export const chainRoom = ({ chainBytes }: Pick<Work, 'chainBytes'>): Room =>
+  roomOf(chainBytes, mostChainFacts);
 
-/** `chainBytes`: what a chain may read and write in it. */
 export function makeWork(chainBytes = mostChainBytes): Work {
   const known = new Map<Json, Size>();
   const measure = (value: Json): Size =>
@@ -52,13 +54,13 @@ export function makeWork(chainBytes = mostChainBytes): Work {
     });
   return {
     ...{ measure, contexts: new Map(), sound: new Set() },
-    ...{ chain: chainRoom(chainBytes), reads: roomOf(mostReadBytes), seen: new Set() },
+    ...{ chainBytes, chain: chainRoom({ chainBytes }), reads: roomOf(mostReadBytes), seen: new Set() },
   };
 }
 
 /** The same work with a full room for a chain: for what is only tried. */
 export function withFreshChain(work: Work): Work {
-  return { ...work, chain: chainRoom(), seen: new Set() };
+  return { ...work, chain: chainRoom(work), seen: new Set() };
 }
 
 /** The same kit, which makes the digest of each large value only once. */

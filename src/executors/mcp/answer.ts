@@ -46,7 +46,10 @@ function makeReports(waiting: Waiting | null, isLeft: boolean, streams: Streams)
   };
   const message = 'it answered 202, and no stream is open that could bring the answer';
   const leave = (): void => streams.leave(() => reportLost({ errorClass: 'connection', message }));
-  return { leave, reportBroken: isLeft ? leave : reportLost };
+  return {
+    leave,
+    reportBroken: isLeft ? (problem) => streams.fail(() => reportLost(problem)) : reportLost,
+  };
 }
 
 /** The answer as the SDK reads it. `waiting` null: nobody waits for this answer, and problems are told to nobody. */

@@ -11,6 +11,8 @@ export interface Streams {
   noteAnswer(): void;
   /** The answer is left to other streams. `onNone`: no stream is open any more, and none has brought it. */
   leave(onNone: () => void): void;
+  /** The same of a stream that has failed: what it brought before that was not the answer. The first that is told counts. */
+  fail(onNone: () => void): void;
 }
 
 export function makeStreams(): Streams {
@@ -36,7 +38,12 @@ export function makeStreams(): Streams {
       mayBeAnswered = true;
     },
     leave: (told) => {
-      onNone = told;
+      onNone ??= told;
+      check();
+    },
+    fail: (told) => {
+      onNone ??= told;
+      mayBeAnswered = false;
       check();
     },
   };

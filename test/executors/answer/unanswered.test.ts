@@ -118,6 +118,33 @@ describe('a call that is answered without its answer', { timeout: 60_000 }, () =
       }
     });
 
+  for (const [how, say, why] of [
+    [
+      'not UTF-8',
+      (response) => response.writeHead(202, json).end(Buffer.from([0x22, 0xe9, 0x22])),
+      /not UTF-8/,
+    ],
+    [
+      'packed in an unknown way',
+      (response) => response.writeHead(202, { ...json, 'content-encoding': 'x' }).end('?'),
+      /content encoding/,
+    ],
+    [
+      'not UTF-8 behind a notification that names an error',
+      (response) => {
+        response.writeHead(202, events);
+        response.write('data: {"jsonrpc":"2.0","method":"notifications/x","params":{"error":1}}\n\n');
+        response.end(Buffer.from([0xe9, 0x0a]));
+      },
+      /not UTF-8/,
+    ],
+  ] as readonly (readonly [string, Say, RegExp])[])
+    test(`202 with a body that is ${how}, and no other stream: is told at once, with what was wrong`, async () => {
+      const said = await callServer(say, false, { hasEffect: false });
+      assert.ok(said.status === 'failed', JSON.stringify(said));
+      assert.match(said.message, why);
+    });
+
   const answered: readonly (readonly [string, Say, boolean])[] = [
     [
       'as an event of a 202',

@@ -11,7 +11,7 @@ import { findPersonByKeys } from '../people.js';
 export interface OpenedLink {
   readonly kind: 'link';
   readonly link: LinkRow;
-  /** The person whom the link was made for; null: no key that they had when it was made is valid now, so they have to sign in. */
+  /** The person whom the link was made for; null: they have to sign in, because their rights are not those of keys from when it was made. */
   readonly person: Principal | null;
 }
 
@@ -20,10 +20,21 @@ export async function openLink(deps: ServiceDeps, token: string): Promise<Opened
   if (link === null) return refusal('NOT_FOUND', 'there is no such link: ask for a new one');
   const gone = whyGone(link, deps.now());
   if (gone !== null) return refusal('FORBIDDEN', `this link ${gone}: ask for a new one`);
-  const person = await findPersonByKeys(deps, link.recipient, link.createdAt);
+  const person = await findHolder(deps, link);
   if (person !== null && person.kind !== 'human')
     return refusal('FORBIDDEN', 'this link was made for a program: only people decide');
   return { kind: 'link', link, person };
+}
+
+/** Null: the keys that the person had when the link was made are not valid now, or later keys give rights that those do not give. */
+async function findHolder(deps: ServiceDeps, { recipient, createdAt }: LinkRow): Promise<Principal | null> {
+  const [held, now] = await Promise.all([
+    findPersonByKeys(deps, recipient, createdAt),
+    findPersonByKeys(deps, recipient, null),
+  ]);
+  const hasAll = (own: readonly string[] = [], all: readonly string[] = []): boolean =>
+    all.every((right) => own.includes(right));
+  return hasAll(held?.roles, now?.roles) && hasAll(held?.permissions, now?.permissions) ? held : null;
 }
 
 /** Only where the effect can be undone does the link alone let its holder act as its person. */
