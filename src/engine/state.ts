@@ -269,7 +269,7 @@ export interface Denied {
   readonly at: string;
   /** How often the transition has been denied by now, with whatever arguments. */
   readonly count: number;
-  /** The request that was denied had the same arguments; null: not the last ones, and those before are not remembered. */
+  /** The request that was denied had the same arguments; null: the last ones had others, and those before are not remembered. */
   readonly same: boolean | null;
 }
 

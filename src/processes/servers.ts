@@ -43,8 +43,8 @@ export async function bringUpDatabase(boot: Boot): Promise<string> {
 export function placeOf(url: string): string {
   if (!URL.canParse(url)) return '';
   const { host, username, pathname, searchParams } = new URL(url);
-  // A password with an unescaped `/`, `?` or `#` in it would be read as host, and what is behind it.
-  if (username === '' && url.includes('@')) return '';
+  // A password with an unescaped `@`, `/`, `?` or `#` in it may be read as host, or as what is behind it.
+  if (url.split('@').length > (username === '' ? 1 : 2)) return '';
   return ` (\`${host || (searchParams.get('host') ?? '')}${pathname}\`)`;
 }
 

@@ -41,8 +41,10 @@ function tellDoneBefore({ name }: Transition, { done }: Asking): string {
 function tellDeniedBefore({ name }: Transition, { denied }: Asking): string {
   if (denied === null) return '';
   const times = denied.count === 1 ? '' : `; ${name} was denied ${denied.count} times by now`;
-  const what = denied.same === false ? 'asked again with other arguments' : 'asked again';
-  return escapeUnseen(`; ${what}: ${denied.by} denied it on ${denied.at}${times}`);
+  const what = denied.same === true ? 'asked again' : 'asked again with other arguments';
+  const known =
+    denied.same === null ? '; whether exactly this was denied before those is not remembered' : '';
+  return escapeUnseen(`; ${what}: ${denied.by} denied it on ${denied.at}${times}${known}`);
 }
 
 export function writeConsequence(transition: Transition, asking: Asking): string {

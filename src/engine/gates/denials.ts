@@ -31,6 +31,6 @@ export function deniedBefore(draft: Draft, transition: string, args: JsonObject)
   const what = effectKey(kit, { transition, arguments: args });
   const same = denials.find((denial) => denial.what === what);
   const { by, at } = same ?? last;
-  const isKnown = same !== undefined || denials.length < mostDenials;
-  return { by, at, count: last.count, same: isKnown ? same !== undefined : null };
+  const isForgetful = same === undefined && denials.length === mostDenials;
+  return { by, at, count: last.count, same: isForgetful ? null : same !== undefined };
 }

@@ -36,6 +36,7 @@ interface Among {
 interface Reports {
   reportBroken(problem: Omit<HttpProblem, 'sent'>): void;
   leave(): void;
+  noteAnswer(): void;
 }
 
 /** `isLeft`: a 202 leaves the answer to another stream, where it is not in its own body, so that no problem of this body is the call's. */
@@ -45,10 +46,12 @@ function makeReports(waiting: Waiting | null, isLeft: boolean, streams: Streams)
     waiting?.onBroken();
   };
   const message = 'it answered 202, and no stream is open that could bring the answer';
+  const body = Symbol();
   const leave = (): void => streams.leave(() => reportLost({ errorClass: 'connection', message }));
   return {
     leave,
-    reportBroken: isLeft ? (problem) => streams.fail(() => reportLost(problem)) : reportLost,
+    noteAnswer: () => streams.noteAnswer(body),
+    reportBroken: isLeft ? (problem) => streams.fail(body, () => reportLost(problem)) : reportLost,
   };
 }
 
@@ -60,7 +63,7 @@ export async function toFetchResponse(
   { streams, onEnd }: Among,
 ): Promise<Response> {
   const isLeft = status === 202 && waiting !== null;
-  const { reportBroken, leave } = makeReports(waiting, isLeft, streams);
+  const { reportBroken, leave, noteAnswer } = makeReports(waiting, isLeft, streams);
   const reportUnreadable = (message: string): void =>
     reportBroken({ errorClass: 'permanent', message, isUnreadable: true });
   const reportUnanswered = (message: string): void => reportBroken({ errorClass: 'connection', message });
@@ -79,7 +82,7 @@ export async function toFetchResponse(
     isLeft,
     reportUnreadable,
     reportUnanswered,
-    noteAnswer: streams.noteAnswer,
+    noteAnswer,
   });
   const body = pipeline([response, ...unpacked, makeByteLimit(reportUnreadable), reader], (error) => {
     onEnd();

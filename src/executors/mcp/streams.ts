@@ -7,24 +7,24 @@ export interface Streams {
   ask(): void;
   /** A stream begins. Gives what to call when it has ended, once or more often. */
   begin(): () => void;
-  /** An event came that may be the answer. */
-  noteAnswer(): void;
+  /** An event came that may be the answer, in this body. */
+  noteAnswer(body: symbol): void;
   /** The answer is left to other streams. `onNone`: no stream is open any more, and none has brought it. */
   leave(onNone: () => void): void;
-  /** The same of a stream that has failed: what it brought before that was not the answer. The first that is told counts. */
-  fail(onNone: () => void): void;
+  /** The same where this body has failed, so that what it brought was not the answer. The first that is told counts. */
+  fail(body: symbol, onNone: () => void): void;
 }
 
 export function makeStreams(): Streams {
   const open = new Set<symbol>();
   let onNone: (() => void) | null = null;
-  let mayBeAnswered = false;
+  const answering = new Set<symbol>();
   const check = (): void => {
-    if (open.size === 0 && !mayBeAnswered) onNone?.();
+    if (open.size === 0 && answering.size === 0) onNone?.();
   };
   return {
     ask: () => {
-      mayBeAnswered = false;
+      answering.clear();
       onNone = null;
     },
     begin: () => {
@@ -34,16 +34,14 @@ export function makeStreams(): Streams {
         if (open.delete(stream)) check();
       };
     },
-    noteAnswer: () => {
-      mayBeAnswered = true;
-    },
+    noteAnswer: (body) => void answering.add(body),
     leave: (told) => {
       onNone ??= told;
       check();
     },
-    fail: (told) => {
+    fail: (body, told) => {
       onNone ??= told;
-      mayBeAnswered = false;
+      answering.delete(body);
       check();
     },
   };

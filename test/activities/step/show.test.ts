@@ -81,6 +81,10 @@ describe('what an approver gets', () => {
       show({ ...pay, summary }, asking({ denied: { ...denied, count: 3, same: false } })).summary,
       'of 7; asked again with other arguments: ann denied it on 2026-01-01T00:00:00.000Z; pay was denied 3 times by now',
     );
+    assert.match(
+      show({ ...pay, summary }, asking({ denied: { ...denied, count: 30, same: null } })).summary,
+      /; asked again with other arguments: ann denied it on .*; pay was denied 30 times by now; whether exactly this was denied before those is not remembered$/,
+    );
     assert.equal(show({ ...pay, summary }, asking()).summary, 'of 7');
   });
 

@@ -192,6 +192,14 @@ describe('a call that is answered without its answer', { timeout: 60_000 }, () =
       true,
     ],
     [
+      'in the stream of the server, which ends with it before a 202 with empty JSON',
+      (response, own) => {
+        own?.end(`data: ${message(1, paid)}\n\n`);
+        own?.on('finish', () => response.writeHead(202, json).end());
+      },
+      true,
+    ],
+    [
       'in the stream of the server, after a 202 with JSON that is no message',
       (response, own) => {
         response.writeHead(202, json).end('null');
