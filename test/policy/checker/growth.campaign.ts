@@ -9,7 +9,7 @@ import { projectRoot } from '../../../testing/paths.js';
 const mostGrowth = 5.5;
 
 test('checking a flow takes at most n log n of work, over what reachability may take at most', async (t) => {
-  const script = ['--import', 'tsx', join('test', 'policy', 'growth.ts')];
+  const script = ['--import', 'tsx', join('test', 'policy', 'checker', 'growth.ts')];
   const { stdout } = await promisify(execFile)(process.execPath, script, { cwd: projectRoot });
   const counts = JSON.parse(stdout) as Record<string, readonly [number, number]>;
   assert.ok(Object.keys(counts).length > 10);
