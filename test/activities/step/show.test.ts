@@ -83,7 +83,7 @@ describe('what an approver gets', () => {
     );
     assert.match(
       show({ ...pay, summary }, asking({ denied: { ...denied, count: 30, same: null } })).summary,
-      /; asked again with other arguments: ann denied it on .*; pay was denied 30 times by now; whether exactly this was denied before those is not remembered$/,
+      /; asked again: ann denied it on .*; pay was denied 30 times by now; whether exactly this was among them is not remembered$/,
     );
     assert.equal(show({ ...pay, summary }, asking()).summary, 'of 7');
   });

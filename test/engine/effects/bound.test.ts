@@ -436,6 +436,18 @@ describe('a denial', () => {
     const late = asked.at(-1)?.asking.denied;
     assert.deepEqual([late?.by, late?.count, late?.same], ['bob', 25, null]);
   });
+
+  it('is told that exactly this was not denied, where each request that was denied is remembered', () => {
+    const { hands, asked } = showing();
+    const walk = facing({}, hands);
+    for (let amount = 0; amount < 20; amount += 1) {
+      walk.submit(agent, 'pay', { amount });
+      walk.decide(ann, idOf(walk), 'deny');
+    }
+    walk.submit(agent, 'pay', { amount: 20 });
+    const denied = asked.at(-1)?.asking.denied;
+    assert.deepEqual([denied?.count, denied?.same], [20, false]);
+  });
 });
 
 describe('what was done before', () => {

@@ -108,14 +108,14 @@ describe('a chain', () => {
   it('is ended at a bound of what it makes and compares, with a reason, and goes on from there on retry', () => {
     const text = 'x'.repeat(100_000);
     const grows = chain(
-      300,
+      150,
       { text, other: '' },
       [],
       [{ key: 'other', spec: { kind: 'concat', operands: [path('context', 'text'), literal('y')] } }],
     );
     const walk = begin(grows);
     assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'CHAIN_TOO_LONG']);
-    assert.match(String(walk.run.problem?.message), /read and written more than the 16777216 bytes/);
+    assert.match(String(walk.run.problem?.message), /read and written more than the 8388608 bytes/);
     const operator = principal('ops', 'human', { permissions: ['run.operate'] });
     const at = walk.run.state;
     walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry' }) });
@@ -141,7 +141,7 @@ describe('a chain', () => {
   });
 
   it('goes on by a retry where it is ended among the conditions of a state that are not too much by themselves', () => {
-    const list = Array.from({ length: 100_000 }, (_, n) => n % 10);
+    const list = Array.from({ length: 50_000 }, (_, n) => n % 10);
     const same = expr(path('context', 'a'), '==', path('context', 'b'));
     const states = Array.from({ length: 40 }, (_, at) =>
       state(`s${at}`, [
@@ -329,7 +329,7 @@ describe('the guards of one step', () => {
   });
 
   it('are asked once in a gate: what a person reads is what was found', () => {
-    const list = Array.from({ length: 100_000 }, (_, n) => n % 10);
+    const list = Array.from({ length: 50_000 }, (_, n) => n % 10);
     const same = expr(path('context', 'a'), '==', path('context', 'b'));
     const on: Guard = { kind: 'allOf', guards: Array.from({ length: 4 }, () => same) };
     const initialContext = { a: list, b: [...list] };

@@ -148,4 +148,10 @@ describe('a kit that leaves a chain less room', () => {
     const less = walk({ ...kit, chainBytes: 150_000 });
     assert.deepEqual([less.run.state, less.run.problem?.code], ['b', 'CHAIN_TOO_LONG']);
   });
+
+  it('leaves the conditions of a single step the room that they have', () => {
+    const guards = [expr(note, '==', note)];
+    const walk = leading([copying('b')], { ...keeps, guards }, { ...kit, chainBytes: 150_000 });
+    assert.equal(answerOf(walk.submit(agent, 'go', { note: large }))?.code, 'RUN_FULL');
+  });
 });
