@@ -2,6 +2,7 @@ export { AuditConflict, appendRun, type RunScope } from './record/append.js';
 export { approvedDigests, refusedMessages } from './read/approved.js';
 export { keptPayloads, makePayloads, type Payloads } from './record/payloads.js';
 export { readEntry, readRecords, type AuditItem, type RecordFilter } from './read/read.js';
+export { readShown } from './read/shown.js';
 export { sequence } from './record/sequencer.js';
 export { makeServiceChain, type ServiceChain, type ServiceFact } from './record/service-chain.js';
 export { verifyChain } from './verify.js';

@@ -320,7 +320,7 @@ export interface Kit {
   show(transition: Transition, asking: Asking): Shown;
 }
 
-/** What the approver needs, fixed when the approval opens; free text and arguments are payloads. */
+/** What the approver needs, fixed when the approval opens; free text, arguments and the preview are payloads. */
 export interface ApprovalDoc {
   readonly tier: Tier | null;
   readonly tool: string | null;
@@ -328,7 +328,9 @@ export interface ApprovalDoc {
   readonly summary: string;
   readonly requestedBy: Who;
   readonly argumentsRef: PayloadRef | null;
-  readonly preview: Json;
+  /** Absent: an earlier build opened the approval, and wrote `preview` instead. */
+  readonly previewRef?: PayloadRef;
+  readonly preview?: Json;
   readonly refs: readonly PayloadRef[];
   readonly guards: readonly GuardReport[];
   readonly asked: readonly Asked[];

@@ -14,11 +14,12 @@ import {
   shownDigest,
 } from '../../engine/index.js';
 import type { OnEnter, Plan, Transition } from '../../engine/plan.js';
-import type { Executing, GuardReport, Kit, RunState } from '../../engine/state.js';
-import { approvedDigests } from '../../audit/index.js';
+import type { Executing, GuardReport, Kit, RunState, Shown } from '../../engine/state.js';
+import { approvedDigests, readShown } from '../../audit/index.js';
 import { together, type Tx } from '../../db/index.js';
 import { consumeGrant, lockGrant, type AttemptRow, type Grant } from '../../store/runs/actions.js';
-import { getApproval, type ApprovalRow } from '../../store/approvals/approvals.js';
+import { getApproval } from '../../store/approvals/approvals.js';
+import type { ActivityDeps } from '../deps.js';
 import type { ExecutionBasis } from './begun.js';
 
 export interface GrantProblem {
@@ -31,26 +32,31 @@ export interface GrantProblem {
 export interface GrantFacts {
   /** The digests of the action that were approved, according to the record. */
   readonly approved: readonly string[];
-  /** Null: the action needs no approval, or the store has no such row. */
-  readonly approval: ApprovalRow | null;
+  /** What the store has as shown to the approvers. Null: the action needs no approval, or it has none, or not all of it. */
+  readonly shown: Shown | null;
   /** Null: there is no grant, or the action was begun before. */
   readonly grant: Grant | null;
 }
 
 /** Reads them together. The grant stays locked until the transaction ends. */
 export async function loadGrantFacts(
+  { payloads }: Pick<ActivityDeps, 'payloads'>,
   tx: Tx,
   run: string,
   { action }: Executing,
   attempts: readonly AttemptRow[],
 ): Promise<GrantFacts> {
   const { approval: id } = action;
-  const [approved, approval, grant] = await together([
+  const findShown = async (approval: string): Promise<Shown | null> => {
+    const row = await getApproval(tx, approval);
+    return row === null ? null : readShown(payloads, tx, row.doc);
+  };
+  const [approved, shown, grant] = await together([
     id === null ? [] : approvedDigests(tx, run, id),
-    id === null ? null : getApproval(tx, id),
+    id === null ? null : findShown(id),
     attempts.length > 0 ? null : lockGrant(tx, action.id),
   ]);
-  return { approved, approval, grant };
+  return { approved, shown, grant };
 }
 
 /**
@@ -107,17 +113,12 @@ async function findProblem(
 }
 
 /** What has changed since the approval: the call's connections, what it reads of the run, or the stored card; null: nothing. */
-function findChange(
-  kit: Kit,
-  run: RunState,
-  executing: Executing,
-  { approval: row }: GrantFacts,
-): string | null {
+function findChange(kit: Kit, run: RunState, executing: Executing, { shown }: GrantFacts): string | null {
   const { bound } = executing.action;
   if (connectionsDigest(kit, executing) !== bound.connections) return connectionProblem(kit, executing, run);
   const reads = changedReads(bound.reads, readsOf(kit, executing, run));
   if (reads.length > 0) return readsProblem(reads);
-  return row !== null && shownDigest(kit, row.doc) === bound.shown
+  return shown !== null && shownDigest(kit, shown) === bound.shown
     ? null
     : 'what the store has as shown to the approvers is not what they were shown';
 }

@@ -6,22 +6,27 @@ import type { NewApproval } from '../../store/approvals/approvals.js';
 import type { RunRow } from '../../store/runs/runs.js';
 
 /** For an approval that is stored already: its row keeps what was shown when it opened. */
-export const shownBefore: Shown = { summary: '', consequence: '', preview: null };
+export const shownBefore: Sentences = { summary: '', consequence: '' };
+
+type Sentences = Pick<Shown, 'summary' | 'consequence'>;
 
 /** The row behind `GET /v1/approvals/{id}`: the exact action, why it is asked, and what follows. */
 export function makeApprovalRow(
   row: RunRow,
   approval: ApprovalState,
-  shown: Shown,
+  shown: Sentences,
   {
     time,
     kit,
     argumentsRef,
+    previewRef,
   }: {
     readonly time: string;
     readonly kit: Pick<Kit, 'queueRoles'>;
     /** The payload of the action's arguments; null: it has none. */
     readonly argumentsRef: PayloadRef | null;
+    /** The payload of the preview; undefined: the row is stored already, and keeps its own. */
+    readonly previewRef: PayloadRef | undefined;
   },
 ): NewApproval {
   const { action } = approval;
@@ -38,7 +43,11 @@ export function makeApprovalRow(
     requestedAt: action.requestedAt,
     expiresAt: new Date(approval.expiresAt).toISOString(),
     digest: action.digest,
-    doc: { ...makeApprovalDoc(row, approval, shown, kit), argumentsRef },
+    doc: {
+      ...makeApprovalDoc(row, approval, shown, kit),
+      argumentsRef,
+      ...(previewRef === undefined ? {} : { previewRef }),
+    },
     byPermission: approval.gates.some((gate) => gate.byPermission),
     state: isWaiting(approval) ? { ...approval, action: { ...action, arguments: {} } } : null,
     updatedAt: time,
@@ -48,9 +57,9 @@ export function makeApprovalRow(
 function makeApprovalDoc(
   row: RunRow,
   approval: ApprovalState,
-  shown: Shown,
+  shown: Sentences,
   kit: Pick<Kit, 'queueRoles'>,
-): Omit<ApprovalDoc, 'argumentsRef'> {
+): Omit<ApprovalDoc, 'argumentsRef' | 'previewRef'> {
   const { action } = approval;
   return {
     tier: action.tier,
@@ -61,7 +70,6 @@ function makeApprovalDoc(
       action.requester === null
         ? { id: 'countersign', kind: 'runtime' }
         : { id: action.requester.id, kind: action.requester.kind },
-    preview: shown.preview,
     refs: action.refs,
     guards: approval.guards,
     asked: approval.asked.map(toReadable),

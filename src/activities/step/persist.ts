@@ -1,7 +1,7 @@
 import { sameJson } from '../../model/values/canonical.js';
 import { giveWayBefore } from '../../model/give-way.js';
 import type { PolicySet } from '../../model/policy-set.js';
-import { closesRun, type Fact } from '../../model/records.js';
+import { closesRun, type Fact, type PayloadRef } from '../../model/records.js';
 import type { MessageKind } from '../../model/message.js';
 import type { Plan } from '../../engine/plan.js';
 import { prune, wakeTime, wayOn } from '../../engine/index.js';
@@ -88,22 +88,25 @@ export async function persistStep(deps: ActivityDeps, tx: Tx, step: Step): Promi
     before?.holdings ?? { input: null, actions: new Map() },
     step.arrived,
   );
-  await updateRun(tx, row.id, {
-    state: after.state,
-    status: after.status,
-    version: after.version,
-    rev: step.rev,
-    updatedAt: step.time,
-    problem: addWayOn(after, step.plan),
-    executing: after.executing?.action.id ?? null,
-    doc: text,
-    docDigest: digest,
-    openApprovals: kept.approvals.length,
-    openBytes: openBytesOf(kept, holdings),
-    checkAt: checkTimeOf(after, step.time),
-  });
+  const [previews] = await together([
+    storePreviews(deps, tx, step),
+    updateRun(tx, row.id, {
+      state: after.state,
+      status: after.status,
+      version: after.version,
+      rev: step.rev,
+      updatedAt: step.time,
+      problem: addWayOn(after, step.plan),
+      executing: after.executing?.action.id ?? null,
+      doc: text,
+      docDigest: digest,
+      openApprovals: kept.approvals.length,
+      openBytes: openBytesOf(kept, holdings),
+      checkAt: checkTimeOf(after, step.time),
+    }),
+  ]);
   await projectActions(tx, step);
-  await projectApprovals(tx, step, holdings);
+  await projectApprovals(tx, step, holdings, previews);
   await projectEvidence(tx, step);
   await projectNotifications(tx, step);
   const [, head] = await together([projectMessages(tx, step), recordFacts(deps, tx, step)]);
@@ -186,7 +189,29 @@ async function projectActions(tx: Tx, step: Step): Promise<void> {
   }
 }
 
-async function projectApprovals(tx: Tx, step: Step, holdings: Holdings): Promise<void> {
+/** By the ids of the approvals that open in this step: the payloads of their previews, which show the values of the calls. */
+async function storePreviews(
+  { payloads }: ActivityDeps,
+  tx: Tx,
+  { row, actions }: Step,
+): Promise<ReadonlyMap<string | null, PayloadRef | undefined>> {
+  const opening = actions.flatMap(({ action: { approval }, shown }) =>
+    shown === undefined ? [] : [{ approval, bytes: JSON.stringify(shown.preview) }],
+  );
+  const refs = await payloads.putAll(
+    tx,
+    row.id,
+    opening.map(({ bytes }) => ({ role: 'preview', media: 'application/json', bytes })),
+  );
+  return new Map(opening.map(({ approval }, index) => [approval, refs[index]]));
+}
+
+async function projectApprovals(
+  tx: Tx,
+  step: Step,
+  holdings: Holdings,
+  previews: ReadonlyMap<string | null, PayloadRef | undefined>,
+): Promise<void> {
   const kit = queuesIn(step.policySet);
   const known = new Map((step.before?.state.approvals ?? []).map((approval) => [approval.id, approval]));
   for (const approval of step.after.approvals) {
@@ -200,6 +225,7 @@ async function projectApprovals(tx: Tx, step: Step, holdings: Holdings): Promise
         time: step.time,
         kit,
         argumentsRef,
+        previewRef: previews.get(approval.id),
       }),
     );
   }

@@ -74,8 +74,9 @@ export async function renderApproval(
   const heldUp = html`<p class="warn">
     Its run is stuck: what is approved here does not run before an operator has the run go on.
   </p>`;
+  const onlyDenied = html`<p class="warn">Cannot be approved: ${why}.</p>`;
   const ending = html`<p>${endingText(progress)}${error === null ? '' : ` ${error}`}</p>`;
-  return html`${await approvalHtml(body, isOpen)}${isOpen && progress.isHeldUp ? heldUp : html``}${body.may?.decide === true ? below(asked) : html`<p>Nothing to decide here: ${why}.</p>`}${isOpen ? html`` : ending}`;
+  return html`${await approvalHtml(body, isOpen)}${isOpen && progress.isHeldUp ? heldUp : html``}${body.may?.decide === true ? html`${body.may.verbs.includes('approve') ? '' : onlyDenied}${below(asked)}` : html`<p>Nothing to decide here: ${why}.</p>`}${isOpen ? html`` : ending}`;
 }
 
 /** `refused`: this form has decided nothing. The person may have decided before, which the reply then says. */

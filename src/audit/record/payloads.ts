@@ -26,6 +26,8 @@ export interface Payloads {
   putAll(q: Queryable, run: string, payloads: readonly NewPayload[]): Promise<PayloadRef[]>;
   /** Null: erased, or never stored. Throws when the stored bytes are not those that the reference commits to. */
   get(q: Queryable, ref: PayloadRef): Promise<Buffer | null>;
+  /** As `get`; null also where the stored bytes do not open, or are not those that the reference commits to. */
+  getReadable(q: Queryable, ref: PayloadRef): Promise<Buffer | null>;
   /** As `get`, for several in one read: by payload id, without those that were erased or never stored. */
   getAll(q: Queryable, refs: readonly PayloadRef[]): Promise<ReadonlyMap<string, Buffer>>;
 }
@@ -77,38 +79,54 @@ export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
     if (isFirst || (await insertUnder(q, run, unwrap(run, wrapped), committed))) return refs;
     throw erasedError(run);
   };
-  const getAll: Payloads['getAll'] = (q, refs) =>
-    openAll(q, refs, (run, wrapped) => unwrap(run, wrapped).key);
+  const getAll: Payloads['getAll'] = async (q, refs) => {
+    const found = new Map<string, Buffer>();
+    const byId = new Map(refs.map((ref) => [ref.payload, ref]));
+    for (const row of await findRows(q, [...byId.keys()])) {
+      await giveWayBefore(row.ciphertext.length);
+      found.set(row.id, openRow(row, byId.get(row.id), unwrap));
+    }
+    return found;
+  };
   return {
     putAll,
     put: async (q, run, role, media, bytes) =>
       (await putAll(q, run, [{ role, media, bytes }]))[0] as PayloadRef,
     get: async (q, ref) => (await getAll(q, [ref])).get(ref.payload) ?? null,
+    getReadable: async (q, ref) => {
+      const [row] = await findRows(q, [ref.payload]);
+      if (row === undefined) return null;
+      await giveWayBefore(row.ciphertext.length);
+      try {
+        return openRow(row, ref, unwrap);
+      } catch {
+        return null;
+      }
+    },
     getAll,
   };
 }
 
-async function openAll(
-  q: Queryable,
-  refs: readonly PayloadRef[],
-  keyOf: (run: string, wrapped: Buffer) => Buffer,
-): Promise<ReadonlyMap<string, Buffer>> {
-  const found = new Map<string, Buffer>();
-  if (refs.length === 0) return found;
-  const commits = new Map(refs.map(({ payload, commit }) => [payload, commit]));
+async function findRows(q: Queryable, ids: readonly string[]): Promise<readonly StoredPayload[]> {
+  if (ids.length === 0) return [];
   const { rows } = await q.query<StoredPayload>(
     'select p.id, p.run, p.ciphertext, k.wrapped from payload p join payload_key k on k.run = p.run where p.id = any($1) and k.wrapped is not null',
-    [[...commits.keys()]],
+    [ids],
   );
-  for (const { id, run, ciphertext, wrapped } of rows) {
-    await giveWayBefore(ciphertext.length);
-    const sealed = open(keyOf(run, wrapped), ciphertext, id);
-    const data = sealed.subarray(saltBytes);
-    if (commitment(sealed.subarray(0, saltBytes), data) !== commits.get(id))
-      throw new Error(`payload \`${id}\` is not what the record committed to`);
-    found.set(id, data);
-  }
-  return found;
+  return rows;
+}
+
+/** Throws for bytes that are not those that the reference commits to. */
+function openRow(
+  { id, run, ciphertext, wrapped }: StoredPayload,
+  ref: PayloadRef | undefined,
+  unwrap: (run: string, wrapped: Buffer) => DataKey,
+): Buffer {
+  const sealed = open(unwrap(run, wrapped).key, ciphertext, id);
+  const data = sealed.subarray(saltBytes);
+  if (commitment(sealed.subarray(0, saltBytes), data) !== ref?.commit)
+    throw new Error(`payload \`${id}\` is not what the record committed to`);
+  return data;
 }
 
 /** The ids of those payloads that are stored and not erased. Their bytes are not read. */

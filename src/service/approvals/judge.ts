@@ -1,12 +1,13 @@
-import { mayDecide, wantsReason } from '../../engine/index.js';
+import { mayDecide, shownDigest, wantsReason } from '../../engine/index.js';
 import type { ApprovalState, Kit } from '../../engine/state.js';
+import { readShown } from '../../audit/index.js';
 import { isOpen, settledCode } from '../../model/approval-status.js';
 import { canonical } from '../../model/values/canonical.js';
 import type { ErrorCode } from '../../model/contract/errors.js';
 import type { Json, JsonObject } from '../../model/values/json.js';
 import type { Principal } from '../../model/principal.js';
 import { isBlank } from '../../model/values/text.js';
-import { queuesIn } from '../../schema/kit.js';
+import { queuesIn, sha256 } from '../../schema/kit.js';
 import { approvalWithDigest, type ApprovalRow } from '../../store/approvals/approvals.js';
 import { decisionsOf, type DecisionRow } from '../../store/approvals/decisions.js';
 import type { Caller } from '../caller.js';
@@ -111,7 +112,7 @@ async function digestRefusal(
   deps: ServiceDeps,
   row: ApprovalRow,
   state: ApprovalState,
-  { digest }: Decision,
+  { decision, digest }: Decision,
 ): Promise<Refusal | null> {
   if (digest === undefined || digest === '') {
     return refusal(
@@ -119,10 +120,32 @@ async function digestRefusal(
       `send \`digest\`, the digest of the approval as you have seen it: see GET /v1/approvals/${state.id}`,
     );
   }
-  if (digest === state.action.digest) return null;
+  if (digest === state.action.digest) return decision === 'approve' ? shownRefusal(deps, row, state) : null;
   const seen = await approvalWithDigest(deps.pool, row.run, digest);
   const detail = `the decision names another digest than the approval's: see what it asks for now at GET /v1/approvals/${state.id}`;
   return refusal('DIGEST_MISMATCH', detail, { changed: await changedFields(deps, digest, seen, row) });
+}
+
+export const previewGone = 'what would run can no longer be read';
+
+/**
+ * Why nobody can approve what nobody can be shown: what the store has of it is not what the digest binds. A denial needs none of
+ * it, since nothing runs by one.
+ */
+async function shownRefusal(
+  { payloads, pool }: ServiceDeps,
+  { doc }: ApprovalRow,
+  { id, action }: ApprovalState,
+): Promise<Refusal | null> {
+  const shown = await readShown(payloads, pool, doc);
+  const digest = (value: Json): string => sha256(canonical(value));
+  if (shown !== null && shownDigest({ digest }, shown) === action.bound.shown) return null;
+  const [why, what] =
+    shown === null
+      ? ['preview_gone', previewGone]
+      : ['shown_changed', 'what the store has as shown to the approvers is not what they were shown'];
+  const detail = `${what}, so \`${id}\` cannot be approved: deny it, and have it asked for again`;
+  return refusal('DIGEST_MISMATCH', detail, { why });
 }
 
 /** The fields that differ, where the digest sent belongs to an approval of this run; else only the digests. */
@@ -134,14 +157,13 @@ async function changedFields(
 ): Promise<Json> {
   const digests = { field: 'digest', decided: digest.toWellFormed(), current: now.digest };
   if (seen === null) return [digests];
-  const fieldsOf = async ({ transition, doc, requestedBy }: ApprovalRow): Promise<Record<string, Json>> => ({
-    transition,
-    tool: doc.tool,
-    tier: doc.tier,
-    requestedBy,
-    arguments: (await readJson(deps, doc.argumentsRef)) ?? {},
-    shown: { summary: doc.summary, consequence: doc.consequence, preview: doc.preview },
-  });
+  const fieldsOf = async ({ transition, doc, requestedBy }: ApprovalRow): Promise<Record<string, Json>> => {
+    const [args, shown] = await Promise.all([
+      readJson(deps, doc.argumentsRef),
+      readShown(deps.payloads, deps.pool, doc),
+    ]);
+    return { transition, tool: doc.tool, tier: doc.tier, requestedBy, arguments: args ?? {}, shown };
+  };
   const [old, current] = await Promise.all([fieldsOf(seen), fieldsOf(now)]);
   const differing = Object.keys(current).filter((key) => canonical(old[key]) !== canonical(current[key]));
   return [

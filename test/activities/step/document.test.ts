@@ -111,7 +111,7 @@ describe('the stored document', () => {
     assert.deepEqual(run.state.input, { who: secret, note: 'none given' });
     const before = await payloads(run);
     await run.submit(starter, 'pay', { amount: 1 });
-    assert.equal(await payloads(run), before + 2, 'as they came, and as they were checked');
+    assert.equal(await payloads(run), before + 3, 'as they came, as they were checked, as they are shown');
     const bare = await governed.start('pay');
     await bare.submit(starter, 'look', {});
     assert.equal((await documentIn(bare)).document.executing?.action.held, null);

@@ -314,17 +314,23 @@ describe('what an approver has approved, and something changes it', () => {
   });
 
   it("somebody writes into the approval's row what its approvers are shown", async () => {
+    const other = await park(1);
     const changes = [
       `jsonb_set(doc::jsonb, '{summary}', '"pays 1 to DE1"')`,
-      `jsonb_set(doc::jsonb, '{preview,body,amount}', '1')`,
+      // The preview of another approval of the same flow.
+      `jsonb_set(doc::jsonb, '{previewRef}', (select doc::jsonb -> 'previewRef' from approval where id = '${other.approval}'))`,
       `jsonb_set(doc::jsonb, '{consequence}', '"nothing"')`,
     ];
     for (const doc of isFull ? changes : changes.slice(1, 2)) {
-      const parked = await park();
-      await edit(`update approval set doc = (${doc})::json where id = $1`, [parked.approval]);
-      await approve(parked);
+      const change = ({ approval }: Parked) =>
+        edit(`update approval set doc = (${doc})::json where id = $1`, [approval]);
+      const parked = await approvedThen(change);
       await refused(parked, /shown to the approvers/);
       assert.equal((await ended(parked)).error?.code, 'DIGEST_MISMATCH');
+      const open = await park();
+      await change(open);
+      const { body } = await decide(stack, 'finance', open.approval, 'approve');
+      assert.deepEqual([body.code, body.why], ['DIGEST_MISMATCH', 'shown_changed']);
     }
   });
 

@@ -89,6 +89,7 @@ export async function bodiesOf(
       deps,
       fitted.flatMap(({ row, related }) => [
         row.doc.argumentsRef,
+        row.doc.previewRef ?? null,
         traceOf(row),
         ...related.decisions.map((decision) => decision.reasonRef),
         ...related.delegations.map((delegation) => delegation.noteRef),
@@ -123,8 +124,9 @@ function takeFitting<T extends { readonly row: ApprovalRow; readonly related: Re
 
 /** Bytes of what was asked, as an approval's body carries it; known before any value is read. */
 export function askedBytes({ doc }: Pick<ApprovalRow, 'doc'>): number {
-  const shown = Buffer.byteLength(JSON.stringify([doc.preview, doc.guards, doc.gates, doc.asked]));
-  return shown + bytesOf([doc.argumentsRef, ...doc.refs.filter((ref) => ref.role === 'trace')]);
+  const { preview, guards, gates, asked, argumentsRef, previewRef = null, refs } = doc;
+  const shown = Buffer.byteLength(JSON.stringify([preview, guards, gates, asked]));
+  return shown + bytesOf([argumentsRef, previewRef, ...refs.filter((ref) => ref.role === 'trace')]);
 }
 
 function bytesOf(refs: readonly (PayloadRef | null)[]): number {
@@ -140,6 +142,8 @@ async function approvalBody(
 ): Promise<ApprovalJson> {
   const { doc } = row;
   const { kit } = related.deciders;
+  const { preview = null, previewRef = null } = doc;
+  const isShown = previewRef === null || read(previewRef) !== null;
   const gates = gateStatuses(row, state, related.deciders, related.decisions);
   return {
     id: row.id,
@@ -155,7 +159,7 @@ async function approvalBody(
     tier: doc.tier,
     summary: doc.summary,
     arguments: ((await parseValue(read(doc.argumentsRef))) as JsonObject | null) ?? {},
-    preview: doc.preview,
+    preview: previewRef === null ? preview : await parseValue(read(previewRef)),
     digest: row.digest,
     requestedBy: { id: doc.requestedBy.id, kind: doc.requestedBy.kind },
     requestedAt: row.requestedAt,
@@ -168,7 +172,7 @@ async function approvalBody(
     ...gatesJson(gates),
     ...(related.reader === null
       ? {}
-      : { may: mayOf({ row, state, kit, decisions: related.decisions }, related.reader) }),
+      : { may: mayOf({ row, state, kit, decisions: related.decisions }, related.reader, isShown) }),
     decisions: related.decisions.map((decision) => decisionJson(decision, read(decision.reasonRef))),
     expiresAt: row.expiresAt,
     onTimeout: timeoutAction(row, state, kit),

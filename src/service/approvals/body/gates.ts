@@ -8,7 +8,7 @@ import type { ApprovalRow } from '../../../store/approvals/approvals.js';
 import type { DecisionRow } from '../../../store/approvals/decisions.js';
 import { humanCredentials, mostCredentials } from '../../../store/people/people.js';
 import type { ServiceDeps } from '../../deps.js';
-import { judge, type Judged, type QueueKit } from '../judge.js';
+import { judge, previewGone, type Judged, type QueueKit } from '../judge.js';
 
 // The gates of an approval as its body shows them, and what its reader may do about it.
 
@@ -113,10 +113,17 @@ function missingText(missing: GateStatus['missing']): string {
   return each.length === 0 ? '' : `; it waits for ${each.join(' and ')}`;
 }
 
-/** What the reader may do about the approval now. */
-export function mayOf(judged: Judged, reader: Principal): NonNullable<ApprovalJson['may']> {
+/** What the reader may do about the approval now. Nobody approves what cannot be shown any more. */
+export function mayOf(judged: Judged, reader: Principal, isShown: boolean): NonNullable<ApprovalJson['may']> {
   const may = judge(judged, reader);
-  return may.status === 'yes'
+  if (may.status === 'no')
+    return { decide: false, verbs: [], why: may.why ?? 'closed', message: may.message };
+  return isShown
     ? { decide: true, verbs: ['approve', 'deny'], why: null, message: null }
-    : { decide: false, verbs: [], why: may.why ?? 'closed', message: may.message };
+    : {
+        decide: true,
+        verbs: ['deny'],
+        why: 'preview_gone',
+        message: `${previewGone}, so it can only be denied`,
+      };
 }

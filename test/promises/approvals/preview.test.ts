@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { asSuperuser } from '../../../testing/servers/database.js';
+import { signIn } from '../../../testing/browser-forms.js';
+import { openOffice, startReceiver, type Office, type Parked, type Receiver } from '../../notify/support.js';
+
+// What would run is shown the same at every door. Where it cannot be read any more, nobody approves it.
+
+const memo = 'a text that only payloads hold';
+const tools = {
+  'connections.json': {
+    connections: { crm: { kind: 'rest', baseUrl: 'http://127.0.0.1:9', allowPrivate: true } },
+  },
+  'tools/notes.json': {
+    tools: [
+      {
+        name: 'crm.note',
+        tier: 'reversible',
+        summary: 'notes something',
+        inputSchema: { type: 'object', properties: { memo: { type: 'string' } } },
+        executor: {
+          ...{ kind: 'rest', connection: 'crm', method: 'POST', path: '/notes' },
+          body: { zeal: 1, memo: '$.arguments.memo' },
+        },
+      },
+    ],
+  },
+  'flows/notes.json': {
+    ...{ name: 'notes', owner: 'team', permissions: { execute: ['crm.note'] } },
+    approval_gate: { approver_role: 'finance.controller' },
+  },
+};
+const expected = `{"kind":"rest","connection":"crm","method":"POST","path":"/notes","query":[],"headers":[],"body":{"zeal":1,"memo":"${memo}"}}`;
+
+describe('what would run', () => {
+  let office: Office;
+  let receiver: Receiver;
+  let cookie: string;
+  before(async () => {
+    [office, receiver] = await Promise.all([openOffice(), startReceiver()]);
+    await office.api.load(tools);
+    office.env['HOOK'] = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+    await office.route(
+      `channels: { hook: { kind: webhook, url: '${receiver.url}', secret: env://HOOK, content: action, allowPrivate: true } }\nroutes: [{ to: [hook] }]\n`,
+    );
+    cookie = await signIn(office.api.url, office.api.keys['finance'] ?? '', '/');
+  });
+  after(async () => {
+    await office.rest();
+    await office.stop();
+    await receiver.close();
+  });
+
+  async function park(): Promise<Parked> {
+    const { api } = office;
+    const { body } = await api.ask('agent', 'POST', '/v1/flows/notes/runs', {});
+    const path = `/v1/runs/${body.run.id}/transitions/crm.note`;
+    const asked = await api.ask('agent', 'POST', path, { arguments: { memo } });
+    assert.equal(asked.status, 202, asked.text);
+    return { ...asked.body.result.approval, run: body.run.id };
+  }
+  const edit = (statement: string, values: readonly unknown[] = []) =>
+    asSuperuser(office.api.database.url, statement, values);
+  const pageOf = async ({ id }: Parked): Promise<string> =>
+    (await fetch(`${office.api.url}/approvals/${id}`, { headers: { cookie } })).text();
+  const decide = ({ id, digest }: Parked, decision: 'approve' | 'deny') =>
+    office.api.ask('finance', 'POST', `/v1/approvals/${id}/decision`, { decision, digest });
+  /** Each value of it, as the answer has it: also the order of its names. */
+  const shownIn = (text: string, preview: unknown): void => {
+    assert.equal(JSON.stringify(preview), expected);
+    assert.ok(text.includes(expected), text);
+  };
+
+  it('is shown whole by the approval, the inbox, the page and a webhook, and stands nowhere in clear', async () => {
+    await office.deliver();
+    const parked = await park();
+    const view = await office.api.ask('finance', 'GET', `/v1/approvals/${parked.id}`);
+    shownIn(view.text, view.body.preview);
+    const list = await office.api.ask('finance', 'GET', '/v1/approvals?mine=true');
+    shownIn(list.text, list.body.data[0].preview);
+    const page = await pageOf(parked);
+    const lines = JSON.stringify(JSON.parse(expected), null, 2).replaceAll('"', '&quot;');
+    assert.ok(page.includes(`<pre>${lines}</pre>`), page);
+    const [request] = await receiver.count(1);
+    shownIn(String(request?.text), request?.body.data.action.preview);
+    const { rows } = await edit(
+      `select row_to_json(a)::text as text from approval a
+       union all select convert_from(body, 'UTF8') from audit_record union all select doc from run where doc is not null`,
+    );
+    for (const { text } of rows as { text: string }[]) assert.ok(!text.includes(memo), text);
+  });
+
+  it('is approved by nobody once it cannot be read: the refusal is on record, nothing runs, and it can be denied', async () => {
+    const parked = await park();
+    await edit(
+      `alter table payload disable trigger user;
+       delete from payload where id = (select doc -> 'previewRef' ->> 'payload' from approval where id = '${parked.id}');
+       alter table payload enable trigger user`,
+    );
+    const { preview, may } = (await office.api.ask('finance', 'GET', `/v1/approvals/${parked.id}`)).body;
+    const message = 'what would run can no longer be read, so it can only be denied';
+    assert.deepEqual([preview, may], [null, { decide: true, verbs: ['deny'], why: 'preview_gone', message }]);
+    assert.ok((await pageOf(parked)).includes(`Cannot be approved: ${message}.`));
+    const approved = await decide(parked, 'approve');
+    assert.deepEqual(
+      [approved.status, approved.body.code, approved.body.why],
+      [409, 'DIGEST_MISMATCH', 'preview_gone'],
+    );
+    const crossed = { decision: 'approve', digest: (await park()).digest };
+    const other = await office.api.ask('finance', 'POST', `/v1/approvals/${parked.id}/decision`, crossed);
+    assert.deepEqual([other.status, other.body.code], [409, 'DIGEST_MISMATCH']);
+    const records = async (): Promise<readonly any[]> =>
+      (await office.api.ask('auditor', 'GET', `/v1/audit?run=${parked.run}`)).body.data;
+    const refused = (await records()).filter(({ type }) => type === 'approval.refused');
+    assert.deepEqual(refused[0]?.data, { code: 'DIGEST_MISMATCH', decision: 'approve', why: 'preview_gone' });
+    assert.equal((await decide(parked, 'deny')).status, 200);
+    assert.ok((await records()).every(({ type }) => !String(type).startsWith('executor.')));
+  });
+
+  it('is approved by nobody where its row says something else than was asked', async () => {
+    const parked = await park();
+    await edit(
+      `update approval set doc = jsonb_set(doc::jsonb, '{consequence}', '"nothing"')::json where id = $1`,
+      [parked.id],
+    );
+    const approved = await decide(parked, 'approve');
+    assert.deepEqual([approved.status, approved.body.why], [409, 'shown_changed']);
+  });
+
+  it('is shown and approved as before where an earlier build opened the approval', async () => {
+    const parked = await park();
+    await edit(
+      `update approval set doc = (doc::jsonb - 'previewRef' || jsonb_build_object('preview', $2::jsonb))::json where id = $1`,
+      [parked.id, expected],
+    );
+    const { preview } = await office.approval(parked.id);
+    assert.deepEqual(preview, JSON.parse(expected));
+    assert.equal((await decide(parked, 'approve')).status, 200);
+  });
+});
