@@ -5,10 +5,12 @@ import diagnostics from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { createServer, type ClientRequest, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { describe, test } from 'node:test';
-import { runCall } from '../../../src/executors/index.js';
+import { after, describe, test } from 'node:test';
+import { closeExecutors, runCall } from '../../../src/executors/index.js';
 import type { ExecutorResult, RunContext } from '../../../src/executors/types.js';
 import { contextWith } from '../world.js';
+
+after(closeExecutors);
 
 const events = { 'content-type': 'text/event-stream' };
 const json = { 'content-type': 'application/json' };
@@ -222,4 +224,34 @@ describe('a call over HTTP', { timeout: 60_000 }, () => {
     assert.deepEqual([said.errorClass, calls], ['auth', 0]);
     assert.match(said.message, /it answered 401; nothing was sent$/);
   });
+});
+
+describe('a call over standard streams', { timeout: 60_000 }, () => {
+  /** `complains`: what it answers with an error without an id. */
+  const overStdio = (complains: 'initialized' | 'reply'): Promise<ExecutorResult> => {
+    const script = `
+    const say = (message) => console.log(JSON.stringify({ jsonrpc: '2.0', ...message }));
+    const complain = () => say({ id: null, error: { code: -32601, message: 'unknown method' } });
+    const pay = () => say({ id: called, result: ${JSON.stringify(paid)} });
+    let called;
+    require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+      const { id, method } = JSON.parse(line);
+      if (method === 'initialize') return say({ id, result: ${JSON.stringify(opening)} });
+      if (method === 'tools/list') return say({ id, result: { tools: [] } });
+      if (method === 'tools/call') called = id;
+      // Late enough that the call is on its way.
+      if (method === 'tools/call' && '${complains}' === 'initialized') { complain(); pay(); }
+      if (method === 'tools/call' && '${complains}' === 'reply') say({ id: 'of-the-server', method: 'ping' });
+      if (method === undefined) { complain(); pay(); }
+    });`;
+    const of = { kind: 'stdio', command: process.execPath, args: ['-e', script], env: {} } as const;
+    const transport = { ...of, workingDirectory: null } as const;
+    return runCall(call, contextWith({ kind: 'mcp', transport }));
+  };
+  for (const complains of ['initialized', 'reply'] as const)
+    test(`is not refused by an error without an id, which may be about another message: ${complains}`, async () => {
+      const said = await overStdio(complains);
+      assert.ok(said.status === 'succeeded', JSON.stringify(said));
+      assert.deepEqual(said.output, { paid: true });
+    });
 });
