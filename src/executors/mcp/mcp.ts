@@ -166,7 +166,7 @@ async function callInSession(
     called = true;
     return toResult(call, await callTool(session.client, params, context, deadline), context);
   } catch (error) {
-    const problem = session.problem();
+    const problem = session.problemOf(error);
     const sent = called && problem?.sent !== false;
     const stopped = deadline.whyStopped();
     if (stopped !== null) return stoppedResult(context, stopped, sent, describeTool(call));
