@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import type { JsonObject } from '../../../src/model/values/json.js';
 import type { FolderResult } from '../../../src/policy/index.js';
 import { makeKit } from '../../../src/schema/kit.js';
-import { begin, principal } from '../../engine/build.js';
+import { principal } from '../../engine/people.js';
+import { begin } from '../../engine/walk.js';
 import { loadFiles } from '../load.js';
 
 // A charter's gate stands before every action that it could be for: what is left out of a call, and what a schema says in
