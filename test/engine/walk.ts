@@ -68,7 +68,7 @@ export interface Walk {
   decide(by: Principal, approval: string, decision: 'approve' | 'deny', digest?: string): EventResult;
   /** The approval's timer goes. */
   fire(approval: string): EventResult;
-  outcome(result?: Partial<Extract<Event, { kind: 'outcome' }>['result']> & object): EventResult;
+  outcome(result?: Partial<Extract<Event, { kind: 'outcome' }>['result']> & object, at?: string): EventResult;
 }
 
 export function begin(
@@ -127,7 +127,7 @@ export function begin(
       const at = walk.run.approvals.find((candidate) => candidate.id === approval)?.timer ?? 0;
       return walk.send({ kind: 'deadline', time: new Date(at).toISOString(), approval });
     },
-    outcome(result = {}) {
+    outcome(result = {}, at = time) {
       const done = {
         status: 'succeeded',
         output: {},
@@ -137,7 +137,12 @@ export function begin(
         outputRef: null,
         ...result,
       } as Extract<Event, { kind: 'outcome' }>['result'];
-      return walk.send({ kind: 'outcome', time, action: walk.run.executing?.action.id ?? '', result: done });
+      return walk.send({
+        kind: 'outcome',
+        time: at,
+        action: walk.run.executing?.action.id ?? '',
+        result: done,
+      });
     },
   };
   walk.send({ kind: 'message', time, message: start });

@@ -5,13 +5,13 @@ import type { EventResult } from '../../../src/engine/state.js';
 import { giveUp, wakeTime } from '../../../src/engine/index.js';
 import { gate, keyless, onEnter, plan, state, transition, type Fields } from '../build.js';
 import { fay, operator, principal } from '../people.js';
-import { answerOf, approve, begin, begins, lost, message, time, types, type Walk } from '../walk.js';
+import { answerOf, approve, at, begin, begins, lost, message, time, types, type Walk } from '../walk.js';
 
 // A run whose time is up while the outcome of an effect is unknown: only a person's word moves it.
 
 const agent = principal('bot', 'agent', { permissions: ['run.operate'] });
 const lasting = 1_000;
-const end = new Date(Date.parse(time) + lasting).toISOString();
+const end = at(lasting);
 
 type Target = { readonly target: string } | null;
 
@@ -35,11 +35,7 @@ const counted = (walk: Walk, type: string): number =>
 const operate = (walk: Walk, kind: 'cancel' | 'retry', at = end, by = operator): EventResult =>
   walk.send({ kind: 'message', time: at, message: message(by, { kind }) });
 const timeUp = (walk: Walk): EventResult => walk.send({ kind: 'timeout', time: end });
-const outcomeAt = (walk: Walk, result: object, at = end): EventResult => {
-  const done = { status: 'succeeded', output: {}, response: {}, evidence: [], attempt: 1, outputRef: null };
-  const action = walk.run.executing?.action.id ?? '';
-  return walk.send({ kind: 'outcome', time: at, action, result: { ...done, ...result } as never });
-};
+const outcomeAt = (walk: Walk, result: object, at = end): EventResult => walk.outcome(result, at);
 const isWaiting = ({ run }: Walk, at: string): void => {
   assert.deepEqual([run.status, run.state, run.overdue, run.executing], ['stuck', at, true, null]);
   assert.equal(wakeTime(run), null);

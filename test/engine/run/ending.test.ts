@@ -5,14 +5,14 @@ import { links } from '../../../src/engine/index.js';
 import { endingOf, endingText, type EventResult } from '../../../src/engine/state.js';
 import { gate, onEnter, plan, rest, state, transition, type Fields } from '../build.js';
 import { agent, fay, operator } from '../people.js';
-import { answerOf, begin, begins, message, operate, time, types, type Walk } from '../walk.js';
+import { answerOf, at, begin, begins, message, operate, time, types, type Walk } from '../walk.js';
 
 // A run whose time is up, or that was cancelled: nothing of it begins any more, whether or not its timer has gone.
 
 const lasting = 1_000;
 /** The moment at which the run's time is up. */
-const end = new Date(Date.parse(time) + lasting).toISOString();
-const justBefore = new Date(Date.parse(time) + lasting - 1).toISOString();
+const end = at(lasting);
+const justBefore = at(lasting - 1);
 
 /** `go` leads to a state in which something begins by itself. */
 function flow(next: State, fields: Fields = {}, of: Partial<Plan> = {}): Plan {
@@ -43,11 +43,7 @@ const approve = (walk: Walk, at: string): EventResult => {
   const digest = action?.digest ?? '';
   return walk.send({ kind: 'message', time: at, message: message(fay, { ...body, digest }) });
 };
-function succeeds(walk: Walk, at: string): EventResult {
-  const done = { output: {}, response: {}, evidence: [], attempt: 1, outputRef: null };
-  const action = walk.run.executing?.action.id ?? '';
-  return walk.send({ kind: 'outcome', time: at, action, result: { status: 'succeeded', ...done } });
-}
+const succeeds = (walk: Walk, at: string): EventResult => walk.outcome({}, at);
 /** What was not begun by the record, since the run was to end. */
 const unbegun = ({ trace }: EventResult): unknown[] =>
   trace.flatMap(({ type, action, policy }) =>
