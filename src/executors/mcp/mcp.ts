@@ -12,6 +12,7 @@ import {
   maxOutputBytes,
   startDeadline,
   stoppedResult,
+  success,
   unfitAnswer,
   unusableAnswer,
   type Deadline,
@@ -277,11 +278,5 @@ function toResult(call: McpCall, said: JsonObject, context: DriverContext): Exec
     const why = words === '' ? 'no reason given' : words;
     return failure('permanent', `${describeTool(call)} failed: ${why}`, { response: output });
   }
-  return {
-    status: 'succeeded',
-    output,
-    response: output,
-    evidence: [evidence],
-    ...(exact.length === 0 ? {} : { exact }),
-  };
+  return success(evidence, output, { exact });
 }

@@ -4,7 +4,8 @@ import type { Executor, Path } from '../../../src/engine/plan.js';
 import type { Asking, Denied } from '../../../src/engine/state.js';
 import { show } from '../../../src/activities/step/show.js';
 import { defaultReliability } from '../../../src/engine/plan.js';
-import { path, principal, transition } from '../../engine/build.js';
+import { path, transition } from '../../engine/build.js';
+import { principal } from '../../engine/people.js';
 
 const rest = (connection: string): Executor => ({
   ...{ kind: 'rest', connection, method: 'POST', path: { kind: 'text', parts: ['/pay'] } },

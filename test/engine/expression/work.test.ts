@@ -10,26 +10,12 @@ import { links, readsOf, wayOn } from '../../../src/engine/index.js';
 import type { Executor, Guard, Mapping, Path, Plan } from '../../../src/engine/plan.js';
 import type { Kit } from '../../../src/engine/state.js';
 import { runsOf } from '../../../testing/samples.js';
-import {
-  begin,
-  expr,
-  gate,
-  kit,
-  literal,
-  message,
-  path,
-  plan,
-  principal,
-  state,
-  time,
-  transition,
-} from '../build.js';
+import { expr, gate, literal, path, plan, state, transition } from '../build.js';
+import { agent, fay } from '../people.js';
+import { begin, kit, operate } from '../walk.js';
 import { json } from '../generate.js';
 
 // How much of large values one event looks through: it may not be their size times the number of steps, guards or approvals.
-
-const agent = principal('bot', 'agent');
-const fay = principal('fay', 'human', { roles: ['finance.controller'] });
 
 /** A value that counts each reading of a part. */
 function counted<T extends object>(value: T): { readonly value: T; readonly reads: () => number } {
@@ -116,9 +102,8 @@ describe('a chain', () => {
     const walk = begin(grows);
     assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'CHAIN_TOO_LONG']);
     assert.match(String(walk.run.problem?.message), /read and written more than the 8388608 bytes/);
-    const operator = principal('ops', 'human', { permissions: ['run.operate'] });
     const at = walk.run.state;
-    walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry' }) });
+    operate(walk, 'retry');
     assert.notEqual(walk.run.state, at);
     assert.equal(walk.run.status, 'completed');
   });
@@ -150,12 +135,11 @@ describe('a chain', () => {
       ]),
     );
     const walk = begin(plan([...states, state('end')], { initialContext: { a: list, b: [...list] } }));
-    const operator = principal('ops', 'human', { permissions: ['run.operate'] });
     while (walk.run.status !== 'completed') {
       const at = walk.run.state;
       assert.match(walk.run.problem?.message ?? '', /read and written more than/);
       assert.match(wayOn(walk.run, null) ?? '', /a retry goes on from here/);
-      walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry' }) });
+      operate(walk, 'retry');
       assert.notEqual(walk.run.state, at);
     }
   });
@@ -182,7 +166,6 @@ describe('a chain', () => {
   it('is ended where one state alone compares too much: a retry is not what helps, and comes to the same', () => {
     const list = Array.from({ length: 100_000 }, (_, n) => n % 10);
     const same = expr(path('context', 'a'), '==', path('context', 'b'));
-    const operator = principal('ops', 'human', { permissions: ['run.operate'] });
     const first = Array.from({ length: 30 }, () => same);
     const inOne: Guard = { kind: 'allOf', guards: first };
     for (const guards of [first, [inOne]])
@@ -203,9 +186,9 @@ describe('a chain', () => {
           assert.match(wayOn(walk.run, null) ?? '', /a retry would come to the same: only a cancel helps/);
         };
         is();
-        walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry' }) });
+        operate(walk, 'retry');
         is();
-        walk.send({ kind: 'message', time, message: message(operator, { kind: 'cancel' }) });
+        operate(walk, 'cancel');
         assert.equal(walk.run.status, 'cancelled');
       }
   });
