@@ -54,6 +54,27 @@ describe('a link to an approval', () => {
   const viewed = async (run: string): Promise<number> =>
     (await api.ask('auditor', 'GET', `/v1/audit?run=${run}&type=approval.viewed`)).body.data.length;
 
+  it('is viewed by a person who is signed in and reads it, not by what asks for its head or fetches it beforehand', async () => {
+    const parked = await park();
+    const link = await linkFor(parked.id);
+    const cookie = await signIn('finance', link.path);
+    const authorization = `Bearer ${api.keys['finance']}`;
+    const ahead: RequestInit[] = [
+      { method: 'HEAD' },
+      { headers: { 'sec-purpose': 'prefetch;prerender' } },
+      { headers: { purpose: 'prefetch' } },
+    ];
+    for (const path of [`/approvals/${parked.id}`, link.path, `/v1/approvals/${parked.id}`])
+      for (const { method = 'GET', headers } of ahead) {
+        const given = path.startsWith('/v1/') ? { authorization } : { cookie };
+        const asked = await fetch(`${api.url}${path}`, { method, headers: { ...given, ...headers } });
+        assert.equal(asked.status, 200, `${method} ${path}: ${await asked.text()}`);
+      }
+    assert.equal(await viewed(parked.run), 0);
+    await get(link.path, cookie);
+    assert.equal(await viewed(parked.run), 1);
+  });
+
   it('shows the exact action to whoever reads it, and decides nothing, however often it is read', async () => {
     const parked = await park();
     const link = await linkFor(parked.id);
