@@ -155,6 +155,23 @@ describe('a link to an approval', () => {
     await until('it to have run', async () => (await statusOf(parked.id)) === 'consumed');
   });
 
+  it('decides nothing by a form that is not UTF-8, says so on its page, and stays good', async () => {
+    const parked = await park();
+    const link = await linkFor(parked.id);
+    const form = { decision: 'deny', digest: parked.digest, ...byLink, reason: 'Café' };
+    const body = new URLSearchParams(form).toString();
+    const refused = await fetch(`${api.url}${link.path}`, {
+      method: 'POST',
+      body: body.replace('%C3%A9', '%E9'),
+      headers: { 'content-type': 'application/x-www-form-urlencoded; charset=windows-1252' },
+    });
+    assert.equal(refused.status, 400);
+    assert.match(await refused.text(), /<html[\s\S]*the form is not UTF-8: nothing was done/);
+    assert.equal(await statusOf(parked.id), 'open');
+    assert.equal((await post(link.path, form)).status, 200);
+    await until('it to be denied', async () => (await statusOf(parked.id)) === 'denied');
+  });
+
   it('asks for a sign-in where the gate asks for the human itself, though it can be undone', async () => {
     const flow = { name: 'itself', owner: 'team', permissions: { execute: ['bank.pay'] } };
     const gate = { approver_role: 'finance.controller', direct: 'required', timeout: { after: '1h' } };
