@@ -54,6 +54,27 @@ describe('a link to an approval', () => {
   const viewed = async (run: string): Promise<number> =>
     (await api.ask('auditor', 'GET', `/v1/audit?run=${run}&type=approval.viewed`)).body.data.length;
 
+  it('is viewed by a person who is signed in and reads it, not by what asks for its head or fetches it beforehand', async () => {
+    const parked = await park();
+    const link = await linkFor(parked.id);
+    const cookie = await signIn('finance', link.path);
+    const authorization = `Bearer ${api.keys['finance']}`;
+    const ahead: RequestInit[] = [
+      { method: 'HEAD' },
+      { headers: { 'sec-purpose': 'prefetch;prerender' } },
+      { headers: { purpose: 'prefetch' } },
+    ];
+    for (const path of [`/approvals/${parked.id}`, link.path, `/v1/approvals/${parked.id}`])
+      for (const { method = 'GET', headers } of ahead) {
+        const given = path.startsWith('/v1/') ? { authorization } : { cookie };
+        const asked = await fetch(`${api.url}${path}`, { method, headers: { ...given, ...headers } });
+        assert.equal(asked.status, 200, `${method} ${path}: ${await asked.text()}`);
+      }
+    assert.equal(await viewed(parked.run), 0);
+    await get(link.path, cookie);
+    assert.equal(await viewed(parked.run), 1);
+  });
+
   it('shows the exact action to whoever reads it, and decides nothing, however often it is read', async () => {
     const parked = await park();
     const link = await linkFor(parked.id);
@@ -132,6 +153,23 @@ describe('a link to an approval', () => {
     const done = await post(link.path, { ...fields, token }, cookie);
     assert.equal(done.status, 200, await done.text());
     await until('it to have run', async () => (await statusOf(parked.id)) === 'consumed');
+  });
+
+  it('decides nothing by a form that is not UTF-8, says so on its page, and stays good', async () => {
+    const parked = await park();
+    const link = await linkFor(parked.id);
+    const form = { decision: 'deny', digest: parked.digest, ...byLink, reason: 'Café' };
+    const body = new URLSearchParams(form).toString();
+    const refused = await fetch(`${api.url}${link.path}`, {
+      method: 'POST',
+      body: body.replace('%C3%A9', '%E9'),
+      headers: { 'content-type': 'application/x-www-form-urlencoded; charset=windows-1252' },
+    });
+    assert.equal(refused.status, 400);
+    assert.match(await refused.text(), /<html[\s\S]*the form is not UTF-8: nothing was done/);
+    assert.equal(await statusOf(parked.id), 'open');
+    assert.equal((await post(link.path, form)).status, 200);
+    await until('it to be denied', async () => (await statusOf(parked.id)) === 'denied');
   });
 
   it('asks for a sign-in where the gate asks for the human itself, though it can be undone', async () => {

@@ -12,11 +12,11 @@ import {
   useLink,
   type OpenedLink,
 } from '../../service/approvals/links/opened-link.js';
-import { noteView } from '../../service/approvals/seen.js';
 import type { Refusal } from '../../service/refusal.js';
 import type { DecisionRow } from '../../store/approvals/decisions.js';
 import type { LinkRow } from '../../store/approvals/links.js';
 import { callerOf, formBody, route, type Call, type Page, type Route } from '../http/call.js';
+import { noteOpened } from '../http/opened.js';
 import { problem, type Problem } from '../contract/problem.js';
 import { decisionForm, signInFirst, signInForm, tickMine } from './approval.js';
 import { endingPage } from './ending.js';
@@ -170,7 +170,7 @@ async function showLink(call: Call, token: string): Promise<Page | Problem | Ref
   const again = `/links/${token}`;
   if (reader.kind === 'signed-in') {
     call.principal = reader.who.principal;
-    await noteView(callerOf(call), found);
+    await noteOpened(call, found);
     return approvalPage(call, found, reader.who, again);
   }
   return page(200, 'Approval', await linkHtml(call, opened, again));
