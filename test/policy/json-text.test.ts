@@ -70,6 +70,11 @@ test('what follows a JSON text is told where it begins, and taken out it loads',
   assert.equal(parseText('{"a": 1}\n', 'a.json', 'json').status, 'parsed');
 });
 
+test('what a merge left in a JSON text is told as that', () => {
+  const told = troubleOf('{\n<<<<<<< ours\n"a": 1\n=======\n"a": 2\n>>>>>>> theirs\n}\n');
+  assert.match(told, /^2:1 a merge left a conflict here: /);
+});
+
 test('whatever is not JSON is told as JSON, at a line of the text', () => {
   const pieces = fc.constantFrom(
     '{',

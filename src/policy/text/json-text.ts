@@ -1,5 +1,5 @@
 import { nameTrouble, truncate } from '../../model/values/text.js';
-import { numberTrouble, toMessage, type Trouble } from './yaml-text.js';
+import { conflictTrouble, numberTrouble, toMessage, type Trouble } from './yaml-text.js';
 
 /** What `JSON.parse` refuses, much of which YAML takes: trailing commas, comments, bare words. */
 export function jsonTrouble(text: string): Trouble | null {
@@ -11,7 +11,7 @@ export function jsonTrouble(text: string): Trouble | null {
     ? wordStart(json, placeOfExcerpt(json))
     : Number(/position (\d+)/.exec(complaint)?.[1] ?? text.length);
   const message = `not JSON: ${explain(complaint, json.slice(offset))}`;
-  return zeroTrouble(json, offset) ?? { code: 'MALFORMED', offset, message };
+  return conflictTrouble(json) ?? zeroTrouble(json, offset) ?? { code: 'MALFORMED', offset, message };
 }
 
 function complaintOf(json: string): string | null {

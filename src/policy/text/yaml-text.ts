@@ -144,7 +144,7 @@ function tokenTrouble(token: CST.Token, before: readonly CST.Token[]): Trouble |
 }
 
 /** The conflict markers that a merge left, if any. */
-function conflictTrouble(text: string): Trouble | null {
+export function conflictTrouble(text: string): Trouble | null {
   const found = /^(?:<{7}|>{7})(?: .*)?$/m.exec(text);
   return found === null
     ? null
