@@ -664,6 +664,14 @@ const meaning: readonly Row[] = [
     `${T}/inputSchema`,
   ],
   [
+    'a schema whose null a keyword takes away',
+    withTransition(
+      '«inputSchema: { type: object, properties: { a: { type: object, nullable: true, allOf: [{ type: object }] } } }',
+    ),
+    'SCHEMA_INVALID',
+    `${T}/inputSchema`,
+  ],
+  [
     'arguments that are no object',
     withTransition('inputSchema: { type: «string }'),
     'SCHEMA_INVALID',
