@@ -39,14 +39,9 @@ import { forOperators } from './child.js';
 import { startListening, stopOnSignals } from './listen.js';
 import { makeEngines } from './engines.js';
 import type { StoreOwnership } from './ownership/store-ownership.js';
-import {
-  assertOurs,
-  openStoreOwnership,
-  makeCopyFinder,
-  ForeignStore,
-  takeStore,
-} from './ownership/own-store.js';
+import { assertOurs, openStoreOwnership, makeCopyFinder, takeStore } from './ownership/own-store.js';
 import { readConfigOrExit, defaultPort, requireSetting, type Config } from './config.js';
+import { whyEnded } from './database.js';
 import { ensureDevKeys } from './dev-keys.js';
 import { makeInternalErrors } from './watch/internal-errors.js';
 import { watchEventLoop } from './watch/loop-watch.js';
@@ -322,8 +317,8 @@ async function makeClientDeps(
 
 process.title = 'countersign api';
 goOnUnread();
-main(readConfigOrExit()).catch((error: unknown) => {
-  const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(error instanceof ForeignStore ? `${error.message}\n` : `the API ends: ${why}\n`);
+const config = readConfigOrExit();
+main(config).catch(async (error: unknown) => {
+  log(await whyEnded('API', error, config));
   process.exit(1);
 });
