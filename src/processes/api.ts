@@ -43,6 +43,7 @@ import { assertOurs, openStoreOwnership, makeCopyFinder, takeStore } from './own
 import { readConfigOrExit, defaultPort, requireSetting, type Config } from './config.js';
 import { whyEnded } from './database.js';
 import { ensureDevKeys } from './dev-keys.js';
+import { linesOfLoaded } from './loaded-policies.js';
 import { makeInternalErrors } from './watch/internal-errors.js';
 import { watchEventLoop } from './watch/loop-watch.js';
 import { makeLostWorkflows } from './watch/lost-workflows.js';
@@ -266,10 +267,7 @@ async function loadPolicies({ policies, config }: Foundation, startId: string): 
     process.stderr.write(`the policies in \`${config.policies}\` have errors: mend them and start again\n`);
     process.exit(1);
   }
-  for (const { kind, name } of loaded.removed)
-    say(`the policies in \`${config.policies}\` take away what was there before: ${kind} ${name}`);
-  for (const { name, environment, reason } of loaded.withdrawn)
-    say(`flow ${name} starts no more in ${environment}, since these policies do not take it: ${reason}`);
+  linesOfLoaded(loaded, config.policies).forEach(say);
   return loaded.hash;
 }
 
