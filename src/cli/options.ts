@@ -10,7 +10,7 @@ export interface Terminal {
   readonly env: NodeJS.ProcessEnv;
 }
 
-export const options = {
+const options = {
   url: { type: 'string' },
   key: { type: 'string' },
   as: { type: 'string', multiple: true },

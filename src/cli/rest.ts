@@ -56,7 +56,7 @@ export function asReceived<A>(body: JsonObject): Received<A> {
 }
 
 /** The text of a JSON object, as its author wrote it. */
-export interface JsonText {
+interface JsonText {
   readonly text: string;
 }
 
