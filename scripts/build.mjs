@@ -42,6 +42,16 @@ const keepPlaces = {
   },
 };
 
+/** What esbuild writes: modules for Node, with maps beside them. */
+const modules = {
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  sourcemap: 'linked',
+  sourcesContent: false,
+  logLevel: 'warning',
+};
+
 await withLock(`build:${root}`, 'waiting for another build', undefined, async () => {
   const hash = buildHash();
   if (isBuilt(hash)) return;
@@ -104,12 +114,7 @@ async function transpile() {
     entryPoints,
     outdir: building,
     bundle: false,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    sourcemap: 'linked',
-    sourcesContent: false,
-    logLevel: 'warning',
+    ...modules,
   });
 }
 
@@ -126,12 +131,7 @@ async function bundlePrograms() {
     bundle: true,
     splitting: true,
     external: notBundled,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    sourcemap: 'linked',
-    sourcesContent: false,
-    logLevel: 'warning',
+    ...modules,
     // For packages that are no ES modules.
     banner: {
       js: "import { createRequire as requireOfBundle } from 'node:module'; const require = requireOfBundle(import.meta.url);",

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { makeDeps, type ActivityDeps } from '../src/activities/deps.js';
 import { makePayloads, makeServiceChain } from '../src/audit/index.js';
 import { loadKeys, type ServiceKeys } from '../src/auth/index.js';
@@ -16,6 +16,7 @@ import { resolveVersion } from '../src/store/flows/flows.js';
 import { putSigningKey } from '../src/store/people/signing-keys.js';
 import { makeTestChecker } from './checker.js';
 import { makeDatabase, type Database } from './servers/database.js';
+import { writeFiles } from './files.js';
 
 /** What a worker's activities need, on a database of its own in which the policies are loaded: no process, no Temporal. */
 export interface WorkerParts {
@@ -42,10 +43,7 @@ export async function makeWorkerParts(files: Readonly<Record<string, string>>): 
   const database = await makeDatabase();
   const home = mkdtempSync(join(tmpdir(), 'countersign-worker-parts-'));
   const folder = join(home, 'policies');
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    writeFileSync(join(folder, path), text);
-  }
+  writeFiles(folder, files);
   const { pool } = database;
   const keys = await loadKeys(home, {});
   const chain = makeServiceChain({ pool, kind: 'worker' });

@@ -1,31 +1,9 @@
-import {
-  condition,
-  defineSignal,
-  proxyActivities,
-  proxySinks,
-  setHandler,
-  type Sinks,
-} from '@temporalio/workflow';
+import { proxyActivities } from '@temporalio/workflow';
+import { waitForDecision } from '../waiting.js';
 import type { Asked, HandwrittenActivities } from './activities.js';
 
-export interface HandwrittenSinks extends Sinks {
-  told: { waiting(): void };
-}
-
-const decideSignal = defineSignal<[decision: string]>('decide');
 const { effectWithAudit, checkPolicy, openApproval, effect, recordAudit } =
   proxyActivities<HandwrittenActivities>({ startToCloseTimeout: '30s' });
-const { told } = proxySinks<HandwrittenSinks>();
-
-async function waitForDecision(): Promise<string> {
-  let decision: string | null = null;
-  setHandler(decideSignal, (given) => {
-    decision = given;
-  });
-  told.waiting();
-  await condition(() => decision !== null);
-  return decision ?? '';
-}
 
 /** Wait for the decision, act, note it: no governance. */
 export async function bare(): Promise<void> {

@@ -21,7 +21,7 @@ import {
   type Stored,
 } from './replay/attest.js';
 import { ringFor } from './bells.js';
-import type { Asking, MessageOutcome } from './types.js';
+import type { Asking, Foreseen, MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';
 import { makeRunQueues, type RunQueues } from './run-queues.js';
 import type { Waiter } from './waiter.js';
@@ -38,6 +38,8 @@ export interface Posting {
   readonly beside?: (tx: Tx, { message, refs }: Stored) => Promise<void>;
   /** For a submit: the run's version that the caller has seen. */
   readonly expectedVersion?: number | null;
+  /** For a submit: what the run was found to refuse. */
+  readonly foreseen?: Foreseen | null;
   /** From the request. */
   readonly whileOurs?: Asking['whileOurs'];
   /** Further reasons of the store to refuse, read under the lock on the run; null: none. */
@@ -154,7 +156,8 @@ async function keepMessage(deps: ClientDeps, tx: Tx, posting: Posting): Promise<
     settled ??
     refuseByRow(row, kind, posting.expectedVersion ?? null) ??
     refuseTooLarge(asked.values) ??
-    refuseWithoutRoom(row, waiting, kind, bytesOf(asked.values));
+    refuseWithoutRoom(row, waiting, kind, bytesOf(asked.values)) ??
+    refuseForeseen(row, waiting, posting.foreseen ?? null);
   if (refusal !== null) return { kind: 'refused', refusal };
   const draft = { ...asked, id, run: row.id, environment: row.environment };
   const [, [stored]] = await together([posting.whileOurs?.(tx), storeMessages(deps, tx, seal, [draft])]);
@@ -254,6 +257,12 @@ function refuseWithoutOpenRoom(
         `with this the run would hold ${open} bytes of arguments that wait for an answer or a decision, and of what its open approvals say, and it can hold ${mostOpenBytes}: have its approvals decided first, or send less`,
       )
     : null;
+}
+
+/** Refuses what the run was found to refuse, where it has taken no step since and takes nothing else before; null: the run says. */
+function refuseForeseen({ rev }: RunRow, waiting: Unanswered, foreseen: Foreseen | null): Refusal | null {
+  if (foreseen === null || foreseen.rev !== rev) return null;
+  return waiting.submits + waiting.others === 0 ? foreseen.refusal : null;
 }
 
 /** Waits for the answer to a message: it resolves as soon as the step that answers has committed, or with `executing` when `waitMs` is over. */

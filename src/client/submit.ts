@@ -1,12 +1,18 @@
 import type { MessageDraft } from './replay/attest.js';
-import { jsonValue, traceValues } from './replay/attest.js';
+import { jsonValue, refuseTooLarge, traceValues } from './replay/attest.js';
 import { post } from './post.js';
 import type { MessageOutcome, SubmitRequest } from './types.js';
 import type { ClientDeps } from './deps.js';
 import type { Waiter } from './waiter.js';
 
-export function submit(deps: ClientDeps, waiter: Waiter, request: SubmitRequest): Promise<MessageOutcome> {
+export async function submit(
+  deps: ClientDeps,
+  waiter: Waiter,
+  request: SubmitRequest,
+): Promise<MessageOutcome> {
   const { run, messageId: id, waitMs, expectedVersion, whileOurs } = request;
+  const asked = makeSubmission(request);
+  const isTooLarge = refuseTooLarge(asked.values) !== null;
   return post(deps, waiter, {
     run,
     id,
@@ -14,7 +20,8 @@ export function submit(deps: ClientDeps, waiter: Waiter, request: SubmitRequest)
     waitMs,
     expectedVersion,
     whileOurs,
-    make: () => makeSubmission(request),
+    foreseen: isTooLarge ? null : ((await request.foresee?.()) ?? null),
+    make: () => asked,
   });
 }
 

@@ -48,7 +48,16 @@ export type StartOutcome =
   | { readonly status: 'refused'; readonly refusal: Refusal }
   | { readonly status: 'unavailable'; readonly code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE' };
 
+/** What the run would answer if it took the submit next, found on paper. */
+export interface Foreseen {
+  /** The step of the run after which it was found. */
+  readonly rev: number;
+  readonly refusal: Refusal;
+}
+
 export interface SubmitRequest extends Asking {
+  /** Asked where the request's own size is in order; what it gives is refused before anything is stored, if it is true still. */
+  readonly foresee?: () => Promise<Foreseen | null>;
   readonly run: string;
   readonly messageId: string;
   readonly transition: string;

@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from '../model/values/json.js';
 import type { Principal } from '../model/principal.js';
-import type { Comparison, Guard, Operand } from './plan.js';
+import type { Comparison, Guard, Operand, Transition } from './plan.js';
 import type { Evidence } from './state.js';
 import { mostChainBytes } from '../model/limits.js';
 import { joinFirst, truncate } from '../model/values/text.js';
@@ -258,18 +258,32 @@ export function readsArguments(guard: Guard): boolean {
 }
 
 function readsBelow(guard: Guard): boolean {
+  return leavesOf(guard).some(
+    (leaf) =>
+      leaf.kind === 'expr' &&
+      [leaf.expr.left, leaf.expr.right].some((side) => side.kind === 'path' && side.scope === 'arguments'),
+  );
+}
+
+/** All guards of a transition, with the conditions of its gates and branches. */
+export function guardsIn({
+  guards,
+  gates,
+  branches,
+}: Pick<Transition, 'guards' | 'gates' | 'branches'>): readonly Guard[] {
+  return [...guards, ...gates.flatMap(({ on }) => on ?? []), ...branches.map(({ when }) => when)];
+}
+
+/** The conditions that the guard joins, in order: itself, where it joins none. */
+export function leavesOf(guard: Guard): readonly Exclude<Guard, { kind: 'allOf' | 'anyOf' | 'not' }>[] {
   switch (guard.kind) {
-    case 'expr':
-      return [guard.expr.left, guard.expr.right].some(
-        (side) => side.kind === 'path' && side.scope === 'arguments',
-      );
     case 'allOf':
     case 'anyOf':
-      return guard.guards.some(readsBelow);
+      return guard.guards.flatMap((part) => leavesOf(part));
     case 'not':
-      return readsBelow(guard.guard);
+      return leavesOf(guard.guard);
     default:
-      return false;
+      return [guard];
   }
 }
 

@@ -1,3 +1,4 @@
+import type { GateRule } from '../model/gate-rule.js';
 import type { Json, JsonObject } from '../model/values/json.js';
 
 /** A flow compiled once at publish. Plain JSON: a run carries it by the hash of its canonical form. */
@@ -225,52 +226,13 @@ export interface Reliability {
 
 // --- gates -------------------------------------------------------------------------------------
 
-/** A stage of a gate: what happens when nobody has decided in time; `then` is the stage that an escalation leads to. */
-export interface GateTimeout {
-  readonly afterMs: number;
-  readonly action: 'deny' | 'escalate' | 'approve';
-  /** Roles that an escalation adds. */
-  readonly to: readonly string[];
-  /** Epoch milliseconds: the stage ends then at the latest, however much of `afterMs` is left. */
-  readonly atMs?: number;
-  /** `business`: only the hours in which the gate's roles work count. Absent: all hours do. */
-  readonly hours?: 'business';
-  /**
-   * Absent after an escalation: a last stage follows, which denies at its end. It takes the same time again, or the
-   * environment's default where this stage has `atMs` only.
-   */
-  readonly then?: GateTimeout;
-}
-
 export type GateSource = 'transition' | 'tool' | 'charter' | 'environment' | 'executor' | 'tier';
 
-interface Separation {
-  readonly requester: boolean;
-  readonly author: boolean;
-  readonly promoter: boolean;
-  /** Whoever has approved something in this run before. Absent: they may decide. */
-  readonly approvers?: boolean;
-}
+export type { GateTimeout } from '../model/gate-rule.js';
 
-export interface Gate {
+export interface Gate extends GateRule {
   /** Null: the gate always applies. It applies, too, where the condition is an error. */
   readonly on: Guard | null;
-  readonly roles: readonly string[];
-  readonly queue: string | null;
-  readonly quorum: {
-    readonly count: number;
-    /** Slots: each is filled by one person, who fills no other. */
-    readonly perRole: readonly { readonly role: string; readonly count: number }[];
-  };
-  /** Who may not decide, where true. */
-  readonly separation: Separation;
-  readonly reason: 'required' | 'optional';
-  /** `required`: the human decides here, and no service does on a human's behalf. Absent: optional. */
-  readonly direct?: 'required';
-  /** Null: the environment's default applies. */
-  readonly timeout: GateTimeout | null;
-  /** Fractions of each stage's time, rising, after which the approvers are reminded. */
-  readonly reminders?: readonly number[];
   /** Times in arguments, context or input with which the approval ends, denied: RFC 3339 with a zone. */
   readonly expiresWith?: readonly Path[];
   /** Which rule asks, for the approver: `charter: amount > 50000`. */

@@ -6,7 +6,7 @@ import { actingPrincipal } from './run/draft.js';
 import { makeAsking } from './gates/asking.js';
 import { stricterThanApproved } from './gates/covers.js';
 import { applyingGates, ruleText } from './gates/gates.js';
-import { isTooLarge } from './guards.js';
+import { guardsIn, isTooLarge, leavesOf } from './guards.js';
 import { guardContext } from './links.js';
 import { makeWork } from './run/work.js';
 
@@ -62,26 +62,11 @@ export function askedForNow(
 
 /** Does anything in the plan depend on what a caller holds: a guard, the condition of a gate, or that of a branch? */
 export function readsRights({ states }: Pick<Plan, 'states'>): boolean {
-  return states.some(({ transitions }) =>
-    transitions.some(({ guards, gates, branches }) =>
-      [...guards, ...gates.map(({ on }) => on), ...branches.map(({ when }) => when)].some(
-        (guard) => guard !== null && (isTooLarge(guard) || asksForRights(guard)),
-      ),
-    ),
-  );
+  return states
+    .flatMap(({ transitions }) => transitions.flatMap(guardsIn))
+    .some((guard) => isTooLarge(guard) || asksForRights(guard));
 }
 
 function asksForRights(guard: Guard): boolean {
-  switch (guard.kind) {
-    case 'permission':
-    case 'role':
-      return true;
-    case 'allOf':
-    case 'anyOf':
-      return guard.guards.some(asksForRights);
-    case 'not':
-      return asksForRights(guard.guard);
-    default:
-      return false;
-  }
+  return leavesOf(guard).some(({ kind }) => kind === 'permission' || kind === 'role');
 }

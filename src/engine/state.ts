@@ -275,7 +275,7 @@ export interface Denied {
 
 /** What the engine is given, since it is pure: hashing, schema validation, and the run's environment. */
 export interface Kit {
-  /** Bytes that a chain, or one step by itself, may read and write in one event; absent: as many as a run's may. */
+  /** Bytes that a chain may read and write in one event; absent: as many as a run's may. */
   readonly chainBytes?: number;
   /** `sha256:<hex>` of the canonical form. */
   digest(value: Json): string;

@@ -1,5 +1,6 @@
 import type { JsonObject } from './values/json.js';
 import type { NotificationPolicy } from './contract/notifications.js';
+import type { GateRule } from './gate-rule.js';
 
 /** What the policies folder declares besides flows. Plain JSON, stored whole in Postgres by hash. */
 export interface PolicySet {
@@ -62,33 +63,8 @@ export interface EnvironmentEntry {
 }
 
 /** A gate without a condition, and the tiers that it applies to. */
-export interface FloorEntry {
+export interface FloorEntry extends GateRule {
   readonly tiers: readonly ('read_only' | 'reversible' | 'irreversible' | 'none')[];
-  readonly roles: readonly string[];
-  readonly queue: string | null;
-  readonly quorum: {
-    readonly count: number;
-    readonly perRole: readonly { readonly role: string; readonly count: number }[];
-  };
-  readonly separation: {
-    readonly requester: boolean;
-    readonly author: boolean;
-    readonly promoter: boolean;
-    readonly approvers?: boolean;
-  };
-  readonly reason: 'required' | 'optional';
-  readonly direct?: 'required';
-  readonly timeout: FloorTimeout | null;
-  readonly reminders?: readonly number[];
-}
-
-export interface FloorTimeout {
-  readonly afterMs: number;
-  readonly action: 'deny' | 'escalate' | 'approve';
-  readonly to: readonly string[];
-  readonly atMs?: number;
-  readonly hours?: 'business';
-  readonly then?: FloorTimeout;
 }
 
 export const defaultGateTimeoutMs = 72 * 3_600_000;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { makeDeps } from '../../src/activities/index.js';
 import { makeAnonymous, makeMetrics, makeServer, routes, type ApiDeps } from '../../src/api/index.js';
 import { errorsOf } from '../../src/api/contract/openapi.js';
@@ -24,6 +24,7 @@ import { putSigningKey } from '../../src/store/people/signing-keys.js';
 import { makeTestChecker } from '../../testing/checker.js';
 import { makeDatabase, type Database } from '../../testing/servers/database.js';
 import { makeKernel, type Kernel } from './kernel.js';
+import { writeFiles } from '../../testing/files.js';
 
 const files: Readonly<Record<string, string>> = {
   'roles.yaml': 'roles: { finance.controller: { permissions: [] } }\n',
@@ -107,10 +108,7 @@ export async function makeGround(change: (deps: ApiDeps) => ApiDeps = (deps) => 
   const database = await makeDatabase();
   const home = mkdtempSync(join(tmpdir(), 'countersign-api-'));
   const folder = join(home, 'policies');
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    writeFileSync(join(folder, path), text);
-  }
+  writeFiles(folder, files);
   const { pool } = database;
   const keys = await loadKeys(home, {});
   const chain = makeServiceChain({ pool, kind: 'api' });

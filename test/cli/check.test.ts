@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import type { Checked } from '../../src/cli/check.js';
 import { run } from '../../src/cli/command.js';
 import { findingCodes, findings } from '../../src/policy/index.js';
+import { writeFiles } from '../../testing/files.js';
 
 // `npx countersign check`: what was found, where, in three forms, and what the exit code says of it.
 
@@ -52,10 +53,7 @@ before(() => {
       b: { terminal: true }
 `,
   };
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(root, 'policies', path)), { recursive: true });
-    writeFileSync(join(root, 'policies', path), text);
-  }
+  writeFiles(join(root, 'policies'), files);
 });
 after(() => rmSync(root, { recursive: true }));
 
@@ -158,10 +156,7 @@ describe('countersign check', () => {
       ['flows/b.yaml', files['flows/b.yaml'], ['notifications.yaml']],
     ] as const) {
       const policies = mkdtempSync(join(root, 'unread-'));
-      for (const [path, content] of Object.entries({ ...files, [wrong]: text })) {
-        mkdirSync(dirname(join(policies, path)), { recursive: true });
-        writeFileSync(join(policies, path), content);
-      }
+      writeFiles(policies, { ...files, [wrong]: text });
       for (const file of left) {
         const path = join(policies, file);
         const told = await checkBeside(policies, [path]);
@@ -192,10 +187,7 @@ describe('countersign check', () => {
     };
     for (const wrong of ['tests/a.test.yaml', 'flows/b.yaml']) {
       const policies = mkdtempSync(join(root, 'routes-'));
-      for (const [path, content] of Object.entries({ ...files, [wrong]: 'workflows: { b: {} }\n' })) {
-        mkdirSync(dirname(join(policies, path)), { recursive: true });
-        writeFileSync(join(policies, path), content);
-      }
+      writeFiles(policies, { ...files, [wrong]: 'workflows: { b: {} }\n' });
       const routes = join(policies, 'notifications.yaml');
       const told = await checkBeside(policies, [routes]);
       assert.equal(told.code, 0, told.out);

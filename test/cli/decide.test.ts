@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer, request as ask, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { run } from '../../src/cli/command.js';
 import { startApi, type Harness } from '../api/harness.js';
+import { writeFiles } from '../../testing/files.js';
 
 // `countersign approve` and `deny` say what became of the decision, and of what was approved: never more than the store.
 
@@ -57,10 +57,7 @@ describe('npx countersign approve', () => {
       done: { terminal: true }
 `,
     };
-    for (const [path, text] of Object.entries(files)) {
-      mkdirSync(dirname(join(api.home, 'policies', path)), { recursive: true });
-      writeFileSync(join(api.home, 'policies', path), text);
-    }
+    writeFiles(join(api.home, 'policies'), files);
     const reloaded = await api.ask('admin', 'POST', '/v1/policies/reload', {});
     assert.equal(reloaded.status, 200, reloaded.text);
   });

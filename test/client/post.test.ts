@@ -10,7 +10,7 @@ import { recordStart, type ClientDeps } from '../../src/client/index.js';
 import { post } from '../../src/client/post.js';
 import { makeSubmission } from '../../src/client/submit.js';
 import { makeWaiter, type Waiter } from '../../src/client/waiter.js';
-import type { MessageOutcome, StartRequest } from '../../src/client/types.js';
+import type { Foreseen, MessageOutcome, StartRequest } from '../../src/client/types.js';
 import { withTransaction, type Pool, type Tx } from '../../src/db/index.js';
 import { newId } from '../../src/model/names/ids.js';
 import {
@@ -21,7 +21,7 @@ import {
   mostValueBytes,
 } from '../../src/model/limits.js';
 import type { Principal } from '../../src/model/principal.js';
-import { getMessage } from '../../src/store/runs/messages.js';
+import { answerMessage, getMessage } from '../../src/store/runs/messages.js';
 import { getRun, insertRun } from '../../src/store/runs/runs.js';
 import { putPlan } from '../../src/store/flows/flows.js';
 import { putSigningKey } from '../../src/store/people/signing-keys.js';
@@ -71,10 +71,16 @@ async function begunRun(): Promise<string> {
   return run;
 }
 
-function ask(run: string, args: object, on: ClientDeps = deps, id = newId('msg')): Promise<MessageOutcome> {
+function ask(
+  run: string,
+  args: object,
+  on: ClientDeps = deps,
+  id = newId('msg'),
+  foreseen: Foreseen | null = null,
+): Promise<MessageOutcome> {
   const request = { transition: 'go', expectedVersion: null, principal: agent, trace: null };
   return post(on, waiter, {
-    ...{ run, id, kind: 'submit', waitMs: 1 },
+    ...{ run, id, kind: 'submit', waitMs: 1, foreseen },
     make: () => makeSubmission({ ...request, run, messageId: id, waitMs: 1, arguments: args as never }),
   });
 }
@@ -182,6 +188,32 @@ describe('a run that is full of what waits for people', () => {
       assert.equal(codeOf(await ask(run, {})), 'executing');
       assert.equal(codeOf(await ask(run, { n: 1 })), 'RUN_FULL');
     }
+  });
+});
+
+describe('what the run would refuse if it took a submit next', () => {
+  const refusal = { status: 'refused', code: 'RUN_FULL', message: 'it leads on to too much' } as const;
+  const askKnowing = (run: string, rev: number, id = newId('msg')): Promise<MessageOutcome> =>
+    ask(run, {}, deps, id, { rev, refusal });
+
+  it('is refused at the door, and no message of it is kept', async () => {
+    const run = await begunRun();
+    assert.equal(codeOf(await askKnowing(run, 1)), 'RUN_FULL');
+    assert.equal((await keptOf(run)).count, 0);
+  });
+
+  it('is left to the run where that has gone on since, or takes something else before', async () => {
+    const run = await begunRun();
+    assert.equal(codeOf(await askKnowing(run, 0)), 'executing');
+    assert.equal(codeOf(await askKnowing(run, 1)), 'executing');
+    assert.equal((await keptOf(run)).count, 2);
+  });
+
+  it('is not told of a submit that is kept already', async () => {
+    const [run, id] = [await begunRun(), newId('msg')];
+    assert.equal(codeOf(await ask(run, {}, deps, id)), 'executing');
+    await answerMessage(database.pool as unknown as Tx, id, { status: 'accepted' });
+    assert.equal(codeOf(await askKnowing(run, 1, id)), 'answered');
   });
 });
 

@@ -1,49 +1,31 @@
-import { createHash } from 'node:crypto';
-import { canonical } from '../../src/model/values/canonical.js';
-import type { JsonObject } from '../../src/model/values/json.js';
-import type { Message, MessageBody } from '../../src/model/message.js';
-import type { Principal } from '../../src/model/principal.js';
 import {
   defaultReliability,
   type Gate,
   type Guard,
+  type OnEnter,
   type Operand,
   type Operator,
   type Plan,
   type State,
   type Transition,
 } from '../../src/engine/plan.js';
-import { decide, initialRun, wakeTime } from '../../src/engine/index.js';
-import { isRead } from '../../src/executors/index.js';
-import type { EventResult, Event, Kit, RunState } from '../../src/engine/state.js';
+import type { RestExecutor } from '../../src/executors/rest/types.js';
 
-// Plans and events written by hand, without the notation of policies that usually makes them.
+// Plans written by hand, without the notation of policies that usually makes them.
 
-export const kit: Kit = {
-  digest: (value) => `sha256:${createHash('sha256').update(canonical(value)).digest('hex')}`,
-  validate: (_schema, value) => ({ status: 'valid', value }),
-  queueRoles: (queue) => (queue === 'controllers' ? ['finance.controller'] : []),
-  gateTimeoutMs: 3_600_000,
-  floors: [],
-  author: null,
-  promoter: null,
-  businessEnd: (from, ms) => from + ms,
-  connection: (name) => `sha256:${name}`,
-  rightsNow: (asked) => asked,
-  isRead,
-  show: ({ title, target }, { arguments: args, denied }) => ({
-    summary: title,
-    consequence: target,
-    preview: { arguments: args, denied: denied?.by ?? null },
-  }),
+/** A call like any other, with an idempotency key. */
+export const rest: RestExecutor = {
+  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
+  ...{ query: [], headers: [], body: null, idempotencyKey: true },
 };
+/** The same without a key: what may have happened is not asked for again without a person. */
+export const keyless: RestExecutor = { ...rest, idempotencyKey: false };
 
-export function principal(
-  id: string,
-  kind: Principal['kind'] = 'human',
-  extra: Partial<Principal> = {},
-): Principal {
-  return { id, kind, roles: [], permissions: [], ...extra };
+/** The field of a state that has a call made on entering it. */
+export function onEnter(fields: Partial<OnEnter> = {}): { readonly onEnter: OnEnter } {
+  return {
+    onEnter: { executor: rest, output: [], reliability: defaultReliability, evidence: null, ...fields },
+  };
 }
 
 /** `gate`: its only gate. */
@@ -140,120 +122,4 @@ export const literal = (value: string | number | boolean | null): Operand => ({ 
 
 export function expr(left: Operand, operator: Operator, right: Operand): Guard {
   return { kind: 'expr', expr: { left, operator, right, text: 'as written' } };
-}
-
-let counter = 0;
-
-export function message(by: Principal, body: MessageBody, fields: Partial<Message> = {}): Message {
-  counter += 1;
-  return {
-    v: 1,
-    id: `msg_${counter}`,
-    run: 'run_1',
-    time: '2026-01-01T00:00:00.000Z',
-    principal: by,
-    body,
-    refs: [],
-    ...fields,
-  };
-}
-
-/** A run and everything that happened to it. */
-export interface Walk {
-  kit: Kit;
-  run: RunState;
-  last: EventResult;
-  readonly history: EventResult[];
-  send(event: Event): EventResult;
-  submit(by: Principal, name: string, args?: JsonObject, expectedVersion?: number | null): EventResult;
-  decide(by: Principal, approval: string, decision: 'approve' | 'deny', digest?: string): EventResult;
-  /** The approval's timer goes. */
-  fire(approval: string): EventResult;
-  outcome(result?: Partial<Extract<Event, { kind: 'outcome' }>['result']> & object): EventResult;
-}
-
-export const time = '2026-01-01T00:00:00.000Z';
-
-export function begin(
-  of: Plan,
-  input: JsonObject = {},
-  by: Principal = principal('starter'),
-  hands: Kit = kit,
-): Walk {
-  const start = message(by, {
-    kind: 'start',
-    flow: of.name,
-    flowVersion: 1,
-    planHash: 'sha256:p',
-    environment: 'dev',
-    mode: 'live',
-    traceId: 't',
-    input,
-  });
-  const first = initialRun(of, 'sha256:p', start);
-  if (first === null) throw new Error('no start');
-  let step = 0;
-  const walk: Walk = {
-    kit: hands,
-    run: first,
-    last: { state: first, effects: [], trace: [], actions: [] },
-    history: [],
-    send(event) {
-      step += 1;
-      const result = decide(of, walk.run, event, walk.kit, `s${step}`);
-      walk.run = result.state;
-      walk.last = result;
-      walk.history.push(result);
-      return result;
-    },
-    submit: (who, name, args = {}, expectedVersion = null) =>
-      walk.send({
-        kind: 'message',
-        time,
-        message: message(who, { kind: 'submit', transition: name, arguments: args, expectedVersion }),
-      }),
-    decide(who, approval, decision, digest) {
-      const known = walk.run.approvals.find((candidate) => candidate.id === approval)?.action.digest ?? '';
-      return walk.send({
-        kind: 'message',
-        time,
-        message: message(who, {
-          kind: 'decide',
-          approval,
-          decision,
-          digest: digest ?? known,
-          reasonGiven: false,
-        }),
-      });
-    },
-    fire(approval) {
-      const at = walk.run.approvals.find((candidate) => candidate.id === approval)?.timer ?? 0;
-      return walk.send({ kind: 'deadline', time: new Date(at).toISOString(), approval });
-    },
-    outcome(result = {}) {
-      const done = {
-        status: 'succeeded',
-        output: {},
-        response: {},
-        evidence: [],
-        attempt: 1,
-        outputRef: null,
-        ...result,
-      } as Extract<Event, { kind: 'outcome' }>['result'];
-      return walk.send({ kind: 'outcome', time, action: walk.run.executing?.action.id ?? '', result: done });
-    },
-  };
-  walk.send({ kind: 'message', time, message: start });
-  return walk;
-}
-
-/** Milliseconds from `time` until the run's timer goes; null: it has no timer. */
-export function wakesAfter({ run }: Pick<Walk, 'run'>): number | null {
-  const at = wakeTime(run);
-  return at === null ? null : at - Date.parse(time);
-}
-
-export function answerOf(result: EventResult): { status: string; code?: string } | undefined {
-  const found = result.effects.find((effect) => effect.kind === 'answer');
-  return found?.kind === 'answer' ? found.answer : undefined;
 }

@@ -5,33 +5,15 @@ import { checkFlowText, type Catalog } from '../../src/policy/index.js';
 import { parseComparison } from '../../src/engine/expression/expression.js';
 import { evaluateGuard } from '../../src/engine/guards.js';
 import { guardContext } from '../../src/engine/links.js';
-import { defaultReliability, type Executor, type Guard, type Plan } from '../../src/engine/plan.js';
+import type { Executor, Guard, Plan } from '../../src/engine/plan.js';
 import { hasTest } from '../fail-closed/support/registered.js';
 import { loadShipped, withTransition } from '../policy/documents.js';
-import {
-  answerOf,
-  begin,
-  expr,
-  gate,
-  literal,
-  path,
-  plan,
-  principal,
-  state,
-  transition,
-  type Walk,
-  type Fields,
-} from './build.js';
+import { expr, gate, literal, onEnter, path, plan, rest, state, transition, type Fields } from './build.js';
+import { agent, ann, ben, principal } from './people.js';
+import { answerOf, approve, begin, lastApproval, type Walk } from './walk.js';
 
 // Ways in by which governance layers are known to have failed open, each with the test that it is shut here.
 
-const agent = principal('bot', 'agent');
-const ann = principal('ann', 'human', { roles: ['finance.controller'] });
-const ben = principal('ben', 'human', { roles: ['finance.controller'] });
-const rest: Executor = {
-  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
-  ...{ query: [], headers: [], body: null, idempotencyKey: true },
-};
 let catalog: Catalog;
 before(async () => {
   ({ catalog } = await loadShipped());
@@ -54,7 +36,6 @@ const refused = (text: string): readonly string[] => {
 };
 const executed = (walk: Walk): number =>
   walk.history.flatMap((result) => result.effects).filter((effect) => effect.kind === 'execute').length;
-const approvalOf = (walk: Walk): string => walk.run.approvals.at(-1)?.id ?? '';
 const unreadable = (text: string): void => assert.equal(parseComparison(text).status, 'invalid', text);
 
 describe('no way in by what a policy says', () => {
@@ -153,8 +134,7 @@ describe('no way in by how a run moves', () => {
     'failed-entry',
     'a failed entry action leaves the run stuck where an operator can retry, at its start too',
     () => {
-      const onEnter = { executor: rest, output: [], reliability: defaultReliability, evidence: null };
-      const walk = begin(plan([state('a', [transition('go', 'b')], { onEnter }), state('b')]));
+      const walk = begin(plan([state('a', [transition('go', 'b')], onEnter()), state('b')]));
       assert.equal(answerOf(walk.history[0] ?? assert.fail())?.status, 'accepted');
       walk.outcome({ status: 'failed', errorClass: 'permanent', message: 'no' } as object);
       assert.deepEqual([walk.run.status, walk.run.stuckOn], ['stuck', { kind: 'onEnter' }]);
@@ -232,15 +212,15 @@ describe('no way in by an approval', () => {
   });
   bypass('same-person-twice', 'the same person twice is one person', () => {
     const walk = parked({ quorum: { count: 2, perRole: [] } });
-    walk.decide(ann, approvalOf(walk), 'approve');
-    assert.equal(answerOf(walk.decide(ann, approvalOf(walk), 'approve'))?.code, 'ALREADY_DECIDED');
+    approve(walk, ann);
+    assert.equal(answerOf(approve(walk, ann))?.code, 'ALREADY_DECIDED');
     assert.equal(executed(walk), 0);
-    walk.decide(ben, approvalOf(walk), 'approve');
+    approve(walk, ben);
     assert.equal(executed(walk), 1);
   });
   bypass('bound-to-arguments', 'an approval lets through the arguments that it showed, and no others', () => {
     const walk = parked();
-    walk.decide(ann, approvalOf(walk), 'approve');
+    approve(walk, ann);
     assert.deepEqual(walk.run.executing?.action.arguments, { amount: 1 });
     walk.outcome({ status: 'failed', errorClass: 'transient', message: 'no' } as object);
     assert.equal(answerOf(walk.submit(agent, 'go', { amount: 2 }))?.status, 'pending');
@@ -257,10 +237,10 @@ describe('no way in by an approval', () => {
           action: { ...approval.action, ...edit },
         })),
       };
-      of.decide(ann, approvalOf(of), 'approve');
+      approve(of, ann);
       assert.deepEqual([executed(of), of.run.state], [0, 'a']);
     }
-    const other = walk.decide(ann, approvalOf(walk), 'approve', `sha256:${'0'.repeat(64)}`);
+    const other = walk.decide(ann, lastApproval(walk), 'approve', `sha256:${'0'.repeat(64)}`);
     assert.equal(answerOf(other)?.code, 'DIGEST_MISMATCH');
   });
   bypass(
@@ -276,19 +256,19 @@ describe('no way in by an approval', () => {
       }
       const human = facing({ executor: { kind: 'human', queue: null, roles: ['finance.controller'] } });
       human.submit(ann, 'go');
-      assert.equal(answerOf(human.decide(ann, approvalOf(human), 'approve'))?.code, 'NOT_AN_APPROVER');
+      assert.equal(answerOf(approve(human, ann))?.code, 'NOT_AN_APPROVER');
       assert.deepEqual([executed(walk), human.run.state], [0, 'a']);
     },
   );
   bypass('starter-approves', 'who may start may not therefore approve', () => {
     const walk = parked();
     const starter = principal('sam', 'human', { permissions: ['run.start', 'approval.decide'] });
-    assert.equal(answerOf(walk.decide(starter, approvalOf(walk), 'approve'))?.code, 'NOT_AN_APPROVER');
+    assert.equal(answerOf(approve(walk, starter))?.code, 'NOT_AN_APPROVER');
   });
   bypass('stale-timer', 'a timer of an approval that is decided resumes nothing', () => {
     const walk = parked();
-    walk.decide(ann, approvalOf(walk), 'deny');
-    walk.fire(approvalOf(walk));
+    walk.decide(ann, lastApproval(walk), 'deny');
+    walk.fire(lastApproval(walk));
     assert.deepEqual([executed(walk), walk.run.approvals[0]?.status], [0, 'denied']);
   });
 });

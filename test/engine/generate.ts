@@ -14,7 +14,8 @@ import {
   type Plan,
 } from '../../src/engine/plan.js';
 import type { ApprovalState, Event, Outcome, RunState } from '../../src/engine/state.js';
-import { gate, plan, state, time, transition } from './build.js';
+import { gate, plan, rest, state, transition } from './build.js';
+import { time } from './walk.js';
 
 // Random flows, people and events, small enough that most of them get somewhere.
 
@@ -86,10 +87,6 @@ export const guard: fc.Arbitrary<Guard> = fc.letrec<{ guard: Guard }>((tie) => (
   ),
 })).guard;
 
-const rest: Executor = {
-  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
-  ...{ query: [], headers: [], body: null, idempotencyKey: true },
-};
 const executor: fc.Arbitrary<Executor | null> = fc.constantFrom<Executor | null>(
   null,
   rest,

@@ -5,7 +5,8 @@ import type { Principal } from '../../src/model/principal.js';
 import { decide, initialRun } from '../../src/engine/index.js';
 import type { Plan } from '../../src/engine/plan.js';
 import type { Answer, EventResult, Event, Kit, RunState } from '../../src/engine/state.js';
-import { gate, kit as plainKit, time } from './build.js';
+import { gate } from './build.js';
+import { kit as plainKit, time } from './walk.js';
 import { eventOf, flow, happening, object, principal, type Happening } from './generate.js';
 
 // Random runs: a flow, who starts it with what, and what happens to it, step by step.

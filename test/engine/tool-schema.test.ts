@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { makeKit } from '../../src/schema/kit.js';
 import type { JsonObject } from '../../src/model/values/json.js';
-import { rest } from '../fail-closed/support/refused.js';
-import { answerOf, begin, plan, principal, state, transition } from './build.js';
+import { plan, rest, state, transition } from './build.js';
+import { agent } from './people.js';
+import { answerOf, begin } from './walk.js';
 
 // A transition with a schema of its own narrows what its tool takes: arguments must fit both.
 
-const agent = principal('bot', 'agent');
 const environment = { name: 'dev', requireTiers: false, refuseWarnings: false, gateTimeoutMs: 1_000 };
 const kit = makeKit(
   { v: 1, baseDirectory: '/', connections: [], environments: [environment], roles: [], queues: [] },

@@ -19,6 +19,7 @@ import { promisify } from 'node:util';
 import { kinds } from '../../src/executors/kinds.js';
 import * as drivers from '../../src/executors/drivers.js';
 import { projectRoot } from '../../testing/paths.js';
+import { writeFiles } from '../../testing/files.js';
 
 const src = join(projectRoot, 'src');
 const sourceFiles = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((name) =>
@@ -237,9 +238,6 @@ describe('a kind that is added by its folder and a line in each table', () => {
 });
 
 function written(root: string, files: Readonly<Record<string, string>>): string {
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(root, name)), { recursive: true });
-    writeFileSync(join(root, name), text);
-  }
+  writeFiles(root, files);
   return root;
 }

@@ -22,7 +22,8 @@ import { putPolicies } from '../../src/store/flows/policy.js';
 import { makeDatabase, type Database } from '../../testing/servers/database.js';
 import { projectRoot } from '../../testing/paths.js';
 import { failClosed } from './support/cells.js';
-import { odd, rest } from './support/refused.js';
+import { odd } from './support/refused.js';
+import { keyless } from '../engine/build.js';
 
 // Before any record can exist: what is refused is a process that does not start, or a call that is not made.
 
@@ -273,21 +274,21 @@ const tried = (count: number) =>
 failClosed('attempts', {
   error: () => {
     for (const errorClass of ['auth', 'permanent', 'unknown_outcome'] as const)
-      assert.deepEqual(decideAfterFailure(executing(rest), tried(1), { errorClass }), { kind: 'final' });
-    assert.deepEqual(decideAfterFailure(executing(rest), tried(3), { errorClass: 'transient' }), {
+      assert.deepEqual(decideAfterFailure(executing(keyless), tried(1), { errorClass }), { kind: 'final' });
+    assert.deepEqual(decideAfterFailure(executing(keyless), tried(3), { errorClass: 'transient' }), {
       kind: 'final',
     });
   },
-  missing: () => assert.equal(chooseNextAttempt(executing(rest), [attempt(null)]).kind, 'unknown'),
+  missing: () => assert.equal(chooseNextAttempt(executing(keyless), [attempt(null)]).kind, 'unknown'),
   malformed: () => {
-    assert.deepEqual(decideAfterFailure(executing(rest), tried(1), { errorClass: odd('shrug') }), {
+    assert.deepEqual(decideAfterFailure(executing(keyless), tried(1), { errorClass: odd('shrug') }), {
       kind: 'final',
     });
-    assert.equal(hasEffect(executing(rest), odd({ kind: 'by-nobody' })), true);
+    assert.equal(hasEffect(executing(keyless), odd({ kind: 'by-nobody' })), true);
   },
   empty: () =>
     assert.deepEqual(
-      decideAfterFailure(executing(rest, { retryOn: [] }), tried(1), { errorClass: 'timeout' }),
+      decideAfterFailure(executing(keyless, { retryOn: [] }), tried(1), { errorClass: 'timeout' }),
       {
         kind: 'final',
       },

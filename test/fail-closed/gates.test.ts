@@ -3,18 +3,18 @@ import type { JsonObject } from '../../src/model/values/json.js';
 import type { Gate, Guard, Path } from '../../src/engine/plan.js';
 import type { EventResult } from '../../src/engine/state.js';
 import type { Principal } from '../../src/model/principal.js';
-import { expr, gate, literal, path, principal, time, type Walk } from '../engine/build.js';
+import { expr, gate, keyless, literal, path } from '../engine/build.js';
+import { agent, fay, principal } from '../engine/people.js';
+import { time, type Walk } from '../engine/walk.js';
 import { previewCalls } from '../../src/executors/index.js';
 import { failClosed } from './support/cells.js';
-import { agent, answers, facing, odd, recorded, refuses, rest } from './support/refused.js';
+import { answers, facing, odd, recorded, refuses } from './support/refused.js';
 
 // Gates: when in doubt one applies, nobody decides, and nothing runs.
 
-const finance = principal('fay', 'human', { roles: ['finance.controller'] });
-
 /** A parked action behind the gate. */
 function parked(fields: Partial<Gate> = {}, guards: readonly Guard[] = []): { walk: Walk; id: string } {
-  const walk = facing({ executor: rest, gate: gate(fields), guards, tier: 'irreversible' });
+  const walk = facing({ executor: keyless, gate: gate(fields), guards, tier: 'irreversible' });
   const decision = walk.submit(agent, 'go');
   assert.equal(answers(decision)[0]?.['status'], 'pending');
   assert.equal(recorded(decision, 'human.approval.requested').length, 1);
@@ -28,7 +28,7 @@ function refusesDecision(by: Principal, code: string, fields: Partial<Gate> = {}
 
 /** The condition of the gate cannot be told: then it applies. */
 function applies(on: Guard | null, args = {}): void {
-  const walk = facing({ executor: rest, gate: gate({ on }) });
+  const walk = facing({ executor: keyless, gate: gate({ on }) });
   const decision = walk.submit(agent, 'go', args);
   assert.equal(answers(decision)[0]?.['status'], 'pending');
   assert.equal(recorded(decision, 'human.approval.requested').length, 1);
@@ -56,31 +56,31 @@ failClosed('gate.roles', {
       refusesDecision(principal('m', 'human', { roles: [role] }), 'NOT_AN_APPROVER');
   },
   empty: () => {
-    refusesDecision(finance, 'NOT_AN_APPROVER', { roles: [] });
-    refusesDecision(finance, 'NOT_AN_APPROVER', { roles: [], queue: 'a queue of nobody' });
+    refusesDecision(fay, 'NOT_AN_APPROVER', { roles: [] });
+    refusesDecision(fay, 'NOT_AN_APPROVER', { roles: [], queue: 'a queue of nobody' });
   },
 });
 
 failClosed('gate.separation', {
   error: () => {
-    const walk = facing({ executor: rest, gate: gate(), actor: 'agent' });
-    walk.submit(finance, 'go');
+    const walk = facing({ executor: keyless, gate: gate(), actor: 'agent' });
+    walk.submit(fay, 'go');
     const id = walk.run.approvals[0]?.id ?? '';
-    refuses(walk, () => walk.decide(finance, id, 'approve'), 'NOT_AN_APPROVER', 'approval.refused');
+    refuses(walk, () => walk.decide(fay, id, 'approve'), 'NOT_AN_APPROVER', 'approval.refused');
   },
   missing: () => {
-    const walk = facing({ executor: rest, gate: gate() });
+    const walk = facing({ executor: keyless, gate: gate() });
     walk.submit(agent, 'go');
-    walk.submit(finance, 'go');
+    walk.submit(fay, 'go');
     const id = walk.run.approvals[1]?.id ?? '';
-    refuses(walk, () => walk.decide(finance, id, 'approve'), 'NOT_AN_APPROVER', 'approval.refused');
+    refuses(walk, () => walk.decide(fay, id, 'approve'), 'NOT_AN_APPROVER', 'approval.refused');
   },
 });
 
 /** One approval is not enough, and nothing runs. */
 function oneIsTooFew(quorum: Gate['quorum']): void {
   const { walk, id } = parked({ quorum });
-  const decision = walk.decide(finance, id, 'approve');
+  const decision = walk.decide(fay, id, 'approve');
   assert.equal(recorded(decision, 'approval.decided').length, 1);
   assert.deepEqual([walk.run.approvals[0]?.status, walk.run.executing], ['open', null]);
 }
@@ -88,8 +88,8 @@ function oneIsTooFew(quorum: Gate['quorum']): void {
 failClosed('gate.quorum', {
   error: () => {
     const { walk, id } = parked({ quorum: { count: 2, perRole: [] } });
-    walk.decide(finance, id, 'approve');
-    refuses(walk, () => walk.decide(finance, id, 'approve'), 'ALREADY_DECIDED', 'approval.refused');
+    walk.decide(fay, id, 'approve');
+    refuses(walk, () => walk.decide(fay, id, 'approve'), 'ALREADY_DECIDED', 'approval.refused');
   },
   missing: () => oneIsTooFew({ count: 2, perRole: [] }),
   malformed: () => {
@@ -109,7 +109,7 @@ const cfo = principal('cat', 'human', { roles: ['cfo'] });
 /** An author's gate, and one more of somebody else: the second keeps its own word. */
 function beside(first: Partial<Gate>, second: Partial<Gate>): { walk: Walk; id: string } {
   const gates = [gate(first), gate({ roles: ['cfo'], ...second })];
-  const walk = facing({ executor: rest, gates, tier: 'reversible' });
+  const walk = facing({ executor: keyless, gates, tier: 'reversible' });
   walk.submit(agent, 'go');
   return { walk, id: walk.run.approvals[0]?.id ?? '' };
 }
@@ -124,7 +124,7 @@ function waits({ walk }: { walk: Walk }, decision: EventResult): void {
 failClosed('gate.conjunction', {
   error: () => {
     const both = beside({}, { on: expr(literal('x'), '>', literal(1)) });
-    waits(both, both.walk.decide(finance, both.id, 'approve'));
+    waits(both, both.walk.decide(fay, both.id, 'approve'));
   },
   timeout: () => {
     const both = beside({ timeout: after('approve', 1_000) }, {});
@@ -136,23 +136,26 @@ failClosed('gate.conjunction', {
   },
   missing: () => {
     const both = beside({}, { quorum: { count: 2, perRole: [] } });
-    both.walk.decide(finance, both.id, 'approve');
+    both.walk.decide(fay, both.id, 'approve');
     waits(both, both.walk.decide(cfo, both.id, 'approve'));
   },
   malformed: () => {
     const both = beside({}, { roles: odd(['']) });
-    waits(both, both.walk.decide(finance, both.id, 'approve'));
+    waits(both, both.walk.decide(fay, both.id, 'approve'));
   },
   empty: () => {
     const { walk, id } = beside({}, {});
     walk.run = { ...walk.run, approvals: walk.run.approvals.map((one) => ({ ...one, gates: [] })) };
-    refuses(walk, () => walk.decide(finance, id, 'approve'), 'NOT_AN_APPROVER', 'approval.refused');
+    refuses(walk, () => walk.decide(fay, id, 'approve'), 'NOT_AN_APPROVER', 'approval.refused');
   },
 });
 
 /** Nobody knows until when it may be decided: nobody is asked. */
 function endless(args: JsonObject): void {
-  const walk = facing({ executor: rest, gate: gate({ expiresWith: [path('arguments', 'until') as Path] }) });
+  const walk = facing({
+    executor: keyless,
+    gate: gate({ expiresWith: [path('arguments', 'until') as Path] }),
+  });
   refuses(walk, () => walk.submit(agent, 'go', args), 'INPUT_INVALID', 'transition.rejected');
   assert.deepEqual(walk.run.approvals, []);
 }
@@ -176,7 +179,7 @@ failClosed('gate.shown', {
       [{ refused: { code: 'TOO_LARGE', message: 'it is more than can be shown' } }, 'TOO_LARGE'],
       [{ preview: 'q'.repeat(4_200_000) }, 'RUN_FULL'],
     ] as const) {
-      const walk = facing({ executor: rest, gate: gate() });
+      const walk = facing({ executor: keyless, gate: gate() });
       walk.kit = { ...walk.kit, show: () => ({ summary: '', consequence: '', preview: null, ...shown }) };
       refuses(walk, () => walk.submit(agent, 'go'), code, 'transition.rejected');
       assert.deepEqual(walk.run.approvals, []);
@@ -202,7 +205,11 @@ failClosed('gate.shown', {
 /** Nobody is asked, as the service asks, for a call of these arguments. */
 function neverMade(args: JsonObject, query = path('arguments', 'q')): void {
   const parts = ['/files/', path('arguments', 'name') as Path];
-  const executor = { ...rest, path: { kind: 'text', parts }, query: [{ key: 'q', value: query }] } as const;
+  const executor = {
+    ...keyless,
+    path: { kind: 'text', parts },
+    query: [{ key: 'q', value: query }],
+  } as const;
   const walk = facing({ executor, gate: gate() });
   walk.kit = {
     ...walk.kit,
@@ -220,7 +227,7 @@ function expires(timeout: Gate['timeout']): void {
   assert.deepEqual([walk.run.approvals[0]?.status, walk.run.executing], ['expired', null]);
   assert.equal(recorded(decision, 'approval.expired').length, 1);
   assert.equal(recorded(decision, 'approval.decided').length, 0);
-  refuses(walk, () => walk.decide(finance, id, 'approve'), 'APPROVAL_EXPIRED', 'approval.refused');
+  refuses(walk, () => walk.decide(fay, id, 'approve'), 'APPROVAL_EXPIRED', 'approval.refused');
 }
 
 failClosed('gate.deadline', {
@@ -242,27 +249,27 @@ failClosed('gate.deadline', {
 failClosed('decision', {
   error: () => {
     const { walk, id } = parked();
-    walk.decide(finance, id, 'deny');
+    walk.decide(fay, id, 'deny');
     const other = principal('flo', 'human', { roles: ['finance.controller'] });
     refuses(walk, () => walk.decide(other, id, 'approve'), 'ALREADY_DECIDED', 'approval.refused');
   },
   timeout: () => expires(null),
   missing: () => {
     const { walk } = parked();
-    refuses(walk, () => walk.decide(finance, 'apr_nobody', 'approve'), 'NOT_FOUND', 'approval.refused');
+    refuses(walk, () => walk.decide(fay, 'apr_nobody', 'approve'), 'NOT_FOUND', 'approval.refused');
   },
   malformed: () => {
     const { walk, id } = parked({ timeout: null });
     walk.run = { ...walk.run, approvals: walk.run.approvals.map((one) => ({ ...one, status: 'revoked' })) };
-    refuses(walk, () => walk.decide(finance, id, 'approve'), 'APPROVAL_REVOKED', 'approval.refused');
+    refuses(walk, () => walk.decide(fay, id, 'approve'), 'APPROVAL_REVOKED', 'approval.refused');
   },
-  empty: () => refusesDecision(finance, 'REASON_REQUIRED', { reason: 'required' }),
+  empty: () => refusesDecision(fay, 'REASON_REQUIRED', { reason: 'required' }),
 });
 
 failClosed('digest.decision', {
-  error: () => refusesDecision(finance, 'DIGEST_MISMATCH', {}, `sha256:${'0'.repeat(64)}`),
-  malformed: () => refusesDecision(finance, 'DIGEST_MISMATCH', {}, 'not a digest'),
-  empty: () => refusesDecision(finance, 'DIGEST_MISMATCH', {}, ''),
+  error: () => refusesDecision(fay, 'DIGEST_MISMATCH', {}, `sha256:${'0'.repeat(64)}`),
+  malformed: () => refusesDecision(fay, 'DIGEST_MISMATCH', {}, 'not a digest'),
+  empty: () => refusesDecision(fay, 'DIGEST_MISMATCH', {}, ''),
 });
 
 /** Approved, and then the ground had moved: nothing runs, and the approval is not used up. */
@@ -273,7 +280,7 @@ function stopsAfterApproval(
 ): void {
   const { walk, id } = parked({}, guards);
   change(walk, id);
-  const decision = walk.decide(finance, id, 'approve');
+  const decision = walk.decide(fay, id, 'approve');
   assert.equal(walk.run.executing, null);
   assert.equal(walk.run.approvals[0]?.status, 'approved');
   assert.ok(decision.effects.every((one) => one.kind !== 'execute'));

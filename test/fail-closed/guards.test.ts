@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import type { Guard } from '../../src/engine/plan.js';
-import { begin, expr, literal, path, plan, principal, state, transition } from '../engine/build.js';
+import { expr, literal, path, plan, state, transition } from '../engine/build.js';
+import { agent, principal } from '../engine/people.js';
+import { begin } from '../engine/walk.js';
 import { links } from '../../src/engine/index.js';
 import { failClosed } from './support/cells.js';
-import { agent, guardRefuses, isStuck, odd } from './support/refused.js';
+import { guardRefuses, isStuck, odd } from './support/refused.js';
 
 // Guards of each kind: whatever keeps one from saying yes refuses the transition, and is recorded.
 

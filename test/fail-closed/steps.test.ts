@@ -4,15 +4,16 @@ import type { RestExecutor } from '../../src/executors/rest/types.js';
 import type { Executor, Guard, Mapping, Operand, Path } from '../../src/engine/plan.js';
 import type { Outcome } from '../../src/engine/state.js';
 import { errorClasses } from '../../src/model/contract/errors.js';
-import { begin, expr, literal, path, plan, state, time, transition, type Walk } from '../engine/build.js';
-import { defaultReliability } from '../../src/engine/plan.js';
+import { expr, keyless, literal, onEnter, path, plan, state, transition } from '../engine/build.js';
+import { begin, time, type Walk } from '../engine/walk.js';
 import { failClosed } from './support/cells.js';
-import { agent, answers, facing, isStuck, odd, recorded, rest } from './support/refused.js';
+import { answers, facing, isStuck, odd, recorded } from './support/refused.js';
+import { agent } from '../engine/people.js';
 
 // What an executor answered, what is written of it, and where the run goes then.
 
 function executing(output: readonly Mapping[] = [], fields: object = {}): Walk {
-  const walk = facing({ executor: rest, output, ...fields });
+  const walk = facing({ executor: keyless, output, ...fields });
   walk.submit(agent, 'go');
   return walk;
 }
@@ -61,25 +62,24 @@ failClosed('outcome', {
 
 failClosed('onEnter', {
   error: () => {
-    const walk = entering(rest);
+    const walk = entering(keyless);
     walk.outcome({ status: 'failed', errorClass: 'permanent', message: 'no' } as object);
     isStuck(walk, 'ON_ENTER_FAILED');
   },
   timeout: () => {
-    const walk = entering(rest);
+    const walk = entering(keyless);
     walk.outcome({ status: 'failed', errorClass: 'timeout', message: 'no' } as object);
     isStuck(walk, 'ON_ENTER_FAILED');
   },
   missing: () => {
-    const walk = entering(rest);
+    const walk = entering(keyless);
     walk.outcome({ status: 'unknown', message: 'lost' } as object);
     isStuck(walk, 'EXECUTOR_UNKNOWN');
   },
 });
 
 function entering(executor: Executor): Walk {
-  const onEnter = { executor, output: [], reliability: defaultReliability, evidence: null };
-  return begin(plan([state('a', [transition('go', 'b')], { onEnter }), state('b')]));
+  return begin(plan([state('a', [transition('go', 'b')], onEnter({ executor })), state('b')]));
 }
 
 const output = (name: string): Operand => ({
@@ -94,7 +94,7 @@ const arithmetic = (kind: 'add' | 'divide', ...operands: Operand[]): Mapping['sp
 function writesNull(spec: Mapping['spec'], result: object, unresolved: number): void {
   const behind: Guard = expr(path('context', 'n'), '>', literal(0));
   const of = plan([
-    state('a', [transition('go', 'b', { executor: rest, output: maps(spec) })]),
+    state('a', [transition('go', 'b', { executor: keyless, output: maps(spec) })]),
     state('b', [transition('on', 'c', { guards: [behind] }), transition('off', 'c')]),
     state('c'),
   ]);
@@ -125,7 +125,7 @@ failClosed('context.size', {
     walk.outcome({ output: { n: 'x'.repeat(600_000) } } as object);
     isStuck(walk, 'STATE_TOO_LARGE');
     assert.deepEqual([walk.run.context, walk.run.state], [{}, 'a']);
-    const fields = { executor: rest, output: maps(set(path('arguments', 'n'))) };
+    const fields = { executor: keyless, output: maps(set(path('arguments', 'n'))) };
     const early = begin(plan([state('a', [transition('go', 'b', fields)]), state('b')]));
     const said = early.submit(agent, 'go', { n: 'x'.repeat(600_000) });
     assert.equal(answers(said)[0]?.['code'], 'RUN_FULL');
@@ -197,7 +197,7 @@ const nowhere: Path = {
 function notBuilt(args: Record<string, string | null | object>): void {
   const scopes = { arguments: args as never, context: {}, input: {} };
   const executors: Executor[] = [
-    { ...(rest as RestExecutor), path: { kind: 'text', parts: ['/a/', nowhere] } },
+    { ...(keyless as RestExecutor), path: { kind: 'text', parts: ['/a/', nowhere] } },
     {
       kind: 'cli',
       connection: 'c',

@@ -5,22 +5,11 @@ import type { EventResult, Event } from '../../src/engine/state.js';
 import type { JsonObject } from '../../src/model/values/json.js';
 import { compileSchema } from '../../src/schema/index.js';
 import { makeKit } from '../../src/schema/kit.js';
-import {
-  begin,
-  expr,
-  gate,
-  literal,
-  message,
-  path,
-  plan,
-  principal,
-  state,
-  time,
-  transition,
-  type Walk,
-} from '../engine/build.js';
+import { expr, gate, keyless, literal, path, plan, state, transition } from '../engine/build.js';
+import { agent, principal } from '../engine/people.js';
+import { begin, message, time, type Walk } from '../engine/walk.js';
 import { failClosed } from './support/cells.js';
-import { agent, answers, facing, isStuck, odd, recorded, refuses, rest } from './support/refused.js';
+import { answers, facing, isStuck, odd, recorded, refuses } from './support/refused.js';
 
 // A submit, a start and an operator's word, check by check before any guard.
 
@@ -125,7 +114,7 @@ failClosed('actor', {
 const nothing = { read: [], execute: [], deny: [], unmapped: [] };
 
 function blocks(name: string, charter: object, fields: object, rule: string): void {
-  const tool = { tool: 'bank.pay', tier: 'reversible', executor: rest, ...fields } as const;
+  const tool = { tool: 'bank.pay', tier: 'reversible', executor: keyless, ...fields } as const;
   const walk = facing(tool, { notation: 'agent', charter: { ...nothing, ...charter } });
   const decision = refuses(walk, () => walk.submit(agent, name), 'BLOCKED', 'policy.blocked');
   assert.equal(answers(decision)[0]?.['rule'], rule);
@@ -143,7 +132,7 @@ failClosed('charter', {
 });
 
 function stuck(): Walk {
-  const walk = facing({ executor: rest });
+  const walk = facing({ executor: keyless });
   walk.submit(agent, 'go');
   walk.outcome({ status: 'unknown', message: 'lost' } as object);
   return walk;
@@ -155,7 +144,7 @@ failClosed('run.status', {
     refuses(walk, () => walk.submit(agent, 'go'), 'RUN_STUCK', 'transition.rejected');
   },
   timeout: () => {
-    const walk = facing({ executor: rest });
+    const walk = facing({ executor: keyless });
     walk.submit(agent, 'go');
     refuses(walk, () => walk.submit(agent, 'go'), 'RUN_BUSY', 'transition.rejected');
   },
@@ -206,7 +195,7 @@ failClosed('operate', {
 
 /** Stuck on an effect whose outcome nobody knows. */
 function unknown(fields: Partial<Transition> = {}): Walk {
-  const walk = facing({ executor: rest, tier: 'irreversible', ...fields });
+  const walk = facing({ executor: keyless, tier: 'irreversible', ...fields });
   walk.submit(agent, 'go');
   walk.outcome({ status: 'unknown', message: 'lost', attempt: 1 } as never);
   assert.equal(walk.run.problem?.code, 'EXECUTOR_UNKNOWN');
@@ -223,7 +212,7 @@ failClosed('operate.unknown', {
   error: () => {
     const errs = expr(path('context', 'n'), '<', literal(1));
     const walk = unknown();
-    const guarded = facing({ executor: rest, guards: [errs] });
+    const guarded = facing({ executor: keyless, guards: [errs] });
     guarded.run = { ...guarded.run, ...pickStuck(walk) };
     refuses(guarded, retryAs(guarded, 'human'), 'GUARD_REJECTED', 'transition.rejected');
   },

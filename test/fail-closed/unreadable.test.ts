@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { decide } from '../../src/engine/index.js';
 import type { Event, RunState } from '../../src/engine/state.js';
-import { kit, message, plan, state, time, transition } from '../engine/build.js';
+import { keyless, plan, state, transition } from '../engine/build.js';
+import { kit, message, time } from '../engine/walk.js';
 import { failClosed } from './support/cells.js';
-import { agent, answers, facing, odd, recorded, refuses, rest } from './support/refused.js';
+import { answers, facing, odd, recorded, refuses } from './support/refused.js';
+import { agent } from '../engine/people.js';
 
 // What a store gives back may be anything: it decides nothing, and the record says that it could not be read.
 
@@ -31,7 +33,7 @@ function onRecord(run: RunState, event: Event): void {
 failClosed('engine.input', {
   error: () => unread((run) => ({ ...run, approvals: odd(null) })),
   timeout: () => {
-    const walk = facing({ executor: rest });
+    const walk = facing({ executor: keyless });
     walk.submit(agent, 'go');
     const { run } = walk;
     const action = run.executing?.action;

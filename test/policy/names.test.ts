@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { checkFlowText, loadFolder, type Catalog, type Finding } from '../../src/policy/index.js';
+import { before, describe, test } from 'node:test';
+import { checkFlowText, type Catalog, type Finding } from '../../src/policy/index.js';
 import { longestName, longestRoleBytes } from '../../src/model/limits.js';
 import { longestPrincipalId } from '../../src/model/principal.js';
 import { compilePublished } from '../../src/policy/folder/published.js';
 import { loadShipped } from './documents.js';
+import { loadFiles } from './load.js';
 
 // Names are compared character by character and read by eye: a name that looks like another is refused where it is written.
 
@@ -143,19 +141,6 @@ for (const [place, document] of Object.entries(inFlows))
   });
 
 describe('a folder with such a name', () => {
-  const made: string[] = [];
-  after(() => Promise.all(made.map((path) => rm(path, { recursive: true, force: true }))));
-
-  async function load(files: Readonly<Record<string, string>>): ReturnType<typeof loadFolder> {
-    const root = await mkdtemp(join(tmpdir(), 'countersign-names-'));
-    made.push(root);
-    for (const [path, text] of Object.entries(files)) {
-      await mkdir(dirname(join(root, path)), { recursive: true });
-      await writeFile(join(root, path), text);
-    }
-    return loadFolder(root);
-  }
-
   const inFolders: Readonly<Record<string, (name: string) => Readonly<Record<string, string>>>> = {
     'a role': (name) => ({ 'roles.yaml': `roles: { ${q(name)}: { permissions: [] } }\n` }),
     'a permission of a role': (name) => ({ 'roles.yaml': `roles: { r: { permissions: [${q(name)}] } }\n` }),
@@ -170,12 +155,12 @@ describe('a folder with such a name', () => {
   };
   for (const [place, files] of Object.entries(inFolders))
     test(`does not load, and says so: ${place}`, async () => {
-      const right = await load(files('prüfer'));
+      const right = await loadFiles(files('prüfer'));
       assert.equal(right.status, 'loaded', JSON.stringify(right));
-      const tooLong = await load(files('ü'.repeat(longestPrincipalId + 1)));
+      const tooLong = await loadFiles(files('ü'.repeat(longestPrincipalId + 1)));
       assert.match(JSON.stringify(tooLong), /is longer than (200|355) characters/);
       for (const [why, name] of Object.entries({ ...odd, ...oddSpaces })) {
-        const wrong = await load(files(name));
+        const wrong = await loadFiles(files(name));
         assert.equal(wrong.status, 'invalid', why);
         const errors = wrong.status === 'invalid' ? wrong.errors : [];
         assert.ok(

@@ -1,19 +1,12 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import {
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { dataFormatProblem, markDataFormat } from '../../src/processes/ownership/data-format.js';
 import { startProduct } from '../../testing/servers/product.js';
 import { temporaryFolder } from '../../testing/servers/servers.js';
+import { writeFiles } from '../../testing/files.js';
 
 // Data that this version cannot go on with is for its owner to move: nothing in the folder is written.
 
@@ -23,10 +16,7 @@ after(() => folders.forEach((folder) => rmSync(folder, { recursive: true, force:
 function homeWith(files: Readonly<Record<string, string>>): string {
   const home = realpathSync(temporaryFolder('data-format'));
   folders.push(home);
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(home, path)), { recursive: true });
-    writeFileSync(join(home, path), text);
-  }
+  writeFiles(home, files);
   return home;
 }
 

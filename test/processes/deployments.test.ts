@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, describe, it } from 'node:test';
 import { Client, Connection } from '@temporalio/client';
@@ -27,6 +27,7 @@ import { projectRoot } from '../../testing/paths.js';
 import { inCampaigns, inCampaignsUnless } from '../../testing/samples.js';
 import { testVariable } from '../../testing/servers/servers.js';
 import { startStack, type Stack } from '../../testing/servers/stack.js';
+import { writeFiles } from '../../testing/files.js';
 
 // A store and a Temporal belong together. Another deployment's processes would find none of its runs in their own Temporal or
 // on their own task queue, and would take them for lost.
@@ -133,10 +134,7 @@ describe('a store that belongs to one deployment', () => {
     const before = await kept();
     const elsewhere = { 'environments.yaml': 'environments: { qa: {} }\n', ...policies };
     const folder = join(stack.home, 'strange');
-    for (const [name, text] of Object.entries(elsewhere)) {
-      mkdirSync(dirname(join(folder, name)), { recursive: true });
-      writeFileSync(join(folder, name), text);
-    }
+    writeFiles(folder, elsewhere);
     const strange = {
       COUNTERSIGN_POLICIES: folder,
       COUNTERSIGN_DEV_KEYS: '1',
@@ -203,10 +201,7 @@ describe('a store that is nobody’s', inCampaigns, () => {
           `    environment: ${environments[queue]}\n    owner`,
         ),
       };
-      for (const [name, text] of Object.entries(files)) {
-        mkdirSync(dirname(join(folder, name)), { recursive: true });
-        writeFileSync(join(folder, name), text);
-      }
+      writeFiles(folder, files);
       const env = {
         DATABASE_URL: database.url,
         COUNTERSIGN_HOME: join(stack.home, `${queue}-home`),

@@ -7,7 +7,8 @@ import { lastMoment } from '../../src/engine/gates/standing.js';
 import { dueEvent, wakeTime } from '../../src/engine/run/moments.js';
 import type { Plan } from '../../src/engine/plan.js';
 import type { Answer, ApprovalState, Effect, Event, RunState } from '../../src/engine/state.js';
-import { kit, message, principal, time } from '../engine/build.js';
+import { principal } from '../engine/people.js';
+import { kit, message, time } from '../engine/walk.js';
 
 // What the real engine says to one event in one state, remembered. States are kept under small numbers: two that
 // differ in nothing but the names of ids, or in what can matter to no later event, are one.

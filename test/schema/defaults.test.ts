@@ -404,6 +404,7 @@ test('whatever the schema, what is filled in fits it as JSON Schema says, and se
         );
       }
     }),
+    // So many that some of them are filled in, whatever is drawn.
     { numRuns: runsOf(600) },
   );
   assert.ok(met.filled > 0, JSON.stringify(met));

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { freePort } from '../../src/embedded/process/ports.js';
 import { namespaceOf } from '../../src/model/names/temporal-names.js';
 import { prepareTemporal } from '../../src/embedded/temporal/prepare.js';
@@ -10,6 +10,7 @@ import { preloads } from '../../src/processes/child.js';
 import { projectRoot } from '../paths.js';
 import { until } from '../until.js';
 import { ownServers, sharedServers, temporaryFolder, type ServerHandle, type Servers } from './servers.js';
+import { writeFiles } from '../files.js';
 
 export interface StackOptions {
   /** A folder, or its files as `{path: text}`. The shipped policies by default. */
@@ -175,10 +176,7 @@ function policyFolder(policies: StackOptions['policies'], home: string): string 
   if (policies === undefined) return join(projectRoot, 'policies');
   if (typeof policies === 'string') return policies;
   const folder = join(home, 'policies');
-  for (const [path, text] of Object.entries({ ...oneEnvironment, ...policies })) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    writeFileSync(join(folder, path), text);
-  }
+  writeFiles(folder, { ...oneEnvironment, ...policies });
   return folder;
 }
 

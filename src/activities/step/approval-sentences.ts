@@ -41,9 +41,8 @@ function tellDoneBefore({ name }: Transition, { done }: Asking): string {
 function tellDeniedBefore({ name }: Transition, { denied }: Asking): string {
   if (denied === null) return '';
   const times = denied.count === 1 ? '' : `; ${name} was denied ${denied.count} times by now`;
-  const what = denied.same === true ? 'asked again' : 'asked again with other arguments';
-  const known =
-    denied.same === null ? '; whether exactly this was denied before those is not remembered' : '';
+  const what = denied.same === false ? 'asked again with other arguments' : 'asked again';
+  const known = denied.same === null ? '; whether exactly this was among them is not remembered' : '';
   return escapeUnseen(`; ${what}: ${denied.by} denied it on ${denied.at}${times}${known}`);
 }
 

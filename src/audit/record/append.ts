@@ -2,17 +2,16 @@ import { makeTurns } from '../../model/give-way.js';
 import { closesRun, type Fact } from '../../model/records.js';
 import { truncate } from '../../model/values/text.js';
 import { together, write, type Tx } from '../../db/index.js';
-import { bytesOf, eventKey, factHash, hashText, leafHash, recordId, type Place } from './envelope.js';
-
-export interface RunScope {
-  readonly run: string;
-  readonly environment: string;
-  readonly flow: string;
-  readonly planHash: string;
-  readonly traceId: string;
-  readonly workflowId: string;
-  readonly firstRunId: string;
-}
+import {
+  bytesOf,
+  eventKey,
+  factHash,
+  hashText,
+  leafHash,
+  recordId,
+  type Place,
+  type RunScope,
+} from './envelope.js';
 
 /** An event key came again with another fact: somebody is rewriting history, or this program has a fault. */
 export class AuditConflict extends Error {

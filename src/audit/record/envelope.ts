@@ -7,18 +7,22 @@ import { truncate } from '../../model/values/text.js';
 
 // The envelope of docs/spec/evidence.md: canonical JSON of strings and integers, small, without free text.
 
-export interface Place {
-  readonly chain: string;
-  /** Run id, or '' on a service chain. */
+/** The run that a record is of, and where it belongs. */
+export interface RunScope {
   readonly run: string;
-  /** The run that a service record is about, or ''. */
-  readonly about: string;
   readonly environment: string;
   readonly flow: string;
   readonly planHash: string;
   readonly traceId: string;
   readonly workflowId: string;
   readonly firstRunId: string;
+}
+
+/** `run`: '' on a service chain. */
+export interface Place extends RunScope {
+  readonly chain: string;
+  /** The run that a service record is about, or ''. */
+  readonly about: string;
 }
 
 export interface Link {

@@ -31,6 +31,6 @@ export function deniedBefore(draft: Draft, transition: string, args: JsonObject)
   const what = effectKey(kit, { transition, arguments: args });
   const same = denials.find((denial) => denial.what === what);
   const { by, at } = same ?? last;
-  const isForgetful = same === undefined && denials.length === mostDenials;
+  const isForgetful = same === undefined && denials.length === mostDenials && last.count > mostDenials;
   return { by, at, count: last.count, same: isForgetful ? null : same !== undefined };
 }

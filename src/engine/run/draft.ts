@@ -50,7 +50,7 @@ export function makeDraft(plan: Plan, run: RunState, kit: Kit, time: string, key
   };
 }
 
-/** The same draft a second time: what happens to one of them does not happen to the other. */
+/** The same draft a second time: what happens to one of them does not happen to the other, but that both use up one `work`. */
 export function copyDraft(draft: Draft): Draft {
   const { run, effects, facts, actions } = draft;
   return { ...draft, run: { ...run }, effects: [...effects], facts: [...facts], actions: [...actions] };

@@ -1,5 +1,6 @@
 import { isOpen } from '../../model/approval-status.js';
-import type { Guard, Plan } from '../plan.js';
+import { guardsIn, leavesOf } from '../guards.js';
+import type { Plan } from '../plan.js';
 import type { ApprovalState, Evidence, RunState } from '../state.js';
 
 // What a run's document need not hold any more: the store and the record keep all of it.
@@ -44,24 +45,9 @@ function neededEvidence(plan: Plan, evidence: readonly Evidence[]): Evidence[] {
 
 function requiredCounts({ states }: Plan): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
-  const note = (guard: Guard): void => {
-    switch (guard.kind) {
-      case 'evidence':
-        for (const { kind, count } of guard.requires)
-          counts.set(kind, Math.max(counts.get(kind) ?? 0, count));
-        return;
-      case 'allOf':
-      case 'anyOf':
-        return guard.guards.forEach(note);
-      case 'not':
-        return note(guard.guard);
-      default:
-    }
-  };
-  for (const { guards, gates, branches } of states.flatMap((state) => state.transitions)) {
-    guards.forEach(note);
-    for (const { on } of gates) if (on !== null) note(on);
-    for (const branch of branches) note(branch.when);
-  }
+  const leaves = states.flatMap(({ transitions }) => transitions.flatMap(guardsIn)).flatMap(leavesOf);
+  for (const leaf of leaves)
+    for (const { kind, count } of leaf.kind === 'evidence' ? leaf.requires : [])
+      counts.set(kind, Math.max(counts.get(kind) ?? 0, count));
   return counts;
 }

@@ -31,7 +31,7 @@ export interface Work {
   readonly contexts: Map<JsonObject, Measured>;
   /** Values that were found to be text that can be kept: a result can hold each of them as it is. */
   readonly sound: Set<unknown>;
-  /** What a chain, or one step by itself, may read and write. */
+  /** What a chain may read and write. */
   readonly chainBytes: number;
   /** What the chain may still do. */
   readonly chain: Room;
@@ -42,8 +42,7 @@ export interface Work {
 }
 
 /** The room of a chain: bytes; and as values the conditions and steps, each of which is put on record. */
-export const chainRoom = ({ chainBytes }: Pick<Work, 'chainBytes'>): Room =>
-  roomOf(chainBytes, mostChainFacts);
+const chainRoom = ({ chainBytes }: Pick<Work, 'chainBytes'>): Room => roomOf(chainBytes, mostChainFacts);
 
 export function makeWork(chainBytes = mostChainBytes): Work {
   const known = new Map<Json, Size>();

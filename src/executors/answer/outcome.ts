@@ -1,6 +1,7 @@
 import type { Json } from '../../model/values/json.js';
 import type { ErrorClass } from '../../model/contract/errors.js';
 import type { ExecutorAborted, ExecutorResult, RunContext } from '../types.js';
+import type { Place } from './places.js';
 
 export type Failure = Extract<ExecutorResult, { status: 'failed' }>;
 
@@ -14,6 +15,16 @@ const maxTimerMs = 2_147_483_647;
 export interface Said {
   readonly retryAfterMs?: number;
   readonly response?: Json;
+}
+
+/** A call that was answered, with the evidence of it. `response`: where it is another value than the output. */
+export function success(
+  evidence: string,
+  output: Json,
+  { response = output, exact = [] }: { readonly response?: Json; readonly exact?: readonly Place[] } = {},
+): ExecutorResult {
+  const places = exact.length === 0 ? {} : { exact };
+  return { status: 'succeeded', output, response, evidence: [evidence], ...places };
 }
 
 export function failure(

@@ -13,6 +13,7 @@ import {
   maxOutputBytes,
   startDeadline,
   stoppedResult,
+  success,
   unusableAnswer,
   type Deadline,
   type Failure,
@@ -189,13 +190,7 @@ function toSuccess({ stdout, stderr }: Exited, context: DriverContext, who: stri
     return unusableAnswer(context, `the ${who} wrote JSON that cannot be read: ${json.why}`);
   const { value, exact } = json.status === 'parsed' ? json : { value: null, exact: [] };
   const output = { exitCode: 0, stdout: read.text, stderr: readableText(stderr), json: value };
-  return {
-    status: 'succeeded',
-    output,
-    response: output,
-    evidence: [evidence],
-    ...(exact.length === 0 ? {} : { exact }),
-  };
+  return success(evidence, output, { exact });
 }
 
 /** `timeout` exits with 124 where it has ended its command, and a shell with 128 plus the signal's number where a signal has. */

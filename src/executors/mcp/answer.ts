@@ -23,8 +23,7 @@ const isEventsType = (type: string): boolean => /^\s*text\/event-stream\b/i.test
 export interface Waiting {
   /** The id of the request that is answered. */
   readonly id: Json;
-  note(problem: HttpProblem): void;
-  onBroken(): void;
+  onBroken(problem: HttpProblem): void;
 }
 
 /** The stream that an answer is, among those of its session. */
@@ -36,21 +35,20 @@ interface Among {
 interface Reports {
   reportBroken(problem: Omit<HttpProblem, 'sent'>): void;
   leave(): void;
-  noteAnswer(): void;
+  /** A message came in the body. Is it the answer? */
+  isAnswer(message: Json): boolean;
 }
 
 /** `isLeft`: a 202 leaves the answer to another stream, where it is not in its own body, so that no problem of this body is the call's. */
 function makeReports(waiting: Waiting | null, isLeft: boolean, streams: Streams): Reports {
-  const reportLost = (problem: Omit<HttpProblem, 'sent'>): void => {
-    waiting?.note({ ...problem, sent: true });
-    waiting?.onBroken();
-  };
+  const reportLost = (problem: Omit<HttpProblem, 'sent'>): void =>
+    waiting?.onBroken({ ...problem, sent: true });
   const message = 'it answered 202, and no stream is open that could bring the answer';
   const body = Symbol();
   const leave = (): void => streams.leave(() => reportLost({ errorClass: 'connection', message }));
   return {
     leave,
-    noteAnswer: () => streams.noteAnswer(body),
+    isAnswer: (message) => streams.isAnswer(body, message),
     reportBroken: isLeft ? (problem) => streams.fail(body, () => reportLost(problem)) : reportLost,
   };
 }
@@ -63,7 +61,7 @@ export async function toFetchResponse(
   { streams, onEnd }: Among,
 ): Promise<Response> {
   const isLeft = status === 202 && waiting !== null;
-  const { reportBroken, leave, noteAnswer } = makeReports(waiting, isLeft, streams);
+  const { reportBroken, leave, isAnswer } = makeReports(waiting, isLeft, streams);
   const reportUnreadable = (message: string): void =>
     reportBroken({ errorClass: 'permanent', message, isUnreadable: true });
   const reportUnanswered = (message: string): void => reportBroken({ errorClass: 'connection', message });
@@ -82,7 +80,7 @@ export async function toFetchResponse(
     isLeft,
     reportUnreadable,
     reportUnanswered,
-    noteAnswer,
+    isAnswer,
   });
   const body = pipeline([response, ...unpacked, makeByteLimit(reportUnreadable), reader], (error) => {
     onEnd();
@@ -125,19 +123,21 @@ interface Reading {
   readonly isLeft: boolean;
   reportUnreadable(message: string): void;
   reportUnanswered(message: string): void;
-  noteAnswer(): void;
+  isAnswer(message: Json): boolean;
 }
 
 /** A stream that gives messages as the SDK may parse them: the whole of a JSON answer, or each event of a stream of events. */
 function makeMessageReader(type: string, asked: Json, reading: Reading): Transform {
-  const { reportUnreadable, reportUnanswered, noteAnswer } = reading;
+  const { reportUnreadable, reportUnanswered } = reading;
   const isEvents = isEventsType(type);
   if (!isEvents && !isJsonType(type)) return new PassThrough();
   const decode = makeStrictDecoder(() => reportUnreadable('its answer is not UTF-8'));
-  const readEvents = makeEventReader(asked);
+  let isAnswered = false;
+  const readEvents = makeEventReader(asked, (message) => {
+    isAnswered = reading.isAnswer(message) || isAnswered;
+  });
   const held: string[] = [];
   let [lines, count] = [0, 0];
-  let mayBeAnswered = false;
   const refuse = (why: string): Error => {
     reportUnreadable(why);
     return new Error(why);
@@ -151,11 +151,6 @@ function makeMessageReader(type: string, asked: Json, reading: Reading): Transfo
       if (ended !== '') count += 1;
       if (lines > maxLines || count > maxMessages) {
         throw refuse(`its answer has over ${maxMessages} events or ${maxLines} lines`);
-      }
-      // A notification may have these names too: then the call waits until its deadline.
-      if (/"(result|error)"\s*:/.test(ended)) {
-        mayBeAnswered = true;
-        noteAnswer();
       }
       if (ended !== '') to.push(ended);
       if (ended !== '' && count % 64 === 0) await giveWay();
@@ -175,7 +170,7 @@ function makeMessageReader(type: string, asked: Json, reading: Reading): Transfo
       if (rest === null) return done(new Error('the answer cannot be read'));
       if (!isEvents) return done(null, readWhole(held.join('') + rest, asked, reading));
       void pushAll(this, rest).then(() => {
-        if (!mayBeAnswered) reportUnanswered('its stream of events ended without the answer');
+        if (!isAnswered) reportUnanswered('its stream of events ended without the answer');
         done();
       }, done);
     },

@@ -3,7 +3,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { ErrorClass } from '../../model/contract/errors.js';
 import { isObject, type Json } from '../../model/values/json.js';
 import type { Excerpts } from '../masking/mask.js';
-import { toFetchResponse, readRefusalWords } from './answer.js';
+import { toFetchResponse, readRefusalWords, type Waiting } from './answer.js';
 import { clientInfo } from './limits.js';
 import { exchange, parseRetryAfter, type Exchange } from '../connections/network.js';
 import type { Deadline } from '../answer/outcome.js';
@@ -29,10 +29,21 @@ export interface HttpProblem {
   readonly isUnreadable?: boolean;
 }
 
+/**
+ * Rejects the message that was refused or not delivered, and only that one: what becomes of another message of the session, such
+ * as the reply to a `ping` of the server, says nothing about the call.
+ */
+class HttpFailure extends Error {
+  constructor(readonly problem: HttpProblem) {
+    super(problem.message);
+  }
+}
+
 export interface HttpSession {
   readonly client: Client;
   readonly transport: StreamableHTTPClientTransport;
-  problem(): HttpProblem | null;
+  /** The problem of the message that was rejected with this error; null: HTTP has none. */
+  problemOf(error: unknown): HttpProblem | null;
   close(): Promise<void>;
 }
 
@@ -47,22 +58,29 @@ export function openHttpSession(
   deadline: Deadline,
   { excerpts, idempotencyKey }: Pick<DriverContext, 'excerpts' | 'idempotencyKey'>,
 ): HttpSession {
-  let problem: HttpProblem | null = null;
-  // The first problem counts: those after it follow from it.
-  const note = (found: HttpProblem): void => {
-    problem ??= found;
-  };
-  // The SDK keeps waiting when an answer breaks off, so the client is closed, after a moment for what the SDK still delivers.
-  const onBroken = (): void => {
-    setTimeout(() => void client.close().catch(() => undefined), settleMs).unref();
-  };
   const streams = makeStreams();
+  /** How the answer to the last request is broken. */
+  let last: { problem: HttpProblem | null } = { problem: null };
+  const ask = (id: Json): Waiting => {
+    const own: typeof last = { problem: null };
+    last = own;
+    streams.ask(id);
+    const onBroken = (found: HttpProblem): void => {
+      // The first problem counts: those after it follow from it.
+      own.problem ??= found;
+      // The SDK keeps waiting when an answer breaks off, so the client is closed, after a moment for what the SDK still delivers.
+      setTimeout(() => {
+        if (last === own) void client.close().catch(() => undefined);
+      }, settleMs).unref();
+    };
+    return { id, onBroken };
+  };
   const transport = new StreamableHTTPClientTransport(url, {
     requestInit: { headers: { 'user-agent': 'countersign', ...toAsciiHeaders(params.headers) } },
     fetch: (target, init) =>
       pinnedFetch(
         ...([params, new URL(target), init ?? {}, deadline.signal] as const),
-        ...([{ note, onBroken, streams, excerpts, isKeyed: idempotencyKey !== null }] as const),
+        ...([{ ask, streams, excerpts, isKeyed: idempotencyKey !== null }] as const),
       ),
     reconnectionOptions: {
       initialReconnectionDelay: 500,
@@ -78,7 +96,9 @@ export function openHttpSession(
       await Promise.race([transport.terminateSession().catch(() => undefined), pause(goodbyeMs)]);
     await client.close().catch(() => undefined);
   };
-  return { client, transport, problem: () => problem, close };
+  const problemOf = (error: unknown): HttpProblem | null =>
+    error instanceof HttpFailure ? error.problem : last.problem;
+  return { client, transport, problemOf, close };
 }
 
 function toAsciiHeaders(headers: HttpTransport['headers']): Record<string, string> {
@@ -106,8 +126,8 @@ function pause(ms: number): Promise<void> {
 }
 
 interface Listening {
-  note(problem: HttpProblem): void;
-  onBroken(): void;
+  /** Tells that a request is sent. */
+  ask(id: Json): Waiting;
   readonly streams: Streams;
   readonly excerpts: Excerpts;
   readonly isKeyed: boolean;
@@ -120,9 +140,13 @@ async function pinnedFetch(
   deadline: AbortSignal,
   listening: Listening,
 ): Promise<Response> {
-  const onEnd = listening.streams.begin();
+  // The answer to a notification, or to a reply, is not read: it cannot be wrong, and brings nothing.
+  const id = init.method === 'POST' ? requestId(init.body) : null;
+  const waiting = id === null ? null : listening.ask(id);
+  const isRead = waiting !== null || init.method === 'GET';
+  const onEnd = isRead ? listening.streams.begin() : (): void => undefined;
   try {
-    return await fetchStream(params, target, init, deadline, { ...listening, onEnd });
+    return await fetchStream(params, target, init, deadline, { ...listening, waiting, onEnd });
   } catch (error) {
     onEnd();
     throw error;
@@ -134,14 +158,9 @@ async function fetchStream(
   target: URL,
   init: RequestInit,
   deadline: AbortSignal,
-  { note, onBroken, onEnd, streams, excerpts, isKeyed }: Listening & { onEnd(): void },
+  { waiting, onEnd, streams, excerpts, isKeyed }: Listening & { waiting: Waiting | null; onEnd(): void },
 ): Promise<Response> {
   const method = init.method ?? 'GET';
-  // The answer to a notification is not read, so it cannot be wrong.
-  const id = method === 'POST' ? requestId(init.body) : null;
-  if (id !== null) streams.ask();
-  // Only a message counts: the optional stream of the server's own messages may fail, and so may the end of the session.
-  const tell = method === 'POST' ? note : (): void => undefined;
   const headers = new Headers(init.headers);
   const answer = await exchange({
     base: target,
@@ -152,22 +171,17 @@ async function fetchStream(
     allowPrivate: params.allowPrivate,
     signal: init.signal ? AbortSignal.any([init.signal, deadline]) : deadline,
   });
-  if (answer.status !== 'answered') {
-    tell(describeUndelivered(answer));
-    throw new Error(answer.message);
-  }
+  if (answer.status !== 'answered') throw new HttpFailure(describeUndelivered(answer));
   const { response } = answer;
   const status = response.statusCode ?? 502;
   if (status >= 300) {
     const words = method === 'POST' ? await readRefusalWords(response, excerpts) : undefined;
     const after = parseRetryAfter(response.headers['retry-after'], Date.now());
-    tell(describeRefusal(status, { words, after, isKeyed, inSession: headers.has('mcp-session-id') }));
     response.destroy();
-    onEnd();
-    if (status <= 399) throw new Error('redirects are not followed');
-    return new Response(null, { status });
+    const inSession = headers.has('mcp-session-id');
+    throw new HttpFailure(describeRefusal(status, { words, after, isKeyed, inSession }));
   }
-  return toFetchResponse(response, status, id === null ? null : { id, note, onBroken }, { streams, onEnd });
+  return toFetchResponse(response, status, waiting, { streams, onEnd });
 }
 
 interface Refusal {

@@ -12,6 +12,7 @@ import {
   maxOutputBytes,
   startDeadline,
   stoppedResult,
+  success,
   unfitAnswer,
   unusableAnswer,
   type Deadline,
@@ -166,7 +167,7 @@ async function callInSession(
     called = true;
     return toResult(call, await callTool(session.client, params, context, deadline), context);
   } catch (error) {
-    const problem = session.problem();
+    const problem = session.problemOf(error);
     const sent = called && problem?.sent !== false;
     const stopped = deadline.whyStopped();
     if (stopped !== null) return stoppedResult(context, stopped, sent, describeTool(call));
@@ -277,11 +278,5 @@ function toResult(call: McpCall, said: JsonObject, context: DriverContext): Exec
     const why = words === '' ? 'no reason given' : words;
     return failure('permanent', `${describeTool(call)} failed: ${why}`, { response: output });
   }
-  return {
-    status: 'succeeded',
-    output,
-    response: output,
-    evidence: [evidence],
-    ...(exact.length === 0 ? {} : { exact }),
-  };
+  return success(evidence, output, { exact });
 }

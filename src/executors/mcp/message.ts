@@ -26,7 +26,9 @@ const notReadable = `not-readable:${unguessable}`;
 const saidByServer = `said-by-server:${unguessable}`;
 
 export type ReadableMessage =
-  { readonly status: 'readable'; readonly text: string } | { readonly status: 'no_message' } | TooLarge;
+  | { readonly status: 'readable'; readonly text: string; readonly message: Json }
+  | { readonly status: 'no_message' }
+  | TooLarge;
 
 /**
  * Makes a message readable for the SDK's own parser, which would silently drop an answer that it does not know. `asked`: the id of
@@ -37,8 +39,9 @@ export function toReadableMessage(text: string, asked: Json = null, isExact = tr
   if (marked.status === 'malformed') return { status: 'no_message' };
   if (marked.status === 'too_large') return marked;
   const why = isExact ? (marked.repeats ? repeated : null) : 'it is not UTF-8';
-  const readable = toReadableAnswer(marked.value, asked, why);
-  return { status: 'readable', text: readable === marked.value ? marked.text : JSON.stringify(readable) };
+  const message = toReadableAnswer(marked.value, asked, why);
+  const same = message === marked.value;
+  return { status: 'readable', text: same ? marked.text : JSON.stringify(message), message };
 }
 
 export type ReadableBody =
@@ -66,12 +69,18 @@ export function toReadableBody(text: string, asked: Json = null): ReadableBody {
   return { status: 'readable', text: isSame ? marked.text : changed(), answer: answerIn(readable, asked) };
 }
 
-function answerIn(messages: readonly Json[], asked: Json): 'given' | 'missing' | 'none' {
-  const isAnswer = (message: Json): boolean =>
+/** Does a message that was made readable answer the request `asked`? */
+export function isAnswer(message: Json, asked: Json): boolean {
+  return (
     isObject(message) &&
     (Object.hasOwn(message, 'result') || Object.hasOwn(message, 'error')) &&
-    String(message['id']) === String(asked);
-  if (messages.some(isAnswer)) return 'given';
+    !Object.hasOwn(message, 'method') &&
+    String(message['id']) === String(asked)
+  );
+}
+
+function answerIn(messages: readonly Json[], asked: Json): 'given' | 'missing' | 'none' {
+  if (messages.some((message) => isAnswer(message, asked))) return 'given';
   return messages.every((message) => JSONRPCMessageSchema.safeParse(message).success) ? 'missing' : 'none';
 }
 
@@ -154,8 +163,12 @@ export function whyNotOpened(error: unknown, excerpts: Excerpts): string | null 
  * Reads a stream of events from pieces of its text. Gives a text for each line that has ended: the event that ends with it, made
  * readable for the SDK, or an empty text. An event that does not end is dropped. A message may be spread over several `data:`
  * lines, broken between two of its tokens; only together they are JSON. Instead of an event that is too large, it gives why.
+ * `onMessage` gets each message that the SDK will read.
  */
-export function makeEventReader(asked: Json = null): (text: string) => Generator<string | TooLarge> {
+export function makeEventReader(
+  asked: Json = null,
+  onMessage: (message: Json) => void = () => undefined,
+): (text: string) => Generator<string | TooLarge> {
   let event: string[] = [];
   let held: string[] = [];
   let endedInReturn = false;
@@ -165,7 +178,7 @@ export function makeEventReader(asked: Json = null): (text: string) => Generator
     if (line === '' && event.length === 0) return '';
     event.push(line);
     if (line !== '') return '';
-    const lines = toReadableEvent(event, asked);
+    const lines = toReadableEvent(event, asked, onMessage);
     event = [];
     return 'status' in lines ? lines : lines.map((line) => `${line}\n`).join('');
   };
@@ -182,12 +195,19 @@ export function makeEventReader(asked: Json = null): (text: string) => Generator
 
 const dataLine = /^data(?::|$)/;
 
-function toReadableEvent(lines: readonly string[], asked: Json): readonly string[] | TooLarge {
+function toReadableEvent(
+  lines: readonly string[],
+  asked: Json,
+  onMessage: (message: Json) => void,
+): readonly string[] | TooLarge {
   const data = lines.flatMap((line) => (line.startsWith('data:') ? [line.slice('data:'.length)] : []));
   const text = data.join('\n');
   const readable = text.trim() === '' ? null : toReadableMessage(text, asked);
   if (readable?.status === 'too_large') return readable;
   if (readable?.status !== 'readable') return lines;
+  // The SDK reads no event of another name.
+  if (lines.every((line) => !line.startsWith('event:') || /^event: ?(message)?$/.test(line)))
+    onMessage(readable.message);
   const others = lines.filter((line) => line !== '' && !dataLine.test(line));
   return [...others, ...readable.text.split('\n').map((line) => `data: ${line}`), ''];
 }

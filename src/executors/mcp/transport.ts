@@ -5,16 +5,11 @@ import type { Readable, Writable } from 'node:stream';
 import { getDefaultEnvironment } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { serializeMessage } from '@modelcontextprotocol/sdk/shared/stdio.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
-import {
-  CancelledNotificationSchema,
-  isJSONRPCRequest,
-  JSONRPCMessageSchema,
-  type JSONRPCMessage,
-  type RequestId,
-} from '@modelcontextprotocol/sdk/types.js';
+import { isJSONRPCRequest, JSONRPCMessageSchema, type RequestId } from '@modelcontextprotocol/sdk/types.js';
 import { giveWayBefore, makeTurns } from '../../model/give-way.js';
+import type { Json } from '../../model/values/json.js';
 import { maxMessages, maxSessionBytes } from './limits.js';
-import { toReadableMessage } from './message.js';
+import { isAnswer, toReadableMessage } from './message.js';
 import { codeOf } from '../connections/network.js';
 import { endSession, endWithInput, startSession } from '../cli/process-session.js';
 
@@ -46,7 +41,7 @@ interface Written {
 export function makeStdioTransport(params: StdioParameters): StdioServer {
   let written: Written = { bytes: 0, messages: 0 };
   let child: ChildProcess | null = null;
-  const asked = new Set<RequestId>();
+  const open: Open = [];
   const close = async (): Promise<void> => {
     const closing = child;
     child = null;
@@ -75,7 +70,7 @@ export function makeStdioTransport(params: StdioParameters): StdioServer {
       void readAll(
         stdout,
         params.maxMessageBytes,
-        makeDeliver(transport, asked),
+        makeDeliver(transport, open),
         isOpen,
         () => written,
         transport,
@@ -90,7 +85,7 @@ export function makeStdioTransport(params: StdioParameters): StdioServer {
     },
     send: async (message) => {
       if (child?.stdin?.writable !== true) throw new NotSent('the server has ended, or reads no more');
-      noteAsked(asked, message);
+      open.push(isJSONRPCRequest(message) ? message.id : null);
       await writeAll(child.stdin, serializeMessage(message));
     },
     close,
@@ -148,9 +143,15 @@ async function readAll(
 /** Gives why the session cannot go on; null: it can. */
 type Deliver = (line: string, isExact: boolean) => string | null;
 
-function makeDeliver(transport: Transport, asked: Set<RequestId>): Deliver {
+/**
+ * What was sent since the request that was answered last: the ids of requests, and null for a notification or a reply. Some
+ * servers answer these with an error without an id, so such an error answers the request only where nothing else was sent.
+ */
+type Open = (RequestId | null)[];
+
+function makeDeliver(transport: Transport, open: Open): Deliver {
   return (line, isExact) => {
-    const [only = null] = asked.size === 1 ? asked : [];
+    const [only = null] = open.length === 1 ? open : [];
     const read = toReadableMessage(line, only, isExact);
     if (read.status === 'too_large') return `a message cannot be read: ${read.why}`;
     const message = read.status === 'readable' ? JSONRPCMessageSchema.safeParse(JSON.parse(read.text)) : null;
@@ -159,19 +160,11 @@ function makeDeliver(transport: Transport, asked: Set<RequestId>): Deliver {
       transport.onerror?.(new Error('a line is no message'));
       return null;
     }
-    if ('id' in message.data && !('method' in message.data) && message.data.id !== undefined)
-      asked.delete(message.data.id);
+    const answered = open.findIndex((id) => id !== null && isAnswer(message.data as Json, id));
+    open.splice(0, answered + 1);
     transport.onmessage?.(message.data);
     return null;
   };
-}
-
-/** Keeps the ids of the requests that wait for an answer. */
-function noteAsked(asked: Set<RequestId>, message: JSONRPCMessage): void {
-  if (isJSONRPCRequest(message)) asked.add(message.id);
-  const cancelled = CancelledNotificationSchema.safeParse(message);
-  if (cancelled.success && cancelled.data.params.requestId !== undefined)
-    asked.delete(cancelled.data.params.requestId);
 }
 
 /** The server has not read the message to its end, so it has not taken it. */

@@ -20,6 +20,7 @@ import {
   maxOutputBytes,
   startDeadline,
   stoppedResult,
+  success,
   unusableAnswer,
   type Deadline,
   type Failure,
@@ -161,13 +162,10 @@ async function readAnswer(
     read.status === 'too_large' ? tooLarge : await parseBody(read.bytes, response, context.excerpts);
   if (body.status === 'unreadable')
     return unusableAnswer(context, `${who} answered ${status}, and ${body.why}`);
-  return {
-    status: 'succeeded',
-    output: body.value,
+  return success(evidence, body.value, {
     response: { status, headers, body: body.value },
-    evidence: [evidence],
-    ...(body.exact.length === 0 ? {} : { exact: body.exact }),
-  };
+    exact: body.exact,
+  });
 }
 
 function toStatusFailure(

@@ -1,3 +1,4 @@
+import { guardsIn, leavesOf } from '../../engine/guards.js';
 import {
   asksPeople,
   type Executor,
@@ -202,11 +203,7 @@ function checkContext(to: Compiling, plan: Plan, path: Path): void {
 }
 
 function guardedKeys(plan: Plan): ReadonlySet<string> {
-  const guards = transitionsOf(plan).flatMap(({ transition }) => [
-    ...transition.guards,
-    ...transition.branches.map((branch) => branch.when),
-    ...transition.gates.flatMap(({ on }) => on ?? []),
-  ]);
+  const guards = transitionsOf(plan).flatMap(({ transition }) => guardsIn(transition));
   const read = guards.flatMap(guardPaths).filter((operand) => operand.scope === 'context');
   return new Set(read.flatMap(({ segments }) => segments.slice(0, 1)));
 }
@@ -264,15 +261,7 @@ function warnUnwritten(
 }
 
 function requiredEvidence(guard: Guard): string[] {
-  switch (guard.kind) {
-    case 'evidence':
-      return guard.requires.map((requirement) => requirement.kind);
-    case 'allOf':
-    case 'anyOf':
-      return guard.guards.flatMap(requiredEvidence);
-    case 'not':
-      return requiredEvidence(guard.guard);
-    default:
-      return [];
-  }
+  return leavesOf(guard).flatMap((leaf) =>
+    leaf.kind === 'evidence' ? leaf.requires.map(({ kind }) => kind) : [],
+  );
 }

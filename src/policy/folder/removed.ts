@@ -1,12 +1,11 @@
 import { canonical } from '../../model/values/canonical.js';
 import type { Json } from '../../model/values/json.js';
 import { decidersOf } from '../../engine/index.js';
-import { asksPeople, type Plan } from '../../engine/plan.js';
+import { asksPeople, type GateTimeout, type Plan } from '../../engine/plan.js';
 import {
   environmentOf,
   type EnvironmentEntry,
   type FloorEntry,
-  type FloorTimeout,
   type PolicySet,
 } from '../../model/policy-set.js';
 import { queuesIn } from '../../schema/kit.js';
@@ -104,8 +103,8 @@ function floorText(policySet: PolicySet, floor: FloorEntry): string {
 }
 
 /** The hours of the roles that decide, or are escalated to; none where its time counts all hours. */
-function hoursOf(policySet: PolicySet, timeout: FloorTimeout | null, deciding: readonly string[]): Json {
-  const stages: FloorTimeout[] = [];
+function hoursOf(policySet: PolicySet, timeout: GateTimeout | null, deciding: readonly string[]): Json {
+  const stages: GateTimeout[] = [];
   for (let stage = timeout ?? undefined; stage !== undefined; stage = stage.then) stages.push(stage);
   if (!stages.some((stage) => stage.hours === 'business')) return [];
   const names = new Set([...deciding, ...stages.flatMap(({ to }) => to)]);

@@ -1,3 +1,4 @@
+import { leavesOf } from '../../engine/guards.js';
 import {
   asksPeople,
   type Executor,
@@ -139,17 +140,9 @@ export function isClosed(schema: JsonObject): boolean {
 const isPath = (operand: Operand): operand is PathOperand => operand.kind === 'path';
 
 export function guardPaths(guard: Guard): readonly PathOperand[] {
-  switch (guard.kind) {
-    case 'expr':
-      return [guard.expr.left, guard.expr.right].filter(isPath);
-    case 'allOf':
-    case 'anyOf':
-      return guard.guards.flatMap(guardPaths);
-    case 'not':
-      return guardPaths(guard.guard);
-    default:
-      return [];
-  }
+  return leavesOf(guard).flatMap((leaf) =>
+    leaf.kind === 'expr' ? [leaf.expr.left, leaf.expr.right].filter(isPath) : [],
+  );
 }
 
 export function executorPaths(executor: Executor): readonly PathOperand[] {

@@ -160,7 +160,7 @@ export async function linksOf(
   return links(plan, { ...stateWithoutValues(document), input }, principal, { floors }, onLinkError);
 }
 
-async function readHeld(deps: ServiceDeps, held: HeldValue | null): Promise<JsonObject> {
+export async function readHeld(deps: ServiceDeps, held: HeldValue | null): Promise<JsonObject> {
   return ((await readJson(deps, held?.payload ?? null)) as JsonObject | null) ?? {};
 }
 

@@ -13,6 +13,7 @@ import { refuseCaller } from '../may.js';
 import type { Refusal } from '../refusal.js';
 import { readJson } from '../values.js';
 import { readCurrentBody, visibleRun } from './body.js';
+import { foreseeSubmit } from './on-paper.js';
 import { refusalFromRun } from './refused-by-run.js';
 
 /** What came of a submit; `body` is the run as it stands afterwards. */
@@ -58,7 +59,8 @@ export async function submitTransition(
     expectedVersion: body.expectedVersion ?? null,
     trace: body.trace ?? null,
   };
-  return resultOfSubmit(caller, request, await caller.deps.client.submit(request));
+  const foresee = (): ReturnType<typeof foreseeSubmit> => foreseeSubmit(caller, request);
+  return resultOfSubmit(caller, request, await caller.deps.client.submit({ ...request, foresee }));
 }
 
 type Submitting = Pick<SubmitRequest, 'run' | 'transition' | 'messageId'>;

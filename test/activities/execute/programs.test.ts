@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { makePolicies } from '../../../src/service/index.js';
 import { makeServiceChain } from '../../../src/audit/index.js';
@@ -23,6 +23,7 @@ import {
   type Governed,
   type Handle,
 } from '../../fail-closed/support/governed.js';
+import { writeFiles } from '../../../testing/files.js';
 
 // A person approves a program that is on a machine. Its name, its folder and the path that it is looked for along may come
 // to mean another one before it runs.
@@ -100,10 +101,7 @@ const wasRun = (): string[] => {
 
 /** The same policies, in a folder elsewhere. */
 async function moveTo(folder: string): Promise<void> {
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, 'policies', path)), { recursive: true });
-    writeFileSync(join(folder, 'policies', path), text);
-  }
+  writeFiles(join(folder, 'policies'), files);
   const { pool } = governed.deps;
   const policies = makePolicies({
     ...{ pool, folder: join(folder, 'policies'), now: () => new Date() },

@@ -5,7 +5,9 @@ import type { Incoming } from '../../../src/activities/step/arrivals.js';
 import type { Executor, Plan } from '../../../src/engine/plan.js';
 import type { ApprovalState, Event, Kit, RunState } from '../../../src/engine/state.js';
 import type { MessageBody } from '../../../src/model/message.js';
-import { begin, gate, kit, message, plan, principal, state, time, transition } from '../../engine/build.js';
+import { gate, plan, state, transition } from '../../engine/build.js';
+import { principal } from '../../engine/people.js';
+import { begin, kit, message, time } from '../../engine/walk.js';
 
 // The events of one step: each moment once, whatever a store says of it, and what our own code throws over one of them.
 

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import { makePolicies } from '../../../src/service/index.js';
 import { withTransaction, type Tx } from '../../../src/db/index.js';
 import { newId } from '../../../src/model/names/ids.js';
 import { makeGoverned, starter, type Governed } from '../../fail-closed/support/governed.js';
 import { makeTarget, type Target } from '../execute/target.js';
+import { writeFiles } from '../../../testing/files.js';
 
 // A store that is restored goes on with the numbers that it had: what a process that lives on remembers under one of them is of
 // a past that is gone.
@@ -51,10 +52,7 @@ after(async () => {
 function api(name: string, environments: string): ReturnType<typeof makePolicies> {
   const { pool } = governed.database;
   const folder = join(home, name);
-  for (const [path, text] of Object.entries(files(environments))) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    writeFileSync(join(folder, path), text);
-  }
+  writeFiles(folder, files(environments));
   return makePolicies({
     ...{ pool, folder, chain: governed.deps.serviceChain, now: () => new Date() },
     transaction: <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn),

@@ -4,7 +4,8 @@ import type { Executor, Path } from '../../../src/engine/plan.js';
 import type { Asking, Denied } from '../../../src/engine/state.js';
 import { show } from '../../../src/activities/step/show.js';
 import { defaultReliability } from '../../../src/engine/plan.js';
-import { path, principal, transition } from '../../engine/build.js';
+import { path, transition } from '../../engine/build.js';
+import { principal } from '../../engine/people.js';
 
 const rest = (connection: string): Executor => ({
   ...{ kind: 'rest', connection, method: 'POST', path: { kind: 'text', parts: ['/pay'] } },
@@ -83,7 +84,7 @@ describe('what an approver gets', () => {
     );
     assert.match(
       show({ ...pay, summary }, asking({ denied: { ...denied, count: 30, same: null } })).summary,
-      /; asked again with other arguments: ann denied it on .*; pay was denied 30 times by now; whether exactly this was denied before those is not remembered$/,
+      /; asked again: ann denied it on .*; pay was denied 30 times by now; whether exactly this was among them is not remembered$/,
     );
     assert.equal(show({ ...pay, summary }, asking()).summary, 'of 7');
   });

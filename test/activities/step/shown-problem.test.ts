@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import { addWayOn } from '../../../src/activities/step/persist.js';
 import type { Plan } from '../../../src/engine/plan.js';
 import type { RunState } from '../../../src/engine/state.js';
-import { begin, plan, state, transition } from '../../engine/build.js';
+import { plan, state, transition } from '../../engine/build.js';
+import { begin } from '../../engine/walk.js';
 
 const timed = plan([state('a', [transition('pay', 'b')]), state('b')], { timeoutMs: 1_000 });
 const unreadable: Plan = {

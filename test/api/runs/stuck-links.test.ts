@@ -5,7 +5,9 @@ import { linksOf } from '../../../src/service/runs/body.js';
 import type { RunStatus } from '../../../src/engine/state.js';
 import { documentOf } from '../../../src/store/runs/document.js';
 import { sha256Text } from '../../../src/store/text.js';
-import { begin, plan, principal, state, transition } from '../../engine/build.js';
+import { plan, state, transition } from '../../engine/build.js';
+import { principal } from '../../engine/people.js';
+import { begin } from '../../engine/walk.js';
 import { runRow } from '../../store/rows.js';
 
 const agent = principal('bot', 'agent');

@@ -15,7 +15,16 @@ const flow = (states: object, fields: object = {}): object => ({
   ...{ owner: 'test', inputSchema: text, initialState: 'first', states },
   ...fields,
 });
+const expression = (rule: string): object => ({ kind: 'expr', expr: rule });
 const keeps = { output: { kept: '$.workflow.input.text' } };
+const differs = expression("$.workflow.input.text != 'y'");
+/** Fifty steps to a state, the last of which writes. Some read the input, one of them more of it than what is decided in one piece. */
+function chainTo(target: string, writes: object): Record<string, object> {
+  const guards = (n: number): object[] => (n === 25 ? Array(5).fill(differs) : n % 10 === 0 ? [differs] : []);
+  const step = (n: number): object =>
+    n === 49 ? runtime(target, writes) : runtime(`step${n + 1}`, { guards: guards(n) });
+  return Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`step${n}`, step(n)]));
+}
 const workflows = {
   steps: flow({ first: runtime('second'), second: runtime('end', keeps), end }),
   entered: flow({
@@ -26,16 +35,21 @@ const workflows = {
     first: { onEnter: { ...call, output: { done: '$.output.done' } }, ...runtime('end', keeps) },
     end,
   }),
-  far: flow({
-    first: runtime('step0'),
-    ...Object.fromEntries(
-      Array.from({ length: 30 }, (_, n) => [
-        `step${n}`,
-        n === 29 ? runtime('end', keeps) : runtime(`step${n + 1}`),
-      ]),
-    ),
-    end,
-  }),
+  far: flow({ first: runtime('step0'), ...chainTo('end', keeps), end }, { maxChainDepth: 60 }),
+  late: flow(
+    {
+      first: {
+        transitions: {
+          note: {
+            ...{ target: 'step0', inputSchema: text, guards: Array(5).fill(differs) },
+            output: { note: '$.arguments.text' },
+          },
+        },
+      },
+      ...chainTo('first', { output: { copy: '$.context.note' } }),
+    },
+    { maxChainDepth: 60 },
+  ),
   waits: flow({
     first: {
       transitions: {
@@ -49,11 +63,30 @@ const workflows = {
   }),
 };
 
+// What is shown of its call is three times as large as its arguments.
+const thrice = {
+  ...{ name: 'say.thrice', tier: 'irreversible', inputSchema: text },
+  executor: {
+    ...{ kind: 'rest', connection: 'nowhere', method: 'POST', path: '/say' },
+    body: { first: '$.arguments.text', second: '$.arguments.text', third: '$.arguments.text' },
+  },
+};
+const connections = { nowhere: { kind: 'rest', baseUrl: 'http://127.0.0.1:9', allowPrivate: true } };
+const wide = {
+  ...{ name: 'wide', owner: 'test', permissions: { execute: ['say.thrice'] } },
+  approval_gate: { approver_role: 'finance.controller' },
+};
+
 describe('what a run could not carry', () => {
   let api: Harness;
   before(async () => {
     api = await startApi();
-    await api.load({ 'flows/full.json': { version: 1, workflows } });
+    await api.load({
+      'flows/full.json': { version: 1, workflows },
+      'flows/wide.json': wide,
+      'tools/wide.yaml': { tools: [thrice] },
+      'connections.yaml': { connections },
+    });
   });
   after(() => api.stop());
   const start = (name: string, body: object): Promise<Answer> =>
@@ -108,9 +141,13 @@ describe('what a run could not carry', () => {
     assert.deepEqual([body.run.status, body.run.version], ['running', 0]);
   });
 
-  it('is stuck, and shown so, where it comes behind what a start is followed', async () => {
-    const { status, body } = await start('far', { input: large(700_000) });
-    assert.deepEqual([status, body.run.status, body.run.problem.code], [201, 'stuck', 'RUN_FULL']);
+  it('is refused at its start however long the chain is before it, and whatever that reads', async () => {
+    const before = await stored();
+    isRefused(
+      await start('far', { input: large(700_000) }),
+      /^a run of `far` with this input comes to state `step49`/,
+    );
+    assert.deepEqual(await stored(), before);
   });
 
   it('is stuck, and shown so, where an effect comes before it', async () => {
@@ -118,23 +155,40 @@ describe('what a run could not carry', () => {
     assert.deepEqual([status, body.run.status, body.run.problem?.code], [201, 'stuck', 'RUN_FULL']);
   });
 
-  it('is refused of a submit; the run stays as it was, and goes on with a smaller one', async () => {
+  it('is refused of a submit, and nothing is stored; the run goes on with a smaller one', async () => {
     const { run } = (await start('waits', {})).body;
     const path = `/v1/runs/${run.id}/transitions/note`;
     const submit = (length: number): Promise<Answer> =>
       api.ask('agent', 'POST', path, { arguments: large(length) });
+    const before = await stored();
     isRefused(await submit(300_000), /^`note` cannot be taken: it leads on to state `copied`, where /);
+    assert.deepEqual(await stored(), before);
     const { body } = await api.ask('agent', 'GET', `/v1/runs/${run.id}`);
     assert.deepEqual(
       [body.run.status, body.run.state, body.run.version, body.context, body.evidence],
       ['running', 'first', 0, {}, []],
     );
-    const records = (await api.ask('auditor', 'GET', `/v1/runs/${run.id}/audit`)).body.data;
-    assert.deepEqual(records.map((record: { type: string }) => record.type).slice(-2), [
-      'transition.requested',
-      'transition.rejected',
-    ]);
+    const far = (await start('late', { input: large(500_000) })).body.run.id;
+    const note = (length: number): Promise<Answer> =>
+      api.ask('agent', 'POST', `/v1/runs/${far}/transitions/note`, { arguments: large(length) });
+    const started = await stored();
+    isRefused(await note(300_000), /^`note` cannot be taken: it leads on to state `step49`, where /);
+    assert.deepEqual(await stored(), started);
+    assert.equal((await note(200_000)).status, 200);
     const smaller = await submit(200_000);
     assert.deepEqual([smaller.status, smaller.body.run.version], [200, 2], smaller.text.slice(0, 300));
+  });
+
+  it('is refused of a submit whose approval would show more than it has room for, and nothing is stored', async () => {
+    const { id } = (await start('wide', {})).body.run;
+    const say = (length: number): Promise<Answer> =>
+      api.ask('agent', 'POST', `/v1/runs/${id}/transitions/say.thrice`, { arguments: large(length) });
+    assert.equal((await say(600_000)).status, 202);
+    const before = await stored();
+    const full = await say(600_001);
+    assert.deepEqual(codes(full), [422, 'RUN_FULL'], full.text.slice(0, 300));
+    assert.match(full.body.detail, /would take more than 4194304 bytes, .*: have some decided first$/);
+    assert.deepEqual(await stored(), before);
+    assert.equal((await say(300_000)).status, 202);
   });
 });

@@ -1,34 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { defaultReliability, type Executor, type Plan } from '../../../src/engine/plan.js';
+import type { Plan } from '../../../src/engine/plan.js';
 import type { Asking, Kit, RunState } from '../../../src/engine/state.js';
 import { giveUp } from '../../../src/engine/index.js';
-import {
-  answerOf,
-  begin,
-  gate,
-  kit,
-  message,
-  plan,
-  principal,
-  state,
-  time,
-  transition,
-  type Walk,
-} from '../build.js';
+import { gate, onEnter, plan, rest, state, transition } from '../build.js';
+import { agent, principal } from '../people.js';
+import { answerOf, approve, begin, kit, lost, operate, statuses, time, type Walk } from '../walk.js';
 
 // An effect that may have happened already is asked for again: who is told, and what it is sent with.
 
-const agent = principal('bot', 'agent');
 const other = principal('drone', 'agent');
-const fay = principal('fay', 'human', { roles: ['finance.controller'] });
-const operator = principal('ops', 'human', { permissions: ['run.operate'] });
-const rest: Executor = {
-  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
-  ...{ query: [], headers: [], body: null, idempotencyKey: true },
-};
-const onEnter = { executor: rest, output: [], reliability: defaultReliability, evidence: null };
-const lost = { status: 'unknown', message: 'the connection was lost' } as object;
 const failed = { status: 'failed', errorClass: 'transient', message: '500', effectPossible: true } as object;
 
 const pays = (target: string, gated = true) =>
@@ -50,12 +31,8 @@ function showing(of: Plan): { walk: Walk; asked: () => Asking } {
   return { walk, asked: () => last ?? assert.fail('nobody was asked') };
 }
 
-const retry = (walk: Walk) =>
-  walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry' }) });
 const keyOf = ({ run }: Walk): string =>
   run.executing?.action.idempotencyKey ?? assert.fail('nothing executes');
-const approve = (walk: Walk) => walk.decide(fay, walk.run.approvals.at(-1)?.id ?? '', 'approve');
-const statuses = ({ run }: Walk): string[] => run.approvals.map(({ status }) => status);
 
 describe('a retry of an unknown outcome', () => {
   /** The same as an earlier kernel named and counted it. */
@@ -76,13 +53,13 @@ describe('a retry of an unknown outcome', () => {
         doubts,
         stuckOn: { kind: 'action', action: { ...stuckOn.action, idempotencyKey, n: 7 } },
       };
-      retry(walk);
+      operate(walk, 'retry');
       if (gated) approve(walk);
       assert.equal(keyOf(walk), idempotencyKey);
       assert.equal(walk.run.executing?.action.n, 7);
       // While its outcome is unknown again the key stays the same; once it is done, the next key is none that was used.
       walk.outcome(lost);
-      retry(walk);
+      operate(walk, 'retry');
       if (gated) approve(walk);
       assert.equal(keyOf(walk), idempotencyKey);
       walk.outcome();
@@ -106,18 +83,15 @@ describe('a retry of an unknown outcome', () => {
       doubts: [idempotencyKey],
       stuckOn: { kind: 'action', action: { ...stuckOn.action, idempotencyKey } },
     };
-    retry(walk);
+    operate(walk, 'retry');
     assert.deepEqual([asked().inDoubt, asked().repeatedBy], [true, 'ops']);
     // Two people who retry share one approval.
-    retry(walk);
+    operate(walk, 'retry');
     assert.deepEqual(statuses(walk), ['consumed', 'open']);
   });
 
   it('is the same of an onEnter, also where what it was is not kept with it', () => {
-    const of = plan([
-      state('a', [transition('go', 'b')]),
-      state('b', [transition('again', 'b')], { onEnter }),
-    ]);
+    const of = plan([state('a', [transition('go', 'b')]), state('b', [transition('again', 'b')], onEnter())]);
     for (const keep of [true, false]) {
       const walk = begin(of);
       walk.submit(agent, 'go');
@@ -126,7 +100,7 @@ describe('a retry of an unknown outcome', () => {
       const idempotencyKey = renamed(own);
       const again = { idempotencyKey, n: 7 };
       walk.run = { ...walk.run, stuckOn: { kind: 'onEnter', unknown: true, ...(keep ? { again } : {}) } };
-      retry(walk);
+      operate(walk, 'retry');
       assert.equal(keyOf(walk), keep ? idempotencyKey : own);
       walk.outcome();
       walk.submit(agent, 'again');
@@ -227,7 +201,7 @@ describe('what becomes of a card that does not say that it may have happened', (
     assert.deepEqual(run.run.doubts, [action.idempotencyKey]);
     const told = run.last.actions.find((row) => row.action.id === action.id);
     assert.deepEqual([told?.status, told?.error?.code], ['unknown', 'EXECUTOR_UNKNOWN']);
-    retry(run);
+    operate(run, 'retry');
     assert.equal(run.run.approvals.filter(({ status }) => status === 'open').length, 1);
   });
 

@@ -5,35 +5,16 @@ import type { Executor, Transition } from '../../../src/engine/plan.js';
 import type { Json } from '../../../src/model/values/json.js';
 import { mostContextBytes, mostOpenApprovals, mostOpenBytes } from '../../../src/model/limits.js';
 import type { Asking, Kit, Shown } from '../../../src/engine/state.js';
-import {
-  answerOf,
-  begin,
-  expr,
-  gate,
-  kit,
-  literal,
-  message,
-  path,
-  plan,
-  principal,
-  state,
-  time,
-  transition,
-  type Walk,
-} from '../build.js';
+import { expr, gate, literal, onEnter, path, plan, rest, state, transition } from '../build.js';
+import { agent, ann, principal } from '../people.js';
+import { answerOf, begin, kit, operate, statuses, time, type Walk } from '../walk.js';
 
 // What an approval binds, whose request it is, where a denial leads, and what a retry asks again.
 
-const agent = principal('bot', 'agent');
 const other = principal('drone', 'agent');
-const ann = principal('ann', 'human', { roles: ['finance.controller'] });
 const operator = principal('op', 'human', { roles: ['finance.controller'], permissions: ['run.operate'] });
 const robot = principal('robot', 'agent', { permissions: ['run.operate'] });
 
-const rest: Executor = {
-  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
-  ...{ query: [], headers: [], body: null, idempotencyKey: true },
-};
 const two = (pay: Partial<Transition>): ReturnType<typeof plan> =>
   plan([
     state('a', [
@@ -50,9 +31,7 @@ const two = (pay: Partial<Transition>): ReturnType<typeof plan> =>
 const facing = (pay: Partial<Transition> = {}, hands: Kit = kit): Walk =>
   begin(two(pay), {}, principal('starter'), hands);
 const idOf = (walk: Walk, index = -1): string => walk.run.approvals.at(index)?.id ?? '';
-const statuses = (walk: Walk): string[] => walk.run.approvals.map((approval) => approval.status);
-const retry = (walk: Walk, by = operator) =>
-  walk.send({ kind: 'message', time, message: message(by, { kind: 'retry' }) });
+const retry = (walk: Walk, by = operator) => operate(walk, 'retry', { by });
 const recorded = (walk: Walk, type: string) => walk.last.trace.filter((fact) => fact.type === type);
 
 /** A kit that remembers what it was asked to show. */
@@ -385,7 +364,7 @@ describe('a denial', () => {
     walk.outcome();
     assert.equal(walk.run.state, 'denied');
     walk.run = cancelled.run;
-    walk.send({ kind: 'message', time, message: message(operator, { kind: 'cancel' }) });
+    operate(walk, 'cancel');
     assert.deepEqual([walk.run.state, walk.run.status, statuses(walk)], ['a', 'cancelled', ['denied']]);
   });
 
@@ -435,6 +414,18 @@ describe('a denial', () => {
     walk.submit(agent, 'pay', { amount: 5 });
     const late = asked.at(-1)?.asking.denied;
     assert.deepEqual([late?.by, late?.count, late?.same], ['bob', 25, null]);
+  });
+
+  it('is told that exactly this was not denied, where each request that was denied is remembered', () => {
+    const { hands, asked } = showing();
+    const walk = facing({}, hands);
+    for (let amount = 0; amount < 20; amount += 1) {
+      walk.submit(agent, 'pay', { amount });
+      walk.decide(ann, idOf(walk), 'deny');
+    }
+    walk.submit(agent, 'pay', { amount: 20 });
+    const denied = asked.at(-1)?.asking.denied;
+    assert.deepEqual([denied?.count, denied?.same], [20, false]);
   });
 });
 
@@ -494,20 +485,9 @@ describe('a retry of an effect whose outcome is unknown', () => {
   };
 
   it('is refused to everybody but humans, recorded, and changes nothing', () => {
-    const onEnter = begin(
-      plan([
-        state('a', [transition('go', 'a')], {
-          onEnter: {
-            executor: rest,
-            output: [],
-            reliability: transition('x', 'x').reliability,
-            evidence: null,
-          },
-        }),
-      ]),
-    );
-    onEnter.outcome(lost);
-    for (const walk of [stuck(), stuck({ gates: [] }), onEnter])
+    const entering = begin(plan([state('a', [transition('go', 'a')], onEnter())]));
+    entering.outcome(lost);
+    for (const walk of [stuck(), stuck({ gates: [] }), entering])
       for (const who of [robot, principal('cron', 'system', { permissions: ['run.operate'] })]) {
         const { approvals, problem, stuckOn } = walk.run;
         assert.equal(answerOf(retry(walk, who))?.code, 'HUMANS_ONLY');
@@ -517,8 +497,8 @@ describe('a retry of an effect whose outcome is unknown', () => {
         );
         assert.equal(recorded(walk, 'transition.rejected')[0]?.data['code'], 'HUMANS_ONLY');
       }
-    retry(onEnter);
-    assert.equal(onEnter.run.executing?.at, 'onEnter');
+    retry(entering);
+    assert.equal(entering.run.executing?.at, 'onEnter');
   });
 
   it('has its idempotency key, and runs at once where nothing asks for an approval', () => {

@@ -1,35 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { defaultReliability, type Executor, type Plan } from '../../../src/engine/plan.js';
+import type { Executor, Plan } from '../../../src/engine/plan.js';
 import type { EventResult } from '../../../src/engine/state.js';
 import { giveUp, wakeTime } from '../../../src/engine/index.js';
-import {
-  answerOf,
-  begin,
-  gate,
-  message,
-  plan,
-  principal,
-  state,
-  time,
-  transition,
-  type Fields,
-  type Walk,
-} from '../build.js';
+import { gate, keyless, onEnter, plan, state, transition, type Fields } from '../build.js';
+import { fay, operator, principal } from '../people.js';
+import { answerOf, approve, at, begin, begins, lost, message, time, types, type Walk } from '../walk.js';
 
 // A run whose time is up while the outcome of an effect is unknown: only a person's word moves it.
 
 const agent = principal('bot', 'agent', { permissions: ['run.operate'] });
-const operator = principal('ops', 'human', { permissions: ['run.operate'] });
-const finance = principal('fay', 'human', { roles: ['finance.controller'] });
-const keyless: Executor = {
-  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
-  ...{ query: [], headers: [], body: null, idempotencyKey: false },
-};
-const onEnter = { executor: keyless, output: [], reliability: defaultReliability, evidence: null };
-const lost = { status: 'unknown', message: 'the connection was lost' } as object;
 const lasting = 1_000;
-const end = new Date(Date.parse(time) + lasting).toISOString();
+const end = at(lasting);
 
 type Target = { readonly target: string } | null;
 
@@ -42,24 +24,18 @@ function paying(onTimeout: Target, fields: Fields = {}): Plan {
 function entering(onTimeout: Target): Plan {
   const states = [
     state('a', [transition('go', 'next')]),
-    state('next', [transition('fin', 'done')], { onEnter }),
+    state('next', [transition('fin', 'done')], onEnter({ executor: keyless })),
     state('done'),
   ];
   return plan(states, { timeoutMs: lasting, onTimeout });
 }
 
-const types = ({ trace }: EventResult): string[] => trace.map((fact) => fact.type);
 const counted = (walk: Walk, type: string): number =>
   walk.history.flatMap((result) => types(result)).filter((name) => name === type).length;
-const begins = ({ effects }: EventResult): boolean => effects.some((effect) => effect.kind === 'execute');
 const operate = (walk: Walk, kind: 'cancel' | 'retry', at = end, by = operator): EventResult =>
   walk.send({ kind: 'message', time: at, message: message(by, { kind }) });
 const timeUp = (walk: Walk): EventResult => walk.send({ kind: 'timeout', time: end });
-const outcomeAt = (walk: Walk, result: object, at = end): EventResult => {
-  const done = { status: 'succeeded', output: {}, response: {}, evidence: [], attempt: 1, outputRef: null };
-  const action = walk.run.executing?.action.id ?? '';
-  return walk.send({ kind: 'outcome', time: at, action, result: { ...done, ...result } as never });
-};
+const outcomeAt = (walk: Walk, result: object, at = end): EventResult => walk.outcome(result, at);
 const isWaiting = ({ run }: Walk, at: string): void => {
   assert.deepEqual([run.status, run.state, run.overdue, run.executing], ['stuck', at, true, null]);
   assert.equal(wakeTime(run), null);
@@ -72,7 +48,7 @@ const begun: readonly { name: string; walk: (executor: Executor, onTimeout: Targ
     name: 'onEnter:a',
     walk: (executor, onTimeout) =>
       begin(
-        plan([state('a', [transition('go', 'done')], { onEnter: { ...onEnter, executor } }), state('done')], {
+        plan([state('a', [transition('go', 'done')], onEnter({ executor })), state('done')], {
           timeoutMs: lasting,
           onTimeout,
         }),
@@ -264,7 +240,7 @@ describe("a run's time that is up while an outcome is unknown", () => {
     for (const decision of ['approve', 'deny'] as const) {
       const walk = begin(paying({ target: 'rescue' }, { gate: gate() }));
       walk.submit(agent, 'pay');
-      walk.decide(finance, walk.run.approvals[0]?.id ?? '', 'approve');
+      approve(walk);
       walk.submit(agent, 'other');
       walk.outcome(lost);
       operate(walk, 'retry', time);
@@ -274,7 +250,7 @@ describe("a run's time that is up while an outcome is unknown", () => {
         open.map(({ action, repeats }) => [action.transition, repeats]),
         [['pay', true]],
       );
-      walk.decide(finance, open[0]?.id ?? '', decision);
+      walk.decide(fay, open[0]?.id ?? '', decision);
       if (decision === 'deny') {
         assert.deepEqual([walk.run.status, walk.run.state], ['stuck', 'a']);
         continue;

@@ -1,15 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { labelIn } from '../../../src/engine/effects/key-label.js';
-import { defaultReliability, type Executor, type Plan } from '../../../src/engine/plan.js';
-import { begin, plan, principal, state, transition } from '../build.js';
-
-const agent = principal('bot', 'agent');
-const rest: Executor = {
-  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
-  ...{ query: [], headers: [], body: null, idempotencyKey: true },
-};
-const onEnter = { executor: rest, output: [], reliability: defaultReliability, evidence: null };
+import type { Plan } from '../../../src/engine/plan.js';
+import { onEnter, plan, rest, state, transition } from '../build.js';
+import { agent } from '../people.js';
+import { begin } from '../walk.js';
 
 /** The keys of what a run does: `names` are submitted in this order, and what begins by itself has its outcome. */
 function keysOf(of: Plan, names: readonly string[]): string[] {
@@ -47,7 +42,7 @@ describe('the idempotency key of an effect', () => {
   it('is never that of another effect, whatever they are named', () => {
     const flow = plan([
       state('a', [does('onEnter:b', 'b'), does('a/x', 'a')]),
-      state('b', [does('x', 'b'), does('back', 'a')], { onEnter }),
+      state('b', [does('x', 'b'), does('back', 'a')], onEnter()),
       state('b/x', [does('x', 'b')]),
       state('a%2F', [does('x', 'b')]),
     ]);
@@ -85,7 +80,7 @@ describe('the idempotency key of an effect', () => {
     const target = `${long}b`;
     const of = plan([
       state('a', [...names.map((name) => does(name, 'a')), does('enter', target), does(`${long}三`, 'a')]),
-      state(target, [does(`${long}三`, target)], { onEnter }),
+      state(target, [does(`${long}三`, target)], onEnter()),
     ]);
     const keys = keysOf(of, [...names, `${long}三`, 'enter', `${long}三`]);
     // The last transition enters its state again, whose onEnter then has another count.

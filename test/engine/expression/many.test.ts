@@ -14,23 +14,12 @@ import type {
 } from '../../../src/engine/plan.js';
 import type { EventResult, Evidence } from '../../../src/engine/state.js';
 import { makeWork } from '../../../src/engine/run/work.js';
-import {
-  answerOf,
-  begin,
-  expr,
-  gate,
-  kit,
-  literal,
-  path,
-  plan,
-  principal,
-  state,
-  transition,
-} from '../build.js';
+import { expr, gate, literal, path, plan, state, transition } from '../build.js';
+import { agent, principal } from '../people.js';
+import { answerOf, approve, begin, kit } from '../walk.js';
 
 // Many of something that an author or a caller chooses: what one event does and records with them has a bound.
 
-const agent = principal('bot', 'agent');
 const times = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index));
 const bytesOf = (value: unknown): number => utf8Length(JSON.stringify(value));
@@ -403,7 +392,7 @@ describe('a sentence about very many', () => {
     const roles = times(5_000, (n) => `role${n}`);
     const walk = begin(plan([state('a', [transition('go', 'b', { gate: gate({ roles }) })]), state('b')]));
     walk.submit(agent, 'go');
-    const decided = walk.decide(principal('ann'), walk.run.approvals[0]?.id ?? '', 'approve');
+    const decided = approve(walk, principal('ann'));
     assert.match(JSON.stringify(decided.effects), /one of the roles .*`role9` and 4990 others/);
     assert.ok(bytesOf(decided.effects) < 1_000);
   });

@@ -4,24 +4,12 @@ import fc from 'fast-check';
 import { canonical, decide } from '../../../src/engine/index.js';
 import type { Json, JsonObject } from '../../../src/model/values/json.js';
 import type { Transition } from '../../../src/engine/plan.js';
-import {
-  answerOf,
-  begin,
-  expr,
-  gate,
-  literal,
-  message,
-  path,
-  plan,
-  principal,
-  state,
-  time,
-  transition,
-} from '../build.js';
+import { expr, gate, literal, path, plan, state, transition } from '../build.js';
+import { agent, principal } from '../people.js';
+import { answerOf, begin, message, time } from '../walk.js';
 
 // Whatever callers and targets send, results can be written: the store keeps canonical JSON, which takes no lone surrogates.
 
-const agent = principal('bot', 'agent');
 const controller = principal('fin', 'human', { roles: ['finance.controller'] });
 const ok = expr(path('arguments', 'text'), 'starts_with', literal('ok'));
 const call: Partial<Transition> = {

@@ -10,26 +10,12 @@ import { links, readsOf, wayOn } from '../../../src/engine/index.js';
 import type { Executor, Guard, Mapping, Path, Plan } from '../../../src/engine/plan.js';
 import type { Kit } from '../../../src/engine/state.js';
 import { runsOf } from '../../../testing/samples.js';
-import {
-  begin,
-  expr,
-  gate,
-  kit,
-  literal,
-  message,
-  path,
-  plan,
-  principal,
-  state,
-  time,
-  transition,
-} from '../build.js';
+import { expr, gate, literal, path, plan, state, transition } from '../build.js';
+import { agent, fay } from '../people.js';
+import { begin, kit, operate } from '../walk.js';
 import { json } from '../generate.js';
 
 // How much of large values one event looks through: it may not be their size times the number of steps, guards or approvals.
-
-const agent = principal('bot', 'agent');
-const fay = principal('fay', 'human', { roles: ['finance.controller'] });
 
 /** A value that counts each reading of a part. */
 function counted<T extends object>(value: T): { readonly value: T; readonly reads: () => number } {
@@ -108,17 +94,16 @@ describe('a chain', () => {
   it('is ended at a bound of what it makes and compares, with a reason, and goes on from there on retry', () => {
     const text = 'x'.repeat(100_000);
     const grows = chain(
-      300,
+      150,
       { text, other: '' },
       [],
       [{ key: 'other', spec: { kind: 'concat', operands: [path('context', 'text'), literal('y')] } }],
     );
     const walk = begin(grows);
     assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'CHAIN_TOO_LONG']);
-    assert.match(String(walk.run.problem?.message), /read and written more than the 16777216 bytes/);
-    const operator = principal('ops', 'human', { permissions: ['run.operate'] });
+    assert.match(String(walk.run.problem?.message), /read and written more than the 8388608 bytes/);
     const at = walk.run.state;
-    walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry' }) });
+    operate(walk, 'retry');
     assert.notEqual(walk.run.state, at);
     assert.equal(walk.run.status, 'completed');
   });
@@ -141,7 +126,7 @@ describe('a chain', () => {
   });
 
   it('goes on by a retry where it is ended among the conditions of a state that are not too much by themselves', () => {
-    const list = Array.from({ length: 100_000 }, (_, n) => n % 10);
+    const list = Array.from({ length: 50_000 }, (_, n) => n % 10);
     const same = expr(path('context', 'a'), '==', path('context', 'b'));
     const states = Array.from({ length: 40 }, (_, at) =>
       state(`s${at}`, [
@@ -150,12 +135,11 @@ describe('a chain', () => {
       ]),
     );
     const walk = begin(plan([...states, state('end')], { initialContext: { a: list, b: [...list] } }));
-    const operator = principal('ops', 'human', { permissions: ['run.operate'] });
     while (walk.run.status !== 'completed') {
       const at = walk.run.state;
       assert.match(walk.run.problem?.message ?? '', /read and written more than/);
       assert.match(wayOn(walk.run, null) ?? '', /a retry goes on from here/);
-      walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry' }) });
+      operate(walk, 'retry');
       assert.notEqual(walk.run.state, at);
     }
   });
@@ -182,7 +166,6 @@ describe('a chain', () => {
   it('is ended where one state alone compares too much: a retry is not what helps, and comes to the same', () => {
     const list = Array.from({ length: 100_000 }, (_, n) => n % 10);
     const same = expr(path('context', 'a'), '==', path('context', 'b'));
-    const operator = principal('ops', 'human', { permissions: ['run.operate'] });
     const first = Array.from({ length: 30 }, () => same);
     const inOne: Guard = { kind: 'allOf', guards: first };
     for (const guards of [first, [inOne]])
@@ -203,9 +186,9 @@ describe('a chain', () => {
           assert.match(wayOn(walk.run, null) ?? '', /a retry would come to the same: only a cancel helps/);
         };
         is();
-        walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry' }) });
+        operate(walk, 'retry');
         is();
-        walk.send({ kind: 'message', time, message: message(operator, { kind: 'cancel' }) });
+        operate(walk, 'cancel');
         assert.equal(walk.run.status, 'cancelled');
       }
   });
@@ -329,7 +312,7 @@ describe('the guards of one step', () => {
   });
 
   it('are asked once in a gate: what a person reads is what was found', () => {
-    const list = Array.from({ length: 100_000 }, (_, n) => n % 10);
+    const list = Array.from({ length: 50_000 }, (_, n) => n % 10);
     const same = expr(path('context', 'a'), '==', path('context', 'b'));
     const on: Guard = { kind: 'allOf', guards: Array.from({ length: 4 }, () => same) };
     const initialContext = { a: list, b: [...list] };

@@ -4,12 +4,7 @@ import fc from 'fast-check';
 import type { Message } from '../../../src/model/message.js';
 import type { PolicySet } from '../../../src/model/policy-set.js';
 import type { Principal } from '../../../src/model/principal.js';
-import {
-  defaultReliability,
-  type Gate,
-  type GateTimeout,
-  type Transition,
-} from '../../../src/engine/plan.js';
+import type { Gate, GateTimeout, Transition } from '../../../src/engine/plan.js';
 import { allApproved, dueEvent, gateViews, mayDecide, outOfReach } from '../../../src/engine/index.js';
 import { mayDecideAt } from '../../../src/engine/gates/deciders.js';
 import { gatesBefore, humanGate } from '../../../src/engine/gates/gates.js';
@@ -18,35 +13,28 @@ import { momentOf } from '../../../src/engine/gates/standing.js';
 import type { ApprovalState } from '../../../src/engine/state.js';
 import { queuesIn } from '../../../src/schema/kit.js';
 import { leastOf, runsOf } from '../../../testing/samples.js';
+import { expr, gate, literal, onEnter, path, plan, rest, state, transition, type Fields } from '../build.js';
+import { agent, principal } from '../people.js';
 import {
   answerOf,
+  approve,
+  at,
   begin,
-  expr,
-  gate,
+  hour,
   kit,
-  literal,
   message,
-  path,
-  plan,
-  principal,
-  state,
-  time,
-  transition,
-  type Fields,
-  type Walk,
+  operate,
+  start,
+  types,
   wakesAfter,
-} from '../build.js';
-import { rest } from '../../fail-closed/support/refused.js';
+  type Walk,
+} from '../walk.js';
 
 // Several gates before one action: each keeps its own rules, and all must be approved (docs/adr/0012).
 
-const agent = principal('bot', 'agent');
 const holder = (id: string, ...roles: string[]): Principal => principal(id, 'human', { roles });
 const [clerk, cfo, sre] = [holder('cleo', 'clerk'), holder('cyd', 'cfo'), holder('sam', 'sre')];
 const dan = principal('dan', 'human', { permissions: ['approval.decide'] });
-const start = Date.parse(time);
-const hour = 3_600_000;
-const at = (ms: number): string => new Date(start + ms).toISOString();
 const timeout = (action: GateTimeout['action'], afterMs: number, ...to: string[]): GateTimeout => ({
   ...{ action, afterMs, to },
 });
@@ -72,7 +60,6 @@ function decideAt(walk: Walk, who: Principal, ms: number, fields: Partial<Decide
 type Decide = Extract<Message['body'], { kind: 'decide' }>;
 
 const executes = (walk: Walk): boolean => walk.run.executing !== null;
-const types = (walk: Walk): string[] => walk.last.trace.map((fact) => fact.type);
 
 describe('an approval at several gates', () => {
   it('is approved when each of them is, and one decision counts for all that this person may decide', () => {
@@ -174,7 +161,7 @@ describe('time at several gates', () => {
   it('that approves does so for its own gate alone', () => {
     const walk = waiting([gate({ roles: ['clerk'], timeout: timeout('approve', 1_000) }), floorOf]);
     walk.fire(only(walk).id);
-    assert.deepEqual(types(walk), ['approval.decided']);
+    assert.deepEqual(types(walk.last), ['approval.decided']);
     assert.deepEqual([only(walk).status, executes(walk), walk.run.evidence], ['open', false, []]);
     assert.equal(wakesAfter(walk), hour);
     assert.equal(decideAt(walk, cfo, 2_000), 'accepted');
@@ -205,7 +192,7 @@ describe('time at several gates', () => {
     assert.deepEqual([wakesAfter(walk), only(walk).expiresAt - start], [hour, hour]);
     assert.equal(decideAt(walk, cfo, hour + 1), 'APPROVAL_EXPIRED');
     walk.fire(only(walk).id);
-    assert.deepEqual([only(walk).status, types(walk)], ['expired', ['approval.expired']]);
+    assert.deepEqual([only(walk).status, types(walk.last)], ['expired', ['approval.expired']]);
   });
 
   it('is the default of the environment, which denies, for a gate that says none', () => {
@@ -225,9 +212,9 @@ describe('time at several gates', () => {
     decideAt(walk, clerk, 10);
     assert.deepEqual([wakesAfter(walk), only(walk).expiresAt], [4.5 * hour, start + 9 * hour]);
     walk.send({ kind: 'deadline', time: at(hour / 2), approval: id });
-    assert.deepEqual([types(walk), wakesAfter(walk), only(walk).status], [[], 4.5 * hour, 'open']);
+    assert.deepEqual([types(walk.last), wakesAfter(walk), only(walk).status], [[], 4.5 * hour, 'open']);
     walk.fire(id);
-    assert.deepEqual([types(walk), wakesAfter(walk)], [['approval.reminded'], 9 * hour]);
+    assert.deepEqual([types(walk.last), wakesAfter(walk)], [['approval.reminded'], 9 * hour]);
     walk.fire(id);
     assert.equal(only(walk).status, 'expired');
   });
@@ -282,7 +269,7 @@ describe('time at several gates', () => {
       gate({ timeout: timeout('deny', 4 * hour), reminders: [0.25] }),
     ]);
     walk.send({ kind: 'deadline', time: at(hour), approval: only(walk).id });
-    assert.deepEqual(types(walk), ['approval.escalated', 'approval.decided', 'approval.reminded']);
+    assert.deepEqual(types(walk.last), ['approval.escalated', 'approval.decided', 'approval.reminded']);
     assert.equal(wakesAfter(walk), 1.5 * hour);
   });
 });
@@ -603,7 +590,7 @@ describe('who has a part in a run', () => {
     ]);
     const walk = begin(of);
     walk.submit(clerk, 'own');
-    walk.decide(clerk, walk.run.approvals.at(-1)?.id ?? '', 'approve');
+    approve(walk, clerk);
     walk.submit(agent, 'half');
     const half = walk.run.approvals.at(-1)?.id ?? '';
     walk.decide(cfo, half, 'approve');
@@ -650,7 +637,7 @@ describe('who has a part in a run', () => {
         ['human_request', 'cyd'],
       ],
     );
-    assert.equal(types(walk).filter((name) => name === 'evidence.recorded').length, 2);
+    assert.equal(types(walk.last).filter((name) => name === 'evidence.recorded').length, 2);
   });
 });
 
@@ -711,17 +698,16 @@ describe('what the runtime asks for by itself', () => {
     walk.decide(other, only(walk).id, 'deny');
     walk.outcome();
     assert.deepEqual([refusal(walk, clerk), refusal(walk, other)], ['requester', 'requester']);
-    walk.decide(third, walk.run.approvals.at(-1)?.id ?? '', 'approve');
+    approve(walk, third);
     assert.equal(walk.run.state, 'd');
     assert.deepEqual([refusal(walk, clerk), refusal(walk, other)], ['requester', 'requester']);
     assert.equal(refusal(walk, third), 'may');
   });
 
   it('is not decided by who had the run go on to it, until somebody else has led it on', () => {
-    const onEnter = { executor: rest, output: [], reliability: defaultReliability, evidence: null };
     const of = plan([
       state('a', [transition('send', 'b')]),
-      state('b', [asks('go', 'c')], { onEnter }),
+      state('b', [asks('go', 'c')], onEnter()),
       state('c', [transition('round', 'd')]),
       state('d', [asks('end', 'e')]),
       state('e'),
@@ -730,10 +716,10 @@ describe('what the runtime asks for by itself', () => {
     walk.submit(clerk, 'send');
     walk.outcome({ status: 'failed', errorClass: 'permanent', message: 'no' } as never);
     const operator = principal('cora', 'human', { roles: ['clerk'], permissions: ['run.operate'] });
-    walk.send({ kind: 'message', time: at(0), message: message(operator, { kind: 'retry' }) });
+    operate(walk, 'retry', { by: operator });
     walk.outcome();
     assert.deepEqual([refusal(walk, clerk), refusal(walk, operator)], ['requester', 'requester']);
-    walk.decide(holder('cleve', 'clerk'), walk.run.approvals.at(-1)?.id ?? '', 'approve');
+    approve(walk, holder('cleve', 'clerk'));
     walk.submit(clerk, 'round');
     assert.deepEqual([refusal(walk, clerk), refusal(walk, operator)], ['requester', 'may']);
   });

@@ -18,33 +18,23 @@ import { isGated } from '../../../src/engine/gates/gates.js';
 import { blockedBy } from '../../../src/engine/links.js';
 import { isGateApproved, shareAt } from '../../../src/engine/gates/quorum.js';
 import type { ApprovalState, GateState } from '../../../src/engine/state.js';
+import { expr, gate, literal, onEnter, path, plan, rest, state, transition, type Fields } from '../build.js';
+import { agent, ann, ben, principal } from '../people.js';
 import {
+  approve,
+  at,
   begin,
-  expr,
-  gate,
-  literal,
-  message,
-  path,
-  plan,
-  principal,
-  state,
-  time,
-  transition,
+  hour,
   kit,
-  type Fields,
-  type Walk,
+  message,
+  start,
+  time,
+  types,
   wakesAfter,
-} from '../build.js';
-import { rest } from '../../fail-closed/support/refused.js';
+  type Walk,
+} from '../walk.js';
 
 // Gates of several places, who decides, and time: docs/spec/semantics.md §6 and docs/adr/0008.
-
-const agent = principal('bot', 'agent');
-const ann = principal('ann', 'human', { roles: ['finance.controller'] });
-const ben = principal('ben', 'human', { roles: ['finance.controller'] });
-const start = Date.parse(time);
-const hour = 3_600_000;
-const at = (ms: number): string => new Date(start + ms).toISOString();
 
 function facing(fields: Fields): Walk {
   return begin(plan([state('a', [transition('go', 'b', { executor: rest, ...fields })]), state('b')]));
@@ -56,7 +46,6 @@ function parked(fields: Partial<Gate>, more: Fields = {}): { walk: Walk; approva
   return { walk, approval: () => walk.run.approvals[0] ?? assert.fail('nothing is parked') };
 }
 
-const types = (walk: Walk): string[] => walk.last.trace.map((fact) => fact.type);
 const late = (walk: Walk, ms: number): Walk => {
   const { id } = walk.run.approvals[0] ?? assert.fail();
   walk.send({ kind: 'deadline', time: at(ms), approval: id });
@@ -188,10 +177,9 @@ describe('a gate of several places', () => {
   });
 
   it('does not let an effect through on the way into a state', () => {
-    const onEnter = { executor: rest, output: [], reliability: defaultReliability, evidence: null };
     const of = plan([
       state('a', [transition('go', 'b')]),
-      state('b', [transition('on', 'c')], { onEnter }),
+      state('b', [transition('on', 'c')], onEnter()),
       state('c'),
     ]);
     const walk = begin(of);
@@ -206,7 +194,7 @@ describe('a gate of several places', () => {
       [],
     );
     const reading = begin(
-      plan([{ ...(of.states[1] ?? assert.fail()), onEnter: { ...onEnter, tier: 'read_only' } }, state('c')]),
+      plan([{ ...(of.states[1] ?? assert.fail()), ...onEnter({ tier: 'read_only' }) }, state('c')]),
     );
     assert.equal(reading.run.executing?.at, 'onEnter');
   });
@@ -219,16 +207,9 @@ describe('what the runtime does by itself is asked what an action is asked', () 
     gates: readonly Gate[] = [],
     of: Partial<Plan> = {},
   ): Walk => {
-    const onEnter = {
-      executor: rest,
-      output: [],
-      reliability: defaultReliability,
-      evidence: null,
-      ...fields,
-    };
     const own = charter === null ? null : { read: [], execute: [], deny: [], unmapped: [], ...charter };
     const on = transition('on', 'c', { executor: rest, tier: 'reversible', gates });
-    const states = [state('a', [transition('go', 'b')]), state('b', [on], { onEnter }), state('c')];
+    const states = [state('a', [transition('go', 'b')]), state('b', [on], onEnter(fields)), state('c')];
     const walk = begin(plan(states, { ...of, charter: own }));
     walk.submit(agent, 'go');
     return walk;
@@ -425,12 +406,12 @@ describe('who may decide', () => {
       ]),
     );
     walk.submit(agent, 'one');
-    walk.decide(ann, walk.run.approvals[0]?.id ?? '', 'approve');
+    approve(walk, ann);
     walk.outcome();
     walk.submit(agent, 'two');
     assert.deepEqual([refusal(walk, ann), refusal(walk, ben)], ['approver', 'may']);
-    walk.decide(ann, walk.run.approvals.at(-1)?.id ?? '', 'approve');
-    assert.ok(types(walk).includes('approval.refused'));
+    approve(walk, ann);
+    assert.ok(types(walk.last).includes('approval.refused'));
   });
 
   it('holds for approvals that are open side by side', () => {
@@ -457,7 +438,7 @@ describe('who may decide', () => {
     walk.submit(agent, 'go');
     for (const n of [1, 2]) {
       walk.submit(agent, 'once', { n });
-      walk.decide(ann, walk.run.approvals.at(-1)?.id ?? '', 'approve');
+      approve(walk, ann);
     }
     assert.deepEqual(walk.run.approvals[0]?.gates[0]?.excluded, [{ id: 'ann', why: 'approver' }]);
   });
@@ -592,10 +573,10 @@ describe("an approval's time", () => {
     });
     assert.equal(wakesAfter(walk), hour / 2);
     late(walk, hour / 2);
-    assert.deepEqual([types(walk), wakesAfter(walk)], [['approval.reminded'], hour * 0.75]);
+    assert.deepEqual([types(walk.last), wakesAfter(walk)], [['approval.reminded'], hour * 0.75]);
     late(walk, hour * 0.75);
     assert.deepEqual(
-      [types(walk), wakesAfter(walk), approval().status],
+      [types(walk.last), wakesAfter(walk), approval().status],
       [['approval.reminded'], hour, 'open'],
     );
     late(walk, hour);
@@ -685,7 +666,7 @@ describe("an approval's time", () => {
         said.message,
         /would end with `\$\.arguments\.until`, and `.*` is no time with a zone: write it as/,
       );
-      assert.deepEqual(types(walk).slice(-1), ['transition.rejected']);
+      assert.deepEqual(types(walk.last).slice(-1), ['transition.rejected']);
     }
   });
 
@@ -796,7 +777,7 @@ describe('what was approved', () => {
       Object.assign(walk.run, { context: { iban: 'DE1', n: 1 }, input: { cc: 'a' } });
       walk.submit(agent, 'go');
       Object.assign(walk.run, change(walk));
-      walk.decide(ann, walk.run.approvals[0]?.id ?? '', 'approve');
+      approve(walk, ann);
       return walk.last.actions.at(-1)?.error?.message;
     };
     assert.match(errorAfter(() => ({ context: { iban: 'DE2' } })) ?? '', /`\$\.context\.iban` has changed/);

@@ -10,24 +10,11 @@ import {
 } from '../../../src/model/limits.js';
 import type { Transition } from '../../../src/engine/plan.js';
 import type { ApprovalState } from '../../../src/engine/state.js';
-import {
-  answerOf,
-  begin,
-  expr,
-  gate,
-  literal,
-  path,
-  plan,
-  principal,
-  state,
-  transition,
-  type Walk,
-} from '../build.js';
+import { expr, gate, literal, path, plan, state, transition } from '../build.js';
+import { agent, ann } from '../people.js';
+import { answerOf, begin, type Walk } from '../walk.js';
 
 // What the open approvals of a run take of its document is bounded, however much their guards and gates say.
-
-const agent = principal('bot', 'agent');
-const ann = principal('ann', 'human', { roles: ['finance.controller'] });
 
 const asking = (pay: Partial<Transition>): Walk =>
   begin(plan([state('a', [transition('pay', 'a', { gates: [gate()], ...pay })])]));

@@ -3,7 +3,9 @@ import { describe, test } from 'node:test';
 import { askedForNow, guardRefusing, readsRights } from '../../../src/engine/index.js';
 import type { Guard, Plan } from '../../../src/engine/plan.js';
 import type { Action } from '../../../src/engine/state.js';
-import { begin, expr, gate, kit, literal, plan, principal, state, transition } from '../build.js';
+import { expr, gate, literal, plan, state, transition } from '../build.js';
+import { principal } from '../people.js';
+import { approve, begin, kit } from '../walk.js';
 
 const controller = principal('maria', 'human', { roles: ['finance.controller'] });
 const payer: Guard = { kind: 'role', role: 'payer' };
@@ -64,7 +66,7 @@ describe('rights', () => {
       const walk = begin(guarded([payer], { gates: [gate()] }));
       walk.submit(holder, 'go');
       if (isLost) walk.kit = { ...walk.kit, rightsNow: (asked) => ({ ...asked, roles: [] }) };
-      walk.decide(controller, walk.run.approvals[0]?.id ?? '', 'approve');
+      approve(walk, controller);
       assert.equal(walk.run.executing === null, isLost);
       const failed = walk.last.actions.find(({ status }) => status === 'failed');
       assert.equal(failed?.error?.code, isLost ? 'GUARD_REJECTED' : undefined);

@@ -3,13 +3,12 @@ import { describe, it } from 'node:test';
 import { links, missingUnderFloors } from '../../../src/engine/index.js';
 import { defaultReliability, type Plan } from '../../../src/engine/plan.js';
 import type { Kit } from '../../../src/engine/state.js';
-import { begin, gate, kit, plan, principal, state, transition, type Walk } from '../build.js';
-import { rest } from '../../fail-closed/support/refused.js';
+import { gate, onEnter, plan, rest, state, transition } from '../build.js';
+import { agent, ann } from '../people.js';
+import { approve, begin, kit, type Walk } from '../walk.js';
 
 // In an environment that no policies declare, and of which nothing is known, nothing is called; it says what to do.
 
-const agent = principal('bot', 'agent');
-const ann = principal('ann', 'human', { roles: ['finance.controller'] });
 const unknown: Kit = { ...kit, floors: null };
 const told = /declare it again in environments\.yaml/;
 
@@ -22,15 +21,7 @@ const flow: Plan = plan(
       transition('into', 'b'),
       transition('along', 'c'),
     ]),
-    state('b', [transition('send', 'a', { executor: rest })], {
-      onEnter: {
-        executor: rest,
-        reliability: transition('x', 'a').reliability,
-        output: [],
-        evidence: null,
-        tier: 'read_only',
-      },
-    }),
+    state('b', [transition('send', 'a', { executor: rest })], onEnter({ tier: 'read_only' })),
     state('c', [transition('go', 'a', { actor: 'deterministic', executor: rest, tier: 'reversible' })]),
   ],
   { linkFilter: 'byGuards' },
@@ -115,7 +106,7 @@ describe('an environment of which nothing is known', () => {
     );
     walk.submit(agent, 'wait');
     without(walk);
-    walk.decide(ann, walk.run.approvals[0]?.id ?? assert.fail(), 'approve');
+    approve(walk, ann);
     assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'NO_ELIGIBLE_TRANSITION']);
     assert.match(walk.run.problem?.message ?? '', told);
   });

@@ -1,34 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Executor } from '../../../src/engine/plan.js';
 import { links } from '../../../src/engine/index.js';
-import {
-  answerOf,
-  begin,
-  expr,
-  gate,
-  literal,
-  path,
-  plan,
-  principal,
-  state,
-  time,
-  transition,
-} from '../build.js';
-
-const rest: Executor = {
-  kind: 'rest',
-  connection: 'c',
-  method: 'POST',
-  path: { kind: 'text', parts: ['/'] },
-  query: [],
-  headers: [],
-  body: null,
-  idempotencyKey: true,
-};
-const agent = principal('bot', 'agent');
-const finance = principal('fay', 'human', { roles: ['finance.controller'] });
-const operator = principal('ops', 'human', { permissions: ['run.operate'] });
+import { expr, gate, literal, onEnter, path, plan, rest, state, transition } from '../build.js';
+import { agent, fay, principal } from '../people.js';
+import { answerOf, approve, begin, operate } from '../walk.js';
 
 describe('a submit', () => {
   it('moves at once where there is no executor, and enters the target', () => {
@@ -52,8 +27,8 @@ describe('a submit', () => {
   });
   it('refuses a stale version, an unknown transition, and the wrong kind of principal', () => {
     const walk = begin(plan([state('a', [transition('go', 'b', { actor: 'human' })]), state('b')]));
-    assert.equal(answerOf(walk.submit(finance, 'go', {}, 7))?.code, 'STALE_VERSION');
-    assert.equal(answerOf(walk.submit(finance, 'nope'))?.code, 'UNKNOWN_TRANSITION');
+    assert.equal(answerOf(walk.submit(fay, 'go', {}, 7))?.code, 'STALE_VERSION');
+    assert.equal(answerOf(walk.submit(fay, 'nope'))?.code, 'UNKNOWN_TRANSITION');
     assert.equal(answerOf(walk.submit(agent, 'go', { kind: 'human' }))?.code, 'ACTOR_MISMATCH');
   });
   it('is busy while another executes, and stale once that one has advanced', () => {
@@ -93,7 +68,7 @@ describe('a gate', () => {
     const approval = walk.run.approvals[0];
     assert.ok(approval);
     assert.equal(walk.run.status, 'waiting');
-    walk.decide(finance, approval.id, 'approve');
+    walk.decide(fay, approval.id, 'approve');
     assert.equal(walk.run.executing?.action.digest, approval.action.digest);
     walk.outcome();
     assert.equal(walk.run.approvals[0]?.status, 'consumed');
@@ -103,7 +78,7 @@ describe('a gate', () => {
     const walk = gated();
     walk.submit(principal('fay', 'human', { roles: ['finance.controller'] }), 'pay');
     const id = walk.run.approvals[0]?.id ?? '';
-    assert.equal(answerOf(walk.decide(finance, id, 'approve'))?.code, 'NOT_AN_APPROVER');
+    assert.equal(answerOf(walk.decide(fay, id, 'approve'))?.code, 'NOT_AN_APPROVER');
     assert.equal(
       answerOf(walk.decide(principal('a', 'agent', { roles: ['finance.controller'] }), id, 'approve'))?.code,
       'NOT_AN_APPROVER',
@@ -126,10 +101,7 @@ describe('a gate', () => {
     walk.submit(agent, 'pay');
     walk.submit(agent, 'leave');
     assert.equal(walk.run.approvals[0]?.status, 'revoked');
-    assert.equal(
-      answerOf(walk.decide(finance, walk.run.approvals[0]?.id ?? '', 'approve'))?.code,
-      'APPROVAL_REVOKED',
-    );
+    assert.equal(answerOf(approve(walk))?.code, 'APPROVAL_REVOKED');
   });
   it('expires at its deadline, once', () => {
     const walk = gated();
@@ -137,7 +109,7 @@ describe('a gate', () => {
     const id = walk.run.approvals[0]?.id ?? '';
     walk.fire(id);
     assert.equal(walk.run.approvals[0]?.status, 'expired');
-    assert.equal(answerOf(walk.decide(finance, id, 'approve'))?.code, 'APPROVAL_EXPIRED');
+    assert.equal(answerOf(walk.decide(fay, id, 'approve'))?.code, 'APPROVAL_EXPIRED');
     assert.equal(walk.fire(id).trace.length, 0);
   });
   it('checks the guards again after the approval, and does not consume it when one fails', () => {
@@ -154,7 +126,7 @@ describe('a gate', () => {
     walk.submit(agent, 'pay');
     walk.submit(agent, 'set');
     walk.outcome();
-    walk.decide(finance, walk.run.approvals[0]?.id ?? '', 'approve');
+    approve(walk);
     assert.equal(walk.run.executing, null);
     assert.equal(walk.run.approvals[0]?.status, 'approved');
     assert.ok(
@@ -186,8 +158,8 @@ describe('a gate', () => {
     );
     walk.submit(agent, 'pay');
     const id = walk.run.approvals[0]?.id ?? '';
-    walk.decide(finance, id, 'approve');
-    assert.equal(answerOf(walk.decide(finance, id, 'approve'))?.code, 'ALREADY_DECIDED');
+    walk.decide(fay, id, 'approve');
+    assert.equal(answerOf(walk.decide(fay, id, 'approve'))?.code, 'ALREADY_DECIDED');
     assert.equal(walk.run.executing, null);
     walk.decide(principal('flo', 'human', { roles: ['finance.controller'] }), id, 'approve');
     assert.notEqual(walk.run.executing, null);
@@ -200,7 +172,7 @@ describe('an approval', () => {
   it('is used up by what it lets through, also where nothing is executed', () => {
     const walk = gated();
     walk.submit(agent, 'pay');
-    walk.decide(finance, walk.run.approvals[0]?.id ?? '', 'approve');
+    approve(walk);
     assert.deepEqual([walk.run.status, walk.run.approvals[0]?.status], ['completed', 'consumed']);
     assert.equal(walk.last.trace.filter((fact) => fact.type === 'approval.consumed').length, 1);
   });
@@ -209,10 +181,10 @@ describe('an approval', () => {
     const third = principal('flo', 'human', { roles: ['finance.controller'] });
     walk.submit(agent, 'pay');
     const id = walk.run.approvals[0]?.id ?? '';
-    walk.decide(finance, id, 'approve');
-    walk.submit(finance, 'pay');
+    walk.decide(fay, id, 'approve');
+    walk.submit(fay, 'pay');
     const own = walk.run.approvals[1]?.id ?? '';
-    assert.equal(answerOf(walk.decide(finance, own, 'approve'))?.code, 'NOT_AN_APPROVER');
+    assert.equal(answerOf(walk.decide(fay, own, 'approve'))?.code, 'NOT_AN_APPROVER');
     walk.decide(third, own, 'approve');
     assert.deepEqual(
       walk.run.approvals.map((approval) => approval.status),
@@ -228,43 +200,12 @@ describe('an approval', () => {
 
 describe('onEnter, chains and being stuck', () => {
   it('is stuck when onEnter fails, and an operator may retry or cancel', () => {
-    const entering = state('a', [transition('go', 'b')], {
-      onEnter: { executor: rest, output: [], reliability: transition('x', 'x').reliability, evidence: null },
-    });
+    const entering = state('a', [transition('go', 'b')], onEnter());
     const walk = begin(plan([entering, state('b')]));
     walk.outcome({ status: 'failed', errorClass: 'permanent', message: 'no' } as object);
     assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'ON_ENTER_FAILED']);
-    assert.equal(
-      answerOf(
-        walk.send({
-          kind: 'message',
-          time,
-          message: {
-            v: 1,
-            id: 'msg_r1',
-            run: 'run_1',
-            time,
-            principal: agent,
-            refs: [],
-            body: { kind: 'retry' },
-          },
-        }),
-      )?.code,
-      'FORBIDDEN',
-    );
-    walk.send({
-      kind: 'message',
-      time,
-      message: {
-        v: 1,
-        id: 'msg_r2',
-        run: 'run_1',
-        time,
-        principal: operator,
-        refs: [],
-        body: { kind: 'retry' },
-      },
-    });
+    assert.equal(answerOf(operate(walk, 'retry', { by: agent }))?.code, 'FORBIDDEN');
+    operate(walk, 'retry');
     walk.outcome();
     assert.deepEqual([walk.run.status, walk.run.version], ['running', 1]);
   });
@@ -315,19 +256,7 @@ describe('onEnter, chains and being stuck', () => {
     walk.outcome({ status: 'unknown', message: 'lost' } as object);
     assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'EXECUTOR_UNKNOWN']);
     const key = walk.history.flatMap((result) => result.effects).find((effect) => effect.kind === 'execute');
-    walk.send({
-      kind: 'message',
-      time,
-      message: {
-        v: 1,
-        id: 'msg_r3',
-        run: 'run_1',
-        time,
-        principal: operator,
-        refs: [],
-        body: { kind: 'retry' },
-      },
-    });
+    operate(walk, 'retry');
     assert.equal(
       walk.run.executing?.action.idempotencyKey,
       key?.kind === 'execute' ? key.executing.action.idempotencyKey : '',

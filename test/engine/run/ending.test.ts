@@ -1,38 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { defaultReliability, type Executor, type Plan, type State } from '../../../src/engine/plan.js';
+import type { Plan, State } from '../../../src/engine/plan.js';
 import { links } from '../../../src/engine/index.js';
 import { endingOf, endingText, type EventResult } from '../../../src/engine/state.js';
-import {
-  answerOf,
-  begin,
-  gate,
-  message,
-  plan,
-  principal,
-  state,
-  time,
-  transition,
-  type Fields,
-  type Walk,
-} from '../build.js';
+import { gate, onEnter, plan, rest, state, transition, type Fields } from '../build.js';
+import { agent, fay, operator } from '../people.js';
+import { answerOf, at, begin, begins, message, operate, time, types, type Walk } from '../walk.js';
 
 // A run whose time is up, or that was cancelled: nothing of it begins any more, whether or not its timer has gone.
 
-const agent = principal('bot', 'agent');
-const operator = principal('ops', 'human', { permissions: ['run.operate'] });
-const finance = principal('fay', 'human', { roles: ['finance.controller'] });
-const rest: Executor = {
-  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
-  ...{ query: [], headers: [], body: null, idempotencyKey: true },
-};
-const entering: Partial<State> = {
-  onEnter: { executor: rest, output: [], reliability: defaultReliability, evidence: null },
-};
 const lasting = 1_000;
 /** The moment at which the run's time is up. */
-const end = new Date(Date.parse(time) + lasting).toISOString();
-const justBefore = new Date(Date.parse(time) + lasting - 1).toISOString();
+const end = at(lasting);
+const justBefore = at(lasting - 1);
 
 /** `go` leads to a state in which something begins by itself. */
 function flow(next: State, fields: Fields = {}, of: Partial<Plan> = {}): Plan {
@@ -48,12 +28,9 @@ function flow(next: State, fields: Fields = {}, of: Partial<Plan> = {}): Plan {
   );
 }
 const chained = state('next', [transition('step', 'done', { actor: 'deterministic', executor: rest })]);
-const entered = state('next', [transition('back', 'a')], entering);
-const endsEntering = state('next', [], entering);
+const entered = state('next', [transition('back', 'a')], onEnter());
+const endsEntering = state('next', [], onEnter());
 
-const types = (result: EventResult): string[] => result.trace.map((fact) => fact.type);
-const operate = (walk: Walk, kind: 'cancel' | 'retry', at = time): EventResult =>
-  walk.send({ kind: 'message', time: at, message: message(operator, { kind }) });
 const submit = (walk: Walk, name: string, at: string): EventResult =>
   walk.send({
     kind: 'message',
@@ -64,19 +41,14 @@ const approve = (walk: Walk, at: string): EventResult => {
   const { id = '', action } = walk.run.approvals[0] ?? {};
   const body = { kind: 'decide', approval: id, decision: 'approve', reasonGiven: false } as const;
   const digest = action?.digest ?? '';
-  return walk.send({ kind: 'message', time: at, message: message(finance, { ...body, digest }) });
+  return walk.send({ kind: 'message', time: at, message: message(fay, { ...body, digest }) });
 };
-function succeeds(walk: Walk, at: string): EventResult {
-  const done = { output: {}, response: {}, evidence: [], attempt: 1, outputRef: null };
-  const action = walk.run.executing?.action.id ?? '';
-  return walk.send({ kind: 'outcome', time: at, action, result: { status: 'succeeded', ...done } });
-}
+const succeeds = (walk: Walk, at: string): EventResult => walk.outcome({}, at);
 /** What was not begun by the record, since the run was to end. */
 const unbegun = ({ trace }: EventResult): unknown[] =>
   trace.flatMap(({ type, action, policy }) =>
     type === 'transition.rejected' && policy?.rule === 'RUN_CLOSED' ? [action?.transition] : [],
   );
-const begins = (result: EventResult): boolean => result.effects.some((effect) => effect.kind === 'execute');
 
 describe("after a run's time, though no timer has gone", () => {
   it('a submit begins nothing: the run has timed out', () => {
@@ -119,7 +91,7 @@ describe("after a run's time, though no timer has gone", () => {
     }
   });
   it('no chain follows an onEnter, and where an effect has led to its end the run is completed', () => {
-    const walk = begin(flow(state('next', chained.transitions, entering)));
+    const walk = begin(flow(state('next', chained.transitions, onEnter())));
     submit(walk, 'go', time);
     succeeds(walk, justBefore);
     assert.equal(walk.run.executing?.at, 'onEnter');
@@ -140,11 +112,11 @@ describe("after a run's time, though no timer has gone", () => {
       return walk;
     };
     const retried = stuck();
-    const said = operate(retried, 'retry', end);
+    const said = operate(retried, 'retry', { at: end });
     assert.deepEqual([begins(said), answerOf(said)?.code], [false, 'RUN_CLOSED']);
     assert.equal(retried.run.status, 'timed_out');
     const cancelled = stuck();
-    operate(cancelled, 'cancel', end);
+    operate(cancelled, 'cancel', { at: end });
     assert.equal(cancelled.run.status, 'cancelled');
   });
   it('time that approves at a gate begins nothing, unless the run goes on where it was', () => {
@@ -179,7 +151,7 @@ describe("after a run's time, though no timer has gone", () => {
       return walk.send({
         kind: 'message',
         time: at,
-        message: message(finance, { ...body, digest: action?.digest ?? '' }),
+        message: message(fay, { ...body, digest: action?.digest ?? '' }),
       });
     };
     const early = made();

@@ -7,18 +7,12 @@ import type { Executor } from '../../../src/engine/plan.js';
 import { closedStatuses, type EventResult, type Kit, type RunState } from '../../../src/engine/state.js';
 import type { Principal } from '../../../src/model/principal.js';
 import { canonical } from '../../../src/model/values/canonical.js';
-import { begin, gate, kit, message, plan, principal, state, time, transition, type Walk } from '../build.js';
+import { gate, onEnter, plan, rest, state, transition } from '../build.js';
+import { agent, fay, operator, principal } from '../people.js';
+import { approve, begin, kit, message, operate, time, type Walk } from '../walk.js';
 import { answered, play, story } from '../stories.js';
 
 // A run over which our own code failed waits for an operator: nothing of it is done, and nobody who asked waits for ever.
-
-const rest: Executor = {
-  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
-  ...{ query: [], headers: [], body: null, idempotencyKey: true },
-};
-const agent = principal('bot', 'agent');
-const operator = principal('ops', 'human', { permissions: ['run.operate'] });
-const controller = principal('fay', 'human', { roles: ['finance.controller'] });
 
 const giving = { code: 'STEP_FAILED', key: 's1.failed', time, why: 'it threw' } as const;
 
@@ -88,17 +82,10 @@ describe('giving up on a step', () => {
   });
 
   it('has an onEnter entered again on retry, by a human only: what became of its effect is unknown', () => {
-    const onEnter = {
-      executor: rest,
-      output: [],
-      reliability: transition('x', 'x').reliability,
-      evidence: null,
-    };
-    const walk = begin(plan([state('a', [transition('go', 'b')], { onEnter }), state('b')]));
+    const walk = begin(plan([state('a', [transition('go', 'b')], onEnter()), state('b')]));
     assert.equal(walk.run.executing?.at, 'onEnter');
     const { idempotencyKey, n } = walk.run.executing.action;
-    const retried = (by: Principal): Walk['run'] =>
-      walk.send({ kind: 'message', time, message: message(by, { kind: 'retry' }) }).state;
+    const retried = (by: Principal): Walk['run'] => operate(walk, 'retry', { by }).state;
     for (const code of ['STEP_FAILED', 'HISTORY_FORKED'] as const) {
       const given = give(walk.run, [], code).state;
       assert.deepEqual(given.stuckOn, { kind: 'onEnter', unknown: true, again: { idempotencyKey, n } });
@@ -111,13 +98,7 @@ describe('giving up on a step', () => {
   });
 
   it('has a run begin on retry whose first step was given up: its input is looked at, its clock starts, its onEnter runs', () => {
-    const onEnter = {
-      executor: rest,
-      output: [],
-      reliability: transition('x', 'x').reliability,
-      evidence: null,
-    };
-    const of = plan([state('a', [transition('go', 'b')], { onEnter }), state('b')], {
+    const of = plan([state('a', [transition('go', 'b')], onEnter()), state('b')], {
       timeoutMs: 1_000,
       inputSchema: {},
     });
@@ -190,26 +171,17 @@ describe('giving up on a step', () => {
     const [open] = walk.run.approvals;
     walk.run = give(walk.run).state;
     assert.deepEqual(walk.run.approvals, [open]);
-    walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry' }) });
+    operate(walk, 'retry');
     assert.equal(walk.run.status, 'waiting');
     walk.decide(principal('fay', 'human', { roles: ['finance.controller'] }), open?.id ?? '', 'approve');
     assert.equal(walk.run.executing?.action.approval, open?.id);
   });
 
   it('leaves the run where it is when its time is up, whoever asks it anything, until an operator has it go on: then its time is up', () => {
-    const onEnter = {
-      executor: rest,
-      output: [],
-      reliability: transition('x', 'x').reliability,
-      evidence: null,
-    };
     const late = new Date(Date.parse(time) + 10_000).toISOString();
-    const of = plan(
-      [state('a', [transition('pay', 'a', { gate: gate() })]), state('late', [], { onEnter })],
-      {
-        ...{ timeoutMs: 6_000, onTimeout: { target: 'late' } },
-      },
-    );
+    const of = plan([state('a', [transition('pay', 'a', { gate: gate() })]), state('late', [], onEnter())], {
+      ...{ timeoutMs: 6_000, onTimeout: { target: 'late' } },
+    });
     const robot = principal('cron', 'system');
     const submit = { kind: 'submit', transition: 'pay', arguments: {}, expectedVersion: null } as const;
     for (const code of ['STEP_FAILED', 'HISTORY_FORKED'] as const) {
@@ -223,7 +195,7 @@ describe('giving up on a step', () => {
       for (const given of [
         ask(agent, submit),
         ask(robot, { kind: 'retry' }),
-        ask(controller, { ...decision, reasonGiven: true }),
+        ask(fay, { ...decision, reasonGiven: true }),
         walk.send({ kind: 'timeout', time: late }),
         walk.send({ kind: 'deadline', time: late, approval: id }),
       ]) {
@@ -251,9 +223,9 @@ describe('giving up on a step', () => {
         plan([state('a', [transition('pay', 'b', { executor: keyless, gate: gate() })]), state('b')]),
       );
       walk.submit(agent, 'pay');
-      walk.decide(controller, walk.run.approvals[0]?.id ?? '', 'approve');
+      approve(walk);
       walk.outcome({ status: 'unknown', message: 'lost' });
-      walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry' }) });
+      operate(walk, 'retry');
       const repeat = walk.run.approvals.find(({ status }) => status === 'open');
       assert.equal(repeat?.repeats, true);
       walk.run = give(walk.run, [], 'HISTORY_FORKED', 's9.forked').state;
@@ -261,7 +233,7 @@ describe('giving up on a step', () => {
     };
     const retried = { kind: 'message', time, message: message(operator, { kind: 'retry' }) } as const;
     const approvedFirst = stuckOnPay();
-    const approved = approvedFirst.walk.decide(controller, approvedFirst.repeat, 'approve');
+    const approved = approvedFirst.walk.decide(fay, approvedFirst.repeat, 'approve');
     assert.equal(answered(approved)[0]?.answer.status, 'accepted');
     assert.deepEqual([approved.state.executing, approved.state.problem?.code], [null, 'HISTORY_FORKED']);
     const started = approvedFirst.walk.send(retried);
@@ -274,7 +246,7 @@ describe('giving up on a step', () => {
     assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'EXECUTOR_UNKNOWN']);
     assert.match(walk.run.problem?.message ?? '', /^whether `pay` was done is not known: it threw$/);
     assert.equal(walk.run.approvals.filter(({ status }) => status === 'open').length, 1);
-    walk.decide(controller, repeat, 'approve');
+    walk.decide(fay, repeat, 'approve');
     assert.equal(walk.run.executing?.action.approval, repeat);
   });
 

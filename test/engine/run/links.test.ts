@@ -2,29 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { links } from '../../../src/engine/index.js';
 import { actorAllows, blockedBy } from '../../../src/engine/links.js';
-import type { Charter, Executor, Plan, Transition } from '../../../src/engine/plan.js';
+import type { Charter, Plan, Transition } from '../../../src/engine/plan.js';
 import type { Link } from '../../../src/engine/state.js';
-import {
-  answerOf,
-  begin,
-  expr,
-  gate,
-  literal,
-  path,
-  plan,
-  principal,
-  state,
-  transition,
-  type Fields,
-} from '../build.js';
+import { expr, gate, literal, path, plan, rest, state, transition, type Fields } from '../build.js';
+import { agent } from '../people.js';
+import { answerOf, begin } from '../walk.js';
 
 // What a run offers, and what its charter permits.
 
-const agent = principal('bot', 'agent');
-const rest: Executor = {
-  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
-  ...{ query: [], headers: [], body: null, idempotencyKey: true },
-};
 const charter = (fields: Partial<Charter> = {}): Charter => ({
   ...{ read: ['r'], execute: ['x'], deny: ['d'], unmapped: ['u'] },
   ...fields,

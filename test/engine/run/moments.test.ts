@@ -3,13 +3,13 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { decide, dueEvent, wakeTime } from '../../../src/engine/index.js';
 import { closedStatuses, type ApprovalState, type RunState } from '../../../src/engine/state.js';
-import { begin, gate, kit as plainKit, plan, principal, state, time, transition } from '../build.js';
+import { gate, plan, state, transition } from '../build.js';
+import { principal } from '../people.js';
+import { begin, hour, kit as plainKit, start, time } from '../walk.js';
 import { kit, play, story } from '../stories.js';
 
 // When a run's only timer is set, and what is found due when it fires: deadlines are compared with the time; that a timer has gone proves nothing.
 
-const now = Date.parse(time);
-const hour = 3_600_000;
 const iso = (at: number): string => new Date(at).toISOString();
 
 function parked(fields: Partial<ApprovalState> = {}, run: Partial<RunState> = {}): RunState {
@@ -29,54 +29,54 @@ const other = (run: RunState, fields: Partial<ApprovalState>): RunState => {
 
 describe('a run wakes', () => {
   it('when the first of its approvals is to be reminded of or ends, or when its own time is up', () => {
-    const waiting = parked({ timer: now + 5 * hour });
-    assert.equal(wakeTime(waiting), now + 5 * hour);
-    assert.equal(wakeTime({ ...waiting, deadline: now + hour }), now + hour);
-    assert.equal(wakeTime({ ...waiting, deadline: now + 9 * hour }), now + 5 * hour);
-    assert.equal(wakeTime(other(waiting, { id: 'apr_2', timer: now + 2 * hour })), now + 2 * hour);
+    const waiting = parked({ timer: start + 5 * hour });
+    assert.equal(wakeTime(waiting), start + 5 * hour);
+    assert.equal(wakeTime({ ...waiting, deadline: start + hour }), start + hour);
+    assert.equal(wakeTime({ ...waiting, deadline: start + 9 * hour }), start + 5 * hour);
+    assert.equal(wakeTime(other(waiting, { id: 'apr_2', timer: start + 2 * hour })), start + 2 * hour);
   });
 
   it('for no approval that is settled, and for its own time once', () => {
     for (const status of ['approved', 'denied', 'expired', 'revoked', 'consumed'] as const)
-      assert.equal(wakeTime(parked({ status, timer: now })), null, status);
+      assert.equal(wakeTime(parked({ status, timer: start })), null, status);
     assert.notEqual(wakeTime(parked({ status: 'escalated' })), null);
-    const over = { deadline: now, timeoutDue: true };
+    const over = { deadline: start, timeoutDue: true };
     assert.equal(wakeTime(parked({ status: 'denied' }, over)), null, 'its timeout waits for its effect');
-    assert.equal(wakeTime(parked({ status: 'denied' }, { ...over, timeoutDue: false })), now);
+    assert.equal(wakeTime(parked({ status: 'denied' }, { ...over, timeoutDue: false })), start);
   });
 
   it('never when it has ended, nor while it waits for an operator after a failure of ours', () => {
     for (const status of closedStatuses)
-      assert.equal(wakeTime(parked({}, { status, deadline: now })), null, status);
+      assert.equal(wakeTime(parked({}, { status, deadline: start })), null, status);
     const stuck = (code: 'STEP_FAILED' | 'HISTORY_FORKED' | 'ON_ENTER_FAILED'): number | null =>
-      wakeTime(parked({}, { status: 'stuck', problem: { code, message: 'x' }, deadline: now + hour }));
+      wakeTime(parked({}, { status: 'stuck', problem: { code, message: 'x' }, deadline: start + hour }));
     assert.equal(stuck('STEP_FAILED'), null);
     assert.equal(stuck('HISTORY_FORKED'), null);
-    assert.equal(stuck('ON_ENTER_FAILED'), now + hour, 'its time is up all the same');
-    assert.equal(wakeTime(parked({}, { status: 'stuck', problem: null, deadline: now })), now);
+    assert.equal(stuck('ON_ENTER_FAILED'), start + hour, 'its time is up all the same');
+    assert.equal(wakeTime(parked({}, { status: 'stuck', problem: null, deadline: start })), start);
   });
 });
 
 describe('what time has to say', () => {
   it('is nothing before its moment, and from then on whatever is earliest', () => {
-    const run = other(parked({ timer: now + 2 * hour }, { deadline: now + 3 * hour }), {
-      ...{ id: 'apr_2', timer: now + hour },
+    const run = other(parked({ timer: start + 2 * hour }, { deadline: start + 3 * hour }), {
+      ...{ id: 'apr_2', timer: start + hour },
     });
-    assert.equal(dueEvent(run, iso(now + hour - 1)), null);
+    assert.equal(dueEvent(run, iso(start + hour - 1)), null);
     for (const late of [0, 1, 10 * hour]) {
-      const at = iso(now + hour + late);
+      const at = iso(start + hour + late);
       assert.deepEqual(dueEvent(run, at), { kind: 'deadline', time: at, approval: 'apr_2' });
     }
     const [first] = run.approvals;
     const without = { ...run, approvals: first === undefined ? [] : [first] };
-    const at = iso(now + 2 * hour);
+    const at = iso(start + 2 * hour);
     assert.deepEqual(dueEvent(without, at), { kind: 'deadline', time: at, approval: first?.id });
-    const last = iso(now + 3 * hour);
+    const last = iso(start + 3 * hour);
     assert.deepEqual(dueEvent({ ...run, approvals: [] }, last), { kind: 'timeout', time: last });
   });
 
   it('is nothing at a time that is none', () => {
-    assert.equal(dueEvent(parked({ timer: now }), 'not a time'), null);
+    assert.equal(dueEvent(parked({ timer: start }), 'not a time'), null);
     assert.equal(dueEvent(parked({ status: 'denied' }), time), null);
   });
 
@@ -85,7 +85,7 @@ describe('what time has to say', () => {
       fc.property(story, fc.nat({ max: 400 }), (told, days) => {
         for (const { decision } of play(told)) {
           let { state: run } = decision;
-          const at = iso(now + days * 24 * hour);
+          const at = iso(start + days * 24 * hour);
           let steps = 0;
           for (let event = dueEvent(run, at); event !== null; event = dueEvent(run, at)) {
             const next = wakeTime(run);
@@ -111,9 +111,9 @@ describe('what time has to say', () => {
     walk.submit(principal('bot', 'agent'), 'go');
     const [approval] = walk.run.approvals;
     assert.equal(approval?.status, 'open');
-    assert.equal(dueEvent(walk.run, iso(now + hour - 1)), null);
-    assert.deepEqual(dueEvent(walk.run, iso(now + hour)), {
-      ...{ kind: 'deadline', time: iso(now + hour), approval: approval?.id },
+    assert.equal(dueEvent(walk.run, iso(start + hour - 1)), null);
+    assert.deepEqual(dueEvent(walk.run, iso(start + hour)), {
+      ...{ kind: 'deadline', time: iso(start + hour), approval: approval?.id },
     });
   });
 });

@@ -3,29 +3,12 @@ import { describe, it } from 'node:test';
 import { mayDecide } from '../../../src/engine/index.js';
 import type { Guard } from '../../../src/engine/plan.js';
 import type { ApprovalState } from '../../../src/engine/state.js';
-import {
-  begin,
-  expr,
-  gate,
-  kit,
-  literal,
-  message,
-  path,
-  plan,
-  principal,
-  state,
-  time,
-  transition,
-  type Walk,
-  type Fields,
-} from '../build.js';
-import { rest } from '../../fail-closed/support/refused.js';
+import { expr, gate, literal, path, plan, rest, state, transition, type Fields } from '../build.js';
+import { agent, ann, principal } from '../people.js';
+import { begin, kit, operate, type Walk } from '../walk.js';
 
 // A run in which it is nobody's turn says so: it is stuck and waits for an operator, and never waits in silence.
 
-const agent = principal('bot', 'agent');
-const ann = principal('ann', 'human', { roles: ['finance.controller'] });
-const operator = principal('ops', 'human', { permissions: ['run.operate'] });
 const never = expr(literal(1), '==', literal(2));
 const open: Guard = expr(path('context', 'open'), '==', literal(true));
 
@@ -105,7 +88,7 @@ describe('a gate on a step of the runtime', () => {
     walk.decide(ann, approval(walk).id, 'deny');
     assert.deepEqual(problem(walk), stuck);
     assert.match(walk.run.problem?.message ?? '', /`go`: only the runtime takes it/);
-    walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry' }) });
+    operate(walk, 'retry');
     assert.deepEqual([walk.run.status, walk.run.approvals.length], ['waiting', 2]);
     walk.decide(ann, approval(walk).id, 'approve');
     assert.equal(walk.run.status, 'completed');

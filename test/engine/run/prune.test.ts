@@ -2,18 +2,15 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { decide, prune } from '../../../src/engine/index.js';
-import type { Executor, Guard, Plan } from '../../../src/engine/plan.js';
+import type { Guard, Plan } from '../../../src/engine/plan.js';
 import type { ApprovalState, Event, Evidence, RunState } from '../../../src/engine/state.js';
 import { leastOf, runsOf } from '../../../testing/samples.js';
-import { begin, gate, message, plan, principal, state, time, transition } from '../build.js';
+import { gate, plan, rest, state, transition } from '../build.js';
+import { principal } from '../people.js';
+import { begin, message, time } from '../walk.js';
 import { kit, play, story, type Step } from '../stories.js';
 
 // What a run's document leaves out is never missed: every event comes to the same on the pruned run as on the whole.
-
-const rest: Executor = {
-  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
-  ...{ query: [], headers: [], body: null, idempotencyKey: false },
-};
 
 /** The event as a policy check gives it, which looks up how an approval ended that has left the document. */
 function withSettled(whole: RunState, event: Event): Event {

@@ -2,23 +2,18 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { expiryText, timeoutAction } from '../../../src/service/approvals/body/words.js';
 import { gateViews } from '../../../src/engine/index.js';
-import type { Executor, GateTimeout, Plan } from '../../../src/engine/plan.js';
+import type { GateTimeout, Plan } from '../../../src/engine/plan.js';
 import type { ApprovalState } from '../../../src/engine/state.js';
 import type { ApprovalRow } from '../../../src/store/approvals/approvals.js';
-import { begin, gate, kit, message, plan, principal, state, time, transition, type Walk } from '../build.js';
+import { gate, plan, state, transition } from '../build.js';
+import { approve, begin, kit, operate, type Walk } from '../walk.js';
+import { rest } from '../build.js';
+import { agent } from '../people.js';
+import { hour, start } from '../walk.js';
 
 // Requesters and approvers are told of the end that comes first, also where it is the end of the run's time.
 
-const agent = principal('bot', 'agent');
-const operator = principal('ops', 'human', { permissions: ['run.operate'] });
-const finance = principal('fay', 'human', { roles: ['finance.controller'] });
-const keyless: Executor = {
-  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
-  ...{ query: [], headers: [], body: null, idempotencyKey: false },
-};
-const hour = 3_600_000;
 const short = 6_000;
-const from = Date.parse(time);
 
 interface Times {
   readonly timeoutMs: number | null;
@@ -28,7 +23,7 @@ interface Times {
 
 function flow({ timeoutMs, target = null, action = 'deny' }: Times): Plan {
   const timeout = { afterMs: hour, action, to: action === 'escalate' ? ['cfo'] : [] };
-  const pay = transition('pay', 'a', { executor: keyless, tier: 'reversible', gate: gate({ timeout }) });
+  const pay = transition('pay', 'a', { executor: rest, tier: 'reversible', gate: gate({ timeout }) });
   return plan([state('a', [pay]), state('late')], {
     ...{ timeoutMs, onTimeout: target === null ? null : { target } },
   });
@@ -48,7 +43,7 @@ function shownEnd({ run }: Walk): [number, string, string] {
   assert.ok(words.startsWith(`at ${expiresAt} `));
   const [view] = gateViews(approval, kit);
   assert.deepEqual([view?.expiresAt, view?.onTimeout], [expiresAt, timeoutAction(row, approval, kit)]);
-  return [approval.expiresAt - from, timeoutAction(row, approval, kit), words];
+  return [approval.expiresAt - start, timeoutAction(row, approval, kit), words];
 }
 
 describe('the end of an approval, as it is told', () => {
@@ -73,7 +68,7 @@ describe('the end of an approval, as it is told', () => {
   it("is its gate's where the run's time leaves it open: the run stays in its state, and so does what waits there", () => {
     const walk = asking({ timeoutMs: short, target: 'a' });
     assert.equal(shownEnd(walk)[0], hour);
-    walk.send({ kind: 'timeout', time: new Date(from + short).toISOString() });
+    walk.send({ kind: 'timeout', time: new Date(start + short).toISOString() });
     assert.deepEqual([walk.run.approvals[0]?.status, shownEnd(walk)[0]], ['open', hour]);
   });
 
@@ -83,10 +78,9 @@ describe('the end of an approval, as it is told', () => {
       ['late', hour],
     ] as const) {
       const walk = asking({ timeoutMs: short, target });
-      walk.decide(finance, walk.run.approvals[0]?.id ?? '', 'approve');
+      approve(walk);
       walk.outcome({ status: 'unknown', message: 'lost' } as object);
-      const retry = (): unknown =>
-        walk.send({ kind: 'message', time, message: message(operator, { kind: 'retry' }) });
+      const retry = (): unknown => operate(walk, 'retry');
       retry();
       assert.equal(shownEnd(walk)[0], after);
       retry();

@@ -7,7 +7,7 @@ import { readsArguments } from '../../../src/engine/guards.js';
 import { isEnding } from '../../../src/engine/run/ending/ending.js';
 import { closedStatuses, type RunState } from '../../../src/engine/state.js';
 import { leastOf, runsOf } from '../../../testing/samples.js';
-import { time } from '../build.js';
+import { time } from '../walk.js';
 import { object, principal } from '../generate.js';
 import { answered, executed, kit, opening, play, story, type Step, type Story } from '../stories.js';
 

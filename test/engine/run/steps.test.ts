@@ -9,42 +9,26 @@ import {
   type Operand,
   type State,
 } from '../../../src/engine/plan.js';
-import type { EventResult, RunState } from '../../../src/engine/state.js';
+import type { RunState } from '../../../src/engine/state.js';
+import { expr, gate, literal, onEnter, path, plan, rest, state, transition, type Fields } from '../build.js';
+import { agent, operator, principal } from '../people.js';
 import {
   answerOf,
+  approve,
   begin,
-  expr,
-  gate,
   kit,
-  literal,
   message,
-  path,
-  plan,
-  principal,
-  state,
+  operate,
   time,
-  transition,
-  type Walk,
-  type Fields,
+  types,
   wakesAfter,
-} from '../build.js';
+  type Walk,
+} from '../walk.js';
 
 // Steps that few runs take: late cancels and time-outs, retries of an operator, plans and runs that a store has changed.
 
-const agent = principal('bot', 'agent');
-const operator = principal('ops', 'human', { permissions: ['run.operate'] });
-const rest: Executor = {
-  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
-  ...{ query: [], headers: [], body: null, idempotencyKey: true },
-};
 const lost = { status: 'unknown', message: 'lost' } as object;
 const broken = { status: 'failed', errorClass: 'permanent', message: 'no' } as object;
-const onEnter = (fields: Partial<NonNullable<State['onEnter']>> = {}): Partial<State> => ({
-  onEnter: { executor: rest, output: [], reliability: defaultReliability, evidence: null, ...fields },
-});
-const types = (result: EventResult): string[] => result.trace.map((fact) => fact.type);
-const operate = (walk: Walk, kind: 'cancel' | 'retry'): EventResult =>
-  walk.send({ kind: 'message', time, message: message(operator, { kind }) });
 const walkOf = (fields: Fields = {}): Walk =>
   begin(plan([state('a', [transition('go', 'b', fields), transition('note', 'a')]), state('b')]));
 const executing = (fields: Fields = {}): Walk => {
@@ -227,7 +211,7 @@ describe('an outcome', () => {
       });
       walk.submit(agent, 'go', { note: 'x' });
       const decider = principal('ann', 'human', { permissions: ['approval.decide'] });
-      if (executor !== null) walk.decide(decider, walk.run.approvals[0]?.id ?? '', 'approve');
+      if (executor !== null) approve(walk, decider);
       assert.deepEqual([walk.run.state, walk.run.context['note']], ['b', 'x']);
       assert.ok(walk.run.evidence.some(({ kind }) => kind === 'noted'));
     }
@@ -389,8 +373,7 @@ describe('what comes while an effect is under way', () => {
     const walk = begin(of);
     walk.submit(agent, 'pay');
     walk.submit(agent, 'slow');
-    const finance = principal('fay', 'human', { roles: ['finance.controller'] });
-    walk.decide(finance, walk.run.approvals[0]?.id ?? '', 'approve');
+    approve(walk);
     assert.equal(walk.run.executing?.action.transition, 'slow');
     walk.outcome();
     assert.equal(walk.run.executing?.action.transition, 'pay');

@@ -1,31 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { defaultReliability, type Executor, type Mapping, type OnEnter } from '../../../src/engine/plan.js';
+import type { Mapping } from '../../../src/engine/plan.js';
 import type { EventResult, Kit } from '../../../src/engine/state.js';
-import {
-  answerOf,
-  begin,
-  expr,
-  gate,
-  kit,
-  literal,
-  path,
-  plan,
-  principal,
-  state,
-  transition,
-  type Fields,
-  type Walk,
-} from '../build.js';
+import { expr, gate, literal, onEnter, path, plan, rest, state, transition, type Fields } from '../build.js';
+import { agent } from '../people.js';
+import { answerOf, approve, begin, kit, types, type Walk } from '../walk.js';
 
 // What a submit leads to before anything is called, and the run cannot carry: the submit is refused.
 
-const agent = principal('bot', 'agent');
-const finance = principal('fay', 'human', { roles: ['finance.controller'] });
-const rest: Executor = {
-  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
-  ...{ query: [], headers: [], body: null, idempotencyKey: true },
-};
 const note = path('arguments', 'note');
 const kept = path('context', 'kept');
 const large = 'x'.repeat(300_000);
@@ -34,11 +16,7 @@ const keeps = { output: writes('kept', { kind: 'set', value: note }) };
 const copies = { output: writes('copy', { kind: 'set', value: kept }) };
 const joins = { output: writes('copy', { kind: 'concat', operands: [kept, literal('-'), kept] }) };
 const runs = (fields: Fields): Fields => ({ actor: 'deterministic', ...fields });
-const entering = (fields: Partial<OnEnter>): { readonly onEnter: OnEnter } => ({
-  onEnter: { executor: rest, output: [], reliability: defaultReliability, evidence: null, ...fields },
-});
 const copying = (name: string) => state(name, [transition('on', 'end', runs(copies))]);
-const types = (result: EventResult): string[] => result.trace.map(({ type }) => type);
 const begun = (result: EventResult): number => result.effects.filter(({ kind }) => kind === 'execute').length;
 
 /** A submit in state `a` leads to `b`; from there the runtime goes on. */
@@ -74,14 +52,14 @@ describe('a submit after which the runtime comes to more than the run can carry'
     ],
     'on entering the state': [
       /`b`, where the context would take 600\d+ bytes/,
-      () => leading([state('b', [transition('on', 'end')], entering(copies))]),
+      () => leading([state('b', [transition('on', 'end')], onEnter(copies))]),
     ],
     'on entering a state down the chain': [
       /`c`, where the context would take 600\d+ bytes/,
       () =>
         leading([
           state('b', [transition('on', 'c', runs({}))]),
-          state('c', [transition('on', 'end')], entering(copies)),
+          state('c', [transition('on', 'end')], onEnter(copies)),
         ]),
     ],
     'in what an approval of the runtime would show': [
@@ -121,7 +99,7 @@ describe('a submit after which the runtime comes to more than the run can carry'
   it('is taken where people have approved it: then the run is stuck', () => {
     const walk = leading([copying('b')], { ...keeps, gate: gate() });
     assert.equal(answerOf(walk.submit(agent, 'go', { note: large }))?.status, 'pending');
-    walk.decide(finance, walk.run.approvals[0]?.id ?? '', 'approve');
+    approve(walk);
     assert.deepEqual([walk.run.state, walk.run.status, walk.run.problem?.code], ['b', 'stuck', 'RUN_FULL']);
   });
   it('is stuck as before where something else stops the runtime', () => {
@@ -147,5 +125,11 @@ describe('a kit that leaves a chain less room', () => {
     assert.equal(walk(kit).run.state, 'end');
     const less = walk({ ...kit, chainBytes: 150_000 });
     assert.deepEqual([less.run.state, less.run.problem?.code], ['b', 'CHAIN_TOO_LONG']);
+  });
+
+  it('leaves the conditions of a single step the room that they have', () => {
+    const guards = [expr(note, '==', note)];
+    const walk = leading([copying('b')], { ...keeps, guards }, { ...kit, chainBytes: 150_000 });
+    assert.equal(answerOf(walk.submit(agent, 'go', { note: large }))?.code, 'RUN_FULL');
   });
 });

@@ -3,57 +3,24 @@ import { describe, it } from 'node:test';
 import { problemCodes } from '../../../src/model/contract/errors.js';
 import { mostContextBytes } from '../../../src/model/limits.js';
 import { giveUp, wayOn } from '../../../src/engine/index.js';
-import { defaultReliability, type Executor, type OnEnter, type Plan } from '../../../src/engine/plan.js';
+import type { OnEnter, Plan } from '../../../src/engine/plan.js';
 import type { EventResult, Kit, Outcome } from '../../../src/engine/state.js';
 import { wayOfCode } from '../../../src/engine/run/stuck/way-on.js';
-import {
-  answerOf,
-  begin,
-  expr,
-  gate,
-  kit,
-  literal,
-  message,
-  path,
-  plan,
-  principal,
-  state,
-  time,
-  transition,
-  type Fields,
-  type Walk,
-} from '../build.js';
+import { expr, gate, literal, onEnter, path, plan, rest, state, transition, type Fields } from '../build.js';
+import { fay, operator, principal } from '../people.js';
+import { answerOf, begin, begins, kit, lost, message, operate, time, type Walk } from '../walk.js';
 
 // Whoever looks at a stuck run is told whether a retry or a cancel helps, and that is true: for each code a run is made stuck, and retried.
 
 const agent = principal('bot', 'agent', { roles: ['payer'], permissions: ['run.operate'] });
-const operator = principal('ops', 'human', { permissions: ['run.operate'] });
-const rest: Executor = {
-  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
-  ...{ query: [], headers: [], body: null, idempotencyKey: true },
-};
-const retry = (walk: Walk, by = operator): EventResult =>
-  walk.send({ kind: 'message', time, message: message(by, { kind: 'retry' }) });
-const begins = ({ effects }: EventResult): boolean => effects.some((effect) => effect.kind === 'execute');
 const no: Partial<Outcome> = { status: 'failed', errorClass: 'permanent', message: 'no' };
 const possibly = { ...no, errorClass: 'transient', message: '500', effectPossible: true } as object;
-const lost: Partial<Outcome> = { status: 'unknown', message: 'the connection was lost' };
 const isFalse = expr(literal(1), '==', literal(2));
 const isTrue = expr(literal(1), '==', literal(1));
 const large = { large: 'x'.repeat(mostContextBytes) };
 
 const entering = (fields: Partial<OnEnter> = {}, hands: Kit = kit): Walk =>
-  begin(
-    plan([
-      state('a', [transition('go', 'done')], {
-        onEnter: { executor: rest, output: [], reliability: defaultReliability, evidence: null, ...fields },
-      }),
-      state('done'),
-    ]),
-    {},
-    agent,
-    hands,
-  );
+  begin(plan([state('a', [transition('go', 'done')], onEnter(fields)), state('done')]), {}, agent, hands);
 const chain = (fields: Fields, hands: Kit = kit, more: object = {}, input = {}): Walk =>
   begin(
     plan(
@@ -106,7 +73,6 @@ const setsOutput: Fields['output'] = [
 const unapproved = (by: 'denial' | 'expiry'): Walk => {
   const walk = chain(gated);
   const approval = walk.run.approvals[0]?.id ?? '';
-  const fay = principal('fay', 'human', { roles: ['finance.controller'] });
   if (by === 'denial') walk.decide(fay, approval, 'deny');
   else while (walk.run.approvals[0]?.status === 'open') walk.fire(approval);
   return walk;
@@ -242,13 +208,14 @@ describe('a run that is stuck', () => {
       const submitted = answerOf(walk.submit(agent, 'pay')) as { message?: string; code?: string };
       assert.equal(submitted.code, 'RUN_STUCK');
       assert.match(submitted.message ?? '', told);
-      if (truth === 'human') assert.equal(answerOf(retry(walk, agent))?.code, 'HUMANS_ONLY');
+      if (truth === 'human')
+        assert.equal(answerOf(operate(walk, 'retry', { by: agent }))?.code, 'HUMANS_ONLY');
       if (truth === 'policies') {
-        retry(walk);
+        operate(walk, 'retry');
         assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', code]);
         walk.kit = kit;
       }
-      const said = retry(walk);
+      const said = operate(walk, 'retry');
       if (truth === 'refused') assert.equal(answerOf(said)?.code, 'RUN_STUCK');
       const isSame = truth === 'same' || truth === 'refused';
       assert.equal(begins(said) || walk.run.status !== 'stuck', !isSame, JSON.stringify(walk.run.problem));
@@ -272,9 +239,8 @@ describe('a run that is stuck', () => {
   it('waits for an approval once its effect was asked for again, and for a human again once that was denied', () => {
     const tiered = after(asked({ tier: 'reversible' }), lost);
     tiered.kit = floored;
-    retry(tiered);
+    operate(tiered, 'retry');
     assert.match(wayOn(tiered.run, null) ?? '', /an approval for doing it again is open/);
-    const fay = principal('fay', 'human', { roles: ['finance.controller'] });
     tiered.decide(fay, tiered.run.approvals[0]?.id ?? '', 'deny');
     assert.match(wayOn(tiered.run, null) ?? '', /a retry by a human does it again/);
   });
@@ -282,15 +248,9 @@ describe('a run that is stuck', () => {
   describe('with a time of its own', () => {
     const at = '2026-01-01T00:00:01.000Z';
     const guarded = transition('go', 'gone', { actor: 'deterministic', guards: [isFalse] });
-    const entry: OnEnter = { executor: rest, output: [], reliability: defaultReliability, evidence: null };
     const timed = (target: string | null): Plan => {
       const pay = transition('pay', 'a', { executor: rest, output: setsOutput });
-      const states = [
-        state('a', [guarded]),
-        state('b', [pay]),
-        state('end', [], { onEnter: entry }),
-        state('gone'),
-      ];
+      const states = [state('a', [guarded]), state('b', [pay]), state('end', [], onEnter()), state('gone')];
       return plan(states, { timeoutMs: 1_000, onTimeout: target === null ? null : { target } });
     };
     const inState = (of: Plan, initialState: string): Walk => begin({ ...of, initialState });
@@ -324,7 +284,7 @@ describe('a run that is stuck', () => {
         );
         isUp(walk);
         assert.equal(`${walk.run.state} ${walk.run.status}`, 'a stuck');
-        walk.send({ kind: 'message', time: at, message: message(operator, { kind: 'retry' }) });
+        operate(walk, 'retry', { at });
         assert.equal(`${walk.run.state} ${walk.run.status}`, 'gone timed_out');
       }
     });
@@ -391,7 +351,7 @@ describe('a run that is stuck', () => {
         assert.deepEqual(walk.run.problem, problem);
         const [fired] = walk.last.trace.filter(({ type }) => type === 'timeout.fired');
         assert.match(String(fired?.data?.['waits']), /nothing leaves a terminal state/);
-        retry(walk);
+        operate(walk, 'retry');
         walk.outcome({});
         assert.deepEqual([walk.run.state, walk.run.status], ['end', 'completed'], how);
       }
@@ -404,7 +364,7 @@ describe('a run that is stuck', () => {
       assert.equal(walk.run.timeoutDue, true);
       after(walk, no);
       assert.deepEqual([walk.run.state, walk.run.status], ['end', 'stuck']);
-      walk.send({ kind: 'message', time: at, message: message(operator, { kind: 'cancel' }) });
+      operate(walk, 'cancel', { at });
       assert.equal(walk.run.status, 'cancelled');
     });
 
@@ -413,7 +373,7 @@ describe('a run that is stuck', () => {
       const walk = after(inState(of, 'end'), no);
       const stuckOn = { kind: 'done', transition: 'onEnter:end' } as const;
       walk.run = { ...walk.run, stuckOn, overdue: true, deadline: null };
-      retry(walk);
+      operate(walk, 'retry');
       assert.deepEqual([walk.run.state, walk.run.status, walk.run.overdue], ['end', 'completed', undefined]);
     });
 
@@ -439,7 +399,7 @@ describe('a run that is stuck', () => {
     });
     walk.send({ kind: 'timeout', time: new Date(Date.parse(time) + 1_000).toISOString() });
     assert.match(wayOn(walk.run, null) ?? '', /does nothing again and lets the run move on/);
-    retry(walk);
+    operate(walk, 'retry');
     assert.equal(walk.run.state, 'gone');
   });
 });
@@ -452,29 +412,29 @@ describe('a retry that is refused says', () => {
   it('whose right is missing: of who asked for it, and not of who retries', () => {
     const walk = after(asked(payer), lost);
     walk.kit = { ...kit, rightsNow: (name) => ({ ...name, roles: [] }) };
-    const said = retry(walk);
+    const said = operate(walk, 'retry');
     assert.equal(answerOf(said)?.code, 'GUARD_REJECTED');
     assert.match(
       messageOf(said),
       /^`pay` is done for `bot`, who asked for it and is the caller meant here, not for `ops`: guard 0 \(role\) of `pay` refused: .*; a retry helps once the guard passes for `bot`; a cancel ends the run$/,
     );
     walk.kit = kit;
-    assert.ok(begins(retry(walk)));
+    assert.ok(begins(operate(walk, 'retry')));
   });
 
   it('whether another can ever be taken', () => {
     const blocked = after(asked(), lost);
     blocked.kit = unknown;
-    assert.match(messageOf(retry(blocked)), /is blocked: .*; a retry helps once the policies/);
+    assert.match(messageOf(operate(blocked, 'retry')), /is blocked: .*; a retry helps once the policies/);
     // An effect that the runtime began for nobody.
     const { stuckOn } = blocked.run;
     assert.ok(stuckOn?.kind === 'action');
     const action = { ...stuckOn.action, requester: null };
     blocked.run = { ...blocked.run, stuckOn: { kind: 'action', action } };
-    assert.match(messageOf(retry(blocked)), /^`pay` is blocked: /);
+    assert.match(messageOf(operate(blocked, 'retry')), /^`pay` is blocked: /);
     const invalid = after(asked({ tier: 'reversible' }), lost);
     invalid.kit = { ...refusing('INPUT_INVALID'), floors: floored.floors };
-    const said = retry(invalid);
+    const said = operate(invalid, 'retry');
     assert.equal(answerOf(said)?.code, 'INPUT_INVALID');
     assert.match(
       messageOf(said),
@@ -482,7 +442,7 @@ describe('a retry that is refused says', () => {
     );
     const full = after(asked({ tier: 'reversible' }), lost);
     full.kit = { ...vast, floors: floored.floors };
-    assert.match(messageOf(retry(full)), /only a cancel helps/);
+    assert.match(messageOf(operate(full, 'retry')), /only a cancel helps/);
     const beside = begin(
       plan([
         state('a', [
@@ -495,6 +455,9 @@ describe('a retry that is refused says', () => {
     beside.submit(agent, 'pay');
     beside.outcome(lost as object);
     beside.kit = { ...vast, floors: floored.floors };
-    assert.match(messageOf(retry(beside)), /once approvals of this run that are open have been decided/);
+    assert.match(
+      messageOf(operate(beside, 'retry')),
+      /once approvals of this run that are open have been decided/,
+    );
   });
 });

@@ -14,6 +14,8 @@ const events = { 'content-type': 'text/event-stream' };
 const json = { 'content-type': 'application/json' };
 const message = (id: number, of: object): string => JSON.stringify({ jsonrpc: '2.0', id, result: of });
 const opening = { protocolVersion: '2025-06-18', capabilities: {}, serverInfo: { name: 's', version: '1' } };
+const log =
+  '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error","data":{"error":"x"}}}';
 const paid = { content: [], structuredContent: { paid: true } };
 
 /** The server's own stream, that of its session; null: it has none. */
@@ -94,6 +96,34 @@ describe('a call that is answered without its answer', { timeout: 60_000 }, () =
         response
           .writeHead(200, events)
           .end('data: {"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error"}}\n\n'),
+      false,
+    ],
+    ...(
+      [
+        ['an error in the data of the log', log],
+        ['an error that is none', '{"error":"Session not found"}'],
+        ['the answer to another', message(9, paid)],
+        ['a request that has an error', '{"jsonrpc":"2.0","id":1,"method":"ping","error":{}}'],
+      ] as const
+    ).map(
+      ([what, text]) =>
+        [
+          `${what}, and its stream of events ends`,
+          (response: ServerResponse) => response.writeHead(200, events).end(`data: ${text}\n\n`),
+          false,
+        ] as const,
+    ),
+    [
+      '202, and the stream of the server ends with an error in the data of the log',
+      (response, own) => {
+        response.writeHead(202).end();
+        own?.end(`data: ${log}\n\n`);
+      },
+      true,
+    ],
+    [
+      'the answer under the name of another event',
+      (response) => response.writeHead(200, events).end(`event: done\ndata: ${message(1, paid)}\n\n`),
       false,
     ],
     ['no message at all', (response) => response.writeHead(200, json).end('[]'), false],

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import type { EventResult } from '../../../src/engine/state.js';
-import { begin, plan, principal, state, transition, type Fields, type Walk } from '../../engine/build.js';
-import type { Executor, Guard, Plan } from '../../../src/engine/plan.js';
+import { plan, state, transition, type Fields } from '../../engine/build.js';
+import { agent } from '../../engine/people.js';
+import { begin, type Walk } from '../../engine/walk.js';
+import type { Guard, Plan } from '../../../src/engine/plan.js';
 import type { JsonObject } from '../../../src/model/values/json.js';
 
 // Refused, nothing changed, and recorded: what every cell of the engine's rows has to show.
@@ -54,8 +56,6 @@ export function isStuck(walk: Walk, code: string): void {
   );
 }
 
-export const agent = principal('bot', 'agent');
-
 /** A run before one transition that has these fields. */
 export function facing(fields: Fields, of: Partial<Plan> = {}): Walk {
   return begin(plan([state('a', [transition('go', 'b', fields), transition('stay', 'a')]), state('b')], of));
@@ -73,8 +73,3 @@ export function guardRefuses(
   const [evaluated] = recorded(decision, 'guard.evaluated');
   assert.equal((evaluated?.['policy'] as JsonObject)['verdict'], verdict);
 }
-
-export const rest: Executor = {
-  ...{ kind: 'rest', connection: 'c', method: 'POST', path: { kind: 'text', parts: ['/'] } },
-  ...{ query: [], headers: [], body: null, idempotencyKey: false },
-};

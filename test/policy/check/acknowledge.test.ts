@@ -1,26 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { after, describe, test } from 'node:test';
-import { loadFolder, type Finding } from '../../../src/policy/index.js';
+import { describe, test } from 'node:test';
+import type { Finding } from '../../../src/policy/index.js';
 import { takeMark } from '../documents.js';
+import { loadFiles } from '../load.js';
 
 // A warning is accepted where it arises, with a reason, and is still shown; nothing else is accepted (docs/adr/0006).
 
-const root = mkdtempSync(join(tmpdir(), 'countersign-acknowledge-'));
-after(() => rmSync(root, { recursive: true }));
-let count = 0;
-
 async function load(files: Readonly<Record<string, string>>) {
-  count += 1;
-  const folder = join(root, String(count), 'policies');
-  mkdirSync(folder, { recursive: true });
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    writeFileSync(join(folder, path), text);
-  }
-  const loaded = await loadFolder(folder);
+  const loaded = await loadFiles(files);
   return { errors: loaded.status === 'invalid' ? loaded.errors : [], warnings: loaded.warnings };
 }
 

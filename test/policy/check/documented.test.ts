@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
 import { parseDocument, type Document } from 'yaml';
 import {
   checkFlowText,
@@ -14,14 +13,12 @@ import {
   type Finding,
 } from '../../../src/policy/index.js';
 import { block, entries, filesOf, page, type Example, type Files } from '../examples.js';
+import { loadFiles } from '../load.js';
 
 // docs/checks.md is the input: in its bad examples exactly their code is found, at the place that they mark, and in its good
 // examples nothing is.
 
 const beside = filesOf(block(page, 'beside')?.text ?? '');
-const root = mkdtempSync(join(tmpdir(), 'countersign-documented-'));
-after(() => rmSync(root, { recursive: true }));
-let count = 0;
 
 /** `\xff` stands for that byte. */
 const bytes = (text: string): Buffer =>
@@ -34,13 +31,8 @@ const bytes = (text: string): Buffer =>
   );
 
 async function load(files: Files) {
-  count += 1;
-  const folder = join(root, String(count), 'policies');
-  for (const [path, text] of Object.entries({ ...beside, ...files })) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    writeFileSync(join(folder, path), bytes(text));
-  }
-  const loaded = await loadFolder(folder);
+  const written = Object.entries({ ...beside, ...files }).map(([path, text]) => [path, bytes(text)] as const);
+  const loaded = await loadFiles(Object.fromEntries(written));
   if (loaded.status === 'invalid') return loaded;
   const unset = await unsetWarnings(loaded.references, whyUnset);
   return { ...loaded, warnings: [...loaded.warnings, ...unset] };
@@ -63,7 +55,9 @@ async function findingsIn({ text, where }: Example): Promise<readonly Finding[]>
   const found =
     where === 'alone'
       ? checkFlowText(text, { catalog, file: 'flows/refund.yaml' })
-      : await (where === 'folder' ? load(filesOf(text)) : loadFolder(join(root, 'nothing')));
+      : await (where === 'folder'
+          ? load(filesOf(text))
+          : loadFolder(join(tmpdir(), 'countersign-documented', 'nothing')));
   const warnings = 'warnings' in found ? found.warnings : [];
   return [...(found.status === 'invalid' ? found.errors : []), ...warnings];
 }

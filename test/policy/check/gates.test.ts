@@ -1,18 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { compilePublished } from '../../../src/policy/folder/published.js';
-import { checkFlowText, loadFolder, type Finding, type FolderResult } from '../../../src/policy/index.js';
+import { checkFlowText, type Finding, type FolderResult } from '../../../src/policy/index.js';
 import { takeMark } from '../documents.js';
+import { loadFiles } from '../load.js';
 
 // Gates with stages, hours, floors and slots: what is wrong with them is told in the file and at the place where it is.
-
-const parents: string[] = [];
-after(async () => {
-  await Promise.all(parents.map((path) => rm(path, { recursive: true, force: true })));
-});
 
 const roles = `roles:
   clerk: { hours: { zone: Europe/Berlin, from: '09:00', to: '17:30', days: [mon, tue, wed, thu, fri] } }
@@ -55,19 +48,13 @@ const entering = (charter: string, tier: string): string =>
     .replace('b: { terminal: true }', `b: { terminal: true, «onEnter: { ${tier}${rest} } }`);
 const floor = (gate: string): string => `environments:\n  dev:\n    gates:\n      - ${gate}\n`;
 
-async function load(files: Readonly<Record<string, string>>): Promise<FolderResult> {
-  const parent = await mkdtemp(join(tmpdir(), 'countersign-gates-'));
-  parents.push(parent);
-  for (const [path, text] of Object.entries({
+function load(files: Readonly<Record<string, string>>): Promise<FolderResult> {
+  return loadFiles({
     'roles.yaml': roles,
     'connections.yaml': connections,
     'flows/f.yaml': bare,
     ...files,
-  })) {
-    await mkdir(dirname(join(parent, 'policies', path)), { recursive: true });
-    await writeFile(join(parent, 'policies', path), text);
-  }
-  return loadFolder(join(parent, 'policies'));
+  });
 }
 
 async function findingsIn(files: Readonly<Record<string, string>>): Promise<readonly Finding[]> {

@@ -1,28 +1,17 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { after, describe, it } from 'node:test';
-import { loadFolder, type FolderResult } from '../../../src/policy/index.js';
+import { describe, it } from 'node:test';
+import type { FolderResult } from '../../../src/policy/index.js';
+import { loadFiles } from '../load.js';
 
 // A hole is filled in a summary, a consequence and the path of a rest call. Anywhere else a text with a hole does not load: it
 // would be sent, shown or compared as it is written.
-
-const made: string[] = [];
-after(() => made.forEach((path) => rmSync(path, { recursive: true, force: true })));
 
 const erp = '{ kind: rest, baseUrl: https://erp.example }';
 const command = '{ kind: cli, command: ls }';
 
 function load(files: Readonly<Record<string, string>>): Promise<FolderResult> {
-  const root = join(mkdtempSync(join(tmpdir(), 'countersign-holes-')), 'policies');
-  made.push(dirname(root));
   const connections = `connections: { erp: ${erp}, tools: { kind: mcp, url: https://erp.example }, shell: ${command} }`;
-  for (const [path, text] of Object.entries({ 'connections.yaml': connections, ...files })) {
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    writeFileSync(join(root, path), text);
-  }
-  return loadFolder(root);
+  return loadFiles({ 'connections.yaml': connections, ...files });
 }
 
 const schema = 'inputSchema: { type: object, properties: { u: { type: string } } }';

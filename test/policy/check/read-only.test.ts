@@ -1,25 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { after, describe, it } from 'node:test';
-import { loadFolder, type FolderResult } from '../../../src/policy/index.js';
+import { describe, it } from 'node:test';
+import type { FolderResult } from '../../../src/policy/index.js';
+import { loadFiles } from '../load.js';
 
 // What calls itself a read passes gates and floors, so no file can call a method that writes a read.
 
-const made: string[] = [];
-after(() => made.forEach((path) => rmSync(path, { recursive: true, force: true })));
-
 function load(files: Readonly<Record<string, string>>): Promise<FolderResult> {
-  const root = join(mkdtempSync(join(tmpdir(), 'countersign-read-only-')), 'policies');
-  made.push(dirname(root));
   const erp =
     'connections: { erp: { kind: rest, baseUrl: https://erp.example }, tools: { kind: mcp, url: https://erp.example }, shell: { kind: cli, command: ls } }';
-  for (const [path, text] of Object.entries({ 'connections.yaml': erp, ...files })) {
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    writeFileSync(join(root, path), text);
-  }
-  return loadFolder(root);
+  return loadFiles({ 'connections.yaml': erp, ...files });
 }
 
 /** `what`: a method, or another kind of executor. */

@@ -1,26 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { after, describe, test } from 'node:test';
-import { loadFolder } from '../../../src/policy/index.js';
+import { describe, test } from 'node:test';
 import { isSuspectAddress, judgeCredential } from '../../../src/policy/check/credentials.js';
 import { draw } from '../../../testing/samples.js';
+import { loadFiles } from '../load.js';
 
 // Credentials in connections, as configurations of MCP servers and programs have them, are reported when the folder is read.
 
-const made: string[] = [];
-after(() => made.forEach((path) => rmSync(path, { recursive: true, force: true })));
-
 /** Codes and paths of the findings in these files; errors alone where they do not load. */
 async function findingsIn(files: Readonly<Record<string, string>>): Promise<readonly string[]> {
-  const root = join(mkdtempSync(join(tmpdir(), 'countersign-suspected-')), 'policies');
-  made.push(dirname(root));
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    writeFileSync(join(root, path), text);
-  }
-  const loaded = await loadFolder(root);
+  const loaded = await loadFiles(files);
   const all = loaded.status === 'invalid' ? loaded.errors : loaded.warnings;
   return all
     .filter(({ code }) => code.startsWith('SECRET_'))

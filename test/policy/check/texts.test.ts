@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { after, describe, test } from 'node:test';
-import { checkFlowText, loadFolder, type FolderResult } from '../../../src/policy/index.js';
+import { describe, test } from 'node:test';
+import { checkFlowText } from '../../../src/policy/index.js';
 import { compilePublished } from '../../../src/policy/folder/published.js';
 import { withoutCredentials, judgeCredential } from '../../../src/policy/check/credentials.js';
 import { loadShipped, withTransition } from '../documents.js';
+import { loadFiles } from '../load.js';
 
 // Texts that no call could carry or that end with a line break that nobody meant, and credentials that are written where a
 // reference belongs: they are reported when the folder is read, not once somebody has approved the call.
@@ -28,7 +26,7 @@ test('a text that people read in one line has no line break at its end, however 
 });
 
 test('an address that people or messages are sent to has no line break at its end either', async () => {
-  const loaded = await load({
+  const loaded = await loadFiles({
     'notifications.yaml':
       'publicUrl: >\n  https://us.example\nchannels:\n  a:\n    kind: webhook\n    secret: env://S\n    url: >\n      https://h.example/in\n',
   });
@@ -39,27 +37,14 @@ test('an address that people or messages are sent to has no line break at its en
   assert.ok(channel?.kind === 'webhook' && channel.url === 'https://h.example/in');
 });
 
-const made: string[] = [];
-after(() => made.forEach((path) => rmSync(path, { recursive: true, force: true })));
-
 const connections = `connections:
   bank: { kind: rest, baseUrl: https://bank.example }
   ledger: { kind: mcp, url: https://ledger.example/mcp }
   shell: { kind: cli, command: ls }
 `;
 
-function load(files: Readonly<Record<string, string>>): Promise<FolderResult> {
-  const root = join(mkdtempSync(join(tmpdir(), 'countersign-texts-')), 'policies');
-  made.push(dirname(root));
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    writeFileSync(join(root, path), text);
-  }
-  return loadFolder(root);
-}
-
 async function findingsIn(files: Readonly<Record<string, string>>): Promise<readonly string[]> {
-  const loaded = await load(files);
+  const loaded = await loadFiles(files);
   return loaded.status === 'invalid'
     ? loaded.errors.map(({ code, path, message }) => `${code} ${path} ${message}`)
     : [];
@@ -350,7 +335,7 @@ describe('a credential that is written as it is does not load, and no message re
   test('what may be a credential is a warning, and can be acknowledged', async () => {
     const told = async (target: string, more = ''): Promise<readonly string[]> => {
       const text = `${more}connections:\n  one:\n    ${target.replaceAll('\n', '\n    ')}\n`;
-      const loaded = await load({ 'connections.yaml': text });
+      const loaded = await loadFiles({ 'connections.yaml': text });
       assert.ok(loaded.status === 'loaded', JSON.stringify(loaded));
       return loaded.warnings.map(
         (finding) => `${finding.code} ${finding.path} ${finding.acknowledged ?? 'open'}`,
@@ -377,7 +362,7 @@ describe('a credential that is written as it is does not load, and no message re
 
   test('what may be a credential in a flow is refused where its environment refuses warnings, unless the flow was published before', async () => {
     const strict = 'environments: { dev: { refuseWarnings: true } }\n';
-    const loaded = await load({ 'connections.yaml': connections, 'environments.yaml': strict });
+    const loaded = await loadFiles({ 'connections.yaml': connections, 'environments.yaml': strict });
     assert.ok(loaded.status === 'loaded', JSON.stringify(loaded));
     const { catalog } = loaded;
     const executor = 'tier: reversible\nexecutor: { kind: rest, connection: bank, method: PUT, path: /x';
@@ -415,7 +400,7 @@ describe('a credential that is written as it is does not load, and no message re
 });
 
 test('a flow that was published when less was an error goes on as it did, unless it is wrong besides', async () => {
-  const loaded = await load({ 'connections.yaml': connections });
+  const loaded = await loadFiles({ 'connections.yaml': connections });
   assert.ok(loaded.status === 'loaded', JSON.stringify(loaded));
   const { catalog } = loaded;
   const xml = 'headers: { Content-Type: text/xml }';

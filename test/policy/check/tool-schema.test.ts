@@ -1,24 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, describe, it } from 'node:test';
-import { loadFolder } from '../../../src/policy/index.js';
+import { describe, it } from 'node:test';
+import { loadFiles } from '../load.js';
 
 // The schemas of a transition and of its tool must accept some call together.
-
-const made: string[] = [];
-after(async () => {
-  await Promise.all(made.map((path) => rm(path, { recursive: true, force: true })));
-});
 
 async function findingsIn(
   own: string,
   urgent = '{ type: boolean, default: true }',
 ): Promise<readonly string[]> {
-  const root = await mkdtemp(join(tmpdir(), 'countersign-tool-schema-'));
-  made.push(root);
-  for (const name of ['flows', 'tools']) await mkdir(join(root, name));
   const files = {
     'environments.yaml': 'environments: { dev: {} }\n',
     'tools/t.yaml': `tools:
@@ -36,8 +25,7 @@ async function findingsIn(
       done: { terminal: true }
 `,
   };
-  for (const [path, text] of Object.entries(files)) await writeFile(join(root, path), text);
-  const loaded = await loadFolder(root);
+  const loaded = await loadFiles(files);
   const all = loaded.status === 'loaded' ? loaded.warnings : loaded.errors;
   return all.map((finding) => `${finding.code} ${finding.message}`);
 }

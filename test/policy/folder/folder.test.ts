@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -11,6 +11,8 @@ import {
   type Problem,
 } from '../../../src/policy/index.js';
 import { withStates, withTransition } from '../documents.js';
+import { writeFiles } from '../../../testing/files.js';
+import { loadFiles } from '../load.js';
 
 // docs/spec/policies.md: the layout of a folder, and that everything in it is right or nothing of it is used.
 
@@ -23,25 +25,18 @@ async function folderOf(files: Readonly<Record<string, string | Buffer>>): Promi
   const parent = await mkdtemp(join(tmpdir(), 'countersign-policies-'));
   made.push(parent);
   const root = join(parent, 'policies');
-  await mkdir(root);
-  for (const [path, text] of Object.entries(files)) {
-    await mkdir(dirname(join(root, path)), { recursive: true });
-    await writeFile(join(root, path), text);
-  }
+  writeFiles(root, files);
   return root;
 }
 
-const load = async (files: Readonly<Record<string, string | Buffer>>): Promise<FolderResult> =>
-  loadFolder(await folderOf(files));
-
 async function loadValid(files: Readonly<Record<string, string>>): Promise<LoadedFolder> {
-  const result = await load(files);
+  const result = await loadFiles(files);
   assert.equal(result.status, 'loaded', JSON.stringify(result));
   return result as LoadedFolder;
 }
 
 async function loadInvalid(files: Readonly<Record<string, string | Buffer>>): Promise<readonly Problem[]> {
-  const result = await load(files);
+  const result = await loadFiles(files);
   assert.equal(result.status, 'invalid', JSON.stringify(result));
   const errors = result.status === 'invalid' ? result.errors : [];
   assert.ok(errors.length > 0);
@@ -114,10 +109,10 @@ describe('the layout', () => {
 
   test('a folder with roles alone loads, and an empty folder; a file that declares nothing does not', async () => {
     assert.equal(
-      (await load({ 'roles.yaml': 'version: 1\nroles: { clerk: { permissions: [] } }' })).status,
+      (await loadFiles({ 'roles.yaml': 'version: 1\nroles: { clerk: { permissions: [] } }' })).status,
       'loaded',
     );
-    assert.equal((await load({})).status, 'loaded');
+    assert.equal((await loadFiles({})).status, 'loaded');
     const places = [
       'environments.yaml',
       'roles.yaml',
@@ -127,7 +122,7 @@ describe('the layout', () => {
     ];
     for (const file of [...places, 'tools/t.yaml', 'tests/f.test.yaml'])
       for (const text of ['', '\n', '# cut off\n', '---\n', '~', 'version: 1', '{}']) {
-        const result = await load({ [file]: text });
+        const result = await loadFiles({ [file]: text });
         assert.ok(result.status === 'invalid', `${file}: ${text}`);
         // Keys that cases and routes require are missing there.
         const codes = /^(tests|notif)/.test(file) ? ['EMPTY_FILE', 'REQUIRED'] : ['EMPTY_FILE'];
@@ -136,7 +131,7 @@ describe('the layout', () => {
           JSON.stringify(result.errors),
         );
       }
-    assert.equal((await load({ 'tools/t.yaml': 'tools: []' })).status, 'loaded');
+    assert.equal((await loadFiles({ 'tools/t.yaml': 'tools: []' })).status, 'loaded');
   });
 
   test('cut off after its name, or that holds null, is reported', async () => {
@@ -145,7 +140,7 @@ describe('the layout', () => {
       ['environments: null', '`null`'],
       ['environments: ~', '`~`'],
     ] as const) {
-      const result = await load({ 'environments.yaml': text });
+      const result = await loadFiles({ 'environments.yaml': text });
       assert.ok(result.status === 'invalid', text);
       const messages = result.errors.map(({ message }) => message);
       assert.deepEqual(messages, [`expected a mapping, not ${stands}`]);
@@ -487,7 +482,7 @@ approval_gate: { on: amount > 5, approver_role: finance }
 
   test('beside a mistake in a flow, routes are held to all that it does not name', async () => {
     const flow = withTransition('executor: { kind: human, queue: desk, rolse: [] }');
-    const result = await load({
+    const result = await loadFiles({
       'roles.yaml': 'queues: { money: { roles: [chief] } }',
       'flows/f.yaml': flow,
       'notifications.yaml': `channels: { hook: { kind: webhook, url: "https://example.org", secret: env://S } }
@@ -754,7 +749,7 @@ describe('warnings', () => {
     const result = (executor: string, more = ''): Promise<FolderResult> => {
       const step = `tier: irreversible\ninputSchema: { type: object, additionalProperties: false, properties: { n: { type: string } } }\nexecutor: ${executor}`;
       const text = withTransition(step).replace('    owner:', `${more}    owner:`);
-      return load({ ...inDev(dev), 'flows/f.yaml': text });
+      return loadFiles({ ...inDev(dev), 'flows/f.yaml': text });
     };
     const codes = async (...given: Parameters<typeof result>): Promise<readonly string[]> => {
       const found = await result(...given);
@@ -772,7 +767,7 @@ describe('warnings', () => {
     for (const executor of [rest, '{ kind: noop }'])
       assert.doesNotMatch(
         JSON.stringify(
-          await load({
+          await loadFiles({
             'connections.yaml': erp,
             'environments.yaml': `environments: { dev: ${floor('')} }`,
             'tools/t.yaml': proxy(executor),

@@ -1,14 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { after, describe, test } from 'node:test';
-import { loadFolder, type FolderResult } from '../../../src/policy/index.js';
+import { describe, test } from 'node:test';
+import type { FolderResult } from '../../../src/policy/index.js';
+import { loadFiles } from '../load.js';
 
 // policies/notifications.yaml: part of the policy set, and every name in it exists.
-
-const made: string[] = [];
-after(() => made.forEach((path) => rmSync(path, { recursive: true, force: true })));
 
 const base = {
   'roles.yaml': `roles: { cfo: { permissions: [] } }\nqueues: { payments: { roles: [controller] }, desk: { roles: [clerk] } }\n`,
@@ -24,14 +19,7 @@ workflows:
 };
 
 function load(text: string | null, more: Readonly<Record<string, string>> = {}): Promise<FolderResult> {
-  const root = join(mkdtempSync(join(tmpdir(), 'countersign-notifications-')), 'policies');
-  made.push(dirname(root));
-  for (const [path, content] of Object.entries({ ...base, ...more, 'notifications.yaml': text })) {
-    if (content === null) continue;
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    writeFileSync(join(root, path), content);
-  }
-  return loadFolder(root);
+  return loadFiles({ ...base, ...more, ...(text === null ? {} : { 'notifications.yaml': text }) });
 }
 
 async function problems(text: string): Promise<string[]> {

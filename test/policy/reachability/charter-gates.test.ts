@@ -1,32 +1,22 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import type { JsonObject } from '../../../src/model/values/json.js';
-import { loadFolder, type FolderResult } from '../../../src/policy/index.js';
+import type { FolderResult } from '../../../src/policy/index.js';
 import { makeKit } from '../../../src/schema/kit.js';
-import { begin, principal } from '../../engine/build.js';
+import { principal } from '../../engine/people.js';
+import { begin } from '../../engine/walk.js';
+import { loadFiles } from '../load.js';
 
 // A charter's gate stands before every action that it could be for: what is left out of a call, and what a schema says in
 // an unusual way, takes no gate away.
 
-const parents: string[] = [];
-after(async () => {
-  await Promise.all(parents.map((path) => rm(path, { recursive: true, force: true })));
-});
-
-async function load(files: Readonly<Record<string, string>>): Promise<FolderResult> {
-  const root = await mkdtemp(join(tmpdir(), 'countersign-charter-'));
-  parents.push(root);
-  for (const name of ['flows', 'tools']) await mkdir(join(root, name));
+function load(files: Readonly<Record<string, string>>): Promise<FolderResult> {
   const around = {
     'environments.yaml': 'environments: { dev: {} }\n',
     'roles.yaml': 'roles: { controller: { permissions: [] } }\n',
     'connections.yaml': 'connections: { sh: { kind: cli, command: /bin/true } }\n',
   };
-  for (const [path, text] of Object.entries({ ...around, ...files })) await writeFile(join(root, path), text);
-  return loadFolder(root);
+  return loadFiles({ ...around, ...files });
 }
 
 const codes = (result: FolderResult): readonly string[] => [
