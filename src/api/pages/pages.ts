@@ -142,7 +142,7 @@ async function showApproval(call: Call, id: string): Promise<Page | Refusal> {
   const found = await visibleApproval(callerOf(call), id);
   if (found.kind === 'refusal') return found;
   await noteOpened(call, found);
-  return approvalPage(call, found, who, `/approvals/${id}`);
+  return approvalPage(call, found, who, `/approvals/${id}`, null);
 }
 
 async function decideHere(call: Call, id: string, body: DecisionFields): Promise<Page | Problem | Refusal> {
@@ -156,5 +156,8 @@ async function decideHere(call: Call, id: string, body: DecisionFields): Promise
     );
   const found = await visibleApproval(callerOf(call), id);
   if (found.kind === 'refusal') return found;
-  return (await decideByForm(call, found, body, 'page')).reply;
+  const decided = await decideByForm(call, found, body, 'page', (now, unmade) =>
+    approvalPage(call, now, who, `/approvals/${id}`, unmade),
+  );
+  return decided.reply;
 }
