@@ -238,7 +238,7 @@ const values: readonly Row[] = [
   [
     'a duration as a number',
     withTransition('gate: { timeout: { after: «30 } }'),
-    'WRONG_TYPE',
+    'WRONG_VALUE',
     `${T}/gate/timeout/after`,
   ],
   [
