@@ -20,8 +20,9 @@ test(
     const { user, system } = process.cpuUsage(all);
     const counted = workedMs() - own;
     await other.terminate();
-    assert.ok((user + system) / 1_000 >= 290, String(user + system));
-    assert.ok(counted < 200, String(counted));
+    // Of the process, all that the other thread has worked is somebody else's.
+    const others = (user + system) / 1_000 - counted;
+    assert.ok(others >= 200, `${others} of ${user + system}`);
   },
 );
 

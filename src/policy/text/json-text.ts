@@ -53,14 +53,14 @@ function zeroTrouble(json: string, offset: number): Trouble | null {
   return message === null ? null : { code: 'MALFORMED', offset: offset - zero.length, message };
 }
 
-/** `rest`: the text from where the parser stopped. */
-function explain(complaint: string, rest: string): string {
-  if (/^(?:#|\/[/*])/.test(rest)) return 'a comment stands here, and JSON has none: take it out';
-  const odd = /^[\p{Zs}\p{Cf}]/u.exec(rest)?.[0];
+/** `left`: the text from where the parser stopped. */
+function explain(complaint: string, left: string): string {
+  if (/^(?:#|\/[/*])/.test(left)) return 'a comment stands here, and JSON has none: take it out';
+  const odd = /^[\p{Zs}\p{Cf}]/u.exec(left)?.[0];
   if (odd !== undefined) return `this line ${nameTrouble(odd)}`;
   if (complaint.startsWith('Unexpected non-whitespace'))
     return 'the value has ended before this: take out what follows it, or the bracket that ends it too early';
   if (hasExcerpt.test(complaint))
-    return `unexpected \`${truncate(/^(?:\w+|.)/su.exec(rest)?.[0] ?? '', 40)}\``;
+    return `unexpected \`${truncate(/^(?:\w+|.)/su.exec(left)?.[0] ?? '', 40)}\``;
   return toMessage(complaint.replace(/(?: in JSON)? at position .*$/s, ''));
 }
