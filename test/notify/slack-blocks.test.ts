@@ -24,6 +24,7 @@ const asked: SlackApproval = {
   consequence: 'pays 60,000 to ACME; cannot be undone',
   arguments: { amount: 60_000, vendor: 'ACME' },
   preview: { kind: 'noop' },
+  unreadable: [],
   requestedBy: 'agent-7',
   because: ['charter: amount > 50000'],
   roles: ['finance.controller'],

@@ -107,7 +107,7 @@ async function hasNote(
   note: string,
 ): Promise<boolean> {
   const ref = await lockDelegationNote(tx, handed);
-  const bytes = ref === null ? null : await payloads.get(tx, ref);
+  const bytes = ref === null ? null : (await payloads.getAllReadable(tx, [ref])).get(ref.payload);
   return bytes?.toString('utf8') === note;
 }
 
