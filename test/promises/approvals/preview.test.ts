@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { asSuperuser } from '../../../testing/servers/database.js';
+import { showApproval } from '../../../src/cli/show.js';
+import { writeEmail } from '../../../src/notify/channels/email/text.js';
+import type { Notification } from '../../../src/notify/types.js';
 import { makeNotices } from '../../../src/service/index.js';
 import { signIn } from '../../../testing/browser-forms.js';
 import { openOffice, startReceiver, type Office, type Parked, type Receiver } from '../../notify/support.js';
@@ -177,9 +180,16 @@ describe('what would run', () => {
       const parked = await park({ memo: `which ${why}` });
       await spoil(parked);
       const message = `the arguments that were asked for can no longer be read, so it can be neither approved nor denied: cancel run \`${parked.run}\``;
-      const { may, unreadable } = await view(parked);
+      const shown = await view(parked);
+      const { may, unreadable } = shown;
       assert.deepEqual(may, { decide: false, verbs: [], why: 'arguments_gone', message });
       assert.equal(unreadable[0], 'arguments');
+      const [line] = showApproval(shown).filter((each) => each.includes('arguments  '));
+      assert.match(String(line), /"\(can no longer be read\)"$/);
+      const mail = writeEmail({
+        ...{ id: 'ntf_1', event: 'requested', approval: parked.id, body: shown, url: null, link: null },
+      } as Notification);
+      assert.ok(mail.text.includes('Exactly these arguments:\n(can no longer be read)\n'), mail.text);
       const page = await pageOf(parked);
       assert.ok(
         page.includes(`Nothing to decide here: ${message}.`) && !page.includes('name="decision"'),
@@ -208,6 +218,12 @@ describe('what would run', () => {
       kept.body.detail,
       /so the reason cannot be kept: decide without a reason, or cancel the run$/,
     );
+    const bob = { id: 'bob', kind: 'human', roles: ['finance.controller'], permissions: [] };
+    await office.api.ask('admin', 'POST', '/v1/keys', bob);
+    const path = `/v1/approvals/${parked.id}/delegate`;
+    const handed = await office.api.ask('finance', 'POST', path, { to: 'bob', note: 'look' });
+    assert.deepEqual([handed.status, handed.body.code], [422, 'REQUEST_INVALID'], handed.text);
+    assert.deepEqual((await view(parked)).delegations, []);
     const denied = await decide(parked, 'deny');
     assert.deepEqual([denied.status, denied.body.approval?.status], [200, 'denied'], denied.text);
   });
