@@ -62,7 +62,7 @@ export const doors = {
   },
   workflows: {
     holds: 'the kernel, message definitions, the payload converter',
-    uses: ['engine'],
+    uses: ['engine', 'model/names/ids'],
     types: ['model', 'activities'],
     packages: ['@temporalio/workflow', '@temporalio/common'],
   },

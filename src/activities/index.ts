@@ -1,5 +1,6 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { isUnavailable } from '../db/index.js';
+import { isId } from '../model/names/ids.js';
 import { getListedRun } from '../store/runs/runs.js';
 import type { ActivityDeps } from './deps.js';
 import { execute } from './execute/execute.js';
@@ -16,15 +17,17 @@ const mostFailures = 3;
 const rememberedActions = 1_000;
 
 /** Binds the activities of a run to Temporal's activity context. `process`: this process, by its id in the store. */
-export function makeActivities(deps: ActivityDeps, process: string): RunActivities {
+export function makeActivities(
+  deps: ActivityDeps,
+  process: string,
+): RunActivities & { readonly default: typeof refuseUnknown } {
   const { onInternalError, onStoreWait } = deps;
   const failures = new Map<string, number>();
   return {
     step: async (input) => {
       const { info } = Context.current();
       // Only our own kernel's input passes this check.
-      if (!info.isLocal || !isAskedByRun(input?.run))
-        throw ApplicationFailure.nonRetryable('a step is taken by its own run alone', 'NOT_THE_RUN');
+      if (!info.isLocal || !isAskedByRun(input?.run)) throw refusal('a step is taken by its own run alone');
       try {
         // Answered and not thrown, so that a workflow that is not the run's own ends.
         if (!(await isInNamespace(deps, input.run))) return await refuseStart(deps, input, 'wrong_run');
@@ -49,8 +52,8 @@ export function makeActivities(deps: ActivityDeps, process: string): RunActiviti
           if (isUnavailable(error)) onStoreWait();
           throw error;
         });
-      if (context.info.isLocal || !isAskedByRun(run) || !(await isOwn(run)))
-        throw ApplicationFailure.nonRetryable('an action is executed by its own run alone', 'NOT_THE_RUN');
+      const isMeant = !context.info.isLocal && isAskedByRun(run) && isId('act', input.action);
+      if (!isMeant || !(await isOwn(run))) throw refusal('an action is executed by its own run alone');
       const beat = beatWhileAllowed(() => context.heartbeat());
       try {
         return await execute(deps, input, {
@@ -73,8 +76,14 @@ export function makeActivities(deps: ActivityDeps, process: string): RunActiviti
         beat.stop();
       }
     },
+    default: refuseUnknown,
   };
 }
+
+const refusal = (why: string): ApplicationFailure => ApplicationFailure.nonRetryable(why, 'NOT_THE_RUN');
+
+/** Stands for activities of any other name: Temporal would try these again for as long as the stranger who asks has said. */
+const refuseUnknown = (): Promise<never> => Promise.reject(refusal('there is no such activity'));
 
 /** The tries of an activity are one execution: Temporal begins another try only when the try before has ended or is lost. */
 function ownerOf({ info: { workflowExecution, activityId } }: Context): string {
@@ -87,7 +96,7 @@ function ownerOf({ info: { workflowExecution, activityId } }: Context): string {
  */
 function isAskedByRun(run: unknown): run is string {
   const { workflowExecution, workflowType } = Context.current().info;
-  return typeof run === 'string' && workflowType === 'run' && workflowExecution?.workflowId === run;
+  return isId('run', run) && workflowType === 'run' && workflowExecution?.workflowId === run;
 }
 
 /** Is that workflow in the run's own namespace? Rejects while the store is away, which knows the namespace. */

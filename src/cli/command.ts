@@ -1,12 +1,12 @@
-import { existsSync, readFileSync } from 'node:fs';
 import type { AuditItemJson, RunBodyJson, SubmittedJson } from '../model/contract/answer-types.js';
-import { isObject, type Json } from '../model/values/json.js';
+import { nearest } from '../policy/text/problems.js';
 import { checkCommand } from './check.js';
 import { inboxCommands } from './inbox.js';
+import { readJsonOption } from './json-option.js';
 import { keyCommands } from './keys.js';
-import { options, parse, type Command, type Shown, type Terminal, type Values } from './options.js';
+import { parse, usageOf, type Command, type Shown, type Terminal, type Values } from './options.js';
 import { getAll, remote } from './remote.js';
-import { CliError, type Api, type JsonText } from './rest.js';
+import { CliError, type Api } from './rest.js';
 import { escapeLine, showRecord, showRun } from './show.js';
 import { simulateCommand } from './simulate.js';
 import { testCommand } from './test.js';
@@ -61,17 +61,18 @@ export async function run(argv: readonly string[], raw: Terminal): Promise<numbe
 
 async function runCommand(name: string, rest: readonly string[], terminal: Terminal): Promise<number> {
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (command === undefined) throw new CliError(`there is no command \`${name}\`\n${usage()}`, 2);
-  const { values, positionals } = parse(rest);
+  if (command === undefined) {
+    const meant = nearest(name, Object.keys(commands));
+    throw new CliError(
+      `there is no command \`${name}\`${meant === undefined ? '' : `: did you mean \`${meant}\`?`}\n${usage()}`,
+      2,
+    );
+  }
+  const { values, positionals } = parse(name, command, rest);
   if (values.help) {
     terminal.out(usage());
     return 0;
   }
-  const foreign = Object.entries(values).find(
-    ([option, value]) => value !== undefined && value !== false && !mayTake(command, option),
-  );
-  if (foreign !== undefined)
-    throw new CliError(`\`${name}\` does not take --${foreign[0]}\n${usageOf(name, command)}`, 2);
   const any = command.takes.at(-1)?.startsWith('…') === true;
   const given = positionals.length;
   if (any ? given < command.takes.length - 1 : given !== command.takes.length)
@@ -89,22 +90,6 @@ function escapingTerminal({ out, err, env }: Terminal): Terminal {
   return { out: cleaned(out), err: cleaned(err), env };
 }
 
-const everywhere: readonly string[] = ['url', 'key', 'as', 'json', 'help'];
-
-function mayTake(command: Command, option: string): boolean {
-  return everywhere.includes(option) || command.options.some((own) => own === option);
-}
-
-function usageOf(name: string, { takes, options: own }: Command): string {
-  const args = takes.map((argument) =>
-    argument.startsWith('…') ? `[${argument.slice(1)}…]` : `<${argument}>`,
-  );
-  const flags = own.map((option) =>
-    options[option].type === 'boolean' ? `[--${option}]` : `[--${option} …]`,
-  );
-  return `usage: countersign ${[name, ...args, ...flags].join(' ')} [--json]`;
-}
-
 function usage(): string {
   return [
     'usage: countersign <command> [options]',
@@ -115,6 +100,7 @@ function usage(): string {
     ),
     '  up | api | worker | migrate\n      run the service',
     '',
+    '--input and --arguments take a JSON object, or @file: the file that holds it',
     'every command takes --json; those that ask the service take --url (COUNTERSIGN_URL),',
     '--key (COUNTERSIGN_KEY) or --as NAME (a development key in COUNTERSIGN_HOME)',
   ].join('\n');
@@ -134,7 +120,7 @@ async function start(api: Api, [flow = '']: readonly string[], values: Values): 
         ...(version === undefined ? {} : { version: numberOption('version', version) }),
         ...(mode === undefined ? {} : { mode }),
       },
-      { input: jsonOption('input', values.input) },
+      { input: { text: readJsonOption('input', values.input ?? '{}') } },
     ),
   );
 }
@@ -149,36 +135,9 @@ async function submit(
     await api.post<SubmittedJson>(
       `/v1/runs/${encodeURIComponent(run)}/transitions/${encodeURIComponent(transition)}`,
       expected === undefined ? {} : { expectedVersion: numberOption('expected-version', expected) },
-      { arguments: jsonOption('arguments', values.arguments) },
+      { arguments: { text: readJsonOption('arguments', values.arguments ?? '{}') } },
     ),
   );
-}
-
-/**
- * The text of the option, or of the file that `@file` names, checked to be a JSON object. It is sent as it was written: parsing it
- * here would round its numbers and drop duplicate names, while the service refuses what two parsers could read differently.
- */
-function jsonOption(name: string, given = '{}'): JsonText {
-  const text = given.startsWith('@') ? fileText(name, given.slice(1)) : given;
-  let value: Json;
-  try {
-    value = JSON.parse(text) as Json;
-  } catch (error) {
-    throw new CliError(`--${name} is not JSON: ${error instanceof Error ? error.message : String(error)}`, 2);
-  }
-  if (!isObject(value)) throw new CliError(`--${name} must be a JSON object, not \`${given}\``, 2);
-  return { text };
-}
-
-/** Throws where the file is not UTF-8: with replacement characters, people would approve another text. */
-function fileText(name: string, file: string): string {
-  if (!existsSync(file)) throw new CliError(`--${name}: there is no file \`${file}\``, 2);
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new CliError(`--${name}: \`${file}\` cannot be read as UTF-8 text: ${why}`, 2);
-  }
 }
 
 function numberOption(name: string, given: string): number {

@@ -153,8 +153,12 @@ async function decideBatch(
   const asked = { decisions, mode: values.each ? 'each' : 'all' };
   const tried = await api.post<BatchJson>(path, { ...asked, dryRun: true });
   const { token } = tried;
-  if (token === undefined)
-    return { json: tried, lines: [...batchLines(tried), 'nothing is decided'], exitCode: 1 };
+  if (token === undefined) {
+    const next = values.each
+      ? 'each is refused'
+      : 'leave out what is refused, or decide the others with --each';
+    return { json: tried, lines: [...batchLines(tried), `nothing is decided: ${next}`], exitCode: 1 };
+  }
   if (!values.yes)
     return { json: tried, lines: [...batchLines(tried), 'nothing is decided yet: add --yes to do it'] };
   const made = await api.post<BatchJson>(path, { ...asked, dryRun: false, token });

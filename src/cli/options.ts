@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { nearest } from '../policy/text/problems.js';
 import { CliError } from './rest.js';
 
 // What a command is, and the options of all commands.
@@ -9,7 +10,7 @@ export interface Terminal {
   readonly env: NodeJS.ProcessEnv;
 }
 
-export const options = {
+const options = {
   url: { type: 'string' },
   key: { type: 'string' },
   as: { type: 'string', multiple: true },
@@ -70,11 +71,48 @@ export interface Command {
   }) => Promise<Shown>;
 }
 
-/** Throws a `CliError` when an option is unknown or lacks its value. */
-export function parse(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
-  } catch (error) {
-    throw new CliError(`${error instanceof Error ? error.message : String(error)}`, 2);
+const everywhere: readonly string[] = ['url', 'key', 'as', 'json', 'help'];
+
+/** Throws a `CliError` where the command does not take an option, or an option lacks its value. */
+export function parse(name: string, command: Command, args: readonly string[]) {
+  const given = { args: [...args], options, allowPositionals: true } as const;
+  for (const token of parseArgs({ ...given, strict: false, tokens: true }).tokens) {
+    const why = token.kind === 'option' ? optionTrouble(name, command, token) : null;
+    if (why !== null) throw new CliError(why, 2);
   }
+  return parseArgs({ ...given, strict: true });
+}
+
+interface GivenOption {
+  readonly name: string;
+  readonly rawName: string;
+  readonly value?: string | undefined;
+  readonly inlineValue?: boolean | undefined;
+}
+
+function optionTrouble(
+  command: string,
+  spec: Command,
+  { name, rawName, value, inlineValue }: GivenOption,
+): string | null {
+  const taken = [...everywhere, ...spec.options];
+  if (!taken.includes(name)) {
+    const meant = nearest(name, taken);
+    return `\`${command}\` does not take ${rawName}${meant === undefined ? '' : `: did you mean --${meant}?`}\n${usageOf(command, spec)}`;
+  }
+  if (options[name as OptionName].type === 'boolean')
+    return value === undefined ? null : `${rawName} takes no value`;
+  // Such a value is more likely the next option.
+  const isMissing = value === undefined || (inlineValue !== true && /^-./.test(value));
+  return isMissing ? `${rawName} needs a value; one that begins with \`-\` is written ${rawName}=-…` : null;
+}
+
+export function usageOf(name: string, { takes, options: own }: Command): string {
+  const args = takes.map((argument) =>
+    argument.startsWith('…') ? `[${argument.slice(1)}…]` : `<${argument}>`,
+  );
+  const flags = own.map((option) =>
+    options[option].type === 'boolean' ? `[--${option}]` : `[--${option} …]`,
+  );
+  return `usage: countersign ${[name, ...args, ...flags].join(' ')} [--json]`;
 }

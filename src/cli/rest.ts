@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { BatchJson } from '../model/contract/answer-types.js';
 import type { Json, JsonObject } from '../model/values/json.js';
-import { batchLines, showLink } from './show.js';
+import { batchLines, inOptions, showLink } from './show.js';
 
 /** A failure that is no fault of this program: the message is for the user, the code for the shell. */
 export class CliError extends Error {
@@ -56,7 +56,7 @@ export function asReceived<A>(body: JsonObject): Received<A> {
 }
 
 /** The text of a JSON object, as its author wrote it. */
-export interface JsonText {
+interface JsonText {
   readonly text: string;
 }
 
@@ -200,7 +200,7 @@ const uncertain = /(not certain whether this was done): .*/s;
 
 function explainRefusal(status: number, path: string, body: JsonObject): string {
   const said = typeof body['detail'] === 'string' ? body['detail'] : 'no detail';
-  const detail = said.replace(uncertain, `$1: ${lookFirst(path)}`);
+  const detail = inOptions(said).replace(uncertain, `$1: ${lookFirst(path)}`);
   if (status === 401) {
     const words = `${String(body['code'] ?? status)}: the service does not take this key (any more): give another one with --key, COUNTERSIGN_KEY or --as`;
     // The key was valid when the request came, so what it asked for may have been done.
@@ -208,7 +208,8 @@ function explainRefusal(status: number, path: string, body: JsonObject): string 
   }
   const errors = Array.isArray(body['errors']) ? (body['errors'] as JsonObject[]) : [];
   const lines = errors.map(
-    (error) => `  ${String(error['pointer'] ?? error['path'] ?? '')} ${String(error['message'] ?? '')}`,
+    (error) =>
+      `  ${inOptions(String(error['pointer'] ?? error['path'] ?? ''))} ${String(error['message'] ?? '')}`,
   );
   const links = Array.isArray(body['links']) ? (body['links'] as JsonObject[]) : [];
   const results = batchLines(asReceived<BatchJson>(body)).map((line) => `  ${line}`);

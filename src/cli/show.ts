@@ -106,6 +106,7 @@ export function showRecord(item: Received<AuditItemJson>): string {
   const actor = object(item.actor);
   const action = object(item.action);
   const policy = object(item.policy);
+  const data = object(item.data);
   const parts = [
     text(item.index).padStart(6),
     text(item.time),
@@ -115,12 +116,19 @@ export function showRecord(item: Received<AuditItemJson>): string {
     policy.verdict === undefined
       ? ''
       : `${text(policy.rule)}: ${text(policy.verdict)}, ${escapeUnseen(text(policy.reason))}`,
+    text(data.code),
+    text(data.why),
   ];
   return parts.filter((part) => part !== '').join('  ');
 }
 
 /** Added to a status that does not explain itself. */
 const notes: Readonly<Record<string, string>> = { accepted: '(durable, not applied yet)' };
+
+/** What the API asks a client to send, as the option that sends it. */
+export function inOptions(said: string): string {
+  return said.replace(/send `reason`$/, 'give one with --reason "…"').replace(/^\/reason$/, '--reason');
+}
 
 /** What came of each decision of a batch, also where the batch was refused. */
 export function batchLines(body: Received<BatchJson>): string[] {
@@ -131,7 +139,7 @@ export function batchLines(body: Received<BatchJson>): string[] {
       notes[text(result.status)] ?? '',
       text(result.summary),
       text(result.code),
-      text(result.detail),
+      inOptions(text(result.detail)),
     ]
       .filter((part) => part !== '')
       .join('  '),

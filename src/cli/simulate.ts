@@ -8,6 +8,7 @@ import { fit } from '../policy/shape/check.js';
 import { principalsShape, testsShape, type PrincipalShape } from '../policy/shape/tests.js';
 import { parseText, type Source } from '../policy/text/source.js';
 import { plainPrincipals, principalsOf, readPrincipal, simulate, stopLines } from '../simulation/index.js';
+import { readJsonOption } from './json-option.js';
 import type { Command } from './options.js';
 import { CliError, policiesOf } from './rest.js';
 import { casesIn } from './test.js';
@@ -147,7 +148,7 @@ function sourceOf(file: string): Source {
   );
 }
 
-/** The object of an option: JSON, or `@file`. */
+/** The object of an option: JSON, or `@file`, which may be YAML. */
 function objectFrom(option: string, given: string): JsonObject {
   const source = given.startsWith('@') ? sourceOf(given.slice(1)) : parseTyped(option, given);
   if (isObject(source.value)) return source.value;
@@ -155,10 +156,7 @@ function objectFrom(option: string, given: string): JsonObject {
 }
 
 function parseTyped(option: string, given: string): Source {
-  const parsed = parseText(given, undefined, 'json');
+  const parsed = parseText(readJsonOption(option, given), undefined, 'json');
   if (parsed.status === 'parsed') return parsed.source;
-  throw new CliError(
-    `--${option} is not JSON: ${(parsed.problems[0]?.message ?? '').replace(/^not JSON: /, '')}`,
-    2,
-  );
+  throw new CliError(`--${option}: ${parsed.problems[0]?.message ?? ''}`, 2);
 }

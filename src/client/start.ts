@@ -9,6 +9,7 @@ import {
   currentId,
   jsonValue,
   readSeal,
+  refsToCome,
   refuseTooLarge,
   storeMessages,
   traceValues,
@@ -25,7 +26,7 @@ import * as temporal from './temporal.js';
 type RecordingDeps = Pick<ClientDeps, 'payloads' | 'keys'>;
 
 export async function start(deps: ClientDeps, waiter: Waiter, request: StartRequest): Promise<StartOutcome> {
-  const refusal = refuseTooLarge(startValues(request)) ?? (await request.refuse?.()) ?? null;
+  const refusal = refuseTooLarge(startValues(request)) ?? (await request.refuse?.([])) ?? null;
   if (refusal !== null) return { status: 'refused', refusal };
   const message = await withTransaction(deps.pool, (tx) => recordStart(deps, tx, request));
   if (message !== null) {
@@ -50,7 +51,7 @@ export async function startWithSubmit(
   const refusal =
     refuseTooLarge(startValues(request)) ??
     refuseTooLarge(asked.values) ??
-    (await request.refuse?.()) ??
+    (await request.refuse?.(refsToCome(asked.values))) ??
     null;
   if (refusal !== null) return { status: 'answered', answer: refusal, by: 'door' };
   const kept = await withTransaction(deps.pool, (tx) =>

@@ -1,5 +1,5 @@
 import type { MessageDraft } from './replay/attest.js';
-import { jsonValue, refuseTooLarge, traceValues } from './replay/attest.js';
+import { jsonValue, refsToCome, refuseTooLarge, traceValues } from './replay/attest.js';
 import { post } from './post.js';
 import type { MessageOutcome, SubmitRequest } from './types.js';
 import type { ClientDeps } from './deps.js';
@@ -20,7 +20,7 @@ export async function submit(
     waitMs,
     expectedVersion,
     whileOurs,
-    foreseen: isTooLarge ? null : ((await request.foresee?.()) ?? null),
+    foreseen: isTooLarge ? null : ((await request.foresee?.(refsToCome(asked.values))) ?? null),
     make: () => asked,
   });
 }

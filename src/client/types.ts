@@ -2,6 +2,7 @@ import type { Tx } from '../db/index.js';
 import type { Answer, Refusal } from '../engine/state.js';
 import type { Json, JsonObject } from '../model/values/json.js';
 import type { DecisionDoor } from '../model/message.js';
+import type { PayloadRef } from '../model/records.js';
 import type { Principal } from '../model/principal.js';
 
 /** The agent's reasoning, stored verbatim under the run's trace id, never in Temporal's history. */
@@ -25,8 +26,11 @@ export interface StartRequest extends Asking {
    * not see what is committed between this call and the end of the transaction.
    */
   readonly mayBegin?: (tx: Tx) => Promise<void>;
-  /** Asked where the request's own size is in order; what it gives is refused before anything is stored. */
-  readonly refuse?: () => Promise<Refusal | null>;
+  /**
+   * Asked where the request's own size is in order; what it gives is refused before anything is stored. `refs`: as large as the
+   * references to the values of the first submit will be.
+   */
+  readonly refuse?: (refs: readonly PayloadRef[]) => Promise<Refusal | null>;
   /** The run's id: given by the caller so that a repeated request starts one run. */
   readonly run: string;
   readonly flow: string;
@@ -56,8 +60,11 @@ export interface Foreseen {
 }
 
 export interface SubmitRequest extends Asking {
-  /** Asked where the request's own size is in order; what it gives is refused before anything is stored, if it is true still. */
-  readonly foresee?: () => Promise<Foreseen | null>;
+  /**
+   * Asked where the request's own size is in order; what it gives is refused before anything is stored, if it is true still.
+   * `refs`: as large as the references to its values will be.
+   */
+  readonly foresee?: (refs: readonly PayloadRef[]) => Promise<Foreseen | null>;
   readonly run: string;
   readonly messageId: string;
   readonly transition: string;

@@ -275,8 +275,8 @@ export interface Denied {
 
 /** What the engine is given, since it is pure: hashing, schema validation, and the run's environment. */
 export interface Kit {
-  /** Bytes that a chain may read and write in one event; absent: as many as a run's may. */
-  readonly chainBytes?: number;
+  /** What the connections stand for is not known here, and counts as unchanged since an approval opened. Absent: it is known. */
+  readonly trustsConnections?: true;
   /** `sha256:<hex>` of the canonical form. */
   digest(value: Json): string;
   /**

@@ -39,15 +39,11 @@ import { forOperators } from './child.js';
 import { startListening, stopOnSignals } from './listen.js';
 import { makeEngines } from './engines.js';
 import type { StoreOwnership } from './ownership/store-ownership.js';
-import {
-  assertOurs,
-  openStoreOwnership,
-  makeCopyFinder,
-  ForeignStore,
-  takeStore,
-} from './ownership/own-store.js';
+import { assertOurs, openStoreOwnership, makeCopyFinder, takeStore } from './ownership/own-store.js';
 import { readConfigOrExit, defaultPort, requireSetting, type Config } from './config.js';
+import { whyEnded } from './database.js';
 import { ensureDevKeys } from './dev-keys.js';
+import { linesOfLoaded } from './loaded-policies.js';
 import { makeInternalErrors } from './watch/internal-errors.js';
 import { watchEventLoop } from './watch/loop-watch.js';
 import { makeLostWorkflows } from './watch/lost-workflows.js';
@@ -271,10 +267,7 @@ async function loadPolicies({ policies, config }: Foundation, startId: string): 
     process.stderr.write(`the policies in \`${config.policies}\` have errors: mend them and start again\n`);
     process.exit(1);
   }
-  for (const { kind, name } of loaded.removed)
-    say(`the policies in \`${config.policies}\` take away what was there before: ${kind} ${name}`);
-  for (const { name, environment, reason } of loaded.withdrawn)
-    say(`flow ${name} starts no more in ${environment}, since these policies do not take it: ${reason}`);
+  linesOfLoaded(loaded, config.policies).forEach(say);
   return loaded.hash;
 }
 
@@ -322,8 +315,8 @@ async function makeClientDeps(
 
 process.title = 'countersign api';
 goOnUnread();
-main(readConfigOrExit()).catch((error: unknown) => {
-  const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(error instanceof ForeignStore ? `${error.message}\n` : `the API ends: ${why}\n`);
+const config = readConfigOrExit();
+main(config).catch(async (error: unknown) => {
+  log(await whyEnded('API', error, config));
   process.exit(1);
 });

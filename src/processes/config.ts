@@ -25,6 +25,18 @@ const jwtIssuers = z.string().transform((text, context) => {
   }
 });
 
+/** Is a password's `#`, `/` or `?` in this URL not taken for the end of its host? What is behind it would hold an `@`. */
+function isReadAsMeant(text: string): boolean {
+  try {
+    // The URL of a socket may have a user and no host.
+    const { username, password, pathname, searchParams, hash } = new URL(text.replace('@/', '@socket/'));
+    decodeURIComponent((username + password).replace(/%(?![0-9a-f]{2})/gi, '%25'));
+    return ![pathname, ...searchParams.keys(), hash].some((part) => part.includes('@'));
+  } catch {
+    return false;
+  }
+}
+
 /** Every variable that a process of ours reads, by name; empty counts as not set. */
 const environment = z.object({
   COUNTERSIGN_HOME: z.string().default('.countersign'),
@@ -38,7 +50,14 @@ const environment = z.object({
   PORT: port.optional(),
   DATABASE_URL: z
     .string()
-    .regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL')
+    .regex(/^postgres(ql)?:\/\//, {
+      error: 'must be a URL like `postgres://user:password@host:5432/database`',
+      abort: true,
+    })
+    .refine(
+      isReadAsMeant,
+      'cannot be read: in a URL, `%`, `#`, `/`, `?` and `@` of a password are written `%25`, `%23`, `%2F`, `%3F` and `%40`',
+    )
     .optional(),
   TEMPORAL_ADDRESS: z
     .string()
@@ -98,14 +117,18 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ConfigResult {
   if (!parsed.success) {
     const errors = parsed.error.issues.map((issue) => {
       const name = String(issue.path[0]);
-      return `environment variable ${name} is \`${withoutPassword(given[name] ?? '')}\`: it ${issue.message}`;
+      return `environment variable ${name} is ${show(name, given[name] ?? '')}: it ${issue.message}`;
     });
     return { status: 'invalid', errors };
   }
   return { status: 'read', config: toConfig(parsed.data) };
 }
 
-const withoutPassword = (text: string): string => text.replace(/\/\/[^@/]*@/, '//…@');
+/** Of the database nothing is shown: its password may stand anywhere in it. */
+function show(name: string, text: string): string {
+  if (name === 'DATABASE_URL') return 'refused, and not shown since it may hold a password';
+  return `\`${text.replace(/^.*@/s, '…@')}\``;
+}
 
 /** The configuration; where it is wrong, says what is wrong and ends the process. For composition roots. */
 export function readConfigOrExit(env: NodeJS.ProcessEnv = process.env): Config {

@@ -15,6 +15,7 @@ import {
 } from '../store/processes/temporal-home.js';
 import { liveWorkers } from '../store/processes/workers.js';
 import { readConfigOrExit, requireSetting } from './config.js';
+import { findDatabaseProblem } from './database.js';
 import { namespaceIdOf } from './ownership/namespace-id.js';
 import { forgetHolder, readHolder } from './ownership/queue-holder.js';
 import { goOnUnread } from './children/unread-output.js';
@@ -27,7 +28,10 @@ process.title = 'countersign migrate';
 goOnUnread();
 const config = readConfigOrExit();
 const connection = requireSetting(config.temporal, 'TEMPORAL_ADDRESS');
-const { applied, notices } = await migrate(requireSetting(config.databaseUrl, 'DATABASE_URL'));
+const databaseUrl = requireSetting(config.databaseUrl, 'DATABASE_URL');
+const problem = await findDatabaseProblem(databaseUrl, 'correct DATABASE_URL, and run this again');
+if (problem !== null) exitRefusing(problem.message);
+const { applied, notices } = await migrate(databaseUrl);
 notices.forEach(say);
 say(applied.length === 0 ? 'database: up to date' : `database: applied ${applied.join(', ')}`);
 
@@ -53,14 +57,9 @@ if (former !== null) {
 }
 process.exit(0);
 
-function openPool(): Pool {
-  const url = requireSetting(config.databaseUrl, 'DATABASE_URL');
-  return makePool({ url, applicationName: 'countersign migrate', max: 1 });
-}
-
 /** Asks the store on a connection of its own, which is closed afterwards. */
 async function askStore<T>(question: (pool: Pool) => Promise<T>): Promise<T> {
-  const pool = openPool();
+  const pool = makePool({ url: databaseUrl, applicationName: 'countersign migrate', max: 1 });
   try {
     return await question(pool);
   } finally {

@@ -9,6 +9,7 @@ import { preparePostgres } from '../embedded/postgres/postgres.js';
 import type { PortBook } from '../embedded/process/ports.js';
 import type { Say } from '../embedded/process/system.js';
 import type { Config } from './config.js';
+import { findDatabaseProblem, placeOf } from './database.js';
 import type { ProcessGroup } from './children/process-group.js';
 
 export interface Boot {
@@ -29,7 +30,10 @@ export async function bringUpDatabase(boot: Boot): Promise<string> {
   // The API migrates a configured database, once it knows that it is this deployment's.
   const { databaseUrl } = boot.config;
   if (databaseUrl !== null) {
-    boot.say(`using the Postgres of DATABASE_URL${placeOf(databaseUrl)}`);
+    boot.say(`using the Postgres of DATABASE_URL${placeOf(databaseUrl) ?? ''}`);
+    const problem = await findDatabaseProblem(databaseUrl, 'correct or unset DATABASE_URL');
+    if (problem?.isAway === false) throw new BootFailure(problem.message);
+    if (problem !== null) boot.say(problem.message);
     return databaseUrl;
   }
   const url = await startEmbeddedDatabase(boot);
@@ -37,15 +41,6 @@ export async function bringUpDatabase(boot: Boot): Promise<string> {
   notices.forEach(boot.say);
   if (applied.length > 0) boot.say(`database: applied ${applied.join(', ')}`);
   return url;
-}
-
-/** The server and the database of a URL, for a sentence; never its password. Empty where it cannot be told what is which. */
-export function placeOf(url: string): string {
-  if (!URL.canParse(url)) return '';
-  const { host, username, pathname, searchParams } = new URL(url);
-  // A password with an unescaped `@`, `/`, `?` or `#` in it may be read as host, or as what is behind it.
-  if (url.split('@').length > (username === '' ? 1 : 2)) return '';
-  return ` (\`${host || (searchParams.get('host') ?? '')}${pathname}\`)`;
 }
 
 async function startEmbeddedDatabase({

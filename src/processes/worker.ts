@@ -19,6 +19,7 @@ import { addInternalErrors } from '../store/processes/internal-errors.js';
 import { addStoreWaits } from '../store/processes/store-waits.js';
 import { environmentsToServe, policiesInForce, policySetHash } from '../store/flows/policy.js';
 import { readConfigOrExit, requireSetting, type Config } from './config.js';
+import { whyEnded } from './database.js';
 import { startHeartbeat, type HeartbeatOptions } from './watch/heartbeat.js';
 import { makeCountKeeper, makeInternalErrors } from './watch/internal-errors.js';
 import { watchEventLoop } from './watch/loop-watch.js';
@@ -229,11 +230,11 @@ function onStopSignal(): void {
 process.title = 'countersign worker';
 goOnUnread();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onStopSignal);
-main(readConfigOrExit()).then(
+const config = readConfigOrExit();
+main(config).then(
   () => process.exit(0),
-  (error: unknown) => {
-    if (error instanceof ForeignStore) console.error(error.message);
-    else console.error('the worker ends:', error);
+  async (error: unknown) => {
+    console.error(await whyEnded('worker', error, config));
     process.exit(1);
   },
 );

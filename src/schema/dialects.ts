@@ -1,5 +1,5 @@
-import { isObject, pointerTo, type Json, type JsonObject } from '../model/values/json.js';
-import { mapSubschemas, type SchemaPath } from './subschemas.js';
+import { isObject, type Json, type JsonObject } from '../model/values/json.js';
+import { mapSubschemas, pathText, type SchemaPath } from './subschemas.js';
 
 // The dialects in which a schema may be written. Of draft-07 only what means the same in 2020-12 is accepted.
 
@@ -65,7 +65,7 @@ export function misreadingIn(schema: JsonObject): string | null {
 
 function misreadingAt(schema: JsonObject, path: SchemaPath): string | null {
   const misread = misreadingOf(schema);
-  if (misread !== null) return `${path.length === 0 ? 'the schema' : `\`${pointerTo(path)}\``} ${misread}`;
+  if (misread !== null) return `${pathText(path)} ${misread}`;
   let found: string | null = null;
   for (const [keyword, value] of Object.entries(schema))
     mapSubschemas(keyword, value, (inner, steps) => {

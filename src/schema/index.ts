@@ -13,8 +13,6 @@ import { track } from './ajv/tracking.js';
 import type { Unfilled } from './defaults/unfilled.js';
 import { withWork } from './work.js';
 
-export { misreadingIn } from './dialects.js';
-
 /** Which of two schemas refuses a value. `filled`: the first, with the defaults that `beside` fills in, which may be the cause or not. */
 export type Refusing = 'schema' | 'beside' | 'filled';
 
@@ -30,6 +28,8 @@ export interface UsableSchema {
   readonly status: 'ok';
   readonly patternCost: number;
   readonly filling: Filling;
+  /** What in it would not be read as written; null: nothing. Asked when a flow is written, and not of a run that goes on. */
+  readonly misreading: string | null;
   /** Defaults that are never filled in, or not in every place. */
   readonly unfilled: readonly Unfilled[];
   /** Stops at the first error. */
@@ -149,13 +149,13 @@ function compile(schema: JsonObject): CompiledSchema {
     const explain = (): ValidateFunction =>
       (telling ??=
         prepared.subschemas > mostExplained ? check : makeAjv(prepared, true).compile(prepared.schema));
-    const { patternCost, unfilled, fillerWithout, source } = prepared;
+    const { patternCost, misreading, unfilled, fillerWithout, source } = prepared;
     const left = unfittingOf(prepared, ajv);
     const filling = fillerWithout(new Set(left.map(({ own }) => own)))(source);
     const misfitting = misfitOfDefaults(filling, prepared.hasBranches, explain);
     if (misfitting !== null) return { status: 'invalid', message: misfitting };
     const usable: UsableSchema = {
-      ...{ status: 'ok', patternCost, filling, check, explain },
+      ...{ status: 'ok', patternCost, misreading, filling, check, explain },
       unfilled: [...unfilled, ...left.map(unfilledMessageOf)],
       validate: (value, beside, isKept) => validate(usable, value, beside, isKept),
     };

@@ -1,11 +1,12 @@
-import { isObject, pointerTo, unescapePointer, type Json, type JsonObject } from '../model/values/json.js';
+import { isObject, unescapePointer, type Json, type JsonObject } from '../model/values/json.js';
 import { countValues, workKeyword, type WorkOf } from './ajv/keywords.js';
 import { behindReferences, type Behind } from './defaults/behind.js';
 import { makeAskingSchema, countCompiled, type Asking } from './ajv/compiled.js';
-import { dialectProblem, renameLists } from './dialects.js';
+import { dialectProblem, misreadingIn, renameLists } from './dialects.js';
 import { makeFiller, schemasTogether, type Filler } from './defaults/defaults.js';
 import { compilePattern, type Pattern } from './patterns/pattern.js';
-import { hasOwnCode, mapSubschemas, type SchemaPath } from './subschemas.js';
+import { misreadNullIn } from './nulls.js';
+import { hasOwnCode, mapSubschemas, pathText, type SchemaPath } from './subschemas.js';
 import { trackingKeyword } from './ajv/tracking.js';
 import { unfilledIn, type Unfilled } from './defaults/unfilled.js';
 
@@ -33,6 +34,8 @@ export type Prepared =
       readonly unfilled: readonly Unfilled[];
       /** A keyword such as `oneOf` or `if`, which not every value fits, applies to the whole value. */
       readonly hasBranches: boolean;
+      /** What in it would not be read as written; null: nothing. */
+      readonly misreading: string | null;
     }
   | { readonly status: 'invalid'; readonly message: string };
 
@@ -119,6 +122,7 @@ export function prepare(schema: JsonObject): Prepared {
       ),
       fillerWithout: (left) => makeFiller(reading, left),
       unfilled: unfilledIn(schema, reading, found),
+      misreading: misreadingIn(schema) ?? misreadNullIn(found, reading),
       hasBranches: [...schemasTogether(schema, reading)].some((part) =>
         branches.some((key) => Object.hasOwn(part, key)),
       ),
@@ -148,7 +152,10 @@ function prepareObject(to: Preparing, schema: JsonObject, place: Place, original
   to.found.set(original, path);
   checkSize(to);
   checkKeywords(to, schema, path, original);
-  const entries = Object.entries(renameLists(schema)).map(([key, value]) => {
+  // Without a `type` there is nothing that `nullable` could be said of.
+  const { nullable, ...others } = renameLists(schema);
+  const taken = nullable === undefined || schema['type'] === undefined ? others : { ...others, nullable };
+  const entries = Object.entries(taken).map(([key, value]) => {
     const isCounted = countsEach.has(key);
     const inner = (value: JsonObject | boolean, steps: SchemaPath): Json => {
       if (typeof value === 'object')
@@ -174,10 +181,6 @@ function checkSize({ found, booleans }: Preparing): void {
     );
 }
 
-function pathText(path: SchemaPath): string {
-  return path.length === 0 ? 'the schema' : `\`${pointerTo(path).slice(0, 100).toWellFormed()}\``;
-}
-
 function checkKeywords(to: Preparing, schema: JsonObject, path: SchemaPath, original: JsonObject): void {
   const where = pathText(path);
   for (const ours of [workKeyword, trackingKeyword])
@@ -192,7 +195,7 @@ function checkKeywords(to: Preparing, schema: JsonObject, path: SchemaPath, orig
   for (const [dynamic, plain] of Object.entries(plainName))
     if (Object.hasOwn(schema, dynamic) && Object.hasOwn(schema, plain))
       throw new Unfit(`${where} has \`${plain}\` and \`${dynamic}\`: keep one, or put one under \`allOf\``);
-  checkNull(schema, where);
+  checkNullable(schema, where);
   for (const key of ['$id', '$anchor', '$dynamicAnchor', '$ref', '$dynamicRef'] as const) {
     const value = schema[key];
     if (typeof value !== 'string') continue;
@@ -207,19 +210,12 @@ function checkKeywords(to: Preparing, schema: JsonObject, path: SchemaPath, orig
     for (const key of Object.keys(patternProperties)) addPattern(to, key, where);
 }
 
-/** `nullable: true` is OpenAPI 3.0's way to say `type: [string, "null"]`. */
-function checkNull(schema: JsonObject, where: string): void {
-  if (schema['nullable'] !== true) return;
-  if (schema['type'] === undefined) {
-    // Beside these a `type` would take null away again, because they have to take it too.
-    const key = ['$ref', '$dynamicRef', 'allOf', 'oneOf', 'anyOf'].find((name) => schema[name] !== undefined);
-    const instead = key === undefined ? 'type: [string, "null"]' : `anyOf: [{ ${key}: … }, { type: "null" }]`;
-    throw new Unfit(`${where} says \`nullable\` without a \`type\`: write \`${instead}\``);
-  }
-  const listed = schema['enum'];
-  if ((Array.isArray(listed) && !listed.includes(null)) || (schema['const'] ?? null) !== null)
+function checkNullable({ nullable, type }: JsonObject, where: string): void {
+  if (nullable !== undefined && typeof nullable !== 'boolean')
+    throw new Unfit(`${where} has a \`nullable\` that is neither true nor false`);
+  if (nullable === false && [type].flat().includes('null'))
     throw new Unfit(
-      `${where} says \`nullable\`, and its \`enum\` or \`const\` takes no null: add null to the \`enum\`, or leave \`nullable\` out`,
+      `${where} says \`nullable: false\`, and its \`type\` takes null: leave one of the two out`,
     );
 }
 

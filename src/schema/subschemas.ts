@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject } from '../model/values/json.js';
+import { isObject, pointerTo, type Json, type JsonObject } from '../model/values/json.js';
 
 // Which keywords of a schema hold schemas, and where.
 
@@ -16,6 +16,11 @@ const named = new Set([
 ]);
 
 export type SchemaPath = readonly (string | number)[];
+
+/** How a message names the subschema at this path. */
+export function pathText(path: SchemaPath): string {
+  return path.length === 0 ? 'the schema' : `\`${pointerTo(path).slice(0, 100).toWellFormed()}\``;
+}
 
 /**
  * The value of a keyword with each schema that it holds, which is an object or a boolean, replaced by what `make` gives. `path`:

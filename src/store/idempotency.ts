@@ -163,6 +163,12 @@ export async function releaseKey(q: Queryable, key: HeldKey): Promise<boolean> {
   return rowCount === 1;
 }
 
+/** Forgets the key, as if nobody had sent it. False: another attempt has the key. */
+export async function forgetKey(q: Queryable, key: HeldKey): Promise<boolean> {
+  const { rowCount } = await q.query(`delete from idempotency where ${own}`, ownValues(key));
+  return rowCount === 1;
+}
+
 export interface KeyUse {
   readonly keys: number;
   /** Size of the stored answers. */

@@ -12,6 +12,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { RunActivities } from '../activities/types.js';
+import { isId } from '../model/names/ids.js';
 import { areCarriedBells, readBell } from './bell.js';
 import { measureHistory } from './history.js';
 import { makeKernel } from './kernel.js';
@@ -69,8 +70,14 @@ function failWorkflow(error: unknown): never {
   );
 }
 
-/** Reads input of any shape: anybody who may write to the namespace can start a workflow of this type with anything. */
+/** Reads input of any shape: anybody who may write to the namespace can start a workflow of any type and id with anything. */
 function readInput(raw: unknown): RunInput {
+  const { workflowType, workflowId } = workflowInfo();
+  if (workflowType !== 'run' || !isId('run', workflowId))
+    throw ApplicationFailure.nonRetryable(
+      'this workflow is no run: its type or its id is not ours',
+      'START_REFUSED',
+    );
   const input = (typeof raw === 'object' && raw !== null ? raw : {}) as Partial<RunInput>;
   const { kernel } = input;
   if (!isSupported(kernel)) {
@@ -90,8 +97,9 @@ function isSupported(kernel: unknown): kernel is number {
   );
 }
 
-/** The store is asked with it, which takes no text with a NUL. */
+/** The store is asked with these: it takes no text with a NUL, and no number that is far below zero. */
 const digestText = /^sha256:[0-9a-f]{64}$/;
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 0;
 
 /** Is it what a history of ours hands over to the next? */
 function isCarriedOver(raw: unknown): raw is Known {
@@ -99,9 +107,10 @@ function isCarriedOver(raw: unknown): raw is Known {
   const { rev, digest, head, state, status, version, wakeAt, bells } = raw as Readonly<
     Record<string, unknown>
   >;
-  const numbers = [rev, version, ...(wakeAt === null ? [] : [wakeAt])];
+  const numbers = [version, ...(wakeAt === null ? [] : [wakeAt])];
   const texts = [head, state, status];
   return (
+    isCount(rev) &&
     numbers.every(Number.isSafeInteger) &&
     texts.every((text) => typeof text === 'string') &&
     (digest === null || (typeof digest === 'string' && digestText.test(digest))) &&

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ApplicationFailure, asyncLocalStorage, Context, type Info } from '@temporalio/activity';
 import { makeActivities, type ActivityDeps } from '../../src/activities/index.js';
+import { newId } from '../../src/model/names/ids.js';
 
 // Whose workflow asks is for the store to say: while it does not, nothing is done.
 
-const run = 'run_1';
+const run = newId('run');
 const away = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
 const pool = {
   query: () => Promise.reject(away),
@@ -38,7 +39,7 @@ describe('while the store cannot say whose a workflow is', () => {
 
   it('an effect is tried again, and is no failure of ours', async () => {
     await assert.rejects(
-      asked(false, () => hands.execute({ run, action: 'act_1' })),
+      asked(false, () => hands.execute({ run, action: newId('act') })),
       (error) => !(error instanceof ApplicationFailure) && error === away,
     );
     assert.deepEqual(failed, []);

@@ -49,6 +49,7 @@ describe('npx countersign approve', () => {
           lose: ${effect('/hold', 'reliability: { timeout: 200ms },')}
           sink: { target: sunk, executor: { kind: noop }, tier: reversible, gate: { roles: [finance.controller], timeout: { after: 1h } } }
           both: { target: done, executor: { kind: noop }, tier: reversible, gate: { roles: [finance.controller], quorum: { count: 2 }, timeout: { after: 1h } } }
+          tell: { target: done, executor: { kind: noop }, tier: reversible, gate: { roles: [finance.controller], reason: required, timeout: { after: 1h } } }
       sunk:
         transitions:
           up: { target: done, actor: deterministic, guards: [{ kind: expr, expr: "$.context.level > 1" }] }
@@ -180,6 +181,30 @@ describe('npx countersign approve', () => {
       again.err,
       /^ALREADY_DECIDED: `finance` has already approved this, at .*: the run has applied it$/,
     );
+  });
+
+  it('names the option that gives a reason where the gate asks for one, by itself and in a batch', async () => {
+    const { approval } = await park('tell');
+    const asked =
+      /^REASON_REQUIRED: this gate asks for a reason: give one with --reason "…"\n {2}--reason is required by this gate$/m;
+    for (const decision of ['approve', 'deny']) {
+      const ran = await countersign(decision, approval);
+      assert.deepEqual([ran.code, asked.test(ran.err)], [1, true], ran.err);
+    }
+    const batch = ['batch', 'deny', approval, (await park('both')).approval];
+    const all = await countersign(...batch);
+    assert.equal(all.code, 1);
+    assert.match(all.out, / {2}REASON_REQUIRED {2}this gate asks for a reason: give one with --reason "…"\n/);
+    assert.match(
+      all.out,
+      /\nnothing is decided: leave out what is refused, or decide the others with --each$/,
+    );
+    assert.match(
+      (await countersign(...batch, '--each')).out,
+      /\nnothing is decided yet: add --yes to do it$/,
+    );
+    const denied = await countersign(...batch, '--yes', '--reason', 'not wanted');
+    assert.equal(denied.code, 0, denied.err);
   });
 
   it('says that a decision is durable and not applied yet, never that it is approved', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { showApproval, showRun } from '../../src/cli/show.js';
+import { showApproval, showRecord, showRun } from '../../src/cli/show.js';
 
 const run = {
   id: 'run_1',
@@ -45,4 +45,17 @@ test('an approval that nobody decides any more promises nothing', () => {
     assert.match(shown(status), /it expires.*when approved, it runs/);
   for (const status of ['approved', 'denied', 'expired', 'revoked', 'consumed'])
     assert.doesNotMatch(shown(status), /it expires|when approved/, status);
+});
+
+test('a record of a refusal says with which code, and why', () => {
+  const record = { index: 7, chain: 'service', id: 'rec_1', hash: 'h', prev: null, time: 't' } as const;
+  const line = (type: string, data: object): string => showRecord({ ...record, type, data } as object);
+  assert.match(
+    line('approval.refused', { code: 'REASON_REQUIRED', decision: 'deny' }),
+    / {2}REASON_REQUIRED$/,
+  );
+  assert.match(
+    line('request.refused', { code: 'FORBIDDEN', why: 'requester' }),
+    / {2}FORBIDDEN {2}requester$/,
+  );
 });

@@ -195,7 +195,7 @@ describe('a kind that is added by its folder and a line in each table', () => {
   test('is checked: its keys, its connection, its texts', () => {
     assert.deepEqual(told['mistakes'], [
       'SECRET_REFERENCE: `cave` is shown and bound by approvals, so it is no secret: write `env://NAME` or the address, and the secret into `headers`',
-      'UNKNOWN_KEY: unknown key `loudness`',
+      'UNKNOWN_KEY: unknown key `loudness`: the keys here are `kind`, `connection`, `says`, `idempotencyKey`, `reliability`, `evidence`',
       'UNKNOWN_KIND: unknown kind `"ehco"`: use one of `rest`, `mcp`, `echo`, `cli`, `human`, `noop`: did you mean `echo`?',
       'CONNECTION_KIND: connection `bank` is of kind `rest`, and this executor of kind `echo`',
       'WRONG_VALUE: the number `1.50` would be sent as `1.5`: write it as text, `"1.50"`',

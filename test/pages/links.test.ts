@@ -20,6 +20,17 @@ describe('a link to an approval', () => {
     const gate = { approval_gate: { approver_role: 'finance.controller', timeout: { after: '1h' } } };
     const published = await api.ask('admin', 'POST', '/v1/flows', { ...definition, ...gate });
     assert.equal(published.status, 201, published.text);
+    const rules = { roles: ['finance.controller'], timeout: { after: '1h' } };
+    const go = { target: 'done', executor: { kind: 'noop' } };
+    const transitions = {
+      untiered: { target: 'done', gate: rules },
+      itself: { ...go, tier: 'reversible', gate: { ...rules, direct: 'required' } },
+      reasoned: { ...go, tier: 'reversible', gate: { ...rules, reason: 'required' } },
+    };
+    const states = { open: { transitions }, done: { terminal: true } };
+    await api.load({
+      'flows/gated.yaml': { workflows: { gated: { owner: 'team', initialState: 'open', states } } },
+    });
   });
   after(() => api.stop());
 
@@ -29,6 +40,15 @@ describe('a link to an approval', () => {
     const asked = await api.ask('agent', 'POST', `/v1/runs/${run}/transitions/bank.${flow}`, {
       arguments: { amount: 150 },
     });
+    assert.equal(asked.status, 202, asked.text);
+    const { id, digest } = asked.body.result.approval;
+    return { id, digest, run };
+  }
+
+  async function parkAt(transition: 'untiered' | 'itself' | 'reasoned'): Promise<Parked> {
+    const started = await api.ask('agent', 'POST', '/v1/flows/gated/runs', {});
+    const run = started.body.run.id as string;
+    const asked = await api.ask('agent', 'POST', `/v1/runs/${run}/transitions/${transition}`, {});
     assert.equal(asked.status, 202, asked.text);
     const { id, digest } = asked.body.result.approval;
     return { id, digest, run };
@@ -53,6 +73,27 @@ describe('a link to an approval', () => {
     (await api.ask('finance', 'GET', `/v1/approvals/${id}`)).body.status;
   const viewed = async (run: string): Promise<number> =>
     (await api.ask('auditor', 'GET', `/v1/audit?run=${run}&type=approval.viewed`)).body.data.length;
+
+  it('is viewed by a person who is signed in and reads it, not by what asks for its head or fetches it beforehand', async () => {
+    const parked = await park();
+    const link = await linkFor(parked.id);
+    const cookie = await signIn('finance', link.path);
+    const authorization = `Bearer ${api.keys['finance']}`;
+    const ahead: RequestInit[] = [
+      { method: 'HEAD' },
+      { headers: { 'sec-purpose': 'prefetch;prerender' } },
+      { headers: { purpose: 'prefetch' } },
+    ];
+    for (const path of [`/approvals/${parked.id}`, link.path, `/v1/approvals/${parked.id}`])
+      for (const { method = 'GET', headers } of ahead) {
+        const given = path.startsWith('/v1/') ? { authorization } : { cookie };
+        const asked = await fetch(`${api.url}${path}`, { method, headers: { ...given, ...headers } });
+        assert.equal(asked.status, 200, `${method} ${path}: ${await asked.text()}`);
+      }
+    assert.equal(await viewed(parked.run), 0);
+    await get(link.path, cookie);
+    assert.equal(await viewed(parked.run), 1);
+  });
 
   it('shows the exact action to whoever reads it, and decides nothing, however often it is read', async () => {
     const parked = await park();
@@ -96,7 +137,8 @@ describe('a link to an approval', () => {
       const text = await sent.text();
       assert.equal(sent.status, 422, text);
       assert.match(text, /Nothing was decided: who decides by a link ticks “I have read what would run/);
-      assert.deepEqual(servedFields({ text }), served, 'the form is there again');
+      const [again = ''] = text.split('action="/sign-in"');
+      assert.deepEqual(servedFields({ text: again }), served, 'the form is there again');
     }
     assert.equal(await statusOf(parked.id), 'open');
     const ticked = { ...served, ...byLink, decision: 'deny' };
@@ -120,6 +162,7 @@ describe('a link to an approval', () => {
     const link = await linkFor(parked.id);
     const text = await (await get(link.path)).text();
     assert.ok(text.includes('action="/sign-in"') && !text.includes('value="approve"'));
+    assert.match(text, /What would run cannot be undone: sign in before you decide\./);
     const form = { decision: 'approve', digest: parked.digest, ...byLink, reason: '' };
     assert.equal((await post(link.path, form)).status, 401);
     assert.equal(await statusOf(parked.id), 'open');
@@ -134,20 +177,69 @@ describe('a link to an approval', () => {
     await until('it to have run', async () => (await statusOf(parked.id)) === 'consumed');
   });
 
-  it('asks for a sign-in where the gate asks for the human itself, though it can be undone', async () => {
-    const flow = { name: 'itself', owner: 'team', permissions: { execute: ['bank.pay'] } };
-    const gate = { approver_role: 'finance.controller', direct: 'required', timeout: { after: '1h' } };
-    const published = await api.ask('admin', 'POST', '/v1/flows', { ...flow, approval_gate: gate });
-    assert.equal(published.status, 201, published.text);
-    const started = await api.ask('agent', 'POST', '/v1/flows/itself/runs', {});
-    const asked = await api.ask('agent', 'POST', `/v1/runs/${started.body.run.id}/transitions/bank.pay`, {
-      arguments: { amount: 1 },
+  it('decides nothing by a form that is not UTF-8, says so on its page, and stays good', async () => {
+    const parked = await park();
+    const link = await linkFor(parked.id);
+    const form = { decision: 'deny', digest: parked.digest, ...byLink, reason: 'Café' };
+    const body = new URLSearchParams(form).toString();
+    const refused = await fetch(`${api.url}${link.path}`, {
+      method: 'POST',
+      body: body.replace('%C3%A9', '%E9'),
+      headers: { 'content-type': 'application/x-www-form-urlencoded; charset=windows-1252' },
     });
-    const { id, digest } = asked.body.result.approval;
-    const link = await linkFor(id);
-    const form = { decision: 'approve', digest, ...byLink, reason: '' };
-    assert.equal((await post(link.path, form)).status, 401);
-    assert.equal(await statusOf(id), 'open');
+    assert.equal(refused.status, 400);
+    assert.match(await refused.text(), /<html[\s\S]*the form is not UTF-8: nothing was done/);
+    assert.equal(await statusOf(parked.id), 'open');
+    assert.equal((await post(link.path, form)).status, 200);
+    await until('it to be denied', async () => (await statusOf(parked.id)) === 'denied');
+  });
+
+  for (const [transition, why] of [
+    ['itself', 'This gate takes no decision by a link alone'],
+    ['untiered', 'Nobody has said whether what would run can be undone'],
+  ] as const)
+    it(`asks for a sign-in at ${transition}, and says that of it alone which is so`, async () => {
+      const { id, digest } = await parkAt(transition);
+      const link = await linkFor(id);
+      const shown = await (await get(link.path)).text();
+      const sent = await post(link.path, { decision: 'approve', digest, ...byLink, reason: '' });
+      assert.equal(sent.status, 401);
+      const text = await sent.text();
+      assert.ok(text.includes(`Nothing was decided. ${why}: sign in before you decide.`), text);
+      assert.ok(shown.includes(`${why}: sign in before you decide.`), shown);
+      for (const page of [shown, text]) assert.doesNotMatch(page, /cannot be undone/);
+      assert.equal(await statusOf(id), 'open');
+    });
+
+  it('shows its form again with the reason as it was typed, why nothing was decided, and a sign-in', async () => {
+    const { id, digest } = await parkAt('reasoned');
+    const { path } = await linkFor(id);
+    const reason = 'agreed \u200d with <ann>,\r\nby phone';
+    const form = { decision: 'approve', digest, ...byLink, reason };
+    const { mine: _, ...unticked } = form;
+    for (const [fields, status, why] of [
+      [unticked, 422, /Nothing was decided: who decides by a link ticks “.*”, or signs in\./],
+      [
+        { ...form, digest: 'sha256:other' },
+        409,
+        /Nothing was decided: the decision names another digest .* look at `apr_/,
+      ],
+    ] as const) {
+      const sent = await post(path, fields);
+      const text = await sent.text();
+      assert.equal(sent.status, status, text);
+      assert.match(text, why);
+      assert.ok(text.includes('>\nagreed \u200d with &lt;ann&gt;,\nby phone</textarea>'), text);
+      assert.ok(text.includes(`name="digest" value="${digest}"`), 'of what is asked now');
+      assert.ok(text.includes(`name="next" value="${path}"`) && text.includes('action="/sign-in"'), text);
+      assert.doesNotMatch(text, /checked|GET \/v1/);
+    }
+    const unsaid = await post(path, { ...form, reason: ' ' });
+    assert.equal(unsaid.status, 422);
+    const text = await unsaid.text();
+    assert.match(text, /Nothing was decided: this gate asks for a reason: write why\./);
+    assert.match(text, /name="reason"[^]*name="mine"/);
+    assert.equal((await post(path, form)).status, 200, 'it is good still');
   });
 
   const signIn = (name: string, next: string): Promise<string> => signInWith(api.keys[name] ?? '', next);
@@ -165,9 +257,16 @@ describe('a link to an approval', () => {
     const parked = await park();
     const link = await linkFor(parked.id);
     const cookie = await signIn('manager', link.path);
-    assert.equal((await get(link.path, cookie)).status, 401);
     const form = { decision: 'approve', digest: parked.digest, ...byLink, reason: '' };
-    assert.equal((await post(link.path, form, cookie)).status, 401);
+    const whose = 'This link was made for finance, and you are signed in as manager: sign in as finance.';
+    for (const [sent, said] of [
+      [await get(link.path, cookie), `<p>${whose}</p>`],
+      [await post(link.path, form, cookie), `<p>Nothing was decided. ${whose}</p>`],
+    ] as const) {
+      assert.equal(sent.status, 401);
+      const text = await sent.text();
+      assert.ok(text.includes(said), text);
+    }
     assert.equal(await statusOf(parked.id), 'open');
   });
 

@@ -81,7 +81,8 @@ it('no file imports what imports it', () => {
   const circleFrom = (file: string, way: readonly string[]): readonly string[] | null => {
     if (way.includes(file)) return [...way.slice(way.indexOf(file)), file];
     if (done.has(file)) return null;
-    for (const next of importsOf(file)) {
+    // A file may look at what it exports itself.
+    for (const next of importsOf(file).filter((path) => path !== file)) {
       const circle = circleFrom(next, [...way, file]);
       if (circle !== null) return circle;
     }

@@ -238,7 +238,7 @@ const values: readonly Row[] = [
   [
     'a duration as a number',
     withTransition('gate: { timeout: { after: «30 } }'),
-    'WRONG_TYPE',
+    'WRONG_VALUE',
     `${T}/gate/timeout/after`,
   ],
   [
@@ -660,6 +660,14 @@ const meaning: readonly Row[] = [
   [
     'a schema from elsewhere',
     withTransition('«inputSchema: { $ref: "https://example.com/x.json" }'),
+    'SCHEMA_INVALID',
+    `${T}/inputSchema`,
+  ],
+  [
+    'a schema whose null a keyword takes away',
+    withTransition(
+      '«inputSchema: { type: object, properties: { a: { type: object, nullable: true, allOf: [{ type: object }] } } }',
+    ),
     'SCHEMA_INVALID',
     `${T}/inputSchema`,
   ],

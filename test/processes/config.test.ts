@@ -36,7 +36,6 @@ const wrong: readonly (readonly [name: string, value: string, says: RegExp])[] =
   ['PORT', '65536', /65535 at most/],
   ['PORT', '80a', /must be a port number/],
   ['HOST', 'my-laptop', /must be an IP address/],
-  ['DATABASE_URL', 'mysql://db', /must be a postgres:\/\/ URL/],
   ['TEMPORAL_ADDRESS', 'https://temporal', /must be host:port/],
   ['COUNTERSIGN_DEV_KEYS', 'yes', /must be 0 or 1/],
   ['COUNTERSIGN_JWT_ISSUERS', 'none', /JSON/],
@@ -51,10 +50,41 @@ for (const [name, value, says] of wrong) {
   });
 }
 
-test('a password is not repeated in a message', () => {
-  const [message] = errorsOf({ DATABASE_URL: 'mysql://me:secret@db/x' });
-  assert.match(message ?? '', /`mysql:\/\/…@db\/x`/);
+const forms: readonly (readonly [written: string, says: RegExp])[] = [
+  ['mysql://me:S3CRET@db/x', /must be a URL like `postgres:/],
+  ['jdbc:postgresql://db:5432/x?user=me&password=S3CRET', /must be a URL like `postgres:/],
+  ['host=db user=me password=S3CRET', /must be a URL like `postgres:/],
+  ['postgresql+psycopg2://me:a/S3CRET@db', /must be a URL like `postgres:/],
+  ['"postgres://me:a@S3CRET@db/x"', /must be a URL like `postgres:/],
+  ['postgres:me:S3CRET@db', /must be a URL like `postgres:/],
+  ['postgres://me:a#S3CRET@db/x', /`%23`/],
+  ['postgres://me:S3CRET/1@db/x', /`%2F`/],
+  ['postgres://me:12/S3CRET@db/x', /`%2F`/],
+  ['postgres://me:12?S3CRET@db/x', /`%3F`/],
+  ['postgres://me:a@12#S3CRET@db/x', /`%23`/],
+  ['postgres://me:%ffS3CRET@db/x', /`%25`/],
+];
+for (const [written, says] of forms)
+  test(`no part of a password is in the message that refuses ${written}`, () => {
+    const [message, ...more] = errorsOf({ DATABASE_URL: written });
+    assert.deepEqual(more, []);
+    assert.match(message ?? '', says);
+    assert.doesNotMatch(message ?? '', /S3CRET/);
+  });
+
+test('no other variable shows what stands before an `@`', () => {
+  const [message] = errorsOf({ TEMPORAL_ADDRESS: 'https://me:a/S3CRET@t:7233' });
+  assert.match(message ?? '', /is `…@t:7233`: it must be host:port/);
 });
+
+for (const url of [
+  'postgres://me:a%23b%2F%40c@db:5432/x?sslmode=require',
+  'postgresql://me@corp:50%@db/x',
+  'postgres://me:p@/x?host=/var/run/postgresql',
+  'postgres:///x?host=/tmp&user=me@corp',
+  'postgres://%2Fvar%2Frun/x',
+])
+  test(`${url} is a database`, () => assert.deepEqual(errorsOf({ DATABASE_URL: url }), []));
 
 test('a Temporal API key means TLS, unless that is switched off', () => {
   const of = (env: NodeJS.ProcessEnv): unknown => {

@@ -4,7 +4,8 @@ import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { placeOf } from '../../src/processes/servers.js';
+import { readConfig } from '../../src/processes/config.js';
+import { findDatabaseProblem, placeOf, whyEnded } from '../../src/processes/database.js';
 import { projectRoot } from '../../testing/paths.js';
 import { inCampaigns } from '../../testing/samples.js';
 import { startProduct, type Product } from '../../testing/servers/product.js';
@@ -32,6 +33,9 @@ describe('npm start with a server that does not answer', { concurrency: true }, 
       TEMPORAL_ADDRESS: testVariable('TEST_TEMPORAL_ADDRESS'),
     };
     await withProduct(env, async (product) => {
+      await product.line(
+        /^the Postgres of .+ does not answer \(.+\): start it, or correct or unset DATABASE_URL$/m,
+      );
       await product.line(/^the API waits for Postgres, which does not answer$/m);
       const [said] = await product.line(/^waiting for the API and a worker: .+$/m);
       for (const name of ['api', 'worker'])
@@ -64,32 +68,127 @@ it('no part of a password is said, also of a URL in which it is written wrongly'
     'postgres://u:12#secret@h/db',
     'postgres://u:12?secret@h/db',
   ];
-  assert.deepEqual(urls.map(placeOf).join(''), '');
+  assert.deepEqual(
+    urls.map(placeOf),
+    urls.map(() => null),
+  );
   assert.equal(placeOf('postgres://u:secret@h:5/db?options=a'), ' (`h:5/db`)');
+  assert.equal(placeOf('postgres://'), '');
 });
 
-it('countersign migrate ends where Temporal does not answer, with what to do', inCampaigns, async () => {
-  const database = await makeEmptyDatabase();
-  const home = temporaryFolder('away');
-  const env = {
-    ...process.env,
-    ...{ DATABASE_URL: database.url, TEMPORAL_ADDRESS: nobody, COUNTERSIGN_HOME: home },
-  };
-  try {
-    const [code, output] = await new Promise<[unknown, string]>((resolve) => {
-      const args = [join(projectRoot, 'bin', 'countersign.mjs'), 'migrate'];
-      execFile(process.execPath, args, { cwd: projectRoot, env }, (error, stdout, stderr) =>
-        resolve([error?.code, stdout + stderr]),
-      );
+/** The Postgres of `npm test`, with something in its URL changed. */
+function changed(change: (url: URL) => void): string {
+  const url = new URL(testVariable('TEST_DATABASE_ADMIN_URL'));
+  change(url);
+  return url.href;
+}
+const wrongPassword = () => changed((url) => (url.password = 'secret'));
+
+describe('a DATABASE_URL that Postgres does not take', () => {
+  const remedy = 'correct DATABASE_URL';
+
+  it('is told with the reason and what to do, and waiting for it is left', async () => {
+    const refused: [string, string][] = [
+      [wrongPassword(), 'password authentication failed for user "countersign"'],
+      [changed((url) => (url.pathname = '/shop')), 'database "shop" does not exist'],
+      [
+        changed((url) => url.searchParams.set('sslmode', 'verify-full')),
+        'The server does not support SSL connections',
+      ],
+    ];
+    for (const [url, reason] of refused) {
+      const place = placeOf(url) ?? '';
+      assert.deepEqual(await findDatabaseProblem(url, remedy), {
+        isAway: false,
+        message: `the Postgres of DATABASE_URL${place} takes no connection (${reason}): ${remedy}`,
+      });
+    }
+    assert.equal(await findDatabaseProblem(testVariable('TEST_DATABASE_ADMIN_URL'), remedy), null);
+  });
+
+  it('is waited for where nobody answers, and no part of a password is said', async () => {
+    const found = await findDatabaseProblem(`postgres://me:secret@${nobody}/shop`, remedy);
+    assert.deepEqual(found, {
+      isAway: true,
+      message: `the Postgres of DATABASE_URL (\`${nobody}/shop\`) does not answer (connect ECONNREFUSED ${nobody}): start it, or ${remedy}`,
     });
-    assert.equal(code, 1, output);
+    const admin = new URL(testVariable('TEST_DATABASE_ADMIN_URL'));
+    const badlyWritten = [
+      `postgres://${admin.username}:x@${admin.host}/secret@h/db`,
+      'postgres://u:pa@secret/x@h/db',
+      'postgres://u:secret/x@h/db',
+      'postgres://u:x@h:295555/db',
+    ];
+    for (const url of badlyWritten) {
+      const message = (await findDatabaseProblem(url, remedy))?.message ?? '';
+      assert.match(
+        message,
+        /DATABASE_URL (takes no connection|does not answer) \([A-Z0-9_]+; check its port, and in its password/,
+      );
+      assert.doesNotMatch(message, /secret/);
+    }
+  });
+
+  it('is what the end of a log says of the process that ended for it', async () => {
+    const read = readConfig({ DATABASE_URL: wrongPassword() });
+    assert.ok(read.status === 'read');
+    const why = await whyEnded('worker', new Error('any'), read.config);
     assert.match(
-      output,
-      /^Temporal at `127\.0\.0\.1:9` does not answer as it should \(.+\): start it, or correct TEMPORAL_ADDRESS, and run this again$/m,
+      why,
+      /^the worker ends: the Postgres of .+ \(password authentication failed .+\): correct DATABASE_URL$/,
     );
-    assert.doesNotMatch(output, /\n +at /);
-  } finally {
-    await database.drop();
-    rmSync(home, { recursive: true, force: true });
-  }
+    const fields = Object.assign(new Error('another'), { routine: 'x' });
+    const other = await whyEnded('worker', fields, { ...read.config, databaseUrl: null });
+    assert.match(other, /routine: 'x'\n\}\nthe worker ends: another$/);
+  });
+
+  it('ends npm start at once, with what to do', async () => {
+    const env = { DATABASE_URL: wrongPassword(), TEMPORAL_ADDRESS: testVariable('TEST_TEMPORAL_ADDRESS') };
+    await withProduct(env, async (product) => {
+      assert.deepEqual(await product.exited, { code: 1, signal: null });
+      assert.match(product.output(), /^the Postgres of .+ \(password .+\): correct or unset DATABASE_URL$/m);
+      assert.doesNotMatch(product.output(), /\n +at |starting the API/);
+    });
+  });
 });
+
+describe('countersign migrate with a server that it cannot use', inCampaigns, () => {
+  it('ends with what to do', async () => {
+    const database = await makeEmptyDatabase();
+    const cases: [string, RegExp][] = [
+      [
+        database.url,
+        /^Temporal at `127\.0\.0\.1:9` does not answer as it should \(.+\): start it, or correct TEMPORAL_ADDRESS, and run this again$/m,
+      ],
+      [wrongPassword(), /^the Postgres of .+ \(password .+\): correct DATABASE_URL, and run this again$/m],
+      [
+        `postgres://${nobody}/x`,
+        /^the Postgres of .+ does not answer \(.+\): start it, or correct DATABASE_URL, and run this again$/m,
+      ],
+    ];
+    try {
+      for (const [url, said] of cases) {
+        const [code, output] = await migrate(url);
+        assert.equal(code, 1, output);
+        assert.match(output, said);
+        assert.doesNotMatch(output, /\n +at /);
+      }
+    } finally {
+      await database.drop();
+    }
+  });
+});
+
+/** Its exit code and what it says, with a Temporal that does not answer. */
+async function migrate(url: string): Promise<[unknown, string]> {
+  const home = temporaryFolder('away');
+  const env = { ...process.env, DATABASE_URL: url, TEMPORAL_ADDRESS: nobody, COUNTERSIGN_HOME: home };
+  const args = [join(projectRoot, 'bin', 'countersign.mjs'), 'migrate'];
+  const ended = await new Promise<[unknown, string]>((resolve) => {
+    execFile(process.execPath, args, { cwd: projectRoot, env }, (error, stdout, stderr) =>
+      resolve([error?.code, stdout + stderr]),
+    );
+  });
+  rmSync(home, { recursive: true, force: true });
+  return ended;
+}

@@ -46,6 +46,12 @@ test('npm start brings everything up and says which process is which', async () 
   }
   assert.match(readFileSync(`/proc/${processes['postgres']?.pid}/cmdline`, 'utf8'), /postgres/);
   assert.match(readFileSync(`/proc/${processes['temporal']?.pid}/cmdline`, 'utf8'), /start-dev/);
+  const warnings = product.output().match(/^the policies have warnings .+$/gm) ?? [];
+  assert.equal(warnings.length, 1);
+  assert.match(
+    String(warnings[0]),
+    / \(.*2 TIER_MISSING.*\): `npx countersign check .+\/policies` shows them$/,
+  );
   ports = JSON.parse(readFileSync(join(home, 'ports.json'), 'utf8')) as Record<string, number>;
   assert.equal(url, `http://127.0.0.1:${ports['api']}`);
 });

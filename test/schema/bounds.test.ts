@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { Json, JsonObject } from '../../src/model/values/json.js';
 import { fillIn, type Filling } from '../../src/schema/defaults/defaults.js';
-import { compileSchema, misreadingIn, tooMuchTogether } from '../../src/schema/index.js';
+import { misreadingIn } from '../../src/schema/dialects.js';
+import { compileSchema, tooMuchTogether } from '../../src/schema/index.js';
 import { keywords, workKeyword } from '../../src/schema/ajv/keywords.js';
 import { compilePattern } from '../../src/schema/patterns/pattern.js';
 import { inCampaigns, runsOf } from '../../testing/samples.js';
@@ -661,21 +662,6 @@ describe('dialects', () => {
     const old = compileSchema({ $schema: 'http://json-schema.org/draft-04/schema#', type: 'object' });
     assert.ok(old.status === 'invalid');
     assert.match(old.message, /leave it out, or write `https:\/\/json-schema.org\/draft\/2020-12\/schema`/);
-  });
-
-  it('`nullable` takes null where there is a type, and never says what it does not do', () => {
-    const text = { type: 'string', nullable: true };
-    assert.deepEqual([check(text, null), check(text, 'x')], ['valid', 'valid']);
-    assert.notEqual(check(text, 1), 'valid');
-    assert.match(refusal({ nullable: true }), /without a `type`.*`type: \[string, "null"\]`/);
-    assert.match(refusal({ type: 'string', nullable: true, enum: ['a'] }), /add null to the `enum`/);
-    for (const key of ['$ref', 'allOf', 'oneOf', 'anyOf']) {
-      const of: JsonObject = { [key]: key === '$ref' ? '#' : [{ type: 'string' }] };
-      const said = refusal({ ...of, nullable: true });
-      assert.ok(said.includes(`write \`anyOf: [{ ${key}: … }, { type: "null" }]\``), said);
-      assert.equal(check({ anyOf: [of, { type: 'null' }] }, null), 'valid');
-    }
-    assert.equal(check({ type: 'string', nullable: true, enum: ['a', null] }, null), 'valid');
   });
 });
 

@@ -5,7 +5,7 @@ import { claimApproval } from '../../src/service/approvals/claims.js';
 import { decide } from '../../src/service/approvals/decide.js';
 import { makeOwnLink } from '../../src/service/approvals/links/links.js';
 import { visibleApproval, type FoundApproval } from '../../src/service/approvals/look.js';
-import { needsSignIn } from '../../src/service/approvals/links/opened-link.js';
+import { signInReason } from '../../src/service/approvals/links/opened-link.js';
 import type { Caller } from '../../src/service/caller.js';
 import { startRun } from '../../src/service/runs/start.js';
 import { callerOf, makeGround, refusedWith, taken, type Ground } from './callers.js';
@@ -89,7 +89,7 @@ describe('a decision, by no door', () => {
       );
     const { found } = await look(id);
     assert.deepEqual(found.state, before.state);
-    assert.equal(needsSignIn(found), needsSignIn(before));
+    assert.equal(signInReason(found), signInReason(before));
   });
 
   it('is told to nobody who may not see its run', async () => {

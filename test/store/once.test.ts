@@ -20,6 +20,7 @@ import {
 import { publishVersion, putPlan, resolveVersion } from '../../src/store/flows/flows.js';
 import {
   claimKey,
+  forgetKey,
   keepAnswer,
   purgeOldKeys,
   releaseKey,
@@ -98,6 +99,20 @@ describe('an idempotency key', () => {
       kind: 'claimed',
       effectId: 'run_first',
     });
+  });
+
+  test('that is forgotten by its holder is free for another request; nobody else forgets it', async () => {
+    const held = key();
+    await claimKey(database.pool, held, ask('run_first'));
+    assert.equal(await forgetKey(database.pool, { ...held, holder: 'another attempt' }), false);
+    assert.equal(await forgetKey(database.pool, held), true);
+    const another = { ...ask('run_second'), bodyHash: 'another body' };
+    assert.deepEqual(await claimKey(database.pool, held, another), {
+      kind: 'claimed',
+      effectId: 'run_second',
+    });
+    await keepAnswer(database.pool, held, { status: 200, headers: {}, response: 'said' });
+    assert.equal(await forgetKey(database.pool, held), false);
   });
 
   test('is renewed, answered and let go by its holder alone: who was taken over changes nothing any more', async () => {

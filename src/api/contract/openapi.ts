@@ -162,6 +162,7 @@ export function errorsOf(route: Route): readonly ErrorCode[] {
   const codes = [
     ...errorsOfAll,
     ...(isForAll ? [] : errorsOfPrincipals),
+    ...(route.body.kind === 'form' ? (['MALFORMED'] as const) : []),
     ...(needsRights ? (['FORBIDDEN'] as const) : []),
     ...(route.path.includes('{') ? (['NOT_FOUND'] as const) : []),
     ...(route.recorded ? errorsOfRecorded : []),

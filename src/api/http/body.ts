@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { escapePointer } from '../../model/values/json.js';
 import type { FlowText } from '../../service/flows/publish-text.js';
@@ -152,13 +153,30 @@ function parseForm(bytes: Buffer): { readonly kind: 'body'; readonly body: unkno
   const text = bytes.toString('utf8');
   if (text.split('&', maxFields + 1).length > maxFields)
     return problem('TOO_LARGE', `the form has more than ${maxFields} fields: send less`);
-  const given = [...new URLSearchParams(text)];
+  const given = readFields(bytes);
+  if (given === null)
+    return problem(
+      'MALFORMED',
+      'the form is not UTF-8: nothing was done; send its text, and its `%` escapes, in UTF-8',
+    );
   const twice = firstTwice(given);
   if (twice !== null)
     return invalid('a field of the form stands twice', [
       { pointer: `/${escapePointer(twice)}`, message: 'must stand once' },
     ]);
   return { kind: 'body', body: Object.fromEntries(given) };
+}
+
+/** The fields of a form; null: its text, or an escape in it, is not UTF-8, which would be read as other characters than were sent. */
+export function readFields(bytes: Buffer): readonly (readonly [name: string, value: string])[] | null {
+  const text = bytes.toString('utf8');
+  try {
+    // A `%` that begins no escape stands for itself.
+    decodeURIComponent(text.replace(/%(?![0-9a-f]{2})/gi, '%25'));
+  } catch {
+    return null;
+  }
+  return isUtf8(bytes) ? [...new URLSearchParams(text)] : null;
 }
 
 function isEmptyObject(raw: RawBody): boolean {

@@ -19,7 +19,7 @@ export interface Answer<Status extends number = number, Body = unknown> {
   readonly body?: Body;
   readonly media?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Nothing was made or decided: the answer is not kept for repeats under its idempotency key. */
+  /** Nothing was made or decided, nor would be by this body: its idempotency key is forgotten, and free for another body. */
   readonly lookedOnly?: boolean;
 }
 

@@ -4,6 +4,7 @@ import {
   claimKey,
   keepAnswer,
   findKeptAnswer,
+  forgetKey,
   releaseKey,
   renewKey,
   type HeldKey,
@@ -154,8 +155,9 @@ export const takenOver = problem(
 export async function settle(call: Call, { key }: KeyHold, reply: Reply): Promise<Reply> {
   const { pool } = call.deps;
   const status = reply.kind === 'problem' ? statusOf(reply) : reply.kind === 'answer' ? reply.status : 0;
-  const lookedOnly = reply.kind === 'answer' && reply.lookedOnly === true;
-  if (!isKept(status) || lookedOnly || asksToRepeat(status, reply) || reply.kind === 'stream')
+  if (reply.kind === 'answer' && reply.lookedOnly === true)
+    return (await forgetKey(pool, key)) ? reply : takenOver;
+  if (!isKept(status) || asksToRepeat(status, reply) || reply.kind === 'stream')
     return (await releaseKey(pool, key)) ? reply : takenOver;
   const text = bodyText(call, reply);
   const media = reply.kind === 'problem' ? 'application/problem+json' : 'application/json';

@@ -4,7 +4,7 @@ import { giveWay } from '../../model/give-way.js';
 import { isObject, type Json, type JsonObject } from '../../model/values/json.js';
 import type { RequiredReasons } from '../../service/approvals/judge.js';
 import type { Page } from '../http/call.js';
-import { html, jsonHtml, page, type Html } from './html.js';
+import { html, jsonHtml, page, typedHtml, type Html } from './html.js';
 
 // The exact action as a page, for the person who decides. It shows the body of `GET /v1/approvals/{id}`.
 
@@ -25,7 +25,7 @@ export async function approvalHtml(body: JsonObject, waits: boolean): Promise<Ht
     ['asked at', text(body['requestedAt'])],
     ['flow', `${text(body['flow'])} version ${text(body['flowVersion'])} in ${text(body['environment'])}`],
     ['action', `${text(body['transition'])} ${body['tool'] === null ? '' : `(${text(body['tool'])})`}`],
-    ['tier', text(body['tier'])],
+    ['tier', text(body['tier']) || 'none'],
     ['arguments', html`<pre>${given}</pre>`],
     ['what would run', html`<pre>${preview}</pre>`],
     ['why it is asked', text(body['reason'])],
@@ -86,7 +86,7 @@ function decisionsHtml(value: Json | undefined): Html {
 }
 
 const mineLabel = 'I have read what would run, and decide it myself';
-export const tickMine = `Nothing was decided: who decides by a link ticks “${mineLabel}”, or signs in.`;
+export const tickMine = `who decides by a link ticks “${mineLabel}”, or signs in`;
 
 /** What a form asks for. */
 export interface AskedDecision extends RequiredReasons {
@@ -96,13 +96,15 @@ export interface AskedDecision extends RequiredReasons {
 /**
  * The buttons send the digest that this page shows, so that a decision about what has changed meanwhile is refused. `token` is
  * that of the session; null: the reader is not signed in, and has to tick that they decide themselves. Programs that follow the
- * links of a mail also send the forms that they find, as they are served: such a form decides nothing.
+ * links of a mail also send the forms that they find, as they are served: such a form decides nothing. `reason`: what the person has
+ * typed before; a browser drops the new line before it.
  */
 export function decisionForm(
   action: string,
   digest: string,
   token: string | null,
   asked: AskedDecision,
+  reason: string,
 ): Html {
   return html`<form method="post" action="${action}">
     <input type="hidden" name="digest" value="${digest}" /><input
@@ -112,11 +114,8 @@ export function decisionForm(
     />
     <p>
       <label
-        >Reason ${reasonText(asked)}<textarea
-          name="reason"
-          rows="3"
-          maxlength="${mostReasonLength}"
-        ></textarea>
+        >Reason ${reasonText(asked)}<textarea name="reason" rows="3" maxlength="${mostReasonLength}">
+${typedHtml(reason)}</textarea>
       </label>
     </p>
     ${

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { longText } from '../../model/contract/api.js';
+import { errorTable, type ErrorCode } from '../../model/contract/errors.js';
 import type { DecisionDoor } from '../../model/message.js';
 import type { Principal } from '../../model/principal.js';
 import { bodyOf } from '../../service/approvals/body/body.js';
@@ -35,18 +36,35 @@ export const decidedOnPage = {
   202: { description: 'durable, and not yet applied', media: 'text/html' },
 } as const;
 
+/** A form that has decided nothing: why, and the reason as it was typed. Its page is shown again. */
+export interface Unmade {
+  readonly code: ErrorCode;
+  readonly why: string;
+  readonly reason: string;
+}
+
+/** `unmade`: what was sent by the same page before; null: nothing. */
 export async function approvalPage(
   call: Call,
   found: FoundApproval,
   who: SignedIn,
   action: string,
+  unmade: Unmade | null,
 ): Promise<Page> {
   const { row } = found;
   const token = call.deps.sessions.formToken(who.session, `${row.id}:${row.digest}`);
   const shown = await renderApproval(call, found, who.principal, (asked) =>
-    decisionForm(action, row.digest, token, asked),
+    decisionForm(action, row.digest, token, asked, unmade?.reason ?? ''),
   );
-  return page(200, 'Approval', html`${shown}${signOutForm(who.principal.id)}`);
+  return formPage(html`${shown}${signOutForm(who.principal.id)}`, unmade);
+}
+
+export function formPage(shown: Html, unmade: Unmade | null): Page {
+  if (unmade === null) return page(200, 'Approval', shown);
+  const { code, why } = unmade;
+  const again = html`<p class="warn">Nothing was decided: ${why}.</p>
+    ${shown}`;
+  return { ...page(errorTable[code].status, 'Approval', again), code };
 }
 
 /** Whether the form comes from a page of this session that shows this action. */
@@ -80,28 +98,37 @@ export async function renderApproval(
   return html`${await approvalHtml(body, isOpen)}${isOpen && progress.isHeldUp ? heldUp : html``}${body.may?.decide === true ? html`${mayApprove ? '' : onlyDenied}${below({ ...reasons, mayApprove })}` : html`<p>Nothing to decide here: ${why}.</p>`}${isOpen ? html`` : ending}`;
 }
 
+type ShowAgain = (found: FoundApproval, unmade: Unmade) => Promise<Page>;
+
 /** `refused`: this form has decided nothing. The person may have decided before, which the reply then says. */
 export async function decideByForm(
   call: Call,
   found: FoundApproval,
   body: DecisionFields,
   via: DecisionDoor,
+  showAgain: ShowAgain,
 ): Promise<{ readonly reply: Page | Refusal; readonly refused: boolean }> {
   const made = await decide(callerOf(call), found, body, { via });
   if (made.kind !== 'refusal') return { reply: decidedPage(made, body), refused: false };
-  return { reply: (await pageOfOwnDecision(call, found.row.id, body)) ?? made, refused: true };
+  return { reply: await showUnmade(call, found.row.id, body, made, showAgain), refused: true };
 }
 
-/** Null: the caller has decided nothing about this approval. */
-async function pageOfOwnDecision(
+/** What the caller has decided before, or the approval again as it is now; the refusal where it holds only for a while. */
+async function showUnmade(
   call: Call,
   approval: string,
-  { decision }: DecisionFields,
-): Promise<Page | null> {
+  { decision, reason }: DecisionFields,
+  refused: Refusal,
+  showAgain: ShowAgain,
+): Promise<Page | Refusal> {
   const found = await visibleApproval(callerOf(call), approval);
-  if (found.kind === 'refusal') return null;
+  if (found.kind === 'refusal') return refused;
   const own = await readOwnDecision(call.deps, found.row.id, principalOf(call));
-  return own === null ? null : endingPage(call, found, own, decision);
+  if (own !== null) return endingPage(call, found, own, decision);
+  const { code, detail, retryAfter } = refused;
+  if (retryAfter !== null) return refused;
+  const why = code === 'REASON_REQUIRED' ? 'this gate asks for a reason: write why' : detail;
+  return showAgain(found, { code, why, reason });
 }
 
 function decidedPage({ kind }: Decided, { decision }: DecisionFields): Page {

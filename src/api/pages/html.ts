@@ -32,6 +32,11 @@ export function jsonHtml(value: Json): Html {
   return { html: escapeHtml(toVisibleJson(value)) };
 }
 
+/** What a person has typed, for the field in which they typed it: unchanged, so that what they send again is the same. */
+export function typedHtml(text: string): Html {
+  return { html: escapeHtml(text) };
+}
+
 function escapeHtml(value: string): string {
   return value
     .replaceAll('&', '&amp;')
@@ -81,14 +86,12 @@ export function problemPage(
   { code, detail, headers }: Problem,
 ): Page {
   const { status, title } = errorTable[code];
-  const said =
-    code === 'REASON_REQUIRED' ? 'nothing was decided: go back to the approval and write why' : detail;
   const isMissing = code === 'NOT_FOUND' && signedInAs !== null;
   return page(
     status,
     title,
     html`<h1>${title}</h1>
-      <p>${said}</p>
+      <p>${detail}</p>
       ${isMissing ? html`<p>Where it is for somebody else, sign out and open this address again.</p>` : ''}
       <p><code>${code}</code></p>
       ${backFrom(request)}${signedInAs === null ? '' : signOutForm(signedInAs)}`,

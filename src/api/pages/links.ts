@@ -6,30 +6,32 @@ import { readOwnDecision } from '../../service/approvals/course.js';
 import { visibleApproval, type FoundApproval } from '../../service/approvals/look.js';
 import {
   linkUsedAt,
-  needsSignIn,
   openLink,
   releaseLink,
+  signInReason,
   useLink,
   type OpenedLink,
 } from '../../service/approvals/links/opened-link.js';
-import { noteView } from '../../service/approvals/seen.js';
 import type { Refusal } from '../../service/refusal.js';
 import type { DecisionRow } from '../../store/approvals/decisions.js';
 import type { LinkRow } from '../../store/approvals/links.js';
 import { callerOf, formBody, route, type Call, type Page, type Route } from '../http/call.js';
+import { noteOpened } from '../http/opened.js';
 import { problem, type Problem } from '../contract/problem.js';
 import { decisionForm, signInFirst, signInForm, tickMine } from './approval.js';
 import { endingPage } from './ending.js';
-import { html, page, type Html } from './html.js';
+import { html } from './html.js';
 import { hasGone } from '../http/record.js';
 import {
   approvalPage,
   decideByForm,
   decidedOnPage,
   decisionFields,
+  formPage,
   isFormOf,
   renderApproval,
   type DecisionFields,
+  type Unmade,
 } from './deciding.js';
 import { readSignIn, type SignedIn } from './session.js';
 
@@ -72,11 +74,20 @@ type LinkReader =
   | { readonly kind: 'signed-in'; readonly who: SignedIn }
   | { readonly kind: 'link'; readonly person: Principal };
 
-/** The link's person, signed in or known by the link alone; null: nothing may be shown before somebody signs in. */
-async function readerOf(call: Call, opened: OpenedLink): Promise<LinkReader | null> {
+/** Nothing may be shown before the link's person signs in. `as`: somebody else who is signed in. */
+interface NoReader {
+  readonly kind: 'none';
+  readonly as: string | null;
+}
+
+/** The link's person, signed in or known by the link alone. */
+async function readerOf(call: Call, { link, person }: OpenedLink): Promise<LinkReader | NoReader> {
   const who = await readSignIn(call);
-  if (who !== null) return who.principal.id === opened.link.recipient ? { kind: 'signed-in', who } : null;
-  return opened.person === null ? null : { kind: 'link', person: opened.person };
+  if (who !== null)
+    return who.principal.id === link.recipient
+      ? { kind: 'signed-in', who }
+      : { kind: 'none', as: who.principal.id };
+  return person === null ? { kind: 'none', as: null } : { kind: 'link', person };
 }
 
 /** Whether a program that sends the forms of a page as they are served would have sent this, too. */
@@ -117,9 +128,10 @@ async function awaitOwnDecision(
   }
 }
 
-/** A link as it is now, with its reader and its approval. */
+/** A link as it is now, with its address, its reader and its approval. */
 interface OpenedFor {
   readonly kind: 'opened';
+  readonly path: string;
   readonly link: LinkRow;
   readonly reader: LinkReader;
   readonly found: FoundApproval;
@@ -129,18 +141,22 @@ async function openNow(call: Call, token: string): Promise<OpenedFor | Page | Re
   const opened = await openLink(call.deps, token);
   if (opened.kind === 'refusal') return opened;
   const { link } = opened;
+  const path = `/links/${token}`;
   const reader = await readerOf(call, opened);
-  if (reader === null)
+  if (reader.kind === 'none') {
+    const sent = call.request.method === 'POST' ? nothingDecided : '';
+    const as = reader.as === null ? '' : `, and you are signed in as ${reader.as}`;
     return signInFirst(
-      `/links/${token}`,
-      call.request.method === 'POST' ? nothingDecided : `This link was made for ${link.recipient}.`,
+      path,
+      `${sent}This link was made for ${link.recipient}${as}: sign in as ${link.recipient}.`,
     );
+  }
   // Looked up with the rights of the link's person. Who reads is not put on record, since a scanner reads, too.
   const found = await visibleApproval(callerOf(call, personOf(reader)), link.approval);
-  return found.kind === 'refusal' ? found : { kind: 'opened', link, reader, found };
+  return found.kind === 'refusal' ? found : { kind: 'opened', path, link, reader, found };
 }
 
-const nothingDecided = 'Nothing was decided: sign in first.';
+const nothingDecided = 'Nothing was decided. ';
 
 /**
  * The page of a used link: what its person has decided, and what came of it; null: nothing is decided, and it may be good
@@ -167,30 +183,34 @@ async function showLink(call: Call, token: string): Promise<Page | Problem | Ref
   if (opened.kind !== 'opened') return opened;
   const { link, reader, found } = opened;
   if (link.usedAt !== null) return (await pageOfUsedLink(call, token, opened, null)) ?? usedLink;
-  const again = `/links/${token}`;
   if (reader.kind === 'signed-in') {
     call.principal = reader.who.principal;
-    await noteView(callerOf(call), found);
-    return approvalPage(call, found, reader.who, again);
+    await noteOpened(call, found);
   }
-  return page(200, 'Approval', await linkHtml(call, opened, again));
+  return linkPage(call, opened, null);
 }
 
-/** For a reader who is not signed in. */
-function linkHtml(call: Call, { link, reader, found }: OpenedFor, again: string): Promise<Html> {
-  return renderApproval(call, found, personOf(reader), (asked) =>
-    needsSignIn(found)
-      ? signInForm(again, 'What would run cannot be undone: sign in before you decide.')
+const signInSentence = {
+  irreversible: 'What would run cannot be undone: sign in before you decide.',
+  no_tier: 'Nobody has said whether what would run can be undone: sign in before you decide.',
+  direct: 'This gate takes no decision by a link alone: sign in before you decide.',
+} as const;
+
+async function linkPage(
+  call: Call,
+  { path, link, reader, found }: OpenedFor,
+  unmade: Unmade | null,
+): Promise<Page> {
+  if (reader.kind === 'signed-in') return approvalPage(call, found, reader.who, path, unmade);
+  const why = signInReason(found);
+  const shown = await renderApproval(call, found, reader.person, (asked) =>
+    why !== null
+      ? signInForm(path, signInSentence[why])
       : html`<p>Whoever decides here decides as ${link.recipient}, for whom this link was made.</p>
-          ${decisionForm(again, found.row.digest, null, asked)}`,
+          ${decisionForm(path, found.row.digest, null, asked, unmade?.reason ?? '')}
+          ${unmade === null ? '' : signInForm(path, '')}`,
   );
-}
-
-/** Not on record as the link's person: it may be a program that has sent this. */
-async function tickFirst(call: Call, opened: OpenedFor, again: string): Promise<Page> {
-  const shown = html`<p class="warn">${tickMine}</p>
-    ${await linkHtml(call, opened, again)}`;
-  return { ...page(422, 'Approval', shown), code: 'REQUEST_INVALID' };
+  return formPage(shown, unmade);
 }
 
 async function decideByLink(call: Call, token: string, body: LinkFields): Promise<Page | Problem | Refusal> {
@@ -203,9 +223,14 @@ async function decideByLink(call: Call, token: string, body: LinkFields): Promis
     opened = await openNow(call, token);
   }
   if (opened.kind !== 'opened') return opened;
-  const { link, reader, found } = opened;
-  if (reader.kind === 'link' && needsSignIn(found)) return signInFirst(`/links/${token}`, nothingDecided);
-  if (isAsServed(reader, body)) return tickFirst(call, opened, `/links/${token}`);
+  const now = opened;
+  const { path, link, reader, found } = now;
+  const why = signInReason(found);
+  if (reader.kind === 'link' && why !== null)
+    return signInFirst(path, `${nothingDecided}${signInSentence[why]}`);
+  // Not on record as the link's person: it may be a program that has sent this.
+  if (isAsServed(reader, body))
+    return linkPage(call, now, { code: 'REQUEST_INVALID', why: tickMine, reason: body.reason });
   call.principal = personOf(reader);
   if (reader.kind === 'signed-in' && !isFormOf(call, reader.who, link.approval, body))
     return problem(
@@ -213,9 +238,11 @@ async function decideByLink(call: Call, token: string, body: LinkFields): Promis
       'nothing was decided: this form is not from a page of this session, or shows another action; open the link again',
     );
   if (!(await useLink(call.deps, link)))
-    return (await pageOfUsedLink(call, token, opened, body.decision)) ?? usedLink;
+    return (await pageOfUsedLink(call, token, now, body.decision)) ?? usedLink;
   try {
-    const decided = await decideByForm(call, found, body, 'link');
+    const decided = await decideByForm(call, found, body, 'link', (as, unmade) =>
+      linkPage(call, { ...now, found: as }, unmade),
+    );
     if (decided.refused) await releaseLink(call.deps, link);
     return decided.reply;
   } catch (error) {

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import * as api from '../../model/contract/api.js';
 import { decisionErrors } from '../../model/contract/errors.js';
 import { visibleApproval } from '../../service/approvals/look.js';
-import { noteView } from '../../service/approvals/seen.js';
 import {
   answer,
   callerOf,
@@ -13,6 +12,7 @@ import {
   type Page,
   type Route,
 } from '../http/call.js';
+import { noteOpened } from '../http/opened.js';
 import { noteFailedAuthn } from '../http/identify.js';
 import { problem, type Problem } from '../contract/problem.js';
 import type { Refusal } from '../../service/refusal.js';
@@ -141,8 +141,8 @@ async function showApproval(call: Call, id: string): Promise<Page | Refusal> {
   call.principal = who.principal;
   const found = await visibleApproval(callerOf(call), id);
   if (found.kind === 'refusal') return found;
-  await noteView(callerOf(call), found);
-  return approvalPage(call, found, who, `/approvals/${id}`);
+  await noteOpened(call, found);
+  return approvalPage(call, found, who, `/approvals/${id}`, null);
 }
 
 async function decideHere(call: Call, id: string, body: DecisionFields): Promise<Page | Problem | Refusal> {
@@ -156,5 +156,8 @@ async function decideHere(call: Call, id: string, body: DecisionFields): Promise
     );
   const found = await visibleApproval(callerOf(call), id);
   if (found.kind === 'refusal') return found;
-  return (await decideByForm(call, found, body, 'page')).reply;
+  const decided = await decideByForm(call, found, body, 'page', (now, unmade) =>
+    approvalPage(call, now, who, `/approvals/${id}`, unmade),
+  );
+  return decided.reply;
 }

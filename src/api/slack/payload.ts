@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { actionIds, longestReason, reasonInput } from '../../notify/channels/slack/blocks.js';
 import { invalid, type Problem } from '../contract/problem.js';
+import { readFields } from '../http/body.js';
 
 // What Slack sends, as far as it is read here. Slack may add fields, so unknown fields are ignored. What we have put into a
 // button or a window must come back exactly as it was.
@@ -61,8 +62,8 @@ export const decisionOf: Readonly<Record<string, 'approve' | 'deny'>> = {
 type Read<T> = { readonly kind: 'read'; readonly value: T } | Problem;
 
 export function readPayload(form: Buffer): Read<Payload> {
-  const fields = new URLSearchParams(form.toString('utf8')).getAll('payload');
-  return fields.length === 1 ? parseJson(payload, fields[0] ?? '', '/payload') : unreadable('/payload');
+  const fields = (readFields(form) ?? []).filter(([name]) => name === 'payload');
+  return fields.length === 1 ? parseJson(payload, fields[0]?.[1] ?? '', '/payload') : unreadable('/payload');
 }
 
 export function parseJson<S extends z.ZodType>(schema: S, text: string, pointer: string): Read<z.output<S>> {

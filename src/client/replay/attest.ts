@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonical } from '../../model/values/canonical.js';
+import { newId } from '../../model/names/ids.js';
 import { siblingId } from '../../model/names/derived-ids.js';
 import { mostValueBytes } from '../../model/limits.js';
 import type { SealedMessage, SignedBody } from '../../model/message.js';
@@ -53,6 +54,14 @@ export function traceValues(trace: Trace | null): Value[] {
 
 export function bytesOf(values: readonly Value[]): number {
   return values.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
+}
+
+/** References as large as those that values will have once they are stored. */
+export function refsToCome(values: readonly Value[]): PayloadRef[] {
+  return values.map(({ role, media, text }) => {
+    const bytes = Buffer.byteLength(text);
+    return { role, media, bytes, payload: newId('pay'), commit: '0'.repeat(64), masked: [] };
+  });
 }
 
 const roleNames: Partial<Record<PayloadRef['role'], string>> = {

@@ -144,7 +144,8 @@ export function asksTheSame(
   // Digests cost time, and cover both of these: most actions are told apart without one.
   if (action.idempotencyKey !== open.idempotencyKey || action.requester?.id !== open.requester?.id)
     return false;
-  const bound = { ...action.bound, shown: open.bound.shown };
+  const { shown, connections } = open.bound;
+  const bound = { ...action.bound, shown, ...(kit.trustsConnections === true ? { connections } : {}) };
   return bindingDigest(kit, run, { ...action, bound }, gate) === open.digest;
 }
 

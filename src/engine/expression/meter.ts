@@ -1,7 +1,6 @@
 import type { Json } from '../../model/values/json.js';
-import { mostChainBytes, mostChainFacts } from '../../model/limits.js';
-import { isLeft, roomOf, takeBytes, type Room } from '../effects/room.js';
-import type { Work } from '../run/work.js';
+import { isLeft, takeBytes, type Room } from '../effects/room.js';
+import { chainRoom, type Work } from '../run/work.js';
 
 // The conditions of one piece of work are charged for what they do while they do it, so that the work can also end amid a guard.
 
@@ -67,6 +66,6 @@ export function chainMeter(work: Work): Meter {
 
 /** The meter for what one step asks, with a room of its own. `isOfChain`: the chain's room is charged as well. */
 export function stepMeter(work: Work, isOfChain = false): Meter {
-  const own = roomOf(mostChainBytes, mostChainFacts);
+  const own = chainRoom();
   return meterIn(isOfChain ? [own, work.chain] : [own], new Set(), work);
 }

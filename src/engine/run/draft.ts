@@ -41,7 +41,7 @@ export function makeDraft(plan: Plan, run: RunState, kit: Kit, time: string, key
     plan,
     run: { ...run },
     kit: hands,
-    work: makeWork(kit.chainBytes),
+    work: makeWork(),
     time,
     key,
     effects: [],

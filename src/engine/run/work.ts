@@ -7,7 +7,7 @@ import type { Kit } from '../state.js';
 // values do not change meanwhile. What is new at each step has a bound.
 
 /** Each condition that is asked counts as so many bytes. */
-const conditionBytes = 4_096;
+const conditionBytes = 2_048;
 /** Each name of a context that is copied counts as so many bytes. */
 const nameBytes = 64;
 /** Each value that a mapping reads counts as so many bytes, however small it is, and also where it is missing. */
@@ -31,8 +31,6 @@ export interface Work {
   readonly contexts: Map<JsonObject, Measured>;
   /** Values that were found to be text that can be kept: a result can hold each of them as it is. */
   readonly sound: Set<unknown>;
-  /** What a chain may read and write. */
-  readonly chainBytes: number;
   /** What the chain may still do. */
   readonly chain: Room;
   /** How much of what guards read may still be put on record as it is. */
@@ -42,9 +40,9 @@ export interface Work {
 }
 
 /** The room of a chain: bytes; and as values the conditions and steps, each of which is put on record. */
-const chainRoom = ({ chainBytes }: Pick<Work, 'chainBytes'>): Room => roomOf(chainBytes, mostChainFacts);
+export const chainRoom = (): Room => roomOf(mostChainBytes, mostChainFacts);
 
-export function makeWork(chainBytes = mostChainBytes): Work {
+export function makeWork(): Work {
   const known = new Map<Json, Size>();
   const measure = (value: Json): Size =>
     workOnce(known, value, (item) => {
@@ -53,13 +51,13 @@ export function makeWork(chainBytes = mostChainBytes): Work {
     });
   return {
     ...{ measure, contexts: new Map(), sound: new Set() },
-    ...{ chainBytes, chain: chainRoom({ chainBytes }), reads: roomOf(mostReadBytes), seen: new Set() },
+    ...{ chain: chainRoom(), reads: roomOf(mostReadBytes), seen: new Set() },
   };
 }
 
 /** The same work with a full room for a chain: for what is only tried. */
 export function withFreshChain(work: Work): Work {
-  return { ...work, chain: chainRoom(work), seen: new Set() };
+  return { ...work, chain: chainRoom(), seen: new Set() };
 }
 
 /** The same kit, which makes the digest of each large value only once. */

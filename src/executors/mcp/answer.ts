@@ -7,10 +7,9 @@ import { isObject, type Json } from '../../model/values/json.js';
 import { unpackBody, unpackStreams } from '../answer/body.js';
 import { readableText } from '../masking/decoding/decode.js';
 import type { Excerpts } from '../masking/mask.js';
-import type { HttpProblem } from './http.js';
 import { maxLines, maxMessageBytes, maxMessages } from './limits.js';
 import { toReadableBody, makeEventReader } from './message.js';
-import type { Streams } from './streams.js';
+import type { Stream, Waiting } from './streams.js';
 import { codeOf, readCapped } from '../connections/network.js';
 
 // Hands the body of an HTTP answer to the SDK in a form that it may read; and reads the words of a server that refuses.
@@ -20,92 +19,68 @@ const isJsonType = (type: string): boolean =>
   /^\s*(application\/(json|json-rpc|jsonrequest)|text\/json)\s*(;|,|$)/i.test(type);
 const isEventsType = (type: string): boolean => /^\s*text\/event-stream\b/i.test(type);
 
-export interface Waiting {
-  /** The id of the request that is answered. */
-  readonly id: Json;
-  onBroken(problem: HttpProblem): void;
-}
-
-/** The stream that an answer is, among those of its session. */
-interface Among {
-  readonly streams: Streams;
-  onEnd(): void;
-}
-
-interface Reports {
-  reportBroken(problem: Omit<HttpProblem, 'sent'>): void;
-  leave(): void;
-  /** A message came in the body. Is it the answer? */
-  isAnswer(message: Json): boolean;
-}
-
-/** `isLeft`: a 202 leaves the answer to another stream, where it is not in its own body, so that no problem of this body is the call's. */
-function makeReports(waiting: Waiting | null, isLeft: boolean, streams: Streams): Reports {
-  const reportLost = (problem: Omit<HttpProblem, 'sent'>): void =>
-    waiting?.onBroken({ ...problem, sent: true });
-  const message = 'it answered 202, and no stream is open that could bring the answer';
-  const body = Symbol();
-  const leave = (): void => streams.leave(() => reportLost({ errorClass: 'connection', message }));
-  return {
-    leave,
-    isAnswer: (message) => streams.isAnswer(body, message),
-    reportBroken: isLeft ? (problem) => streams.fail(body, () => reportLost(problem)) : reportLost,
-  };
-}
-
-/** The answer as the SDK reads it. `waiting` null: nobody waits for this answer, and problems are told to nobody. */
+/**
+ * The answer as the SDK reads it. `waiting` null: it is the server's own stream. `stream` null: it answers a notification or a
+ * reply, and is not read, because it cannot be wrong and brings nothing.
+ */
 export async function toFetchResponse(
   response: IncomingMessage,
   status: number,
   waiting: Waiting | null,
-  { streams, onEnd }: Among,
+  stream: Stream | null,
 ): Promise<Response> {
+  const headers = toHeaders(response);
+  const type = response.headers['content-type'] ?? '';
+  // The server's own stream is one of events: anything else brings nothing.
+  if (stream === null || (waiting === null && !isEventsType(type))) {
+    response.destroy();
+    stream?.end();
+    return new Response(null, { status, headers });
+  }
   const isLeft = status === 202 && waiting !== null;
-  const { reportBroken, leave, isAnswer } = makeReports(waiting, isLeft, streams);
+  // A 202 leaves the answer to another stream, where it is not in its own body, so that a problem of this body is the call's only
+  // where no other stream brings the answer.
+  const report = isLeft || waiting === null ? stream.leave : waiting.onBroken;
   const reportUnreadable = (message: string): void =>
-    reportBroken({ errorClass: 'permanent', message, isUnreadable: true });
-  const reportUnanswered = (message: string): void => reportBroken({ errorClass: 'connection', message });
+    report({ errorClass: 'permanent', sent: true, message, isUnreadable: true });
+  const reportUnanswered = (message: string): void =>
+    report({ errorClass: 'connection', sent: true, message });
   const unpacked = unpackStreams(response.headers['content-encoding']);
   if (unpacked === null) {
     response.destroy();
-    onEnd();
     reportUnreadable('its answer has a content encoding that is not read here');
+    stream.end();
     if (isLeft) return new Response(null, { status });
     throw new Error('the answer cannot be read');
   }
-  const type = response.headers['content-type'] ?? '';
   if (status !== 202 && !isJsonType(type) && !isEventsType(type))
     reportUnreadable('its answer is neither JSON nor a stream of events');
-  const reader = makeMessageReader(type, waiting?.id ?? null, {
-    isLeft,
-    reportUnreadable,
-    reportUnanswered,
-    isAnswer,
-  });
+  const { isAnswer } = stream;
+  const reading = { isLeft, reportUnreadable, reportUnanswered, isAnswer };
+  const reader = makeMessageReader(type, waiting?.id ?? null, reading);
   const body = pipeline([response, ...unpacked, makeByteLimit(reportUnreadable), reader], (error) => {
-    onEnd();
+    const code = error ? codeOf(error) : '';
+    if (/^(Z_|ERR__ERROR_)/.test(code)) reportUnreadable(`its answer is packed wrongly (${code})`);
     // The SDK cancels what it need not read: only when the server breaks off, the answer is broken.
-    if (!error || ['ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR'].includes(codeOf(error))) return;
-    if (/^(Z_|ERR__ERROR_)/.test(codeOf(error)))
-      return reportUnreadable(`its answer is packed wrongly (${codeOf(error)})`);
-    reportBroken({ errorClass: 'connection', message: 'its answer broke off' });
+    else if (error && !['ERR_STREAM_PREMATURE_CLOSE', 'ABORT_ERR'].includes(code))
+      reportUnanswered('its answer broke off');
+    stream.end();
   }) as unknown as Transform;
-  const headers = toHeaders(response);
   if (status === 204 || status === 205) {
     body.resume();
     return new Response(null, { status, headers });
   }
-  const stream = (as: number): Response =>
+  const respond = (as: number): Response =>
     new Response(Readable.toWeb(body) as ReadableStream<Uint8Array>, { status: as, headers });
-  if (!isLeft) return stream(status);
+  if (!isLeft) return respond(status);
   // The SDK does not read what a 202 contains, so what may be the answer is given to it as a 200.
-  if (isEventsType(type)) return stream(200);
+  if (isEventsType(type)) return respond(200);
   if (isJsonType(type)) {
     const answer = await textOf(body).catch(() => '');
     if (answer !== '') return new Response(answer, { status: 200, headers });
   } else {
     body.resume();
-    leave();
+    reportUnanswered('it answered 202, and no stream is open that could bring the answer');
   }
   return new Response(null, { status, headers });
 }

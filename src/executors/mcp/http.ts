@@ -3,12 +3,12 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { ErrorClass } from '../../model/contract/errors.js';
 import { isObject, type Json } from '../../model/values/json.js';
 import type { Excerpts } from '../masking/mask.js';
-import { toFetchResponse, readRefusalWords, type Waiting } from './answer.js';
+import { toFetchResponse, readRefusalWords } from './answer.js';
 import { clientInfo } from './limits.js';
 import { exchange, parseRetryAfter, type Exchange } from '../connections/network.js';
 import type { Deadline } from '../answer/outcome.js';
 import { classOfStatus, redirectHint } from '../rest/status.js';
-import { makeStreams, type Streams } from './streams.js';
+import { makeStreams, type Stream, type Streams, type Waiting } from './streams.js';
 import type { HttpTransport } from './types.js';
 import type { DriverContext } from '../types.js';
 import { toAsciiHeader, isHeaderValue } from '../values.js';
@@ -64,7 +64,6 @@ export function openHttpSession(
   const ask = (id: Json): Waiting => {
     const own: typeof last = { problem: null };
     last = own;
-    streams.ask(id);
     const onBroken = (found: HttpProblem): void => {
       // The first problem counts: those after it follow from it.
       own.problem ??= found;
@@ -126,7 +125,7 @@ function pause(ms: number): Promise<void> {
 }
 
 interface Listening {
-  /** Tells that a request is sent. */
+  /** A request is sent. */
   ask(id: Json): Waiting;
   readonly streams: Streams;
   readonly excerpts: Excerpts;
@@ -140,15 +139,14 @@ async function pinnedFetch(
   deadline: AbortSignal,
   listening: Listening,
 ): Promise<Response> {
-  // The answer to a notification, or to a reply, is not read: it cannot be wrong, and brings nothing.
   const id = init.method === 'POST' ? requestId(init.body) : null;
   const waiting = id === null ? null : listening.ask(id);
   const isRead = waiting !== null || init.method === 'GET';
-  const onEnd = isRead ? listening.streams.begin() : (): void => undefined;
+  const stream = isRead ? listening.streams.begin(waiting) : null;
   try {
-    return await fetchStream(params, target, init, deadline, { ...listening, waiting, onEnd });
+    return await fetchStream(params, target, init, deadline, { ...listening, waiting, stream });
   } catch (error) {
-    onEnd();
+    stream?.end();
     throw error;
   }
 }
@@ -158,7 +156,7 @@ async function fetchStream(
   target: URL,
   init: RequestInit,
   deadline: AbortSignal,
-  { waiting, onEnd, streams, excerpts, isKeyed }: Listening & { waiting: Waiting | null; onEnd(): void },
+  { waiting, stream, excerpts, isKeyed }: Listening & { waiting: Waiting | null; stream: Stream | null },
 ): Promise<Response> {
   const method = init.method ?? 'GET';
   const headers = new Headers(init.headers);
@@ -181,7 +179,7 @@ async function fetchStream(
     const inSession = headers.has('mcp-session-id');
     throw new HttpFailure(describeRefusal(status, { words, after, isKeyed, inSession }));
   }
-  return toFetchResponse(response, status, waiting, { streams, onEnd });
+  return toFetchResponse(response, status, waiting, stream);
 }
 
 interface Refusal {

@@ -1,57 +1,68 @@
 import type { Json } from '../../model/values/json.js';
+import type { HttpProblem } from './http.js';
 import { isAnswer } from './message.js';
 
+/** A request of the session, of which the answer is waited for. */
+export interface Waiting {
+  readonly id: Json;
+  readonly onBroken: (problem: HttpProblem) => void;
+}
+
+/** One stream of the session. */
+export interface Stream {
+  /** A message came in it. Is it the answer to the last request? */
+  readonly isAnswer: (message: Json) => boolean;
+  /** It does not bring the answer, also where it seemed to: that is left to the other streams. */
+  readonly leave: (problem: HttpProblem) => void;
+  /** It has ended. May be called more than once. */
+  readonly end: () => void;
+}
+
 /**
- * The streams that are open in a session. A server may leave the answer to a request to a stream that is not the request's own
- * (it says 202), which here is told as soon as no stream is left that could bring it.
+ * The streams that are open in a session, which has one request at a time. A server may leave the answer to a stream that is not
+ * the request's own (it says 202). As soon as no stream is left that could bring it, the request is told why.
  */
 export interface Streams {
-  /** A request is sent: from now on the answer is its answer. A session has one request at a time. */
-  ask(id: Json): void;
-  /** A stream begins. Gives what to call when it has ended, once or more often. */
-  begin(): () => void;
-  /** A message came in this body. Is it the answer? */
-  isAnswer(body: symbol, message: Json): boolean;
-  /** The answer is left to other streams. `onNone`: no stream is open any more, and none has brought it. */
-  leave(onNone: () => void): void;
-  /** The same where this body has failed, so that what it brought was not the answer. The first that is told counts. */
-  fail(body: symbol, onNone: () => void): void;
+  /** A stream begins: that of the answer to a request that is sent now, or, with null, the server's own. */
+  begin(waiting: Waiting | null): Stream;
 }
 
 export function makeStreams(): Streams {
   const open = new Set<symbol>();
-  let asked: Json = null;
-  let onNone: (() => void) | null = null;
   const answering = new Set<symbol>();
+  let asked: Waiting | null = null;
+  /** Why the request's own stream left the answer to others; null: it has not. */
+  let left: HttpProblem | null = null;
+  /** Why the server's own stream could not be read on since the request. It may have brought an answer that was left to it. */
+  let unread: HttpProblem | null = null;
   const check = (): void => {
-    if (open.size === 0 && answering.size === 0) onNone?.();
+    if (left !== null && open.size === 0 && answering.size === 0) asked?.onBroken(unread ?? left);
   };
   return {
-    ask: (id) => {
-      asked = id;
-      answering.clear();
-      onNone = null;
-    },
-    begin: () => {
+    begin: (waiting) => {
       const stream = Symbol();
       open.add(stream);
-      return () => {
-        if (open.delete(stream)) check();
+      if (waiting !== null) {
+        [asked, left, unread] = [waiting, null, null];
+        answering.clear();
+      }
+      return {
+        isAnswer: (message) => {
+          const isIt = asked !== null && isAnswer(message, asked.id);
+          if (isIt) answering.add(stream);
+          return isIt;
+        },
+        leave: (problem) => {
+          answering.delete(stream);
+          if (waiting === null && problem.isUnreadable === true) unread ??= problem;
+          // What becomes of the stream of an earlier request says nothing about this one.
+          if (waiting !== null && waiting === asked) left ??= problem;
+          check();
+        },
+        end: () => {
+          if (open.delete(stream)) check();
+        },
       };
-    },
-    isAnswer: (body, message) => {
-      const isIt = isAnswer(message, asked);
-      if (isIt) answering.add(body);
-      return isIt;
-    },
-    leave: (told) => {
-      onNone ??= told;
-      check();
-    },
-    fail: (body, told) => {
-      onNone ??= told;
-      answering.delete(body);
-      check();
     },
   };
 }

@@ -37,10 +37,15 @@ function quoted(text: string): string {
 
 /**
  * Whether the canonical forms of two JSON values are equal. Parts that are the same object are not looked through. `compared` is
- * called with each value of `a` that is reached, also with one that is the same object.
+ * called with each value of `a` that is reached, also with one that is the same object; `isNamed`: the value stands in an object.
  */
-export function sameJson(a: unknown, b: unknown, compared: (value: unknown) => void = nothing): boolean {
-  compared(a);
+export function sameJson(
+  a: unknown,
+  b: unknown,
+  compared: (value: unknown, isNamed: boolean) => void = nothing,
+  isNamed = false,
+): boolean {
+  compared(a, isNamed);
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (Array.isArray(a) && Array.isArray(b))
@@ -55,14 +60,14 @@ const nothing = (): void => undefined;
 function sameObject(
   a: Readonly<Record<string, unknown>>,
   b: Readonly<Record<string, unknown>>,
-  compared: (value: unknown) => void,
+  compared: (value: unknown, isNamed: boolean) => void,
 ): boolean {
   let left = 0;
   for (const name of Object.keys(a)) {
     const item = a[name];
     if (item === undefined) continue;
     left += 1;
-    if (!Object.hasOwn(b, name) || !sameJson(item, b[name], compared)) return false;
+    if (!Object.hasOwn(b, name) || !sameJson(item, b[name], compared, true)) return false;
   }
   for (const name of Object.keys(b)) if (b[name] !== undefined) left -= 1;
   return left === 0;

@@ -59,7 +59,7 @@ export function checkFlowText(
   text: string,
   options: { readonly catalog: Catalog; readonly file?: string; readonly media?: Media } & Leniency,
 ): FlowCheck {
-  const parsed = parseText(text, options.file, options.media);
+  const parsed = parseText(text, options.file, options.media, options.isPublished);
   if (parsed.status === 'invalid') {
     // A text without a file was sent as JSON.
     const isYaml =

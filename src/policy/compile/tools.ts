@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../../model/values/json.js';
-import { compileSchema, misreadingIn } from '../../schema/index.js';
+import { compileSchema } from '../../schema/index.js';
 import { beginAnalysis } from '../reachability/analysis.js';
 import { argumentsDomain, checkGuards } from '../reachability/comparisons.js';
 import {
@@ -32,7 +32,7 @@ export function checkSchema(
     error(to, 'SCHEMA_INVALID', path, `the schema does not compile: ${compiled.message}`, 'key');
   else if (at === 'input' && schema['type'] !== undefined && !acceptsObjects(schema['type']))
     error(to, 'SCHEMA_INVALID', [...path, 'type'], 'input is always an object: no input fits this schema');
-  const misreading = compiled.status === 'ok' ? misreadingIn(schema) : null;
+  const misreading = compiled.status === 'ok' ? compiled.misreading : null;
   if (misreading !== null)
     errorUnlessPublished(
       to,

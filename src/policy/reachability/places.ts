@@ -9,7 +9,7 @@ export function linesOfGates(
   text: string,
   paths: readonly (readonly PathSegment[] | null)[],
 ): readonly (number | null)[] {
-  const parsed = paths.every((path) => path === null) ? null : parseText(text);
+  const parsed = paths.every((path) => path === null) ? null : parseText(text, undefined, 'yaml', true);
   return paths.map((path) =>
     path === null || parsed?.status !== 'parsed' ? null : parsed.source.locate([...path, 'on'], 'key').line,
   );

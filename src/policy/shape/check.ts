@@ -5,7 +5,8 @@ import { kinds } from '../../executors/kinds.js';
 import { maxProblems } from '../compile/context.js';
 import type { FindingCode } from '../text/findings.js';
 import { nearest, type Finding, type PathSegment } from '../text/problems.js';
-import { keysAt, kindsAt } from './keys.js';
+import { adviceFor, listed, quoteNames } from './advice.js';
+import { keysOf, kindsOf, optionsAt } from './keys.js';
 import { problemAt, type Source } from '../text/source.js';
 
 type Issue = z.core.$ZodIssue;
@@ -42,16 +43,20 @@ export function fit<T>(
   const parsed = shape.safeParse(value);
   if (parsed.success) return { status: 'fits', value: parsed.data };
   const fitting: Fitting = { source, shape, value, base };
-  return {
-    status: 'invalid',
-    problems: explainAll(fitting, parsed.error.issues),
-  };
+  return { status: 'invalid', problems: explainAll(fitting, parsed.error.issues, []) };
 }
 
-function explainAll(fitting: Fitting, issues: readonly Issue[]): readonly Finding[] {
+function explainAll(
+  fitting: Fitting,
+  issues: readonly Issue[],
+  above: readonly PropertyKey[],
+): readonly Finding[] {
   const problems: Finding[] = [];
-  for (const issue of issues) {
-    problems.push(...explain(fitting, issue, []));
+  for (const [index, issue] of issues.entries()) {
+    const before = issues[index - 1];
+    // A text where a list belongs: zod goes on to its length.
+    if (before?.code === 'invalid_type' && before.path.join('/') === issue.path.join('/')) continue;
+    problems.push(...explain(fitting, issue, above));
     if (problems.length >= maxProblems) break;
   }
   return problems.slice(0, maxProblems);
@@ -67,15 +72,11 @@ function explain(fitting: Fitting, issue: Issue, above: readonly PropertyKey[]):
     case 'invalid_union':
       return explainUnion(fitting, issue, inner);
     case 'invalid_type':
-      return [
-        misfitAt(
-          fitting,
-          path,
-          'WRONG_TYPE',
-          (shown) =>
-            `expected ${words[issue.expected] ?? issue.expected}, not ${shown}${quoteHint(fitting, issue.expected, path)}`,
-        ),
-      ];
+      return explainType(
+        fitting,
+        inner,
+        (shown) => `expected ${words[issue.expected] ?? issue.expected}, not ${shown}`,
+      );
     case 'invalid_value': {
       const names = issue.values.map(String);
       const message = (shown: string): string => `${shown} is not one of ${quoteNames(names)}`;
@@ -96,11 +97,20 @@ function explain(fitting: Fitting, issue: Issue, above: readonly PropertyKey[]):
   }
 }
 
-/** A hint where a text is expected: its author forgot the quotes, and YAML read a number or a boolean. */
-function quoteHint({ source }: Fitting, expected: string, path: readonly PathSegment[]): string {
+/** A value of the wrong type, with what to write in its place. */
+function explainType(
+  fitting: Fitting,
+  inner: readonly PropertyKey[],
+  message: (shown: string) => string,
+): readonly Finding[] {
+  const { source } = fitting;
+  const path = pathOf(fitting, inner);
   const value = valueAt(source, path);
-  if (expected !== 'string' || (typeof value !== 'number' && typeof value !== 'boolean')) return '';
-  return `: write it as text, \`"${source.written(path) ?? String(value)}"\``;
+  if (value === undefined) return [misfitAt(fitting, path, 'WRONG_TYPE', message)];
+  const options = optionsAt(fitting.shape, inner, fitting.value);
+  const advice = adviceFor(options, value, source.written(path));
+  if (advice.kind === 'complaint') return explain(fitting, advice.issue, inner);
+  return [misfitAt(fitting, path, 'WRONG_TYPE', (shown) => `${message(shown)}${advice.hint}`)];
 }
 
 function codeOf(issue: Issue, path: readonly PathSegment[]): FindingCode {
@@ -122,14 +132,18 @@ function explainUnknownKeys(
   keys: readonly string[],
   inner: readonly PropertyKey[],
 ): readonly Finding[] {
-  const known = keysAt(fitting.shape, inner, fitting.value);
-  const around = inner.length === 0 ? [] : keysAt(fitting.shape, inner.slice(0, -1), fitting.value);
+  const keysAt = (at: readonly PropertyKey[]): readonly string[] =>
+    keysOf(optionsAt(fitting.shape, at, fitting.value));
+  const known = keysAt(inner);
+  const around = inner.length === 0 ? [] : keysAt(inner.slice(0, -1));
   return keys.slice(0, maxProblems).map((key) => {
     const path = [...pathOf(fitting, inner), key];
     const near = nearest(key, known);
-    const isBeside = near === undefined && around.includes(key);
-    const hint = isBeside ? ` here: it stands beside \`${String(inner.at(-1))}\`, not in it` : '';
-    return problemAt(fitting.source, 'UNKNOWN_KEY', path, `unknown key \`${key}\`${hint}`, 'key', near);
+    const hint = around.includes(key)
+      ? ` here: it stands beside \`${String(inner.at(-1))}\`, not in it`
+      : listed('keys', known);
+    const message = `unknown key \`${key}\`${near === undefined ? hint : ''}`;
+    return problemAt(fitting.source, 'UNKNOWN_KEY', path, message, 'key', near);
   });
 }
 
@@ -167,26 +181,31 @@ function explainUnion(
   const path = pathOf(fitting, inner);
   const value = valueAt(source, path);
   const branches = issue.errors.map((errors) =>
-    errors.filter((inBranch) => !(inBranch.path.length === 0 && inBranch.code === 'invalid_type')),
+    errors.filter(({ path: at, code }) => at.length > 0 || !['invalid_type', 'invalid_value'].includes(code)),
   );
   const deepest = branches
     .filter((errors) => errors.length > 0)
-    .sort((a, b) => depth(b) - depth(a) || a.length - b.length)[0];
-  if (deepest !== undefined && typeof value === 'object' && value !== null)
-    return deepest.flatMap((inBranch) => explain(fitting, inBranch, inner));
+    .sort(
+      (a, b) => unknownIn(a).length - unknownIn(b).length || depth(b) - depth(a) || a.length - b.length,
+    )[0];
+  if (deepest !== undefined && typeof value === 'object' && value !== null) {
+    // Beside a key that no alternative has, what one of them misses is not to be added.
+    const unknown = unknownIn(deepest);
+    return explainAll(fitting, unknown.length > 0 ? unknown : deepest, inner);
+  }
   // A text where a mapping or a word of a list is accepted: its author meant a word.
   const wordIssue = issue.errors
     .flat()
     .find((inBranch) => inBranch.code === 'invalid_value' && inBranch.path.length === 0);
   if (wordIssue?.code === 'invalid_value' && typeof value === 'string')
     return explain(fitting, wordIssue, inner);
-  return [misfitAt(fitting, path, 'WRONG_TYPE', (text) => `${text} does not fit here`)];
+  return explainType(fitting, inner, (shown) => `${shown} does not fit here`);
 }
 
 function unknownKind(fitting: Fitting, inner: readonly PropertyKey[]): Finding {
   const holder = inner.at(-1) === 'kind' ? inner.slice(0, -1) : inner;
   const path = [...pathOf(fitting, holder), 'kind'];
-  const names = kindsAt(fitting.shape, holder, fitting.value);
+  const names = kindsOf(optionsAt(fitting.shape, holder, fitting.value));
   const kind = valueAt(fitting.source, path);
   if (kind === undefined)
     return problemAt(
@@ -206,6 +225,10 @@ function unknownKind(fitting: Fitting, inner: readonly PropertyKey[]): Finding {
   return problemAt(fitting.source, 'UNKNOWN_KIND', path, message, 'value', nearest(String(kind), names));
 }
 
+function unknownIn(errors: readonly Issue[]): readonly Issue[] {
+  return errors.filter(({ code }) => code === 'unrecognized_keys');
+}
+
 function depth(errors: readonly Issue[]): number {
   return Math.max(...errors.map((issue) => issue.path.length));
 }
@@ -217,10 +240,6 @@ function valueAt(source: Source, path: readonly PathSegment[]): Json | undefined
     value = (value as Record<string | number, unknown>)[segment];
   }
   return value as Json;
-}
-
-function quoteNames(names: readonly string[]): string {
-  return names.map((name) => `\`${name}\``).join(', ');
 }
 
 /** The value for a message, as its author wrote it. */

@@ -1,38 +1,41 @@
 import type { z } from 'zod';
 
-// The keys and kinds that a shape accepts at a path: from them comes the suggestion for an unknown name.
+// What a shape accepts at a path of a value: from it come the names that are proposed, and the advice.
 
-type AnyShape = z.core.$ZodType;
+export type AnyShape = z.core.$ZodType;
 
-/** The keys that the shape accepts at a path of the value. */
-export function keysAt(shape: AnyShape, path: readonly PropertyKey[], value: unknown): readonly string[] {
-  const objects = shapesAt(shape, path, value).flatMap((found) => objectsIn(found));
-  const here = valueAt(path, value);
-  const kind = isRecord(here) ? here['kind'] : undefined;
-  const sameKind = objects.filter((fields) => kindsOf(fields).includes(String(kind)));
-  return [...new Set((sameKind.length > 0 ? sameKind : objects).flatMap((fields) => Object.keys(fields)))];
+/** The keys that the options of a place accept. */
+export function keysOf(options: readonly AnyShape[]): readonly string[] {
+  return [...new Set(options.flatMap((option) => Object.keys(fieldsOf(option))))];
 }
 
-/** The kinds that the shape accepts at a path of the value. */
-export function kindsAt(shape: AnyShape, path: readonly PropertyKey[], value: unknown): readonly string[] {
-  const objects = shapesAt(shape, path, value).flatMap((found) => objectsIn(found));
-  return [...new Set(objects.flatMap((fields) => kindsOf(fields)))];
+/** The kinds that the options of a place accept. */
+export function kindsOf(options: readonly AnyShape[]): readonly string[] {
+  return [...new Set(options.flatMap((option) => kindsIn(option)))];
 }
 
-type Fields = Readonly<Record<string, AnyShape>>;
-
-function shapesAt(shape: AnyShape, path: readonly PropertyKey[], value: unknown): readonly AnyShape[] {
+/** The shapes that a value may have at a path. Where a known `kind` stands, they are those of that kind. */
+export function optionsAt(
+  shape: AnyShape,
+  path: readonly PropertyKey[],
+  value: unknown,
+): readonly AnyShape[] {
+  const kind = isRecord(value) ? value['kind'] : undefined;
+  const all = alternatives(shape);
+  const sameKind = all.filter((option) => kindsIn(option).includes(String(kind)));
+  const options = sameKind.length > 0 ? sameKind : all;
   const [segment, ...rest] = path;
-  if (segment === undefined) return [shape];
-  const inner = valueAt([segment], value);
-  return alternatives(shape).flatMap((option): readonly AnyShape[] => {
+  if (segment === undefined) return options;
+  const inner = isRecord(value) && Object.hasOwn(value, segment) ? value[segment] : undefined;
+  return options.flatMap((option): readonly AnyShape[] => {
     const { def } = option._zod as { readonly def: z.core.$ZodTypes['_zod']['def'] };
     if (def.type === 'object') {
-      const field = Object.hasOwn(def.shape, segment) ? def.shape[String(segment)] : undefined;
-      return field === undefined ? [] : shapesAt(field, rest, inner);
+      const fields = fieldsOf(option);
+      const field = Object.hasOwn(fields, segment) ? fields[String(segment)] : undefined;
+      return field === undefined ? [] : optionsAt(field, rest, inner);
     }
-    if (def.type === 'record') return shapesAt(def.valueType, rest, inner);
-    if (def.type === 'array') return shapesAt(def.element, rest, inner);
+    if (def.type === 'record') return optionsAt(def.valueType, rest, inner);
+    if (def.type === 'array') return optionsAt(def.element, rest, inner);
     return [];
   });
 }
@@ -55,28 +58,19 @@ function alternatives(shape: AnyShape): readonly AnyShape[] {
   }
 }
 
-function objectsIn(shape: AnyShape): readonly Fields[] {
-  return alternatives(shape).flatMap((option) => {
-    const { def } = option._zod as { readonly def: z.core.$ZodTypes['_zod']['def'] };
-    return def.type === 'object' ? [def.shape] : [];
-  });
+function fieldsOf(option: AnyShape): Readonly<Record<string, AnyShape>> {
+  const { def } = option._zod as { readonly def: z.core.$ZodTypes['_zod']['def'] };
+  return def.type === 'object' ? def.shape : {};
 }
 
-function kindsOf(fields: Fields): readonly string[] {
-  const kind = fields['kind'];
+function kindsIn(option: AnyShape): readonly string[] {
+  const kind = fieldsOf(option)['kind'];
   if (kind === undefined) return [];
   return alternatives(kind).flatMap((option) => {
     const { def } = option._zod as { readonly def: z.core.$ZodTypes['_zod']['def'] };
     if (def.type === 'literal') return def.values.map(String);
     return def.type === 'enum' ? Object.keys(def.entries) : [];
   });
-}
-
-function valueAt(path: readonly PropertyKey[], value: unknown): unknown {
-  let here = value;
-  for (const segment of path)
-    here = isRecord(here) && Object.hasOwn(here, segment) ? here[segment] : undefined;
-  return here;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<PropertyKey, unknown>> {

@@ -1,28 +1,17 @@
-import { truncate } from '../../model/values/text.js';
-import { numberTrouble, toMessage } from './yaml-text.js';
+import { nameTrouble, truncate } from '../../model/values/text.js';
+import { conflictTrouble, numberTrouble, toMessage, type Trouble } from './yaml-text.js';
 
-interface JsonTrouble {
-  /** Offset into the text. */
-  readonly offset: number;
-  readonly message: string;
-}
-
-/** What `JSON.parse` refuses and YAML takes: trailing commas, comments, bare words. */
-export function jsonTrouble(text: string): JsonTrouble | null {
+/** What `JSON.parse` refuses, much of which YAML takes: trailing commas, comments, bare words. */
+export function jsonTrouble(text: string): Trouble | null {
   // A space in the place of a byte order mark keeps the offsets.
   const json = text.replace(/^\ufeff/, ' ');
-  const message = complaintOf(json);
-  if (message === null) return null;
-  if (hasExcerpt.test(message)) return unexpected(json, placeOfExcerpt(json));
-  const offset = Number(/position (\d+)/.exec(message)?.[1] ?? text.length);
-  // Of a number that begins with 0, the parser names the digit after it.
-  const zero = /-?0$/.exec(json.slice(0, offset))?.[0] ?? '';
-  const digits = /^\d[\d.eE+-]*/.exec(json.slice(offset))?.[0];
-  const number = zero === '' || digits === undefined ? null : zero + digits;
-  const why = number === null ? null : numberTrouble(Number(number), number);
-  return why === null
-    ? { offset, message: `not JSON: ${toMessage(message)}` }
-    : { offset: offset - zero.length, message: why };
+  const complaint = complaintOf(json);
+  if (complaint === null) return null;
+  const offset = hasExcerpt.test(complaint)
+    ? wordStart(json, placeOfExcerpt(json))
+    : Number(/position (\d+)/.exec(complaint)?.[1] ?? text.length);
+  const message = `not JSON: ${explain(complaint, json.slice(offset))}`;
+  return conflictTrouble(json) ?? zeroTrouble(json, offset) ?? { code: 'MALFORMED', offset, message };
 }
 
 function complaintOf(json: string): string | null {
@@ -48,10 +37,30 @@ function placeOfExcerpt(json: string): number {
   return before;
 }
 
-/** Names the word there, from its beginning: of `nil`, the parser refuses the `i`. */
-function unexpected(json: string, at: number): JsonTrouble {
+/** Of `nil`, the parser refuses the `i`. */
+function wordStart(json: string, at: number): number {
   let offset = at;
   while (/\w/.test(json.charAt(offset - 1))) offset -= 1;
-  const word = /^(?:\w+|.)/su.exec(json.slice(offset))?.[0] ?? '';
-  return { offset, message: `not JSON: unexpected \`${truncate(word, 40)}\`` };
+  return offset;
+}
+
+/** Of a number that begins with 0, the parser names the digit after it. */
+function zeroTrouble(json: string, offset: number): Trouble | null {
+  const zero = /-?0$/.exec(json.slice(Math.max(0, offset - 2), offset))?.[0];
+  const digits = /^\d[\d.eE+-]*/.exec(json.slice(offset))?.[0];
+  if (zero === undefined || digits === undefined) return null;
+  const message = numberTrouble(Number(zero + digits), zero + digits);
+  return message === null ? null : { code: 'MALFORMED', offset: offset - zero.length, message };
+}
+
+/** `rest`: the text from where the parser stopped. */
+function explain(complaint: string, rest: string): string {
+  if (/^(?:#|\/[/*])/.test(rest)) return 'a comment stands here, and JSON has none: take it out';
+  const odd = /^[\p{Zs}\p{Cf}]/u.exec(rest)?.[0];
+  if (odd !== undefined) return `this line ${nameTrouble(odd)}`;
+  if (complaint.startsWith('Unexpected non-whitespace'))
+    return 'the value has ended before this: take out what follows it, or the bracket that ends it too early';
+  if (hasExcerpt.test(complaint))
+    return `unexpected \`${truncate(/^(?:\w+|.)/su.exec(rest)?.[0] ?? '', 40)}\``;
+  return toMessage(complaint.replace(/(?: in JSON)? at position .*$/s, ''));
 }

@@ -3,9 +3,9 @@ import {
   isMap,
   isScalar,
   isSeq,
+  LineCounter,
   visit,
   type Document,
-  type LineCounter,
   type Node,
   type Scalar,
 } from 'yaml';
@@ -14,7 +14,7 @@ import { hiddenTrouble } from '../../model/values/text.js';
 import type { FindingCode } from './findings.js';
 import { jsonTrouble } from './json-text.js';
 import type { Finding, PathSegment, Problem } from './problems.js';
-import { composeText, numberTrouble } from './yaml-text.js';
+import { composeText, lengthTrouble, numberTrouble, type Trouble } from './yaml-text.js';
 
 // Text to plain JSON, and from any path in it back to line and column.
 
@@ -47,18 +47,21 @@ const maxDepth = 64;
 const maxValues = 100_000;
 const maxProblems = 100;
 
-export function parseText(text: string, file?: string, media: Media = 'yaml'): Parsed {
-  const composed = composeText(text);
-  const place = (offset: number): Position => positionOf(composed.lines, offset);
-  const invalidAt = (code: FindingCode, offset: number, message: string): Parsed => ({
+/** `isPublished`: the text of a flow that was published before, perhaps when less was refused. */
+export function parseText(text: string, file?: string, media: Media = 'yaml', isPublished = false): Parsed {
+  const lines = linesOf(text);
+  const invalid = ({ code, offset, message }: Trouble): Parsed => ({
     status: 'invalid',
-    problems: [{ code, path: '', ...(file === undefined ? {} : { file }), ...place(offset), message }],
+    problems: [
+      { code, path: '', ...(file === undefined ? {} : { file }), ...positionOf(lines, offset), message },
+    ],
   });
-  if (composed.status === 'invalid')
-    return invalidAt(composed.trouble.code, composed.trouble.offset, composed.trouble.message);
-  const strict = media === 'json' ? jsonTrouble(text) : null;
-  if (strict !== null) return invalidAt('MALFORMED', strict.offset, strict.message);
-  const { document, lines } = composed;
+  const early = lengthTrouble(text) ?? (media === 'json' ? jsonTrouble(text) : null);
+  if (early !== null) return invalid(early);
+  const composed = composeText(text);
+  if (composed.status === 'invalid') return invalid(composed.trouble);
+  const { document, oddSpace } = composed;
+  if (oddSpace !== null && !isPublished) return invalid(oddSpace);
   const walk: Walk = {
     place: (path, at) => locate({ document, lines, text }, path, at),
     file,
@@ -220,6 +223,13 @@ interface Text {
   readonly document: Document;
   readonly lines: LineCounter;
   readonly text: string;
+}
+
+function linesOf(text: string): LineCounter {
+  const lines = new LineCounter();
+  for (let at = 0; at !== -1 + 1 || lines.lineStarts.length === 0; at = text.indexOf('\n', at) + 1)
+    lines.addNewLine(at);
+  return lines;
 }
 
 function positionOf(lines: LineCounter, offset: number): Position {

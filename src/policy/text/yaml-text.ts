@@ -1,11 +1,11 @@
-import { Composer, CST, Lexer, LineCounter, Parser, type Document, type ErrorCode } from 'yaml';
+import { Composer, CST, Lexer, Parser, type Document, type ErrorCode } from 'yaml';
 import { isExactNumber } from '../../model/values/json.js';
-import { truncate } from '../../model/values/text.js';
+import { nameTrouble, truncate } from '../../model/values/text.js';
 
 // Text to one YAML document. Sizes are checked before the tree is built: a thousand open brackets would end the whole process in
 // a recursive composer, and anybody may have a text checked.
 
-interface Trouble {
+export interface Trouble {
   readonly code: 'MALFORMED' | 'TOO_LARGE';
   /** Offset into the text. */
   readonly offset: number;
@@ -13,28 +13,35 @@ interface Trouble {
 }
 
 export type Composed =
-  | { readonly status: 'composed'; readonly document: Document; readonly lines: LineCounter }
-  | { readonly status: 'invalid'; readonly trouble: Trouble; readonly lines: LineCounter };
+  | {
+      readonly status: 'composed';
+      readonly document: Document;
+      /** A character that looks like a space and is text to YAML, where a space would mean something else. */
+      readonly oddSpace: Trouble | null;
+    }
+  | { readonly status: 'invalid'; readonly trouble: Trouble };
 
 const maxLength = 1_048_576;
 const maxTokens = 150_000;
 /** Levels of YAML's nesting: a few more than values may have, so that values nested too deeply are reported with their path. */
 const maxOpen = 80;
 
+/** A text that is not even looked into; null: it is short enough. */
+export function lengthTrouble(text: string): Trouble | null {
+  return text.length <= maxLength
+    ? null
+    : {
+        code: 'TOO_LARGE',
+        offset: 0,
+        message: `the document is longer than ${maxLength} characters: split it`,
+      };
+}
+
 export function composeText(text: string): Composed {
-  const lines = new LineCounter();
-  lines.addNewLine(0);
-  const fail = (trouble: Trouble): Composed => ({ status: 'invalid', trouble, lines });
-  if (text.length > maxLength)
-    return fail({
-      code: 'TOO_LARGE',
-      offset: 0,
-      message: `the document is longer than ${maxLength} characters: split it`,
-    });
-  const tokens = tokensOf(text, lines);
-  if (!Array.isArray(tokens)) return fail(tokens);
+  const fail = (trouble: Trouble): Composed => ({ status: 'invalid', trouble });
+  const { tokens, refused, oddSpace } = tokensOf(text);
+  if (refused !== null) return fail(refused.code === 'MALFORMED' ? (oddSpace ?? refused) : refused);
   const composer = new Composer({
-    lineCounter: lines,
     // Checked while values are read: here the time would grow with the square of a mapping's size.
     uniqueKeys: false,
     strict: true,
@@ -49,46 +56,73 @@ export function composeText(text: string): Composed {
   const issue = document.errors[0] ?? document.warnings[0];
   if (issue !== undefined)
     return fail(
-      conflictTrouble(text) ?? {
-        code: 'MALFORMED',
-        offset: issue.pos[0],
-        message: explainYaml(issue.code, issue.message),
-      },
+      conflictTrouble(text) ??
+        oddSpace ??
+        tabTrouble(text, issue.pos[0]) ?? {
+          code: 'MALFORMED',
+          offset: issue.pos[0],
+          message: explainYaml(issue.code, issue.message),
+        },
     );
-  return { status: 'composed', document, lines };
+  return { status: 'composed', document, oddSpace };
 }
 
-function tokensOf(text: string, lines: LineCounter): CST.Token[] | Trouble {
-  const parser = new Parser(lines.addNewLine);
+interface Tokens {
+  readonly tokens: readonly CST.Token[];
+  readonly refused: Trouble | null;
+  readonly oddSpace: Trouble | null;
+}
+
+function tokensOf(text: string): Tokens {
+  const parser = new Parser();
   const tokens: CST.Token[] = [];
+  let oddSpace: Trouble | null = null;
+  const end = (refused: Trouble | null): Tokens => ({ tokens, refused, oddSpace });
   let count = 0;
   let before = '';
   for (const lexeme of new Lexer().lex(text)) {
     // YAML counts no tab as indent, so a line that begins with one may end the list or mapping around it.
     if (lexeme === CST.FLOW_END && /^\s*\t/.test(before))
-      return { code: 'MALFORMED', offset: parser.offset - before.length, message: tabsTrouble };
+      return end({ code: 'MALFORMED', offset: parser.offset - before.length, message: tabsTrouble });
+    // Not in quotes, in a comment, or on the lines of a block.
+    if (!/^['"#]/.test(lexeme) && parser.stack.at(-1)?.type !== 'block-scalar')
+      oddSpace ??= spaceTrouble(lexeme, parser.offset);
     before = lexeme;
     for (const token of parser.next(lexeme)) {
       const refused = tokenTrouble(token, tokens);
-      if (refused !== null) return refused;
+      if (refused !== null) return end(refused);
       tokens.push(token);
     }
     count += 1;
     if (count > maxTokens)
-      return {
+      return end({
         code: 'TOO_LARGE',
         offset: parser.offset,
         message: `the document has more than ${maxTokens} parts: split it`,
-      };
+      });
     if (parser.stack.length > maxOpen)
-      return { code: 'TOO_LARGE', offset: parser.offset, message: 'nested too deeply' };
+      return end({ code: 'TOO_LARGE', offset: parser.offset, message: 'nested too deeply' });
   }
   for (const token of parser.end()) {
     const refused = tokenTrouble(token, tokens);
-    if (refused !== null) return refused;
+    if (refused !== null) return end(refused);
     tokens.push(token);
   }
-  return tokens;
+  return end(null);
+}
+
+/** Where a text without quotes would be read as something else if this character were a space. */
+const oddSpaceWithin = /^[ \t]*[-?]?((?! )\p{Zs})|:((?! )\p{Zs})|((?! )\p{Zs})(?:#|$)/mu;
+
+function spaceTrouble(scalar: string, offset: number): Trouble | null {
+  const found = oddSpaceWithin.exec(scalar);
+  const space = found?.[1] ?? found?.[2] ?? found?.[3];
+  if (found === null || space === undefined) return null;
+  return {
+    code: 'MALFORMED',
+    offset: offset + found.index + found[0].indexOf(space),
+    message: `this line ${nameTrouble(space)}, or put the text in quotes if it is meant`,
+  };
 }
 
 function tokenTrouble(token: CST.Token, before: readonly CST.Token[]): Trouble | null {
@@ -110,7 +144,7 @@ function tokenTrouble(token: CST.Token, before: readonly CST.Token[]): Trouble |
 }
 
 /** The conflict markers that a merge left, if any. */
-function conflictTrouble(text: string): Trouble | null {
+export function conflictTrouble(text: string): Trouble | null {
   const found = /^(?:<{7}|>{7})(?: .*)?$/m.exec(text);
   return found === null
     ? null
@@ -123,6 +157,15 @@ function conflictTrouble(text: string): Trouble | null {
 }
 
 const tabsTrouble = 'tabs are not allowed as indentation: indent with spaces';
+
+/** Where a tab begins the line that the parser stopped at. YAML counts no tab as indent, and tells only what that has ended. */
+function tabTrouble(text: string, stopped: number): Trouble | null {
+  const offset = text[stopped] === '\n' ? stopped + 1 : text.lastIndexOf('\n', stopped - 1) + 1;
+  const indent = /^ *\t/.exec(text.slice(offset, offset + 200))?.[0];
+  return indent === undefined || stopped >= offset + indent.length
+    ? null
+    : { code: 'MALFORMED', offset, message: tabsTrouble };
+}
 
 function explainYaml(code: ErrorCode, message: string): string {
   if (code === 'TAB_AS_INDENT') return tabsTrouble;

@@ -126,7 +126,7 @@ async function digestRefusal(
       (decision === 'approve' ? await shownRefusal(deps, row, state) : null)
     );
   const seen = await approvalWithDigest(deps.pool, row.run, digest);
-  const detail = `the decision names another digest than the approval's: see what it asks for now at GET /v1/approvals/${state.id}`;
+  const detail = `the decision names another digest than the approval has: look at \`${state.id}\` again, and decide what it asks for now`;
   return refusal('DIGEST_MISMATCH', detail, { changed: await changedFields(deps, digest, seen, row) });
 }
 

@@ -127,8 +127,10 @@ async function newRequest(caller: Caller, asked: StartOrder): Promise<StartReque
     },
   };
   if (policySet === null) return request;
-  const refuse = (): ReturnType<typeof refuseTooFull> =>
-    refuseTooFull(request, plan, policySet, body.submit ?? null, caller.deps.now());
+  const { submit } = body;
+  const first = submit === undefined ? null : { messageId: firstSubmitId(caller), submit };
+  const refuse: StartRequest['refuse'] = (refs) =>
+    refuseTooFull(caller, request, { plan, policySet, first }, refs);
   return { ...request, refuse };
 }
 
@@ -190,7 +192,7 @@ async function startAndSubmit(
   { transition, arguments: given, trace }: z.output<typeof api.firstSubmit>,
 ): Promise<Submitted | Refusal> {
   const { run, principal, waitMs } = request;
-  const messageId = derivedId(caller, 'msg', 'submit');
+  const messageId = firstSubmitId(caller);
   const about = { transition, arguments: given ?? {}, expectedVersion: null, trace: trace ?? null };
   const first = { run, messageId, principal, waitMs, whileOurs: ownershipCheckOf(caller), ...about };
   const outcome = await caller.deps.client.startWithSubmit(request, first);
@@ -276,6 +278,10 @@ async function findOwnRun(caller: Caller): Promise<{ readonly id: string; readon
     const row = await getListedRun(caller.deps.pool, id);
     if (row === null || row.rev > 0 || row.status !== 'failed') return { id, row };
   }
+}
+
+function firstSubmitId(caller: Caller): string {
+  return derivedId(caller, 'msg', 'submit');
 }
 
 /** The same in each attempt of a request, and different for each `of`. */

@@ -59,7 +59,7 @@ export async function submitTransition(
     expectedVersion: body.expectedVersion ?? null,
     trace: body.trace ?? null,
   };
-  const foresee = (): ReturnType<typeof foreseeSubmit> => foreseeSubmit(caller, request);
+  const foresee: SubmitRequest['foresee'] = (refs) => foreseeSubmit(caller, request, refs);
   return resultOfSubmit(caller, request, await caller.deps.client.submit({ ...request, foresee }));
 }
 

@@ -314,9 +314,24 @@ describe('a body', () => {
     });
   });
 
+  const form = (bytes: Buffer) =>
+    parseBody({ kind: 'raw', bytes, media: '' }, { kind: 'form', schema: z.any() });
+
+  it('of a form is read in UTF-8 alone, and refused where other characters would be read than were sent', () => {
+    for (const sent of ['reason=Caf%E9', 'reason=%ED%A0%BD', 'reason=%C3&x=%A9', 'Caf%e9=1']) {
+      const read = form(Buffer.from(sent));
+      assert.equal(read.kind === 'problem' && read.code, 'MALFORMED', sent);
+    }
+    const bytes = form(Buffer.from('reason=Caf\u00e9', 'latin1'));
+    assert.equal(bytes.kind === 'problem' && bytes.code, 'MALFORMED');
+    for (const sent of ['Caf%C3%A9 %EF%BF%BD 100% %zz%C3%A9', 'Café+%ef%bf%bd+100%25+%25zzé'])
+      assert.deepEqual(form(Buffer.from(`reason=${sent}`)), {
+        kind: 'body',
+        body: { reason: 'Café \ufffd 100% %zzé' },
+      });
+  });
+
   it('of a form or a flow has bounds of its own, and a query too', () => {
-    const form = (bytes: Buffer) =>
-      parseBody({ kind: 'raw', bytes, media: '' }, { kind: 'form', schema: z.any() });
     assert.equal(form(Buffer.from('a=1&b=2')).kind, 'body');
     const many = form(Buffer.from(Array.from({ length: 60_000 }, (_, n) => `a${n}`).join('&')));
     assert.equal(many.kind === 'problem' && many.code, 'TOO_LARGE');

@@ -108,28 +108,3 @@ describe('a submit after which the runtime comes to more than the run can carry'
     assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'CHAIN_NO_MATCH']);
   });
 });
-
-describe('a kit that leaves a chain less room', () => {
-  it('ends it there, as a chain that is too long', () => {
-    const states = [
-      state('a', [transition('on', 'b', runs(joins))]),
-      state('b', [transition('on', 'end', runs(joins))]),
-    ];
-    const walk = (hands: Kit): Walk =>
-      begin(
-        plan([...states, state('end')], { initialContext: { kept: large.slice(0, 100_000) } }),
-        {},
-        agent,
-        hands,
-      );
-    assert.equal(walk(kit).run.state, 'end');
-    const less = walk({ ...kit, chainBytes: 150_000 });
-    assert.deepEqual([less.run.state, less.run.problem?.code], ['b', 'CHAIN_TOO_LONG']);
-  });
-
-  it('leaves the conditions of a single step the room that they have', () => {
-    const guards = [expr(note, '==', note)];
-    const walk = leading([copying('b')], { ...keeps, guards }, { ...kit, chainBytes: 150_000 });
-    assert.equal(answerOf(walk.submit(agent, 'go', { note: large }))?.code, 'RUN_FULL');
-  });
-});

@@ -215,6 +215,26 @@ describe('a call over HTTP', { timeout: 60_000 }, () => {
     assert.match(said.message, /it answered 422: amount is missing$/);
   });
 
+  test('is lost, and not unreadable, where what the server has for a stream of its own is a page', async () => {
+    let give: (own: ServerResponse) => void = () => undefined;
+    const asked = new Promise<ServerResponse>((resolve) => {
+      give = resolve;
+    });
+    const { said, calls } = await callServer(
+      () => ({
+        own: (response) => give(response),
+        call: (response) => {
+          response.writeHead(202).end();
+          void asked.then((own) => own.writeHead(200, { 'content-type': 'text/html' }).write('<html>'));
+        },
+      }),
+      { hasEffect: false },
+    );
+    assert.ok(said.status === 'failed', JSON.stringify(said));
+    assert.deepEqual([said.errorClass, calls], ['connection', 1], said.message);
+    assert.match(said.message, /it answered 202, and no stream is open that could bring the answer/);
+  });
+
   test('says why the notification before it was refused, and that nothing was sent', async () => {
     const { said, calls } = await callServer(() => ({
       initialized: (response) => response.writeHead(401).end(),

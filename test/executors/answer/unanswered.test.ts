@@ -5,6 +5,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, describe, test } from 'node:test';
 import { closeExecutors, runCall } from '../../../src/executors/index.js';
+import { maxMessageBytes } from '../../../src/executors/mcp/limits.js';
 import type { ExecutorResult, RunContext } from '../../../src/executors/types.js';
 import { contextWith } from '../world.js';
 
@@ -175,6 +176,36 @@ describe('a call that is answered without its answer', { timeout: 60_000 }, () =
       assert.match(said.message, why);
     });
 
+  const large = { content: [{ type: 'text', text: 'x'.repeat(maxMessageBytes) }] };
+  const unread: readonly (readonly [string, Say, RegExp])[] = [
+    ...([{}, json] as const).map(
+      (headers) =>
+        [
+          `too large, after a 202 as ${JSON.stringify(headers)}`,
+          (response: ServerResponse, own: Own) => {
+            response.writeHead(202, headers).end();
+            own?.end(`data: ${message(1, large)}\n\n`);
+          },
+          /its answer is over \d+ bytes/,
+        ] as const,
+    ),
+    [
+      'not UTF-8, before the 202',
+      (response, own) => {
+        own?.on('close', () => response.writeHead(202).end());
+        own?.write(Buffer.from([0xe9, 0x0a]));
+      },
+      /not UTF-8/,
+    ],
+  ];
+  for (const [how, say, why] of unread)
+    test(`whose answer was left to the stream of the server, which is ${how}: is told at once, with what was wrong`, async () => {
+      const said = await callServer(say, true, { hasEffect: false });
+      assert.ok(said.status === 'failed', JSON.stringify(said));
+      assert.equal(said.errorClass, 'permanent', said.message);
+      assert.match(said.message, why);
+    });
+
   const answered: readonly (readonly [string, Say, boolean])[] = [
     [
       'as an event of a 202',
@@ -218,14 +249,6 @@ describe('a call that is answered without its answer', { timeout: 60_000 }, () =
       (response, own) => {
         own?.end(`data: ${message(1, paid)}\n\n`);
         own?.on('finish', () => response.writeHead(202).end());
-      },
-      true,
-    ],
-    [
-      'in the stream of the server, which ends with it before a 202 with empty JSON',
-      (response, own) => {
-        own?.end(`data: ${message(1, paid)}\n\n`);
-        own?.on('finish', () => response.writeHead(202, json).end());
       },
       true,
     ],

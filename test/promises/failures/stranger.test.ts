@@ -5,6 +5,7 @@ import { before, describe, it } from 'node:test';
 import { Client } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
 import type { Bell } from '../../../src/model/message.js';
+import { newId } from '../../../src/model/names/ids.js';
 import { lastBell } from '../../../testing/bells.js';
 import { action, audit, decide, getRun, parkPayment, until } from '../../../testing/flows.js';
 import { inCampaigns } from '../../../testing/samples.js';
@@ -164,6 +165,17 @@ describe("a stranger's workflow that calls our activities through the task queue
     for (const input of inputs) {
       const workflowId = `stranger-${randomUUID()}`;
       const failed = await call({ workflowType: 'stranger', workflowId, activity: 'execute', input });
+      assert.ok(failed !== 'completed' && failed.type === 'NOT_THE_RUN', JSON.stringify(failed));
+    }
+    // Not tried again, whatever its retry policy says: an id or an action that the store cannot be asked for, and no activity of ours.
+    for (const [workflowId, activity, given] of [
+      ['run_\0', 'execute', { run: 'run_\0', action: waiting }],
+      [newId('run'), 'execute', { action: '\0' }],
+      [newId('run'), 'execute', { action: { of: 'no text' } }],
+      [newId('run'), 'executeAgain', { action: waiting }],
+    ] as const) {
+      const input = [payload({ run: workflowId, ...given })];
+      const failed = await call({ workflowType: 'run', workflowId, activity, input });
       assert.ok(failed !== 'completed' && failed.type === 'NOT_THE_RUN', JSON.stringify(failed));
     }
     assert.equal((await decide(stack, 'finance', parked.approval, 'approve')).status, 200);

@@ -8,10 +8,10 @@ import type { DecisionDoor } from '../../../model/message.js';
 import { bodyOf } from '../../../service/approvals/body/body.js';
 import { decide, readDecision, type Decided } from '../../../service/approvals/decide.js';
 import { visibleApproval, isUndecided } from '../../../service/approvals/look.js';
-import { noteView } from '../../../service/approvals/seen.js';
 import { listInbox } from '../../../service/inbox/inbox.js';
 import type { Refusal } from '../../../service/refusal.js';
 import { answer, callerOf, jsonBody, route, type Answer, type Call, type Route } from '../../http/call.js';
+import { noteOpened } from '../../http/opened.js';
 import type { Problem } from '../../contract/problem.js';
 import { patienceOf, watchRun } from '../../http/long-poll.js';
 
@@ -110,7 +110,7 @@ async function answerApproval(
 ): Promise<Answer<200, ApprovalJson> | Problem | Refusal> {
   const first = await visibleApproval(callerOf(call), id);
   if (first.kind === 'refusal') return first;
-  await noteView(callerOf(call), first);
+  await noteOpened(call, first);
   const patience = patienceOf(call, wait);
   if (patience.ms === 0) return answer(200, await bodyOf(call.deps, first, call.principal));
   const denied = await watchRun(call, first.row.run, patience, async () => {

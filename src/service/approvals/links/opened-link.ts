@@ -37,16 +37,16 @@ async function findHolder(deps: ServiceDeps, { recipient, createdAt }: LinkRow):
   return hasAll(held?.roles, now?.roles) && hasAll(held?.permissions, now?.permissions) ? held : null;
 }
 
-/** Only where the effect can be undone does the link alone let its holder act as its person. */
-const tiersWithoutSignIn: readonly (string | null)[] = ['read_only', 'reversible'];
-
-/** Whether the link's person has to sign in before they decide. False for a settled approval: its page only says how it ended. */
-export function needsSignIn({ state }: Approval): boolean {
-  if (state === null) return false;
-  return (
-    !tiersWithoutSignIn.includes(state.action.tier) ||
-    state.gates.some(({ rule }) => rule.direct === 'required')
-  );
+/**
+ * Why the link's person has to sign in before they decide: the effect cannot be undone, nobody has said whether it can, or a gate
+ * asks for the person itself. Null: the link alone lets its holder act as them, or there is nothing to decide.
+ */
+export function signInReason({ state }: Approval): 'irreversible' | 'no_tier' | 'direct' | null {
+  if (state === null) return null;
+  const { tier } = state.action;
+  if (tier === null) return 'no_tier';
+  if (tier !== 'read_only' && tier !== 'reversible') return 'irreversible';
+  return state.gates.some(({ rule }) => rule.direct === 'required') ? 'direct' : null;
 }
 
 /** When the link was used; null: it was not used, or was given back. */

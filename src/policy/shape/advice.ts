@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import type { Json } from '../../model/values/json.js';
+import { parseText } from '../text/source.js';
+import { keysOf, kindsOf, optionsAt, type AnyShape } from './keys.js';
+
+// What to write where a value is of the wrong type. Each advice is tried on the shape before it is given.
+
+/** Advice, as the end of a sentence; or why the value, taken as the text that belongs here, does not fit either. */
+type Advice =
+  | { readonly kind: 'hint'; readonly hint: string }
+  | { readonly kind: 'complaint'; readonly issue: z.core.$ZodIssue };
+
+/** `written`: how the author wrote the value, if that differs from its JSON. */
+export function adviceFor(options: readonly AnyShape[], value: Json, written: string | null): Advice {
+  const shown = written ?? (typeof value === 'string' ? value : JSON.stringify(value));
+  const form = fittingForm(options, value, shown);
+  if (form !== undefined) return { kind: 'hint', hint: `: write it as ${form}` };
+  const text = options.find((option) => option._zod.def.type === 'string');
+  const issue = text && isScalar(value) ? z.safeParse(text, shown).error?.issues[0] : undefined;
+  if (issue !== undefined) return { kind: 'complaint', issue };
+  const kinds = kindsOf(options);
+  return { kind: 'hint', hint: kinds.length > 0 ? listed('kinds', kinds) : listed('keys', keysOf(options)) };
+}
+
+/** The end of a sentence that names what can stand here. */
+export function listed(what: 'keys' | 'kinds', names: readonly string[]): string {
+  return names.length === 0 ? '' : `: the ${what} here are ${quoteNames(names)}`;
+}
+
+export function quoteNames(names: readonly string[]): string {
+  return names.map((name) => `\`${name}\``).join(', ');
+}
+
+/** What the author wrote, in quotes or brackets, or in braces under the only key that takes it. */
+function fittingForm(options: readonly AnyShape[], value: Json, shown: string): string | undefined {
+  if (value === null || !/^\S.{0,59}$/u.test(shown)) return undefined;
+  const fits = (form: Json): boolean => options.some((option) => z.safeParse(option, form).success);
+  const fitsAsWritten = (form: string): boolean => {
+    const parsed = parseText(form);
+    return parsed.status === 'parsed' && fits(parsed.source.value);
+  };
+  const quoted = JSON.stringify(shown);
+  if (typeof value !== 'object' && fits(shown)) return `text, \`${quoted}\``;
+  if (fitsAsWritten(`[${shown}]`)) return `a list, \`[${shown}]\``;
+  if (typeof value === 'object') return undefined;
+  if (fits([shown])) return `a list, \`[${quoted}]\``;
+  const [key, other] = keysOf(options).filter((name) => fits({ [name]: value }) && !isChoice(options, name));
+  if (key === undefined || other !== undefined) return undefined;
+  const mapping = `{ ${key}: ${shown} }`;
+  return fitsAsWritten(mapping) ? `a mapping, \`${mapping}\`` : undefined;
+}
+
+/** A key that takes one of a few words: it says how, and another key says what. */
+function isChoice(options: readonly AnyShape[], key: string): boolean {
+  return options
+    .flatMap((option) => optionsAt(option, [key], undefined))
+    .some((option) => option._zod.def.type === 'enum');
+}
+
+function isScalar(value: Json): boolean {
+  return typeof value === 'number' || typeof value === 'boolean';
+}

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import { checkFlowText, type Catalog, type Finding } from '../../src/policy/index.js';
+import { loadShipped, withStates, withTransition } from './documents.js';
+
+// What a problem of shape advises is written into the document here, in place of `%`, and the document is checked again.
+
+let catalog: Catalog;
+before(async () => {
+  ({ catalog } = await loadShipped());
+});
+
+function problemsOf(document: string, written: string): readonly Finding[] {
+  const checked = checkFlowText(
+    document.replace('%', () => written),
+    { catalog },
+  );
+  return checked.status === 'invalid' ? checked.errors : [];
+}
+
+function messageOf(document: string, written: string): string {
+  const [first, second] = problemsOf(document, written);
+  assert.equal(second, undefined, JSON.stringify(second));
+  return first?.message ?? '';
+}
+
+const placeIn = (document: string): string =>
+  document
+    .split('\n')
+    .find((line) => line.includes('%'))
+    ?.trim() ?? '';
+
+const namesIn = (text: string): readonly string[] =>
+  [...text.matchAll(/`([^`]*)`/g)].map(([, name]) => name ?? '');
+
+const gate = (more: string): string => withTransition(`gate: { approver_role: a.b, ${more} }`);
+const roles = withTransition('gate: { roles: %, timeout: { after: 1h } }');
+const executor = withTransition('tier: reversible\nexecutor: %');
+const reliability = withTransition(
+  'tier: read_only\nexecutor: { kind: rest, connection: payroll, method: GET, path: /, reliability: % }',
+);
+
+describe('advice that shows a value of another type', () => {
+  const rows: readonly (readonly [document: string, written: string, advised: string])[] = [
+    [gate('timeout: %'), '3d', '{ after: 3d }'],
+    [gate('timeout: %'), '2099-12-24T18:00:00+01:00', '{ at: 2099-12-24T18:00:00+01:00 }'],
+    [gate('timeout: { after: 1h, action: escalate, to: [c.d], then: % }'), '3d', '{ after: 3d }'],
+    [gate('timeout: { after: 1h, action: escalate, to: % }'), 'c.d', '[c.d]'],
+    [gate('timeout: { after: 1h }, reminders: %'), '0.5', '[0.5]'],
+    [gate('timeout: { after: 1h }, quorum: %'), '2', '{ count: 2 }'],
+    [roles, 'release.manager', '[release.manager]'],
+    [roles, '"finance, legal"', '[finance, legal]'],
+    [roles, '3.10', '["3.10"]'],
+    [roles, '"3"', '["3"]'],
+    [executor, 'noop', '{ kind: noop }'],
+    [executor, 'human', '{ kind: human }'],
+    [reliability, '3s', '{ timeout: 3s }'],
+    [withStates('a: { terminal: true }', 'timeout: 1h\nonTimeout: %'), 'a', '{ target: a }'],
+    [withTransition('guards: %'), '{ kind: role, role: x }', '[{"kind":"role","role":"x"}]'],
+    [withStates('a: { terminal: true }', 'tags: %'), 'x', '[x]'],
+    [withTransition('title: %'), '1e3', '"1e3"'],
+  ];
+  for (const [document, written, advised] of rows)
+    test(`loads: ${advised} for ${written}`, () => {
+      const message = messageOf(document, written);
+      assert.ok(message.endsWith(`\`${advised}\``), message);
+      assert.deepEqual(problemsOf(document, advised), []);
+    });
+});
+
+describe('a text that has a form of its own, written as a number or a boolean,', () => {
+  const documents = [
+    gate('timeout: { after: % }'),
+    gate('timeout: { at: % }'),
+    withStates('a: { terminal: true }', 'timeout: %'),
+    reliability.replace('%', '{ timeout: % }'),
+  ];
+  for (const document of documents)
+    for (const written of ['3', '1.50', 'true'])
+      test(`is told that form, which loads, and nothing of quotes: ${written} in ${placeIn(document)}`, () => {
+        const [shown, ...forms] = namesIn(messageOf(document, written));
+        assert.equal(shown, written);
+        assert.ok(forms.length > 0);
+        for (const form of forms) {
+          // The time that is shown as an example has passed one day.
+          const later = form.replace(/^\d{4}-/, '2099-');
+          assert.deepEqual(problemsOf(document, later), [], form);
+        }
+      });
+});
+
+describe('where nothing shows what the author meant,', () => {
+  const stage = ['after', 'at', 'hours', 'action', 'to', 'then'];
+  const quorum = ['count', 'perRole'];
+  const rows: readonly (readonly [document: string, written: string, keys: readonly string[]])[] = [
+    [gate('timeout: %'), '3', stage],
+    [gate('timeout: %'), '[3d]', stage],
+    [gate('timeout: %'), 'deny', stage],
+    [gate('timeout: %'), '{ denied: 3d }', stage],
+    [gate('quorum: %'), 'all', quorum],
+    [gate('quorum: %'), '{ people: 2 }', quorum],
+    [gate('separation: %'), 'requester', ['requester', 'author', 'promoter', 'approvers']],
+    [
+      withTransition('output: { x: % }'),
+      '{ plus: [1, 2] }',
+      ['set', 'add', 'subtract', 'multiply', 'divide', 'concat'],
+    ],
+    [executor, '{ kind: noop, quiet: true }', ['kind', 'output', 'reliability', 'evidence']],
+  ];
+  for (const [document, written, keys] of rows)
+    test(`the keys are listed, and each is taken there: ${written} in ${placeIn(document)}`, () => {
+      const [, list = ''] = messageOf(document, written).split(': the keys here are ');
+      assert.deepEqual(namesIn(list), keys);
+      for (const key of keys)
+        assert.ok(
+          problemsOf(document, `{ ${key}: x }`).every(({ code }) => code !== 'UNKNOWN_KEY'),
+          key,
+        );
+    });
+
+  for (const [document, written] of [
+    [withTransition('output: { x: { add: % } }'), 'x'],
+    [roles, '""'],
+    [withTransition('guards: [{ kind: evidence, requires: % }]'), '""'],
+  ] as const)
+    test(`nothing is said of the length of a text that is no list: ${written} in ${placeIn(document)}`, () => {
+      assert.equal(messageOf(document, written), `expected a list, not \`"${written.replaceAll('"', '')}"\``);
+    });
+
+  test('the kinds are listed, and each is known there', () => {
+    const document = withTransition('guards: [%]');
+    const [, list = ''] = messageOf(document, 'release.manager').split(': the kinds here are ');
+    const kinds = namesIn(list);
+    assert.ok(kinds.includes('permission') && kinds.includes('anyOf'), list);
+    for (const kind of kinds)
+      assert.ok(
+        problemsOf(document, `{ kind: ${kind} }`).every(({ code }) => code !== 'UNKNOWN_KIND'),
+        kind,
+      );
+  });
+});

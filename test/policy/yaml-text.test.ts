@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { checkFlowText, type Catalog } from '../../src/policy/index.js';
+import { parseText } from '../../src/policy/text/source.js';
+import { withStates } from './documents.js';
+
+// What stands in a YAML text and is not seen: another space than a space, and tabs.
+
+const environments = [{ name: 'dev', requireTiers: false, refuseWarnings: false, gateTimeoutMs: 3_600_000 }];
+const catalog: Catalog = {
+  policySet: { v: 1, baseDirectory: '/', roles: [], queues: [], environments, connections: [] },
+  tools: [],
+};
+
+interface Told {
+  readonly place: string;
+  readonly message: string;
+}
+
+function troubleOf(text: string): Told | null {
+  const parsed = parseText(text);
+  if (parsed.status === 'parsed') return null;
+  const [problem] = parsed.problems;
+  return { place: `${problem?.line}:${problem?.column}`, message: problem?.message ?? '' };
+}
+
+function valueOf(text: string): unknown {
+  const parsed = parseText(text);
+  return parsed.status === 'parsed' ? parsed.source.value : parsed.problems;
+}
+
+const spaced = [
+  'a:  b # why',
+  'list:',
+  '  - x',
+  '  -  y',
+  'flow: { k: v, w: [ 1, 2 ] }',
+  '"q": "r" # why',
+  'deep:',
+  '  deeper: 5 ',
+  'text: | # why',
+  '  of a block',
+].join('\n');
+
+for (const [name, space] of [
+  ['U+00A0', '\u00a0'],
+  ['U+3000', '\u3000'],
+] as const)
+  test(`${name} in the place of any space that means something is told where it stands`, () => {
+    const block = spaced.indexOf('  of');
+    for (const [at, char] of [...spaced].entries()) {
+      // Within a comment and within the block a space is a character like others.
+      if (char !== ' ' || spaced[at - 1] === '#' || at > block) continue;
+      const lines = spaced.slice(0, at).split('\n');
+      const text = spaced.slice(0, at) + space + spaced.slice(at + 1);
+      assert.deepEqual(
+        troubleOf(text),
+        {
+          place: `${lines.length}:${(lines.at(-1)?.length ?? 0) + 1}`,
+          message: `this line holds ${name}, which looks like a space and is another: write a space, or put the text in quotes if it is meant`,
+        },
+        text,
+      );
+    }
+  });
+
+test('such a character within a text, in quotes or in a comment is what it is', () => {
+  const text = 'price: 10\u00a0€ a day #\u00a0why\nquoted: "\u00a0x:\u00a0y "\nblock: |\n  x:\u00a0y\u00a0\n';
+  assert.deepEqual(valueOf(text), {
+    price: '10\u00a0€ a day',
+    quoted: '\u00a0x:\u00a0y ',
+    block: 'x:\u00a0y\u00a0\n',
+  });
+});
+
+test('a flow that was published with such a character goes on', () => {
+  const text = withStates('a: { terminal: true, description: what it does\u00a0 }');
+  const now = checkFlowText(text, { catalog });
+  assert.ok(now.status === 'invalid');
+  assert.match(now.errors[0]?.message ?? '', /^this line holds U\+00A0/);
+  const before = checkFlowText(text, { catalog, isPublished: true });
+  assert.equal(before.status, 'valid', JSON.stringify(before));
+});
+
+for (const text of [
+  'a: |\n\tx\n',
+  'a: >-\n\tx\n\ty\nb: 1\n',
+  'a: |2\n\tx\n',
+  '- |\n\tx\n',
+  'a: "x\n\ty"\n',
+  'a:\n  - b: 1\n  \tc: 1\n',
+] as const)
+  test(`tabs that YAML stops at are named, and with spaces it loads: ${JSON.stringify(text)}`, () => {
+    const line = text.split('\n').findIndex((each) => each.includes('\t')) + 1;
+    assert.deepEqual(troubleOf(text), {
+      place: `${line}:1`,
+      message: 'tabs are not allowed as indentation: indent with spaces',
+    });
+    assert.equal(troubleOf(text.replace('  \t', '    ').replaceAll('\t', '  ')), null);
+  });
+
+test('a tab beside a mistake that it did not make is not blamed', () => {
+  for (const text of ['a: {\n  b: 1,\n  \tc: d: e }\n', 'a: |\n  \tx\nb\n'])
+    assert.doesNotMatch(troubleOf(text)?.message ?? '', /tabs/);
+});
