@@ -5,7 +5,7 @@ import type {
   RunBodyJson,
   SubmittedJson,
 } from '../model/contract/answer-types.js';
-import { isOpen } from '../model/approval-status.js';
+import { isOpen, unreadableText } from '../model/approval-status.js';
 import { isObject, type Json, type JsonObject } from '../model/values/json.js';
 import { unseenCharacters } from '../model/values/text.js';
 import { escapeUnseen } from '../model/values/visible.js';
@@ -67,13 +67,14 @@ export function showApproval(approval: Received<ApprovalJson>): string[] {
   const by = object(approval.requestedBy);
   const reason = text(approval.reason);
   const waits = isOpen(approval.status);
+  const gone = approval.unreadable ?? [];
   return [
     `approval ${text(approval.id)} (${text(approval.status)})${forRoles(approval)}`,
     `  ${escapeUnseen(text(approval.summary))}`,
     `  run         ${text(approval.run)} of ${text(approval.flow)} in ${text(approval.environment)}`,
     `  action      ${text(approval.tool) || text(approval.transition)}, ${text(approval.tier) || 'no tier'}`,
-    ...block('arguments', approval.arguments ?? {}),
-    ...block('would run', approval.preview ?? null),
+    ...block('arguments', gone.includes('arguments') ? unreadableText : (approval.arguments ?? {})),
+    ...block('would run', gone.includes('preview') ? unreadableText : (approval.preview ?? null)),
     `  asked by    ${text(by.id)} (${text(by.kind)}) at ${text(approval.requestedAt)}`,
     ...(reason === '' ? [] : [`  waits for   ${escapeUnseen(reason)}`]),
     ...list(approval.gates).map(

@@ -1,6 +1,7 @@
 import type { MessageKind, SealedMessage } from '../model/message.js';
 import { mostDocumentBytes, mostOpenApprovals, mostOpenBytes, mostUnanswered } from '../model/limits.js';
 import { busyText, closedStatuses, type Answer, type Refusal } from '../engine/state.js';
+import { PayloadsErased } from '../audit/index.js';
 import { isUnavailable, together, withTransaction, type Pool, type Tx } from '../db/index.js';
 import { documentOf } from '../store/runs/document.js';
 import {
@@ -116,9 +117,18 @@ async function keepInTurn(deps: ClientDeps, posting: Posting): Promise<Kept> {
   if (turn.kind !== 'turn') return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn(turn.kind, run);
   try {
     return await withTransaction(deps.pool, (tx) => keepMessage(deps, tx, posting));
+  } catch (error) {
+    if (!(error instanceof PayloadsErased)) throw error;
+    return refuse('RUN_STUCK', describeErased(posting));
   } finally {
     turn.end();
   }
+}
+
+function describeErased({ run, kind }: Posting): string {
+  const what = kind === 'submit' ? 'arguments' : 'reason';
+  const without = kind === 'decide' ? 'decide without a reason, or ' : '';
+  return `the values of run \`${run}\` were erased, and nothing can be added to them, so the ${what} cannot be kept: ${without}cancel the run`;
 }
 
 function refuseOutOfTurn(why: 'full' | 'late', run: string): Kept {

@@ -32,3 +32,6 @@ export function settledCode(
       return 'APPROVAL_REVOKED';
   }
 }
+
+/** Stands for the arguments or the preview of an approval where the store can no longer read them. */
+export const unreadableText = '(can no longer be read)';

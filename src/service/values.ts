@@ -1,5 +1,6 @@
 import { giveWayBefore } from '../model/give-way.js';
-import type { Json } from '../model/values/json.js';
+import type { ApprovalDoc } from '../engine/state.js';
+import { isObject, type Json, type JsonObject } from '../model/values/json.js';
 import type { PayloadRef } from '../model/records.js';
 import type { ServiceDeps } from './deps.js';
 
@@ -15,28 +16,46 @@ export async function readText(
   return bytes === null ? null : bytes.toString('utf8');
 }
 
-/** The text of a payload that was read before, together with others. */
+/** The text of a payload that was read before, together with others. Null also where what is stored is damaged. */
 export type ReadValues = (ref: PayloadRef | null) => string | null;
 
+/** Reads what can be read: one damaged payload, which is told to the operator, does not keep the others from being shown. */
 export async function readAll(
-  { payloads, pool }: PayloadAccess,
+  { payloads, pool, onInternalError }: PayloadAccess & Pick<ServiceDeps, 'onInternalError'>,
   refs: readonly (PayloadRef | null)[],
 ): Promise<ReadValues> {
-  const found = await payloads.getAll(
+  const found = await payloads.getAllReadable(
     pool,
     refs.filter((ref) => ref !== null),
   );
+  for (const [id, bytes] of found)
+    if (bytes === null)
+      onInternalError(`payload \`${id}\``, new Error('what the store has of it is not what was stored'));
   return (ref) => (ref === null ? null : (found.get(ref.payload)?.toString('utf8') ?? null));
 }
 
-/** Gives way to other work before a long text is parsed. */
+/** Gives way to other work before a long text is parsed. Null also where it is no JSON: its reference was changed. */
 export async function parseValue(text: string | null): Promise<Json> {
   if (text === null) return null;
   await giveWayBefore(text.length);
-  return JSON.parse(text) as Json;
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return null;
+  }
 }
 
 export async function readJson(deps: PayloadAccess, ref: PayloadRef | null): Promise<Json> {
   const text = await readText(deps, ref);
   return text === null ? null : (JSON.parse(text) as Json);
+}
+
+/** The arguments that an approval asks for; null: they can no longer be read. */
+export async function parseArguments(
+  read: ReadValues,
+  { argumentsRef }: Pick<ApprovalDoc, 'argumentsRef'>,
+): Promise<JsonObject | null> {
+  if (argumentsRef === null) return {};
+  const value = await parseValue(read(argumentsRef));
+  return isObject(value) ? value : null;
 }

@@ -24,6 +24,7 @@ const asked: SlackApproval = {
   consequence: 'pays 60,000 to ACME; cannot be undone',
   arguments: { amount: 60_000, vendor: 'ACME' },
   preview: { kind: 'noop' },
+  unreadable: [],
   requestedBy: 'agent-7',
   because: ['charter: amount > 50000'],
   roles: ['finance.controller'],
@@ -137,6 +138,15 @@ describe('an approval in Slack', () => {
       if (type === 'mrkdwn') assert.ok(!text.slice(3, -3).includes('`'), text);
     }
     assert.deepEqual(JSON.parse(decoded(codeOf(message)[0] ?? '')), { [evil]: evil });
+  });
+
+  it('says what can no longer be read, and has no button to approve it', () => {
+    for (const part of ['arguments', 'preview']) {
+      const message = approvalMessage({ ...asked, unreadable: [part] });
+      const buttons = buttonsOf(message).map(({ action_id: id }) => id);
+      assert.deepEqual(buttons, [actionIds.deny, actionIds.open]);
+      assert.equal(codeOf(message)[part === 'arguments' ? 0 : 1], '(can no longer be read)');
+    }
   });
 
   it('is within the limits of Slack and exact, whatever is asked for', () => {

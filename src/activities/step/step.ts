@@ -109,16 +109,26 @@ async function loadBasis(
   found: Found,
   bare: LoadedRun | null,
   arrived: () => Promise<readonly Incoming[]>,
+  isCancel = false,
 ): Promise<StepBasis & { readonly incoming: readonly Incoming[] }> {
   const { row, policySet } = found;
   const plan = await requirePlan(deps.plan, tx, row.planHash);
   const [incoming, loaded, kit] = await together([
     arrived(),
-    bare === null ? null : loadValues(deps, tx, bare),
+    bare === null ? null : loadValues(deps, tx, bare).catch(isCancel ? goWithout(deps, bare) : undefined),
     loadKit(deps, tx, row, plan, policySet, bare?.state ?? null),
   ]);
   const first = loaded ?? makeFirstState({ ...found, plan }, incoming[0]);
   return { ...found, plan, kit, loaded, incoming, first };
+}
+
+/** A cancel reads no value, so a run can be cancelled whatever has become of its values. */
+function goWithout(deps: ActivityDeps, bare: LoadedRun): (error: unknown) => LoadedRun {
+  return (error) => {
+    if (isUnavailable(error)) throw error;
+    deps.onInternalError(`the values of run \`${bare.state.run}\`, which is cancelled without them`, error);
+    return bare;
+  };
 }
 
 async function takeArrivals(
@@ -132,8 +142,17 @@ async function takeArrivals(
   const bare = await loadBareRun(row);
   if (input.gaveUp !== null && bare !== null)
     return giveUpOn(deps, tx, { row, policySet, before: bare }, input, input.gaveUp);
-  const basis = await loadBasis(deps, tx, found, bare, () =>
-    readArrivals(deps, tx, row, input.arrivals, { named, time }),
+  const isCancel =
+    named.length > 0 &&
+    named.length === input.arrivals.length &&
+    named.every(({ kind }) => kind === 'cancel');
+  const basis = await loadBasis(
+    deps,
+    tx,
+    found,
+    bare,
+    () => readArrivals(deps, tx, row, input.arrivals, { named, time }),
+    isCancel,
   );
   const { first, incoming } = basis;
   if (typeof first === 'string') return refuseFirst(tx, row, incoming[0], first);

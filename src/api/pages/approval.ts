@@ -1,4 +1,5 @@
 import { mostReasonLength } from '../../model/contract/api.js';
+import { unreadableText } from '../../model/approval-status.js';
 import { giveWay } from '../../model/give-way.js';
 import { isObject, type Json, type JsonObject } from '../../model/values/json.js';
 import type { RequiredReasons } from '../../service/approvals/judge.js';
@@ -10,10 +11,13 @@ import { html, jsonHtml, page, typedHtml, type Html } from './html.js';
 /** `waits`: the approval is neither approved nor ended. */
 export async function approvalHtml(body: JsonObject, waits: boolean): Promise<Html> {
   const by = isObject(body['requestedBy']) ? body['requestedBy'] : {};
+  const gone = Array.isArray(body['unreadable']) ? body['unreadable'] : [];
+  const shown = (part: string): Html | string =>
+    gone.includes(part) ? unreadableText : jsonHtml(body[part] ?? null);
   // Both values may be long, so the process serves others between them.
-  const given = jsonHtml(body['arguments'] ?? null);
+  const given = shown('arguments');
   await giveWay();
-  const preview = jsonHtml(body['preview'] ?? null);
+  const preview = shown('preview');
   await giveWay();
   const rows: readonly (readonly [string, Html | string])[] = [
     ['status', text(body['status'])],
@@ -84,8 +88,13 @@ function decisionsHtml(value: Json | undefined): Html {
 const mineLabel = 'I have read what would run, and decide it myself';
 export const tickMine = `who decides by a link ticks “${mineLabel}”, or signs in`;
 
+/** What a form asks for. */
+export interface AskedDecision extends RequiredReasons {
+  readonly mayApprove: boolean;
+}
+
 /**
- * Both buttons send the digest that this page shows, so that a decision about what has changed meanwhile is refused. `token` is
+ * The buttons send the digest that this page shows, so that a decision about what has changed meanwhile is refused. `token` is
  * that of the session; null: the reader is not signed in, and has to tick that they decide themselves. Programs that follow the
  * links of a mail also send the forms that they find, as they are served: such a form decides nothing. `reason`: what the person has
  * typed before; a browser drops the new line before it.
@@ -94,7 +103,7 @@ export function decisionForm(
   action: string,
   digest: string,
   token: string | null,
-  asked: RequiredReasons,
+  asked: AskedDecision,
   reason: string,
 ): Html {
   return html`<form method="post" action="${action}">
@@ -116,7 +125,12 @@ ${typedHtml(reason)}</textarea>
           </p>`
         : ''
     }
-    <button name="decision" value="approve">Approve</button><button name="decision" value="deny">Deny</button>
+    ${asked.mayApprove ? html`<button name="decision" value="approve">Approve</button>` : ''}<button
+      name="decision"
+      value="deny"
+    >
+      Deny
+    </button>
   </form>`;
 }
 

@@ -6,11 +6,11 @@ import type { Principal } from '../../model/principal.js';
 import { bodyOf } from '../../service/approvals/body/body.js';
 import { readProgress, readOwnDecision } from '../../service/approvals/course.js';
 import { decide, type Decided } from '../../service/approvals/decide.js';
-import { readQueueKit, requiredReasons, type RequiredReasons } from '../../service/approvals/judge.js';
+import { readQueueKit, requiredReasons } from '../../service/approvals/judge.js';
 import { visibleApproval, isUndecided, type FoundApproval } from '../../service/approvals/look.js';
 import { callerOf, principalOf, type Call, type Page } from '../http/call.js';
 import type { Refusal } from '../../service/refusal.js';
-import { approvalHtml, decisionForm } from './approval.js';
+import { approvalHtml, decisionForm, type AskedDecision } from './approval.js';
 import { endingPage } from './ending.js';
 import { endingText } from './ending-text.js';
 import { html, page, signOutForm, type Html } from './html.js';
@@ -82,19 +82,20 @@ export async function renderApproval(
   call: Call,
   found: FoundApproval,
   reader: Principal,
-  below: (asked: RequiredReasons) => Html,
+  below: (asked: AskedDecision) => Html,
 ): Promise<Html> {
   const body = await bodyOf(call.deps, found, reader);
   const why = body.may?.message ?? 'you may not decide it';
   const { progress, error } = await readProgress(call.deps, found);
   const isOpen = isUndecided(found);
-  const asked = requiredReasons({ state: found.state, kit: await readQueueKit(call.deps) }, reader);
+  const mayApprove = body.may?.verbs.includes('approve') === true;
+  const reasons = requiredReasons({ state: found.state, kit: await readQueueKit(call.deps) }, reader);
   const heldUp = html`<p class="warn">
     Its run is stuck: what is approved here does not run before an operator has the run go on.
   </p>`;
   const onlyDenied = html`<p class="warn">Cannot be approved: ${why}.</p>`;
   const ending = html`<p>${endingText(progress)}${error === null ? '' : ` ${error}`}</p>`;
-  return html`${await approvalHtml(body, isOpen)}${isOpen && progress.isHeldUp ? heldUp : html``}${body.may?.decide === true ? html`${body.may.verbs.includes('approve') ? '' : onlyDenied}${below(asked)}` : html`<p>Nothing to decide here: ${why}.</p>`}${isOpen ? html`` : ending}`;
+  return html`${await approvalHtml(body, isOpen)}${isOpen && progress.isHeldUp ? heldUp : html``}${body.may?.decide === true ? html`${mayApprove ? '' : onlyDenied}${below({ ...reasons, mayApprove })}` : html`<p>Nothing to decide here: ${why}.</p>`}${isOpen ? html`` : ending}`;
 }
 
 type ShowAgain = (found: FoundApproval, unmade: Unmade) => Promise<Page>;

@@ -11,13 +11,13 @@ type Card = Pick<Shown, 'summary' | 'consequence' | 'preview'>;
  * or is not what was stored.
  */
 export async function readShown(
-  payloads: Pick<Payloads, 'getReadable'>,
+  payloads: Pick<Payloads, 'getAllReadable'>,
   q: Queryable,
   doc: Pick<ApprovalDoc, 'summary' | 'consequence' | 'preview' | 'previewRef'>,
 ): Promise<Card | null> {
   const { summary, consequence, preview = null, previewRef = null } = doc;
   if (previewRef === null) return { summary, consequence, preview };
-  const bytes = await payloads.getReadable(q, previewRef);
+  const bytes = (await payloads.getAllReadable(q, [previewRef])).get(previewRef.payload) ?? null;
   if (bytes === null) return null;
   await giveWayBefore(bytes.length);
   try {

@@ -26,10 +26,11 @@ export interface Payloads {
   putAll(q: Queryable, run: string, payloads: readonly NewPayload[]): Promise<PayloadRef[]>;
   /** Null: erased, or never stored. Throws when the stored bytes are not those that the reference commits to. */
   get(q: Queryable, ref: PayloadRef): Promise<Buffer | null>;
-  /** As `get`; null also where the stored bytes do not open, or are not those that the reference commits to. */
-  getReadable(q: Queryable, ref: PayloadRef): Promise<Buffer | null>;
-  /** As `get`, for several in one read: by payload id, without those that were erased or never stored. */
-  getAll(q: Queryable, refs: readonly PayloadRef[]): Promise<ReadonlyMap<string, Buffer>>;
+  /**
+   * Several in one read: by payload id, without those that were erased or never stored. Null: the stored bytes do not open, or are
+   * not those that the reference commits to.
+   */
+  getAllReadable(q: Queryable, refs: readonly PayloadRef[]): Promise<ReadonlyMap<string, Buffer | null>>;
 }
 
 const cachedKeys = 2_000;
@@ -79,31 +80,29 @@ export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
     if (isFirst || (await insertUnder(q, run, unwrap(run, wrapped), committed))) return refs;
     throw erasedError(run);
   };
-  const getAll: Payloads['getAll'] = async (q, refs) => {
-    const found = new Map<string, Buffer>();
-    const byId = new Map(refs.map((ref) => [ref.payload, ref]));
-    for (const row of await findRows(q, [...byId.keys()])) {
-      await giveWayBefore(row.ciphertext.length);
-      found.set(row.id, openRow(row, byId.get(row.id), unwrap));
-    }
-    return found;
-  };
   return {
     putAll,
     put: async (q, run, role, media, bytes) =>
       (await putAll(q, run, [{ role, media, bytes }]))[0] as PayloadRef,
-    get: async (q, ref) => (await getAll(q, [ref])).get(ref.payload) ?? null,
-    getReadable: async (q, ref) => {
+    get: async (q, ref) => {
       const [row] = await findRows(q, [ref.payload]);
       if (row === undefined) return null;
       await giveWayBefore(row.ciphertext.length);
-      try {
-        return openRow(row, ref, unwrap);
-      } catch {
-        return null;
-      }
+      return openRow(row, ref, unwrap);
     },
-    getAll,
+    getAllReadable: async (q, refs) => {
+      const found = new Map<string, Buffer | null>();
+      const byId = new Map(refs.map((ref) => [ref.payload, ref]));
+      for (const row of await findRows(q, [...byId.keys()])) {
+        await giveWayBefore(row.ciphertext.length);
+        try {
+          found.set(row.id, openRow(row, byId.get(row.id), unwrap));
+        } catch {
+          found.set(row.id, null);
+        }
+      }
+      return found;
+    },
   };
 }
 
@@ -190,8 +189,11 @@ async function storedKey(q: Queryable, run: string): Promise<Buffer | null> {
   return rows[0]?.wrapped ?? null;
 }
 
+/** The key of these payloads was erased, so that nothing can be stored under it. */
+export class PayloadsErased extends Error {}
+
 function erasedError(run: string): Error {
-  return new Error(`the payloads of run \`${run}\` were erased: nothing can be added to them`);
+  return new PayloadsErased(`the payloads of run \`${run}\` were erased: nothing can be added to them`);
 }
 
 function commitment(salt: Buffer, data: Buffer): string {

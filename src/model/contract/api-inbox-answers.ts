@@ -74,6 +74,8 @@ export const approval = nameSchema(
     summary: text,
     arguments: jsonObject,
     preview: json,
+    /** What the store can no longer read; absent: nothing. */
+    unreadable: z.array(z.enum(['arguments', 'preview'])).optional(),
     digest: text,
     requestedBy: who,
     requestedAt: text,

@@ -1,3 +1,4 @@
+import { PayloadsErased } from '../../audit/index.js';
 import { isBlank } from '../../model/values/text.js';
 import {
   deleteClaim,
@@ -12,7 +13,7 @@ import type { Tx } from '../../db/index.js';
 import type { Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 import { refuseCaller } from '../may.js';
-import { refusal, type Refusal } from '../refusal.js';
+import { invalid, refusal, type Refusal } from '../refusal.js';
 import { bodyOf } from './body/body.js';
 import { judge, refuseDecider, loadJudged, type Judged } from './judge.js';
 import { visibleApproval, type FoundApproval } from './look.js';
@@ -87,7 +88,7 @@ export async function delegateApproval(
   if (why !== null) return why;
   const { deps, principal } = caller;
   const text = note === undefined || isBlank(note) ? null : note;
-  await deps.transaction(async (tx) => {
+  const handOver = async (tx: Tx): Promise<void> => {
     const handed = { approval: id, delegate: to, delegatedBy: principal.id };
     const isNew = await insertDelegation(tx, { ...handed, at: deps.now().toISOString() });
     if (!isNew && (text === null || (await hasNote(deps, tx, handed, text)))) return;
@@ -96,7 +97,14 @@ export async function delegateApproval(
     if (noteRef !== null) await setDelegationNote(tx, handed, noteRef);
     const refs = noteRef === null ? [] : [noteRef];
     await recordAbout(caller, tx, 'approval.delegated', found, { data: { to }, refs });
-  });
+  };
+  try {
+    await deps.transaction(handOver);
+  } catch (error) {
+    if (!(error instanceof PayloadsErased)) throw error;
+    const message = `cannot be kept, since the values of run \`${found.row.run}\` were erased: leave it out`;
+    return invalid(`\`note\` ${message}`, [{ pointer: '/note', message }]);
+  }
   return readBack(caller, found);
 }
 
@@ -107,7 +115,7 @@ async function hasNote(
   note: string,
 ): Promise<boolean> {
   const ref = await lockDelegationNote(tx, handed);
-  const bytes = ref === null ? null : await payloads.get(tx, ref);
+  const bytes = ref === null ? null : (await payloads.getAllReadable(tx, [ref])).get(ref.payload);
   return bytes?.toString('utf8') === note;
 }
 

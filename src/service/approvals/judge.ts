@@ -13,7 +13,7 @@ import { decisionsOf, type DecisionRow } from '../../store/approvals/decisions.j
 import type { Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 import { refusal, type Refusal } from '../refusal.js';
-import { readJson } from '../values.js';
+import { parseArguments, readAll } from '../values.js';
 import type { Approval } from './look.js';
 
 // Who may decide an approval, and with which code and words a decision is refused: the same for every door. The run checks all
@@ -120,10 +120,28 @@ async function digestRefusal(
       `send \`digest\`, the digest of the approval as you have seen it: see GET /v1/approvals/${state.id}`,
     );
   }
-  if (digest === state.action.digest) return decision === 'approve' ? shownRefusal(deps, row, state) : null;
+  if (digest === state.action.digest)
+    return (
+      (await argumentsRefusal(deps, row)) ??
+      (decision === 'approve' ? await shownRefusal(deps, row, state) : null)
+    );
   const seen = await approvalWithDigest(deps.pool, row.run, digest);
   const detail = `the decision names another digest than the approval has: look at \`${state.id}\` again, and decide what it asks for now`;
   return refusal('DIGEST_MISMATCH', detail, { changed: await changedFields(deps, digest, seen, row) });
+}
+
+export function argumentsGone({ run }: Pick<ApprovalRow, 'run'>): string {
+  return `the arguments that were asked for can no longer be read, so it can be neither approved nor denied: cancel run \`${run}\``;
+}
+
+/** Why the run takes no decision: its steps read the arguments of what it waits for. */
+async function argumentsRefusal(deps: ServiceDeps, row: ApprovalRow): Promise<Refusal | null> {
+  if ((await readArguments(deps, row)) !== null) return null;
+  return refusal('DIGEST_MISMATCH', argumentsGone(row), { why: 'arguments_gone' });
+}
+
+async function readArguments(deps: ServiceDeps, { doc }: ApprovalRow): Promise<JsonObject | null> {
+  return parseArguments(await readAll(deps, [doc.argumentsRef]), doc);
 }
 
 export const previewGone = 'what would run can no longer be read';
@@ -157,12 +175,13 @@ async function changedFields(
 ): Promise<Json> {
   const digests = { field: 'digest', decided: digest.toWellFormed(), current: now.digest };
   if (seen === null) return [digests];
-  const fieldsOf = async ({ transition, doc, requestedBy }: ApprovalRow): Promise<Record<string, Json>> => {
+  const fieldsOf = async (asked: ApprovalRow): Promise<Record<string, Json>> => {
+    const { transition, doc, requestedBy } = asked;
     const [args, shown] = await Promise.all([
-      readJson(deps, doc.argumentsRef),
+      readArguments(deps, asked),
       readShown(deps.payloads, deps.pool, doc),
     ]);
-    return { transition, tool: doc.tool, tier: doc.tier, requestedBy, arguments: args ?? {}, shown };
+    return { transition, tool: doc.tool, tier: doc.tier, requestedBy, arguments: args, shown };
   };
   const [old, current] = await Promise.all([fieldsOf(seen), fieldsOf(now)]);
   const differing = Object.keys(current).filter((key) => canonical(old[key]) !== canonical(current[key]));

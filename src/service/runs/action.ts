@@ -8,7 +8,7 @@ import type { Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 import { refuseCaller } from '../may.js';
 import { notFound, type Refusal } from '../refusal.js';
-import { readJson, readText } from '../values.js';
+import { readAll, readJson } from '../values.js';
 import { visibleRun } from './body.js';
 
 export interface Polled {
@@ -71,14 +71,16 @@ async function decisionFields(
   approval: string,
 ): Promise<Pick<ActionJson, 'reason' | 'decisions'>> {
   const taken = (await decisionsOf(deps.pool, [approval])).filter((row) => row.status === 'applied');
-  const decisions = await Promise.all(
-    taken.map(async (row) => ({
-      by: { id: row.byId, kind: row.byKind },
-      decision: row.decision,
-      reason: await readText(deps, row.reasonRef),
-      at: row.at,
-    })),
+  const read = await readAll(
+    deps,
+    taken.map(({ reasonRef }) => reasonRef),
   );
+  const decisions = taken.map((row) => ({
+    by: { id: row.byId, kind: row.byKind },
+    decision: row.decision,
+    reason: read(row.reasonRef),
+    at: row.at,
+  }));
   const denied = decisions.find((decision) => decision.decision === 'deny');
   switch (status) {
     case 'denied':

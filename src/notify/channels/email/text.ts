@@ -1,4 +1,4 @@
-import { isOpen } from '../../../model/approval-status.js';
+import { isOpen, unreadableText } from '../../../model/approval-status.js';
 import { isObject, type Json, type JsonObject } from '../../../model/values/json.js';
 import type { NotificationEvent } from '../../../model/contract/notifications.js';
 import { truncate } from '../../../model/values/text.js';
@@ -58,6 +58,8 @@ const longestShown = 20_000;
 
 /** The arguments as a whole; if they are too long, only a hint, since a part of them would mislead. */
 function exactArguments(body: JsonObject): string {
+  const { unreadable } = body;
+  if (Array.isArray(unreadable) && unreadable.includes('arguments')) return unreadableText;
   const text = toVisibleJson(body['arguments'] ?? {});
   return text.length > longestShown
     ? `(${text.length} characters, too many for a mail: read them on the page before you decide)`

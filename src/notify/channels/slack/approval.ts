@@ -17,6 +17,7 @@ const body = z.object({
   consequence: z.string(),
   arguments: z.custom<JsonObject>((value) => typeof value === 'object' && value !== null),
   preview: z.custom<Json>(() => true).optional(),
+  unreadable: z.array(z.string()).default([]),
   requestedBy: person,
   because: z.array(z.object({ text: z.string() })),
   roles: z.array(z.string()),

@@ -1,4 +1,4 @@
-import { isOpen } from '../../../model/approval-status.js';
+import { isOpen, unreadableText } from '../../../model/approval-status.js';
 import type { Json, JsonObject } from '../../../model/values/json.js';
 import { cutText, toExactJson, cutIntoPieces, toLine } from './text.js';
 
@@ -21,6 +21,8 @@ export interface SlackApproval {
   /** Exactly as they would run. */
   readonly arguments: JsonObject;
   readonly preview: Json;
+  /** Of these two, what the store can no longer read. */
+  readonly unreadable: readonly string[];
   readonly requestedBy: string;
   readonly because: readonly string[];
   readonly roles: readonly string[];
@@ -129,24 +131,28 @@ function nameAction({ tool, transition }: SlackApproval): string {
   return toLine(tool ?? transition, 100);
 }
 
-/** `whole`: the message shows all of the arguments, so that who reads it has seen everything that would run. */
+/** `whole`: the message shows all of the arguments, and all can be read, so that who reads it has seen everything that would run. */
 function makeArgumentBlocks(approval: SlackApproval): {
   readonly whole: boolean;
   readonly blocks: readonly JsonObject[];
 } {
-  const { pieces, left } = cutIntoPieces(toExactJson(approval.arguments), longestPiece, argumentPieces);
+  const { pieces, left } = cutIntoPieces(readableText(approval, 'arguments'), longestPiece, argumentPieces);
   const rest =
     left === 0
       ? []
       : [makeSection(`${left} more characters of the arguments do not fit here. ${tellWhereElse(approval)}`)];
   return {
-    whole: left === 0,
+    whole: left === 0 && approval.unreadable.length === 0,
     blocks: [...pieces.map(makeCodeBlock), ...rest, ...makePreviewBlocks(approval)],
   };
 }
 
+function readableText(approval: SlackApproval, part: 'arguments' | 'preview'): string {
+  return approval.unreadable.includes(part) ? unreadableText : toExactJson(approval[part]);
+}
+
 function makePreviewBlocks(approval: SlackApproval): readonly JsonObject[] {
-  const { pieces, left } = cutIntoPieces(toExactJson(approval.preview), longestPreview, 1);
+  const { pieces, left } = cutIntoPieces(readableText(approval, 'preview'), longestPreview, 1);
   const cutShort =
     left === 0 ? [] : [makeContext(`${left} more characters of this call: ${tellWhereElse(approval)}`)];
   return [makeContext('The call that would be made:'), ...pieces.map(makeCodeBlock), ...cutShort];

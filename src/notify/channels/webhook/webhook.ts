@@ -38,7 +38,7 @@ const thin = [
   'roles',
   'expiresAt',
 ] as const;
-const action = ['arguments', 'preview', 'digest', 'consequence', 'because'] as const;
+const action = ['arguments', 'preview', 'unreadable', 'digest', 'consequence', 'because'] as const;
 
 export async function deliverWebhook(
   channel: WebhookChannel,

@@ -1,7 +1,7 @@
 import { makeTurns } from '../../../model/give-way.js';
 import { mostAnswerBytes } from '../../../model/limits.js';
 import type { ApprovalJson, DecisionJson } from '../../../model/contract/answer-types.js';
-import { asJson, type JsonObject } from '../../../model/values/json.js';
+import { asJson } from '../../../model/values/json.js';
 import type { Principal } from '../../../model/principal.js';
 import type { PayloadRef } from '../../../model/records.js';
 import type { ApprovalRow } from '../../../store/approvals/approvals.js';
@@ -20,7 +20,7 @@ import { makeExplain, becauseJson, becauseText, type Because } from './because.j
 import { expiryText, timeoutAction } from './words.js';
 import { inLanes } from '../../lanes.js';
 import type { ServiceDeps } from '../../deps.js';
-import { parseValue, readAll, readText, type ReadValues } from '../../values.js';
+import { parseArguments, parseValue, readAll, type ReadValues } from '../../values.js';
 
 /** What an approval's body needs besides the approval itself. */
 interface Related {
@@ -143,7 +143,12 @@ async function approvalBody(
   const { doc } = row;
   const { kit } = related.deciders;
   const { preview = null, previewRef = null } = doc;
-  const isShown = previewRef === null || read(previewRef) !== null;
+  const asked = await parseArguments(read, doc);
+  const shown = previewRef === null ? preview : await parseValue(read(previewRef));
+  const unreadable = [
+    ...(asked === null ? (['arguments'] as const) : []),
+    ...(previewRef !== null && shown === null ? (['preview'] as const) : []),
+  ];
   const gates = gateStatuses(row, state, related.deciders, related.decisions);
   return {
     id: row.id,
@@ -158,8 +163,9 @@ async function approvalBody(
     tool: doc.tool,
     tier: doc.tier,
     summary: doc.summary,
-    arguments: ((await parseValue(read(doc.argumentsRef))) as JsonObject | null) ?? {},
-    preview: previewRef === null ? preview : await parseValue(read(previewRef)),
+    arguments: asked ?? {},
+    preview: shown,
+    ...(unreadable.length === 0 ? {} : { unreadable }),
     digest: row.digest,
     requestedBy: { id: doc.requestedBy.id, kind: doc.requestedBy.kind },
     requestedAt: row.requestedAt,
@@ -172,7 +178,7 @@ async function approvalBody(
     ...gatesJson(gates),
     ...(related.reader === null
       ? {}
-      : { may: mayOf({ row, state, kit, decisions: related.decisions }, related.reader, isShown) }),
+      : { may: mayOf({ row, state, kit, decisions: related.decisions }, related.reader, unreadable) }),
     decisions: related.decisions.map((decision) => decisionJson(decision, read(decision.reasonRef))),
     expiresAt: row.expiresAt,
     onTimeout: timeoutAction(row, state, kit),
@@ -205,7 +211,7 @@ export async function readDecisionJson(
   deps: ServiceDeps,
   row: DecisionRow,
 ): Promise<Omit<DecisionJson, 'approval'>> {
-  return decisionJson(row, await readText(deps, row.reasonRef));
+  return decisionJson(row, (await readAll(deps, [row.reasonRef]))(row.reasonRef));
 }
 
 function decisionJson(row: DecisionRow, reason: string | null): Omit<DecisionJson, 'approval'> {

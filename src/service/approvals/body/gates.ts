@@ -8,7 +8,7 @@ import type { ApprovalRow } from '../../../store/approvals/approvals.js';
 import type { DecisionRow } from '../../../store/approvals/decisions.js';
 import { humanCredentials, mostCredentials } from '../../../store/people/people.js';
 import type { ServiceDeps } from '../../deps.js';
-import { judge, previewGone, type Judged, type QueueKit } from '../judge.js';
+import { argumentsGone, judge, previewGone, type Judged, type QueueKit } from '../judge.js';
 
 // The gates of an approval as its body shows them, and what its reader may do about it.
 
@@ -113,12 +113,21 @@ function missingText(missing: GateStatus['missing']): string {
   return each.length === 0 ? '' : `; it waits for ${each.join(' and ')}`;
 }
 
-/** What the reader may do about the approval now. Nobody approves what cannot be shown any more. */
-export function mayOf(judged: Judged, reader: Principal, isShown: boolean): NonNullable<ApprovalJson['may']> {
+/**
+ * What the reader may do about the approval now. Nobody approves what cannot be shown any more, and a run whose arguments cannot be
+ * read takes no decision.
+ */
+export function mayOf(
+  judged: Judged,
+  reader: Principal,
+  unreadable: NonNullable<ApprovalJson['unreadable']>,
+): NonNullable<ApprovalJson['may']> {
   const may = judge(judged, reader);
   if (may.status === 'no')
     return { decide: false, verbs: [], why: may.why ?? 'closed', message: may.message };
-  return isShown
+  if (unreadable.includes('arguments'))
+    return { decide: false, verbs: [], why: 'arguments_gone', message: argumentsGone(judged.row) };
+  return unreadable.length === 0
     ? { decide: true, verbs: ['approve', 'deny'], why: null, message: null }
     : {
         decide: true,
