@@ -39,7 +39,7 @@ export interface Posting {
   readonly beside?: (tx: Tx, { message, refs }: Stored) => Promise<void>;
   /** For a submit: the run's version that the caller has seen. */
   readonly expectedVersion?: number | null;
-  /** For a submit: what the run was found to refuse. */
+  /** For a submit: whether the run was found to have room for it. */
   readonly foreseen?: Foreseen | null;
   /** From the request. */
   readonly whileOurs?: Asking['whileOurs'];
@@ -166,8 +166,7 @@ async function keepMessage(deps: ClientDeps, tx: Tx, posting: Posting): Promise<
     settled ??
     refuseByRow(row, kind, posting.expectedVersion ?? null) ??
     refuseTooLarge(asked.values) ??
-    refuseWithoutRoom(row, waiting, kind, bytesOf(asked.values)) ??
-    refuseForeseen(row, waiting, posting.foreseen ?? null);
+    refuseWithoutRoom(row, waiting, kind, bytesOf(asked.values), posting.foreseen ?? null);
   if (refusal !== null) return { kind: 'refused', refusal };
   const draft = { ...asked, id, run: row.id, environment: row.environment };
   const [, [stored]] = await together([posting.whileOurs?.(tx), storeMessages(deps, tx, seal, [draft])]);
@@ -218,6 +217,7 @@ function refuseWithoutRoom(
   waiting: Unanswered,
   kind: MessageKind,
   bytes: number,
+  foreseen: Foreseen | null,
 ): Refusal | null {
   const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
   // Counted apart, so that programs' submits take no room from people's decisions, cancels and retries.
@@ -228,10 +228,10 @@ function refuseWithoutRoom(
     );
   if (kind !== 'submit') return null;
   // A submit without arguments takes no room, and may end the run or make room. Whether it opens an approval, the run checks.
-  if (bytes > emptyBytes) {
-    const full = refuseWithoutOpenRoom(row, waiting, bytes);
-    if (full !== null) return full;
-  }
+  const full = bytes > emptyBytes ? refuseWithoutOpenRoom(row, waiting, bytes) : null;
+  const known = currentForesight(row, waiting, foreseen);
+  const refused = known === null || known.refusal !== null ? (full ?? known?.refusal ?? null) : null;
+  if (refused !== null) return refused;
   const document = row.doc === null ? 0 : Buffer.byteLength(row.doc);
   return document > mostDocumentBytes
     ? no('RUN_FULL', describeFullDocument(document, row.openApprovals))
@@ -269,10 +269,11 @@ function refuseWithoutOpenRoom(
     : null;
 }
 
-/** Refuses what the run was found to refuse, where it has taken no step since and takes nothing else before; null: the run says. */
-function refuseForeseen({ rev }: RunRow, waiting: Unanswered, foreseen: Foreseen | null): Refusal | null {
-  if (foreseen === null || foreseen.rev !== rev) return null;
-  return waiting.submits + waiting.others === 0 ? foreseen.refusal : null;
+/** What was found on paper, where it is so still: the run has taken no step since, and takes nothing else before. Null: the run says. */
+function currentForesight({ rev }: RunRow, waiting: Unanswered, foreseen: Foreseen | null): Foreseen | null {
+  return foreseen !== null && foreseen.rev === rev && waiting.submits + waiting.others === 0
+    ? foreseen
+    : null;
 }
 
 /** Waits for the answer to a message: it resolves as soon as the step that answers has committed, or with `executing` when `waitMs` is over. */

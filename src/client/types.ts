@@ -52,16 +52,17 @@ export type StartOutcome =
   | { readonly status: 'refused'; readonly refusal: Refusal }
   | { readonly status: 'unavailable'; readonly code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE' };
 
-/** What the run would answer if it took the submit next, found on paper. */
+/** Whether the run has room for the submit if it takes it next, found on paper. */
 export interface Foreseen {
   /** The step of the run after which it was found. */
   readonly rev: number;
-  readonly refusal: Refusal;
+  /** Null: it has. */
+  readonly refusal: Refusal | null;
 }
 
 export interface SubmitRequest extends Asking {
   /**
-   * Asked where the request's own size is in order; what it gives is refused before anything is stored, if it is true still.
+   * Asked where the request's own size is in order; what it finds counts if it is true still, before anything is stored.
    * `refs`: as large as the references to its values will be.
    */
   readonly foresee?: (refs: readonly PayloadRef[]) => Promise<Foreseen | null>;

@@ -30,7 +30,7 @@ export const mostFallbacks = 10;
 /** Values read by the guards of a decision that are on record in full; the rest are on record by size and digest. */
 export const mostReadBytes = 256 * 1024;
 /** What the deterministic chain of a decision makes and compares, so that no other run waits for it for long. */
-export const mostChainBytes = 4 * 1024 * 1024;
+export const mostChainBytes = 8 * 1024 * 1024;
 /** Steps and conditions of the deterministic chain of a decision; each is on record. */
 export const mostChainFacts = 1_500;
 /** What a run's open approvals take of its document when they open: guards, gates, roles, who asked. */

@@ -202,6 +202,16 @@ describe('what the run would refuse if it took a submit next', () => {
     assert.equal((await keptOf(run)).count, 0);
   });
 
+  it('is the word that counts about room: a run that is full takes what it was found to have room for', async () => {
+    const run = await begunRun();
+    await database.pool.query('update run set open_bytes = $2 where id = $1', [run, mostOpenBytes]);
+    const askFitting = (rev: number): Promise<MessageOutcome> =>
+      ask(run, { n: 1 }, deps, newId('msg'), { rev, refusal: null });
+    assert.equal(codeOf(await askFitting(0)), 'RUN_FULL');
+    assert.equal(codeOf(await askFitting(1)), 'executing');
+    assert.equal(codeOf(await askFitting(1)), 'RUN_FULL', 'something else waits now');
+  });
+
   it('is left to the run where that has gone on since, or takes something else before', async () => {
     const run = await begunRun();
     assert.equal(codeOf(await askKnowing(run, 0)), 'executing');

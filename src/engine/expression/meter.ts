@@ -4,7 +4,7 @@ import { chainRoom, type Work } from '../run/work.js';
 
 // The conditions of one piece of work are charged for what they do while they do it, so that the work can also end amid a guard.
 
-/** A unit is about the work of comparing one byte: `mostChainBytes` units take less than 250 ms (measured). */
+/** A unit is about the work of comparing one byte: `mostChainBytes` units take about 120 ms (measured). */
 export interface Meter {
   readonly isLeft: () => boolean;
   readonly take: (units: number) => void;

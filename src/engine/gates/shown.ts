@@ -6,8 +6,19 @@ export function groupDigits(value: number): string {
   return String(value).replace(/^-?\d{5,}(?=\.\d+$|$)/, (whole) => whole.replaceAll(/\B(?=(\d{3})+$)/g, ','));
 }
 
+/** Of objects and lists, by their longest length. A value never changes, and thousands of conditions may name the same one. */
+const beginnings = new WeakMap<object, Map<number, string>>();
+
 /** The JSON of a value, cut by `truncate`; what would be cut off is not written in the first place. */
 export function jsonBeginning(value: Json, longest: number): string {
+  if (typeof value !== 'object' || value === null) return writeBeginning(value, longest);
+  const known = beginnings.get(value) ?? new Map<number, string>();
+  const text = known.get(longest) ?? writeBeginning(value, longest);
+  beginnings.set(value, known.set(longest, text));
+  return text;
+}
+
+function writeBeginning(value: Json, longest: number): string {
   return truncate(JSON.stringify(shorten(value, { left: longest })), longest);
 }
 

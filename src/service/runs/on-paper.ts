@@ -64,8 +64,10 @@ async function preparePaper(
   };
 }
 
-/** Each start takes as much work as its run's first step, and everybody waits meanwhile. */
-const startTurns = makeFairTurns({ each: 1, all: 4 });
+/** How many starts are decided at a time, in one process and for one principal: each takes as much work as its run's first step. */
+const mostStarts = 4;
+const mostOwnStarts = 1;
+const startTurns = makeFairTurns({ each: mostOwnStarts, all: mostStarts });
 
 /** A submit that comes with a start. */
 interface First {
@@ -88,9 +90,9 @@ export async function refuseTooFull(
   }: { readonly plan: Plan; readonly policySet: PolicySet; readonly first: First | null },
   refs: readonly PayloadRef[],
 ): Promise<Refusal | null> {
+  const origin = { run, environment, principal, flow, flowVersion };
+  const paper = await preparePaper(caller, origin, plan, policySet);
   return startTurns(caller.principal.id, async () => {
-    const origin = { run, environment, principal, flow, flowVersion };
-    const paper = await preparePaper(caller, origin, plan, policySet);
     const about = { flow, flowVersion, planHash, environment, mode, input };
     const starting = paper.makeMessage('msg_start', { kind: 'start', traceId: 'trc_paper', ...about }, []);
     const empty = initialRun(plan, planHash, starting);
@@ -106,7 +108,7 @@ export async function refuseTooFull(
   });
 }
 
-/** What a run would refuse of a submit as `RUN_FULL`, were it the next thing that it takes. Null: nothing. */
+/** Whether a run has room for a submit, were it the next thing that it takes. Null: something else stands against it, which is said later. */
 export async function foreseeSubmit(
   caller: Caller,
   request: Pick<
@@ -126,7 +128,7 @@ export async function foreseeSubmit(
       readHeld(caller.deps, document.heldInput),
     ]);
     const refusal = await refuseSubmit(paper, { ...stateWithoutValues(document), input }, request, refs);
-    return refusal === null ? null : { rev, refusal };
+    return { rev, refusal };
   };
   return withDocument(caller, request.run, foresee);
 }

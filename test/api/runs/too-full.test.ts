@@ -212,11 +212,16 @@ describe('what a run could not carry', () => {
 
   it('is not told of a request that an open approval is there for: it joins that, however little room is left', async () => {
     const { id } = (await start('wide', {})).body.run;
-    const say = (): Promise<Answer> =>
-      api.ask('agent', 'POST', `/v1/runs/${id}/transitions/say.thrice`, { arguments: large(600_000) });
-    const [first, again] = [await say(), await say()];
-    assert.deepEqual([first.status, again.status], [202, 202], again.text.slice(0, 300));
-    assert.equal(again.body.result.approval.id, first.body.result.approval.id);
+    const say = (length: number): Promise<Answer> =>
+      api.ask('agent', 'POST', `/v1/runs/${id}/transitions/say.thrice`, { arguments: large(length) });
+    const first = await say(600_000);
+    for (const others of [[], [420_000]]) {
+      for (const length of others) assert.equal((await say(length)).status, 202);
+      const again = await say(600_000);
+      assert.deepEqual([first.status, again.status], [202, 202], again.text.slice(0, 300));
+      assert.equal(again.body.result.approval.id, first.body.result.approval.id);
+    }
+    assert.deepEqual(codes(await say(420_001)), [422, 'RUN_FULL']);
   });
 
   it('is told after what stands against a submit in any case', async () => {
