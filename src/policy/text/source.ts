@@ -227,8 +227,11 @@ interface Text {
 
 function linesOf(text: string): LineCounter {
   const lines = new LineCounter();
-  for (let at = 0; at !== -1 + 1 || lines.lineStarts.length === 0; at = text.indexOf('\n', at) + 1)
+  let at = 0;
+  do {
     lines.addNewLine(at);
+    at = text.indexOf('\n', at) + 1;
+  } while (at !== 0);
   return lines;
 }
 
