@@ -34,6 +34,8 @@ const namesIn = (text: string): readonly string[] =>
   [...text.matchAll(/`([^`]*)`/g)].map(([, name]) => name ?? '');
 
 const gate = (more: string): string => withTransition(`gate: { approver_role: a.b, ${more} }`);
+const charterGate = (more: string): string =>
+  withStates('a: { terminal: true }', `charter: { approval_gate: { approver_role: a.b, ${more} } }`);
 const roles = withTransition('gate: { roles: %, timeout: { after: 1h } }');
 const executor = withTransition('tier: reversible\nexecutor: %');
 const reliability = withTransition(
@@ -43,6 +45,7 @@ const reliability = withTransition(
 describe('advice that shows a value of another type', () => {
   const rows: readonly (readonly [document: string, written: string, advised: string])[] = [
     [gate('timeout: %'), '3d', '{ after: 3d }'],
+    [charterGate('timeout: %'), '3d', '{ after: 3d }'],
     [gate('timeout: %'), '2099-12-24T18:00:00+01:00', '{ at: 2099-12-24T18:00:00+01:00 }'],
     [gate('timeout: { after: 1h, action: escalate, to: [c.d], then: % }'), '3d', '{ after: 3d }'],
     [gate('timeout: { after: 1h, action: escalate, to: % }'), 'c.d', '[c.d]'],
@@ -99,6 +102,8 @@ describe('where nothing shows what the author meant,', () => {
     [gate('timeout: %'), '{ denied: 3d }', stage],
     [gate('quorum: %'), 'all', quorum],
     [gate('quorum: %'), '{ people: 2 }', quorum],
+    [charterGate('timeout: %'), '3', stage],
+    [charterGate('separation: %'), 'requester', ['requester', 'author', 'promoter', 'approvers']],
     [gate('separation: %'), 'requester', ['requester', 'author', 'promoter', 'approvers']],
     [
       withTransition('output: { x: % }'),
@@ -116,6 +121,12 @@ describe('where nothing shows what the author meant,', () => {
           problemsOf(document, `{ ${key}: x }`).every(({ code }) => code !== 'UNKNOWN_KEY'),
           key,
         );
+    });
+
+  for (const of of [gate, charterGate])
+    test(`a key of the gate that stands too deep is told to stand beside: ${placeIn(of('timeout: %'))}`, () => {
+      const [problem] = problemsOf(of('timeout: %'), '{ approver_role: a.b }');
+      assert.match(problem?.message ?? '', /^unknown key `approver_role` here: it stands beside `timeout`/);
     });
 
   for (const [document, written] of [
