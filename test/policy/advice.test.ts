@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
+import { parse } from 'yaml';
 import { checkFlowText, type Catalog, type Finding } from '../../src/policy/index.js';
+import type { Media } from '../../src/policy/text/source.js';
 import { loadShipped, withStates, withTransition } from './documents.js';
 
 // What a problem of shape advises is written into the document here, in place of `%`, and the document is checked again.
@@ -10,16 +12,16 @@ before(async () => {
   ({ catalog } = await loadShipped());
 });
 
-function problemsOf(document: string, written: string): readonly Finding[] {
+function problemsOf(document: string, written: string, media: Media = 'yaml'): readonly Finding[] {
   const checked = checkFlowText(
     document.replace('%', () => written),
-    { catalog },
+    { catalog, media },
   );
   return checked.status === 'invalid' ? checked.errors : [];
 }
 
-function messageOf(document: string, written: string): string {
-  const [first, second] = problemsOf(document, written);
+function messageOf(document: string, written: string, media: Media = 'yaml'): string {
+  const [first, second] = problemsOf(document, written, media);
   assert.equal(second, undefined, JSON.stringify(second));
   return first?.message ?? '';
 }
@@ -68,6 +70,14 @@ describe('advice that shows a value of another type', () => {
       const message = messageOf(document, written);
       assert.ok(message.endsWith(`\`${advised}\``), message);
       assert.deepEqual(problemsOf(document, advised), []);
+    });
+
+  for (const [document, written] of rows)
+    test(`is JSON in a JSON text, and loads: for ${written} in ${placeIn(document)}`, () => {
+      const json = JSON.stringify(parse(document.replace('%', '"%"'))).replace('"%"', '%');
+      const message = messageOf(json, JSON.stringify(parse(written)), 'json');
+      const advised = /: write it as .*`(.+)`$/.exec(message)?.[1] ?? message;
+      assert.deepEqual(problemsOf(json, advised, 'json'), []);
     });
 });
 
