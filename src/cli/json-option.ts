@@ -11,16 +11,23 @@ import { CliError } from './rest.js';
 export function readJsonOption(name: string, given: string): string {
   const text = given.startsWith('@') ? fileText(name, given.slice(1)) : given.replace(/^\ufeff/, '');
   const trouble = jsonTrouble(text);
-  if (trouble !== null) throw new CliError(`--${name} is not JSON ${placeOf(text, trouble.offset)}`, 2);
+  if (trouble !== null)
+    throw new CliError(`--${name}: ${trouble.message} ${placeOf(text, trouble.offset)}`, 2);
   if (!isObject(JSON.parse(text)))
     throw new CliError(`--${name} must be a JSON object, not \`${truncate(given, 60)}\``, 2);
   return text;
 }
 
+/** A bare word, or quotes of another kind. */
+const lacksQuotes = /^[\p{L}_'\p{Pi}\p{Pf}]/u;
+
 function placeOf(text: string, offset: number): string {
   const rest = truncate(text.slice(offset), 40);
   const at = rest === '' ? 'at its end' : `at \`${rest}\``;
-  return `${at} (line ${text.slice(0, offset).split('\n').length}): names and texts stand in double quotes, as in '{"name": "text"}'; \`@file\` takes it from a file`;
+  const quotes = lacksQuotes.test(rest)
+    ? `: names and texts stand in double quotes, as in '{"name": "text"}'`
+    : '';
+  return `(line ${text.slice(0, offset).split('\n').length}, ${at})${quotes}; \`@file\` takes it from a file`;
 }
 
 /** Throws where the file is not UTF-8: with replacement characters, people would approve another text. */

@@ -93,7 +93,7 @@ describe('npx countersign, beside a running service', () => {
     const twice = await as('agent', 'start', 'pay', '--input', '{"a": 1, "a": 2}');
     assert.match(twice.err, /REQUEST_INVALID/);
     const two = await as('agent', 'submit', started.id, 'bank.pay', '--arguments', '{"amount": 1}, "x": {}');
-    assert.deepEqual([two.code, /is not JSON/.test(two.err)], [2, true], two.err);
+    assert.deepEqual([two.code, /: not JSON: /.test(two.err)], [2, true], two.err);
   });
 
   it('prints nothing that a terminal obeys, whoever wrote it', async () => {
@@ -162,18 +162,21 @@ describe('npx countersign, beside a running service', () => {
       [['get', 'a'], /say who is asking/],
       [['get', 'a', '--as', 'nobody'], /no development key `nobody`.*agent/],
       [['get', 'a', '--as', 'agent', '--key', 'x'], /--key or --as, not both/],
-      [['start', 'pay', '--as', 'agent', '--input', '{'], /^--input is not JSON at its end \(line 1\)/],
+      [
+        ['start', 'pay', '--as', 'agent', '--input', '{'],
+        /^--input: not JSON: expected .* \(line 1, at its end\)/,
+      ],
       [
         ['start', 'pay', '--as', 'agent', '--input', '{text: hi}'],
-        /^--input is not JSON at `text: hi\}` \(line 1\): names and texts stand in double quotes, .*`@file` takes it from a file$/,
+        /^--input: not JSON: .* \(line 1, at `text: hi\}`\): names and texts stand in double quotes, .*`@file` takes it from a file$/,
       ],
       [
         ['submit', 'a', 'b', '--as', 'agent', '--arguments', "{\n'amount': 1}"],
-        /^--arguments is not JSON at `'amount': 1\}` \(line 2\): names and texts stand in double quotes/,
+        /^--arguments: not JSON: .* \(line 2, at `'amount': 1\}`\): names and texts stand in double quotes/,
       ],
       [
         ['simulate', 'expense_approval', '--input', '{employee: 1}'],
-        /^--input is not JSON at `employee: 1\}`/,
+        /^--input: not JSON: .*at `employee: 1\}`/,
       ],
       [['start', 'pay', '--as', 'agent', '--input', '[]'], /must be a JSON object/],
       [['check', '/no/such/place'], /no file or folder/],

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
+import { parse } from 'yaml';
 import { checkFlowText, type Catalog, type Finding } from '../../src/policy/index.js';
+import type { Media } from '../../src/policy/text/source.js';
 import { loadShipped, withStates, withTransition } from './documents.js';
 
 // What a problem of shape advises is written into the document here, in place of `%`, and the document is checked again.
@@ -10,16 +12,16 @@ before(async () => {
   ({ catalog } = await loadShipped());
 });
 
-function problemsOf(document: string, written: string): readonly Finding[] {
+function problemsOf(document: string, written: string, media: Media = 'yaml'): readonly Finding[] {
   const checked = checkFlowText(
     document.replace('%', () => written),
-    { catalog },
+    { catalog, media },
   );
   return checked.status === 'invalid' ? checked.errors : [];
 }
 
-function messageOf(document: string, written: string): string {
-  const [first, second] = problemsOf(document, written);
+function messageOf(document: string, written: string, media: Media = 'yaml'): string {
+  const [first, second] = problemsOf(document, written, media);
   assert.equal(second, undefined, JSON.stringify(second));
   return first?.message ?? '';
 }
@@ -34,6 +36,8 @@ const namesIn = (text: string): readonly string[] =>
   [...text.matchAll(/`([^`]*)`/g)].map(([, name]) => name ?? '');
 
 const gate = (more: string): string => withTransition(`gate: { approver_role: a.b, ${more} }`);
+const charterGate = (more: string): string =>
+  withStates('a: { terminal: true }', `charter: { approval_gate: { approver_role: a.b, ${more} } }`);
 const roles = withTransition('gate: { roles: %, timeout: { after: 1h } }');
 const executor = withTransition('tier: reversible\nexecutor: %');
 const reliability = withTransition(
@@ -43,6 +47,7 @@ const reliability = withTransition(
 describe('advice that shows a value of another type', () => {
   const rows: readonly (readonly [document: string, written: string, advised: string])[] = [
     [gate('timeout: %'), '3d', '{ after: 3d }'],
+    [charterGate('timeout: %'), '3d', '{ after: 3d }'],
     [gate('timeout: %'), '2099-12-24T18:00:00+01:00', '{ at: 2099-12-24T18:00:00+01:00 }'],
     [gate('timeout: { after: 1h, action: escalate, to: [c.d], then: % }'), '3d', '{ after: 3d }'],
     [gate('timeout: { after: 1h, action: escalate, to: % }'), 'c.d', '[c.d]'],
@@ -65,6 +70,14 @@ describe('advice that shows a value of another type', () => {
       const message = messageOf(document, written);
       assert.ok(message.endsWith(`\`${advised}\``), message);
       assert.deepEqual(problemsOf(document, advised), []);
+    });
+
+  for (const [document, written] of rows)
+    test(`is JSON in a JSON text, and loads: for ${written} in ${placeIn(document)}`, () => {
+      const json = JSON.stringify(parse(document.replace('%', '"%"'))).replace('"%"', '%');
+      const message = messageOf(json, JSON.stringify(parse(written)), 'json');
+      const advised = /: write it as .*`(.+)`$/.exec(message)?.[1] ?? message;
+      assert.deepEqual(problemsOf(json, advised, 'json'), []);
     });
 });
 
@@ -99,6 +112,8 @@ describe('where nothing shows what the author meant,', () => {
     [gate('timeout: %'), '{ denied: 3d }', stage],
     [gate('quorum: %'), 'all', quorum],
     [gate('quorum: %'), '{ people: 2 }', quorum],
+    [charterGate('timeout: %'), '3', stage],
+    [charterGate('separation: %'), 'requester', ['requester', 'author', 'promoter', 'approvers']],
     [gate('separation: %'), 'requester', ['requester', 'author', 'promoter', 'approvers']],
     [
       withTransition('output: { x: % }'),
@@ -116,6 +131,12 @@ describe('where nothing shows what the author meant,', () => {
           problemsOf(document, `{ ${key}: x }`).every(({ code }) => code !== 'UNKNOWN_KEY'),
           key,
         );
+    });
+
+  for (const of of [gate, charterGate])
+    test(`a key of the gate that stands too deep is told to stand beside: ${placeIn(of('timeout: %'))}`, () => {
+      const [problem] = problemsOf(of('timeout: %'), '{ approver_role: a.b }');
+      assert.match(problem?.message ?? '', /^unknown key `approver_role` here: it stands beside `timeout`/);
     });
 
   for (const [document, written] of [

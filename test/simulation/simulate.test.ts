@@ -114,7 +114,7 @@ describe('npx countersign simulate', () => {
       [[payment, '--as', 'nobody'], /unknown principal `nobody`/],
       [[payment, '--as', 'agent:a', '--as', 'human:a'], /names `a` twice/],
       [[payment, '--as', '@nowhere.yaml'], /no file `nowhere.yaml`/],
-      [[payment, '--input', '{'], /--input is not JSON/],
+      [[payment, '--input', '{'], /--input: not JSON: /],
       [[payment, '--input', '[]'], /must be a JSON object/],
     ];
     for (const [argv, said] of wrong) {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Json } from '../../model/values/json.js';
-import { parseText } from '../text/source.js';
+import { parseText, type Media } from '../text/source.js';
 import { keysOf, kindsOf, optionsAt, type AnyShape } from './keys.js';
 
 // What to write where a value is of the wrong type. Each advice is tried on the shape before it is given.
@@ -10,10 +10,15 @@ type Advice =
   | { readonly kind: 'hint'; readonly hint: string }
   | { readonly kind: 'complaint'; readonly issue: z.core.$ZodIssue };
 
-/** `written`: how the author wrote the value, if that differs from its JSON. */
-export function adviceFor(options: readonly AnyShape[], value: Json, written: string | null): Advice {
+/** `written`: how the author wrote the value, if that differs from its JSON. What is advised is written in `media`. */
+export function adviceFor(
+  options: readonly AnyShape[],
+  value: Json,
+  written: string | null,
+  media: Media,
+): Advice {
   const shown = written ?? (typeof value === 'string' ? value : JSON.stringify(value));
-  const form = fittingForm(options, value, shown);
+  const form = fittingForm(options, value, shown, media);
   if (form !== undefined) return { kind: 'hint', hint: `: write it as ${form}` };
   const text = options.find((option) => option._zod.def.type === 'string');
   const issue = text && isScalar(value) ? z.safeParse(text, shown).error?.issues[0] : undefined;
@@ -32,22 +37,29 @@ export function quoteNames(names: readonly string[]): string {
 }
 
 /** What the author wrote, in quotes or brackets, or in braces under the only key that takes it. */
-function fittingForm(options: readonly AnyShape[], value: Json, shown: string): string | undefined {
+function fittingForm(
+  options: readonly AnyShape[],
+  value: Json,
+  shown: string,
+  media: Media,
+): string | undefined {
   if (value === null || !/^\S.{0,59}$/u.test(shown)) return undefined;
   const fits = (form: Json): boolean => options.some((option) => z.safeParse(option, form).success);
-  const fitsAsWritten = (form: string): boolean => {
+  const ifItFits = (form: string): string | undefined => {
     const parsed = parseText(form);
-    return parsed.status === 'parsed' && fits(parsed.source.value);
+    if (parsed.status === 'invalid' || !fits(parsed.source.value)) return undefined;
+    return media === 'json' ? JSON.stringify(parsed.source.value) : form;
   };
   const quoted = JSON.stringify(shown);
   if (typeof value !== 'object' && fits(shown)) return `text, \`${quoted}\``;
-  if (fitsAsWritten(`[${shown}]`)) return `a list, \`[${shown}]\``;
+  const list = ifItFits(`[${shown}]`);
+  if (list !== undefined) return `a list, \`${list}\``;
   if (typeof value === 'object') return undefined;
   if (fits([shown])) return `a list, \`[${quoted}]\``;
   const [key, other] = keysOf(options).filter((name) => fits({ [name]: value }) && !isChoice(options, name));
   if (key === undefined || other !== undefined) return undefined;
-  const mapping = `{ ${key}: ${shown} }`;
-  return fitsAsWritten(mapping) ? `a mapping, \`${mapping}\`` : undefined;
+  const mapping = ifItFits(`{ ${key}: ${shown} }`);
+  return mapping && `a mapping, \`${mapping}\``;
 }
 
 /** A key that takes one of a few words: it says how, and another key says what. */

@@ -35,7 +35,7 @@ export function optionsAt(
       return field === undefined ? [] : optionsAt(field, rest, inner);
     }
     if (def.type === 'record') return optionsAt(def.valueType, rest, inner);
-    if (def.type === 'array') return optionsAt(def.element, rest, inner);
+    if (def.type === 'array' && typeof segment === 'number') return optionsAt(def.element, rest, inner);
     return [];
   });
 }

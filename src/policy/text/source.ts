@@ -28,6 +28,7 @@ export type Place = 'key' | 'value' | number;
 
 export interface Source {
   readonly file: string | undefined;
+  readonly media: Media;
   readonly text: string;
   readonly value: Json;
   /** How a number, a boolean or null is written, where that differs from its JSON; null: it does not, or is not written. */
@@ -74,7 +75,7 @@ export function parseText(text: string, file?: string, media: Media = 'yaml', is
   const value = toJson(walk, document.contents, [], 0);
   if (walk.problems.length > 0) return { status: 'invalid', problems: walk.problems.slice(0, maxProblems) };
   const written: Source['written'] = (path) => walk.written.get(pointerTo(path)) ?? null;
-  return { status: 'parsed', source: { file, text, value, written, locate: walk.place } };
+  return { status: 'parsed', source: { file, media, text, value, written, locate: walk.place } };
 }
 
 // --- the values --------------------------------------------------------------------------------
@@ -227,8 +228,11 @@ interface Text {
 
 function linesOf(text: string): LineCounter {
   const lines = new LineCounter();
-  for (let at = 0; at !== -1 + 1 || lines.lineStarts.length === 0; at = text.indexOf('\n', at) + 1)
+  let at = 0;
+  do {
     lines.addNewLine(at);
+    at = text.indexOf('\n', at) + 1;
+  } while (at !== 0);
   return lines;
 }
 
