@@ -74,7 +74,7 @@ describe('a link to an approval', () => {
   const viewed = async (run: string): Promise<number> =>
     (await api.ask('auditor', 'GET', `/v1/audit?run=${run}&type=approval.viewed`)).body.data.length;
 
-  it('is viewed by a person who is signed in and reads it, not by what asks for its head or fetches it beforehand', async () => {
+  it('is viewed by a person who is signed in and reads it, not by what asks for its head or fetches it beforehand, which gets no page', async () => {
     const parked = await park();
     const link = await linkFor(parked.id);
     const cookie = await signIn('finance', link.path);
@@ -88,11 +88,17 @@ describe('a link to an approval', () => {
       for (const { method = 'GET', headers } of ahead) {
         const given = path.startsWith('/v1/') ? { authorization } : { cookie };
         const asked = await fetch(`${api.url}${path}`, { method, headers: { ...given, ...headers } });
-        assert.equal(asked.status, 200, `${method} ${path}: ${await asked.text()}`);
+        const isPageAhead = method === 'GET' && !path.startsWith('/v1/');
+        assert.equal(asked.status, isPageAhead ? 503 : 200, `${method} ${path}: ${await asked.text()}`);
+        assert.equal(asked.headers.get('cache-control'), 'no-store');
       }
     assert.equal(await viewed(parked.run), 0);
     await get(link.path, cookie);
     assert.equal(await viewed(parked.run), 1);
+    const other = await park();
+    const meant = { authorization, purpose: 'approve invoices', 'x-purpose': 'production', 'x-moz': '' };
+    await fetch(`${api.url}/v1/approvals/${other.id}`, { headers: meant });
+    assert.equal(await viewed(other.run), 1);
   });
 
   it('shows the exact action to whoever reads it, and decides nothing, however often it is read', async () => {
@@ -232,7 +238,7 @@ describe('a link to an approval', () => {
       assert.ok(text.includes('>\nagreed \u200d with &lt;ann&gt;,\nby phone</textarea>'), text);
       assert.ok(text.includes(`name="digest" value="${digest}"`), 'of what is asked now');
       assert.ok(text.includes(`name="next" value="${path}"`) && text.includes('action="/sign-in"'), text);
-      assert.doesNotMatch(text, /checked|GET \/v1/);
+      assert.doesNotMatch(text, /checked|GET \/v1|<p><\/p>/);
     }
     const unsaid = await post(path, { ...form, reason: ' ' });
     assert.equal(unsaid.status, 422);

@@ -91,13 +91,19 @@ describe('what a page refuses', () => {
     assert.equal((await lastOf('request.refused')).actor, 'anonymous');
   });
 
-  it('is on record where the store did not take the decision of a form', async () => {
+  it('is on record where the store did not take the decision of a form, and does not say that nothing was decided', async () => {
     const { id, digest } = await park();
     const page = `/approvals/${id}`;
     const cookie = await signIn(api.url, api.keys['finance'] ?? '', page);
     const token = formToken(await send(page, cookie));
     const form = { decision: 'approve', digest, token, reason: '' };
     isAway = true;
-    await refuses('AUDIT_UNAVAILABLE', 503, () => send(page, cookie, form));
+    let told = '';
+    await refuses('AUDIT_UNAVAILABLE', 503, async () => {
+      const answer = await send(page, cookie, form);
+      told = answer.text;
+      return answer;
+    });
+    assert.doesNotMatch(told, /Nothing was decided/, 'nobody knows that yet');
   });
 });

@@ -19,8 +19,6 @@ export interface Answer<Status extends number = number, Body = unknown> {
   readonly body?: Body;
   readonly media?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Nothing was made or decided, nor would be by this body: its idempotency key is forgotten, and free for another body. */
-  readonly lookedOnly?: boolean;
 }
 
 /** A page to be read in a browser; a refusal there is a page, too. */
@@ -154,6 +152,8 @@ export interface Route {
   readonly refuseUnread?: (call: Call) => Promise<Problem | null>;
   /** Approvals that the body names, if the path names none; without those that the kept answer tells nothing about. */
   readonly approvalsIn?: (body: unknown, kept: unknown) => readonly string[];
+  /** Nothing is made or decided by such a body, however it is answered: its idempotency key is free for another one. */
+  readonly looksOnly?: (body: unknown) => boolean;
   readonly handle: (call: Call, input: Input<never, never, never>) => Promise<Reply | Refusal>;
 }
 

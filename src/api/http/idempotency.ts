@@ -11,7 +11,7 @@ import {
   type KeptAnswer,
 } from '../../store/idempotency.js';
 import { traceIdOf } from '../../service/caller.js';
-import { principalOf, type Answer, type Call, type Reply } from './call.js';
+import { principalOf, type Answer, type Call, type Reply, type Route } from './call.js';
 import { keyBudget, mostKeptBytes, mostKeys, noteKept, noteKey, type KeyBudget } from './key-use.js';
 import { invalid, problem, problemBody, statusOf, type Problem } from '../contract/problem.js';
 import { jsonOf, type RawBody } from './body.js';
@@ -152,10 +152,16 @@ export const takenOver = problem(
  * Keeps the answer for repeats, or releases the key. Gives what is to be answered: if another attempt has taken the key over
  * meanwhile, the other's answer, whatever this attempt has done.
  */
-export async function settle(call: Call, { key }: KeyHold, reply: Reply): Promise<Reply> {
+export async function settle(
+  call: Call,
+  { looksOnly }: Route,
+  { key }: KeyHold,
+  { raw, reply }: { readonly raw: RawBody; readonly reply: Reply },
+): Promise<Reply> {
   const { pool } = call.deps;
   const status = reply.kind === 'problem' ? statusOf(reply) : reply.kind === 'answer' ? reply.status : 0;
-  if (reply.kind === 'answer' && reply.lookedOnly === true)
+  const read = looksOnly === undefined ? null : jsonOf(raw);
+  if (read?.status === 'ok' && looksOnly?.(read.value) === true)
     return (await forgetKey(pool, key)) ? reply : takenOver;
   if (!isKept(status) || asksToRepeat(status, reply) || reply.kind === 'stream')
     return (await releaseKey(pool, key)) ? reply : takenOver;

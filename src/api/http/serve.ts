@@ -103,7 +103,7 @@ async function answerDurably(call: Call, route: Route, arrived: Arrived, started
     const reply = await respond(call, route, arrived, raw)
       .then(writeBody)
       .catch((error: unknown) => explain(call, route, error));
-    const final = held === null ? reply : await keepReply(call, route, held, reply);
+    const final = held === null ? reply : await keepReply(call, route, held, { raw, reply });
     const told = await recheck(call, route, arrived, { raw, reply: final, startedAt }).catch(
       (error: unknown) => explain(call, route, error),
     );
@@ -123,9 +123,14 @@ async function refuseTakeover(call: Call, route: Route, arrived: Arrived): Promi
 }
 
 /** Keeps the answer for repeats. Since a repeat records nothing more, what came of the request is put on record before. */
-async function keepReply(call: Call, route: Route, held: KeyHold, reply: Reply): Promise<Reply> {
-  await recordFacts(call, route, reply);
-  return settle(call, held, reply).catch((error: unknown) => explain(call, route, error));
+async function keepReply(
+  call: Call,
+  route: Route,
+  held: KeyHold,
+  given: { readonly raw: RawBody; readonly reply: Reply },
+): Promise<Reply> {
+  await recordFacts(call, route, given.reply);
+  return settle(call, route, held, given).catch((error: unknown) => explain(call, route, error));
 }
 
 /** How long a caller's rights are trusted after they were checked. */

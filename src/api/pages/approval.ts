@@ -141,7 +141,7 @@ function reasonText({ approve, deny }: RequiredReasons): string {
 
 export function signInForm(next: string, why: string): Html {
   return html`<h1>Sign in to decide</h1>
-    <p>${why}</p>
+    ${why === '' ? '' : html`<p>${why}</p>`}
     <form method="post" action="/sign-in">
       <input type="hidden" name="next" value="${next}" />
       <p>

@@ -73,6 +73,16 @@ export function page(
   return { ...found, media: 'text/html; charset=utf-8' };
 }
 
+/**
+ * For a browser that fetches the page before anybody wants it. What is answered with 503 it does not show, but asks again once the
+ * page is opened, so that whoever reads an approval is known to have read it.
+ */
+export const notAhead = page(
+  503,
+  'Not opened yet',
+  html`<p>This page is given only to who opens it: open it again.</p>`,
+);
+
 /** Who is signed in, and the button to sign out: on every page where a signed-in person may end up. */
 export function signOutForm(who: string): Html {
   return html`<form method="post" action="/sign-out">

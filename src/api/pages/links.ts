@@ -16,11 +16,11 @@ import type { Refusal } from '../../service/refusal.js';
 import type { DecisionRow } from '../../store/approvals/decisions.js';
 import type { LinkRow } from '../../store/approvals/links.js';
 import { callerOf, formBody, route, type Call, type Page, type Route } from '../http/call.js';
-import { noteOpened } from '../http/opened.js';
+import { isFetchedAhead, noteOpened } from '../http/opened.js';
 import { problem, type Problem } from '../contract/problem.js';
 import { decisionForm, signInFirst, signInForm, tickMine } from './approval.js';
 import { endingPage } from './ending.js';
-import { html } from './html.js';
+import { html, notAhead } from './html.js';
 import { hasGone } from '../http/record.js';
 import {
   approvalPage,
@@ -179,6 +179,7 @@ async function pageOfUsedLink(
 }
 
 async function showLink(call: Call, token: string): Promise<Page | Problem | Refusal> {
+  if (isFetchedAhead(call)) return notAhead;
   const opened = await openNow(call, token);
   if (opened.kind !== 'opened') return opened;
   const { link, reader, found } = opened;

@@ -12,12 +12,12 @@ import {
   type Page,
   type Route,
 } from '../http/call.js';
-import { noteOpened } from '../http/opened.js';
+import { isFetchedAhead, noteOpened } from '../http/opened.js';
 import { noteFailedAuthn } from '../http/identify.js';
 import { problem, type Problem } from '../contract/problem.js';
 import type { Refusal } from '../../service/refusal.js';
 import { signInFirst, signInForm } from './approval.js';
-import { page } from './html.js';
+import { notAhead, page } from './html.js';
 import {
   approvalPage,
   decideByForm,
@@ -136,6 +136,7 @@ function ownPath(next: string): string {
 }
 
 async function showApproval(call: Call, id: string): Promise<Page | Refusal> {
+  if (isFetchedAhead(call)) return notAhead;
   const who = await readSignIn(call);
   if (who === null) return signInFirst(`/approvals/${id}`, '');
   call.principal = who.principal;

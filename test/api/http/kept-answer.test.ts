@@ -117,6 +117,18 @@ describe('the kept answer of an idempotency key', () => {
       api.ask(as, 'POST', '/v1/approvals/batch', body, sent);
     const controller = ['finance.controller'];
 
+    it('is not kept of a dry run, and its key is free for another body, also where it was refused', async () => {
+      const { key } = await person([], controller);
+      const item = await park();
+      for (const refused of [{ decisions: [item, item] }, { decisions: [], dryRun: true }])
+        assert.deepEqual(codes(await send(key, refused, headers)), [422, 'REQUEST_INVALID']);
+      const dry = { decisions: [item], mode: 'all', dryRun: true };
+      const { token } = (await send(key, dry, headers)).body;
+      const real = { ...dry, dryRun: false, token };
+      assert.deepEqual(codes(await send(key, { ...real, token: 'x' }, headers)), [428, 'DRY_RUN_REQUIRED']);
+      assert.deepEqual(codes(await send(key, real, headers)), [422, 'IDEMPOTENCY_KEY_REUSED']);
+    });
+
     it('is given again, with the decisions that were made, where one of the approvals is not there', async () => {
       const { key } = await person([], controller);
       const decisions = [unknown, await park()];

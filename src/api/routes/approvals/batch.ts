@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import * as api from '../../../model/contract/api.js';
 import * as inbox from '../../../model/contract/api-inbox-answers.js';
+import { isObject } from '../../../model/values/json.js';
 import { decideBatch, type AskAgain } from '../../../service/approvals/batch/batch.js';
 import { refusal } from '../../../service/refusal.js';
 import { retryHeader } from '../../contract/problem.js';
@@ -20,12 +21,13 @@ export const batchRoutes: readonly Route[] = [
     query: api.noQuery,
     body: jsonBody(api.batchBody),
     approvalsIn,
+    looksOnly: (body) => isObject(body) && body['dryRun'] !== false,
     answers: { 200: { description: 'one result each, in the same order', schema: inbox.batch } },
     errors: ['DRY_RUN_REQUIRED', 'BATCH_REFUSED', 'NOT_FOUND'],
     handle: async (call, { body }) => {
       const made = await decideBatch(callerOf(call), body, makeAskAgain(call));
       if (made.kind === 'refusal') return made;
-      return { ...answer(200, made.body, retryHeader(made.retryAfter)), lookedOnly: made.body.dryRun };
+      return answer(200, made.body, retryHeader(made.retryAfter));
     },
   }),
 ];
