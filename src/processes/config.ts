@@ -25,15 +25,26 @@ const jwtIssuers = z.string().transform((text, context) => {
   }
 });
 
-/** Is a password's `#`, `/` or `?` in this URL not taken for the end of its host? What is behind it would hold an `@`. */
-function isReadAsMeant(text: string): boolean {
+/** What is said of a DATABASE_URL that has no `placeOf`. */
+export const unreadableUrl =
+  'cannot be read: it has one host, its port is at most 65535, and in a password or another value of it `%`, `#`, `/`, `?` and `@` are written `%25`, `%23`, `%2F`, `%3F` and `%40`';
+
+/**
+ * The server and the database of a DATABASE_URL, for a sentence: never its password. Null: it cannot be read, or is not read as it
+ * is meant. That is so where a password's `#`, `/` or `?` is taken for the end of the host: then an `@` stands behind it.
+ */
+export function placeOf(text: string): string | null {
   try {
     // The URL of a socket may have a user and no host.
-    const { username, password, pathname, searchParams, hash } = new URL(text.replace('@/', '@socket/'));
-    decodeURIComponent((username + password).replace(/%(?![0-9a-f]{2})/gi, '%25'));
-    return ![pathname, ...searchParams.keys(), hash].some((part) => part.includes('@'));
+    const hasHost = URL.canParse(text);
+    const url = new URL(hasHost ? text : text.replace('@/', '@socket/'));
+    decodeURIComponent((url.username + url.password).replace(/%(?![0-9a-f]{2})/gi, '%25'));
+    const search = url.search.replace(/(?<=[?&])(user|password)=[^&]*/g, '');
+    if ((url.pathname + search + url.hash).includes('@')) return null;
+    const place = `${url.searchParams.get('host') || (hasHost ? url.host : '')}${url.pathname}`;
+    return place === '' ? '' : ` (\`${place}\`)`;
   } catch {
-    return false;
+    return null;
   }
 }
 
@@ -54,10 +65,7 @@ const environment = z.object({
       error: 'must be a URL like `postgres://user:password@host:5432/database`',
       abort: true,
     })
-    .refine(
-      isReadAsMeant,
-      'cannot be read: in a URL, `%`, `#`, `/`, `?` and `@` of a password are written `%25`, `%23`, `%2F`, `%3F` and `%40`',
-    )
+    .refine((text) => placeOf(text) !== null, unreadableUrl)
     .optional(),
   TEMPORAL_ADDRESS: z
     .string()

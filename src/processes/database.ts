@@ -1,10 +1,10 @@
 import { inspect } from 'node:util';
 import { isUnavailable, makePool } from '../db/index.js';
-import type { Config } from './config.js';
+import { placeOf, unreadableUrl, type Config } from './config.js';
 import { ForeignStore } from './ownership/own-store.js';
 
 interface DatabaseProblem {
-  /** True: it does not answer, as one that is starting does not. False: waiting does not help. */
+  /** True: it does not answer, or takes no connection yet, as one that is starting does not. False: waiting does not help. */
   readonly isAway: boolean;
   /** For the operator, with what to do. */
   readonly message: string;
@@ -12,35 +12,27 @@ interface DatabaseProblem {
 
 /** Tries one connection. `remedy`: what to do about a DATABASE_URL that is wrong. Null: Postgres takes it. */
 export async function findDatabaseProblem(url: string, remedy: string): Promise<DatabaseProblem | null> {
+  const place = placeOf(url);
+  if (place === null) return { isAway: false, message: `DATABASE_URL ${unreadableUrl}` };
+  // Not `countersign connects`: it is none of the `connectedProcesses`, whose names begin with `countersign` and a space.
   const pool = makePool({ url, applicationName: 'countersign-connects', max: 1 });
   try {
     (await pool.connect()).release();
     return null;
   } catch (error) {
+    const { message, code = '' } = error as { message?: string; code?: string };
     const isAway = isUnavailable(error);
-    const what = `the Postgres of DATABASE_URL${placeOf(url) ?? ''} ${isAway ? 'does not answer' : 'takes no connection'}`;
-    const toDo = `${isAway ? 'start it, or ' : ''}${remedy}`;
-    return { isAway, message: `${what} (${whyNot(error, url)}): ${toDo}` };
+    const [what, first] = !isAway
+      ? ['takes no connection', '']
+      : // A code that begins with a digit is from Postgres itself.
+        /^\d/.test(code)
+        ? ['takes no connection now', 'wait, or ']
+        : ['does not answer', 'start it, or '];
+    const why = message || code || String(error);
+    return { isAway, message: `the Postgres of DATABASE_URL${place} ${what} (${why}): ${first}${remedy}` };
   } finally {
     await pool.end();
   }
-}
-
-/** The server and the database of a URL, for a sentence; never its password. Null where it cannot be told what is which. */
-export function placeOf(url: string): string | null {
-  if (!URL.canParse(url)) return null;
-  const { host, username, pathname, searchParams } = new URL(url);
-  // A password with an unescaped `@`, `/`, `?` or `#` in it may be read as host, or as what is behind it.
-  if (url.split('@').length > (username === '' ? 1 : 2)) return null;
-  const place = `${host || (searchParams.get('host') ?? '')}${pathname}`;
-  return place === '' ? '' : ` (\`${place}\`)`;
-}
-
-/** The text of an error may name host and database as they were read, so it is not shown where they may be parts of a password. */
-function whyNot(error: unknown, url: string): string {
-  const { message, code } = error as { message?: string; code?: string };
-  if (placeOf(url) !== null) return message || (code ?? String(error));
-  return `${code ?? 'the URL cannot be read'}; check its port, and in its password write \`@\` as \`%40\`, \`/\` as \`%2F\`, \`?\` as \`%3F\` and \`#\` as \`%23\``;
 }
 
 /** Why a process ends, for its log; what matters most comes last, because the end of a log is what is shown. */

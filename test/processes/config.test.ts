@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
-import { readConfig } from '../../src/processes/config.js';
+import { placeOf, readConfig } from '../../src/processes/config.js';
 
 const errorsOf = (env: NodeJS.ProcessEnv): readonly string[] => {
   const result = readConfig(env);
@@ -63,6 +63,9 @@ const forms: readonly (readonly [written: string, says: RegExp])[] = [
   ['postgres://me:12?S3CRET@db/x', /`%3F`/],
   ['postgres://me:a@12#S3CRET@db/x', /`%23`/],
   ['postgres://me:%ffS3CRET@db/x', /`%25`/],
+  ['postgres://me:a@12?S3CRET=b@db/x', /`%3F`/],
+  ['postgres://me:S3CRET@db:99999/x', /its port is at most 65535/],
+  ['postgres://me:S3CRET@one:1,two:2/x', /it has one host/],
 ];
 for (const [written, says] of forms)
   test(`no part of a password is in the message that refuses ${written}`, () => {
@@ -77,14 +80,19 @@ test('no other variable shows what stands before an `@`', () => {
   assert.match(message ?? '', /is `…@t:7233`: it must be host:port/);
 });
 
-for (const url of [
-  'postgres://me:a%23b%2F%40c@db:5432/x?sslmode=require',
-  'postgresql://me@corp:50%@db/x',
-  'postgres://me:p@/x?host=/var/run/postgresql',
-  'postgres:///x?host=/tmp&user=me@corp',
-  'postgres://%2Fvar%2Frun/x',
-])
-  test(`${url} is a database`, () => assert.deepEqual(errorsOf({ DATABASE_URL: url }), []));
+for (const [url, place] of [
+  ['postgres://me:a%23b%2F%40c@db:5432/x?sslmode=require', 'db:5432/x'],
+  ['postgresql://me@corp:50%@db/x', 'db/x'],
+  ['postgres://me:p@/x?host=/var/run/postgresql', '/var/run/postgresql/x'],
+  ['postgres:///x?host=/tmp&user=me@corp', '/tmp/x'],
+  ['postgres://db:1/x?user=me@corp&password=a@b&sslmode=require', 'db:1/x'],
+  ['postgres://db/x?host=other', 'other/x'],
+  ['postgres://%2Fvar%2Frun/x', '%2Fvar%2Frun/x'],
+] as const)
+  test(`${url} is a database, and is called ${place}`, () => {
+    assert.deepEqual(errorsOf({ DATABASE_URL: url }), []);
+    assert.equal(placeOf(url), ` (\`${place}\`)`);
+  });
 
 test('a Temporal API key means TLS, unless that is switched off', () => {
   const of = (env: NodeJS.ProcessEnv): unknown => {

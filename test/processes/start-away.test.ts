@@ -4,10 +4,12 @@ import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { readConfig } from '../../src/processes/config.js';
-import { findDatabaseProblem, placeOf, whyEnded } from '../../src/processes/database.js';
+import { newId } from '../../src/model/names/ids.js';
+import { placeOf, readConfig } from '../../src/processes/config.js';
+import { findDatabaseProblem, whyEnded } from '../../src/processes/database.js';
 import { projectRoot } from '../../testing/paths.js';
 import { inCampaigns } from '../../testing/samples.js';
+import { asSuperuser, serverUrl } from '../../testing/servers/database.js';
 import { startProduct, type Product } from '../../testing/servers/product.js';
 import { makeEmptyDatabase, temporaryFolder, testVariable } from '../../testing/servers/servers.js';
 
@@ -120,12 +122,30 @@ describe('a DATABASE_URL that Postgres does not take', () => {
       'postgres://u:x@h:295555/db',
     ];
     for (const url of badlyWritten) {
-      const message = (await findDatabaseProblem(url, remedy))?.message ?? '';
-      assert.match(
-        message,
-        /DATABASE_URL (takes no connection|does not answer) \([A-Z0-9_]+; check its port, and in its password/,
-      );
-      assert.doesNotMatch(message, /secret/);
+      const problem = await findDatabaseProblem(url, remedy);
+      assert.equal(problem?.isAway, false);
+      assert.match(problem.message, /^DATABASE_URL cannot be read: it has one host, its port is/);
+      assert.doesNotMatch(problem.message, /secret/);
+    }
+    const socket = await findDatabaseProblem('postgres://u:secret@/db?host=/nowhere', remedy);
+    assert.match(
+      socket?.message ?? '',
+      /^the Postgres of DATABASE_URL \(`\/nowhere\/db`\) does not answer \(connect ENOENT \/nowhere\/\.s\.PGSQL\.5432\): start it, or correct DATABASE_URL$/,
+    );
+  });
+
+  it('is waited for where Postgres answers that it takes no connection now, and is not said to be down', async () => {
+    const user = newId('svc');
+    const password = 'only-for-this-test';
+    await asSuperuser(serverUrl(), `create role ${user} login password '${password}' connection limit 0`);
+    try {
+      const url = serverUrl({ user, password });
+      assert.deepEqual(await findDatabaseProblem(url, remedy), {
+        isAway: true,
+        message: `the Postgres of DATABASE_URL${placeOf(url)} takes no connection now (too many connections for role "${user}"): wait, or ${remedy}`,
+      });
+    } finally {
+      await asSuperuser(serverUrl(), `drop role ${user}`);
     }
   });
 
