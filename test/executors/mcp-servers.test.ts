@@ -292,8 +292,6 @@ describe('the words of a server', () => {
     for (const said of [
       await failed(overHttp([...opened(), { body: error }])),
       await failed(overHttp([...opened(), { headers, body: `data: ${error}\n\n` }])),
-      // With a key the tools are listed before: then nothing but the call can be meant.
-      await failed(overStdio({ says: Buffer.from(error) }, { idempotencyKey: 'k' })),
     ]) {
       assert.equal(said.errorClass, 'permanent');
       assert.match(said.message, /refused by its server: .*cannot parse that/);

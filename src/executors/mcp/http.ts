@@ -47,7 +47,7 @@ export interface HttpSession {
   close(): Promise<void>;
 }
 
-/** How long the end of a session may keep its call waiting. */
+/** How long the request that ends a session may take, and may keep an answered call waiting. */
 const goodbyeMs = 1_000;
 const settleMs = 100;
 
@@ -91,8 +91,9 @@ export function openHttpSession(
   const client = new Client(clientInfo);
   client.onerror = () => undefined;
   const close = async (): Promise<void> => {
-    if (deadline.whyStopped() === null)
-      await Promise.race([transport.terminateSession().catch(() => undefined), pause(goodbyeMs)]);
+    const ending = transport.terminateSession().catch(() => undefined);
+    // A call that was stopped, or was told that no answer comes, does not wait for it.
+    if (deadline.whyStopped() === null && client.transport !== undefined) await ending;
     await client.close().catch(() => undefined);
   };
   const problemOf = (error: unknown): HttpProblem | null =>
@@ -118,10 +119,6 @@ export function headersProblem(headers: HttpTransport['headers']): string | null
   return odd === undefined
     ? null
     : `header \`${odd[0]}\`: its name, or a line break or control character in its value, cannot be sent`;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }
 
 interface Listening {
@@ -167,7 +164,7 @@ async function fetchStream(
     headers: Object.fromEntries(headers.entries()),
     body: typeof init.body === 'string' ? init.body : null,
     allowPrivate: params.allowPrivate,
-    signal: init.signal ? AbortSignal.any([init.signal, deadline]) : deadline,
+    signal: signalOf(method, init, deadline),
   });
   if (answer.status !== 'answered') throw new HttpFailure(describeUndelivered(answer));
   const { response } = answer;
@@ -180,6 +177,12 @@ async function fetchStream(
     throw new HttpFailure(describeRefusal(status, { words, after, isKeyed, inSession }));
   }
   return toFetchResponse(response, status, waiting, stream);
+}
+
+/** A session is ended also when the call was stopped or the client closed, so that request has a time of its own. */
+function signalOf(method: string, { signal }: RequestInit, deadline: AbortSignal): AbortSignal {
+  if (method === 'DELETE') return AbortSignal.timeout(goodbyeMs);
+  return signal ? AbortSignal.any([signal, deadline]) : deadline;
 }
 
 interface Refusal {

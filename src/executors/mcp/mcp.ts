@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { JsonObject } from '../../model/values/json.js';
 import { headersProblem, openHttpSession, type HttpProblem } from './http.js';
 import { placeKey, type ToolParams } from './key.js';
-import { isMalformedAnswer, isServerError, readToolResult, whyNotOpened } from './message.js';
+import { isMalformedAnswer, isServerError, isWithoutId, readToolResult, whyNotOpened } from './message.js';
 import { closeStdioSessions, openStdio } from './stdio.js';
 import { NotSent } from './transport.js';
 import {
@@ -94,6 +94,7 @@ async function callServer(
     const stopped = deadline.whyStopped();
     usable = stopped === null && isServerError(error);
     if (stopped !== null) return stoppedResult(context, stopped, called, describeTool(call));
+    if (isWithoutId(error)) return toAnswerWithoutId(call, error, context);
     if (usable) return toServerRefusal(call, error, context);
     if (error instanceof NotSent) return 'not_sent';
     const message = `${describeTool(call)}: its server ended${session.problem(context.excerpts)}`;
@@ -252,9 +253,17 @@ async function callTool(
 }
 
 function toServerRefusal(call: McpCall, error: unknown, context: DriverContext): Failure {
-  const said =
-    error instanceof Error ? context.excerpts.start(error.message, longestWords) : 'no reason given';
-  return failure('permanent', `${describeTool(call)} was refused by its server: ${said}`);
+  return failure('permanent', `${describeTool(call)} was refused by its server: ${wordsOf(error, context)}`);
+}
+
+/** In one stream for all messages, nobody knows what an error without an id is about: it does not say that the call was refused. */
+function toAnswerWithoutId(call: McpCall, error: unknown, context: DriverContext): Failure {
+  const what = 'answered no tool result: an error without an id, which may be about another message';
+  return unfitAnswer(context, `${describeTool(call)} ${what}: ${wordsOf(error, context)}`);
+}
+
+function wordsOf(error: unknown, { excerpts }: DriverContext): string {
+  return error instanceof Error ? excerpts.start(error.message, longestWords) : 'no reason given';
 }
 
 function toResult(call: McpCall, said: JsonObject, context: DriverContext): ExecutorResult {

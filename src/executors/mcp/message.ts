@@ -24,6 +24,8 @@ const notAResult = `not-a-result:${unguessable}`;
 const notReadable = `not-readable:${unguessable}`;
 /** Marks, in its data, an error that the server has answered: errors of the SDK itself have the same codes. */
 const saidByServer = `said-by-server:${unguessable}`;
+/** The same, of an error without an id. */
+const saidWithoutId = `said-without-id:${unguessable}`;
 
 export type ReadableMessage =
   | { readonly status: 'readable'; readonly text: string; readonly message: Json }
@@ -135,12 +137,18 @@ function dropNulls(object: JsonObject, depth: number): JsonObject {
 function toReadableError({ id = null }: JsonObject, error: Json, asked: Json): Json | null {
   const { code = null, message = null } = isObject(error) ? error : {};
   if (!Number.isSafeInteger(code) || typeof message !== 'string' || isMarked(message)) return null;
-  return { jsonrpc: '2.0', id: id ?? asked, error: { code, message, data: saidByServer } };
+  const data = id === null ? saidWithoutId : saidByServer;
+  return { jsonrpc: '2.0', id: id ?? asked, error: { code, message, data } };
 }
 
 /** Has the server answered with an error? False for errors of the SDK itself: a lost connection, a time-out. */
 export function isServerError(error: unknown): error is McpError {
-  return error instanceof McpError && error.data === saidByServer;
+  return error instanceof McpError && (error.data === saidByServer || isWithoutId(error));
+}
+
+/** Is it an error that the server has written without an id? What it is about is then known only where nothing else was sent. */
+export function isWithoutId(error: unknown): boolean {
+  return isObject(error) && error['data'] === saidWithoutId;
 }
 
 /** Has the server answered with something else than was asked for: no message of the protocol, or a result of another kind? */

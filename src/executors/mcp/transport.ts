@@ -7,9 +7,9 @@ import { serializeMessage } from '@modelcontextprotocol/sdk/shared/stdio.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { isJSONRPCRequest, JSONRPCMessageSchema, type RequestId } from '@modelcontextprotocol/sdk/types.js';
 import { giveWayBefore, makeTurns } from '../../model/give-way.js';
-import type { Json } from '../../model/values/json.js';
+import { isObject, type Json } from '../../model/values/json.js';
 import { maxMessages, maxSessionBytes } from './limits.js';
-import { isAnswer, toReadableMessage } from './message.js';
+import { isAnswer, isWithoutId, toReadableMessage } from './message.js';
 import { codeOf } from '../connections/network.js';
 import { endSession, endWithInput, startSession } from '../cli/process-session.js';
 
@@ -145,7 +145,7 @@ type Deliver = (line: string, isExact: boolean) => string | null;
 
 /**
  * What was sent since the request that was answered last: the ids of requests, and null for a notification or a reply. Some
- * servers answer these with an error without an id, so such an error answers the request only where nothing else was sent.
+ * servers answer each of these with an error without an id, so such an error counts for the request only where no other is left.
  */
 type Open = (RequestId | null)[];
 
@@ -157,6 +157,10 @@ function makeDeliver(transport: Transport, open: Open): Deliver {
     const message = read.status === 'readable' ? JSONRPCMessageSchema.safeParse(JSON.parse(read.text)) : null;
     // Many servers write lines of their log to the standard output.
     if (message === null || !message.success) {
+      if (read.status === 'readable' && isObject(read.message) && isWithoutId(read.message['error'])) {
+        const about = open.indexOf(null);
+        if (about !== -1) open.splice(about, 1);
+      }
       transport.onerror?.(new Error('a line is no message'));
       return null;
     }

@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { after, describe, test } from 'node:test';
 import { closeExecutors, runCall } from '../../../src/executors/index.js';
 import type { ExecutorResult, RunContext } from '../../../src/executors/types.js';
+import type { JsonObject } from '../../../src/model/values/json.js';
 import { contextWith } from '../world.js';
 
 after(closeExecutors);
@@ -247,18 +248,28 @@ describe('a call over HTTP', { timeout: 60_000 }, () => {
 });
 
 describe('a call over standard streams', { timeout: 60_000 }, () => {
-  /** `complains`: what it answers with an error without an id. */
-  const overStdio = (complains: 'initialized' | 'reply'): Promise<ExecutorResult> => {
+  /**
+   * `complains`: what it answers with an error without an id; `late`: the opening, when a call comes that has the
+   * argument `late`; `call`: the opening, and then each call, which it does not make.
+   */
+  const overStdio = (
+    complains: 'initialized' | 'reply' | 'late' | 'call',
+    more: Partial<RunContext> = {},
+    args: JsonObject = {},
+  ): Promise<ExecutorResult> => {
     const script = `
     const say = (message) => console.log(JSON.stringify({ jsonrpc: '2.0', ...message }));
     const complain = () => say({ id: null, error: { code: -32601, message: 'unknown method' } });
     const pay = () => say({ id: called, result: ${JSON.stringify(paid)} });
     let called;
     require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
-      const { id, method } = JSON.parse(line);
+      const { id, method, params } = JSON.parse(line);
       if (method === 'initialize') return say({ id, result: ${JSON.stringify(opening)} });
       if (method === 'tools/list') return say({ id, result: { tools: [] } });
       if (method === 'tools/call') called = id;
+      if (method === 'notifications/initialized' && '${complains}' === 'call') complain();
+      if (method === 'tools/call' && '${complains}' === 'call') complain();
+      if (method === 'tools/call' && '${complains}' === 'late') { if (params.arguments.late) complain(); pay(); }
       // Late enough that the call is on its way.
       if (method === 'tools/call' && '${complains}' === 'initialized') { complain(); pay(); }
       if (method === 'tools/call' && '${complains}' === 'reply') say({ id: 'of-the-server', method: 'ping' });
@@ -266,8 +277,36 @@ describe('a call over standard streams', { timeout: 60_000 }, () => {
     });`;
     const of = { kind: 'stdio', command: process.execPath, args: ['-e', script], env: {} } as const;
     const transport = { ...of, workingDirectory: null } as const;
-    return runCall(call, contextWith({ kind: 'mcp', transport }));
+    return runCall({ ...call, arguments: args }, contextWith({ kind: 'mcp', transport }, more));
   };
+  const inDoubt = (said: ExecutorResult, errorClass: string): void => {
+    assert.ok(said.status === 'failed', JSON.stringify(said));
+    assert.deepEqual([said.errorClass, said.effectPossible], [errorClass, true], said.message);
+    assert.match(
+      said.message,
+      /an error without an id, which may be about another message: .*unknown method; its/,
+    );
+  };
+
+  test('is not called refused for a late error without an id, and is told: with a key', async () => {
+    inDoubt(await overStdio('late', { idempotencyKey: 'k' }, { late: true }), 'permanent');
+  });
+
+  test('is not called refused for a late error without an id, and is told: without a key', async () => {
+    assert.equal((await overStdio('late')).status, 'succeeded');
+    inDoubt(await overStdio('late', {}, { late: true }), 'unknown_outcome');
+    // The server is kept, and serves the next call.
+    assert.equal((await overStdio('late')).status, 'succeeded');
+  });
+
+  test('is not waited for where each other message has had its error without an id', async () => {
+    const endless = { timeoutMs: 120_000 };
+    inDoubt(await overStdio('call', endless), 'unknown_outcome');
+    inDoubt(await overStdio('call', { ...endless, idempotencyKey: 'k' }), 'permanent');
+    const said = await overStdio('call', { ...endless, hasEffect: false });
+    assert.ok(said.status === 'failed', JSON.stringify(said));
+    assert.deepEqual([said.errorClass, said.effectPossible], ['permanent', undefined], said.message);
+  });
   for (const complains of ['initialized', 'reply'] as const)
     test(`is not refused by an error without an id, which may be about another message: ${complains}`, async () => {
       const said = await overStdio(complains);
