@@ -229,13 +229,21 @@ describe('what would run', () => {
   });
 
   it('is approved by nobody where its row says something else than was asked', async () => {
-    const parked = await park();
-    await edit(
-      `update approval set doc = jsonb_set(doc::jsonb, '{consequence}', '"nothing"')::json where id = $1`,
-      [parked.id],
-    );
-    const approved = await decide(parked, 'approve');
-    assert.deepEqual([approved.status, approved.body.why], [409, 'shown_changed']);
+    const other = await park({ memo: 'another' });
+    for (const [field, value] of [
+      ['consequence', `'"nothing"'`],
+      ['argumentsRef', inDoc(other, 'argumentsRef')],
+      ['argumentsRef', `'null'`],
+    ] as const) {
+      const parked = await park();
+      await edit(
+        `update approval set doc = jsonb_set(doc::jsonb, '{${field}}', ${value})::json where id = $1`,
+        [parked.id],
+      );
+      const approved = await decide(parked, 'approve');
+      assert.deepEqual([approved.status, approved.body.why], [409, 'shown_changed'], field);
+      assert.equal((await decide(parked, 'deny')).status, 200);
+    }
   });
 
   it('is shown and approved as before where an earlier build opened the approval', async () => {
