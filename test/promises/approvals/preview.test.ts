@@ -228,6 +228,23 @@ describe('what would run', () => {
     assert.deepEqual([denied.status, denied.body.approval?.status], [200, 'denied'], denied.text);
   });
 
+  it('is not told as lost where the key of its run does not open: nothing is decided, and the run can be cancelled', async () => {
+    const parked = await park({ memo: 'under a key' });
+    await edit(
+      `alter table payload_key disable trigger user;
+       update payload_key set wrapped = set_byte(wrapped, 20, get_byte(wrapped, 20) # 1) where run = '${parked.run}';
+       alter table payload_key enable trigger user`,
+    );
+    const shown = await office.api.ask('finance', 'GET', `/v1/approvals/${parked.id}`);
+    assert.deepEqual([shown.status, shown.body.code], [500, 'INTERNAL'], shown.text);
+    const path = `/v1/runs/${parked.run}/transitions/crm.note`;
+    const asked = await office.api.ask('agent', 'POST', path, { arguments: { memo: 'more' } });
+    assert.deepEqual([asked.status, asked.body.code], [409, 'RUN_STUCK'], asked.text);
+    assert.match(asked.body.detail, /key does not open: if every process .* it is damaged: cancel the run$/);
+    const cancelled = await cancel(parked);
+    assert.deepEqual([cancelled.status, cancelled.body.run?.status], [200, 'cancelled'], cancelled.text);
+  });
+
   it('is approved by nobody where its row says something else than was asked', async () => {
     const other = await park({ memo: 'another' });
     for (const [field, value] of [
