@@ -1,7 +1,13 @@
 export { AuditConflict, appendRun } from './record/append.js';
 export { approvedDigests, refusedMessages } from './read/approved.js';
 export type { RunScope } from './record/envelope.js';
-export { keptPayloads, makePayloads, PayloadsErased, type Payloads } from './record/payloads.js';
+export {
+  keptPayloads,
+  makePayloads,
+  PayloadKeyUnopened,
+  PayloadsErased,
+  type Payloads,
+} from './record/payloads.js';
 export { readEntry, readRecords, type AuditItem, type RecordFilter } from './read/read.js';
 export { readShown } from './read/shown.js';
 export { sequence } from './record/sequencer.js';

@@ -1,7 +1,7 @@
 import type { MessageKind, SealedMessage } from '../model/message.js';
 import { mostDocumentBytes, mostOpenApprovals, mostOpenBytes, mostUnanswered } from '../model/limits.js';
 import { busyText, closedStatuses, type Answer, type Refusal } from '../engine/state.js';
-import { PayloadsErased } from '../audit/index.js';
+import { PayloadKeyUnopened, PayloadsErased } from '../audit/index.js';
 import { isUnavailable, together, withTransaction, type Pool, type Tx } from '../db/index.js';
 import { documentOf } from '../store/runs/document.js';
 import {
@@ -118,8 +118,10 @@ async function keepInTurn(deps: ClientDeps, posting: Posting): Promise<Kept> {
   try {
     return await withTransaction(deps.pool, (tx) => keepMessage(deps, tx, posting));
   } catch (error) {
-    if (!(error instanceof PayloadsErased)) throw error;
-    return refuse('RUN_STUCK', describeErased(posting));
+    if (error instanceof PayloadsErased) return refuse('RUN_STUCK', describeErased(posting));
+    if (!(error instanceof PayloadKeyUnopened) || kind === 'cancel') throw error;
+    deps.onInternalError(`the values of run \`${run}\``, error);
+    return refuse('RUN_STUCK', describeUnopened(run));
   } finally {
     turn.end();
   }
@@ -129,6 +131,10 @@ function describeErased({ run, kind }: Posting): string {
   const what = kind === 'submit' ? 'arguments' : 'reason';
   const without = kind === 'decide' ? 'decide without a reason, or ' : '';
   return `the values of run \`${run}\` were erased, and nothing can be added to them, so the ${what} cannot be kept: ${without}cancel the run`;
+}
+
+function describeUnopened(run: string): string {
+  return `nothing can be added to the values of run \`${run}\`, since their key does not open: if every process of the service has the same \`COUNTERSIGN_KEK\`, it is damaged: cancel the run`;
 }
 
 function refuseOutOfTurn(why: 'full' | 'late', run: string): Kept {

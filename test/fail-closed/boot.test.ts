@@ -179,7 +179,8 @@ describe('before a process works', () => {
     error: async () => {
       const ref = await stored();
       const other = makePayloads({ kek: Buffer.alloc(32, 2) });
-      await assert.rejects(other.get(database.pool, ref));
+      await assert.rejects(other.get(database.pool, ref), /key .* does not open/);
+      await assert.rejects(other.getAllReadable(database.pool, [ref]), /key .* does not open/);
     },
     missing: async () =>
       assert.equal(await payloads.get(database.pool, { ...(await stored()), payload: 'pay_none' }), null),

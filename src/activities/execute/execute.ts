@@ -122,7 +122,7 @@ async function beginAttempt(
   const [other, loading, facts] = await settleTogether([
     findOtherUnderWay(tx, executing, holder),
     loadExecutionBasis(deps, tx, { ...run, executing }, locked),
-    loadGrantFacts(deps, tx, row.id, executing, attempts),
+    loadGrantFacts(deps, tx, { ...run, executing }, attempts),
   ]);
   const underWay = valueOf(other);
   if (underWay !== null) throw underWay;

@@ -1,4 +1,4 @@
-import { canonical } from '../../model/values/canonical.js';
+import { canonical, sameJson } from '../../model/values/canonical.js';
 import {
   allApproved,
   askedForNow,
@@ -20,7 +20,7 @@ import { together, type Tx } from '../../db/index.js';
 import { consumeGrant, lockGrant, type AttemptRow, type Grant } from '../../store/runs/actions.js';
 import { getApproval } from '../../store/approvals/approvals.js';
 import type { ActivityDeps } from '../deps.js';
-import type { ExecutionBasis } from './begun.js';
+import type { Executed, ExecutionBasis } from './begun.js';
 
 export interface GrantProblem {
   readonly code: 'DIGEST_MISMATCH' | 'GUARD_REJECTED';
@@ -32,7 +32,7 @@ export interface GrantProblem {
 export interface GrantFacts {
   /** The digests of the action that were approved, according to the record. */
   readonly approved: readonly string[];
-  /** What the store has as shown to the approvers. Null: the action needs no approval, or it has none, or not all of it. */
+  /** What the store has as shown to the approvers. Null: the action needs no approval, or the store has none, not all of it, or other arguments. */
   readonly shown: Shown | null;
   /** Null: there is no grant, or the action was begun before. */
   readonly grant: Grant | null;
@@ -42,14 +42,16 @@ export interface GrantFacts {
 export async function loadGrantFacts(
   { payloads }: Pick<ActivityDeps, 'payloads'>,
   tx: Tx,
-  run: string,
-  { action }: Executing,
+  { row: { id: run }, loaded: { holdings }, executing: { action } }: Executed,
   attempts: readonly AttemptRow[],
 ): Promise<GrantFacts> {
   const { approval: id } = action;
+  const argumentsRef = holdings.actions.get(action.id)?.payload ?? null;
   const findShown = async (approval: string): Promise<Shown | null> => {
     const row = await getApproval(tx, approval);
-    return row === null ? null : readShown(payloads, tx, row.doc);
+    return row !== null && sameJson(row.doc.argumentsRef, argumentsRef)
+      ? readShown(payloads, tx, row.doc)
+      : null;
   };
   const [approved, shown, grant] = await together([
     id === null ? [] : approvedDigests(tx, run, id),

@@ -14,7 +14,7 @@ interface NewPayload {
 }
 
 export interface Payloads {
-  /** Stores a payload and gives its reference. `run` is '' for the service's own. Throws when the run's payloads were erased. */
+  /** Stores a payload and gives its reference. `run` is '' for the service's own. Throws `PayloadsErased` or `PayloadKeyUnopened` where nothing can be added. */
   put(
     q: Queryable,
     run: string,
@@ -28,7 +28,7 @@ export interface Payloads {
   get(q: Queryable, ref: PayloadRef): Promise<Buffer | null>;
   /**
    * Several in one read: by payload id, without those that were erased or never stored. Null: the stored bytes do not open, or are
-   * not those that the reference commits to.
+   * not those that the reference commits to. Throws `PayloadKeyUnopened` where a key does not open: nothing is known of the bytes.
    */
   getAllReadable(q: Queryable, refs: readonly PayloadRef[]): Promise<ReadonlyMap<string, Buffer | null>>;
 }
@@ -57,7 +57,7 @@ export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
   const unwrap = (run: string, wrapped: Buffer): DataKey => {
     const known = cache.get(run);
     if (known !== undefined && known.wrapped.equals(wrapped)) return known;
-    const dataKey = { wrapped, key: open(kek, wrapped, `key:${run}`) };
+    const dataKey = { wrapped, key: openKey(kek, run, wrapped) };
     remember(run, dataKey);
     return dataKey;
   };
@@ -88,15 +88,16 @@ export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
       const [row] = await findRows(q, [ref.payload]);
       if (row === undefined) return null;
       await giveWayBefore(row.ciphertext.length);
-      return openRow(row, ref, unwrap);
+      return openRow(row, ref, unwrap(row.run, row.wrapped));
     },
     getAllReadable: async (q, refs) => {
       const found = new Map<string, Buffer | null>();
       const byId = new Map(refs.map((ref) => [ref.payload, ref]));
       for (const row of await findRows(q, [...byId.keys()])) {
         await giveWayBefore(row.ciphertext.length);
+        const dataKey = unwrap(row.run, row.wrapped);
         try {
-          found.set(row.id, openRow(row, byId.get(row.id), unwrap));
+          found.set(row.id, openRow(row, byId.get(row.id), dataKey));
         } catch {
           found.set(row.id, null);
         }
@@ -116,12 +117,8 @@ async function findRows(q: Queryable, ids: readonly string[]): Promise<readonly 
 }
 
 /** Throws for bytes that are not those that the reference commits to. */
-function openRow(
-  { id, run, ciphertext, wrapped }: StoredPayload,
-  ref: PayloadRef | undefined,
-  unwrap: (run: string, wrapped: Buffer) => DataKey,
-): Buffer {
-  const sealed = open(unwrap(run, wrapped).key, ciphertext, id);
+function openRow({ id, ciphertext }: StoredPayload, ref: PayloadRef | undefined, { key }: DataKey): Buffer {
+  const sealed = open(key, ciphertext, id);
   const data = sealed.subarray(saltBytes);
   if (commitment(sealed.subarray(0, saltBytes), data) !== ref?.commit)
     throw new Error(`payload \`${id}\` is not what the record committed to`);
@@ -175,6 +172,14 @@ async function insertUnder(
   return rowCount === committed.length;
 }
 
+function openKey(kek: Buffer, run: string, wrapped: Buffer): Buffer {
+  try {
+    return open(kek, wrapped, `key:${run}`);
+  } catch (cause) {
+    throw new PayloadKeyUnopened(`the key of the payloads of run \`${run}\` does not open`, { cause });
+  }
+}
+
 function makeKey(kek: Buffer, run: string): DataKey {
   const key = randomBytes(32);
   return { key, wrapped: seal(kek, key, `key:${run}`) };
@@ -191,6 +196,9 @@ async function storedKey(q: Queryable, run: string): Promise<Buffer | null> {
 
 /** The key of these payloads was erased, so that nothing can be stored under it. */
 export class PayloadsErased extends Error {}
+
+/** The key of these payloads does not open: it is damaged, or this process has another key-encryption key than the one that sealed it. */
+export class PayloadKeyUnopened extends Error {}
 
 function erasedError(run: string): Error {
   return new PayloadsErased(`the payloads of run \`${run}\` were erased: nothing can be added to them`);

@@ -8,7 +8,7 @@ import type { Principal } from '../../model/principal.js';
 import type { PayloadRef } from '../../model/records.js';
 import type { Refusal } from '../../engine/state.js';
 import { currentSigningKey, sealMessage, type SigningKey } from '../../auth/index.js';
-import { PayloadsErased } from '../../audit/index.js';
+import { PayloadKeyUnopened, PayloadsErased } from '../../audit/index.js';
 import { settleTogether, storeTime, together, valueOf, type Queryable, type Tx } from '../../db/index.js';
 import { getMessage, insertMessage } from '../../store/runs/messages.js';
 import type { Trace } from '../types.js';
@@ -116,8 +116,9 @@ export async function storeMessages(
   const [{ run, body }] = drafts;
   const payloads = values.map(({ role, media, text: bytes }) => ({ role, media, bytes }));
   const left = await deps.payloads.putAll(tx, run, payloads).catch((error: unknown) => {
-    // A run whose payloads were erased can be cancelled: why is kept under the service's own key.
-    if (body.kind !== 'cancel' || !(error instanceof PayloadsErased)) throw error;
+    // A run to which no payload can be added can be cancelled: why is kept under the service's own key.
+    const isClosed = error instanceof PayloadsErased || error instanceof PayloadKeyUnopened;
+    if (body.kind !== 'cancel' || !isClosed) throw error;
     return deps.payloads.putAll(tx, '', payloads);
   });
   return together(

@@ -2,7 +2,7 @@ import { mayDecide, shownDigest, wantsReason } from '../../engine/index.js';
 import type { ApprovalState, Kit } from '../../engine/state.js';
 import { readShown } from '../../audit/index.js';
 import { isOpen, settledCode } from '../../model/approval-status.js';
-import { canonical } from '../../model/values/canonical.js';
+import { canonical, sameJson } from '../../model/values/canonical.js';
 import type { ErrorCode } from '../../model/contract/errors.js';
 import type { Json, JsonObject } from '../../model/values/json.js';
 import type { Principal } from '../../model/principal.js';
@@ -14,7 +14,7 @@ import type { Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 import { refusal, type Refusal } from '../refusal.js';
 import { parseArguments, readAll } from '../values.js';
-import type { Approval } from './look.js';
+import type { Approval, HeldApproval } from './look.js';
 
 // Who may decide an approval, and with which code and words a decision is refused: the same for every door. The run checks all
 // of it again.
@@ -28,9 +28,9 @@ export interface Judged extends Approval {
   readonly decisions: readonly DecisionRow[];
 }
 
-export async function loadJudged(deps: ServiceDeps, { row, state }: Approval): Promise<Judged> {
-  const [kit, decisions] = await Promise.all([readQueueKit(deps), decisionsOf(deps.pool, [row.id])]);
-  return { row, state, kit, decisions };
+export async function loadJudged<A extends Approval>(deps: ServiceDeps, approval: A): Promise<A & Judged> {
+  const [kit, decisions] = await Promise.all([readQueueKit(deps), decisionsOf(deps.pool, [approval.row.id])]);
+  return { ...approval, kit, decisions };
 }
 
 /** Which roles decide in which queues, as the policies say now. */
@@ -97,20 +97,20 @@ export interface Decision {
  */
 export async function refuseDecision(
   { deps, principal }: Caller,
-  judged: Judged,
+  judged: Judged & HeldApproval,
   decision: Decision,
 ): Promise<Refusal | null> {
   const refused = refuseDecider(judged, principal);
   if (refused !== null || judged.state === null) return refused;
   return (
-    (await digestRefusal(deps, judged.row, judged.state, decision)) ??
+    (await digestRefusal(deps, judged, judged.state, decision)) ??
     reasonRefusal(judged.state, judged.kit, principal, decision)
   );
 }
 
 async function digestRefusal(
   deps: ServiceDeps,
-  row: ApprovalRow,
+  { row, held }: Pick<HeldApproval, 'row' | 'held'>,
   state: ApprovalState,
   { decision, digest }: Decision,
 ): Promise<Refusal | null> {
@@ -123,7 +123,7 @@ async function digestRefusal(
   if (digest === state.action.digest)
     return (
       (await argumentsRefusal(deps, row)) ??
-      (decision === 'approve' ? await shownRefusal(deps, row, state) : null)
+      (decision === 'approve' ? await shownRefusal(deps, { row, held }, state) : null)
     );
   const seen = await approvalWithDigest(deps.pool, row.run, digest);
   const detail = `the decision names another digest than the approval has: look at \`${state.id}\` again, and decide what it asks for now`;
@@ -152,12 +152,13 @@ export const previewGone = 'what would run can no longer be read';
  */
 async function shownRefusal(
   { payloads, pool }: ServiceDeps,
-  { doc }: ApprovalRow,
+  { row: { doc }, held }: Pick<HeldApproval, 'row' | 'held'>,
   { id, action }: ApprovalState,
 ): Promise<Refusal | null> {
   const shown = await readShown(payloads, pool, doc);
   const digest = (value: Json): string => sha256(canonical(value));
-  if (shown !== null && shownDigest({ digest }, shown) === action.bound.shown) return null;
+  const isHeld = held === undefined || sameJson(doc.argumentsRef, held?.payload ?? null);
+  if (shown !== null && isHeld && shownDigest({ digest }, shown) === action.bound.shown) return null;
   const [why, what] =
     shown === null
       ? ['preview_gone', previewGone]

@@ -1,7 +1,7 @@
 import { isOpen } from '../../engine/index.js';
 import type { ApprovalState } from '../../engine/state.js';
 import { getApproval, type ApprovalRow } from '../../store/approvals/approvals.js';
-import { stateWithoutValues } from '../../store/runs/document.js';
+import { stateWithoutValues, type HeldValue } from '../../store/runs/document.js';
 import type { ListedRun } from '../../store/runs/runs.js';
 import type { Caller } from '../caller.js';
 import { inLanes } from '../lanes.js';
@@ -14,13 +14,20 @@ export interface Approval {
   readonly state: ApprovalState | null;
 }
 
+export interface HeldApproval extends Approval {
+  /** The arguments, as the run's document names them; null: it has none. Undefined: the document was not read, or holds no such approval. */
+  readonly held: HeldValue | null | undefined;
+}
+
+type Held = Pick<HeldApproval, 'held'> & { readonly state: ApprovalState };
+
 interface SeenApproval {
   readonly kind: 'approval';
   readonly row: ApprovalRow;
   readonly run: ListedRun;
 }
 
-export interface FoundApproval extends SeenApproval, Approval {}
+export interface FoundApproval extends SeenApproval, HeldApproval {}
 
 /** The row of an approval, for those who may see its run. */
 export async function visibleApprovalRow(caller: Caller, id: string): Promise<SeenApproval | Refusal> {
@@ -38,7 +45,7 @@ export async function visibleApproval(caller: Caller, id: string): Promise<Found
 }
 
 /** An approval from its run's document: what is done about it is judged by what the run itself vouches for, not by a copy. */
-export async function readApproval(reader: Reader, row: ApprovalRow): Promise<Approval> {
+export async function readApproval(reader: Reader, row: ApprovalRow): Promise<HeldApproval> {
   const [found] = await readFromRuns(reader, [row]);
   if (found === undefined) throw new Error('the approval was not read');
   return found;
@@ -48,42 +55,43 @@ export async function readApproval(reader: Reader, row: ApprovalRow): Promise<Ap
  * Approvals for lists, by the state in their rows. Old rows without a state are read from their run's document while they are
  * open.
  */
-export async function readApprovals(reader: Reader, rows: readonly ApprovalRow[]): Promise<Approval[]> {
+export async function readApprovals(reader: Reader, rows: readonly ApprovalRow[]): Promise<HeldApproval[]> {
   const rowsWithoutState = rows.filter(({ status, state }) => isOpen(status) && state === null);
   const found = new Map(
     (await readFromRuns(reader, rowsWithoutState)).map((approval) => [approval.row.id, approval]),
   );
-  return rows.map((row) => found.get(row.id) ?? { row, state: row.state });
+  return rows.map((row) => found.get(row.id) ?? { row, state: row.state, held: undefined });
 }
 
 /**
  * The runs are read after the rows. An approval that the document no longer holds has ended, perhaps since its row was read: so
  * the row is read again, and says how.
  */
-async function readFromRuns(reader: Reader, rows: readonly ApprovalRow[]): Promise<Approval[]> {
-  const states = new Map<string, ApprovalState>();
+async function readFromRuns(reader: Reader, rows: readonly ApprovalRow[]): Promise<HeldApproval[]> {
+  const holding = new Map<string, Held>();
   for (const run of new Set(rows.map((row) => row.run))) {
     const ids = new Set(rows.filter((row) => row.run === run).map(({ id }) => id));
-    for (const state of await statesIn(reader, run, ids)) states.set(state.id, state);
+    for (const held of await heldIn(reader, run, ids)) holding.set(held.state.id, held);
   }
   return inLanes(rows, 1, async (row) => {
-    const state = states.get(row.id) ?? null;
-    if (state !== null) return { row: { ...row, status: state.status, roles: state.roles }, state };
+    const found = holding.get(row.id);
+    if (found !== undefined)
+      return { row: { ...row, status: found.state.status, roles: found.state.roles }, ...found };
     const now = (await getApproval(reader.deps.pool, row.id)) ?? row;
-    return { row: now, state: now.state };
+    return { row: now, state: now.state, held: undefined };
   });
 }
 
-/** The states of these approvals of the run. */
-async function statesIn(
-  reader: Reader,
-  run: string,
-  ids: ReadonlySet<string>,
-): Promise<readonly ApprovalState[]> {
-  const states = await withDocument(reader, run, (_row, document) =>
-    document === null ? [] : stateWithoutValues(document).approvals.filter(({ id }) => ids.has(id)),
-  );
-  return states ?? [];
+/** These approvals, as the run's document holds them. */
+async function heldIn(reader: Reader, run: string, ids: ReadonlySet<string>): Promise<readonly Held[]> {
+  const found = await withDocument(reader, run, (_row, document) => {
+    if (document === null) return [];
+    const { approvals } = stateWithoutValues(document);
+    return approvals
+      .map((state, index) => ({ state, held: document.approvals[index]?.action.held }))
+      .filter(({ state }) => ids.has(state.id));
+  });
+  return found ?? [];
 }
 
 /** The approval is neither approved nor ended. */

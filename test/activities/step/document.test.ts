@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { documentOf, type RunDocument } from '../../../src/store/runs/document.js';
-import { makeDeps } from '../../../src/activities/deps.js';
+import { makeDeps, type ActivityDeps } from '../../../src/activities/deps.js';
+import type { Arrival, StepResult } from '../../../src/activities/types.js';
 import {
   bell,
   controller,
   makeGoverned,
   makeHandle,
+  operator,
   starter,
   type Governed,
   type Handle,
@@ -167,6 +169,45 @@ describe('a value that is not what the document says', () => {
     });
   }
 
+  /** A cancel of a parked run and what comes beside it, taken by a process that remembers nothing and has these hands. */
+  const cancelBeside = async (
+    run: Handle,
+    beside: readonly Arrival[],
+    change: (own: ActivityDeps) => Partial<ActivityDeps> = () => ({}),
+  ): Promise<StepResult> => {
+    const { pool, payloads: stored, serviceChain, onInternalError } = governed.deps;
+    const own = makeDeps(pool, stored, serviceChain, onInternalError);
+    const cancel = bell(await run.ask(operator, { kind: 'cancel' }));
+    const { rev, docDigest } = await run.row();
+    const hands = makeHandle({ ...own, ...change(own) }, governed.keys, run.id);
+    return hands.tryStep({ rev: rev + 1, builtOn: docDigest, arrivals: [cancel, ...beside] });
+  };
+
+  for (const kind of ['look', 'time'] as const)
+    it(`is not decided without, by a cancel that has a ${kind} beside it: alone, the cancel is taken`, async () => {
+      const run = await parked();
+      await erase((await heldIn(run)).args);
+      await assert.rejects(cancelBeside(run, [{ kind }]), /was erased/);
+      assert.equal((await cancelBeside(run, [])).status, 'stepped');
+      assert.equal((await run.row()).status, 'cancelled');
+    });
+
+  it('is waited for, also by a cancel, while the store is away: that is no value lost', async () => {
+    const run = await parked();
+    const noted = governed.internalErrors.length;
+    const away = [Object.assign(new Error('away'), { code: 'ECONNREFUSED' })];
+    let waits = 0;
+    const result = await cancelBeside(run, [], (own) => ({
+      readValue: async (q, held) => {
+        const error = away.pop();
+        if (error !== undefined) throw error;
+        return own.readValue(q, held);
+      },
+      onStoreWait: () => void (waits += 1),
+    }));
+    assert.deepEqual([result.status, waits, governed.internalErrors.length], ['stepped', 1, noted]);
+  });
+
   it('is refused when the document names another payload of the run, digest and all', async () => {
     const run = await parked();
     const { document } = await documentIn(run);
@@ -183,7 +224,6 @@ describe('a value that is not what the document says', () => {
   it('is no matter once the run has ended: nothing reads it any more', async () => {
     const run = await parked();
     const held = await heldIn(run);
-    const operator = { ...controller, permissions: ['run.operate'] };
     await run.take(bell(await run.ask(operator, { kind: 'cancel' })));
     await erase(held.args, held.input);
     const result = await fresh(run);

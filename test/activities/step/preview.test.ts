@@ -44,9 +44,9 @@ after(() => governed.stop());
 const ask = async <T extends object>(sql: string, values: readonly unknown[]): Promise<readonly T[]> =>
   (await governed.database.asSuperuser(sql, values)).rows as T[];
 
-async function parked(): Promise<Handle> {
+async function parked(args = { memo }): Promise<Handle> {
   const run = await governed.start('pay');
-  await run.submit(starter, 'pay', { memo });
+  await run.submit(starter, 'pay', args);
   return run;
 }
 const approvalOf = ({ state }: Handle): string => state.approvals[0]?.id ?? assert.fail();
@@ -110,6 +110,17 @@ describe('what the approvers are shown', () => {
         `update approval set doc = jsonb_set(doc::jsonb, '{previewRef}', doc::jsonb -> 'argumentsRef')::json where id = $1`,
         [approvalOf(run)],
       ),
+    'the row names other arguments': async (_ref, run) => {
+      const other = await parked({ memo: 'another' });
+      await ask(
+        `update approval set doc = jsonb_set(doc::jsonb, '{argumentsRef}', (select doc::jsonb -> 'argumentsRef' from approval where id = $2))::json where id = $1`,
+        [approvalOf(run), approvalOf(other)],
+      );
+    },
+    'the row names no arguments': (_ref, run) =>
+      ask(`update approval set doc = jsonb_set(doc::jsonb, '{argumentsRef}', 'null')::json where id = $1`, [
+        approvalOf(run),
+      ]),
     'the row names no payload': (_ref, run) =>
       ask(`update approval set doc = (doc::jsonb - 'previewRef')::json where id = $1`, [approvalOf(run)]),
   };

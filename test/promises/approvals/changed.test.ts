@@ -320,6 +320,8 @@ describe('what an approver has approved, and something changes it', () => {
       // The preview of another approval of the same flow.
       `jsonb_set(doc::jsonb, '{previewRef}', (select doc::jsonb -> 'previewRef' from approval where id = '${other.approval}'))`,
       `jsonb_set(doc::jsonb, '{consequence}', '"nothing"')`,
+      `jsonb_set(doc::jsonb, '{argumentsRef}', (select doc::jsonb -> 'argumentsRef' from approval where id = '${other.approval}'))`,
+      `jsonb_set(doc::jsonb, '{argumentsRef}', 'null')`,
     ];
     for (const doc of isFull ? changes : changes.slice(1, 2)) {
       const change = ({ approval }: Parked) =>

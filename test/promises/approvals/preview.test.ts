@@ -228,14 +228,39 @@ describe('what would run', () => {
     assert.deepEqual([denied.status, denied.body.approval?.status], [200, 'denied'], denied.text);
   });
 
-  it('is approved by nobody where its row says something else than was asked', async () => {
-    const parked = await park();
+  it('is not told as lost where the key of its run does not open: nothing is decided, and the run can be cancelled', async () => {
+    const parked = await park({ memo: 'under a key' });
     await edit(
-      `update approval set doc = jsonb_set(doc::jsonb, '{consequence}', '"nothing"')::json where id = $1`,
-      [parked.id],
+      `alter table payload_key disable trigger user;
+       update payload_key set wrapped = set_byte(wrapped, 20, get_byte(wrapped, 20) # 1) where run = '${parked.run}';
+       alter table payload_key enable trigger user`,
     );
-    const approved = await decide(parked, 'approve');
-    assert.deepEqual([approved.status, approved.body.why], [409, 'shown_changed']);
+    const shown = await office.api.ask('finance', 'GET', `/v1/approvals/${parked.id}`);
+    assert.deepEqual([shown.status, shown.body.code], [500, 'INTERNAL'], shown.text);
+    const path = `/v1/runs/${parked.run}/transitions/crm.note`;
+    const asked = await office.api.ask('agent', 'POST', path, { arguments: { memo: 'more' } });
+    assert.deepEqual([asked.status, asked.body.code], [409, 'RUN_STUCK'], asked.text);
+    assert.match(asked.body.detail, /key does not open: if every process .* it is damaged: cancel the run$/);
+    const cancelled = await cancel(parked);
+    assert.deepEqual([cancelled.status, cancelled.body.run?.status], [200, 'cancelled'], cancelled.text);
+  });
+
+  it('is approved by nobody where its row says something else than was asked', async () => {
+    const other = await park({ memo: 'another' });
+    for (const [field, value] of [
+      ['consequence', `'"nothing"'`],
+      ['argumentsRef', inDoc(other, 'argumentsRef')],
+      ['argumentsRef', `'null'`],
+    ] as const) {
+      const parked = await park();
+      await edit(
+        `update approval set doc = jsonb_set(doc::jsonb, '{${field}}', ${value})::json where id = $1`,
+        [parked.id],
+      );
+      const approved = await decide(parked, 'approve');
+      assert.deepEqual([approved.status, approved.body.why], [409, 'shown_changed'], field);
+      assert.equal((await decide(parked, 'deny')).status, 200);
+    }
   });
 
   it('is shown and approved as before where an earlier build opened the approval', async () => {

@@ -12,7 +12,7 @@ import { invalid, isUnavailable, refusal, sayUncertain, type Refusal } from '../
 import { issueToken, isTokenValid } from './token.js';
 import { decide, earlierDecision, type Decided } from '../decide.js';
 import { refuseDecision, loadJudged } from '../judge.js';
-import { readApprovals, visibleApprovalRow, visibleApproval, type Approval } from '../look.js';
+import { readApprovals, visibleApprovalRow, visibleApproval, type HeldApproval } from '../look.js';
 
 type Batch = z.output<typeof api.batchBody>;
 type Item = Batch['decisions'][number];
@@ -84,7 +84,7 @@ interface Checked {
   readonly item: Item;
   /** The caller with a trail of this decision's own. */
   readonly caller: Caller;
-  readonly found: Approval | null;
+  readonly found: HeldApproval | null;
   readonly refused: Refusal | null;
 }
 
@@ -98,7 +98,7 @@ async function checkAll(caller: Caller, { decisions }: Batch): Promise<Checked[]
   return inLanes(seen, lanes, (entry) =>
     entry.seen.kind === 'refusal'
       ? Promise.resolve({ ...entry, found: null, refused: entry.seen })
-      : check(entry, found.get(entry.seen.row.id) ?? { row: entry.seen.row, state: null }),
+      : check(entry, found.get(entry.seen.row.id) ?? { row: entry.seen.row, state: null, held: undefined }),
   );
 }
 
@@ -107,7 +107,10 @@ function refuseWithoutDryRun(entry: Checked, begun: ReadonlySet<string>): Checke
   return begun.has(entry.item.approval) ? entry : { ...entry, refused: entry.refused ?? dryRunRequired() };
 }
 
-async function check({ item, caller }: Pick<Checked, 'item' | 'caller'>, found: Approval): Promise<Checked> {
+async function check(
+  { item, caller }: Omit<Checked, 'found' | 'refused'>,
+  found: HeldApproval,
+): Promise<Checked> {
   const judged = await loadJudged(caller.deps, found);
   const refused =
     earlierDecision(caller, judged) === null
@@ -121,7 +124,7 @@ function effectOfItem({ effect }: Caller, { approval }: Item): string {
   return createHash('sha256').update(`${effect}:${approval}`).digest('hex').slice(0, 32);
 }
 
-async function refuseIrreversible({ deps }: Caller, { row }: Approval): Promise<Refusal | null> {
+async function refuseIrreversible({ deps }: Caller, { row }: HeldApproval): Promise<Refusal | null> {
   const { tier } = row.doc;
   if (tier === 'read_only' || tier === 'reversible') return null;
   const set = await deps.policies.policySet();
