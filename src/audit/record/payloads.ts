@@ -28,7 +28,8 @@ export interface Payloads {
   get(q: Queryable, ref: PayloadRef): Promise<Buffer | null>;
   /**
    * Several in one read: by payload id, without those that were erased or never stored. Null: the stored bytes do not open, or are
-   * not those that the reference commits to. Throws `PayloadKeyUnopened` where a key does not open: nothing is known of the bytes.
+   * not those that the reference commits to, or their key does not open, though another one does. Throws `PayloadKeyUnopened` where
+   * no key opens: this process may have another key-encryption key, and nothing is known of the bytes.
    */
   getAllReadable(q: Queryable, refs: readonly PayloadRef[]): Promise<ReadonlyMap<string, Buffer | null>>;
 }
@@ -91,18 +92,8 @@ export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
       return openRow(row, ref, unwrap(row.run, row.wrapped));
     },
     getAllReadable: async (q, refs) => {
-      const found = new Map<string, Buffer | null>();
       const byId = new Map(refs.map((ref) => [ref.payload, ref]));
-      for (const row of await findRows(q, [...byId.keys()])) {
-        await giveWayBefore(row.ciphertext.length);
-        const dataKey = unwrap(row.run, row.wrapped);
-        try {
-          found.set(row.id, openRow(row, byId.get(row.id), dataKey));
-        } catch {
-          found.set(row.id, null);
-        }
-      }
-      return found;
+      return openReadable(await findRows(q, [...byId.keys()]), byId, unwrap);
     },
   };
 }
@@ -114,6 +105,41 @@ async function findRows(q: Queryable, ids: readonly string[]): Promise<readonly 
     [ids],
   );
   return rows;
+}
+
+type Unwrap = (run: string, wrapped: Buffer) => DataKey;
+
+async function openReadable(
+  rows: readonly StoredPayload[],
+  refs: ReadonlyMap<string, PayloadRef>,
+  unwrap: Unwrap,
+): Promise<ReadonlyMap<string, Buffer | null>> {
+  const keyed = rows.map((row) => ({ row, dataKey: tryUnwrap(row, unwrap) }));
+  const unopened = keyed.flatMap(({ dataKey }) => (dataKey instanceof PayloadKeyUnopened ? dataKey : []));
+  if (unopened[0] !== undefined && unopened.length === rows.length) throw unopened[0];
+  const found = new Map<string, Buffer | null>();
+  for (const { row, dataKey } of keyed) {
+    await giveWayBefore(row.ciphertext.length);
+    found.set(row.id, dataKey instanceof PayloadKeyUnopened ? null : tryOpen(row, refs.get(row.id), dataKey));
+  }
+  return found;
+}
+
+function tryUnwrap({ run, wrapped }: StoredPayload, unwrap: Unwrap): DataKey | PayloadKeyUnopened {
+  try {
+    return unwrap(run, wrapped);
+  } catch (error) {
+    if (error instanceof PayloadKeyUnopened) return error;
+    throw error;
+  }
+}
+
+function tryOpen(row: StoredPayload, ref: PayloadRef | undefined, dataKey: DataKey): Buffer | null {
+  try {
+    return openRow(row, ref, dataKey);
+  } catch {
+    return null;
+  }
 }
 
 /** Throws for bytes that are not those that the reference commits to. */

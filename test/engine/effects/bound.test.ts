@@ -429,6 +429,23 @@ describe('a denial', () => {
   });
 });
 
+describe('the same request where a connection stands for something else by now', () => {
+  const pay = plan([state('a', [transition('pay', 'a', { gates: [gate()], executor: rest })])]);
+  const openAfter = (hands: Partial<Kit>): number => {
+    let address = 'first';
+    const walk = begin(pay, {}, agent, { ...kit, ...hands, connection: () => `sha256:${address}` });
+    walk.submit(agent, 'pay', { amount: 5 });
+    address = 'second';
+    walk.submit(agent, 'pay', { amount: 5 });
+    return walk.run.approvals.length;
+  };
+
+  it('is another, and where nobody knows what it stands for, the same', () => {
+    assert.equal(openAfter({}), 2);
+    assert.equal(openAfter({ trustsConnections: true }), 1);
+  });
+});
+
 describe('what was done before', () => {
   it('is told to whoever is asked for it again, of the same arguments alone and whoever asked', () => {
     const { hands, asked } = showing();

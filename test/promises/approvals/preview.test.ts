@@ -237,6 +237,14 @@ describe('what would run', () => {
     );
     const shown = await office.api.ask('finance', 'GET', `/v1/approvals/${parked.id}`);
     assert.deepEqual([shown.status, shown.body.code], [500, 'INTERNAL'], shown.text);
+    const other = await park({ memo: 'under another key' });
+    const list = await office.api.ask('finance', 'GET', '/v1/approvals?limit=100');
+    assert.equal(list.status, 200, list.text);
+    const listed = new Map((list.body.data as { id: string }[]).map((item) => [item.id, item]));
+    assert.deepEqual(
+      [listed.get(parked.id), listed.get(other.id)].map((item) => item !== undefined),
+      [true, true],
+    );
     const path = `/v1/runs/${parked.run}/transitions/crm.note`;
     const asked = await office.api.ask('agent', 'POST', path, { arguments: { memo: 'more' } });
     assert.deepEqual([asked.status, asked.body.code], [409, 'RUN_STUCK'], asked.text);
