@@ -65,7 +65,9 @@ describe('recorded histories', () => {
   /** The built workflows with one text replaced, bundled as scripts/build.mjs does. */
   async function bundleChanged(name: string, file: string, from: string, to: string): Promise<string> {
     const workflows = join(changed, name, 'workflows');
-    cpSync(join(dist, 'workflows'), workflows, { recursive: true });
+    // With what they use of other rooms.
+    for (const room of ['workflows', 'model'])
+      cpSync(join(dist, room), join(changed, name, room), { recursive: true });
     symlinkSync(join(projectRoot, 'node_modules'), join(changed, name, 'node_modules'));
     const path = join(workflows, file);
     const text = readFileSync(path, 'utf8');
