@@ -41,6 +41,16 @@ export const kit: Kit = {
   }),
 };
 
+/** What an effect that went well hands back to its run. */
+export const succeeded = {
+  status: 'succeeded',
+  output: {},
+  response: {},
+  evidence: [],
+  attempt: 1,
+  outputRef: null,
+} as const;
+
 let counter = 0;
 
 export function message(by: Principal, body: MessageBody, fields: Partial<Message> = {}): Message {
@@ -128,15 +138,7 @@ export function begin(
       return walk.send({ kind: 'deadline', time: new Date(at).toISOString(), approval });
     },
     outcome(result = {}, at = time) {
-      const done = {
-        status: 'succeeded',
-        output: {},
-        response: {},
-        evidence: [],
-        attempt: 1,
-        outputRef: null,
-        ...result,
-      } as Extract<Event, { kind: 'outcome' }>['result'];
+      const done = { ...succeeded, ...result } as Extract<Event, { kind: 'outcome' }>['result'];
       return walk.send({
         kind: 'outcome',
         time: at,

@@ -7,7 +7,7 @@ import type { ApprovalState, Event, Kit, RunState } from '../../../src/engine/st
 import type { MessageBody } from '../../../src/model/message.js';
 import { gate, plan, state, transition } from '../../engine/build.js';
 import { principal } from '../../engine/people.js';
-import { begin, kit, message, time } from '../../engine/walk.js';
+import { begin, kit, message, succeeded, time } from '../../engine/walk.js';
 
 // The events of one step: each moment once, whatever a store says of it, and what our own code throws over one of them.
 
@@ -145,15 +145,9 @@ describe('what the engine throws', () => {
   it('over an outcome leaves it to a person, on record, and is told as an internal error', () => {
     const run = executing();
     const { course, failed } = courseOf(run, broken);
-    const result = {
-      status: 'succeeded',
-      output: {},
-      response: {},
-      evidence: [],
-      attempt: 1,
-      outputRef: null,
-    } as const;
-    course.take(incoming({ kind: 'outcome', time, action: run.executing?.action.id ?? '', result }));
+    course.take(
+      incoming({ kind: 'outcome', time, action: run.executing?.action.id ?? '', result: succeeded }),
+    );
     const { after } = course.finish();
     assert.deepEqual([after.status, after.problem?.code, failed.length], ['stuck', 'EXECUTOR_UNKNOWN', 1]);
   });
