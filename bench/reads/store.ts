@@ -59,7 +59,7 @@ function callerOf({ deps }: Ground, change: Partial<Principal>): Caller {
     deps,
     principal: { id: 'bench', kind: 'human', roles: [], permissions: [], ...change },
     requestId: newId('trc'),
-    effect: randomUUID().replaceAll('-', ''),
+    idBase: randomUUID().replaceAll('-', ''),
     heldKey: null,
     trail: newTrail(),
   };
