@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../src/model/values/json.js';
 
-// What the rule is asked about.
+// The facts that the rule is evaluated on, and the questions that compare the engines.
 
 export interface Facts {
   readonly principal: { readonly roles: readonly string[] };
@@ -27,7 +27,7 @@ const without = (name: string): Facts => ({
   arguments: Object.fromEntries(Object.entries(good.arguments).filter(([key]) => key !== name)),
 });
 
-/** Whether each is permitted is everybody's to agree on. */
+/** All engines must agree on whether each is permitted. */
 export const questions: readonly {
   readonly name: string;
   readonly permitted: boolean;
