@@ -110,7 +110,7 @@ export async function measureSides(
   for (const [side, load] of loads) {
     const single = newSeen();
     await runConcurrently(sizes.single, 1, () => runFlow(side, single));
-    say(`${side.name}: ${sizes.single} one by one`);
+    say(`${side.name}: ${sizes.single} flows measured one by one`);
     reports.push([
       side.name,
       {

@@ -115,7 +115,7 @@ async function measureGrowth(governed: Governed): Promise<object> {
   const before = await historyOf(governed, run.run);
   for (let left = sizes.submits; left > 0; left -= 1) {
     await run.submit();
-    if (left % 100 === 0) say(`${sizes.submits - left} of ${sizes.submits} submits of one run`);
+    if (left % 100 === 0) say(`${sizes.submits - left} of ${sizes.submits} submits sent to one run`);
   }
   const after = await historyOf(governed, run.run);
   return {

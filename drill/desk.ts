@@ -24,9 +24,9 @@ export function makeDesk(policies: string, operator: Person): Desk {
   let last: Promise<unknown> = Promise.resolve();
   const reload = async (text: string): Promise<InsistResult> => {
     writeFileSync(path, text);
-    const told = await insist(() => operator.post('/v1/policies/reload', {}));
-    pace.reloadMs = told.answeredAt - told.sentAt;
-    return told;
+    const result = await insist(() => operator.post('/v1/policies/reload', {}));
+    pace.reloadMs = result.answeredAt - result.sentAt;
+    return result;
   };
   const restore = async (): Promise<void> => {
     const { reply } = await reload(whole);

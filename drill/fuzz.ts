@@ -137,8 +137,8 @@ async function sendAll(stack: Stack, operations: readonly Operation[], known: Kn
     next += 1;
     const request = makeRequest(makeRandom(seed * 1_000_003 + index), operations, known, roles, shapes);
     const from = Date.now();
-    const told = await ask(stack, request);
-    const outcome = outcomeOf(request, told);
+    const answer = await ask(stack, request);
+    const outcome = outcomeOf(request, answer);
     found.outcomes[outcome] = (found.outcomes[outcome] ?? 0) + 1;
     const about = {
       index,
@@ -147,16 +147,16 @@ async function sendAll(stack: Stack, operations: readonly Operation[], known: Kn
       path: request.path.slice(0, 200),
       body: request.body?.toString('utf8').slice(0, 500),
     };
-    if (told.status >= 500 && !documented.has(`${told.status} ${codeOf(told.text)}`))
-      found.fiveHundreds.push({ ...about, status: told.status, text: told.text.slice(0, 300) });
-    if (outcome === 'unanswered') found.unanswered.push({ ...about, text: told.text });
+    if (answer.status >= 500 && !documented.has(`${answer.status} ${codeOf(answer.text)}`))
+      found.fiveHundreds.push({ ...about, status: answer.status, text: answer.text.slice(0, 300) });
+    if (outcome === 'unanswered') found.unanswered.push({ ...about, text: answer.text });
     found.sent.push({
-      ...{ index, from, until: Date.now(), bytes: request.body?.length ?? 0, status: told.status },
+      ...{ index, from, until: Date.now(), bytes: request.body?.length ?? 0, status: answer.status },
       what: `${request.method} ${request.path.slice(0, 120)}`,
       begins: request.body?.toString('utf8', 0, 60) ?? '',
     });
-    learn(known, told);
-    if (index % 5_000 === 4_999) say(`${index + 1} requests`);
+    learn(known, answer);
+    if (index % 5_000 === 4_999) say(`${index + 1} requests sent`);
   });
   say(`${requests} requests in ${rounded(seconds)} s`);
   return found;

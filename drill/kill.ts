@@ -28,7 +28,7 @@ import { readOptions, wholeNumber } from '../bench/options.js';
 
 // `npm run drill:kill [-- --parked 500]` parks approvals. While all of them wait, it kills each process in turn and deploys a new
 // build. It does so again, with another build, while people decide. Then it has the rest decided, and counts what was lost,
-// executed without approval, or executed twice. At last it kills or stops the worker while a run is at work. `--once`: only the
+// executed without approval, or executed twice. Last, it kills or stops the worker while a run is at work. `--once`: only the
 // round in which people decide, with copies of the existing build. Prints JSON on stdout, or a table with `--markdown`. Exits
 // with 1 if any of these counts is not 0.
 
@@ -176,11 +176,11 @@ async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): 
     const others = cases.slice(to).map(({ parked }) => parked.approval);
     const waiting = await countOpen(pool, others);
     isKept &&= waiting === others.length;
-    say(`${outage.name}: ${waiting} others wait, ${JSON.stringify(whileDeciding.at(-1))}`);
+    say(`${outage.name}: ${waiting} other approvals wait, ${JSON.stringify(whileDeciding.at(-1))}`);
   }
   const rest = cases.slice(whilePeopleDecide.length * share);
   const calm = await decideCases(people, rest);
-  say(`the remaining ${rest.length} decided`);
+  say(`the remaining ${rest.length} approvals are decided`);
   const { counts, faulty, ...judged } = await judge(pool, target, cases, [...told, ...calm]);
   const effects = target.effects();
   const underWay = await runUnderWayScenarios({ stack, pool, people, target }, underWayCount);

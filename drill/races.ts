@@ -68,7 +68,7 @@ async function runAll({ stack, target, pool }: RacesContext): Promise<AllRan> {
     next += 1;
     await race?.();
     const ran = atGates.length + inRuns.length;
-    if (ran % 100 === 0) say(`${ran} races`);
+    if (ran % 100 === 0) say(`${ran} races run`);
   });
   say(`${atGates.length + inRuns.length} races run in ${rounded(seconds)} s`);
   return { atGates, inRuns };

@@ -227,7 +227,7 @@ function readLines(path) {
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line));
 }
 
-/** Times by test file, or by the first of several files that have run in one process. */
+/** The times of each process, with the test files that it has run. */
 function timesIn(said, cores, modules) {
   const files = new Map(modules.map((module) => [join(root, module.path), module.files]));
   const coreOf = new Map(cores.map(({ module, core }) => [module, core]));

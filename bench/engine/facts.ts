@@ -58,7 +58,7 @@ export const questions: readonly {
   },
 ];
 
-/** The same amount under a prohibition: what happens to it when it cannot be evaluated? */
+/** Amounts under a prohibition. They show what each engine does when the prohibition cannot be evaluated. */
 export const prohibited: readonly { readonly name: string; readonly facts: Facts }[] = [
   { name: 'not over the limit', facts: good },
   { name: 'over the limit', facts: withArguments({ amount: 50_001 }) },

@@ -9,7 +9,7 @@ import { readOptions, wholeNumber } from '../options.js';
 
 // `npm run bench:engine [-- --iterations 50000 --rounds 7 --no-peers --markdown]` measures guards and policy checks of `dist`,
 // and one rule in our notation, in CEL and in Cedar, in turn. Prints JSON (or a table) on stdout, and progress on stderr.
-// package.json runs it with `--no-turbo-inline-js-wasm-calls`: else V8 of Node 20 crashes in its deoptimizer after some thousand
+// package.json runs it with `--no-turbo-inline-js-wasm-calls`: otherwise V8 of Node 20 crashes in its deoptimizer after some thousand
 // calls of Cedar.
 
 const values = readOptions({

@@ -52,7 +52,7 @@ export function shapeText(shape: Shape): string {
   return text;
 }
 
-/** A request with a shape as its input or its arguments, or one that has the target answer with the shape. */
+/** A request whose input or arguments carry a shape, or which has the target answer with a shape. */
 export function shapeRequest(random: Random, { runs }: Known, roles: readonly string[]): FuzzRequest {
   // Mostly the agent, who may do this.
   const by = chance(random, 0.8) ? 'agent' : pick(random, roles);

@@ -15,8 +15,8 @@ export async function findSilentRuns(stack: Stack, runs: readonly string[]): Pro
   const queue = [...runs];
   await runConcurrently(runs.length, 8, async () => {
     const run = queue.shift();
-    const told = run === undefined ? null : await askRun(stack, run);
-    if (told !== null) silent.push(`${run}: ${told}`);
+    const problem = run === undefined ? null : await askRun(stack, run);
+    if (problem !== null) silent.push(`${run}: ${problem}`);
   });
   const pool = makePool({ url: stack.databaseUrl, applicationName: 'drill', max: 1 });
   try {

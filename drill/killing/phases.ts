@@ -148,10 +148,10 @@ export async function decideThroughOutage(
   await outage.up();
   await until('everything to be ready', () => isReady(stack), 60_000);
   const ready = performance.now();
-  const met = await down;
-  const told = [...(await before), ...met];
+  const toldMeanwhile = await down;
+  const told = [...(await before), ...toldMeanwhile];
   const first = (status: number): number => told.filter((answer) => answer.first.status === status).length;
-  const accepted = met.filter(({ reply }) => isTaken(reply));
+  const accepted = toldMeanwhile.filter(({ reply }) => isTaken(reply));
   const seen: OutageWhileDeciding = {
     name: outage.name,
     decisions: told.length,

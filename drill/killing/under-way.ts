@@ -25,7 +25,7 @@ export interface DrillContext {
 const limitMs = 120_000;
 
 export async function runUnderWayScenarios(context: DrillContext, runs: number): Promise<UnderWay[]> {
-  // One agent asks for all of them, and a worker has at most so many calls of one principal under way.
+  // One agent asks for all of them, and a worker has at most `mostCallsOfOne` calls of one principal under way.
   const heldAtOnce = Math.min(runs, mostCallsOfOne);
   return [
     {
@@ -71,7 +71,7 @@ async function cancelThenKill(context: DrillContext, runs: number): Promise<stri
   ];
 }
 
-/** Once Temporal is asked to stop trying the effect, the death of the worker reaches the kernel as a time-out. */
+/** Waits until Temporal is asked to stop trying the effect. From then on the kernel hears of the worker's death as a time-out. */
 async function waitUntilCancelling(stack: Stack, run: string): Promise<void> {
   await until(
     `the cancel of ${run}`,

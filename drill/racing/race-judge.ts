@@ -43,7 +43,10 @@ const outcomes: Readonly<Record<string, RaceOutcome>> = {
 /** The action was to be executed, and no call was made: no start in the record, no effect. */
 const uncalled = ['approved failed', 'consumed failed'];
 
-/** Where an approved action was not called: either the run was cancelled, or somebody who had approved lost the role before. */
+/**
+ * The outcome of a race. If an approved action was not called, either the run was cancelled, or somebody who had approved lost the
+ * role before the call.
+ */
 function raceOutcomeOf(
   { finishers }: Ran,
   { approvalStatus, actionStatus, records }: FoundRun,
@@ -147,13 +150,13 @@ const writeMs = 1_000;
 /** The codes for somebody whom a gate does not ask, depending on whether they may see its approval. */
 const notAsked = ['NOT_AN_APPROVER', 'NOT_FOUND'];
 
-/** Whether a refusal for lack of a role came too late: whom an escalation adds may be refused only before it. */
+/** Whether a refusal for lack of a role came too late: people whom an escalation adds may be refused only before it. */
 function isLateToSaySo(sentAt: number, records: FoundRun['records']): boolean {
   const escalated = records.find((record) => record.type === 'approval.escalated');
   return escalated !== undefined && sentAt > escalated.at + writeMs;
 }
 
-/** The store calls the same decisions applied as the record does, and none is left without an end. */
+/** The decisions that the store calls applied are those of the record, and no decision is still waiting. */
 function winnersAgree({ decisions }: FoundRun, approvals: number, denials: number): boolean {
   const applied = (decision: string): number =>
     decisions.filter((made) => made.decision === decision && made.status === 'applied').length;

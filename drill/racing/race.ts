@@ -40,7 +40,7 @@ export interface RaceKind {
 const approve = (by: Person): Runner => ({ by, act: 'approve' });
 const deny = (by: Person): Runner => ({ by, act: 'deny' });
 const cancel = ({ operator }: People): Runner => ({ by: operator, act: 'cancel' });
-/** Whoever keeps the role decides late, so that the approval ends whether or not the decision of whoever lost it counted. */
+/** People who keep the role decide late, so that the approval ends even if the person who loses the role has not decided it. */
 const later = (runner: Runner): Runner => ({ ...runner, laterMs: 1_500 });
 const leaving = ({ clerk }: People): Runner => ({ ...approve(clerk), losesRole: true });
 const narrow = ({ operator }: People): Runner => ({ by: operator, act: 'narrow' });
