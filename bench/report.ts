@@ -39,8 +39,8 @@ export function renderReport(sides: Sides, events: Events): string {
     '',
     '',
   ];
-  // The last columns divide the other side's processor time by the governed one; when all processors are busy, that is the ratio of
-  // the rates.
+  // The last columns divide the other side's processor time by that of the governed side. When all processors are busy, this is the
+  // ratio of the rates.
   const costs = (name: string, of: (side: SideReport) => Amounts): string[] => {
     const sums = sideNames.map((side) => sumOf(timesOf(of(sides[side]), side)));
     const [governed = 0, byHand = 0, bare = 0] = sums;

@@ -25,7 +25,11 @@ export interface LocalSurroundings {
 const retriedFailures: readonly string[] = [attemptFailed, attemptUnderWay];
 
 /** Tries an execution again after each failure that another attempt follows, as Temporal does, until it is cancelled. */
-async function executeWithRetries(deps: ActivityDeps, given: ExecuteInput, cancelled: AbortSignal): Promise<Stepped> {
+async function executeWithRetries(
+  deps: ActivityDeps,
+  given: ExecuteInput,
+  cancelled: AbortSignal,
+): Promise<Stepped> {
   const owner = randomUUID();
   const around = {
     owner,

@@ -9,8 +9,8 @@ import { readOptions, wholeNumber } from '../options.js';
 
 // `npm run bench:engine [-- --iterations 50000 --rounds 7 --no-peers --markdown]` measures guards and policy checks of `dist`,
 // and one rule in our notation, in CEL and in Cedar, in turn. Prints JSON (or a table) on stdout, and progress on stderr.
-// package.json runs it with `--no-turbo-inline-js-wasm-calls`: otherwise V8 of Node 20 crashes in its deoptimizer after some thousand
-// calls of Cedar.
+// package.json runs it with `--no-turbo-inline-js-wasm-calls`: otherwise V8 of Node 20 crashes in its deoptimizer after some
+// thousand calls of Cedar.
 
 const values = readOptions({
   allowNegative: true,
@@ -30,7 +30,11 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const ours = 'countersign';
 
 /** Takes sixteen payments in turn, so that no call can reuse the result of the call before it. */
-function callInTurn(prepare: (facts: Facts) => () => boolean, facts: (index: number) => Facts, wanted: boolean) {
+function callInTurn(
+  prepare: (facts: Facts) => () => boolean,
+  facts: (index: number) => Facts,
+  wanted: boolean,
+) {
   const calls = Array.from({ length: 16 }, (_, index) => prepare(facts(index)));
   return (index: number): boolean => calls[index & 15]?.() === wanted;
 }

@@ -61,7 +61,9 @@ function joinPolicies(all: readonly Readonly<Record<string, string>>[]): Record<
         files[join(dirname(path), `${index}-${basename(path)}`)] = text;
     }
   for (const [path, contents] of Object.entries(sections)) {
-    const names = new Set(contents.flatMap((content) => Object.keys(content)).filter((name) => name !== 'version'));
+    const names = new Set(
+      contents.flatMap((content) => Object.keys(content)).filter((name) => name !== 'version'),
+    );
     const whole = [...names].map((name) => [name, joinMaps(contents.map((content) => content[name] ?? {}))]);
     files[path] = JSON.stringify(Object.fromEntries(whole));
   }
