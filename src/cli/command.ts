@@ -1,4 +1,9 @@
-import type { AuditItemJson, RunBodyJson, SubmittedJson } from '../model/contract/answer-types.js';
+import type {
+  AuditItemJson,
+  FlowSummaryJson,
+  RunBodyJson,
+  SubmittedJson,
+} from '../model/contract/answer-types.js';
 import { nearest } from '../policy/text/problems.js';
 import { checkCommand } from './check.js';
 import { inboxCommands } from './inbox.js';
@@ -7,7 +12,7 @@ import { keyCommands } from './keys.js';
 import { parse, usageOf, type Command, type Shown, type Terminal, type Values } from './options.js';
 import { getAll, remote } from './remote.js';
 import { CliError, type Api } from './rest.js';
-import { escapeLine, showRecord, showRun } from './show.js';
+import { escapeLine, list, showRecord, showRun, text } from './show.js';
 import { simulateCommand } from './simulate.js';
 import { testCommand } from './test.js';
 
@@ -112,17 +117,44 @@ function toShown(body: Parameters<typeof showRun>[0]): Shown {
 
 async function start(api: Api, [flow = '']: readonly string[], values: Values): Promise<Shown> {
   const { environment, version, mode } = values;
-  return toShown(
-    await api.post<RunBodyJson | SubmittedJson>(
-      `/v1/flows/${encodeURIComponent(flow)}/runs`,
-      {
-        ...(environment === undefined ? {} : { environment }),
-        ...(version === undefined ? {} : { version: numberOption('version', version) }),
-        ...(mode === undefined ? {} : { mode }),
-      },
-      { input: { text: readJsonOption('input', values.input ?? '{}') } },
-    ),
-  );
+  const asked = {
+    ...(environment === undefined ? {} : { environment }),
+    ...(version === undefined ? {} : { version: numberOption('version', version) }),
+    ...(mode === undefined ? {} : { mode }),
+  };
+  const input = { text: readJsonOption('input', values.input ?? '{}') };
+  try {
+    return toShown(
+      await api.post<RunBodyJson | SubmittedJson>(`/v1/flows/${encodeURIComponent(flow)}/runs`, asked, {
+        input,
+      }),
+    );
+  } catch (error) {
+    throw await explainUnknownFlow(api, flow, error);
+  }
+}
+
+/** So the API ends where it knows no such flow. This program has no command that lists them, so the refusal itself does. */
+const seeFlows = 'see GET /v1/flows';
+const shownFlows = 20;
+
+/** The error; where it is of a flow that is not known, with the flows that there are, if this principal may read them. */
+async function explainUnknownFlow(api: Api, asked: string, error: unknown): Promise<unknown> {
+  if (!(error instanceof CliError) || !error.message.endsWith(seeFlows)) return error;
+  const page = await api
+    .get<{ readonly data: readonly FlowSummaryJson[] }>('/v1/flows?limit=500')
+    .catch(() => null);
+  const flows = list(page?.data).filter(({ withdrawn = null }) => withdrawn === null);
+  if (flows.length === 0) return error;
+  const names = flows.map(({ name }) => text(name));
+  const known = flows.find(({ name }) => name === asked);
+  const meant = nearest(asked, names);
+  const more = names.length > shownFlows ? ', …' : '';
+  const hint =
+    known !== undefined
+      ? `its newest version is ${text(known.version)} in \`${text(known.environment)}\``
+      : `${meant === undefined ? '' : `did you mean \`${meant}\`? `}there are ${names.slice(0, shownFlows).join(', ')}${more}`;
+  return new CliError(error.message.slice(0, -seeFlows.length) + hint, error.exitCode, error.problem);
 }
 
 async function submit(

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { BatchJson } from '../model/contract/answer-types.js';
 import type { Json, JsonObject } from '../model/values/json.js';
+import { nearest } from '../policy/text/problems.js';
 import { batchLines, inOptions, showLink } from './show.js';
 
 /** A failure that is no fault of this program: the message is for the user, the code for the shell. */
@@ -63,7 +64,8 @@ interface JsonText {
 const timeoutMs = 60_000;
 
 export function makeApi(target: Target, env: NodeJS.ProcessEnv): Api {
-  const url = target.url ?? nonEmpty(env['COUNTERSIGN_URL']) ?? runningUrl(homeOf(env));
+  const given = target.url ?? nonEmpty(env['COUNTERSIGN_URL']);
+  const url = given === undefined ? runningUrl(homeOf(env)) : takeAddress(given);
   const key = keyOf(target, env);
   const odd = /[^\x21-\x7e]/u.exec(key)?.[0];
   if (odd !== undefined)
@@ -93,6 +95,28 @@ export function makeApi(target: Target, env: NodeJS.ProcessEnv): Api {
   };
 }
 
+/**
+ * The address as it was given, where it is one of scheme, host and port: what Countersign answers stands at the root of its host. What
+ * holds an `@` is not shown, since a password may stand anywhere before it.
+ */
+function takeAddress(given: string): string {
+  const wanted = 'give --url or COUNTERSIGN_URL as';
+  if (given.includes('@'))
+    throw new CliError(
+      `nothing was sent: the address (not shown here) has an \`@\`, as one with credentials does, and Countersign takes none there: ${wanted} http://host:port, and the key by itself`,
+      2,
+    );
+  const url = URL.canParse(given) ? new URL(given) : null;
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw new CliError(`\`${given}\` is no address: ${wanted} http://host:port`, 2);
+  if (url.pathname !== '/' || url.search !== '' || url.hash !== '')
+    throw new CliError(
+      `nothing was sent: Countersign answers at the root of its host, and this address goes on after that: ${wanted} ${url.origin}`,
+      2,
+    );
+  return given;
+}
+
 function bodyText(body: JsonObject, texts: Readonly<Record<string, JsonText>>): string {
   const values = Object.entries(body).map(([name, value]) => [name, JSON.stringify(value)]);
   const written = Object.entries(texts).map(([name, { text }]) => [name, text]);
@@ -105,8 +129,6 @@ async function request(
   withinMs: number,
   init: RequestInit,
 ): Promise<{ status: number; body: JsonObject }> {
-  if (!URL.canParse(path, url))
-    throw new CliError(`\`${url}\` is no address: give --url or COUNTERSIGN_URL as http://host:port`, 2);
   const unsure =
     init.method === 'GET' ? '' : `, and what was asked may have been done all the same: ${lookFirst(path)}`;
   const sent = requestOf(url, path, { ...init, signal: AbortSignal.timeout(withinMs) });
@@ -128,13 +150,15 @@ async function request(
   const body = objectOf(text);
   if (body === null)
     throw new CliError(`\`${url}\` answered ${status} without JSON: is it Countersign?${unsure}`, 1);
-  // Such an answer comes from a proxy, which does not know what the service did.
-  if (status >= 500 && typeof body['code'] !== 'string')
+  // Such an answer comes from another service or a proxy, which does not know what Countersign did.
+  if (status >= 400 && typeof body['code'] !== 'string') {
+    const who = status < 500 ? 'is it Countersign?' : 'is there a proxy?';
     throw new CliError(
-      `\`${url}\` answered ${status}, and not in Countersign's words: is there a proxy?${unsure}`,
+      `\`${url}\` answered ${status}, and not in Countersign's words: ${who}${unsure}`,
       1,
       body,
     );
+  }
   return { status, body };
 }
 
@@ -207,6 +231,10 @@ function explainRefusal(status: number, path: string, body: JsonObject): string 
     return uncertain.test(said) ? `${words}; ${detail}` : words;
   }
   const errors = Array.isArray(body['errors']) ? (body['errors'] as JsonObject[]) : [];
+  const query = new URLSearchParams(path.split('?')[1] ?? '');
+  const wrong = errors.map((error) => explainOption(error, query)).filter((line) => line !== null);
+  if (wrong.length > 0 && wrong.length === errors.length)
+    return `${String(body['code'] ?? status)}: ${wrong.join('\n')}`;
   const lines = errors.map(
     (error) =>
       `  ${inOptions(String(error['pointer'] ?? error['path'] ?? ''))} ${String(error['message'] ?? '')}`,
@@ -216,6 +244,21 @@ function explainRefusal(status: number, path: string, body: JsonObject): string 
   return [`${String(body['code'] ?? status)}: ${detail}`, ...lines, ...results, ...links.map(showLink)].join(
     '\n',
   );
+}
+
+/** What is wrong with a part of the query, in words of the option that it was made from; null: it is no such error. */
+function explainOption({ pointer, message }: JsonObject, query: URLSearchParams): string | null {
+  // A number behind the name: that one of the values with commas between.
+  const [, name, index] = /^\/query\/(\w+)(?:\/(\d+))?$/.exec(String(pointer)) ?? [];
+  const whole = name === undefined ? null : query.get(name);
+  const given = index === undefined ? whole : whole?.split(',')[Number(index)];
+  if (name === undefined || typeof given !== 'string') return null;
+  const option = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  const said = String(message);
+  const allowed = [...said.matchAll(/"([^"]+)"/g)].map(([, value]) => value ?? '');
+  if (allowed.length === 0) return `--${option} \`${given}\`: ${said}`;
+  const meant = nearest(given, allowed);
+  return `--${option} takes ${allowed.join(', ')}, not \`${given}\`${meant === undefined ? '' : `: did you mean \`${meant}\`?`}`;
 }
 
 function nonEmpty(text: string | undefined): string | undefined {

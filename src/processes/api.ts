@@ -30,6 +30,7 @@ import {
   type Pool,
   type Tx,
 } from '../db/index.js';
+import { withoutProxyHere } from '../embedded/temporal/direct.js';
 import { namespaceOf } from '../model/names/temporal-names.js';
 import { makeDeliverer } from '../notify/index.js';
 import { purgeOldKeys } from '../store/idempotency.js';
@@ -76,7 +77,7 @@ const say = (line: string): void => void process.stdout.write(`${forOperators}${
 async function layFoundation(config: Config): Promise<Foundation & { readonly stopClock: () => void }> {
   const databaseUrl = requireSetting(config.databaseUrl, 'DATABASE_URL');
   // Lazy, so that an API without Temporal still answers, and says so.
-  const temporal = Connection.lazy(requireSetting(config.temporal, 'TEMPORAL_ADDRESS'));
+  const temporal = Connection.lazy(withoutProxyHere(requireSetting(config.temporal, 'TEMPORAL_ADDRESS')));
   const keys = await loadKeys(config.home, process.env);
   await retryUntilStoreAnswers(() => prepareStore({ config, keys, temporal }, databaseUrl));
   const pool = makePool({ url: databaseUrl, applicationName: 'countersign api', max: 20 });

@@ -3,6 +3,7 @@ import { isPolled, type TaskQueue } from '../client/pollers.js';
 import type { Engines } from '../service/index.js';
 import type { Pool } from '../db/index.js';
 import { namespaceOf } from '../model/names/temporal-names.js';
+import { withoutProxyHere } from '../embedded/temporal/direct.js';
 import { prepareTemporal } from '../embedded/temporal/prepare.js';
 import { liveWorkers } from '../store/processes/workers.js';
 
@@ -32,7 +33,7 @@ export function makeEngines({
   const closing = new AbortController();
   const ready = new Set<string>();
   const underWay = new Map<string, Promise<void>>();
-  const connection = Connection.lazy(options);
+  const connection = Connection.lazy(withoutProxyHere(options));
   const prepare = (namespace: string): Promise<void> => {
     const known = underWay.get(namespace);
     if (known !== undefined) return known;

@@ -3,6 +3,7 @@ import { isStillPolled, type TaskQueue } from '../client/pollers.js';
 import { loadKeys } from '../auth/index.js';
 import { makePool, migrate, withTransaction, type Pool } from '../db/index.js';
 import { namespaceOf } from '../model/names/temporal-names.js';
+import { withoutProxyHere } from '../embedded/temporal/direct.js';
 import { prepareTemporal, TemporalAway } from '../embedded/temporal/prepare.js';
 import { loadFolder } from '../policy/index.js';
 import {
@@ -153,7 +154,7 @@ async function leaveFormerQueues(
 
 /** Gives up the former queues, and the queue of this deployment where one that is gone had it. Gives the homes that are left to another deployment. */
 async function forgetQueues(former: readonly TemporalHome[]): Promise<readonly TemporalHome[]> {
-  const temporal = await Connection.connect(connection);
+  const temporal = await Connection.connect(withoutProxyHere(connection));
   const own = await askStore(storeIdentity);
   const left = await leaveFormerQueues(temporal, own, former);
   await Promise.all(namespaces.map((namespace) => takeFromHolder(temporal, own, namespace)));

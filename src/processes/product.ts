@@ -154,6 +154,7 @@ async function fetchReadiness(url: string, keyFile: string): Promise<z.output<ty
 
 function announce({ config, say }: Boot, url: string): void {
   say(`API            ${url}/v1`);
+  say(`approvals      ${url}/sign-in (for people, in a browser)`);
   say(`documentation  ${url}/docs`);
   say(`data folder    ${config.home}`);
   // In another folder npx would ask the public registry for the name.

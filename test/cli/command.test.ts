@@ -268,7 +268,6 @@ describe('npx countersign, beside a running service', () => {
       [url.replace('http:', 'https:'), 'x', /cannot reach .* over TLS, so nothing was sent/],
       [url, '\u2018x\u2019', /nothing was sent, because the key contains "\u2018", which no key does/],
       [url, 'x y', /the key contains " ", /],
-      [url.replace('://', '://me:pw@'), 'x', /nothing was sent: the request cannot be made/],
     ] as const) {
       const ran = await ask(address, key, 'start', 'pay');
       assert.notEqual(ran.code, 0);
@@ -311,6 +310,77 @@ describe('npx countersign, beside a running service', () => {
     );
     service.closeAllConnections();
     service.close();
+  });
+
+  it('sends nothing where the address has credentials or a path, and shows no credentials', async () => {
+    let asked = 0;
+    const other = createServer((_request, response) => {
+      asked += 1;
+      response.writeHead(404, { 'content-type': 'application/json' }).end('{"error":"not found"}');
+    });
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const host = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+    const start = (address: string) => [
+      countersign({ COUNTERSIGN_URL: address }, 'start', 'pay', '--key', 'x'),
+      countersign({}, 'start', 'pay', '--key', 'x', '--url', address),
+    ];
+    for (const address of [
+      `http://ci:S3CRET@${host}`,
+      `http://S3CRET@${host}/`,
+      `http://ci:S3#CRET@${host}`,
+      `http://ci:S3/CRET@${host}`,
+      `http://ci:S3CRET@${host}0000`,
+      `ci:S3CRET@${host}`,
+    ])
+      for (const ran of await Promise.all(start(address))) {
+        assert.equal(ran.code, 2, address);
+        assert.match(ran.err, /^nothing was sent: the address \(not shown here\) .* as http:\/\/host:port/);
+        assert.doesNotMatch(ran.out + ran.err, /S3|CRET/);
+      }
+    for (const behind of ['/countersign/', '/v1', '/?token=T0KEN', '/#a'])
+      for (const ran of await Promise.all(start(`http://${host}${behind}`))) {
+        assert.equal(ran.code, 2, behind);
+        assert.match(ran.err, new RegExp(`^nothing was sent: .* as http://${host}$`));
+      }
+    for (const address of [`ftp://${host}`, host, 'localhost:8080', 'nonsense'])
+      for (const ran of await Promise.all(start(address))) {
+        assert.equal(ran.code, 2, address);
+        assert.match(ran.err, /^`.+` is no address: /);
+      }
+    assert.equal(asked, 0);
+    const [ran] = await Promise.all(start(`http://${host}/`));
+    assert.equal(asked, 2);
+    assert.match(
+      String(ran?.err),
+      /answered 404, and not in Countersign's words: is it Countersign\?, and what was asked may have been done/,
+    );
+    other.closeAllConnections();
+    other.close();
+  });
+
+  it('says in its own words which value an option takes, and which flows there are', async () => {
+    const status = await as('finance', 'approvals', '--status', 'opn');
+    assert.equal(
+      status.err,
+      'REQUEST_INVALID: --status takes open, approved, denied, expired, escalated, revoked, consumed, not `opn`: did you mean `open`?',
+    );
+    const tier = await as('finance', 'approvals', '--tier', 'reversable', '--status', 'gone');
+    assert.match(
+      tier.err,
+      /^REQUEST_INVALID: --status takes [^\n]+, not `gone`\n--tier takes read_only, reversible, irreversible, none, not `reversable`: did you mean `reversible`\?$/,
+    );
+    const before = await as('finance', 'approvals', '--expiring-before', 'soon');
+    assert.match(before.err, /^REQUEST_INVALID: --expiring-before `soon`: [^\n]+$/);
+    const type = await as('auditor', 'audit', 'run_1', '--type', 'approval.decide');
+    assert.match(type.err, /^REQUEST_INVALID: --type takes .*: did you mean `approval\.decided`\?$/);
+    const flow = await as('agent', 'start', 'pai');
+    assert.equal(flow.code, 1);
+    assert.match(flow.err, /^NOT_FOUND: there is no flow `pai`: did you mean `pay`\? there are .*\bpay\b/);
+    const version = await as('agent', 'start', 'pay', '--version', '99');
+    assert.match(
+      version.err,
+      /^NOT_FOUND: there is no flow `pay` version 99: its newest version is \d+ in `\w+`$/,
+    );
   });
 
   it('finds the service of the data folder by itself', async () => {

@@ -33,9 +33,22 @@ const names = ['api', 'postgres', 'temporal', 'up', 'worker'];
 let url = '';
 let ports: Record<string, number> = {};
 
-test('npm start brings everything up and says which process is which', async () => {
-  product = await startProduct({ home, env: { PORT: '' }, args: ['--no-demo'] });
+test('npm start brings everything up and says which process is which, also where http_proxy leads to a proxy that refuses', async (t) => {
+  let asked = 0;
+  const proxy = net.createServer((socket) => {
+    asked += 1;
+    socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  t.after(() => proxy.close());
+  const proxyUrl = `http://127.0.0.1:${(proxy.address() as net.AddressInfo).port}`;
+  const env = { PORT: '', http_proxy: proxyUrl, https_proxy: proxyUrl, no_proxy: '' };
+  product = await startProduct({ home, env, args: ['--no-demo'] });
   url = await product.ready();
+  assert.equal(asked, 0);
+  const [page = ''] = /(?<=^approvals {6})http:\S+/m.exec(product.output()) ?? [];
+  assert.equal(page, `${url}/sign-in`);
+  assert.match(await (await fetch(page)).text(), /<form method="post" action="\/sign-in"/);
   const processes = product.processes();
   assert.deepEqual(Object.keys(processes).sort(), names);
   for (const [name, { pid }] of Object.entries(processes)) assert.ok(isRunning(pid), name);

@@ -3,6 +3,7 @@ import { Connection, type ConnectionOptions } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import { searchAttributes } from '../../model/names/temporal-names.js';
 import type { Say } from '../process/system.js';
+import { withoutProxyHere } from './direct.js';
 
 export interface PrepareOptions {
   readonly connection: ConnectionOptions & { readonly address: string };
@@ -55,7 +56,7 @@ export class TemporalAway extends Error {}
 
 async function connect(options: PrepareOptions['connection']): Promise<Connection> {
   try {
-    return await Connection.connect(options);
+    return await Connection.connect(withoutProxyHere(options));
   } catch (error) {
     const { cause = error } = error instanceof Error ? error : {};
     const why = cause instanceof Error ? cause.message : String(cause);
@@ -165,7 +166,7 @@ export async function waitUntilHealthy(address: string, giveUp: AbortSignal): Pr
   while (!giveUp.aborted) {
     try {
       // A new connection each time: a connection that was refused waits a second before it tries again.
-      const connection = await Connection.connect({ address, connectTimeout: '2s' });
+      const connection = await Connection.connect(withoutProxyHere({ address, connectTimeout: '2s' }));
       try {
         const service = 'temporal.api.workflowservice.v1.WorkflowService';
         const health = await connection.healthService.check({ service });
