@@ -2,7 +2,7 @@ import { closedStatuses, endingOf, endingText, type Link } from '../../engine/st
 import { links } from '../../engine/index.js';
 import type { Floor, Plan } from '../../engine/plan.js';
 import type { RunJson, RunStandingJson } from '../../model/contract/answer-types.js';
-import { asJson, type JsonObject } from '../../model/values/json.js';
+import { asJson, isObject, type JsonObject } from '../../model/values/json.js';
 import type { Principal } from '../../model/principal.js';
 import { floorsOf } from '../../schema/kit.js';
 import { approvalsOfRun } from '../../store/approvals/approvals.js';
@@ -19,7 +19,7 @@ import { noteRun, viewer, type Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 import { notFound, type Refusal } from '../refusal.js';
 import { makeFairTurns } from '../seats.js';
-import { readJson } from '../values.js';
+import { parseValue, readAll } from '../values.js';
 
 export type VisibleRun = { readonly kind: 'run'; readonly row: ListedRun };
 
@@ -156,12 +156,20 @@ export async function linksOf(
     floorsIn(deps, row.environment),
     readHeld(deps, document.heldInput),
   ]);
+  // Which links are legal is not known then.
+  if (input === null) return [];
   const onLinkError = (error: unknown): void => deps.onInternalError(`the links of run \`${row.id}\``, error);
   return links(plan, { ...stateWithoutValues(document), input }, principal, { floors }, onLinkError);
 }
 
-export async function readHeld(deps: ServiceDeps, held: HeldValue | null): Promise<JsonObject> {
-  return ((await readJson(deps, held?.payload ?? null)) as JsonObject | null) ?? {};
+/** A value that the run holds: empty where there is none, or it was erased. Null: it cannot be read, which is told to the operator. */
+export async function readHeld(deps: ServiceDeps, held: HeldValue | null): Promise<JsonObject | null> {
+  const ref = held?.payload ?? null;
+  const read = await readAll(deps, [ref]);
+  if (read.isDamaged(ref) || read.unopened(ref) !== null) return null;
+  const text = read.text(ref);
+  const value = text === null ? {} : await parseValue(text);
+  return isObject(value) ? value : null;
 }
 
 export async function floorsIn({ policies }: ServiceDeps, environment: string): Promise<Floor[] | null> {
