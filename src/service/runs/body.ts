@@ -165,6 +165,7 @@ export async function linksOf(
 /** A value that the run holds: empty where there is none, or it was erased. Null: it cannot be read, which is told to the operator. */
 export async function readHeld(deps: ServiceDeps, held: HeldValue | null): Promise<JsonObject | null> {
   const ref = held?.payload ?? null;
+  if (ref === null) return {};
   const read = await readAll(deps, [ref]);
   if (read.isDamaged(ref) || read.unopened(ref) !== null) return null;
   const text = read.text(ref);
