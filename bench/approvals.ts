@@ -10,10 +10,10 @@ import type { Side } from './gates/side.js';
 import { describeMachine } from './machine.js';
 import { positiveNumber, readOptions, wholeNumber } from './options.js';
 
-// `npm run bench:approvals [-- --parked 10000,100000 --sides countersign,temporal --decisions 1000 --markdown …]`: start
-// -> wait for approval -> one HTTP effect -> done, with the product, a bare Temporal workflow, Restate and DBOS, one after
-// another, each on servers of its own. JSON on stdout (or tables for docs/performance.md), progress on stderr, with each
-// row as soon as it is measured. Ctrl-C stops what runs and prints what was measured.
+// `npm run bench:approvals [-- --parked 10000,100000 --sides countersign,temporal --decisions 1000 --markdown …]` measures start
+// -> wait for approval -> one HTTP effect -> done with the product, a bare Temporal workflow, Restate and DBOS, one after
+// another, each on servers of its own. Prints JSON (or tables for docs/performance.md) on stdout, and progress on stderr, with
+// each row as soon as it is measured. Ctrl-C stops what runs and prints what was measured.
 
 const values = readOptions({
   allowNegative: true,
@@ -23,14 +23,14 @@ const values = readOptions({
     kills: { type: 'string', default: '3' },
     'in-flight': { type: 'string', default: '32' },
     minutes: { type: 'string', default: '120' },
-    // For all of it: what is not parked by then is not parked.
+    // For the whole benchmark: no run is parked after this time.
     'all-minutes': { type: 'string' },
-    // For each measurement of decisions, and for the kills.
+    // The limit for each measurement of decisions, and for the kills.
     'deciding-minutes': { type: 'string', default: '5' },
     sides: { type: 'string', default: 'countersign,temporal,restate,dbos' },
     peers: { type: 'boolean', default: true },
     markdown: { type: 'boolean', default: false },
-    // Where the JSON is kept too, after each side: for tables from a run of hours.
+    // A file that gets the JSON after each side, so that a run of hours can be made into tables later.
     json: { type: 'string' },
   },
 });

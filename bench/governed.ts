@@ -13,10 +13,10 @@ import { resolveVersion } from '../src/store/flows/flows.js';
 import { projectRoot } from '../testing/paths.js';
 import type { Stack } from '../testing/servers/stack.js';
 
-// The governed flow, driven by the product's own client as the API drives it: start with the submit
-// that parks at its gate, a decision, the effect, the end. Worker and store are the product's.
+// Drives the governed flow with the product's own client, as the API does: a start with the submit that parks at its gate, a
+// decision, the effect, the end. Worker and store are the product's.
 
-/** One flow: a gate with a role, an effect that does nothing, and the end. */
+/** The policies of the benchmark: the flow `bench` has a gate with a role, an effect that does nothing, and the end. */
 export const benchPolicies = join(projectRoot, 'bench', 'policies');
 export const namespace = 'countersign-dev';
 
@@ -42,9 +42,9 @@ export interface Governed {
   submitRequest(run: string): SubmitRequest;
   /** Starts a run with its submit in one request; resolves when its gate is open. */
   park(): Promise<Parked>;
-  /** Gives the decision's id once it is taken. */
+  /** Gives the id of the decision once it is taken or durable. */
   approve(parked: Parked): Promise<string>;
-  /** Resolves when its workflow is closed. */
+  /** Resolves when the workflow of the run is closed. */
   ended(run: string): Promise<void>;
   close(): Promise<void>;
 }

@@ -8,7 +8,7 @@ export interface Sizes {
   readonly single: number;
 }
 
-/** What a flow costs: commits and WAL of Postgres, processor time of each process. */
+/** Costs by name: commits and WAL of Postgres, processor time of each process. */
 export type Amounts = Readonly<Record<string, number>>;
 export type Cost = () => Promise<Amounts>;
 
@@ -21,7 +21,7 @@ export interface SideReport {
   readonly flowsPerSecond: number;
   readonly parkedPerSecond: number;
   readonly rounds: { readonly flows: readonly number[]; readonly parked: readonly number[] };
-  /** Of the last round, a flow. */
+  /** What one flow cost in the last round. */
   readonly perFlow: Amounts;
   readonly perParkedStart: Amounts;
   readonly loaded: Latency;
@@ -58,14 +58,14 @@ async function measureLatency(side: Side, { parked, decided }: Seen): Promise<La
   return { startToParkedMs: spread(parked), decideToNextStepMs: spread(waits) };
 }
 
-async function measured(
+async function measureTask(
   { flows, inFlight }: Sizes,
-  cost: Cost,
+  readCost: Cost,
   task: () => Promise<unknown>,
 ): Promise<{ readonly perSecond: number; readonly each: Amounts }> {
-  const before = await cost();
+  const before = await readCost();
   const seconds = await runConcurrently(flows, inFlight, task);
-  const after = await cost();
+  const after = await readCost();
   const each = Object.entries(after).map(([key, value]) => [
     key,
     rounded((value - (before[key] ?? 0)) / flows),
@@ -73,16 +73,16 @@ async function measured(
   return { perSecond: rounded(flows / seconds), each: Object.fromEntries(each) as Amounts };
 }
 
-/** Parks as many as there are flows, has them end unmeasured, and then runs as many whole flows. */
-async function runRound(side: Side, load: Load, sizes: Sizes, cost: Cost): Promise<string> {
+/** Measures parking `flows` runs, ends these runs unmeasured, and then measures as many whole flows. */
+async function runRound(side: Side, load: Load, sizes: Sizes, readCost: Cost): Promise<string> {
   const waiting: Awaited<ReturnType<Side['park']>>[] = [];
-  const parked = await measured(sizes, cost, async () => void waiting.push(await side.park()));
+  const parked = await measureTask(sizes, readCost, async () => void waiting.push(await side.park()));
   await runConcurrently(sizes.flows, sizes.inFlight, async () => {
     const next = waiting.pop();
     await next?.approve();
     if (next !== undefined) await side.ended(next.id);
   });
-  const whole = await measured(sizes, cost, () => runFlow(side, load.seen));
+  const whole = await measureTask(sizes, readCost, () => runFlow(side, load.seen));
   load.parked.push(parked.perSecond);
   load.flows.push(whole.perSecond);
   load.perParkedStart = parked.each;
@@ -90,11 +90,11 @@ async function runRound(side: Side, load: Load, sizes: Sizes, cost: Cost): Promi
   return `${side.name}: ${parked.perSecond} parked starts and ${whole.perSecond} flows a second`;
 }
 
-/** Each side in turn, in each round. */
+/** Measures each side in turn, in each round. */
 export async function measureSides(
   sides: readonly Side[],
   sizes: Sizes,
-  cost: Cost,
+  readCost: Cost,
   say: (line: string) => void,
 ): Promise<Record<SideName, SideReport>> {
   const none: Amounts = {};
@@ -105,12 +105,12 @@ export async function measureSides(
   for (const side of sides)
     await runConcurrently(Math.min(sizes.flows, 64), sizes.inFlight, () => runFlow(side, newSeen()));
   for (let left = sizes.rounds; left > 0; left -= 1)
-    for (const [side, load] of loads) say(await runRound(side, load, sizes, cost));
+    for (const [side, load] of loads) say(await runRound(side, load, sizes, readCost));
   const reports: [SideName, SideReport][] = [];
   for (const [side, load] of loads) {
     const single = newSeen();
     await runConcurrently(sizes.single, 1, () => runFlow(side, single));
-    say(`${side.name}: ${sizes.single} one by one`);
+    say(`${side.name}: ${sizes.single} flows measured one by one`);
     reports.push([
       side.name,
       {

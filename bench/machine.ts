@@ -1,7 +1,7 @@
 import { cpus, totalmem } from 'node:os';
 import { rounded } from './measure.js';
 
-/** What a measurement ran on. */
+/** Describes the machine that a measurement ran on. */
 export function describeMachine(): object {
   const [first] = cpus();
   const memoryGb = rounded(totalmem() / 2 ** 30);

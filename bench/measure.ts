@@ -18,7 +18,7 @@ export interface Tail extends Spread {
   readonly max: number;
 }
 
-/** With what a thousand values say about the worst of them. */
+/** The spread, and the worst values: the 99.9th percentile and the maximum. */
 export function tail(values: readonly number[]): Tail {
   const sorted = [...values].sort((a, b) => a - b);
   const p999 = sorted[Math.min(Math.ceil(sorted.length * 0.999), sorted.length) - 1] ?? 0;
@@ -29,7 +29,7 @@ export function rounded(value: number): number {
   return Math.round(value * 100) / 100;
 }
 
-/** Runs `count` of them, `inFlight` at a time; gives how long that took, in seconds. */
+/** Runs the task `count` times, `inFlight` at a time; gives how long that took, in seconds. */
 export async function runConcurrently(
   count: number,
   inFlight: number,
@@ -47,33 +47,33 @@ export async function runConcurrently(
   return (performance.now() - started) / 1_000;
 }
 
-/** Processor time of a process and its children, milliseconds. Zero where /proc is not there. */
+/** Processor time of a process, its children and theirs, in milliseconds. Zero on a system without /proc. */
 export function processorMs(pid: number): number {
-  const all = processes();
-  return treeOf(all, pid).reduce((sum, process) => sum + (all.get(process)?.ticks ?? 0), 0) * 10;
+  const all = readProcesses();
+  return listTree(all, pid).reduce((sum, process) => sum + (all.get(process)?.ticks ?? 0), 0) * 10;
 }
 
-/** A process and its children, and theirs. */
+/** The ids of a process, its children and theirs. */
 export function processTree(pid: number): readonly number[] {
-  return treeOf(processes(), pid);
+  return listTree(readProcesses(), pid);
 }
 
 type Processes = ReadonlyMap<number, { readonly parent: number; readonly ticks: number }>;
 
-function processes(): Processes {
+function readProcesses(): Processes {
   const found = new Map<number, { parent: number; ticks: number }>();
   for (const name of list('/proc')) {
     const stat = /^(\d+)$/.test(name) ? read(`/proc/${name}/stat`) : '';
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     if (fields.length < 16) continue;
-    // Its own time and that of the children that it has waited for.
+    // The process's own time and that of the children that it has waited for.
     const used = [11, 12, 13, 14].reduce((sum, at) => sum + Number(fields[at]), 0);
     found.set(Number(name), { parent: Number(fields[1]), ticks: used });
   }
   return found;
 }
 
-function treeOf(all: Processes, pid: number): readonly number[] {
+function listTree(all: Processes, pid: number): readonly number[] {
   const belongs = (child: number): boolean => {
     const parent = all.get(child)?.parent;
     return child === pid || (parent !== undefined && parent !== child && belongs(parent));

@@ -1,8 +1,9 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 
-// The options of benchmarks and drills: what cannot be read is an error, and never a smaller run that passes.
+// Reads the options of benchmarks and drills. An option that cannot be read ends the process, so that it never makes a smaller run
+// that passes.
 
-/** As `parseArgs`; an option that does not exist ends the process with what is wrong. */
+/** Like `parseArgs`; for an option that does not exist it prints what is wrong and ends the process. */
 export function readOptions<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>>['values'] {
   try {
     return parseArgs(config).values;
@@ -12,14 +13,14 @@ export function readOptions<T extends ParseArgsConfig>(config: T): ReturnType<ty
   }
 }
 
-/** A whole number of at least `least`, as an option gives it. */
+/** Reads an option that is a whole number of at least `least`. */
 export function wholeNumber(name: string, text: string, least = 1): number {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isSafeInteger(value) && value >= least) return value;
   return refuse(`--${name} is \`${text}\`: give a whole number of at least ${least}`);
 }
 
-/** A number above zero, as an option gives it. */
+/** Reads an option that is a number above zero. */
 export function positiveNumber(name: string, text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
   if (Number.isFinite(value) && value > 0) return value;

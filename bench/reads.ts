@@ -13,9 +13,9 @@ import { readOptions, wholeNumber } from './options.js';
 import { openStore, type ManyRows } from './reads/store.js';
 import { measureStreams } from './reads/streams.js';
 
-// `npm run bench:reads [-- --runs 1000000 --approvals 100000 --records 10000000 --streams 500 --times 200]`: what a console
-// asks of a full store, through the service's own functions. Rows are copies of one run, made in a Postgres of its own. JSON on
-// stdout, progress on stderr.
+// `npm run bench:reads [-- --runs 1000000 --approvals 100000 --records 10000000 --streams 500 --times 200]` measures what a
+// console reads from a full store, through the service's own functions. The rows are copies of one run, in a Postgres of the
+// benchmark's own. Prints JSON on stdout, and progress on stderr.
 
 const values = readOptions({
   options: {
@@ -26,7 +26,7 @@ const values = readOptions({
     streams: { type: 'string', default: '500' },
     times: { type: 'string', default: '200' },
     told: { type: 'string', default: '50' },
-    // Reads whose names contain it.
+    // Measures only the reads whose names contain this text.
     only: { type: 'string', default: '' },
   },
 });
@@ -43,9 +43,9 @@ const aimMs = 50;
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 interface Measured extends Spread {
-  /** Milliseconds of processor time of the service's process for a read, without the store's. */
+  /** Processor time of the service's process for a read, in milliseconds; that of the store is not counted. */
   readonly processorMs: number;
-  /** Of the last one, sent through the pool. */
+  /** How many statements the last read has sent through the pool. */
   readonly statements: number;
   readonly rows: number;
 }
@@ -57,7 +57,7 @@ type Pages = {
 };
 type Read = (caller: Caller, nth: number) => Promise<Pages>;
 
-/** Makes the reads one after the other, as a single person would; the first few are not counted. */
+/** Makes the reads one after the other, as a single person would; the first five are not counted. */
 async function measure(
   store: ManyRows,
   name: string,
@@ -87,8 +87,8 @@ async function measure(
   return [name, measured];
 }
 
-/** Page after page, and from the beginning again after the last. */
-function paging(read: (caller: Caller, cursor: string | undefined) => Promise<Pages>): Read {
+/** Reads page after page, and begins again after the last page. */
+function readPages(read: (caller: Caller, cursor: string | undefined) => Promise<Pages>): Read {
   let cursor: string | undefined;
   return async (caller) => {
     const page = await read(caller, cursor);
@@ -98,13 +98,13 @@ function paging(read: (caller: Caller, cursor: string | undefined) => Promise<Pa
 }
 
 const inbox = (filter: object): Read =>
-  paging((caller, cursor) => listInbox(caller, approvalsQuery.parse({ ...filter, cursor })));
+  readPages((caller, cursor) => listInbox(caller, approvalsQuery.parse({ ...filter, cursor })));
 const runs = (filter: object): Read =>
-  paging((caller, cursor) => listRuns(caller, runsQuery.parse({ ...filter, cursor })));
+  readPages((caller, cursor) => listRuns(caller, runsQuery.parse({ ...filter, cursor })));
 const log = (filter: object): Read =>
-  paging((caller, cursor) => listRecords(caller, auditQuery.parse({ ...filter, cursor })));
+  readPages((caller, cursor) => listRecords(caller, auditQuery.parse({ ...filter, cursor })));
 
-/** Of those that have records. */
+/** The id of a run that has records. */
 const runOf = (n: number): string =>
   copies.run(sizes.runs - ((n * 7919) % Math.max(1, Math.floor(sizes.records / 20))));
 

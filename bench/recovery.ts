@@ -5,13 +5,13 @@ import type { Governed, Parked } from './governed.js';
 import { rounded } from './measure.js';
 
 export interface Recovery {
-  /** From the kill to the first decision that a run has taken, the worker's restart included. */
+  /** From the kill to the first decision that a run has taken, with the restart of the worker in between. */
   readonly firstDecisionMs: number;
   readonly allDecisionsMs: number;
   readonly decisions: number;
 }
 
-/** `kill -9` of a worker that has runs in its cache; it is started again at once, and people decide at once. */
+/** Kills a worker that has runs in its cache with `kill -9`; it is started again at once, and people decide at once. */
 export async function measureRecovery(stack: Stack, governed: Governed, count: number): Promise<Recovery> {
   const parked: Parked[] = [];
   for (let left = count; left > 0; left -= 1) parked.push(await governed.park());

@@ -23,7 +23,7 @@ export function ratiosOf(sides: Sides): { readonly flows: Ratio; readonly parked
   };
 }
 
-/** The table of docs/performance.md, for whoever ran it. */
+/** The table of docs/performance.md, which the benchmark also prints for whoever runs it. */
 export function renderReport(sides: Sides, events: Events): string {
   const columns = sideNames.map((name) => sides[name]);
   const { flows, parkedStarts } = ratiosOf(sides);
@@ -39,7 +39,8 @@ export function renderReport(sides: Sides, events: Events): string {
     '',
     '',
   ];
-  // The other side's processor time for each governed unit; when all processors are busy, this is the ratio of the rates.
+  // The last columns divide the other side's processor time by that of the governed side. When all processors are busy, this is the
+  // ratio of the rates.
   const costs = (name: string, of: (side: SideReport) => Amounts): string[] => {
     const sums = sideNames.map((side) => sumOf(timesOf(of(sides[side]), side)));
     const [governed = 0, byHand = 0, bare = 0] = sums;
@@ -67,7 +68,7 @@ function both({ p50, p99 }: Spread): string {
   return `${Math.round(p50)} / ${Math.round(p99)}`;
 }
 
-/** Name in the report of the processor time of a side's worker. */
+/** The name under which the report has the processor time of each side's worker. */
 export const workerCpu = { governed: 'workerCpuMs', byHand: 'byHandWorkerCpuMs', bare: 'bareWorkerCpuMs' };
 
 type Times = readonly (readonly [process: string, ms: number])[];

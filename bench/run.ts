@@ -10,8 +10,8 @@ import { readOptions, wholeNumber } from './options.js';
 import { ratiosOf, renderReport, workerCpu, type Events } from './report.js';
 import { sidesOf } from './sides.js';
 
-// `npm run bench [-- --flows 100 --rounds 3 …]`: the governed flow, the same governance written by hand, and a
-// flow without governance, on the same servers, in turn. JSON on stdout, progress and a table on stderr.
+// `npm run bench [-- --flows 100 --rounds 3 …]` measures the governed flow, the same governance written by hand, and a flow
+// without governance, on the same servers, in turn. Prints JSON on stdout, and progress and a table on stderr.
 
 const values = readOptions({
   options: {
@@ -35,10 +35,10 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 type Handwrittens = Readonly<Record<'byHand' | 'bare', Handwritten>>;
 
-/** Of Postgres, and of each process. */
+/** Reads what Postgres and each process have used so far. */
 function costOf(stack: Stack, { byHand, bare }: Handwrittens, pool: Pool): Cost {
   return async () => {
-    // Backends tell their counts when they have been idle for a second.
+    // A backend of Postgres reports its counts once it has been idle for a second.
     await new Promise((resolve) => setTimeout(resolve, 1_200));
     const { rows } = await pool.query<{ commits: number; wal: number }>(
       `select xact_commit::int8 as commits, (select wal_bytes::int8 from pg_stat_wal) as wal
@@ -59,14 +59,14 @@ function costOf(stack: Stack, { byHand, bare }: Handwrittens, pool: Pool): Cost 
   };
 }
 
-async function eventCounts(governed: Governed, { byHand, bare }: Handwrittens): Promise<Events> {
+async function countEvents(governed: Governed, { byHand, bare }: Handwrittens): Promise<Events> {
   const parked = await governed.park();
   await governed.approve(parked);
   await governed.ended(parked.run);
   const history = await governed.deps.temporal.workflow.getHandle(parked.run).fetchHistory();
   const count = async (side: Handwritten): Promise<number> => {
     const run = await side.park();
-    // Parked first: a signal that meets the task which parks saves a task.
+    // Decided only after it has parked: a signal that arrives during the task that parks would save a task.
     await new Promise((resolve) => setTimeout(resolve, 500));
     await side.approve(run);
     await side.ended(run);
@@ -88,7 +88,7 @@ async function main(): Promise<void> {
     const { pool } = governed.deps;
     const sides = sidesOf(governed, handwritten, pool);
     const results = await measureSides(sides, sizes, costOf(stack, handwritten, pool), say);
-    const events = await eventCounts(governed, handwritten);
+    const events = await countEvents(governed, handwritten);
     const kills = [];
     for (let left = sizes.kills; left > 0; left -= 1) {
       kills.push(await measureRecovery(stack, governed, sizes.parked));

@@ -5,13 +5,13 @@ import type { Handwritten } from './handwritten/driver.js';
 export const sideNames = ['governed', 'byHand', 'bare'] as const;
 export type SideName = (typeof sideNames)[number];
 
-/** One kind of flow, as all are measured. */
+/** One kind of flow, with the operations by which all kinds are measured. */
 export interface Side {
   readonly name: SideName;
   /** Resolves when the run waits for its decision. */
   readonly park: () => Promise<{ readonly id: string; approve(): Promise<unknown> }>;
   readonly ended: (id: string) => Promise<void>;
-  /** When the step behind the gate began, by the record that it writes. */
+  /** When the step behind the gate began, by the record that the step writes; milliseconds by id. */
   readonly stepTimes: (ids: readonly string[]) => Promise<Map<string, number>>;
 }
 

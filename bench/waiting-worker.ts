@@ -18,8 +18,8 @@ const sinks: InjectedSinks<WaitingSinks> = {
 };
 
 /**
- * A worker of hand-written workflows, with the settings of src/processes/worker.ts, until its process ends. Prints `working`
- * when it works, and `waiting <id>` where a run waits.
+ * Runs a worker of hand-written workflows, with the settings of src/processes/worker.ts, until its process ends. Prints `working`
+ * when it works, and `waiting <id>` when a run begins to wait.
  */
 export async function work(
   address: string,

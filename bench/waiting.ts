@@ -1,6 +1,6 @@
 import { condition, defineSignal, proxySinks, setHandler, type Sinks } from '@temporalio/workflow';
 
-// How a hand-written workflow of the benchmarks waits: for a signal, and its worker says so.
+// A hand-written workflow of the benchmarks waits for a signal, and has its worker print that it waits.
 
 export interface WaitingSinks extends Sinks {
   told: { waiting(): void };

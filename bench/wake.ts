@@ -8,8 +8,8 @@ import { describeMachine } from './machine.js';
 import { rounded, spread, type Spread } from './measure.js';
 import { readOptions, wholeNumber } from './options.js';
 
-// `npm run bench:wake [-- --runs 30 --steps 10,100 --submits 1000]`: how long a run takes its next submit when no worker
-// has it in its cache, and what a submit leaves in Temporal's history. JSON on stdout, progress on stderr.
+// `npm run bench:wake [-- --runs 30 --steps 10,100 --submits 1000]` measures how long the next submit of a run takes when no
+// worker has the run in its cache, and what a submit leaves in Temporal's history. Prints JSON on stdout, and progress on stderr.
 
 const values = readOptions({
   options: {
@@ -24,16 +24,16 @@ const sizes = {
   submits: wholeNumber('submits', values.submits),
 };
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
-/** The server knows after ten seconds without a poll that a worker's own queue has nobody. */
+/** After ten seconds without a poll the Temporal server knows that nobody serves a worker's own queue. */
 const forgottenMs = 11_000;
 
-interface Open {
+interface OpenRun {
   readonly run: string;
   /** Milliseconds from the submit to its answer, which says that its effect is done. */
   submit(): Promise<number>;
 }
 
-async function openGates({ client, deps, ...governed }: Governed): Promise<Open> {
+async function startOpenRun({ client, deps, ...governed }: Governed): Promise<OpenRun> {
   const flow = await resolveVersion(deps.pool, 'steps', {});
   assert.ok(flow, 'the flow `steps` is published');
   const { name, version, planHash } = flow;
@@ -44,7 +44,7 @@ async function openGates({ client, deps, ...governed }: Governed): Promise<Open>
     async submit() {
       const began = performance.now();
       const sent = await client.submit({ ...governed.submitRequest(request.run), transition: 'note' });
-      // Where another history follows, the answer may come before the effect is done.
+      // When the run continues in another history, the answer may come before the effect is done.
       if (sent.status === 'executing') await until('its effect', () => isIdle(deps, request.run));
       else assert.ok(sent.status === 'answered' && sent.answer.status === 'executed', JSON.stringify(sent));
       return performance.now() - began;
@@ -63,7 +63,7 @@ async function revOf({ deps }: Governed, run: string): Promise<number> {
 interface History {
   readonly events: number;
   readonly bytes: number;
-  /** Histories that follow one another. */
+  /** How many histories the run has, one after the other. */
   readonly histories: number;
 }
 
@@ -91,10 +91,10 @@ interface Woken {
   readonly history: History;
 }
 
-async function wake(stack: Stack, governed: Governed, step: number): Promise<Woken> {
-  const runs: Open[] = [];
+async function measureWakes(stack: Stack, governed: Governed, step: number): Promise<Woken> {
+  const runs: OpenRun[] = [];
   for (let left = sizes.runs; left > 0; left -= 1) {
-    const run = await openGates(governed);
+    const run = await startOpenRun(governed);
     while ((await revOf(governed, run.run)) < step) await run.submit();
     runs.push(run);
   }
@@ -110,12 +110,12 @@ async function wake(stack: Stack, governed: Governed, step: number): Promise<Wok
   return { step, evictedMs: spread(times.evicted), cachedMs: spread(times.cached), history };
 }
 
-async function grow(governed: Governed): Promise<object> {
-  const run = await openGates(governed);
+async function measureGrowth(governed: Governed): Promise<object> {
+  const run = await startOpenRun(governed);
   const before = await historyOf(governed, run.run);
   for (let left = sizes.submits; left > 0; left -= 1) {
     await run.submit();
-    if (left % 100 === 0) say(`${sizes.submits - left} of ${sizes.submits} submits of one run`);
+    if (left % 100 === 0) say(`${sizes.submits - left} of ${sizes.submits} submits sent to one run`);
   }
   const after = await historyOf(governed, run.run);
   return {
@@ -132,8 +132,8 @@ async function main(): Promise<void> {
   try {
     const governed = await connectGoverned(stack);
     const woken: Woken[] = [];
-    for (const step of sizes.steps) woken.push(await wake(stack, governed, step));
-    const grown = await grow(governed);
+    for (const step of sizes.steps) woken.push(await measureWakes(stack, governed, step));
+    const grown = await measureGrowth(governed);
     process.stdout.write(`${JSON.stringify({ machine: describeMachine(), sizes, woken, grown }, null, 2)}\n`);
     await governed.close();
   } finally {

@@ -7,7 +7,7 @@ import { projectRoot } from '../testing/paths.js';
 
 export interface Build {
   readonly root: string;
-  /** Of the workflow code that its worker runs. */
+  /** The start of the SHA-256 of the workflow bundle that its worker runs. */
   readonly bundle: string;
 }
 
@@ -16,7 +16,7 @@ export function buildOf(root: string): Build {
   return { root, bundle: createHash('sha256').update(bundle).digest('hex').slice(0, 12) };
 }
 
-/** The same sources with another version in the workflow code, built by the project's own script in a folder of its own. */
+/** Copies the sources into a folder, adds a version to the workflow code, and builds them with the project's own script. */
 export async function makeNewBuild(folder: string, version: string): Promise<Build> {
   mkdirSync(folder, { recursive: true });
   for (const part of ['src', 'examples', 'scripts', 'package.json', 'package-lock.json', 'tsconfig.json'])
@@ -28,7 +28,7 @@ export async function makeNewBuild(folder: string, version: string): Promise<Bui
   return buildOf(folder);
 }
 
-/** The build that there is, in a folder of its own and with a mark in the workflow code: another one to all who tell builds apart. */
+/** Copies the existing build into a folder and marks its workflow bundle: whoever compares builds sees a different one. */
 export function copyBuild(folder: string, version: string): Build {
   mkdirSync(folder, { recursive: true });
   for (const part of ['dist', 'package.json'])

@@ -2,12 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Stack } from '../testing/servers/stack.js';
 
-// Real HTTP as real people and agents send it, and what an honest client does when no answer comes.
+// Sends real HTTP requests as people and agents do, and repeats a request as an honest client does when no answer comes.
 
 export interface Reply {
   /** 0: no answer came. */
   readonly status: number;
-  /** Of a refusal. */
+  /** The error code of a refusal; null for any other answer. */
   readonly code: string | null;
   readonly body: unknown;
 }
@@ -47,21 +47,22 @@ function makePerson(url: string, id: string, key: string): Person {
 export const isFinal = ({ status, code }: Reply): boolean =>
   status > 0 && status < 500 && status !== 429 && code !== 'IDEMPOTENCY_IN_PROGRESS';
 
-/** 202: it is stored, and waits for a decision or its answer. */
+/** 202 counts too: the request is stored, and waits for a decision or for the answer of its run. */
 export const isTaken = ({ status }: Reply): boolean => status === 200 || status === 202;
 
 export interface InsistResult {
   readonly reply: Reply;
-  /** What came first: `refused`, or no answer at all, while something was down. */
+  /** The first reply: while a process is down, often a refusal or no answer at all. */
   readonly first: Reply;
   readonly tries: number;
+  /** When the last answer came, by `performance.now()`. */
   readonly at: number;
-  /** When it was sent first, and when this answer came, by the clock. */
+  /** When the request was first sent and when the last answer came, by `Date.now()`. */
   readonly sentAt: number;
   readonly answeredAt: number;
 }
 
-/** Repeats the request with the same Idempotency-Key until an answer is final, as clients should do. */
+/** Repeats the same request, under its Idempotency-Key if it has one, until an answer is final or the time is over. */
 export async function insist(send: () => Promise<Reply>, limitMs = 120_000): Promise<InsistResult> {
   const end = Date.now() + limitMs;
   const sentAt = Date.now();
@@ -85,29 +86,29 @@ export interface People {
   readonly controllers: readonly [Person, Person, Person];
   /** Holds the other role, `finance.cfo`. */
   readonly cfo: Person;
-  /** Holds `finance.clerk`, which decides in the queue `desk` as long as policies say so. */
+  /** Holds `finance.clerk`, a role that decides in the queue `desk` while the policies name it there. */
   readonly clerk: Person;
   /** Another agent, which may ask in the first agent's runs. */
   readonly otherAgent: Person;
 }
 
 export async function makePeople(stack: Stack): Promise<People> {
-  const known = (name: string): Person => makePerson(stack.url, name, stack.keys[name] ?? '');
-  const operator = known('admin');
-  const meet = async (id: string, fields: object): Promise<Person> => {
+  const developmentPerson = (name: string): Person => makePerson(stack.url, name, stack.keys[name] ?? '');
+  const operator = developmentPerson('admin');
+  const addPerson = async (id: string, fields: object): Promise<Person> => {
     const made = await operator.post('/v1/keys', { id, ...fields });
     if (made.status !== 201) throw new Error(`no key for \`${id}\`: ${JSON.stringify(made)}`);
     return makePerson(stack.url, id, keyBody.parse(made.body).key);
   };
   const controller = (id: string): Promise<Person> =>
-    meet(id, { kind: 'human', roles: ['finance.controller'] });
+    addPerson(id, { kind: 'human', roles: ['finance.controller'] });
   const ids = ['drill.controller.a', 'drill.controller.b', 'drill.controller.c'] as const;
   const [a, b, c] = [await controller(ids[0]), await controller(ids[1]), await controller(ids[2])];
-  const cfo = await meet('drill.cfo', { kind: 'human', roles: ['finance.cfo'] });
-  const clerk = await meet('drill.clerk', { kind: 'human', roles: ['finance.clerk'] });
-  const asks = { kind: 'agent', permissions: ['run.start', 'run.read'] };
-  const otherAgent = await meet('drill.other.agent', asks);
-  return { agent: known('agent'), operator, controllers: [a, b, c], cfo, clerk, otherAgent };
+  const cfo = await addPerson('drill.cfo', { kind: 'human', roles: ['finance.cfo'] });
+  const clerk = await addPerson('drill.clerk', { kind: 'human', roles: ['finance.clerk'] });
+  const agentFields = { kind: 'agent', permissions: ['run.start', 'run.read'] };
+  const otherAgent = await addPerson('drill.other.agent', agentFields);
+  return { agent: developmentPerson('agent'), operator, controllers: [a, b, c], cfo, clerk, otherAgent };
 }
 
 const started = z.object({ run: z.object({ id: z.string() }) });
@@ -128,10 +129,10 @@ export interface Parked {
 
 const parkingMs = 120_000;
 
-/** What everybody asks for. */
+/** The payment that a drill submits unless it gives another. */
 export const payment = { arguments: { vendor: 'ACME', amount: 60_000 } };
 
-/** Starts a run with a payment of 60,000 that waits at its gate, in one request. */
+/** Starts a run and submits a payment in one request; resolves when the payment waits at its gate. */
 export async function park(
   agent: Person,
   flow: string,
@@ -150,11 +151,11 @@ export async function park(
       const { digest } = approval;
       return { flow, run: id, approval: approval.id, digest, expiresAt: Date.parse(approval.expiresAt) };
     }
-    // 202 where the machine is too busy to settle it in the time of a request: it is durable, and what follows queues.
+    // A busy machine may answer 202 before the payment is parked: the submit is durable, and later requests queue behind it.
     if (sent.status !== 202 || Date.now() > end)
       throw new Error(`\`${flow}\` did not park: ${JSON.stringify(sent)}`);
     await sleep(100);
-    // The same submit again attaches to the approval that it has opened.
+    // The same submit, sent again, attaches to the approval that the first one has opened.
     sent = await agent.post(`/v1/runs/${id}/transitions/${transition}`, body);
   }
 }

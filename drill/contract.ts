@@ -5,10 +5,10 @@ import { readOptions, wholeNumber } from '../bench/options.js';
 import { startStack, type Stack } from '../testing/servers/stack.js';
 import { installSchemathesis } from './schemathesis.js';
 
-// `npm run drill:contract [-- --seed 1 --examples 10]`: schemathesis, which knows our OpenAPI document and nothing else of us,
-// asks a real API and worker for everything that it can think of, in all of its phases: as each development key's principal, who
-// is signed in to the pages where it is a person, and as nobody. JSON on stdout; status 1 where an answer has a status, a media
-// type or a body that the document does not name, or is a 5xx.
+// `npm run drill:contract [-- --seed 1 --examples 10]`: schemathesis, which knows only our OpenAPI document, sends a real API and
+// worker every request that it can think of, in all of its phases. It does so without a key, and as the principal of each
+// development key; a person is signed in to the pages too. Prints JSON on stdout. Exits with 1 if an answer is a 5xx, or has a
+// status, a media type or a body that the document does not name.
 
 const values = readOptions({
   options: {
@@ -47,13 +47,13 @@ const policies = {
 `,
 };
 
-/** Who can take most away, the admin, comes last: flows, keys and policies of the others. */
+/** The admin comes last, since it can take flows, keys and policies away from the others. */
 function rolesOf(stack: Stack): readonly string[] {
   const names = Object.keys(stack.keys).filter((name) => name !== 'admin');
   return values.roles?.split(',') ?? ['nobody', ...names, 'admin'];
 }
 
-/** Something of each kind for the others to find. */
+/** Makes a payment that is executed and two that wait for approval, so that each role has a run of each kind to find. */
 async function makeWork(stack: Stack): Promise<void> {
   for (const amount of [1, 1_000, 2_000]) {
     const submit = { transition: 'pay', arguments: { amount } };
@@ -75,14 +75,14 @@ async function headersOf(stack: Stack, role: string): Promise<readonly string[]>
   return [`Authorization: Bearer ${key}`, ...(cookie === undefined ? [] : [`Cookie: ${cookie}`])];
 }
 
-interface Asked {
+interface RoleReport {
   readonly role: string;
   readonly ok: boolean;
   readonly seconds: number;
   readonly answers: Readonly<Record<string, number>>;
 }
 
-async function ask(stack: Stack, program: string, role: string): Promise<Asked> {
+async function ask(stack: Stack, program: string, role: string): Promise<RoleReport> {
   const started = Date.now();
   const report = join(stack.home, `${role}.ndjson`);
   const headers = await headersOf(stack, role);
@@ -91,7 +91,7 @@ async function ask(stack: Stack, program: string, role: string): Promise<Asked> 
     ...['--checks', checks.join(','), '--continue-on-failure', '--warnings', 'off'],
     ...['--seed', String(sizes.seed), '--max-examples', String(sizes.examples), '--generation-deterministic'],
     ...['--request-timeout', '40', '--max-redirects', '0', '--report-ndjson-path', report],
-    // It has no end.
+    // This stream has no end.
     ...['--exclude-path', '/v1/events'],
     ...headers.flatMap((header) => ['--header', header]),
   ];
@@ -115,12 +115,12 @@ async function main(): Promise<boolean> {
   const stack = await startStack({ own: true, policies });
   try {
     await makeWork(stack);
-    const asked: Asked[] = [];
-    for (const role of rolesOf(stack)) asked.push(await ask(stack, program, role));
+    const reports: RoleReport[] = [];
+    for (const role of rolesOf(stack)) reports.push(await ask(stack, program, role));
     const alive = stack.api.running && stack.worker.running;
-    const ok = alive && asked.every((request) => request.ok);
+    const ok = alive && reports.every((report) => report.ok);
     if (!ok) say(stack.logs());
-    process.stdout.write(`${JSON.stringify({ ...sizes, alive, roles: asked, ok }, null, 2)}\n`);
+    process.stdout.write(`${JSON.stringify({ ...sizes, alive, roles: reports, ok }, null, 2)}\n`);
     return ok;
   } finally {
     await stack.stop();

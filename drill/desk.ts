@@ -2,14 +2,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { insist, type Person, type InsistResult } from './caller.js';
 
-// The queue `desk`, and the reload that takes the clerk out of it.
+// The queue `desk`, and the policy reload that takes the clerk out of it.
 
 export interface Desk {
-  /** One race at a time has the policies, and they are as they were when it ends. */
-  alone<T>(race: () => Promise<T>): Promise<T>;
-  /** Takes the clerk out. */
+  /** Runs one race at a time, since a race changes the policies. Restores them when the race has ended. */
+  runAlone<T>(race: () => Promise<T>): Promise<T>;
+  /** Reloads the policies with the clerk taken out of the queue. */
   narrow(): Promise<InsistResult>;
-  /** How long the last of each took, milliseconds: as far apart are they sent, so that either may be first. */
+  /** How long the last reload and the last decision took. A race sends the two about as far apart, so that either may be first. */
   readonly pace: { reloadMs: number; decisionMs: number };
 }
 
@@ -24,9 +24,9 @@ export function makeDesk(policies: string, operator: Person): Desk {
   let last: Promise<unknown> = Promise.resolve();
   const reload = async (text: string): Promise<InsistResult> => {
     writeFileSync(path, text);
-    const told = await insist(() => operator.post('/v1/policies/reload', {}));
-    pace.reloadMs = told.answeredAt - told.sentAt;
-    return told;
+    const result = await insist(() => operator.post('/v1/policies/reload', {}));
+    pace.reloadMs = result.answeredAt - result.sentAt;
+    return result;
   };
   const restore = async (): Promise<void> => {
     const { reply } = await reload(whole);
@@ -35,16 +35,16 @@ export function makeDesk(policies: string, operator: Person): Desk {
   return {
     pace,
     narrow: () => reload(whole.replace(wide, narrowed)),
-    alone: (race) => {
-      const mine = last.then(async () => {
+    runAlone: (race) => {
+      const thisRace = last.then(async () => {
         try {
           return await race();
         } finally {
           await restore();
         }
       });
-      last = mine.catch(() => undefined);
-      return mine;
+      last = thisRace.catch(() => undefined);
+      return thisRace;
     },
   };
 }

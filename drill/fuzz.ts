@@ -12,11 +12,11 @@ import { makeRandom, makeRequest, type Known, type Operation } from './fuzzing/r
 import { startShapesTarget, type ShapesTarget } from './fuzzing/shapes.js';
 import { readOptions, wholeNumber } from '../bench/options.js';
 
-// `npm run drill:fuzz [-- --requests 200000 --seed 1]`: every route, every role's key, against a real API and worker.
-// `--shapes 0.004` of them carry, or have a target answer, what takes long for its bytes; `--shared`: on the servers of `npm test`.
-// JSON on stdout; status 1 when a process died, an answer was a 5xx that the contract does not name, a request got no
-// answer, a run answers no more, or an event loop was blocked for longer than 250 ms by what its process did itself: what a
-// busy machine adds is told beside it.
+// `npm run drill:fuzz [-- --requests 200000 --seed 1]` sends requests to every route, with every role's key, against a real API
+// and worker. `--shapes 0.004`: this share of the requests carries JSON or a flow that takes long for its size, or has a target
+// answer with such JSON. `--shared`: uses the servers of `npm test`. Prints JSON on stdout. Exits with 1 if a process died, an
+// answer was a 5xx that the contract does not name, a request got no answer, a run no longer answers, or a process blocked its
+// event loop for longer than 250 ms with its own work. What a busy machine adds to a block is reported beside it.
 
 const values = readOptions({
   options: {
@@ -35,7 +35,7 @@ const sizes = {
 };
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
-/** What is sent stands so often in what an approver is shown. */
+/** Repeats the value that was sent two hundred times in the body that an approver is shown. */
 const shown = Array.from({ length: 200 }, (_, index) => `k${index}: $.arguments.big`).join(', ');
 
 const policiesFor = (target: ShapesTarget): Record<string, string> => ({
@@ -84,8 +84,8 @@ const policiesFor = (target: ShapesTarget): Record<string, string> => ({
 
 const openApi = z.object({ paths: z.record(z.string(), z.record(z.string(), z.unknown())) });
 
-/** What runs are made of is asked more often. */
-const often = /\/(?:runs|transitions\/\{\w+\}|decision|check)$/;
+/** Requests that make runs and move them on are sent more often. */
+const frequentPaths = /\/(?:runs|transitions\/\{\w+\}|decision|check)$/;
 
 async function operationsOf(stack: Stack): Promise<Operation[]> {
   const { body } = await stack.fetchAs(null, 'GET', '/openapi.json');
@@ -93,18 +93,19 @@ async function operationsOf(stack: Stack): Promise<Operation[]> {
     Object.entries(methods).flatMap(([method, declared]) => {
       const hasBody = typeof declared === 'object' && declared !== null && 'requestBody' in declared;
       const operation = { method: method.toUpperCase(), path, hasBody };
-      return Array.from({ length: often.test(path) ? 6 : 1 }, () => operation);
+      return Array.from({ length: frequentPaths.test(path) ? 6 : 1 }, () => operation);
     }),
   );
 }
 
-const most = 400;
+/** How many ids of a kind are remembered. */
+const mostIds = 400;
 
 function learn(known: Known, { status, text }: FuzzAnswer): void {
   if (status >= 300 || status < 200) return;
   const add = (list: string[], pattern: RegExp): void => {
     for (const [id] of text.slice(0, 20_000).matchAll(pattern))
-      if (list.length < most && !list.includes(id)) list.push(id);
+      if (list.length < mostIds && !list.includes(id)) list.push(id);
   };
   add(known.runs, /run_[0-9a-f]{8,}/g);
   add(known.approvals, /apr_[0-9a-f]{8,}/g);
@@ -136,8 +137,8 @@ async function sendAll(stack: Stack, operations: readonly Operation[], known: Kn
     next += 1;
     const request = makeRequest(makeRandom(seed * 1_000_003 + index), operations, known, roles, shapes);
     const from = Date.now();
-    const told = await ask(stack, request);
-    const outcome = outcomeOf(request, told);
+    const answer = await ask(stack, request);
+    const outcome = outcomeOf(request, answer);
     found.outcomes[outcome] = (found.outcomes[outcome] ?? 0) + 1;
     const about = {
       index,
@@ -146,16 +147,16 @@ async function sendAll(stack: Stack, operations: readonly Operation[], known: Kn
       path: request.path.slice(0, 200),
       body: request.body?.toString('utf8').slice(0, 500),
     };
-    if (told.status >= 500 && !documented.has(`${told.status} ${codeOf(told.text)}`))
-      found.fiveHundreds.push({ ...about, status: told.status, text: told.text.slice(0, 300) });
-    if (outcome === 'unanswered') found.unanswered.push({ ...about, text: told.text });
+    if (answer.status >= 500 && !documented.has(`${answer.status} ${codeOf(answer.text)}`))
+      found.fiveHundreds.push({ ...about, status: answer.status, text: answer.text.slice(0, 300) });
+    if (outcome === 'unanswered') found.unanswered.push({ ...about, text: answer.text });
     found.sent.push({
-      ...{ index, from, until: Date.now(), bytes: request.body?.length ?? 0, status: told.status },
+      ...{ index, from, until: Date.now(), bytes: request.body?.length ?? 0, status: answer.status },
       what: `${request.method} ${request.path.slice(0, 120)}`,
       begins: request.body?.toString('utf8', 0, 60) ?? '',
     });
-    learn(known, told);
-    if (index % 5_000 === 4_999) say(`${index + 1} requests`);
+    learn(known, answer);
+    if (index % 5_000 === 4_999) say(`${index + 1} requests sent`);
   });
   say(`${requests} requests in ${rounded(seconds)} s`);
   return found;
@@ -177,11 +178,14 @@ interface Sent {
 interface Blocked {
   readonly ms: number;
   readonly workedMs: number;
-  /** The longest ones by their own work, and the largest requests that were under way or had ended within a minute. */
+  /** The blocks with the most own work, each with the largest requests that were under way or had ended in the minute before. */
   readonly longest: readonly object[];
 }
 
-/** The longest block of its event loop, and the most that it worked itself in one: on a busy machine others do the rest. */
+/**
+ * Finds the longest block of an event loop, and the longest time that the process itself worked in a block: on a busy machine
+ * the rest of a block is the work of other processes.
+ */
 function findLongestBlock(stack: Stack, name: 'api' | 'worker', sent: readonly Sent[]): Blocked {
   const found = findBlocks(readFileSync(join(stack.home, `${name}.log`), 'utf8'));
   const longest = found.toSorted((a, b) => b.workedMs - a.workedMs).slice(0, 10);
@@ -195,7 +199,7 @@ function findLongestBlock(stack: Stack, name: 'api' | 'worker', sent: readonly S
   };
 }
 
-/** What a worker does for a request may come after its answer. */
+/** A worker may still work for a request after its answer. */
 const afterMs = 60_000;
 
 function requestsUnderWay(sent: readonly Sent[], from: number, until: number): readonly Sent[] {

@@ -3,14 +3,14 @@ import type { Pool } from '../src/db/index.js';
 import { isFinal, isTaken, type Reply } from './caller.js';
 import type { Effect } from './target.js';
 
-// What the store, the record and the world say about a run, and what that means. `judgeRun` is pure.
+// Reads what the store, the record and the target say about a run, and judges it. `judgeRun` is pure.
 
 /** What people were asked to do with an approval. */
 export interface DecisionPlan {
   readonly run: string;
   readonly approval: string;
   readonly decision: 'approve' | 'deny';
-  /** Distinct people who decide so. */
+  /** How many distinct people decide so. */
   readonly people: number;
 }
 
@@ -26,7 +26,7 @@ export interface Decided {
   readonly decision: string;
   readonly status: string;
   readonly code: string | null;
-  /** When the store has it as made. */
+  /** When it was made, as the store has it: milliseconds since 1970. */
   readonly at?: number;
 }
 
@@ -44,9 +44,9 @@ export interface FoundRun {
   readonly approvalStatus: string;
   readonly actionStatus: string;
   readonly decisions: readonly Decided[];
-  /** Of the run's chain, in its order. */
+  /** The records of the run's chain, in order. */
   readonly records: readonly Recorded[];
-  /** Of the run's other approvals: each with its action. */
+  /** The status of each other approval of the run, and of its action. */
   readonly others: readonly { approval: string; action: string }[];
   readonly effects: readonly Effect[];
   /** Null: the chain verifies. */
@@ -76,7 +76,7 @@ const wanted = {
   deny: { approval: 'denied', action: 'denied' },
 };
 
-/** All faults of a run; the drill is to show that there are none. */
+/** Finds all faults of a run; the drill is to show that there are none. */
 export function judgeRun(plan: DecisionPlan, found: FoundRun, told: readonly Told[]): readonly Fault[] {
   const succeeded = found.records.filter((record) => record.type === 'executor.succeeded').length;
   const applied = found.decisions.filter((decision) => decision.status === 'applied');
@@ -89,7 +89,7 @@ export function judgeRun(plan: DecisionPlan, found: FoundRun, told: readonly Tol
     lost,
     executedWithoutApproval:
       (found.effects.length > 0 || succeeded > 0) &&
-      (plan.decision === 'deny' || approversBefore(found) < plan.people),
+      (plan.decision === 'deny' || countApproversBefore(found) < plan.people),
     twice: found.effects.length > 1 || succeeded > 1,
     refusedAndApplied: told.some(
       ({ by, reply }) => isFinal(reply) && !isTaken(reply) && applied.some((decision) => decision.by === by),
@@ -101,8 +101,8 @@ export function judgeRun(plan: DecisionPlan, found: FoundRun, told: readonly Tol
   return faults.filter((fault) => has[fault]);
 }
 
-/** Distinct people whose approval stands in the record before the first execution. */
-function approversBefore({ records }: FoundRun): number {
+/** Counts the distinct people whose approval is in the record before the first execution. */
+function countApproversBefore({ records }: FoundRun): number {
   const start = records.findIndex((record) => record.type === 'executor.started');
   const before = start < 0 ? records : records.slice(0, start);
   const approvals = before.filter(
@@ -124,7 +124,7 @@ interface AskedApproval {
 
 const pageSize = 100;
 
-/** Everything about these runs, as it stands now. */
+/** Reads everything about these runs, as it is now. */
 export async function findRuns(
   pool: Pool,
   approvals: readonly AskedApproval[],
@@ -185,9 +185,9 @@ export async function recordsOf(pool: Pool, runs: readonly string[]): Promise<Ma
   );
   const found = new Map<string, Recorded[]>();
   for (const row of rows) {
-    const of = found.get(row.chain);
-    if (of === undefined) found.set(row.chain, [recordOf(row)]);
-    else of.push(recordOf(row));
+    const records = found.get(row.chain);
+    if (records === undefined) found.set(row.chain, [recordOf(row)]);
+    else records.push(recordOf(row));
   }
   return found;
 }
@@ -208,7 +208,7 @@ function recordOf({ type, body }: RecordRow): FoundRun['records'][number] {
   };
 }
 
-/** How many of these wait for people. */
+/** Counts the open ones of these approvals. */
 export async function countOpen(pool: Pool, approvals: readonly string[]): Promise<number> {
   const { rows } = await pool.query<{ open: number }>(
     `select count(*)::int as open from approval where id = any($1) and status = 'open'`,
@@ -217,7 +217,7 @@ export async function countOpen(pool: Pool, approvals: readonly string[]): Promi
   return rows[0]?.open ?? 0;
 }
 
-/** Waits until no approval of these is open and no action of theirs is under way; gives what still is. */
+/** Waits until none of these approvals is open and none of their actions is under way. Gives how many still are at the limit. */
 export async function settle(pool: Pool, approvals: readonly string[], limitMs: number): Promise<number> {
   const end = Date.now() + limitMs;
   for (;;) {

@@ -26,10 +26,11 @@ import { renderKillTable } from './table.js';
 import { startTarget, type Target } from './target.js';
 import { readOptions, wholeNumber } from '../bench/options.js';
 
-// `npm run drill:kill [-- --parked 500]`: parks approvals; kills everything in turn, with a new build deployed, while all
-// of them wait; does it again, with another build, while people decide; has the rest decided, and counts what was lost,
-// executed without approval, or twice; then kills what is under way in a run. `--once`: kills and deploys in one round, while
-// people decide, of what is built already. JSON on stdout, or a table by `--markdown`; status 1 when any of it is not 0.
+// `npm run drill:kill [-- --parked 500]` parks approvals. While all of them wait, it kills each process in turn and deploys a new
+// build. It does so again, with another build, while people decide. Then it has the rest decided, and counts what was lost,
+// executed without approval, or executed twice. Last, it kills or stops the worker while a run is at work. `--once`: only the
+// round in which people decide, with copies of the existing build. Prints JSON on stdout, or a table with `--markdown`. Exits
+// with 1 if any of these counts is not 0.
 
 const values = readOptions({
   options: {
@@ -41,7 +42,7 @@ const values = readOptions({
 const parkedCount = wholeNumber('parked', values.parked, 6);
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const inFlight = 8;
-/** Runs of each class of what is under way when the worker dies. */
+/** How many runs a scenario of `killing/under-way.ts` gets at most. */
 const underWayCount = Math.min(Math.max(Math.floor(parkedCount / 10), 2), 20);
 
 interface Builds {
@@ -63,7 +64,7 @@ async function parkAll(people: People): Promise<Case[]> {
   return cases;
 }
 
-/** Both rounds, in their order. A build that is deployed stays for all that follow. */
+/** The outages of both rounds, in order. A build that is deployed stays for all later outages. */
 function listOutages(
   stack: Stack,
   builds: Builds,
@@ -87,20 +88,21 @@ function listOutages(
     },
     up: async () => void (await Promise.all([api.restart(root), worker.restart(root)])),
   });
-  const [ours, theirs] = [
+  const [productKills, serverKills] = [
     [kill('the worker', worker), kill('the API', api)],
     [kill('Temporal', temporal), kill('Postgres', postgres)],
   ];
   return {
-    whileAllWait: [...ours, deploy(builds.second), ...theirs],
-    whilePeopleDecide: [...ours, deploy(builds.third), ...theirs],
+    whileAllWait: [...productKills, deploy(builds.second), ...serverKills],
+    whilePeopleDecide: [...productKills, deploy(builds.third), ...serverKills],
   };
 }
 
 interface KillVerdicts {
   readonly counts: Record<Fault, number>;
-  /** Approved, with one effect in the world; denied, with none. */
+  /** Approved runs with exactly one effect. */
   readonly executedOnce: number;
+  /** Denied runs without an effect. */
   readonly deniedUntouched: number;
   readonly records: number;
   readonly faulty: readonly object[];
@@ -125,13 +127,13 @@ async function judge(
   let records = 0;
   for (const { plan } of cases) {
     const run = found.get(plan.run);
-    const answers = told.filter((one) => one.run === plan.run);
+    const answers = told.filter((answer) => answer.run === plan.run);
     const verdict = run === undefined ? (['lost', 'notEnded'] as const) : judgeRun(plan, run, answers);
     for (const fault of verdict) counts[fault] += 1;
     if (verdict.length > 0) faulty.push({ verdict, plan, found: run, answers });
     records += run?.records.length ?? 0;
   }
-  // An effect of a run that nobody parked has no approval either.
+  // Nobody has approved an effect of a run that was not parked.
   const known = new Set(approvals.map((approval) => approval.run));
   counts.executedWithoutApproval += target.effects().filter((effect) => !known.has(effect.run)).length;
   const withEffects = (decision: string, effects: number): number =>
@@ -174,11 +176,11 @@ async function drill(stack: Stack, pool: Pool, target: Target, builds: Builds): 
     const others = cases.slice(to).map(({ parked }) => parked.approval);
     const waiting = await countOpen(pool, others);
     isKept &&= waiting === others.length;
-    say(`${outage.name}: ${waiting} others wait, ${JSON.stringify(whileDeciding.at(-1))}`);
+    say(`${outage.name}: ${waiting} other approvals wait, ${JSON.stringify(whileDeciding.at(-1))}`);
   }
   const rest = cases.slice(whilePeopleDecide.length * share);
   const calm = await decideCases(people, rest);
-  say(`the remaining ${rest.length} decided`);
+  say(`the remaining ${rest.length} approvals are decided`);
   const { counts, faulty, ...judged } = await judge(pool, target, cases, [...told, ...calm]);
   const effects = target.effects();
   const underWay = await runUnderWayScenarios({ stack, pool, people, target }, underWayCount);

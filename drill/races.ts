@@ -18,9 +18,10 @@ import { startTarget, type Effect, type Target } from './target.js';
 import { findWholeRun, settleRuns } from './whole-run.js';
 import { readOptions, wholeNumber } from '../bench/options.js';
 
-// `npm run drill:races [-- --races 1000]`: approve, deny, cancel, duplicates, the deadline and a reload at the same gate, and
-// many messages at the same run, in the same instant, through real HTTP; `--shared`: on the servers of `npm test`. JSON on stdout, or a table by `--markdown`; status 1 when a race has not exactly one
-// outcome that all agree on.
+// `npm run drill:races [-- --races 1000]` sends approvals, denials, cancels, duplicates and a reload to the same gate at the same
+// moment, some of them at its deadline, and many messages to the same run, through real HTTP. `--shared`: uses the servers of
+// `npm test`. Prints JSON on stdout, or a table with `--markdown`. Exits with 1 if a race has not exactly one outcome, or if an
+// answer, the record or the target disagrees with it.
 
 const values = readOptions({
   options: {
@@ -67,7 +68,7 @@ async function runAll({ stack, target, pool }: RacesContext): Promise<AllRan> {
     next += 1;
     await race?.();
     const ran = atGates.length + inRuns.length;
-    if (ran % 100 === 0) say(`${ran} races`);
+    if (ran % 100 === 0) say(`${ran} races run`);
   });
   say(`${atGates.length + inRuns.length} races run in ${rounded(seconds)} s`);
   return { atGates, inRuns };
@@ -111,12 +112,12 @@ async function judgeAll({ target, pool }: RacesContext, { atGates, inRuns }: All
   await settleRuns(pool, runs, settleMs);
   const found = await findRuns(pool, approvals, target.effects());
   for (const ran of atGates) {
-    const of = found.get(ran.parked.run);
-    note(ran.kind.name, of === undefined ? lost : judgeRace(ran, of), { told: toldIn(ran), found: of });
+    const run = found.get(ran.parked.run);
+    note(ran.kind.name, run === undefined ? lost : judgeRace(ran, run), { told: toldIn(ran), found: run });
   }
   for (const ran of inRuns) {
-    const of = await findWholeRun(pool, ran.run, effectsIn(ran, target.effects()));
-    note(ran.kind.name, of === null ? lost : judgeRunRace(ran, of), { told: ran.asked, found: of });
+    const run = await findWholeRun(pool, ran.run, effectsIn(ran, target.effects()));
+    note(ran.kind.name, run === null ? lost : judgeRunRace(ran, run), { told: ran.asked, found: run });
   }
   const known = new Set([...approvals.map((approval) => approval.run), ...inRuns.flatMap(namesOf)]);
   const strange = target.effects().filter((effect) => !known.has(effect.run));
@@ -124,7 +125,7 @@ async function judgeAll({ target, pool }: RacesContext, { atGates, inRuns }: All
   return { kinds, faults, faulty: [...faulty, ...strange] };
 }
 
-/** Its effects bear its own name, or that of whom it pays where they have no key. */
+/** The names that the effects of a race may bear: the id of its run or, without an idempotency key, the vendor who is paid. */
 function namesOf({ run, asked }: RunRan): readonly string[] {
   return [run, ...asked.map(({ vendor }) => vendor)];
 }
@@ -138,8 +139,8 @@ function toldIn({ finishers }: Ran): object[] {
   return finishers.map(({ by, act, told }) => ({ by: by.id, act, ...told.reply, tries: told.tries }));
 }
 
-/** A copy, since reloads change it. */
-function policyTexts(): Record<string, string> {
+/** The stack gets a copy of the policies, since reloads change them. */
+function readPolicyTexts(): Record<string, string> {
   const folder = join(projectRoot, 'drill', 'policies');
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) =>
     entry.isFile(),
@@ -155,7 +156,7 @@ async function main(): Promise<boolean> {
   say('starting Postgres, Temporal, API and worker');
   const stack = await startStack({
     own: !values.shared,
-    policies: policyTexts(),
+    policies: readPolicyTexts(),
     env: { ERP_URL: target.url },
   });
   const pool = makePool({ url: stack.databaseUrl, applicationName: 'drill', max: 4 });

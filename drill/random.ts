@@ -1,8 +1,8 @@
-// Chance that is the same for the same seed.
+// Pseudo-random numbers: the same for the same seed.
 
 export type Random = () => number;
 
-/** mulberry32 */
+/** The generator mulberry32. */
 export function makeRandom(seed: number): Random {
   let state = seed;
   return () => {
@@ -15,4 +15,4 @@ export function makeRandom(seed: number): Random {
 
 export const pick = <T>(random: Random, list: readonly T[]): T =>
   list[Math.floor(random() * list.length)] as T;
-export const chance = (random: Random, of: number): boolean => random() < of;
+export const chance = (random: Random, share: number): boolean => random() < share;

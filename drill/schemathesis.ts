@@ -10,7 +10,7 @@ const run = promisify(execFile);
 const folder = join(projectRoot, '.schemathesis');
 const requirements = join(projectRoot, 'drill', 'schemathesis.txt');
 
-/** Installs exactly what `schemathesis.txt` names, where that has not been done yet. Gives the program. */
+/** Installs exactly what `schemathesis.txt` names, unless that is done already. Gives the path of the program. */
 export async function installSchemathesis(say: (line: string) => void): Promise<string> {
   const program = join(folder, 'bin', 'schemathesis');
   const stamp = join(folder, 'installed.txt');

@@ -1,7 +1,7 @@
 import type { OutageWhileWaiting, OutageWhileDeciding } from './killing/phases.js';
 import type { UnderWay } from './killing/under-way.js';
 
-// What docs/reliability.md shows of a run of the kill drill.
+// The tables of docs/reliability.md: of the kill drill and of the races.
 
 export interface KillReport {
   readonly parked: number;
@@ -81,11 +81,11 @@ export function renderKillTable(report: KillReport): string {
 export interface KindReport {
   readonly races: number;
   readonly outcomes: Readonly<Record<string, number>>;
-  /** Answers to those who came too late, by status and code. */
+  /** How many requests were refused, by status and code. */
   readonly refused: Readonly<Record<string, number>>;
 }
 
-/** What docs/reliability.md shows of the races: each kind, then what none may have. */
+/** A table of each kind of race, then a table of the faults that no race may have. */
 export function renderRacesTable(
   kinds: Readonly<Record<string, KindReport>>,
   faults: Readonly<Record<string, number>>,

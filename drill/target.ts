@@ -2,23 +2,23 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { z } from 'zod';
 
-// The world of the drills: an ERP that drafts payments, and writes down every request by its idempotency key.
+// The target of the drills: an ERP that drafts payments, and notes every request by its idempotency key.
 
 /** What was done under an idempotency key. */
 export interface Effect {
   readonly key: string;
-  /** The run that it belongs to: keys begin with it. Of a request without a key: whom it pays. */
+  /** The id of the run, with which the key begins. For a request without a key: whom it pays. */
   readonly run: string;
   /** Whom it pays. */
   readonly vendor?: string;
-  /** Requests with this key; the first acts, the others get its answer again. */
+  /** How many requests had this key; the first one acts, the others get the same answer. */
   requests: number;
 }
 
 export interface Target {
   readonly url: string;
   effects(): readonly Effect[];
-  /** Its requests act and get no answer before `release`; `arrived` once there is one. */
+  /** Requests of this run act, and get no answer before `release` is called. `arrived` resolves when the first has arrived. */
   hold(run: string): HeldRequests;
   /** The next request that pays this vendor acts, and its connection ends without an answer. */
   breakOff(vendor: string): void;

@@ -3,14 +3,14 @@ import type { Pool } from '../src/db/index.js';
 import { recordsOf, type Decided, type Recorded } from './judge.js';
 import type { Effect } from './target.js';
 
-// Everything that store, record and target say about a run, whatever its approvals.
+// Reads everything that the store, the record and the target say about a run, with all of its approvals.
 
 export interface WholeRun {
   readonly run: string;
   readonly status: string;
   /** The code of its problem. */
   readonly problem: string | null;
-  /** Each with its action's status. */
+  /** Each approval with the status of its action. */
   readonly approvals: readonly { readonly id: string; readonly status: string; readonly action: string }[];
   readonly actions: readonly { readonly id: string; readonly status: string }[];
   readonly decisions: readonly (Decided & { readonly approval: string })[];
@@ -63,7 +63,7 @@ export async function findWholeRun(
   };
 }
 
-/** Waits until each of these has answered what it was asked and has nothing under way. */
+/** Waits until each of these runs has answered its messages and has nothing under way, or the time is over. */
 export async function settleRuns(pool: Pool, runs: readonly string[], limitMs: number): Promise<void> {
   const end = Date.now() + limitMs;
   for (;;) {

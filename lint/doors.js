@@ -30,6 +30,8 @@ export const doors = {
   },
   // How much a thread has worked is asked of the machine.
   'model/thread-clock': { holds: null, uses: [], types: [], packages: ['node:'] },
+  // Bytes are encrypted by Node.
+  'model/sealing': { holds: null, uses: [], types: [], packages: ['node:'] },
   schema: {
     holds: 'JSON Schema validation, and the kit that the engine decides with',
     uses: ['model'],

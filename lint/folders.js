@@ -18,6 +18,7 @@ export const folders = {
   'store/people': 'API keys, signing keys, the people that are known, what Slack has sent',
   'store/processes': 'what processes say of themselves: workers, waits, internal errors, their Temporal',
   'client/replay': 'histories: read, compared with the record, replayed against this build',
+  'processes/settings': 'what a process is given: environment variables, Postgres, keys, policies',
   'processes/ownership':
     'which deployment owns the data folder, the store, the Temporal namespaces and the task queues',
   'processes/children': 'processes that another one starts, and that end with it',
@@ -36,6 +37,9 @@ export const folders = {
   'activities/step': 'the policy check of a run: load, verify, decide, write, in one transaction',
   'activities/execute': 'an effect: grant, attempts, leases, the call, its end',
   'executors/*': 'a kind of executor: `kind.ts` describes it, its driver makes the calls',
+  'executors/http': 'addresses and statuses of HTTP, for the kinds that speak it',
+  'executors/command':
+    'programs of this machine: found, started, watched and ended, for the kinds that start them',
   'executors/connections': 'addresses, network rules, references to secrets',
   'executors/answer': 'what a target has answered, read exactly and within bounds',
   'executors/masking': 'hides the secrets of a connection in whatever its target says',

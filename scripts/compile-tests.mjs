@@ -1,15 +1,16 @@
-// Test files and what they import -> .compiled/, so that a test process reads a few files instead of translating hundreds.
+// Compiles test files and what they import into .compiled/, so that a test process reads a few files instead of translating
+// hundreds.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { root } from './lib.mjs';
 
-/** What starts it looks for it beside itself: compiled too, so that no thread begins by translating sources. */
+/** A starter looks for its thread beside itself. Both are compiled, so that no thread begins by translating sources. */
 const threads = [
   { starter: 'src/policy/checker/checker.ts', thread: 'src/policy/checker/checker-thread.ts' },
 ];
 
-/** Run as processes by the tests below a folder (`testing/programs.ts`). */
+/** By folder: the programs that the tests below it run as processes (`testing/programs.ts`). */
 const programs = {
   'test/drill/': ['drill/kill.ts', 'drill/races.ts', 'drill/fuzz.ts'],
   'test/executors/': ['caller', 'long-names', 'tools'].map((name) => `test/executors/fixtures/${name}.ts`),
@@ -17,9 +18,9 @@ const programs = {
 };
 
 /**
- * Compiles these test files (paths from the root) into a folder of this process, which `remove` removes. Gives for each its
- * module, and the sources that it is made of. A module's `import.meta.url` is the address of its source, so that what a test
- * reads beside it is found as if it had not moved.
+ * Compiles these test files (paths from the root) into a folder of this process, which `remove` removes. Gives the module of each
+ * file, and the sources that the module is made of. `import.meta.url` of a module is the address of its source, so that a test
+ * finds the files beside its source.
  */
 export async function compileTests(files) {
   const { build } = await import('esbuild');
@@ -56,7 +57,7 @@ export async function compileTests(files) {
   return { folder, tests, remove };
 }
 
-/** Of the module and of all that it imports. */
+/** The sources of a module and of all that it imports. */
 function sourcesOf({ outputs }, path, seen = new Set()) {
   if (seen.has(path)) return [];
   seen.add(path);

@@ -1,5 +1,6 @@
-// `npm run dev [-- --no-demo]`: `npm start`; and whenever a source changes, builds, and starts API and worker anew inside the
-// running product, where Postgres and Temporal stay up. A build that fails is told, and what runs goes on. Types are not checked.
+// `npm run dev [-- --no-demo]` does what `npm start` does. Whenever a source changes, it also builds, and restarts API and worker
+// inside the running product, while Postgres and Temporal stay up. If a build fails it says so, and what runs goes on. It checks
+// no types.
 import { existsSync, readdirSync, readFileSync, watch } from 'node:fs';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,7 +26,7 @@ const signal = stopSignal();
 try {
   await ensureInstalled(signal);
   const sources = watchSources();
-  while (!(await build(await sources.changed()))) say('nothing is started before it builds');
+  while (!(await build(await sources.changed()))) say('the product is not started before a build succeeds');
   const { up } = await import(pathToFileURL(join(root, 'dist', 'processes', 'up.js')).href);
   process.exitCode = await up({
     args: process.argv.slice(2),
@@ -46,23 +47,23 @@ function fail(error) {
 
 /** Builds and restarts, one change after another. */
 async function follow(product, sources) {
-  say('watching src/ and examples/: API and worker are started anew when a source changes');
+  say('watching src/ and examples/: when a source changes, API and worker are restarted');
   const running = readSupervisor();
   let restarting = Promise.resolve();
   let replaced = new AbortController();
-  // Since the last build.
+  // The sources that have changed since the last build that succeeded.
   let changed = [];
   while (!signal.aborted) {
     changed = [...new Set([...changed, ...(await sources.changed())])];
     if (!(await build(changed))) continue;
-    // A restart that is under way waits for a build that has been replaced.
+    // A restart that is under way waits for processes of a build that is replaced now.
     replaced.abort();
     await restarting;
     replaced = new AbortController();
     restarting = restart(product, changed, replaced.signal);
     changed = [];
     if (readSupervisor() !== running)
-      say('the supervisor itself has changed too: stop `npm run dev` and start it again for that');
+      say('the supervisor itself has changed too: to run the new one, stop `npm run dev` and start it again');
   }
 }
 
@@ -80,7 +81,7 @@ async function restart(product, changed, replaced) {
   }
 }
 
-/** Builds; gives whether it worked. If not, the errors have been printed, and dist/ is as it was. */
+/** Builds, and says whether that succeeded. If not, the errors have been printed, and dist/ is as it was. */
 async function build(changed) {
   const started = Date.now();
   try {
@@ -88,10 +89,10 @@ async function build(changed) {
   } catch (error) {
     if (error instanceof Stopped) throw error;
     if (!(error instanceof Failed)) process.stderr.write(`${error.stack}\n`);
-    say('the build failed: what runs goes on; mend the source');
+    say('the build failed, and what runs goes on: mend the source');
     return false;
   }
-  if (changed.length > 0) say(`built ${listed(changed)} in ${seconds(started)}`);
+  if (changed.length > 0) say(`built ${listPaths(changed)} in ${seconds(started)}`);
   return true;
 }
 
@@ -99,17 +100,17 @@ function seconds(since) {
   return `${((Date.now() - since) / 1_000).toFixed(2)} s`;
 }
 
-function listed(paths) {
+function listPaths(paths) {
   return paths.length <= 3 ? paths.join(', ') : `${paths.length} files`;
 }
 
-/** What runs in this process, without the names of what it shares with others. */
+/** The code of this process, without the names of the chunks that it shares with other programs. */
 function readSupervisor() {
   const bundle = join(root, 'dist', 'bundle', 'processes-up.js');
   return readFileSync(bundle, 'utf8').replaceAll(/chunk-\w+/g, '');
 }
 
-/** `changed` resolves with the paths of the sources that have another content than when it was last called; at first with none. */
+/** `changed` resolves with the paths of the sources whose content has changed since its last call; the first call gives none. */
 function watchSources() {
   const watchers = new Map();
   let hashes = null;
@@ -141,7 +142,7 @@ function watchSources() {
         isTouched = false;
         const before = hashes;
         try {
-          // What is written from here on touches again.
+          // A file that is written after this line calls `touch` again.
           watchFolders();
           hashes = hashesOf(sourceFiles());
         } catch (error) {
@@ -158,7 +159,7 @@ function watchSources() {
   };
 }
 
-/** Also of folders without files. */
+/** All folders of the sources, also those without files. */
 function sourceFolders() {
   return ['src', 'examples'].flatMap((name) => [
     join(root, name),

@@ -1,12 +1,12 @@
-// Imported by the process of each test file: a process that exits before its tests have ended has failed, whatever its exit code. A test,
-// or what it calls, that exits would otherwise hide all tests behind it in its process.
+// The process of each test file imports this: a process that exits before its tests have ended has failed, whatever its exit code.
+// Otherwise a test that exits, itself or by what it calls, would hide all later tests of its process.
 import { after } from 'node:test';
 import { appendFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { coreSeconds } from './core-seconds.mjs';
 
-// What a test file starts may inherit the import, and with it the variable.
+// A process that a test file starts may inherit this import; then it inherits the variable too, and is left alone.
 if (process.env.NODE_TEST_CONTEXT !== undefined && isMainThread && process.env.TEST_PROCESS === undefined) {
   process.env.TEST_PROCESS = String(process.pid);
   let ended = false;

@@ -1,5 +1,5 @@
-// A reporter for `node --test`: a line of JSON a test file, `{file, seconds}`, when it is done, and `{ran}` at the end, how many tests
-// were not skipped.
+// A reporter for `node --test`. It writes a line of JSON for each test file when the file is done, `{file, seconds}`, and at the
+// end a line with the number of tests that were not skipped, `{ran}`.
 // eslint-disable-next-line no-restricted-exports -- node asks a reporter's module for its default export
 export default async function* fileTimes(events) {
   let ran = 0;

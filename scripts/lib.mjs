@@ -1,4 +1,4 @@
-// What start, test and build share. Plain JavaScript and Node alone: it runs before anything is installed.
+// What start, test and build share. It is plain JavaScript and uses only Node, because it runs before anything is installed.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -11,12 +11,12 @@ import { fileURLToPath } from 'node:url';
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const heartbeatMs = 8_000;
 
-let told = 'stdout';
+let progressStream = 'stdout';
 
 /** For a command whose standard output is its answer: progress goes to standard error. */
-export const tellOnStderr = () => (told = 'stderr');
+export const tellOnStderr = () => (progressStream = 'stderr');
 
-export const say = (line) => process[told].write(`${line}\n`);
+export const say = (line) => process[progressStream].write(`${line}\n`);
 
 export function assertNodeVersion() {
   const [major, minor] = process.versions.node.split('.').map(Number);
@@ -29,7 +29,7 @@ export function assertNodeVersion() {
 export function stopSignal() {
   const controller = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => controller.abort(name));
-  // Nobody reads our output any more (`npm start | head -1`, a full disk): as if it had been stopped, without a word.
+  // If nobody reads our output any more (`npm start | head -1`, a full disk), the command stops without a message.
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', ({ code }) => controller.abort(code));
   return controller.signal;
@@ -59,7 +59,7 @@ export function runStep(
   for (const name of ['stdout', 'stderr']) {
     child[name].on('data', (chunk) => {
       lastOutput = Date.now();
-      process[name === 'stdout' ? told : name].write(chunk);
+      process[name === 'stdout' ? progressStream : name].write(chunk);
     });
   }
   const beat = setInterval(() => {
@@ -80,7 +80,7 @@ export function runStep(
         reject(new Failed(`${title}: \`${command} ${args.join(' ')}\` ended with ${by ?? `code ${code}`}`));
     });
   }).finally(async () => {
-    // What a stopped command had started may outlive it for a moment.
+    // Processes that a stopped command has started may outlive it for a moment.
     for (let left = graceMs; signal?.aborted && groupExists(child.pid) && left > 0; left -= 100)
       await sleep(100);
     clearInterval(beat);
@@ -110,7 +110,7 @@ function groupExists(pid) {
   }
 }
 
-/** Holds a lock that the kernel drops with the process, while fn runs; others wait for it. */
+/** Holds a lock while `fn` runs; others wait for it. The operating system drops the lock if the process ends. */
 export async function withLock(key, waiting, signal, fn) {
   const name = `countersign-${createHash('sha256').update(key).digest('hex').slice(0, 32)}`;
   const path = process.platform === 'linux' ? `\0${name}` : join(tmpdir(), `${name}.sock`);
@@ -152,7 +152,7 @@ function isInstalled() {
   return existsSync(installStamp) && readFileSync(installStamp, 'utf8') === hashOf([lockFile]);
 }
 
-/** Installs exactly what package-lock.json names, when that has not been done yet. */
+/** Installs exactly what package-lock.json names, unless that is done already. */
 export async function ensureInstalled(signal) {
   if (isInstalled()) return;
   await withLock(
@@ -195,7 +195,7 @@ export function hashOf(paths) {
 /** The files that become dist/: all of src and examples. */
 export const sourceFiles = () => [...filesBelow(join(root, 'src')), ...filesBelow(join(root, 'examples'))];
 
-/** What dist/ depends on; equal hash, equal dist/. */
+/** The hash of all that dist/ depends on: equal hash, equal dist/. */
 export function buildHash() {
   const scripts = ['build.mjs', 'lib.mjs'].map((name) => join(root, 'scripts', name));
   return hashOf([...sourceFiles(), ...scripts, lockFile]);
@@ -204,10 +204,10 @@ export function buildHash() {
 export const buildStamp = join(root, 'dist', '.stamp');
 export const isBuilt = (hash) => existsSync(buildStamp) && readFileSync(buildStamp, 'utf8') === hash;
 
-/** A server image carries dist/ and no sources: then there is nothing that it could be older than. */
+/** Whether dist/ is older than its sources. A server image has dist/ without sources, so its dist/ is never stale. */
 export const isStale = () => existsSync(join(root, 'src')) && !isBuilt(buildHash());
 
-/** Builds dist/ when its sources changed; in a process of its own, so that webpack's memory goes with it. */
+/** Builds dist/ if its sources have changed, in a process of its own, so that webpack's memory is freed with it. */
 export async function ensureBuilt(signal) {
   if (isBuilt(buildHash())) return;
   say('building');

@@ -4,17 +4,17 @@ import { format, resolveConfig } from 'prettier';
 import { routes } from '../src/api/index.js';
 import { openApi } from '../src/api/contract/openapi.js';
 
-// The contract as OpenAPI, from the routes and the schemas that validate them: `openapi.json`, as `GET /openapi.json` answers
-// it. With `--check` nothing is written.
+// `npm run openapi` writes `openapi.json`, the contract that `GET /openapi.json` answers, from the routes and the schemas that
+// validate them. With `--check` it writes nothing, and says whether the file differs.
 
 const file = fileURLToPath(new URL('../openapi.json', import.meta.url));
 
-async function text(): Promise<string> {
+async function renderContract(): Promise<string> {
   const options = { ...(await resolveConfig(file)), parser: 'json' };
   return format(JSON.stringify(openApi(routes)), options);
 }
 
-function present(): string {
+function readPresent(): string {
   try {
     return readFileSync(file, 'utf8');
   } catch {
@@ -22,9 +22,9 @@ function present(): string {
   }
 }
 
-const made = await text();
+const made = await renderContract();
 if (!process.argv.includes('--check')) writeFileSync(file, made);
-else if (present() !== made) {
+else if (readPresent() !== made) {
   process.stderr.write('openapi.json is not what the routes say: run `npm run openapi`\n');
   process.exitCode = 1;
 }

@@ -1,5 +1,5 @@
-// `NODE_OPTIONS="--import $PWD/scripts/profile.mjs" npm start`: each process, and each of its threads that ends by itself, writes
-// what it has spent its time on into `profiles/` when it ends: `*.cpuprofile`, for Chrome's DevTools (Performance) and editors.
+// `NODE_OPTIONS="--import $PWD/scripts/profile.mjs" npm start`: each process, and each of its threads that ends by itself, writes a
+// profile of its processor time into `profiles/` when it ends. Chrome's DevTools (Performance) and editors open the `*.cpuprofile`.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector';
 import { resolve } from 'node:path';

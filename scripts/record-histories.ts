@@ -11,12 +11,12 @@ import { startServices, type Services } from '../testing/services.js';
 import { startStack, type Stack } from '../testing/servers/stack.js';
 import { kernelVersion } from '../src/workflows/versions.js';
 
-// `kernel-2-payment-delivered-in-parts` is made by hand: a server delivers so only when a task runs out of time while its
-// step is under way. It is such a run's, with the first of the steps of its second task given one of the twelve messages.
+// `npm run record:histories [-- <name>…]` records the histories that test/replay/replay.test.ts replays. Files of older kernel
+// versions stay as they are. Record those of the present version anew only while no run of this version is in service.
 //
-// `npm run record:histories [-- <name>…]`: records what test/replay/replay.test.ts replays. Files of older kernel
-// versions stay as they are; those of the present version are only recorded anew while no run of it
-// is in service.
+// `kernel-2-payment-delivered-in-parts` is made by hand, because a server delivers messages in parts only when a task runs out of
+// time while its step is under way. It is the history of a recorded run, changed so that the first step of its second task gets
+// one of the twelve messages.
 
 const folder = join(projectRoot, 'test', 'histories');
 
@@ -27,46 +27,46 @@ interface Scene {
 
 type Play = (scene: Scene) => Promise<string>;
 
-/** Each gives the run whose last history is kept. */
+/** Each scene gives the run whose histories are kept. */
 const scenes: Readonly<Record<string, Play>> = {
   async 'payment-approved'({ stack }) {
     const parked = await parkPayment(stack);
     await decide(stack, 'finance', parked.approval, 'approve');
     await action(stack, 'agent', parked.poll, 'executed');
-    await completed(stack, parked.run);
+    await completeRun(stack, parked.run);
     return parked.run;
   },
   async 'payment-denied'({ stack }) {
     const parked = await parkPayment(stack);
     await decide(stack, 'finance', parked.approval, 'deny', { reason: 'unknown vendor' });
     await action(stack, 'agent', parked.poll, 'denied');
-    await completed(stack, parked.run);
+    await completeRun(stack, parked.run);
     return parked.run;
   },
   async 'expense-paid-at-the-third-attempt'({ stack, services }) {
-    const run = await expense(stack);
+    const run = await startExpense(stack);
     await services.failPayroll([503, 503]);
     await submit(stack, 'manager', run, 'approve');
     await until('the payment', async () => (await getRun(stack, 'manager', run)).run.version === 4);
     await submit(stack, 'employee', run, 'mark_paid');
-    await ended(stack, run, 'completed');
+    await waitForStatus(stack, run, 'completed');
     return run;
   },
   async 'expense-stuck-and-retried'({ stack, services }) {
-    const run = await expense(stack);
+    const run = await startExpense(stack);
     await services.failPayroll([503, 503, 503]);
     await submit(stack, 'manager', run, 'approve');
-    await ended(stack, run, 'stuck');
+    await waitForStatus(stack, run, 'stuck');
     await operate(stack, run, 'retry');
     await until('the payment', async () => (await getRun(stack, 'manager', run)).run.version === 4);
     await submit(stack, 'employee', run, 'mark_paid');
-    await ended(stack, run, 'completed');
+    await waitForStatus(stack, run, 'completed');
     return run;
   },
   async 'payment-cancelled-at-its-gate'({ stack }) {
     const parked = await parkPayment(stack);
     await operate(stack, parked.run, 'cancel');
-    await ended(stack, parked.run, 'cancelled');
+    await waitForStatus(stack, parked.run, 'cancelled');
     return parked.run;
   },
   async 'payment-decided-without-a-worker'({ stack }) {
@@ -76,7 +76,7 @@ const scenes: Readonly<Record<string, Play>> = {
     assert.equal(decided.status, 202, JSON.stringify(decided.body));
     await stack.worker.restart();
     await action(stack, 'agent', parked.poll, 'executed');
-    await completed(stack, parked.run);
+    await completeRun(stack, parked.run);
     return parked.run;
   },
   async 'payment-among-garbage'({ stack }) {
@@ -92,7 +92,7 @@ const scenes: Readonly<Record<string, Play>> = {
     await until('the refusals', async () => (await audit(stack, parked.run, 'message.refused')).length >= 4);
     await decide(stack, 'finance', parked.approval, 'approve');
     await action(stack, 'agent', parked.poll, 'executed');
-    await completed(stack, parked.run);
+    await completeRun(stack, parked.run);
     return parked.run;
   },
   async 'payment-submitted-before-its-first-task'({ stack }) {
@@ -105,7 +105,7 @@ const scenes: Readonly<Record<string, Play>> = {
     assert.equal(sent.status, 202, JSON.stringify(sent.body));
     await stack.worker.restart();
     await action(stack, 'agent', sent.body.result.poll as string, 'executed');
-    await completed(stack, id);
+    await completeRun(stack, id);
     return id;
   },
   async 'payment-at-its-gate'({ stack }) {
@@ -147,7 +147,7 @@ const scenes: Readonly<Record<string, Play>> = {
       '30 open gates',
       async () => (await getRun(stack, 'auditor', run.id)).approvals.length === 30,
     );
-    await completed(stack, run.id);
+    await completeRun(stack, run.id);
     return run.id;
   },
   async 'payment-stuck-by-a-step-that-failed'({ stack }) {
@@ -159,12 +159,12 @@ const scenes: Readonly<Record<string, Play>> = {
     assert.equal((body as { code?: string }).code, 'RUN_STUCK', JSON.stringify(body));
     await asSuperuser(stack.databaseUrl, 'drop trigger record_histories on action');
     await operate(stack, parked.run, 'cancel');
-    await ended(stack, parked.run, 'cancelled');
+    await waitForStatus(stack, parked.run, 'cancelled');
     return parked.run;
   },
 };
 
-/** On a server that suggests another history after a few events. */
+/** Scenes on a server that suggests a new history after a few events. */
 const continuing: Readonly<Record<string, Play>> = {
   async 'payment-continued-as-new'({ stack }) {
     const parked = await parkPayment(stack);
@@ -174,32 +174,32 @@ const continuing: Readonly<Record<string, Play>> = {
     }
     await decide(stack, 'finance', parked.approval, 'approve');
     await action(stack, 'agent', parked.poll, 'executed');
-    await completed(stack, parked.run);
+    await completeRun(stack, parked.run);
     return parked.run;
   },
 };
 
 const payments = 'vendor-invoice-reconciliation';
 
-/** Any further action of a run is refused by the store: every step over it throws. */
+/** Has the store refuse any further action, so that every step that adds an action throws. */
 const failingInserts = `
   create function record_histories() returns trigger language plpgsql as $$ begin raise exception 'a seeded fault'; end $$;
   create trigger record_histories before insert on action for each row execute function record_histories();
 `;
 
-async function expense(stack: Stack): Promise<string> {
+async function startExpense(stack: Stack): Promise<string> {
   const input = { employee: 'e-1', amount: 100, category: 'travel' };
   const started = await startRun(stack, 'employee', 'expense_approval', input);
   await submit(stack, 'employee', started.run.id, 'to_manager');
   return started.run.id;
 }
 
-async function completed(stack: Stack, run: string): Promise<void> {
+async function completeRun(stack: Stack, run: string): Promise<void> {
   await submit(stack, 'agent', run, 'complete');
-  await ended(stack, run, 'completed');
+  await waitForStatus(stack, run, 'completed');
 }
 
-async function ended(stack: Stack, run: string, status: string): Promise<void> {
+async function waitForStatus(stack: Stack, run: string, status: string): Promise<void> {
   await until(`${run} to be ${status}`, async () => {
     const { body } = await stack.fetchAs('auditor', 'GET', `/v1/runs/${run}`);
     return (body as { run: { status: string } }).run.status === status;
@@ -213,8 +213,8 @@ async function operate(stack: Stack, run: string, name: 'cancel' | 'retry'): Pro
   assert.ok(status < 300, JSON.stringify(body));
 }
 
-/** Of each execution, the first first. */
-async function histories(stack: Stack, run: string): Promise<readonly History[]> {
+/** Fetches the histories of a run, in order. */
+async function fetchHistories(stack: Stack, run: string): Promise<readonly History[]> {
   const connection = await Connection.connect({ address: stack.temporalAddress });
   try {
     const { workflow } = new Client({ connection, namespace: await namespaceOf(stack, run) });
@@ -238,7 +238,7 @@ async function namespaceOf(stack: Stack, run: string): Promise<string> {
   return `countersign-${(await getRun(stack, 'auditor', run)).run.environment}`;
 }
 
-/** The store says what has become of a run a moment before Temporal has written its last event. */
+/** Whether Temporal has written the last event: the store shows the new status of a run a moment before. */
 function isAtRest({ events }: History): boolean {
   const last = events?.at(-1);
   const moving = [
@@ -255,7 +255,7 @@ async function record(plays: Readonly<Record<string, Play>>, scene: Scene): Prom
   for (const [name, play] of Object.entries(plays)) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;
     const run = await play(scene);
-    const recorded = await histories(scene.stack, run);
+    const recorded = await fetchHistories(scene.stack, run);
     for (const [index, history] of recorded.entries()) {
       const part = recorded.length === 1 ? '' : `-${index + 1}`;
       const file = join(folder, `kernel-${kernelVersion}-${name}${part}.json`);

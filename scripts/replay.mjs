@@ -1,6 +1,6 @@
-// `npm run replay -- FILE…`: replays histories on the kernel of this build: answers of `GET /v1/runs/{id}/history`, the JSON of
-// `temporal workflow show`, or files of test/histories. The workflow runs on the main thread, so that `node --inspect-brk
-// scripts/replay.mjs FILE` stops where a breakpoint or `debugger` says.
+// `npm run replay -- FILE…` replays histories on the kernel of this build. A file is an answer of `GET /v1/runs/{id}/history`, the
+// JSON of `temporal workflow show`, or a file of test/histories. The workflow runs on the main thread, so that `node --inspect-brk
+// scripts/replay.mjs FILE` stops at a breakpoint or at `debugger`.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureBuilt, ensureInstalled, root, say, stopSignal } from './lib.mjs';
@@ -8,7 +8,7 @@ import { ensureBuilt, ensureInstalled, root, say, stopSignal } from './lib.mjs';
 const signal = stopSignal();
 await ensureInstalled(signal);
 await ensureBuilt(signal);
-// Only now are they there.
+// Imported only now, because they may have been installed just before.
 const { historyFromJSON } = await import('@temporalio/common/lib/proto-utils.js');
 const { DefaultLogger, Runtime, Worker } = await import('@temporalio/worker');
 
@@ -25,7 +25,7 @@ for (const file of files)
   for (const events of historiesIn(file)) {
     const history = historyFromJSON({ events });
     const run = history.events[0].workflowExecutionStartedEventAttributes.workflowId;
-    // The SDK would wait for it.
+    // The SDK would wait for the first task.
     if (!history.events.some((event) => event.workflowTaskScheduledEventAttributes)) {
       say(`${run}: it has not begun, so there is nothing to replay`);
       continue;

@@ -1,4 +1,4 @@
-// `npm run schemas`: JSON Schema for every kind of policy file, from the shapes that the loader reads them with, so
+// `npm run schemas` writes a JSON Schema for every kind of policy file from the shapes by which the loader reads these files, so
 // that an editor completes and complains as `countersign check` does. `npm run schemas:check` fails if a schema is stale.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ import {
 
 type JsonSchema = z.core.JSONSchema.JSONSchema;
 
-/** The loader fits what these hold one by one; an editor wants it all at once. */
+/** The loader checks the entries of these sections one by one; an editor needs one shape for the whole file. */
 const wholeFile = fileShape.extend({
   connections: z.record(nameShape, connectionShape).optional(),
   tools: z.array(toolShape).optional(),
@@ -75,7 +75,7 @@ const kinds: readonly { readonly name: string; readonly title: string; readonly 
   },
 ];
 
-/** Written once in each file, under a name that a person can read. */
+/** Shapes that each schema file has only once, under a name that a person can read. */
 const named = z.registry<{ readonly id: string }>();
 for (const [id, shape] of Object.entries({
   guard: guardShape,
@@ -99,18 +99,18 @@ for (const [id, shape] of Object.entries({
 
 const actions = ['submit', 'approve', 'deny', 'answered', 'failed', 'passes', 'cancel', 'retry'];
 
-/** What zod cannot write as JSON Schema, as near as that gets. */
-function nearest(shape: z.core.$ZodType, schema: JsonSchema): void {
+/** Writes what zod cannot express as JSON Schema, as exactly as JSON Schema can. */
+function refine(shape: z.core.$ZodType, schema: JsonSchema): void {
   if (shape === duration) Object.assign(schema, { type: 'string', pattern: '^[0-9]{1,9}(ms|s|m|h|d)$' });
   if (shape === warningCode) Object.assign(schema, { enum: warningCodes });
   if (shape === evidenceKind) Object.assign(schema, { not: { const: 'human_request' } });
   if (shape === stepShape) Object.assign(schema, { oneOf: actions.map((name) => ({ required: [name] })) });
   if (shape === json) for (const key of Object.keys(schema)) Reflect.deleteProperty(schema, key);
-  // Every name is text.
+  // Every property name is text: the schema need not say so.
   if (JSON.stringify(schema.propertyNames) === '{"type":"string"}') delete schema.propertyNames;
 }
 
-/** File name to schema. */
+/** The schemas by file name. */
 export function schemas(): ReadonlyMap<string, JsonSchema> {
   return new Map(
     kinds.map(({ name, title, shape }) => {
@@ -119,7 +119,7 @@ export function schemas(): ReadonlyMap<string, JsonSchema> {
         io: 'input',
         unrepresentable: 'any',
         metadata: named,
-        override: ({ zodSchema, jsonSchema }) => nearest(zodSchema, jsonSchema as JsonSchema),
+        override: ({ zodSchema, jsonSchema }) => refine(zodSchema, jsonSchema as JsonSchema),
       });
       const { $schema, ...rest } = made as JsonSchema;
       return [`${name}.schema.json`, { $schema, title, ...rest } as JsonSchema];
@@ -129,7 +129,7 @@ export function schemas(): ReadonlyMap<string, JsonSchema> {
 
 const folder = fileURLToPath(new URL('../schemas/', import.meta.url));
 
-async function texts(): Promise<ReadonlyMap<string, string>> {
+async function renderSchemas(): Promise<ReadonlyMap<string, string>> {
   const options = { ...(await resolveConfig(join(folder, 'x.json'))), parser: 'json' };
   const made = new Map<string, string>();
   for (const [name, schema] of schemas()) made.set(name, await format(JSON.stringify(schema), options));
@@ -137,7 +137,7 @@ async function texts(): Promise<ReadonlyMap<string, string>> {
 }
 
 async function main(check: boolean): Promise<number> {
-  const made = await texts();
+  const made = await renderSchemas();
   mkdirSync(folder, { recursive: true });
   const present = readdirSync(folder).filter((name) => name.endsWith('.schema.json'));
   const stale = [...made].filter(

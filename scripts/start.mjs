@@ -1,4 +1,4 @@
-// `npm start`: installs, builds and then becomes the supervisor. Signals stop it cleanly from the first line on.
+// `npm start` installs, builds, and then becomes the supervisor. Signals stop it cleanly from the beginning.
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import {

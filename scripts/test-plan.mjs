@@ -1,4 +1,4 @@
-// Which test files run in one process, which need the servers, and in which order.
+// Plans which test files run in one process, which of them need the servers, and in which order they run.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { root } from './lib.mjs';
@@ -6,17 +6,17 @@ import { root } from './lib.mjs';
 /** Seconds by test file, as `npm test -- --record` has measured them. */
 const recorded = join(root, 'test', 'timings.json');
 const readTimings = () => (existsSync(recorded) ? JSON.parse(readFileSync(recorded, 'utf8')) : {});
-/** Of a file that was not measured yet. */
+/** Assumed for a file that was not measured yet. */
 const unknownSeconds = 2;
-/** All files with one of these share the stack that it starts. */
+/** Each of these modules starts a stack, which all test files that import the module share. */
 const sharedStacks = { stack: 'testing/servers/shared-stack.ts', joint: 'testing/servers/joint-stack.ts' };
-/** Processes for the files that share one: with a stack, with the API or the servers, and without. */
+/** How many processes run the files that share one: files with a stack, with the API or the servers, and without servers. */
 const shared = { stack: 1, joint: 1, api: 6, pure: 5 };
 
 /**
- * The modules to run, in two lanes, the longest first. A file that says so (`Mostly waits: …`) waits, and runs beside the
- * others, and so do those that share a stack. Of the others, a file that starts processes, or changes its own, has a process of
- * its own; the rest run many in one, since starting a process costs more than most of them do. `apart`: each file has its own.
+ * Plans the modules to run, in two lanes, the longest first. Files that share a stack, and files that say `Mostly waits: …`, run
+ * in the waiting lane, beside the others. A file that starts processes, or changes its own process, has a process of its own. The
+ * rest share processes, since to start one costs more than most files do. `apart`: each file has a process of its own.
  */
 export function planTests(folder, tests, { apart }) {
   const timings = readTimings();
@@ -55,24 +55,24 @@ function sharingOf(test, isServed) {
   const startsOthers = sources.some((path) => startsProcesses.has(path)) || startsDrill.test(source);
   if (startsOthers || mostlyWaits(test)) return 'alone';
   if (!isServed) return 'pure';
-  return isOfProcess.test(source) ? 'alone' : 'api';
+  return changesProcess.test(source) ? 'alone' : 'api';
 }
 const startsProcesses = new Set(['testing/servers/stack.ts', 'testing/servers/product.ts']);
 const startsDrill = /\bprogramArgs\('drill\//u;
-/** What the files of a process have in common, so that it has to be left as it was found. */
-const isOfProcess = /(?<!\bt\.)\bmock\.|\bprocess\.(env\[[^\]]+\] = |on\(|kill\()|\bRuntime\.install\(/u;
-/** They are the file's own where it has a suite of its own. */
+/** Finds changes of what belongs to the whole process, which files that share a process must leave as they found it. */
+const changesProcess = /(?<!\bt\.)\bmock\.|\bprocess\.(env\[[^\]]+\] = |on\(|kill\()|\bRuntime\.install\(/u;
+/** Finds hooks outside a suite: such a file is put into a suite of its own, so that they are for this file alone. */
 const hasHooks = /^(before|after)(Each)?\(/mu;
 
 const mostlyWaits = ({ file }) => /^\/\/ Mostly waits: /mu.test(sourceOf(file));
 
-/** It runs in the campaigns alone. */
+/** Whether only the campaigns run the file. */
 export const isCampaign = ({ file }) => file.endsWith('.campaign.ts');
 
-/** It leaves a part of itself to the campaigns, which run all of it. */
+/** Whether the file leaves a part of itself to the campaigns, which run all of it. */
 export const usesSamples = ({ sources }) => sources.includes('testing/samples.ts');
 
-/** Of each test file that has run in a process of its own; the files that are gone are left out. */
+/** Records the time of each test file that has run in a process of its own. Files that no longer exist are left out. */
 export function recordTimings(times) {
   const measured = times.map(({ files: [file], seconds }) => [file, Math.round(seconds * 10) / 10]);
   const timings = Object.entries({ ...readTimings(), ...Object.fromEntries(measured) })
@@ -81,7 +81,7 @@ export function recordTimings(times) {
   writeFileSync(recorded, `${JSON.stringify(Object.fromEntries(timings), null, 2)}\n`);
 }
 
-/** A test file, or what it shares with others, reads the addresses of the servers. */
+/** Whether a test file, or a module that it shares with others, reads the addresses of the servers. */
 function asksForServers(sources) {
   return sources.some((path) => /^(test|testing)\//u.test(path) && servers.test(sourceOf(path)));
 }
@@ -93,7 +93,7 @@ function sourceOf(path) {
   return read.get(path);
 }
 
-/** The longest first, each to those that take the least so far. */
+/** Shares out files, the longest first; each goes to the process that has the least to do so far. */
 function shareOut(files, processes, secondsOf) {
   const shares = Array.from({ length: Math.min(processes, files.length) }, () => []);
   for (const file of files) {
@@ -103,7 +103,7 @@ function shareOut(files, processes, secondsOf) {
   return shares;
 }
 
-/** The names give the order, because `node --test` always runs modules in the order of their names. */
+/** Writes the module that imports these files. Its name gives the order: `node --test` runs modules in the order of their names. */
 function writeModule(folder, name, files) {
   const path = join(folder, `${name}.js`);
   const imports = files.map(({ file, path: compiled }) => {

@@ -1,6 +1,6 @@
-// `npm test [-- <path prefix>… --grep <pattern>]`: installs, builds, starts one Postgres and one Temporal for the test files
-// that ask for them, and runs them. `--record` runs each file alone and keeps how long it took (test/timings.json).
-// `--campaigns` runs instead what that leaves out: `*.campaign.ts`, and all of what `testing/samples.ts` has a part of.
+// `npm test [-- <path prefix>… --grep <pattern>]` installs, builds, and runs the test files; it starts a Postgres and a Temporal
+// if a file asks for them. `--record` runs each file alone and keeps how long it took (test/timings.json). `--campaigns` runs
+// instead what `npm test` leaves out: `*.campaign.ts`, and in full the files of which it runs a part (`testing/samples.ts`).
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -33,24 +33,24 @@ import {
 } from './lib.mjs';
 
 const fileTimeoutMs = 480_000;
-/** Of the test files that keep a core busy, and beside them of those that mostly wait. */
+/** How many processes run at once: of the test files that keep a core busy, and beside them of those that mostly wait. */
 const concurrency = { busy: 3, waiting: 4 };
-const onlyCampaigns = 'these files run in the campaigns: npm test -- --campaigns <the same paths>';
-/** The database that each test's own is a copy of. */
+const onlyCampaigns = 'only the campaigns run these files: npm test -- --campaigns <the same paths>';
+/** The database of which each test gets a copy. */
 const template = 'countersign_template';
 
 assertNodeVersion();
 const signal = stopSignal();
 const closers = [];
-/** Seconds of a core, by what took them. */
+/** Seconds of a core, by what has taken them. */
 const taken = { tests: 0 };
-/** To the campaigns. */
+/** What is left to the campaigns. */
 let left = { files: [], others: [], paths: [] };
 try {
   const { files, grep, record, campaigns, paths } = readArguments();
   await ensureInstalled(signal);
   await ensureBuilt(signal);
-  // Only now is there anything installed to compile with.
+  // Imported only now, because the compiler may have been installed just before.
   const { compileTests } = await import('./compile-tests.mjs');
   const compiled = await compileTests(files);
   closers.push(compiled.remove);
@@ -58,12 +58,12 @@ try {
   const isOfRun = campaigns ? (test) => isCampaign(test) || usesSamples(test) : (test) => !isCampaign(test);
   const tests = compiled.tests.filter(isOfRun);
   if (tests.length === 0)
-    throw new Failed(campaigns ? 'these files leave nothing to campaigns' : onlyCampaigns);
+    throw new Failed(campaigns ? 'the campaigns have nothing to run in these files' : onlyCampaigns);
   const { busy, waiting, needServers } = planTests(compiled.folder, tests, { apart: record });
   const coresFile = join(root, compiled.folder, 'core-seconds.jsonl');
   const env = {
     ...cleanEnvironment(),
-    ...sampling(campaigns),
+    ...chooseSamples(campaigns),
     TEST_CORE_SECONDS: coresFile,
     TEST_COMPILED: join(root, compiled.folder),
     ...(needServers ? await startServers() : {}),
@@ -73,10 +73,10 @@ try {
     { name: 'waiting', modules: waiting },
   ].filter(({ modules }) => modules.length > 0);
   process.exitCode = Math.max(...(await runLanes(lanes, compiled.folder, grep, env)));
-  const said = lanes.flatMap(({ name }) => readSaid(timesOf(compiled.folder, name)));
+  const said = lanes.flatMap(({ name }) => readLines(timesOf(compiled.folder, name)));
   if (process.exitCode === 0 && grep !== undefined && said.every(({ ran = 0 }) => ran === 0))
     throw new Failed(`no test's name matches \`${grep}\` in these files`);
-  const cores = readSaid(coresFile);
+  const cores = readLines(coresFile);
   taken.tests = cores.reduce((sum, { core }) => sum + core, 0);
   const slowest = timesIn(said, cores, [...busy, ...waiting]).sort((a, b) => b.seconds - a.seconds);
   if (record) recordTimings(slowest);
@@ -87,7 +87,7 @@ try {
     core,
   } of slowest.slice(0, record ? slowest.length : 10))
     say(
-      `${seconds.toFixed(1).padStart(6)} s, ${core.toFixed(1).padStart(5)} of a core  ${first}${others.length > 0 ? ` and ${others.length} others` : ''}`,
+      `${seconds.toFixed(1).padStart(6)} s, ${core.toFixed(1).padStart(5)} s of a core  ${first}${others.length > 0 ? ` and ${others.length} others` : ''}`,
     );
   if (!campaigns)
     left = { files: compiled.tests.filter(isCampaign), others: tests.filter(usesSamples), paths };
@@ -129,15 +129,17 @@ function sayWhatItTook() {
   say(`seconds of a core: ${all.toFixed(0)} (${parts.join(', ')})`);
 }
 
-/** Whole files, and what others leave out of themselves. */
+/** Says how many files, and parts of files, only the campaigns run. */
 function sayWhatIsLeft() {
   const { files, others, paths } = left;
   if (files.length + others.length === 0) return;
   const command = paths.length === 0 ? 'run campaigns -- --small' : `test -- --campaigns ${paths.join(' ')}`;
-  say(`not in it: ${files.length} files of campaigns, and a part of ${others.length} others: npm ${command}`);
+  say(
+    `left to the campaigns: ${files.length} files, and a part of ${others.length} others; run them with: npm ${command}`,
+  );
 }
 
-/** Those below the paths, or all that are called so. */
+/** The test files below the paths; without paths, all test files. */
 function testFiles(paths) {
   const all = readdirSync(join(root, 'test'), { recursive: true })
     .map((path) => join('test', path))
@@ -149,7 +151,7 @@ function testFiles(paths) {
   return files;
 }
 
-/** Gives the exit code of each. Where a lane cannot go on, the others are stopped. */
+/** Runs the lanes side by side and gives the exit code of each. If a lane cannot go on, the others are stopped. */
 async function runLanes(lanes, folder, grep, env) {
   const failing = new AbortController();
   const running = new Set(lanes);
@@ -171,7 +173,7 @@ async function runLanes(lanes, folder, grep, env) {
   return ended.map(({ value }) => value);
 }
 
-/** The output of a lane that runs beside another is shown when the lane is done, so that the two are not mixed. */
+/** Runs a lane. If it runs beside another, its output is shown when it is done, so that the two are not mixed. */
 async function runLane({ name, modules }, folder, grep, env, { isBeside, isSilent, signal }) {
   const said = isBeside ? join(root, folder, `${name}.txt`) : 'stdout';
   const [fileTimes, endsItsTests] = ['file-times.mjs', 'ends-its-tests.mjs'].map(
@@ -202,11 +204,11 @@ function timesOf(folder, lane) {
   return join(root, folder, `${lane}.jsonl`);
 }
 
-/** Which share of the large tests runs (`testing/samples.ts`); it changes with each commit. */
-function sampling(isFull) {
+/** Chooses which share of the large tests runs (`testing/samples.ts`); it changes with each commit. */
+function chooseSamples(isFull) {
   if (isFull) return { TEST_SAMPLES: 'full' };
   const seed = createHash('sha256').update(currentCommit()).digest().readUInt32BE();
-  say(`samples are drawn by seed ${seed}, of this commit`);
+  say(`the large tests run a share of their cases, drawn with seed ${seed} from this commit`);
   return { TEST_SEED: String(seed) };
 }
 
@@ -219,13 +221,13 @@ function currentCommit() {
   }
 }
 
-function readSaid(path) {
+function readLines(path) {
   if (!existsSync(path)) return [];
   const lines = readFileSync(path, 'utf8').split('\n');
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line));
 }
 
-/** Times by test file, or by the first of several files that have run in one process. */
+/** The times of each process, with the test files that it has run. */
 function timesIn(said, cores, modules) {
   const files = new Map(modules.map((module) => [join(root, module.path), module.files]));
   const coreOf = new Map(cores.map(({ module, core }) => [module, core]));
@@ -234,7 +236,7 @@ function timesIn(said, cores, modules) {
     .map(({ file, seconds }) => ({ files: files.get(file), seconds, core: coreOf.get(basename(file)) ?? 0 }));
 }
 
-/** What the developer's shell sets for a product of their own must not reach the tests. */
+/** The environment without the variables that a developer's shell sets for a product of their own. */
 function cleanEnvironment() {
   const foreign = /^(COUNTERSIGN_|TEMPORAL_|TEST_|DATABASE_URL$|PORT$|HOST$|PG[A-Z]+$)/;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
@@ -243,7 +245,7 @@ function cleanEnvironment() {
 const memory = '/dev/shm';
 const enoughBytes = 4 * 1024 ** 3;
 
-/** In memory where there is room: what tests write need not last, and a disk costs time of a core. */
+/** A folder in memory if there is room: what tests write need not last, and a disk costs time of a core. */
 function temporaryFolder() {
   try {
     accessSync(memory, constants.W_OK);
@@ -252,12 +254,12 @@ function temporaryFolder() {
     const mayRun = mounted.some((line) => line.includes(` ${memory} `) && !line.includes('noexec'));
     if (mayRun && bavail * bsize >= enoughBytes) return memory;
   } catch {
-    // A system without it.
+    // This system has no such folder.
   }
   return tmpdir();
 }
 
-/** Databases that live for seconds need no vacuum and no log that is written through. */
+/** Sets Postgres for databases that live for seconds: they need no vacuum, and no log that is synced to the disk. */
 async function setForTests(url) {
   const { default: pg } = await import('pg');
   const client = new pg.Client({ connectionString: url });
@@ -271,11 +273,11 @@ async function setForTests(url) {
   }
 }
 
-async function load(path) {
+async function importBuilt(path) {
   return import(pathToFileURL(join(root, 'dist', path)).href);
 }
 
-async function endsTaking(what, stop) {
+async function stopAndCount(what, stop) {
   const before = coreSeconds();
   await stop();
   taken[what] = coreSeconds() - before;
@@ -297,7 +299,7 @@ async function startServers() {
       'embedded/temporal/prepare.js',
       'embedded/process/ports.js',
       'db/index.js',
-    ].map(load),
+    ].map(importBuilt),
   );
   const binary = await findTemporal({ say, signal });
   if (binary.status === 'missing') throw new Failed(binary.message);
@@ -310,7 +312,7 @@ async function startServers() {
   const postgres = await preparePostgres({ home, choosePort: freePort, say, disposable: true });
   closers.push(() => postgres.close());
   const database = await postgres.launch(signal);
-  closers.push(() => endsTaking('Postgres', () => database.stop()));
+  closers.push(() => stopAndCount('Postgres', () => database.stop()));
 
   await postgres.createDatabase(template);
   await migrate(postgres.url(template));
@@ -324,11 +326,11 @@ async function startServers() {
   });
   const server = await prepareDevServer({ binary: binary.path, home, choosePorts, namespaces, say });
   const temporal = await server.launch(signal);
-  closers.push(() => endsTaking('Temporal', () => temporal.stop()));
+  closers.push(() => stopAndCount('Temporal', () => temporal.stop()));
   await prepareTemporal({ connection: { address: server.address }, namespaces, signal, say });
 
   return {
-    // Whatever an interrupted test leaves behind goes with the folder.
+    // Files that an interrupted test leaves behind are removed with the folder.
     TMPDIR: home,
     TEST_DATABASE_ADMIN_URL: postgres.url('postgres'),
     TEST_DATABASE_TEMPLATE: template,

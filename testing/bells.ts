@@ -13,7 +13,7 @@ import { asSuperuser } from './servers/database.js';
 import { storeMessage } from './messages.js';
 import type { Stack } from './servers/stack.js';
 
-// Past the API: signals straight to Temporal, and messages of the store that nobody has rung for.
+// Goes around the API: sends signals straight to Temporal, and stores messages without ringing for them.
 
 export interface EncodedPayload {
   readonly metadata: { readonly encoding?: string };
@@ -28,7 +28,7 @@ export function encodePayload(encoding: string, text: string): EncodedPayload {
 export const jsonPayload = (value: unknown): EncodedPayload =>
   encodePayload('json/plain', JSON.stringify(value));
 
-/** Durable in Temporal when it resolves, whether a worker is up or not. Gives the HTTP status. */
+/** Sends a signal, which is durable in Temporal when this resolves, whether or not a worker is up. Gives the HTTP status. */
 export async function sendTo(
   { temporalHttp }: Pick<Stack, 'temporalHttp'>,
   run: string,
@@ -55,7 +55,7 @@ export async function ring(
   assert.equal(await sendTo(stack, run, bell.kind, [jsonPayload(bell)], environment), 200);
 }
 
-/** What the store has been asked of a run, in its order. */
+/** The messages that the store has for a run, in order. */
 export async function messagesOf(
   { databaseUrl }: Pick<Stack, 'databaseUrl'>,
   run: string,
@@ -79,7 +79,7 @@ export async function lastBell(
   return bellOf(found);
 }
 
-/** Messages that are signed and stored as the service does it, without ringing for them; the outbox rings after five seconds. */
+/** Signs and stores messages as the service does, without ringing for them; the outbox rings after five seconds. */
 export async function keepMessages(
   stack: Pick<Stack, 'home'>,
   pool: Pool,
@@ -105,7 +105,7 @@ export async function keepMessages(
   });
 }
 
-/** A human's act as the API makes it durable, of which its run has not heard. */
+/** Stores an approval as the API makes it durable; its run has not heard of it. */
 export async function keepDecision(
   stack: Pick<Stack, 'home'>,
   pool: Pool,

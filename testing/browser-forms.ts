@@ -1,4 +1,4 @@
-// What a person's browser sends to the pages, without a browser.
+// Sends to the pages what a person's browser would send, without a browser.
 
 export interface Page {
   readonly status: number;
@@ -6,7 +6,7 @@ export interface Page {
   readonly text: string;
 }
 
-/** `fields`: of the form that is sent; null: the page is read. Redirects are not followed. */
+/** Sends the form with these `fields`; with null it reads the page. Follows no redirects. */
 export async function visit(
   address: string,
   cookie = '',
@@ -21,22 +21,22 @@ export async function visit(
   return { status: answer.status, headers: answer.headers, text: await answer.text() };
 }
 
-/** The cookie of the session; throws where the credential is not taken. */
+/** Signs in and gives the cookie of the session; throws if the credential is not accepted. */
 export async function signIn(url: string, credential: string, next = '/sign-in'): Promise<string> {
   const { status, headers, text } = await visit(`${url}/sign-in`, '', { credential, next });
   if (status !== 303) throw new Error(`not signed in (${status}): ${text}`);
   return (headers.get('set-cookie') ?? '').split(';')[0] ?? '';
 }
 
-/** Of the page's form; empty: it has none. */
+/** The token of the page's form; empty if it has none. */
 export function formToken({ text }: Pick<Page, 'text'>): string {
   return /name="token"\s+value="([^"]+)"/.exec(text)?.[1] ?? '';
 }
 
-/** What the form of a link holds besides the decision and its digest, sent by who is not signed in and has ticked its box. */
+/** What a link's form holds besides decision and digest, when its sender is not signed in and has ticked its box. */
 export const byLink = { token: '', mine: 'yes' } as const;
 
-/** The fields of the page's form as a program sends them that fills in nothing. */
+/** The fields of the page's form as it was served, with nothing filled in. */
 export function servedFields({ text }: Pick<Page, 'text'>): Record<string, string> {
   const attribute = (tag: string, name: string): string =>
     new RegExp(`${name}="([^"]*)"`).exec(tag)?.[1] ?? '';

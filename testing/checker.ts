@@ -7,8 +7,9 @@ import { toReadyCheck, type ReadyFlow } from '../src/policy/folder/ready.js';
 const smallText = 16_384;
 
 /**
- * The product's, but that it reads short texts, and the folder for who starts, in this process: to start a thread takes a third
- * of a second of a core. A reload has its thread, so that it takes as long beside a publication as it does in the product.
+ * The product's checker, except that it checks short texts in this process, and reads the folder in this process at a start: to
+ * start a thread takes a third of a second of a core. A reload has its thread, so that beside a publication it takes as long as
+ * in the product.
  */
 export function makeTestChecker(): Checker {
   const checker = makeChecker();

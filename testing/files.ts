@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** Writes these files, by their paths below the folder, which is made where it is not there. */
+/** Writes these files, by their paths below the folder. Makes the folder if it is not there. */
 export function writeFiles(folder: string, files: Readonly<Record<string, string | Buffer>>): void {
   mkdirSync(folder, { recursive: true });
   for (const [path, content] of Object.entries(files)) {

@@ -4,7 +4,7 @@ import { until } from './until.js';
 
 export { until };
 
-// The words of the end-to-end tests: start, submit, decide, and wait until something is true.
+// What end-to-end tests do: start, submit, decide, and wait until something is true.
 
 export interface RunBody {
   readonly run: {
@@ -107,7 +107,7 @@ export async function action(
   });
 }
 
-/** A payment of 60,000 that waits for the controller. */
+/** Starts a run and submits a payment that waits for the controller. */
 export async function parkPayment(
   stack: Stack,
   amount = 60_000,

@@ -10,11 +10,11 @@ import { makeKernel, type HistoryEnd, type Kernel } from '../src/workflows/kerne
 import type { Ports } from '../src/workflows/memory.js';
 import type { RunInput } from '../src/workflows/messages.js';
 
-// The product's own kernel with the product's own activities, in this process and without Temporal.
+// Runs the product's own kernel with the product's own activities, in this process and without Temporal.
 
 export interface LocalKernel extends Kernel {
   readonly ended: Promise<HistoryEnd>;
-  /** Resolves once nothing is left to do until something arrives. */
+  /** Resolves once the run has nothing to do until something arrives. */
   settled(): Promise<void>;
 }
 
@@ -22,10 +22,14 @@ export interface LocalSurroundings {
   readonly step?: (input: StepInput, go: () => Promise<StepResult>) => Promise<StepResult>;
 }
 
-const followed: readonly string[] = [attemptFailed, attemptUnderWay];
+const retriedFailures: readonly string[] = [attemptFailed, attemptUnderWay];
 
-/** As Temporal does it: another try for each attempt that follows, until its cancel was asked for. */
-async function attempts(deps: ActivityDeps, given: ExecuteInput, cancelled: AbortSignal): Promise<Stepped> {
+/** Tries an execution again after each failure that another attempt follows, as Temporal does, until it is cancelled. */
+async function executeWithRetries(
+  deps: ActivityDeps,
+  given: ExecuteInput,
+  cancelled: AbortSignal,
+): Promise<Stepped> {
   const owner = randomUUID();
   const around = {
     owner,
@@ -39,7 +43,7 @@ async function attempts(deps: ActivityDeps, given: ExecuteInput, cancelled: Abor
     try {
       return await execute(deps, given, around);
     } catch (error) {
-      if (!(error instanceof ApplicationFailure) || !followed.includes(error.type ?? '')) throw error;
+      if (!(error instanceof ApplicationFailure) || !retriedFailures.includes(error.type ?? '')) throw error;
       await wait(Number(error.nextRetryDelay), undefined, { signal: cancelled });
     }
   }
@@ -53,16 +57,16 @@ export function runKernel(
 ): LocalKernel {
   const conditions = new Set<() => void>();
   let busy = 0;
-  const look = (): void => {
+  const checkConditions = (): void => {
     for (const check of [...conditions]) check();
   };
-  const during = async <T>(act: () => Promise<T>): Promise<T> => {
+  const runAsBusy = async <T>(act: () => Promise<T>): Promise<T> => {
     busy += 1;
     try {
       return await act();
     } finally {
       busy -= 1;
-      setImmediate(look);
+      setImmediate(checkConditions);
     }
   };
   const ports: Ports = {
@@ -78,11 +82,11 @@ export function runKernel(
         conditions.add(check);
         check();
       }),
-    step: (given) => during(() => around.step?.(given, () => step(deps, given)) ?? step(deps, given)),
+    step: (given) => runAsBusy(() => around.step?.(given, () => step(deps, given)) ?? step(deps, given)),
     execute: (given) => {
       const cancelled = new AbortController();
       return {
-        result: during(() => attempts(deps, given, cancelled.signal)),
+        result: runAsBusy(() => executeWithRetries(deps, given, cancelled.signal)),
         cancel: () => cancelled.abort(),
       };
     },
@@ -90,7 +94,7 @@ export function runKernel(
       const timer = setTimeout(
         () => {
           fire();
-          look();
+          checkConditions();
         },
         Math.min(ms, 2 ** 31 - 1),
       );
@@ -104,7 +108,7 @@ export function runKernel(
     <A extends unknown[]>(on: (...given: A) => void) =>
     (...given: A): void => {
       on(...given);
-      look();
+      checkConditions();
     };
   return {
     ...kernel,

@@ -1,34 +1,34 @@
 import type pg from 'pg';
 
-// Fills a store as years of use would: with copies, made in Postgres, of a run that waits for an approval.
+// Fills a store with as many rows as years of use would: Postgres copies a run that waits for an approval.
 
 export interface StoreSizes {
   readonly runs: number;
-  /** How many approvals are open, each in a run of its own: those of the first runs. */
+  /** How many approvals are open, each in a run of its own: the first runs have them. */
   readonly approvals: number;
-  /** Of the runs after those. */
+  /** How many approvals are closed: the runs after the first ones have them. */
   readonly closedApprovals: number;
-  /** Of the record, of the last runs, about as many. */
+  /** About how many audit records there are: the last runs have them. */
   readonly records: number;
 }
 
 export interface Original {
   readonly run: string;
   readonly approval: string;
-  /** Other arguments that the copies have in turn, as PayloadRefs. */
+  /** PayloadRefs of other arguments, which the copies take in turn. */
   readonly payloads?: readonly object[];
 }
 
 export type Ask = (statement: string, values?: readonly unknown[]) => Promise<pg.QueryResult>;
 
-/** SQL: the id of the nth copy of a run. */
+/** SQL for the id of the nth copy of a run. */
 const runId = `'run_' || lpad(n::text, 32, '0')`;
 const approvalId = `'apr_' || lpad(n::text, 32, '0')`;
 const actionId = `'act_' || lpad(n::text, 32, '0')`;
 const chunk = 50_000;
 const repeats = 3;
 
-/** Ids of the copies, from 1 on. */
+/** The ids of the copies, which are numbered from 1. */
 export const copies = {
   run: (n: number): string => `run_${String(n).padStart(32, '0')}`,
   approval: (n: number): string => `apr_${String(n).padStart(32, '0')}`,
@@ -88,7 +88,7 @@ function chunks(first: number, last: number): [number, number][] {
   return found;
 }
 
-/** Rows of many flows and people, most of them of the same flow and person; their times are not in the order of their ids. */
+/** Runs of many flows and people, most of them of one flow and one person; their times are not in the order of their ids. */
 const insertRuns = `
   insert into run (id, flow, flow_version, plan_hash, environment, mode, namespace, state, status, version, rev, trace_id,
     started_by, started_by_kind, started_at, updated_at, doc, doc_digest, open_approvals, open_bytes)
@@ -106,7 +106,7 @@ const insertActions = `
   select ${actionId}, ${runId}, c.transition, c.tool, c.status, c.requested_by, c.digest, ${approvalId}, c.created_at, c.updated_at
   from approval t join action c on c.id = t.action, generate_series($2::int, $3::int) n where t.id = $1`;
 
-/** Of every risk; every fourth is of other roles than the original's. */
+/** Approvals of every risk; every fourth one asks for another role than the original does. */
 const insertApprovals = `
   with refs as materialized (
     select row_number() over () - 1 as at, value::text as ref from json_array_elements($5::json))
@@ -128,7 +128,7 @@ const insertChains = `
   insert into audit_chain (chain, run, size, closed)
   select ${runId}, true, $3, true from generate_series($1::int, $2::int) n`;
 
-/** Copies of the original's records, several times, as a long run has them, and a record of the service about the run. */
+/** Each run gets the original's records several times, as many as a long run has, and a record of the service about the run. */
 const insertRecords = `
   insert into audit_record (id, chain, runseq, event_key, fact, body, hash, run, about, type, time, flow, environment, trace_id,
     actor, actor_kind, verdict)

@@ -3,7 +3,7 @@ import { readSeal, storeMessages, type MessageDraft, type Stored } from '../src/
 import type { ClientDeps } from '../src/client/deps.js';
 import type { Tx } from '../src/db/index.js';
 
-/** One message, signed and kept as the client keeps it. */
+/** Signs and stores a message as the client does. */
 export async function storeMessage(
   deps: Pick<ClientDeps, 'keys' | 'payloads'>,
   tx: Tx,

@@ -1,4 +1,4 @@
-/** A flow with a single reversible effect: `pay` takes it from `open` to `paid`, its end. `others`: further transitions out of `open`. */
+/** A flow with a reversible effect: `pay` leads from `open` to the final state `paid`. `others`: more transitions out of `open`. */
 export function payFlow(pay: object, others: object = {}): object {
   return {
     owner: 'team',

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
-/** Processes whose command line, environment or working folder mentions the text, such as a data folder. Linux only. */
+/** The processes whose command line, environment or working folder mentions a text, such as a data folder. Linux only. */
 export function processesMentioning(text: string): number[] {
   return readdirSync('/proc')
     .map(Number)

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { projectRoot } from './paths.js';
 
 /**
- * What node is given to run this TypeScript file of the project: compiled where `npm test` has done that
- * (`scripts/compile-tests.mjs` names such files), since to translate it takes a second of a core each time.
+ * The arguments with which node runs this TypeScript file of the project. It runs the compiled file if `npm test` has made one
+ * (`scripts/compile-tests.mjs` names such files), since to translate the source takes a second of a core each time.
  */
 export function programArgs(path: string): readonly string[] {
   const folder = process.env['TEST_COMPILED'];

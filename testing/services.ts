@@ -6,22 +6,22 @@ import { createInterface } from 'node:readline';
 import { projectRoot } from './paths.js';
 import { temporaryFolder } from './servers/servers.js';
 
-/** One effect of an example service, and the idempotency key that it came with. */
+/** An effect of an example service, and the idempotency key of its request. */
 export interface EffectSeen {
   readonly key: string;
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** The example services as real programs, and what they were made to do. */
+/** The example services as real programs, and the effects that they have had. */
 export interface Services {
   readonly env: Readonly<Record<string, string>>;
-  /** Reimbursements by payroll. */
+  /** The reimbursements that payroll has made. */
   payments(): Promise<readonly EffectSeen[]>;
-  /** Payment drafts by the erp. */
+  /** The payment drafts that the erp has made. */
   drafts(): Promise<readonly EffectSeen[]>;
-  /** Answers the next requests with these statuses, in order, instead of acting. */
+  /** Has payroll answer its next requests with these statuses, in order, instead of acting. */
   failPayroll(statuses: readonly number[]): Promise<void>;
-  /** The erp's next effect is done at once, and answered this much later. */
+  /** Has the erp do its next effect at once, and answer it `delayMs` later. */
   holdErp(delayMs: number): Promise<void>;
   stop(): Promise<void>;
 }
@@ -29,8 +29,8 @@ export interface Services {
 export async function startServices(): Promise<Services> {
   const folder = temporaryFolder('services');
   const files = { payroll: join(folder, 'payroll.json'), erp: join(folder, 'erp.json') };
-  const payroll = await startOne('expense/payroll', { PAYROLL_DATA: files.payroll });
-  const erp = await startOne('payment/erp', { ERP_DATA: files.erp });
+  const payroll = await startService('expense/payroll', { PAYROLL_DATA: files.payroll });
+  const erp = await startService('payment/erp', { ERP_DATA: files.erp });
   const script = async (url: string, body: object): Promise<void> => {
     const response = await fetch(`${url}/_fail`, {
       method: 'POST',
@@ -52,7 +52,7 @@ export async function startServices(): Promise<Services> {
   };
 }
 
-async function startOne(
+async function startService(
   name: string,
   env: Record<string, string>,
 ): Promise<{ url: string; stop(): Promise<void> }> {
@@ -61,7 +61,7 @@ async function startOne(
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const url = await waitUntilListening(child, name);
-  // Its stdin ends it with this process: waiting for it must not keep a failing test alive.
+  // The service ends with this process, through its stdin; until then it must not keep a failing test alive.
   child.unref();
   for (const stream of [child.stdin, child.stdout]) (stream as unknown as { unref(): void }).unref();
   return { url, stop: () => endChild(child) };

@@ -5,11 +5,11 @@ import { startStack, type Stack, type StackOptions } from './servers/stack.js';
 /** The product with the shipped policies, beside the example services that they call. */
 export interface ShippedStack extends Stack {
   readonly services: Services;
-  /** To its Temporal, as whoever may write to its namespaces; not made before it is used. */
+  /** A connection to its Temporal, as of somebody who may write to its namespaces; made when it is first used. */
   readonly connection: Connection;
 }
 
-/** Services and connection end with the stack. */
+/** Starts it; services and connection end with the stack. */
 export async function startShipped(options: Omit<StackOptions, 'env'> = {}): Promise<ShippedStack> {
   const services = await startServices();
   const stack = await startStack({ ...options, env: services.env });

@@ -1,4 +1,4 @@
-/** Asks again until there is an answer; the only waiting that tests do. */
+/** Asks again until there is an answer, or throws when the time is over. Tests wait in no other way. */
 export async function until<T>(
   what: string,
   ask: () => Promise<T | null | undefined | false> | T | null | undefined | false,

@@ -18,15 +18,15 @@ import { makeTestChecker } from './checker.js';
 import { makeDatabase, type Database } from './servers/database.js';
 import { writeFiles } from './files.js';
 
-/** What a worker's activities need, on a database of its own in which the policies are loaded: no process, no Temporal. */
+/** What a worker's activities need, without a process and without Temporal. Its database is its own; the policies are loaded. */
 export interface WorkerParts {
   readonly database: Database;
   readonly deps: ActivityDeps;
   readonly keys: ServiceKeys;
-  /** What the activities reported as internal errors. */
+  /** The internal errors that the activities have reported. */
   readonly internalErrors: readonly string[];
   transaction<T>(fn: (tx: Tx) => Promise<T>): Promise<T>;
-  /** Stores the start of a run; no step takes it. */
+  /** Stores the start of a run, which no step has taken yet. */
   recordStart(start: NewRun): Promise<SealedMessage>;
   stop(): Promise<void>;
 }

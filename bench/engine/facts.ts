@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../src/model/values/json.js';
 
-// What the rule is asked about.
+// The facts that the rule is evaluated on, and the questions that compare the engines.
 
 export interface Facts {
   readonly principal: { readonly roles: readonly string[] };
@@ -27,7 +27,7 @@ const without = (name: string): Facts => ({
   arguments: Object.fromEntries(Object.entries(good.arguments).filter(([key]) => key !== name)),
 });
 
-/** Whether each is permitted is everybody's to agree on. */
+/** All engines must agree on whether each is permitted. */
 export const questions: readonly {
   readonly name: string;
   readonly permitted: boolean;
@@ -58,7 +58,7 @@ export const questions: readonly {
   },
 ];
 
-/** The same amount under a prohibition: what happens to it when it cannot be evaluated? */
+/** Amounts under a prohibition. They show what each engine does when the prohibition cannot be evaluated. */
 export const prohibited: readonly { readonly name: string; readonly facts: Facts }[] = [
   { name: 'not over the limit', facts: good },
   { name: 'over the limit', facts: withArguments({ amount: 50_001 }) },

@@ -20,9 +20,9 @@ export function renderEngineTable(report: {
   readonly signatureNs: object;
 }): string {
   const rows = Object.entries(report.results).map(([name, { opsPerSecond, ns }]) => {
-    const [what = '', who = ''] = [name.slice(0, name.indexOf('/')), name.slice(name.indexOf('/') + 1)];
+    const [subject = '', engine = ''] = [name.slice(0, name.indexOf('/')), name.slice(name.indexOf('/') + 1)];
     const times = [ns.p50, ns.p99, ns.p999].map((time) => time.toLocaleString('en')).join(' | ');
-    return `| ${titles[what] ?? what} | ${who} | ${opsPerSecond.toLocaleString('en')} | ${times} |`;
+    return `| ${titles[subject] ?? subject} | ${engine} | ${opsPerSecond.toLocaleString('en')} | ${times} |`;
   });
   const head = ['| | | a second | p50 ns | p99 ns | p99.9 ns |', '|---|---|---|---|---|---|'];
   const notes = `clock ${JSON.stringify(report.clockNs)}, signature ${JSON.stringify(report.signatureNs)} ns`;

@@ -6,11 +6,11 @@ import { pathToFileURL } from 'node:url';
 import { projectRoot } from '../../testing/paths.js';
 import type { Facts, Said } from './facts.js';
 
-// The rule of bench/engine/policies in CEL and in Cedar. Both parse it once, as we do.
+// The rule of bench/engine/policies in CEL and in Cedar. Each parses it once, as our engine does.
 
 const folder = join(projectRoot, 'bench', 'peers', 'engine');
 
-/** A verdict as its library gives it; `call` is the same with everything prepared that can be. */
+/** A library that evaluates rules. `says` gives its verdict; `prepare` does whatever need not be in the call that is timed. */
 export interface Peer {
   readonly name: string;
   readonly version: string;
@@ -23,7 +23,7 @@ function peersInstalled(): boolean {
   return existsSync(join(folder, 'node_modules', '@marcbachmann', 'cel-js', 'package.json'));
 }
 
-/** Installs them on first use, and says so: nothing else of the project needs them. */
+/** Installs the libraries on first use, and says so: nothing else of the project needs them. */
 export async function loadPeers(say: (line: string) => void): Promise<readonly Peer[]> {
   if (!peersInstalled()) {
     say(`installing the peers of the benchmark into ${folder}`);
@@ -108,7 +108,7 @@ const cedar: Readonly<Record<RuleName, string>> = {
     context.arguments.reference like "INV-*"
   };`,
   one: `permit(${head}) when { context.arguments.amount <= 50000 };`,
-  // How Cedar words a prohibition.
+  // A prohibition in Cedar is a `forbid` beside a `permit`.
   unless_large: `permit(${head}); forbid(${head}) when { context.arguments.amount > 50000 };`,
 };
 
@@ -153,7 +153,7 @@ function cedarSays(answer: CedarAnswer): Said {
   ];
   const allowed = answer.response?.decision === 'allow';
   if (errors.length === 0) return { verdict: allowed ? 'pass' : 'fail' };
-  // A policy in error is left out, and the others decide.
+  // Cedar leaves out a policy that has an error, and decides by the others.
   return { verdict: allowed ? 'pass' : 'error', why: firstLine(errors.join('; ')) };
 }
 

@@ -15,7 +15,7 @@ import { projectRoot } from '../../testing/paths.js';
 import { payment, type Facts, type Said } from './facts.js';
 import type { Subject } from './timing.js';
 
-// Our side, from `dist`: what is measured is what runs in the service, not what a test runner makes of the sources.
+// Our engine, loaded from `dist`: the benchmark measures what runs in the service, not what a test runner makes of the sources.
 
 const policies = join(projectRoot, 'bench', 'engine', 'policies');
 const time = '2026-01-01T00:00:00.000Z';
@@ -24,10 +24,10 @@ export interface Product {
   says(rule: string, facts: Facts): Said;
   /** The verdict alone, as links and gates ask for it. */
   verdict(rule: string): (facts: Facts) => () => boolean;
-  /** With its reason and what it read, as a policy check records it. */
+  /** The verdict with its reason and what it read, as a policy check records it. */
   explained(rule: string): (facts: Facts) => () => boolean;
   readonly subjects: readonly Subject[];
-  /** Verifying what arrives, which comes before the policy check: an Ed25519 signature. Nanoseconds of each call. */
+  /** Times the verification of a message's Ed25519 signature, which comes before the policy check. Nanoseconds of each call. */
   signatureNs(calls: number): Promise<readonly number[]>;
 }
 
@@ -96,34 +96,34 @@ function contextOf(facts: Facts): GuardContext {
   };
 }
 
-function envelope(id: number): Omit<Message, 'body'> {
+function makeEnvelope(id: number): Omit<Message, 'body'> {
   return { v: 1, id: `msg_${id}`, run: 'run_1', time, principal: clerk, refs: [] };
 }
 
-function message(id: number, body: Message['body']): Message {
-  return { ...envelope(id), body };
+function makeMessage(id: number, body: Message['body']): Message {
+  return { ...makeEnvelope(id), body };
 }
 
-function submitted(id: number, transition: string, args: JsonObject): Event {
+function makeSubmit(id: number, transition: string, args: JsonObject): Event {
   const body = { kind: 'submit', transition, arguments: args, expectedVersion: 0 } as const;
-  return { kind: 'message', time, message: message(id, body) };
+  return { kind: 'message', time, message: makeMessage(id, body) };
 }
 
-/** One `decide` each, as the run's policy check does it: no database, no signature, no network. */
+/** Each check is one `decide`, as a step makes it: no database, no signature, no network. */
 function makeChecks(engine: typeof EngineRoom, kit: Kit, pays: Plan, chains: Plan): readonly Subject[] {
-  const fresh = started(engine, kit, pays);
-  // What a run keeps of what it has done.
+  const fresh = startState(engine, kit, pays);
+  // What a run remembers of five hundred earlier successes.
   const done = Array.from({ length: 500 }, (_, index) => [`pay:sha256:${index}`, 1] as const);
   const old: RunState = { ...fresh, successes: done };
   const good = Array.from({ length: 16 }, (_, index) =>
-    submitted(index, 'pay', payment(1_000 + index, `INV-2${index}`).arguments),
+    makeSubmit(index, 'pay', payment(1_000 + index, `INV-2${index}`).arguments),
   );
   const bad = good.map((_, index) =>
-    submitted(index, 'pay', payment(1_000 + index, `PO-2${index}`).arguments),
+    makeSubmit(index, 'pay', payment(1_000 + index, `PO-2${index}`).arguments),
   );
-  const go = good.map((_, index) => submitted(index, 'go', {}));
-  const begun = started(engine, kit, chains);
-  const subject =
+  const go = good.map((_, index) => makeSubmit(index, 'go', {}));
+  const begun = startState(engine, kit, chains);
+  const makeSubject =
     (
       plan: Plan,
       run: RunState,
@@ -139,20 +139,20 @@ function makeChecks(engine: typeof EngineRoom, kit: Kit, pays: Plan, chains: Pla
   const executes = (state: RunState): boolean => state.executing !== null;
   const refused = (state: RunState, facts: number): boolean => state.executing === null && facts === 7;
   return [
-    { name: 'policyCheck', share: 1, call: subject(pays, fresh, good, executes) },
-    { name: 'policyCheckRefused', share: 1, call: subject(pays, fresh, bad, refused) },
-    { name: 'policyCheckOldRun', share: 1, call: subject(pays, old, good, executes) },
+    { name: 'policyCheck', share: 1, call: makeSubject(pays, fresh, good, executes) },
+    { name: 'policyCheckRefused', share: 1, call: makeSubject(pays, fresh, bad, refused) },
+    { name: 'policyCheckOldRun', share: 1, call: makeSubject(pays, old, good, executes) },
     {
       name: 'chainOfTen',
       share: 0.2,
-      call: subject(chains, begun, go, (state) => state.status === 'completed'),
+      call: makeSubject(chains, begun, go, (state) => state.status === 'completed'),
     },
   ];
 }
 
-function started(engine: typeof EngineRoom, kit: Kit, plan: Plan): RunState {
+function startState(engine: typeof EngineRoom, kit: Kit, plan: Plan): RunState {
   const planHash = kit.digest(plan as unknown as Json);
-  const start = message(-1, {
+  const start = makeMessage(-1, {
     kind: 'start',
     flow: plan.name,
     flowVersion: 1,
@@ -173,7 +173,7 @@ async function measureSignature(calls: number): Promise<readonly number[]> {
   const spki = publicKey.export({ format: 'der', type: 'spki' }).toString('base64');
   const signing = { keyId: 'bench', privateKey, publicKey: spki };
   const submit = { kind: 'submit', transition: 'pay', expectedVersion: 0 } as const;
-  const sealed = sealMessage({ signing }, { ...envelope(1), environment: 'dev', body: submit });
+  const sealed = sealMessage({ signing }, { ...makeEnvelope(1), environment: 'dev', body: submit });
   const opening = { run: 'run_1', environment: 'dev', publicKey: () => publicKey };
   const times: number[] = [];
   for (let left = 2 * calls; left > 0; left -= 1) {

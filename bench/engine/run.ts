@@ -7,9 +7,10 @@ import { loadProduct, type Product } from './product.js';
 import { measure, type Subject } from './timing.js';
 import { readOptions, wholeNumber } from '../options.js';
 
-// `npm run bench:engine [-- --iterations 50000 --rounds 7 --no-peers --markdown]`: guards and policy checks of `dist`,
-// and one rule in our notation, in CEL and in Cedar, in turn. JSON on stdout (or a table), progress on stderr.
-// `--no-turbo-inline-js-wasm-calls`: without it, V8 of Node 20 dies in its deoptimizer after some thousand calls of Cedar.
+// `npm run bench:engine [-- --iterations 50000 --rounds 7 --no-peers --markdown]` measures guards and policy checks of `dist`,
+// and one rule in our notation, in CEL and in Cedar, in turn. Prints JSON (or a table) on stdout, and progress on stderr.
+// package.json runs it with `--no-turbo-inline-js-wasm-calls`: otherwise V8 of Node 20 crashes in its deoptimizer after some
+// thousand calls of Cedar.
 
 const values = readOptions({
   allowNegative: true,
@@ -28,8 +29,12 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 const ours = 'countersign';
 
-/** Sixteen payments in turn, so that no call is answered by the one before it. */
-function inTurn(prepare: (facts: Facts) => () => boolean, facts: (index: number) => Facts, wanted: boolean) {
+/** Takes sixteen payments in turn, so that no call can reuse the result of the call before it. */
+function callInTurn(
+  prepare: (facts: Facts) => () => boolean,
+  facts: (index: number) => Facts,
+  wanted: boolean,
+) {
   const calls = Array.from({ length: 16 }, (_, index) => prepare(facts(index)));
   return (index: number): boolean => calls[index & 15]?.() === wanted;
 }
@@ -41,13 +46,13 @@ function makeSubjects(product: Product, peers: readonly Peer[]): readonly Subjec
   const guard = (name: string, rule: string, facts: typeof good, wanted = true): Subject => ({
     name: `${name}/${ours}`,
     share: 1,
-    call: inTurn(product.verdict(rule), facts, wanted),
+    call: callInTurn(product.verdict(rule), facts, wanted),
   });
   const peerSubjects = (name: string, rule: 'one' | 'five', facts: typeof good, wanted = true): Subject[] =>
     peers.map((peer) => ({
       name: `${name}/${peer.name}`,
       share: peer.name.includes('cedar') ? 0.04 : 1,
-      call: inTurn((each) => peer.rule(rule).prepare(each), facts, wanted),
+      call: callInTurn((each) => peer.rule(rule).prepare(each), facts, wanted),
     }));
   return [
     guard('oneGuard', 'one', good),
@@ -57,33 +62,33 @@ function makeSubjects(product: Product, peers: readonly Peer[]): readonly Subjec
     ...peerSubjects('rule', 'five', good),
     guard('ruleRefused', 'five', bad, false),
     ...peerSubjects('ruleRefused', 'five', bad, false),
-    { name: `ruleExplained/${ours}`, share: 1, call: inTurn(product.explained('five'), good, true) },
+    { name: `ruleExplained/${ours}`, share: 1, call: callInTurn(product.explained('five'), good, true) },
     {
       name: `ruleRefusedExplained/${ours}`,
       share: 1,
-      call: inTurn(product.explained('five'), bad, false),
+      call: callInTurn(product.explained('five'), bad, false),
     },
     ...product.subjects.map((subject) => ({ ...subject, name: `${subject.name}/${ours}` })),
   ];
 }
 
-type Everybody = readonly { readonly name: string; readonly says: (facts: Facts) => Said }[];
+type Engines = readonly { readonly name: string; readonly says: (facts: Facts) => Said }[];
 
-function listEverybody(product: Product, peers: readonly Peer[], rule: 'five' | 'unless_large'): Everybody {
+function listEngines(product: Product, peers: readonly Peer[], rule: 'five' | 'unless_large'): Engines {
   return [
     { name: ours, says: (facts) => product.says(rule, facts) },
     ...peers.map((peer) => ({ name: peer.name, says: peer.rule(rule).says })),
   ];
 }
 
-const ask = (all: Everybody, facts: Facts): Record<string, Said> =>
-  Object.fromEntries(all.map(({ name, says }) => [name, says(facts)]));
+const ask = (engines: Engines, facts: Facts): Record<string, Said> =>
+  Object.fromEntries(engines.map(({ name, says }) => [name, says(facts)]));
 
-/** Permitted or not is what must agree. Whether a refusal is a `no` or an error is each language's own. */
+/** All must agree on whether a question is permitted. Whether a refusal is a `fail` or an `error` is up to each language. */
 function compareVerdicts(product: Product, peers: readonly Peer[]) {
-  const all = listEverybody(product, peers, 'five');
+  const engines = listEngines(product, peers, 'five');
   const asked = questions.map(({ name, permitted, facts }) => {
-    const said = ask(all, facts);
+    const said = ask(engines, facts);
     const kinds = Object.values(said).map((value) => value.verdict);
     return {
       question: name,
@@ -93,7 +98,7 @@ function compareVerdicts(product: Product, peers: readonly Peer[]) {
       said,
     };
   });
-  const prohibition = listEverybody(product, peers, 'unless_large');
+  const prohibition = listEngines(product, peers, 'unless_large');
   return {
     agree: asked.every((request) => request.agree),
     questions: asked,

@@ -2,18 +2,18 @@ import { spread } from '../measure.js';
 
 // Measures calls one after another on a single thread: how many a second, and how long each took.
 
-/** Something to measure; `call` gives whether it came out as it must. */
+/** Something to measure. `call` says whether its result is right. */
 export interface Subject {
   readonly name: string;
   readonly call: (index: number) => boolean;
-  /** Of the iterations that the others get: what takes a thousand times as long gets fewer. */
+  /** The share of the iterations that it gets: less than 1 for a call that takes very long. */
   readonly share: number;
 }
 
 export interface Measured {
   readonly opsPerSecond: number;
   readonly rounds: readonly number[];
-  /** Of single calls, the clock's own cost (`clockNs`) included. */
+  /** Times of single calls; they include the clock's own cost (`clockNs`). */
   readonly ns: { readonly p50: number; readonly p99: number; readonly p999: number };
   readonly calls: number;
 }
@@ -25,7 +25,7 @@ interface Round {
   readonly p999: number;
 }
 
-/** Each subject once a round, in turn, so that a slow minute of the machine is everybody's. Medians over the rounds. */
+/** Measures each subject once a round, so that a slow minute of the machine affects them all. Gives medians over the rounds. */
 export function measure(
   subjects: readonly Subject[],
   sizes: { readonly iterations: number; readonly rounds: number },
@@ -35,10 +35,10 @@ export function measure(
     subjects.map((subject) => [subject, Math.max(Math.round(sizes.iterations * subject.share), 20)]),
   );
   const rounds = new Map<Subject, Round[]>(subjects.map((subject) => [subject, []]));
-  for (const [subject, count] of counts) void round(subject, count);
+  for (const [subject, count] of counts) void measureRound(subject, count);
   say(`warmed up ${subjects.length} subjects`);
   for (let left = sizes.rounds; left > 0; left -= 1) {
-    for (const [subject, count] of counts) rounds.get(subject)?.push(round(subject, count));
+    for (const [subject, count] of counts) rounds.get(subject)?.push(measureRound(subject, count));
     say(`round ${sizes.rounds - left + 1} of ${sizes.rounds}`);
   }
   return Object.fromEntries(
@@ -61,8 +61,8 @@ export function measure(
   );
 }
 
-/** The rate without a clock between calls, then each call by itself. */
-function round(subject: Subject, count: number): Round {
+/** Measures the rate without a clock between calls, then the time of each call. */
+function measureRound(subject: Subject, count: number): Round {
   const { call } = subject;
   let right = 0;
   const started = performance.now();

@@ -1,15 +1,15 @@
 import { startTarget } from '../../drill/target.js';
 
-// The next step as the world sees it: the request of the effect that stands behind the gate.
+// When the next step begins, as its target sees it: the effect behind the gate is a request that arrives there.
 
 export interface Arrivals {
   readonly url: string;
-  /** When the effect of that run arrives, by `performance.now()`. */
+  /** Resolves when the effect of that run arrives; gives the time by `performance.now()`. */
   of(run: string): Promise<number>;
   close(): Promise<void>;
 }
 
-// An engine that brings 100,000 runs back after a kill may take minutes.
+// After a kill an engine may need minutes to recover 100,000 runs.
 const patienceMs = 600_000;
 
 export async function listenForEffects(): Promise<Arrivals> {

@@ -12,7 +12,7 @@ import type { Side } from './side.js';
 
 const taskQueue = 'bench-gate';
 
-/** With its workflow bundled ahead, as the product's is. */
+/** Its workflow is bundled before the worker starts, as the product's is. */
 async function makeWorker(args: readonly string[]): Promise<Child> {
   const folder = join(projectRoot, 'bench', 'bare');
   const { code } = await bundleWorkflowCode({

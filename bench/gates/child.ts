@@ -5,11 +5,11 @@ import { build } from 'esbuild';
 import { preloads } from '../../src/processes/child.js';
 import { projectRoot } from '../../testing/paths.js';
 
-// A process that says `working` when it is, and `waiting <id>` where a run of it begins to wait.
+// A process that prints `working` when it works, and `waiting <id>` when one of its runs begins to wait.
 
 export interface Child {
   readonly pid: number;
-  /** Distinct runs that have begun to wait, in all its lives. */
+  /** Counts the distinct runs that have begun to wait, over all restarts of the process. */
   waiting(): number;
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Resolves when it works. */
@@ -17,7 +17,7 @@ export interface Child {
 }
 
 /**
- * Compiled, so that its start is that of a deployed program, and not started yet. `packages` is the folder of packages
+ * Compiles a script, so that it starts as fast as a deployed program; does not start it yet. `packages` is the folder of packages
  * that the script uses.
  */
 export async function makeChild(
@@ -69,7 +69,7 @@ export async function makeChild(
   };
 }
 
-/** A POST that is to be taken. */
+/** Sends a POST; throws if it is not answered with success. */
 export async function postTo(url: string, body?: unknown): Promise<void> {
   const headers = { 'content-type': 'application/json' };
   const init = body === undefined ? {} : { headers, body: JSON.stringify(body) };

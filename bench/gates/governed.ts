@@ -7,7 +7,7 @@ import { startStack } from '../../testing/servers/stack.js';
 import { rounded } from '../measure.js';
 import type { Megabytes, Side } from './side.js';
 
-/** The product, by its REST API: a run is started, a payment is submitted and parks at its gate, a controller approves. */
+/** The product, through its REST API: a run starts with a payment that parks at its gate, and a controller approves it. */
 export async function startGoverned(target: string): Promise<Side> {
   const policies = join(projectRoot, 'drill', 'policies');
   const stack = await startStack({ own: true, fsync: true, policies, env: { ERP_URL: target } });
@@ -58,7 +58,7 @@ export async function databaseMb(url: string): Promise<number> {
   }
 }
 
-/** Its SQLite file and what is not yet folded into it, found by the command line. */
+/** The size of a Temporal dev server's SQLite file and its write-ahead log, which the command line of the process names. */
 export function devServerMb(pid: number): Megabytes[string] {
   const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
   const file = args[args.indexOf('--db-filename') + 1] ?? '';

@@ -1,14 +1,14 @@
 import { constants } from 'node:os';
 
-/** Hours of measuring may be cut short: what runs is stopped in order, and what was measured is printed. */
+/** Measuring may take hours. On a signal the benchmark stops what runs, and prints what was measured. */
 export interface Interrupt {
-  /** The exit status that the signal asks for; null while none has come. */
+  /** The exit status that the signal asks for; null while no signal has come. */
   readonly status: () => number | null;
-  /** The same work, or the interruption if that comes first. */
+  /** Resolves as the work does, or rejects when a signal comes first. */
   readonly unless: <T>(work: Promise<T>) => Promise<T>;
 }
 
-/** SIGINT, SIGTERM and SIGHUP. The second one ends the process at once; its servers and workers end with it. */
+/** Listens for SIGINT, SIGTERM and SIGHUP. A second signal ends the process at once; its servers and workers end with it. */
 export function listenForInterrupt(): Interrupt {
   let status: number | null = null;
   let interrupt = (_: Error): void => undefined;

@@ -4,30 +4,30 @@ import type { Arrivals } from './arrivals.js';
 import { availableMb, residentMb } from './memory.js';
 import type { Megabytes, Side, WaitingRun } from './side.js';
 
-// One engine through all sizes: park, weigh, decide, restart, decide, kill. The same for each.
+// Measures an engine at all sizes, each engine alike: park, weigh, decide, restart the worker, decide, kill the worker.
 
 export interface MeasurePlan {
-  /** Rising. */
+  /** How many runs are to be parked, in rising order. */
   readonly parked: readonly number[];
   readonly decisions: number;
   readonly kills: number;
   readonly inFlight: number;
-  /** For the parking of one size. */
+  /** The limit for the parking of one size. */
   readonly minutes: number;
-  /** By `performance.now()`: no parking goes on beyond it. */
+  /** No run is parked after this time, by `performance.now()`. */
   readonly endsAt: number;
-  /** For each measurement of decisions, and for the kills: an engine that is slow at a size is measured by fewer. */
+  /** The limit for each measurement of decisions, and for the kills. A slow engine is measured by fewer of them. */
   readonly decidingMs: number;
 }
 
-/** From the moment in which a decision is sent. */
+/** Times from the moment in which a decision is sent. */
 interface Decided {
   readonly acceptedMs: Tail;
-  /** Until the request of the effect behind the gate reaches the target. */
+  /** Until the request of the effect behind the gate has reached the target. */
   readonly nextStepMs: Tail;
 }
 
-/** From the `kill -9` of the worker, which is started again at once; a decision is sent at once. */
+/** Times from the `kill -9` of the worker. It is started again at once, and a decision is sent at once. */
 interface Killed {
   readonly firstAcceptedMs: number;
   readonly firstNextStepMs: number;
@@ -35,7 +35,7 @@ interface Killed {
 
 export interface Row {
   readonly size: number;
-  /** Else it did not fit, and what follows is of as many as were parked. */
+  /** If not `measured`, the size did not fit, and the figures are of as many runs as were parked. */
   readonly status: 'measured' | 'outOfTime' | 'outOfMemory';
   readonly parked: number;
   readonly startsPerSecond: number;
@@ -51,7 +51,7 @@ export interface Row {
 
 export type Say = (line: string) => void;
 
-/** Gives each row when it is there, so that a failure keeps those before it. */
+/** Gives each row as soon as it is measured, so that a later failure does not lose it. */
 export async function* measureSide(
   side: Side,
   plan: MeasurePlan,
@@ -62,13 +62,13 @@ export async function* measureSide(
   for (const size of plan.parked) {
     const { status, startsPerSecond, startCpuMs } = await parkUpTo(side, waiting, size, plan, say);
     const parked = waiting.length;
-    // Buffers and garbage of the parking settle, and what is put aside is.
+    // Before memory is measured, buffers are written, garbage is collected, and engines put waiting runs aside.
     await sleep(3_000);
     const memoryMb = Object.fromEntries(
       Object.entries(side.processes()).map(([name, pid]) => [name, residentMb(pid)]),
     );
     const storedMb = await side.stored();
-    // Half of what is left over from the kills each: the last parked while they are warm, the first when nothing is.
+    // Runs that the kills do not need are decided in two halves: the last parked while still cached, the first after a restart.
     const count = Math.max(Math.min(plan.decisions, Math.floor((parked - plan.kills) / 2)), 1);
     const warm = await decideEach(waiting.splice(-count), arrivals, plan);
     say(`${side.name}: ${warm.nextStepMs.count} decided, next step p50 ${warm.nextStepMs.p50} ms`);
@@ -110,13 +110,13 @@ async function parkUpTo(
     else if (waiting.length % 200 === 0 && availableMb() < leastFreeMb) status = 'outOfMemory';
     return status === 'measured';
   };
-  const tell = progress(side.name, already, size, say);
+  const sayProgress = makeProgress(side.name, already, size, say);
   await runConcurrently(size - already, inFlight, async () => {
     if (!fits()) return;
     waiting.push(await side.park());
-    tell(waiting.length);
+    sayProgress(waiting.length);
   });
-  // Started is not yet parked, where starting does not wait for it.
+  // An engine whose start does not wait for the gate may not have parked its last runs yet.
   while (side.parked() - before < waiting.length - already && fits()) await sleep(20);
   const seconds = (performance.now() - started) / 1_000;
   const parked = side.parked() - before;
@@ -132,8 +132,8 @@ function processorTimes(side: Side): Record<string, number> {
   return Object.fromEntries(Object.entries(side.processes()).map(([name, pid]) => [name, processorMs(pid)]));
 }
 
-/** Says after each twentieth how many there are, how fast the last of them came, and how long the rest will take. */
-function progress(name: string, already: number, size: number, say: Say): (count: number) => void {
+/** Says after each twentieth how many runs are started, how fast the last of them were, and how long the rest will take. */
+function makeProgress(name: string, already: number, size: number, say: Say): (count: number) => void {
   const every = Math.max(Math.ceil((size - already) / 20), 1);
   let last = { count: already, at: performance.now() };
   return (count) => {
@@ -190,7 +190,7 @@ async function measureAfterKill(side: Side, waiting: WaitingRun, arrivals: Arriv
   return { firstAcceptedMs: rounded(accepted - killed), firstNextStepMs: rounded(arrived - killed) };
 }
 
-/** The same decision until it is taken; gives when. */
+/** Sends the same decision until it is taken; gives the time at which it was. */
 async function insist(waiting: WaitingRun): Promise<number> {
   const end = performance.now() + 60_000;
   for (;;) {

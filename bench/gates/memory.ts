@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { processTree, rounded } from '../measure.js';
 
 /**
- * Resident memory of a process and its children, megabytes. A page that several of them share counts once: Postgres'
- * backends share theirs, so a sum of their RSS would count its buffers many times.
+ * Resident memory of a process and its children, in megabytes. A page that several of them share counts once: the backends of
+ * Postgres share its buffers, which a sum of their RSS would count many times.
  */
 export function residentMb(pid: number): number {
   return rounded(processTree(pid).reduce((sum, process) => sum + residentKb(process), 0) / 1_024);
@@ -24,7 +24,7 @@ function residentKb(pid: number): number {
   return field('smaps_rollup', 'Pss') ?? field('status', 'VmRSS') ?? 0;
 }
 
-/** What the machine can still give, megabytes. */
+/** How much memory the machine can still give, in megabytes. */
 export function availableMb(): number {
   const found = /^MemAvailable:\s+(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'utf8'));
   return found === null ? Number.POSITIVE_INFINITY : Number(found[1]) / 1_024;
@@ -37,7 +37,7 @@ export function folderMb(folder: string): number {
     try {
       bytes += statSync(join(entry.parentPath, entry.name)).size;
     } catch {
-      // Gone between the listing and here.
+      // The file was removed after the folder was listed.
     }
   }
   return rounded(bytes / 2 ** 20);

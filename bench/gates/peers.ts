@@ -20,7 +20,7 @@ const newRun = (): string => newId('run').replace('run_', 'peer_');
 const makePeer = (script: string, args: readonly string[]): Promise<Child> =>
   makeChild(join(peers, script), args, join(peers, 'node_modules'));
 
-/** Null: they stand ready. Else why they do not. */
+/** Installs Restate and DBOS. Gives null, or the reason why they are not there. */
 export async function installPeers(): Promise<string | null> {
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund'];
   const { code, stderr } = await runCommand('npm', args, { cwd: peers });
@@ -116,7 +116,7 @@ export async function startDbos(target: string): Promise<Side> {
     rmSync(home, { recursive: true, force: true });
   };
   try {
-    // The first to connect makes the tables.
+    // The executor is started first: the first to connect makes the tables.
     await worker.start();
     await door.start();
   } catch (error) {

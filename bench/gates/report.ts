@@ -10,9 +10,9 @@ export type SideReport =
       readonly about: string;
       readonly rows: readonly Row[];
     }
-  /** It cannot be started here. */
+  /** It could not be started. */
   | { readonly name: string; readonly status: 'unavailable'; readonly reason: string }
-  /** It was started, and did not come to the end; with the rows that it came to. */
+  /** It was started and failed later; it has the rows that were measured before. */
   | {
       readonly name: string;
       readonly status: 'failed';

@@ -14,12 +14,12 @@ interface AuditEntry {
 }
 
 export interface HandwrittenActivities {
-  /** The bare flow's: one activity that does nothing, and one audit insert. */
+  /** The only activity of the bare flow: its effect does nothing, and an audit row is inserted. */
   effectWithAudit(): Promise<void>;
-  /** The others are those of the governance by hand, one for each thing that touches the store or the world. */
+  /** This and the following are of the governance by hand: an activity for each access to the store or the outside. */
   checkPolicy(asked: Asked): Promise<'gated' | 'refused'>;
   openApproval(asked: Asked): Promise<void>;
-  /** Does nothing, and says when it began. */
+  /** Does nothing, and gives the time at which it began. */
   effect(): Promise<string>;
   recordAudit(entry: AuditEntry): Promise<void>;
 }

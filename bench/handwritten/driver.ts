@@ -22,7 +22,7 @@ export interface Handwritten {
 
 const asked: Asked = { transition: 'release', requestedBy: 'bench.agent', role: 'finance.controller' };
 
-/** What both flows keep in the store. */
+/** Makes the tables in which both hand-written flows keep their rows. */
 export async function makeHandwrittenTables({ databaseUrl }: Pick<Stack, 'databaseUrl'>): Promise<void> {
   const admin = new pg.Client({ connectionString: databaseUrl });
   await admin.connect();
@@ -76,7 +76,7 @@ export async function connectHandwritten(
   };
 }
 
-/** With what is loaded into the product's own processes too. */
+/** Loads the same modules ahead as the product's own processes do. */
 function startWorker(args: readonly string[]): ChildProcess {
   const own = preloads.flatMap((file) => ['--import', join(projectRoot, 'dist', 'processes', file)]);
   const script = fileURLToPath(new URL('./worker.ts', import.meta.url));

@@ -5,15 +5,15 @@ import type { Asked, HandwrittenActivities } from './activities.js';
 const { effectWithAudit, checkPolicy, openApproval, effect, recordAudit } =
   proxyActivities<HandwrittenActivities>({ startToCloseTimeout: '30s' });
 
-/** Wait for the decision, act, note it: no governance. */
+/** Waits for the decision, acts and notes it: no governance. */
 export async function bare(): Promise<void> {
   await waitForDecision();
   await effectWithAudit();
 }
 
 /**
- * The same governance as a tutorial has it: a policy is checked, the request recorded, an approval opened, a decision waited
- * for, the effect made and recorded. Nothing is signed, bound or chained, and whoever can signal decides.
+ * The same governance as a tutorial would write it: check a policy, record the request, open an approval, wait for a decision,
+ * make the effect and record it. Nothing is signed, bound or chained, and whoever can send a signal decides.
  */
 export async function byHand(asked: Asked): Promise<void> {
   const verdict = await checkPolicy(asked);

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { DBOSClient } from '@dbos-inc/dbos-sdk';
 
-// Where people decide, beside the executor as an API process would be: `POST /<id>` approves.
+// The process in which people decide, separate from the executor as an API process would be: `POST /<id>` approves.
 
 const [, , port, systemDatabaseUrl] = process.argv;
 if (port === undefined || systemDatabaseUrl === undefined) throw new Error('two arguments');

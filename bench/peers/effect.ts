@@ -1,4 +1,4 @@
-// What every flow of the benchmark does to the world: one request under a key of its own.
+// The effect of every flow of the benchmark: one request under an idempotency key of its own.
 
 export async function effect(target: string, run: string): Promise<void> {
   const headers = { 'content-type': 'application/json', 'idempotency-key': `${run}:effect` };

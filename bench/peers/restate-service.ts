@@ -1,12 +1,12 @@
 import * as restate from '@restatedev/restate-sdk';
 import { effect } from './effect.js';
 
-// start -> wait for approval -> one HTTP effect -> done, on Restate. Prints `waiting <id>` where a run begins to wait.
+// start -> wait for approval -> one HTTP effect -> done, on Restate. Prints `waiting <id>` when a run begins to wait.
 
 const [, , port, target] = process.argv;
 if (port === undefined || target === undefined) throw new Error('two arguments');
 
-// Node 22 has it; the SDK asks for no version, and uses it.
+// The SDK uses this function without asking for a version of Node; only Node 22 has it.
 Promise.withResolvers ??= function withResolvers<T>(): PromiseWithResolvers<T> {
   let [resolve, reject] = [(_: T | PromiseLike<T>): void => undefined, (_?: unknown): void => undefined];
   const promise = new Promise<T>((yes, no) => ([resolve, reject] = [yes, no]));
@@ -26,8 +26,8 @@ const gate = restate.workflow({
       await ctx.promise<string>('decision').resolve(decision);
     },
   },
-  // A server lets 1,000 invocations be under way, and one that waits is under way for a minute (its defaults): so
-  // ten thousand would take ten minutes to park. An approval waits for hours; it is put aside after a second.
+  // By default a server has at most 1,000 invocations under way, and puts a waiting invocation aside only after a minute: ten
+  // thousand would take ten minutes to park. An approval waits for hours, so it is put aside after a second.
   options: { inactivityTimeout: { seconds: 1 } },
 });
 

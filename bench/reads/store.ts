@@ -13,7 +13,7 @@ import { fillStore, type StoreSizes } from '../../testing/many-rows.js';
 import { temporaryFolder } from '../../testing/servers/servers.js';
 import { makeGround, type Ground } from '../../test/api/harness.js';
 
-/** A Postgres of its own with many rows, and the service on it. */
+/** A Postgres of the benchmark's own with many rows, and the service that uses it. */
 export interface ManyRows {
   readonly ground: Ground;
   caller(change: Partial<Principal>): Caller;
@@ -21,7 +21,7 @@ export interface ManyRows {
 }
 
 const template = 'bench_template';
-/** Arguments of the copies, each encrypted by itself. */
+/** How many arguments the copies share, each encrypted by itself. */
 const payloads = 500;
 
 export async function openStore(sizes: StoreSizes, say: (line: string) => void): Promise<ManyRows> {
@@ -59,7 +59,7 @@ function callerOf({ deps }: Ground, change: Partial<Principal>): Caller {
     deps,
     principal: { id: 'bench', kind: 'human', roles: [], permissions: [], ...change },
     requestId: newId('trc'),
-    effect: randomUUID().replaceAll('-', ''),
+    idBase: randomUUID().replaceAll('-', ''),
     heldKey: null,
     trail: newTrail(),
   };

@@ -8,15 +8,15 @@ import { copies } from '../../testing/many-rows.js';
 import type { ManyRows } from './store.js';
 
 export interface Told {
-  /** From the commit of a record to the moment when each stream has it, milliseconds. */
+  /** Milliseconds from the commit of a record to the moment in which a stream has it, for each record and stream. */
   readonly ms: number[];
-  /** Statements of the process's pool for each record. */
+  /** How many statements the process's pool has sent for each record. */
   readonly statements: number;
 }
 
-const streamsOfOne = 20;
+const streamsPerPrincipal = 20;
 
-/** Opens so many streams, twenty for each principal, which only sees runs of its own role; records of many runs come one by one. */
+/** Opens the streams, twenty for each principal; a principal sees only runs of its own role. Then writes the records one by one. */
 export async function measureStreams({ ground }: ManyRows, streams: number, records: number): Promise<Told> {
   const { database } = ground;
   const { pool, statements } = noteStatements(database.pool);
@@ -30,7 +30,7 @@ export async function measureStreams({ ground }: ManyRows, streams: number, reco
   let left = 0;
   let allTold = (): void => undefined;
   const followers = Array.from({ length: streams }, (_, n) => {
-    const principal = readerOf(Math.floor(n / streamsOfOne));
+    const principal = readerOf(Math.floor(n / streamsPerPrincipal));
     return { principal, follower: feed.follow(size - 1, principal.id) };
   });
   const lives = followers.map(async ({ principal, follower }) => {
@@ -48,11 +48,11 @@ export async function measureStreams({ ground }: ManyRows, streams: number, reco
     const all = new Promise<void>((resolve) => (allTold = resolve));
     await chain.append([recordOf(n)]);
     committed = performance.now();
-    // As a step of a run announces itself.
+    // A step of a run announces itself in this way.
     await database.pool.query(`select pg_notify('countersign_run', $1)`, [copies.run(1)]);
     await all;
   };
-  // The first stream also finds out who sees the run.
+  // The first record also makes the process look up who may see the run, and is not counted.
   await write(0);
   told.length = 0;
   const before = statements.length;

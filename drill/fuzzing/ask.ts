@@ -2,13 +2,13 @@ import { Agent, request as send } from 'node:http';
 import type { Stack } from '../../testing/servers/stack.js';
 import type { FuzzRequest } from './requests.js';
 
-// A request as it is, well-formed or not, and what came of it.
+// Sends a request as it is, well-formed or not, and gives its answer.
 
 export interface FuzzAnswer {
   /** 0: no answer. */
   readonly status: number;
   readonly text: string;
-  /** False: Node's own client does not send such a header or path. */
+  /** False: Node's own HTTP client refused to send such a header or path. */
   readonly isSent: boolean;
 }
 
@@ -26,34 +26,34 @@ export function ask(
   const key = stack.keys[by];
   const own = key === undefined ? {} : { authorization: `Bearer ${key}` };
   return new Promise((resolve) => {
-    const none = (error: unknown, isSent = true): void => resolve({ status: 0, text: String(error), isSent });
+    const fail = (error: unknown, isSent = true): void => resolve({ status: 0, text: String(error), isSent });
     try {
       const options = { hostname, port, method, path, agent, headers: { ...own, ...length, ...headers } };
       const sent = send(options, (response) => {
         const chunks: Buffer[] = [];
         const status = response.statusCode ?? 0;
-        // A stream has no end of its own.
+        // An event stream does not end by itself.
         const isStream = String(response.headers['content-type']).includes('event-stream');
         const done = (): void =>
           response.complete || isStream
             ? resolve({ status, text: Buffer.concat(chunks).toString('utf8'), isSent: true })
-            : none('the answer broke off');
+            : fail('the answer broke off');
         response.on('data', (chunk: Buffer) => void chunks.push(chunk));
         response.on('end', done).on('error', done).on('close', done);
         if (isStream) sent.destroy();
       });
-      sent.on('error', (error) => none(error));
+      sent.on('error', (error) => fail(error));
       sent.setTimeout(patienceMs, () => sent.destroy(new Error('no answer in time')));
       if (body !== null) sent.write(body);
       if (truncated) setImmediate(() => sent.destroy());
       else sent.end();
     } catch (error) {
-      none(error, false);
+      fail(error, false);
     }
   });
 }
 
-/** Its status; without one, who is to blame. */
+/** The status of the answer. Without an answer: whether the drill broke off, Node did not send, or the API did not answer. */
 export function outcomeOf(
   { truncated }: FuzzRequest,
   { status, isSent }: FuzzAnswer,

@@ -1,9 +1,12 @@
 import type { FuzzRequest } from './requests.js';
 import { pick, type Random } from '../random.js';
 
-// Flows at the limits of what loads: a thousand deterministic transitions in one state and in a chain, six thousand guards,
-// thirty guards that look through one list of two thousand items, a chain that joins a thousand values at each step, which
-// are there and are not, and guards that require 250 kinds of evidence at each link, beside four hundred records of it. They are checked, published, read and started.
+// Flows at the limits of what loads. The drill checks, publishes, reads and starts them.
+// - `arms` and `chain`: a thousand deterministic transitions, in one state and in a chain.
+// - `guards`: six thousand guards.
+// - `joins`: a chain that joins a thousand values at each step; they exist in one state and are missing in another.
+// - `evidence`: links whose guard requires evidence 250 times, beside four hundred records of evidence.
+// - `looks`: thirty guards that each search a list of two thousand items.
 
 const state = (transitions: object): object => ({ transitions });
 const expr = (text: string): object => ({ kind: 'expr', expr: text });
@@ -43,7 +46,7 @@ function itemOf(index: number): string {
 }
 
 const flows = {
-  /** All of them are asked at once. */
+  /** Only the guard of the last transition passes, so that one step evaluates them all. */
   arms: {
     initialContext: { x: 'v990' },
     states: {
@@ -122,7 +125,7 @@ const flows = {
 type LargeFlow = keyof typeof flows;
 export const largeFlows = Object.keys(flows) as readonly LargeFlow[];
 
-/** `version`: what tells two published texts apart. */
+/** `version` makes the texts of two publications differ. */
 export function flowText(flow: LargeFlow, name: string, version = 0): string {
   const { states, ...others } = flows[flow];
   const body = { owner: 'drill', description: `v${version}`, initialState: 'open', ...others };
@@ -133,7 +136,7 @@ export function flowText(flow: LargeFlow, name: string, version = 0): string {
 
 const items = JSON.stringify(times(2_000, itemOf));
 
-/** One that is in the policies folder, or is published by the drill itself. */
+/** A request about a large flow, which is in the policies folder or which the drill itself publishes. */
 export function largeFlowRequest(random: Random): FuzzRequest {
   const flow = pick(random, largeFlows);
   const name = pick(random, [flow, flow, `${flow}-more`]);

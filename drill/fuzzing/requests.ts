@@ -1,5 +1,5 @@
-// What the fuzzer sends: nonsense, extremes, and real requests that were changed. The same seed gives the same requests,
-// as far as the ids of what earlier ones made do.
+// The requests that the fuzzer sends: nonsense, extremes, and valid requests that were changed. The same seed gives the same
+// requests, except for the ids that earlier answers brought.
 
 import { largeFlowRequest } from './flows.js';
 import { shapeRequest } from './shapes.js';
@@ -9,12 +9,12 @@ export { makeRandom } from '../random.js';
 
 export interface Operation {
   readonly method: string;
-  /** `/v1/runs/{id}` */
+  /** Such as `/v1/runs/{id}`. */
   readonly path: string;
   readonly hasBody: boolean;
 }
 
-/** Ids that answers brought, by what they name. */
+/** Ids from earlier answers, by what they name. */
 export interface Known {
   readonly runs: string[];
   readonly approvals: string[];
@@ -26,9 +26,9 @@ export interface FuzzRequest {
   readonly method: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Null: none. */
+  /** Null: the request has no body. */
   readonly body: Buffer | null;
-  /** The body is longer than what is sent, and the connection ends. */
+  /** The announced body is longer than what is sent, and the connection ends. */
   readonly truncated: boolean;
   readonly by: string;
 }
@@ -84,7 +84,7 @@ function makeNonsense(random: Random, depth = 0): unknown {
   );
 }
 
-/** What an honest client could send there. */
+/** A body that an honest client could send to this operation. */
 function makeHonestBody(random: Random, { path }: Operation, known: Known): unknown {
   const text = pick(random, ['ok', 'okay', `ok${'x'.repeat(112)}😀😀`, 'no']);
   const args = { text, amount: pick(random, [1, 60, 19.99, 1e15]) };
@@ -140,7 +140,7 @@ function makeFlow(random: Random): unknown {
   };
 }
 
-/** One place of it becomes something else. */
+/** Changes one place in the value. */
 function mutate(random: Random, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || chance(random, 0.2)) return makeNonsense(random, 2);
   const entries: [string, unknown][] = Object.entries(value);
@@ -245,9 +245,9 @@ export function makeRequest(
   operations: readonly Operation[],
   known: Known,
   roles: readonly string[],
-  shapesOf: number,
+  shapesShare: number,
 ): FuzzRequest {
-  if (chance(random, shapesOf))
+  if (chance(random, shapesShare))
     return chance(random, 0.4) ? largeFlowRequest(random) : shapeRequest(random, known, roles);
   const operation = pick(random, operations);
   const headers: Record<string, string> = {};

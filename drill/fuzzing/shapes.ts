@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import type { FuzzRequest, Known } from './requests.js';
 import { chance, pick, type Random } from '../random.js';
 
-// JSON that takes long to read, to write or to look through for its bytes: at the limits of a request and of an answer, and
-// over them. Also the target that answers it.
+// JSON that takes long, for its size, to read, write or search: at the limits of a request and of an answer, and beyond them.
+// Also the target that answers with it.
 
 const mebibyte = 1_048_576;
 
@@ -52,9 +52,9 @@ export function shapeText(shape: Shape): string {
   return text;
 }
 
-/** As a start's input, as arguments that are kept, as arguments that a card shows many times, and as a target's answer. */
+/** A request whose input or arguments carry a shape, or which has the target answer with a shape. */
 export function shapeRequest(random: Random, { runs }: Known, roles: readonly string[]): FuzzRequest {
-  // Whoever may, for the most part.
+  // Mostly the agent, who may do this.
   const by = chance(random, 0.8) ? 'agent' : pick(random, roles);
   const shape = pick(random, shapes);
   const run = runs.length === 0 ? 'run_0' : pick(random, runs);
@@ -75,7 +75,7 @@ export interface ShapesTarget {
   close(): void;
 }
 
-/** Answers `/answers/<shape>` with it. */
+/** Answers `/answers/<shape>` with that shape, and any other path with `{}`. */
 export async function startShapesTarget(): Promise<ShapesTarget> {
   const server = createServer((request, response) => {
     const shape = shapes.find((name) => request.url === `/answers/${name}`);

@@ -4,29 +4,29 @@ import { makePool, type Pool } from '../../src/db/index.js';
 import type { Stack } from '../../testing/servers/stack.js';
 import { ask, codeOf } from './ask.js';
 
-// Runs that answer no more: what they do when they are asked, and what the store says of all of them.
+// Finds runs that no longer answer: submits to each run, and looks in the store for work that is left undone.
 
 /** How long a run may take for an answer. */
 const answerMs = 30_000;
 
-/** Those of these runs that do not answer, and what any run of the store leaves undone. */
+/** Lists which of these runs do not answer, and what any run of the store leaves undone. */
 export async function findSilentRuns(stack: Stack, runs: readonly string[]): Promise<string[]> {
   const silent: string[] = [];
   const queue = [...runs];
   await runConcurrently(runs.length, 8, async () => {
     const run = queue.shift();
-    const told = run === undefined ? null : await askRun(stack, run);
-    if (told !== null) silent.push(`${run}: ${told}`);
+    const problem = run === undefined ? null : await askRun(stack, run);
+    if (problem !== null) silent.push(`${run}: ${problem}`);
   });
   const pool = makePool({ url: stack.databaseUrl, applicationName: 'drill', max: 1 });
   try {
-    return [...silent, ...(await findLeft(pool))];
+    return [...silent, ...(await findUnfinished(pool))];
   } finally {
     await pool.end();
   }
 }
 
-/** Null: it answers a submit, whatever it answers. `RUN_BUSY` may be the API's own word, without asking the run. */
+/** Null: the run answers a submit, with whatever answer. `RUN_BUSY` does not count: the API may say so without asking the run. */
 async function askRun(stack: Stack, run: string): Promise<string | null> {
   const body = Buffer.from('{"arguments":{"text":"ok, the end"}}');
   const headers = { 'content-type': 'application/json' };
@@ -42,7 +42,7 @@ async function askRun(stack: Stack, run: string): Promise<string | null> {
   }
 }
 
-const left = `
+const unfinishedWork = `
   select run || ': message ' || id || ' (' || kind || ') has no answer' as what from message
    where withdrawn_at is null and answer is null and (kind <> 'start' or rev is null)
   union all
@@ -51,14 +51,14 @@ const left = `
   select id || ': ' || executing || ' is executing' from run where executing is not null
   order by 1`;
 
-/** Longer than the lease of an execution here. */
-const leftMs = 60_000;
+/** How long runs may take to finish: longer than the lease of an execution here. */
+const finishMs = 60_000;
 
-/** What is still to be done so long after the last request. */
-async function findLeft(pool: Pool): Promise<string[]> {
-  const end = Date.now() + leftMs;
+/** Lists what is still to be done `finishMs` after the last request. */
+async function findUnfinished(pool: Pool): Promise<string[]> {
+  const end = Date.now() + finishMs;
   for (;;) {
-    const { rows } = await pool.query<{ what: string }>(left);
+    const { rows } = await pool.query<{ what: string }>(unfinishedWork);
     if (rows.length === 0 || Date.now() > end) return rows.map(({ what }) => what);
     await sleep(200);
   }

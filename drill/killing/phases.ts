@@ -17,12 +17,13 @@ export interface Outage {
   up(): Promise<void>;
 }
 
-/** Of every five parked payments, four are approved and one is denied. A third of the gates ask for two people, a third are those of a charter. */
+/** A third of the gates ask for one person, a third for two people, and a third are gates of a charter. */
 export function flowOf(n: number): { readonly flow: string; readonly transition: string } {
   if (n % 3 === 0) return { flow: 'payment', transition: 'erp.payment.draft' };
   return { flow: n % 3 === 1 ? 'one' : 'two', transition: 'pay' };
 }
 
+/** Of every five parked payments, four are approved and one is denied. */
 export function planOf(n: number, { run, approval, flow }: Parked): DecisionPlan {
   const decision = n % 5 === 4 ? 'deny' : 'approve';
   return { run, approval, decision, people: decision === 'approve' && flow === 'two' ? 2 : 1 };
@@ -30,9 +31,10 @@ export function planOf(n: number, { run, approval, flow }: Parked): DecisionPlan
 
 type ToldDecision = Told & InsistResult;
 
-/** Called for every final answer, and for every answer. */
 interface Listeners {
+  /** Called for each final answer. */
   readonly onTold?: () => void;
+  /** Called for each answer. */
   readonly onAnswer?: () => void;
 }
 
@@ -71,7 +73,7 @@ export async function decideCases(
   return told;
 }
 
-/** Decisions that nobody answered with success, however long they insisted. */
+/** Counts decisions that were never answered with success, although they were repeated. */
 export const countUnanswered = (told: readonly Told[]): number =>
   told.filter(({ reply }) => !isTaken(reply)).length;
 
@@ -93,12 +95,14 @@ function countTo(wanted: number): { readonly reached: Promise<void>; count(): vo
 export interface OutageWhileDeciding {
   readonly name: string;
   readonly decisions: number;
-  /** Decisions whose first answer was: taken by the run; durable, to be taken; refused or no answer, then repeated. */
+  /** Decisions whose first answer said that the run had taken them. */
   readonly takenAtOnce: number;
+  /** Decisions whose first answer said that they are durable; the run takes them later. */
   readonly durableAtOnce: number;
+  /** Decisions that were repeated, because the first answer was not final or did not come. */
   readonly repeated: number;
   readonly unanswered: number;
-  /** From the outage's beginning to the first decision that was sent after it and accepted. */
+  /** From the beginning of the outage to the first acceptance of a decision that was sent during it. */
   readonly firstAcceptedMs: number;
   readonly readyAgainMs: number;
 }
@@ -137,17 +141,17 @@ export async function decideThroughOutage(
   await underWay.reached;
   const downAt = performance.now();
   await outage.down();
-  // Before the part comes back, as many people as there are lanes have got an answer without it.
+  // The part comes back once as many requests as there are lanes have been answered without it.
   const lanes = countTo(Math.min(inFlight, cases.length - half));
   const down = decideCases(people, cases.slice(half), { onAnswer: lanes.count });
   await Promise.race([lanes.reached, down]);
   await outage.up();
   await until('everything to be ready', () => isReady(stack), 60_000);
   const ready = performance.now();
-  const met = await down;
-  const told = [...(await before), ...met];
+  const toldMeanwhile = await down;
+  const told = [...(await before), ...toldMeanwhile];
   const first = (status: number): number => told.filter((answer) => answer.first.status === status).length;
-  const accepted = met.filter(({ reply }) => isTaken(reply));
+  const accepted = toldMeanwhile.filter(({ reply }) => isTaken(reply));
   const seen: OutageWhileDeciding = {
     name: outage.name,
     decisions: told.length,

@@ -8,7 +8,7 @@ import type { Target } from '../target.js';
 
 // What is under way in the run itself when its worker dies or stands still: a cancel, a deadline, and many messages.
 
-/** One class, over so many runs; no faults is what the drill is to show. */
+/** The report of one scenario; the drill is to show that there are no faults. */
 export interface UnderWay {
   readonly name: string;
   readonly runs: number;
@@ -25,7 +25,7 @@ export interface DrillContext {
 const limitMs = 120_000;
 
 export async function runUnderWayScenarios(context: DrillContext, runs: number): Promise<UnderWay[]> {
-  // One agent asks for all of them, and no more of its calls are under way in one worker.
+  // One agent asks for all of them, and a worker has at most `mostCallsOfOne` calls of one principal under way.
   const heldAtOnce = Math.min(runs, mostCallsOfOne);
   return [
     {
@@ -71,7 +71,7 @@ async function cancelThenKill(context: DrillContext, runs: number): Promise<stri
   ];
 }
 
-/** Temporal was asked to try the effect no more: from here on its kernel hears of a time-out. */
+/** Waits until Temporal is asked to stop trying the effect. From then on the kernel hears of the worker's death as a time-out. */
 async function waitUntilCancelling(stack: Stack, run: string): Promise<void> {
   await until(
     `the cancel of ${run}`,
@@ -83,7 +83,7 @@ async function waitUntilCancelling(stack: Stack, run: string): Promise<void> {
   );
 }
 
-/** The worker dies within the last moments of the gate, and is up again after them. */
+/** The worker dies just before the deadline of the gate, and is up again after it. */
 async function deadlineThenKill(context: DrillContext, runs: number): Promise<string[]> {
   const parked = await parkAll(context, 'one_brief', runs);
   const due = Math.min(...parked.map(({ expiresAt }) => expiresAt));
@@ -107,7 +107,7 @@ async function deadlineThenKill(context: DrillContext, runs: number): Promise<st
 
 const messages = 30;
 
-/** One run is asked thirty times while its worker stands still: each is answered, and the run goes on. */
+/** One run gets thirty messages while its worker is stopped: each is answered, and the run goes on. */
 async function stopAndContinue(context: DrillContext): Promise<string[]> {
   const { stack, people, pool } = context;
   const parked = await park(people.agent, 'one', 'pay');

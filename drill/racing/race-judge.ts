@@ -1,8 +1,8 @@
 import type { FoundRun } from '../judge.js';
 import type { Finisher, Ran } from './race.js';
 
-// What a race must be: one outcome, everybody told the truth about it, one effect at most, and a record that agrees.
-// Pure, so that the tests can show it a bad race.
+// Judges a race. It must have one outcome and at most one effect, everybody must have been told the truth, and the record must
+// agree. Pure, so that the tests can give it a bad race.
 
 type RaceOutcome = 'executed' | 'denied' | 'expired' | 'cancelled' | 'stopped';
 
@@ -27,7 +27,7 @@ export const raceFaults: readonly RaceFault[] = [
 export interface RaceVerdict {
   readonly outcome: string | null;
   readonly faults: readonly RaceFault[];
-  /** Each refused runner's code, such as `409 ALREADY_DECIDED`. */
+  /** The status and code of each refusal, such as `409 ALREADY_DECIDED`. */
   readonly refused: readonly string[];
 }
 
@@ -36,14 +36,17 @@ const outcomes: Readonly<Record<string, RaceOutcome>> = {
   'denied denied': 'denied',
   'expired expired': 'expired',
   'revoked revoked': 'cancelled',
-  // Approved, and cancelled before anything ran.
+  // Approved, and cancelled before anything was executed.
   'approved revoked': 'cancelled',
 };
 
-/** Handed to the executor, and never called: no start in the record, no effect. */
+/** The action was to be executed, and no call was made: no start in the record, no effect. */
 const uncalled = ['approved failed', 'consumed failed'];
 
-/** Approved, and then either the run was cancelled, or one of those who approved lost the role before it was called. */
+/**
+ * The outcome of a race. If an approved action was not called, either the run was cancelled, or somebody who had approved lost the
+ * role before the call.
+ */
 function raceOutcomeOf(
   { finishers }: Ran,
   { approvalStatus, actionStatus, records }: FoundRun,
@@ -94,15 +97,16 @@ export function judgeRace(ran: Ran, found: FoundRun): RaceVerdict {
   };
 }
 
-/** Who has lost the role may have approved besides those who were enough. */
+/** Beside enough people who keep the role, somebody who has lost it may have approved. */
 function isEnough({ kind, finishers }: Ran, approvals: number): boolean {
   const leaving = finishers.filter((finisher) => finisher.losesRole === true).length;
   return approvals >= kind.quorum && approvals <= kind.quorum + leaving;
 }
 
 /**
- * Of a reload that takes a role away: who loses it has decided before the reload was answered, and under that role, or has
- * not decided; nobody was refused for it before it was asked; and what was executed had enough people who decided then.
+ * Judges a race with a reload that takes a role away. Whoever loses the role has either not decided, or has decided under that
+ * role before the reload was answered. Nobody was refused for lack of the role before the reload was sent. What was executed had
+ * enough people who could decide at that time.
  */
 function decidersAgree({ kind, finishers }: Ran, { decisions, records }: FoundRun): boolean {
   const leaver = finishers.find((finisher) => finisher.losesRole === true);
@@ -124,14 +128,14 @@ function decidersAgree({ kind, finishers }: Ran, { decisions, records }: FoundRu
     approvals.every((approval) => approval.actor !== by.id || approval.permission === 'role:finance.clerk') &&
     (told.reply.status < 400 || own.length === 0) &&
     (!notAsked.includes(told.reply.code ?? '') || told.answeredAt >= narrowing.sentAt) &&
-    // What was approved after it needs enough of those who stay; it was executed later still.
+    // What was approved after the reload, and so executed after it, needs enough people who keep the role.
     (start < 0 || staying.size >= kind.quorum || before.every(({ at }) => at <= narrowing.answeredAt))
   );
 }
 
 /**
- * Who asks for the same is never covered by the decision about somebody else's request: an approval of their own, which
- * ends with the run, or a refusal that says that the run executes or has ended.
+ * A decision about somebody's request never covers the same request by somebody else. The other gets an approval of their own,
+ * which ends with the run, or a refusal that says that the run executes or has ended.
  */
 function isAsked(status: number, code: string | null, others: FoundRun['others']): boolean {
   if (status === 409) return code === 'RUN_CLOSED' || code === 'RUN_BUSY';
@@ -140,19 +144,19 @@ function isAsked(status: number, code: string | null, others: FoundRun['others']
   );
 }
 
-/** Between a record and the end of its transaction. */
+/** Longest time between the time of a record and the end of its transaction. */
 const writeMs = 1_000;
 
-/** Told to whom a gate does not ask, who sees its approval or does not. */
+/** The codes for somebody whom a gate does not ask, depending on whether they may see its approval. */
 const notAsked = ['NOT_AN_APPROVER', 'NOT_FOUND'];
 
-/** Somebody whom an escalation adds may be refused for lack of a role only before it. */
+/** Whether a refusal for lack of a role came too late: people whom an escalation adds may be refused only before it. */
 function isLateToSaySo(sentAt: number, records: FoundRun['records']): boolean {
   const escalated = records.find((record) => record.type === 'approval.escalated');
   return escalated !== undefined && sentAt > escalated.at + writeMs;
 }
 
-/** Decisions that the store calls applied are those of the record, and none is left hanging. */
+/** The decisions that the store calls applied are those of the record, and no decision is still waiting. */
 function winnersAgree({ decisions }: FoundRun, approvals: number, denials: number): boolean {
   const applied = (decision: string): number =>
     decisions.filter((made) => made.decision === decision && made.status === 'applied').length;
@@ -160,7 +164,7 @@ function winnersAgree({ decisions }: FoundRun, approvals: number, denials: numbe
   return !hanging && applied('approve') === approvals && applied('deny') === denials;
 }
 
-/** Who was told yes has counted; who has not counted was told no, by a code that says why. */
+/** Whoever was told of success has counted; whoever has not counted was refused with a code that says why. */
 function isTold({ by, act, told }: Finisher, { records, decisions, others }: FoundRun): boolean {
   const { status, code } = told.reply;
   if (act === 'submit') return isAsked(status, code, others);
@@ -173,6 +177,6 @@ function isTold({ by, act, told }: Finisher, { records, decisions, others }: Fou
   const counted = own.some((decision) => decision.status === 'applied');
   if (status === 200)
     return counted && records.some((record) => record.type === 'approval.decided' && record.actor === by.id);
-  // Durable, and told later: its own address says applied, or refused and why.
+  // The decision is durable: its own address says later that it was applied, or refused and why.
   return status === 202 && own.some((decision) => decision.status === 'applied' || decision.code !== null);
 }

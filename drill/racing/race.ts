@@ -14,18 +14,18 @@ import {
 import type { Desk } from '../desk.js';
 import { settle } from '../judge.js';
 
-// One race: everybody at the same gate in the same instant.
+// One race: everybody acts on the same gate at the same moment.
 
 type Act = 'approve' | 'deny' | 'cancel' | 'submit' | 'narrow';
 
 interface Runner {
   readonly by: Person;
   readonly act: Act;
-  /** Twice with this one: the same request, sent again before the first is answered. */
+  /** Two runners with one key send the same request, the second before the first is answered. */
   readonly idempotencyKey?: string;
-  /** So much later than the others. */
+  /** How much later than the others it starts. */
   readonly laterMs?: number;
-  /** A reload takes away the role with which it decides. */
+  /** A reload takes away the role with which this runner decides. */
   readonly losesRole?: true;
 }
 
@@ -40,7 +40,7 @@ export interface RaceKind {
 const approve = (by: Person): Runner => ({ by, act: 'approve' });
 const deny = (by: Person): Runner => ({ by, act: 'deny' });
 const cancel = ({ operator }: People): Runner => ({ by: operator, act: 'cancel' });
-/** Those who keep the role decide late, so that the approval ends whatever became of who lost it. */
+/** People who keep the role decide late, so that the approval ends even if the person who loses the role has not decided it. */
 const later = (runner: Runner): Runner => ({ ...runner, laterMs: 1_500 });
 const leaving = ({ clerk }: People): Runner => ({ ...approve(clerk), losesRole: true });
 const narrow = ({ operator }: People): Runner => ({ by: operator, act: 'narrow' });
@@ -148,7 +148,10 @@ export interface Ran {
   readonly finishers: readonly Finisher[];
 }
 
-/** Around the deadline; without one, as far apart as the requests of a race take, so that anybody may be first. */
+/**
+ * How far requests are spread around the deadline. Without a deadline, about as far as a request takes, so that anybody may be
+ * first.
+ */
 const spreadMs = { before: 100, after: 140, without: 60 };
 
 export interface GateRaceContext {
@@ -164,9 +167,9 @@ export async function runGateRace(
 ): Promise<Ran> {
   const { desk, pool } = context;
   if (!kind.flow.startsWith('desk')) return race(kind, context, random);
-  return desk.alone(async () => {
+  return desk.runAlone(async () => {
     const ran = await race(kind, context, random);
-    // Whether it may be executed is asked under the narrowed policies.
+    // The check before the execution must still see the narrowed policies.
     await settle(pool, [ran.parked.approval], 60_000);
     return ran;
   });
@@ -192,7 +195,10 @@ async function race(kind: RaceKind, { people, desk }: GateRaceContext, random: (
   return { kind, parked, finishers };
 }
 
-/** A reload takes effect at its end, and a decision when the run takes it: each waits for some of what the other takes. */
+/**
+ * A reload takes effect at its end, and a decision when the run takes it: each waits for a random part of the time that the
+ * other takes, so that either may be first.
+ */
 function spreadOf({ act }: Runner, { pace }: Desk): number {
   return spreadMs.without + (act === 'narrow' ? pace.decisionMs / 2 : pace.reloadMs);
 }

@@ -3,8 +3,8 @@ import { raceFaults, type RaceFault, type RaceVerdict } from './race-judge.js';
 import type { RaceRequest, RunRan } from './run-race.js';
 import type { WholeRun } from '../whole-run.js';
 
-// What a race for a whole run must be: everybody was told what the store, the record and the target say in the end. Pure,
-// so that the tests can show it a bad one.
+// Judges a race for a whole run: everybody must have been told what the store, the record and the target say in the end. Pure,
+// so that the tests can give it a bad race.
 
 export function judgeRunRace(ran: RunRan, found: WholeRun): RaceVerdict {
   const judge = { repetition: judgeRepetition, crowd: judgeCrowd }[ran.kind.judgedAs];
@@ -34,7 +34,7 @@ function countOf({ records }: WholeRun, type: string, decision?: string): number
 const countPaid = ({ effects }: WholeRun, vendor: string): number =>
   effects.filter((effect) => effect.vendor === vendor).length;
 
-/** The first request was made, and nobody knows it: it is made once more at most, and the run ends. */
+/** The first call has had its effect, and nobody knows it: the call is repeated at most once, and the run ends. */
 function judgeRepetition({ asked }: RunRan, found: WholeRun): RunFaults {
   const { effects, status, problem, approvals } = found;
   const succeeded = countOf(found, 'executor.succeeded');
@@ -44,7 +44,7 @@ function judgeRepetition({ asked }: RunRan, found: WholeRun): RunFaults {
   const taken = retries.filter(isTaken);
   const sure = retries.filter((retry) => retry.told.reply.status === 200);
   const retried = countOf(found, 'run.retried');
-  // A repetition that was gated is made for an approval of its own.
+  // Behind a gate each call needs an approval of its own.
   const needed = approvals.length === 0 ? 0 : begun;
   const answered = (request: RaceRequest): boolean =>
     isTaken(request) || refusedAs[request.act].includes(request.told.reply.code ?? '');
@@ -57,7 +57,7 @@ function judgeRepetition({ asked }: RunRan, found: WholeRun): RunFaults {
       succeeded > 1 ||
       countOf(found, `run.${status}`) !== 1 ||
       (status === 'completed' && succeeded !== 1) ||
-      // Whoever reads how it ended reads that it may have happened.
+      // Without a known success the run must say that the effect may have happened.
       (succeeded === 0 && problem !== 'EXECUTOR_UNKNOWN'),
     wrongWinner:
       countOf(found, 'approval.decided', 'approve') !== appliedIn(found).length ||
@@ -95,7 +95,7 @@ function isToldWrong({ by, approval, told }: RaceRequest, { decisions }: WholeRu
   return applied;
 }
 
-/** Nothing ends the run and nobody denies: each approval is executed, and nobody is told of an end. */
+/** Nothing ends the run and nobody denies: each approved payment is executed, and nobody is told that the run has ended. */
 function judgeCrowd({ gates, asked }: RunRan, found: WholeRun): RunFaults {
   const { approvals, actions, decisions, status } = found;
   const executed = gates.filter(({ approval }) => {
@@ -145,7 +145,7 @@ function isSubmitTold({ told, vendor, act }: RaceRequest, found: WholeRun): bool
   if (status === 'executed') return made === 1;
   if (status === 'pending')
     return made === 0 && found.approvals.some(({ id, status: is }) => id === approval?.id && is === 'open');
-  // Not settled when it was answered: its own address says what became of it.
+  // The action had not ended when the submit was answered: its own address says how it ended.
   const action = found.actions.find(({ id }) => poll?.endsWith(`/${id}`) === true);
   return status === 'executing' && made === (action?.status === 'executed' ? 1 : 0);
 }

@@ -13,7 +13,7 @@ import {
 } from '../caller.js';
 import type { Target } from '../target.js';
 
-// Races for a run instead of one gate: its end against the repetition of an effect, and many decisions beside many submits.
+// Races for a whole run: its cancel against the retry of an effect, and many decisions beside many submits.
 
 export interface RunRaceContext {
   readonly stack: Stack;
@@ -21,15 +21,15 @@ export interface RunRaceContext {
   readonly target: Target;
 }
 
-/** What somebody asked, and what the final answer was. */
+/** A request in a race, and its final answer. */
 export interface RaceRequest {
   readonly by: string;
   readonly act: 'approve' | 'submit' | 'retry' | 'cancel';
-  /** Of a decision. */
+  /** The approval that a decision is about. */
   readonly approval?: string;
-  /** Sent under it, as others may have been. */
+  /** The Idempotency-Key, which other requests may share. */
   readonly key?: string;
-  /** Whom the action pays that was decided or submitted. */
+  /** Whom the action pays that this request is about. */
   readonly vendor: string;
   readonly told: InsistResult;
 }
@@ -37,7 +37,7 @@ export interface RaceRequest {
 export interface RunRan {
   readonly kind: RunRaceKind;
   readonly run: string;
-  /** Decided in the race. */
+  /** The gates that are decided in the race. */
   readonly gates: readonly { readonly approval: string; readonly vendor: string }[];
   readonly asked: readonly RaceRequest[];
 }
@@ -81,20 +81,20 @@ function newVendor(): string {
   return `vendor-${vendors}`;
 }
 
-const started = z.object({ run: z.object({ id: z.string() }) });
-const withApprovals = z.object({ approvals: z.array(z.object({ id: z.string(), status: z.string() })) });
-const card = z.object({ digest: z.string() });
+const startedBody = z.object({ run: z.object({ id: z.string() }) });
+const approvalsBody = z.object({ approvals: z.array(z.object({ id: z.string(), status: z.string() })) });
+const approvalBody = z.object({ digest: z.string() });
 
 async function start(agent: Person, flow: string): Promise<string> {
   const { reply } = await insist(() => agent.post(`/v1/flows/${flow}/runs`, {}));
-  const parsed = started.safeParse(reply.body);
+  const parsed = startedBody.safeParse(reply.body);
   if (!parsed.success) throw new Error(`\`${flow}\` did not start: ${JSON.stringify(reply)}`);
   return parsed.data.run.id;
 }
 
-/** What the requests of a race are apart, so that anybody may be first. */
+/** Requests of a race are sent within this time of each other, so that any of them may be first. */
 const spreadMs = 60;
-/** A retry takes so long with its effect, on a busy machine, and one that is approved first. */
+/** How long a retry takes with its effect on a busy machine: without a gate, and with an approval before it. */
 const repetitionMs = { free: 1_200, gated: 3_000 };
 
 async function repeatAgainstCancel(
@@ -129,17 +129,17 @@ async function repeatAgainstCancel(
     await sleep(random() * spreadMs);
     const told = await insist(() => operator.post(`${path}/retry`, { reason: 'a race' }, key));
     note(operator, 'retry', told, key === undefined ? {} : { key });
-    const body = withApprovals.safeParse(told.reply.body);
+    const body = approvalsBody.safeParse(told.reply.body);
     const open = body.success ? body.data.approvals.find(({ status }) => status === 'open') : undefined;
     if (open === undefined) return;
     const { body: shown } = await stack.fetchAs('admin', 'GET', `/v1/approvals/${open.id}`);
-    const { digest } = card.parse(shown);
+    const { digest } = approvalBody.parse(shown);
     const parked = { flow: 'wire_gated', run, approval: open.id, digest, expiresAt: 0 };
     const decided = await insist(() => decideOn(second, parked, 'approve', open.id));
     note(second, 'approve', decided, { approval: open.id, key: open.id });
   };
   const cancel = async (): Promise<void> => {
-    // Half of them beside the retries, half anywhere in what they lead to.
+    // Half of the cancels are sent beside the retries, half at any moment of what the retries lead to.
     const longest = gated ? repetitionMs.gated : repetitionMs.free;
     await sleep(random() * (random() < 0.5 ? spreadMs : longest));
     note(operator, 'cancel', await insist(() => operator.post(`${path}/cancel`, { reason: 'a race' })));
@@ -151,7 +151,7 @@ async function repeatAgainstCancel(
 async function askOnce(agent: Person, flow: string, vendor: string): Promise<string> {
   const run = await start(agent, flow);
   const body = { arguments: { vendor, amount: 60_000 } };
-  // Sent once: that the outcome is unknown is no answer to try again after.
+  // Sent only once: an answer with an unknown outcome must not be repeated.
   await agent.post(`/v1/runs/${run}/transitions/pay`, body);
   return run;
 }
@@ -202,7 +202,7 @@ async function decideManyBesideSubmits(
   };
   await Promise.all([
     ...gates.map((gate, index) => decide(gate, controllers[index % controllers.length] ?? controllers[0])),
-    // Every second one is executed without a gate.
+    // Every second submit is executed without a gate.
     ...Array.from({ length: submits }, (_, index) => ask(index % 2 === 0 ? 10 : 60_000)),
   ]);
   return { run, gates, asked };

@@ -9,7 +9,7 @@ import { cachePlans, cachePolicies, type FindPlan } from '../store/flows/cached.
 import { publisherOf } from '../store/flows/flows.js';
 import type { HeldValue } from '../store/runs/document.js';
 import type { RunRow } from '../store/runs/runs.js';
-import { standingOf, type Keyed, type Standing } from '../auth/index.js';
+import { verifyingKeyOf, type Keyed, type VerifyingKey } from '../auth/index.js';
 import { sha256 } from './step/kit.js';
 
 /**
@@ -26,7 +26,7 @@ export interface ActivityDeps {
   /** Who wrote the version that the run is bound to, and who published it here. */
   readonly people: (q: Queryable, of: Pick<RunRow, 'flow' | 'flowVersion'>) => Promise<FlowPeople>;
   /** The public key of a message, or why the message is refused: its key is unknown, or was retired. */
-  readonly publicKey: (message: Keyed) => Standing;
+  readonly publicKey: (message: Keyed) => VerifyingKey;
   /** Reads a value of a caller and compares it with its digest. Rejects where it was erased or changed. */
   readonly readValue: (q: Queryable, held: HeldValue) => Promise<JsonObject>;
   readonly onInternalError: OnInternalError;
@@ -60,7 +60,7 @@ export function makeDeps(
       const by = await publisherOf(q, flow, flowVersion);
       return { author: by, promoter: by };
     },
-    publicKey: standingOf,
+    publicKey: verifyingKeyOf,
     readValue: makeValueReader(payloads),
   };
 }

@@ -16,6 +16,12 @@ export {
   type Opening,
 } from './message-signature.js';
 export { makeSessions, sessionSeconds, type Session, type Sessions } from './session.js';
-export { currentSigningKey, makeSigningKey, standingOf, type Keyed, type Standing } from './signing-keys.js';
+export {
+  currentSigningKey,
+  makeSigningKey,
+  verifyingKeyOf,
+  type Keyed,
+  type VerifyingKey,
+} from './signing-keys.js';
 export { makeWebhookKey, type WebhookKey } from './webhook-key.js';
 export { withRolePermissions } from './permissions.js';

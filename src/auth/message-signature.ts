@@ -10,7 +10,7 @@ import {
 } from '../model/message.js';
 import { principalSchema } from '../model/principal.js';
 import type { ServiceKeys } from './keys.js';
-import type { Standing } from './signing-keys.js';
+import type { VerifyingKey } from './signing-keys.js';
 
 /** Signs a message, in the form that the store keeps and the run verifies. */
 export function sealMessage(
@@ -44,7 +44,7 @@ export interface Opening {
   readonly run: string;
   readonly environment: string;
   /** How the key with this id stood when the message was stored; null where the store does not know the key. */
-  readonly publicKey: (keyId: string) => Standing;
+  readonly publicKey: (keyId: string) => VerifyingKey;
 }
 
 export type Opened =

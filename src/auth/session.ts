@@ -1,12 +1,6 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHmac,
-  hkdfSync,
-  randomBytes,
-  timingSafeEqual,
-} from 'node:crypto';
+import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
+import { seal, unseal } from '../model/sealing.js';
 
 // A browser's session is the sealed credential itself. Every request authenticates with that credential anew, so that revoking
 // a key ends its sessions, and roles are always current.
@@ -38,16 +32,12 @@ export function makeSessions(pepper: Buffer, now: () => Date): Sessions {
     createHmac('sha256', Buffer.from(formKey)).update(`${nonce}\u0000${about}`, 'utf8').digest('base64url');
   return {
     seal(credential) {
-      const iv = randomBytes(12);
-      const cipher = createCipheriv('aes-256-gcm', key, iv);
       const until = now().getTime() + sessionSeconds * 1_000;
       const text = JSON.stringify({ credential, nonce: randomBytes(16).toString('base64url'), until });
-      return Buffer.concat([iv, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString(
-        'base64url',
-      );
+      return seal(key, text).toString('base64url');
     },
     open(sealed) {
-      const text = unseal(key, sealed);
+      const text = openText(key, sealed);
       const parsed = text === null ? null : sessionShape.safeParse(JSON.parse(text));
       if (parsed?.success !== true || parsed.data.until <= now().getTime()) return null;
       return { credential: parsed.data.credential, nonce: parsed.data.nonce };
@@ -61,13 +51,11 @@ export function makeSessions(pepper: Buffer, now: () => Date): Sessions {
   };
 }
 
-function unseal(key: Buffer, sealed: string): string | null {
+function openText(key: Buffer, sealed: string): string | null {
   const bytes = Buffer.from(sealed, 'base64url');
-  if (bytes.length < 29 || bytes.length > 65_536) return null;
+  if (bytes.length > 65_536) return null;
   try {
-    const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, 12));
-    decipher.setAuthTag(bytes.subarray(-16));
-    return Buffer.concat([decipher.update(bytes.subarray(12, -16)), decipher.final()]).toString('utf8');
+    return unseal(key, bytes).toString('utf8');
   } catch {
     return null;
   }

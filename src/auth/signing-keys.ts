@@ -1,12 +1,6 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  generateKeyPairSync,
-  hkdfSync,
-  randomBytes,
-  type KeyObject,
-} from 'node:crypto';
+import { generateKeyPairSync, hkdfSync, type KeyObject } from 'node:crypto';
 import type { Queryable } from '../db/index.js';
+import { seal, unseal } from '../model/sealing.js';
 import { unretiredSigningKeys, type NewSigningKey } from '../store/people/signing-keys.js';
 import { importPublicKey, importSigningKey, type ServiceKeys, type SigningKey } from './keys.js';
 
@@ -32,11 +26,11 @@ export async function currentSigningKey(q: Queryable, { signing, kek }: Own): Pr
 export function makeSigningKey(kek: Buffer): NewSigningKey {
   const pem = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   const { keyId, publicKey } = importSigningKey(pem);
-  return { keyId, publicKey, sealed: seal(kek, keyId, pem) };
+  return { keyId, publicKey, sealed: seal(sealingKey(kek), pem, keyId) };
 }
 
 /** What a key is worth to a message: the key; `retired` if it was retired before the message was stored; null: unknown. */
-export type Standing = KeyObject | 'retired' | null;
+export type VerifyingKey = KeyObject | 'retired' | null;
 
 /** The key that a message names, and whether it was retired before the message was stored. `key` is null where the store has none of that id. */
 export interface Keyed {
@@ -48,7 +42,7 @@ export interface Keyed {
  * Null: the key is unknown, or its row holds the bytes of another key. A message that was stored before its key was retired stays
  * valid, however late a worker reads it.
  */
-export function standingOf({ keyId, key }: Keyed): Standing {
+export function verifyingKeyOf({ keyId, key }: Keyed): VerifyingKey {
   if (key === null) return null;
   return key.wasRetired ? 'retired' : importOnce(keyId, key.publicKey);
 }
@@ -66,29 +60,15 @@ function importOnce(keyId: string, publicKey: string): KeyObject | null {
   return imported.object;
 }
 
-const nonceBytes = 12;
-const tagBytes = 16;
-
 /** Derives the key that signing keys are encrypted with; the KEK itself encrypts the keys of payloads. */
 function sealingKey(kek: Buffer): Buffer {
   return Buffer.from(hkdfSync('sha256', kek, Buffer.alloc(0), 'countersign signing keys', 32));
 }
 
-function seal(kek: Buffer, keyId: string, text: string): Buffer {
-  const nonce = randomBytes(nonceBytes);
-  const cipher = createCipheriv('aes-256-gcm', sealingKey(kek), nonce).setAAD(Buffer.from(keyId));
-  const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
-  return Buffer.concat([nonce, sealed, cipher.getAuthTag()]);
-}
-
 /** Null: sealed under another KEK or for another key id, or changed. */
 function open(kek: Buffer, keyId: string, sealed: Buffer): SigningKey | null {
   try {
-    const decipher = createDecipheriv('aes-256-gcm', sealingKey(kek), sealed.subarray(0, nonceBytes))
-      .setAAD(Buffer.from(keyId))
-      .setAuthTag(sealed.subarray(-tagBytes));
-    const text = decipher.update(sealed.subarray(nonceBytes, -tagBytes), undefined, 'utf8');
-    return importSigningKey(text + decipher.final('utf8'));
+    return importSigningKey(unseal(sealingKey(kek), sealed, keyId).toString('utf8'));
   } catch {
     return null;
   }

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { Feed } from '../service/index.js';
-import { defaultPort, type Config } from './config.js';
+import { defaultPort, type Config } from './settings/config.js';
 
 // How the API begins to listen, and how it stops.
 

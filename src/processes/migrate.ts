@@ -14,8 +14,8 @@ import {
   type TemporalHome,
 } from '../store/processes/temporal-home.js';
 import { liveWorkers } from '../store/processes/workers.js';
-import { readConfigOrExit, requireSetting } from './config.js';
-import { findDatabaseProblem } from './database.js';
+import { readConfigOrExit, requireSetting } from './settings/config.js';
+import { findDatabaseProblem } from './settings/database.js';
 import { namespaceIdOf } from './ownership/namespace-id.js';
 import { forgetHolder, readHolder } from './ownership/queue-holder.js';
 import { goOnUnread } from './children/unread-output.js';

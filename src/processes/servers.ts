@@ -8,8 +8,8 @@ import { prepareDevServer, type TemporalPorts } from '../embedded/temporal/tempo
 import { preparePostgres } from '../embedded/postgres/postgres.js';
 import type { PortBook } from '../embedded/process/ports.js';
 import type { Say } from '../embedded/process/system.js';
-import { placeOf, type Config } from './config.js';
-import { findDatabaseProblem } from './database.js';
+import { placeOf, type Config } from './settings/config.js';
+import { findDatabaseProblem } from './settings/database.js';
 import type { ProcessGroup } from './children/process-group.js';
 
 export interface Boot {

@@ -4,7 +4,7 @@ import { tryLock } from '../embedded/process/lock.js';
 import { isPortFree, nextFreePort, openPortBook, type PortBook } from '../embedded/process/ports.js';
 import type { Say } from '../embedded/process/system.js';
 import { loadFolder } from '../policy/index.js';
-import { defaultPort, readConfig, type Config } from './config.js';
+import { defaultPort, readConfig, type Config } from './settings/config.js';
 import { dataFormatProblem, markDataFormat } from './ownership/data-format.js';
 import { makeProcessGroup } from './children/process-group.js';
 import { bringUpProduct, type RunningProduct } from './product.js';

@@ -12,7 +12,7 @@ export interface Caller {
   readonly principal: Principal;
   readonly requestId: string;
   /** 32 hex digits from which the ids of what this request makes are derived; a retry of the request has the same. */
-  readonly effect: string;
+  readonly idBase: string;
   /** The idempotency key that this request holds; null: it was sent without a key. */
   readonly heldKey: HeldKey | null;
   readonly trail: Trail;
@@ -69,6 +69,6 @@ export function viewer({ principal }: Pick<Caller, 'principal'>): Viewer {
 }
 
 /** The id of what the request makes; a retry of the request gives the same id. */
-export function effectId({ effect }: Pick<Caller, 'effect'>, prefix: 'run' | 'msg' | 'dec' | 'key'): string {
-  return `${prefix}_${effect}`;
+export function deriveId({ idBase }: Pick<Caller, 'idBase'>, prefix: 'run' | 'msg' | 'dec' | 'key'): string {
+  return `${prefix}_${idBase}`;
 }

@@ -15,7 +15,7 @@ export interface HeldKey extends ClaimKey {
 
 interface Ask {
   readonly bodyHash: string;
-  readonly effectId: string;
+  readonly idBase: string;
   readonly holdMs: number;
   /** False: no new key is added; only a known key is answered. */
   readonly mayAdd?: boolean;
@@ -29,8 +29,8 @@ export interface KeptAnswer {
 }
 
 export type Claim =
-  /** `effectId` is that of the first attempt, also if that attempt died and this one took over. */
-  | { readonly kind: 'claimed'; readonly effectId: string }
+  /** `idBase` is that of the first attempt, also if that attempt died and this one took over. */
+  | { readonly kind: 'claimed'; readonly idBase: string }
   | ({ readonly kind: 'replay' } & KeptAnswer)
   | { readonly kind: 'reused' }
   | { readonly kind: 'in_progress' }
@@ -39,7 +39,7 @@ export type Claim =
 
 interface Row {
   readonly bodyHash: string;
-  readonly effectId: string;
+  readonly idBase: string;
   readonly status: number | null;
   readonly headers: Record<string, string> | null;
   readonly response: string | null;
@@ -55,7 +55,7 @@ export async function claimKey(q: Queryable, key: HeldKey, ask: Ask): Promise<Cl
   const { mayAdd = true } = ask;
   const add = async (): Promise<boolean> => mayAdd && (await insertRow(q, key, ask));
   if ((await add()) || ((await forgetOld(q, key)) && (await add())))
-    return { kind: 'claimed', effectId: ask.effectId };
+    return { kind: 'claimed', idBase: ask.idBase };
   const row = await findRow(q, key);
   if (row === undefined) return { kind: mayAdd ? 'in_progress' : 'full' };
   if (row.bodyHash !== ask.bodyHash) return { kind: 'reused' };
@@ -66,7 +66,7 @@ export async function claimKey(q: Queryable, key: HeldKey, ask: Ask): Promise<Cl
       where ${where} and status is null and held_until < now()`,
     [...values(key), ask.holdMs, key.holder],
   );
-  return taken.rowCount === 1 ? { kind: 'claimed', effectId: row.effectId } : { kind: 'in_progress' };
+  return taken.rowCount === 1 ? { kind: 'claimed', idBase: row.idBase } : { kind: 'in_progress' };
 }
 
 /** Deletes a key that is too old to count. False: there is none, or it still counts. */
@@ -80,7 +80,7 @@ async function forgetOld(q: Queryable, key: ClaimKey): Promise<boolean> {
 
 async function findRow(q: Queryable, key: ClaimKey): Promise<Row | undefined> {
   const { rows } = await q.query<Row>(
-    `select body_hash as "bodyHash", effect_id as "effectId", status, headers, response from idempotency where ${where}`,
+    `select body_hash as "bodyHash", effect_id as "idBase", status, headers, response from idempotency where ${where}`,
     values(key),
   );
   return rows[0];
@@ -100,7 +100,7 @@ async function insertRow(q: Queryable, key: HeldKey, ask: Ask): Promise<boolean>
   const { rowCount } = await q.query(
     `insert into idempotency (principal, method, path, key, body_hash, effect_id, held_until, holder)
      values ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond', $8) on conflict do nothing`,
-    [...values(key), ask.bodyHash, ask.effectId, ask.holdMs, key.holder],
+    [...values(key), ask.bodyHash, ask.idBase, ask.holdMs, key.holder],
   );
   return rowCount === 1;
 }
@@ -123,20 +123,20 @@ export async function keepAnswer(q: Queryable, key: HeldKey, answer: KeptAnswer)
   return rowCount === 1;
 }
 
-export type FoundEffect =
+export type FoundResult =
   /** What an attempt of this request has done, as far as it was stored; null: nothing. */
-  | { readonly kind: 'ours'; readonly effect: JsonObject | null }
+  | { readonly kind: 'ours'; readonly result: JsonObject | null }
   /** Another attempt has the key by now, or the key is answered or released. */
   | { readonly kind: 'lost' };
 
-/** Reads the stored effect. Until the transaction ends, nobody else can take the key or store an effect under it. */
-export async function lockEffect(q: Queryable, key: HeldKey): Promise<FoundEffect> {
-  const { rows } = await q.query<{ effect: JsonObject | null }>(
-    `select effect from idempotency where ${own} for update`,
+/** Reads the stored result. Until the transaction ends, nobody else can take the key or store a result under it. */
+export async function lockResult(q: Queryable, key: HeldKey): Promise<FoundResult> {
+  const { rows } = await q.query<{ result: JsonObject | null }>(
+    `select effect as result from idempotency where ${own} for update`,
     ownValues(key),
   );
   const row = rows[0];
-  return row === undefined ? { kind: 'lost' } : { kind: 'ours', effect: row.effect };
+  return row === undefined ? { kind: 'lost' } : { kind: 'ours', result: row.result };
 }
 
 /** Whether this attempt holds the key. Until the transaction ends nobody takes it; several transactions may ask at once. */
@@ -146,15 +146,15 @@ export async function isKeyHeld(tx: Tx, key: HeldKey): Promise<boolean> {
 }
 
 /** Stores what the attempt has done. False: another attempt holds the key by now. */
-export async function keepEffect(q: Queryable, key: HeldKey, effect: JsonObject): Promise<boolean> {
+export async function keepResult(q: Queryable, key: HeldKey, result: JsonObject): Promise<boolean> {
   const { rowCount } = await q.query(`update idempotency set effect = $6 where ${own}`, [
     ...ownValues(key),
-    JSON.stringify(effect),
+    JSON.stringify(result),
   ]);
   return rowCount === 1;
 }
 
-/** Releases the key without an answer, so that the next attempt can go on at once, with the same effect. False: another attempt has the key. */
+/** Releases the key without an answer, so that the next attempt can go on at once, with the same `idBase` and result. False: another attempt has the key. */
 export async function releaseKey(q: Queryable, key: HeldKey): Promise<boolean> {
   const { rowCount } = await q.query(
     `update idempotency set held_until = now() - interval '1 second' where ${own}`,

@@ -19,7 +19,7 @@ import { makeClient } from '../../src/client/index.js';
 import { isUnavailable, listen, makeStoreClock, withTransaction, type Tx } from '../../src/db/index.js';
 import { errorTable, type ErrorCode } from '../../src/model/contract/errors.js';
 import { problem } from '../../src/model/contract/api-answers.js';
-import { ensureDevKeys } from '../../src/processes/dev-keys.js';
+import { ensureDevKeys } from '../../src/processes/settings/dev-keys.js';
 import { putSigningKey } from '../../src/store/people/signing-keys.js';
 import { makeTestChecker } from '../../testing/checker.js';
 import { makeDatabase, type Database } from '../../testing/servers/database.js';

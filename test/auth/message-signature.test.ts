@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { bellOf, openMessage, sealMessage } from '../../src/auth/message-signature.js';
 import { importPublicKey, loadKeys, type ServiceKeys } from '../../src/auth/keys.js';
-import type { Standing } from '../../src/auth/signing-keys.js';
+import type { VerifyingKey } from '../../src/auth/signing-keys.js';
 import { canonical } from '../../src/model/values/canonical.js';
 import {
   messageKinds,
@@ -56,7 +56,7 @@ describe('what enters a run is sealed', () => {
       run = 'run_1',
       environment = 'dev',
       standing,
-    }: { run?: string; environment?: string; standing?: Standing } = {},
+    }: { run?: string; environment?: string; standing?: VerifyingKey } = {},
   ): Promise<string> => {
     const opened = openMessage(sealed, {
       ...{ run, environment },

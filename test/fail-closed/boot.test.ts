@@ -15,7 +15,7 @@ import type { Call } from '../../src/executors/types.js';
 import { defaultReliability, type Executor } from '../../src/engine/plan.js';
 import { chooseNextAttempt, decideAfterFailure } from '../../src/activities/execute/attempts.js';
 import type { Executing } from '../../src/engine/state.js';
-import { readConfig } from '../../src/processes/config.js';
+import { readConfig } from '../../src/processes/settings/config.js';
 import { loadFolder } from '../../src/policy/index.js';
 import type { PolicySet } from '../../src/model/policy-set.js';
 import { putPolicies } from '../../src/store/flows/policy.js';

@@ -51,7 +51,7 @@ test('mounted folders and volumes exist', () => {
 });
 
 test('every variable that the compose file gives our processes is one that they read', () => {
-  const known = read('src/processes/config.ts');
+  const known = read('src/processes/settings/config.ts');
   for (const name of ['api', 'worker', 'migrate']) {
     for (const variable of Object.keys(compose.services[name]?.environment ?? {})) {
       assert.ok(known.includes(`${variable}:`), variable);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
-import { placeOf, readConfig } from '../../src/processes/config.js';
+import { placeOf, readConfig } from '../../src/processes/settings/config.js';
 
 const errorsOf = (env: NodeJS.ProcessEnv): readonly string[] => {
   const result = readConfig(env);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { linesOfLoaded } from '../../src/processes/loaded-policies.js';
+import { linesOfLoaded } from '../../src/processes/settings/loaded-policies.js';
 import type { Finding } from '../../src/policy/index.js';
 
 const none = { removed: [], withdrawn: [], warnings: [] };

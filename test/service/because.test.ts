@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, it } from 'node:test';
 import type { Pool } from '../../src/db/index.js';
 import { makeExplain } from '../../src/service/approvals/body/because.js';
-import type { Reader } from '../../src/service/runs/body.js';
+import type { Reader } from '../../src/service/runs/document.js';
 import type { ApprovalRow } from '../../src/store/approvals/approvals.js';
 
 // What it costs to say why approvals were asked for. Looks and statements are counted; no time is measured.

@@ -15,7 +15,7 @@ export async function callerOf({ deps, keys }: Ground, name: string): Promise<Ca
     deps,
     principal: found.principal,
     requestId: newId('trc'),
-    effect: randomUUID().replaceAll('-', ''),
+    idBase: randomUUID().replaceAll('-', ''),
     heldKey: null,
     trail: newTrail(),
   };

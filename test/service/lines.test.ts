@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { linesOfGates } from '../../src/policy/index.js';
 import { makeExplain } from '../../src/service/approvals/body/because.js';
-import type { Reader } from '../../src/service/runs/body.js';
+import type { Reader } from '../../src/service/runs/document.js';
 import type { ApprovalRow } from '../../src/store/approvals/approvals.js';
 
 /** Each version has `gates` rules; the first stands in the line of the version's number. */

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, it } from 'node:test';
 import type { Pool } from '../../src/db/index.js';
 import { readApprovals } from '../../src/service/approvals/look.js';
-import type { Reader } from '../../src/service/runs/body.js';
+import type { Reader } from '../../src/service/runs/document.js';
 import type { ApprovalRow } from '../../src/store/approvals/approvals.js';
 
 interface Store {

@@ -5,7 +5,7 @@ import type { Pool } from '../../src/db/index.js';
 import { reconstruct } from '../../src/service/audit/reconstruction.js';
 import { makeExplain } from '../../src/service/approvals/body/because.js';
 import type { Caller } from '../../src/service/caller.js';
-import { withDocument, type Reader } from '../../src/service/runs/body.js';
+import { withDocument, type Reader } from '../../src/service/runs/document.js';
 import { makeFairTurns } from '../../src/service/seats.js';
 import type { ApprovalRow } from '../../src/store/approvals/approvals.js';
 import type { ListedRun } from '../../src/store/runs/runs.js';

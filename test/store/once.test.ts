@@ -46,12 +46,12 @@ describe('an idempotency key', () => {
     holder: 'first attempt',
   });
   const ask = (
-    effectId: string,
+    idBase: string,
     change: { bodyHash?: string; holdMs?: number } = {},
-  ): { bodyHash: string; effectId: string; holdMs: number } => ({
+  ): { bodyHash: string; idBase: string; holdMs: number } => ({
     bodyHash: 'sha256:body',
     holdMs: 30_000,
-    effectId,
+    idBase,
     ...change,
   });
 
@@ -75,7 +75,7 @@ describe('an idempotency key', () => {
     });
     assert.deepEqual(await claimKey(database.pool, { ...held, principal: 'other' }, ask('run_2')), {
       kind: 'claimed',
-      effectId: 'run_2',
+      idBase: 'run_2',
     });
   });
 
@@ -87,7 +87,7 @@ describe('an idempotency key', () => {
     );
     assert.deepEqual(
       claims.filter(({ kind }) => kind === 'claimed'),
-      [{ kind: 'claimed', effectId: 'run_first' }],
+      [{ kind: 'claimed', idBase: 'run_first' }],
     );
   });
 
@@ -97,7 +97,7 @@ describe('an idempotency key', () => {
     await releaseKey(database.pool, held);
     assert.deepEqual(await claimKey(database.pool, held, ask('run_second')), {
       kind: 'claimed',
-      effectId: 'run_first',
+      idBase: 'run_first',
     });
   });
 
@@ -109,7 +109,7 @@ describe('an idempotency key', () => {
     const another = { ...ask('run_second'), bodyHash: 'another body' };
     assert.deepEqual(await claimKey(database.pool, held, another), {
       kind: 'claimed',
-      effectId: 'run_second',
+      idBase: 'run_second',
     });
     await keepAnswer(database.pool, held, { status: 200, headers: {}, response: 'said' });
     assert.equal(await forgetKey(database.pool, held), false);
@@ -119,7 +119,7 @@ describe('an idempotency key', () => {
     const first = key();
     const second = { ...first, holder: 'second attempt' };
     const third = { ...first, holder: 'third attempt' };
-    const claimed = { kind: 'claimed', effectId: 'run_first' };
+    const claimed = { kind: 'claimed', idBase: 'run_first' };
     const late = { status: 409, headers: {}, response: 'late' };
     const answer = { status: 200, headers: {}, response: 'done' };
     assert.deepEqual(await claimKey(database.pool, first, ask('run_first', { holdMs: -1 })), claimed);
@@ -145,7 +145,7 @@ describe('an idempotency key', () => {
     );
     assert.deepEqual(await claimKey(database.pool, held, ask('run_second')), {
       kind: 'claimed',
-      effectId: 'run_second',
+      idBase: 'run_second',
     });
     await database.asSuperuser(
       `update idempotency set created_at = now() - interval '25 hours' where key = $1`,

@@ -4,7 +4,7 @@ import type { Principal } from '../../src/model/principal.js';
 import { listApprovals } from '../../src/store/approvals/inbox.js';
 import { insertDecision } from '../../src/store/approvals/decisions.js';
 import { getVisibleRun, listRuns } from '../../src/store/runs/runs.js';
-import { viewerOf } from '../../src/store/runs/visibility.js';
+import { filterVisible, viewerOf } from '../../src/store/runs/visibility.js';
 import { makeDatabase, type Database } from '../../testing/servers/database.js';
 import { putApproval, putRun } from './rows.js';
 
@@ -144,5 +144,44 @@ describe('who sees what', () => {
       (await listRuns(database.pool, { viewer, flow: 'expense\0', limit: 1, cursor: null }))?.items,
       [],
     );
+  });
+
+  test('every way of asking agrees, whoever looks', async () => {
+    const { pool } = database;
+    await putRun(pool, 'run_mixed', { startedBy: 'decider' });
+    await putApproval(pool, 'run_mixed', 'apr_mixed_1', { roles: ['legal', 'finance.controller'] });
+    await putApproval(pool, 'run_mixed', 'apr_mixed_2', { status: 'consumed' });
+    await putRun(pool, 'run_alone', { startedBy: 'finance' });
+    const runs = ['run_alone', 'run_closed', 'run_finance', 'run_mixed', 'run_norole', 'run_own'];
+    const counts = new Set<number>();
+    for (const id of ['employee', 'decider', 'chancer', 'finance', 'stranger', 'fin\0ance'])
+      for (const kind of ['human', 'agent', 'system'] as const)
+        for (const roles of [[], ['finance.controller'], ['legal', 'other'], ['']])
+          for (const permissions of [
+            [],
+            ['approval.decide'],
+            ['run.read'],
+            ['audit.read', 'approval.decide'],
+          ]) {
+            const viewer = viewerOf(principal(id, { kind, roles, permissions }));
+            const [list, inbox, seen, ...got] = await Promise.all([
+              listRuns(pool, { viewer, limit: 50, cursor: null }),
+              listApprovals(pool, { viewer, limit: 50, cursor: null }),
+              filterVisible(pool, viewer, runs),
+              ...runs.map((run) => getVisibleRun(pool, run, viewer)),
+            ]);
+            const visible = got.flatMap((run) => run?.id ?? []);
+            const who = JSON.stringify({ id, kind, roles, permissions });
+            assert.deepEqual([...seen].sort(), visible, who);
+            assert.deepEqual((list?.items ?? []).map((run) => run.id).sort(), visible, who);
+            const asked = new Set((inbox?.items ?? []).map(({ run }) => run));
+            assert.deepEqual(
+              [...asked].sort(),
+              visible.filter((run) => run !== 'run_alone' && run !== 'run_own'),
+              who,
+            );
+            counts.add(visible.length);
+          }
+    assert.deepEqual([...counts].sort(), [0, 1, 2, 3, 4, 5, 6]);
   });
 });

@@ -3,11 +3,11 @@ import { makePool, type Pool } from '../../src/db/index.js';
 import { makeMigratedDatabase, testVariable } from './servers.js';
 
 export interface Database {
-  /** As the server's superuser, who owns everything and may switch triggers off. */
+  /** Connects as the server's superuser, who owns everything and may switch triggers off. */
   readonly url: string;
-  /** As the product works: `countersign_app`. */
+  /** Works in the role `countersign_app`, as the product does. */
   readonly pool: Pool;
-  /** One statement as the superuser, who has not taken the application's role. */
+  /** Runs one statement as the superuser, without the application's role. */
   asSuperuser(statement: string, values?: readonly unknown[]): Promise<pg.QueryResult>;
   drop(): Promise<void>;
 }
@@ -36,7 +36,7 @@ export async function withDatabase<T>(fn: (database: Database) => Promise<T>): P
   }
 }
 
-/** The same server with other credentials or another database. */
+/** The URL of the same server with other credentials or another database. */
 export function serverUrl(
   change: { readonly user?: string; readonly password?: string; readonly database?: string } = {},
 ): string {

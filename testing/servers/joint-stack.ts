@@ -16,10 +16,11 @@ const parts: (() => Promise<Part>)[] = [];
 let started: Promise<Stack> | null = null;
 
 /**
- * One stack with the policies of all test files that ask for one: they run in one process, one after the other, touch only their
- * own runs, and leave the stack as they have found it (`scripts/test-plan.mjs`). Asked when the file is loaded; what it gives
- * starts the stack, which ends with the process. Names of flows and tools are the file's own; what two files declare under one
- * name in roles.yaml, connections.yaml or environments.yaml is the same.
+ * Joins the policies of all test files that call it into one stack. These files run in one process, one after the other; each
+ * touches only its own runs, and leaves the stack as it found it (`scripts/test-plan.mjs`). A file calls it while it is loaded.
+ * The function that it gets starts the stack, or gives the stack that is started; the stack ends with the process. Names of flows
+ * and tools must be the file's own. What two files declare under one name in roles.yaml, connections.yaml or environments.yaml
+ * must be the same.
  */
 export function joinStack(part: () => Part | Promise<Part>): () => Promise<Stack> {
   assert.equal(started, null, 'a stack is joined while its file is loaded');
@@ -49,7 +50,7 @@ function filesOf(policies: Part['policies']): Readonly<Record<string, string>> {
   return Object.fromEntries(paths.map((path) => [path, readFileSync(join(policies, path), 'utf8')]));
 }
 
-/** Those of folders stand beside one another; of what there is one file, each section is put together. */
+/** Files in folders are put beside one another. Files of the root, such as roles.yaml, are merged section by section. */
 function joinPolicies(all: readonly Readonly<Record<string, string>>[]): Record<string, string> {
   const files: Record<string, string> = {};
   const sections: Record<string, Record<string, unknown>[]> = {};
@@ -59,9 +60,11 @@ function joinPolicies(all: readonly Readonly<Record<string, string>>[]): Record<
       else if (!all.slice(0, index).some((other) => other[path] === text))
         files[join(dirname(path), `${index}-${basename(path)}`)] = text;
     }
-  for (const [path, each] of Object.entries(sections)) {
-    const names = new Set(each.flatMap((one) => Object.keys(one)).filter((name) => name !== 'version'));
-    const whole = [...names].map((name) => [name, joinMaps(each.map((one) => one[name] ?? {}))]);
+  for (const [path, contents] of Object.entries(sections)) {
+    const names = new Set(
+      contents.flatMap((content) => Object.keys(content)).filter((name) => name !== 'version'),
+    );
+    const whole = [...names].map((name) => [name, joinMaps(contents.map((content) => content[name] ?? {}))]);
     files[path] = JSON.stringify(Object.fromEntries(whole));
   }
   return files;

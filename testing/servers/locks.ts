@@ -1,8 +1,8 @@
 import pg from 'pg';
 
 /**
- * Holds the row of a run, so that its next policy check waits inside its transaction, and so does the API before it keeps
- * a message. Others may hold other runs.
+ * Locks the row of a run. The run's next policy check then waits inside its transaction, and the API waits before it stores a
+ * message. Other tests may lock other runs meanwhile.
  */
 export async function holdRun(
   databaseUrl: string,
@@ -15,7 +15,7 @@ export async function holdRun(
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   const watcher = new pg.Client({ connectionString: databaseUrl });
   await watcher.connect();
-  /** Also those that wait behind somebody who waits. */
+  /** Counts also those that wait behind somebody who waits. */
   const waiting = async (): Promise<number> => {
     const { rowCount } = await watcher.query(
       `with recursive waiter (pid) as (

@@ -10,7 +10,7 @@ export interface ProductOptions {
   readonly home: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
-  /** What is run; by default `scripts/start.mjs` of this project. */
+  /** The script that is run; by default `scripts/start.mjs` of this project. */
   readonly script?: string;
 }
 
@@ -19,7 +19,7 @@ interface Ended {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** What `npm start` runs, started as a terminal would. */
+/** The product as `npm start` runs it, started as from a terminal. */
 export interface Product {
   readonly home: string;
   readonly pid: number;
@@ -29,15 +29,15 @@ export interface Product {
   ready(ms?: number): Promise<string>;
   /** Waits for a line and gives what the pattern matched. */
   line(pattern: RegExp, ms?: number): Promise<RegExpMatchArray>;
-  /** processes.json of its data folder. */
+  /** The content of processes.json in its data folder. */
   processes(): Readonly<Record<string, { readonly pid: number; readonly port?: number }>>;
   keys(): Readonly<Record<string, string>>;
   signal(signal: NodeJS.Signals): void;
-  /** SIGTERM, and its end. */
+  /** Sends SIGTERM and waits until the product has ended. */
   stop(): Promise<Ended>;
 }
 
-/** PORT is a free port unless `env` sets it; an empty PORT means the product's default. */
+/** The port is free unless `env` sets PORT; an empty PORT means the product's default. */
 export async function startProduct(options: ProductOptions): Promise<Product> {
   const { home, env = {}, args = [], script = join(projectRoot, 'scripts', 'start.mjs') } = options;
   const port = env['PORT'] ?? String(await freePort());
@@ -49,7 +49,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   return follow(child, home);
 }
 
-/** Without its demo, on a data folder of its own that goes with it, and ready. */
+/** Starts the product without its demo, and waits until it is ready. Its data folder is its own, and is removed when it stops. */
 export async function startReadyProduct(name: string): Promise<Product> {
   const home = temporaryFolder(name);
   const product = await startProduct({ home, args: ['--no-demo'] });

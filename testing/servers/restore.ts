@@ -1,8 +1,8 @@
 import pg from 'pg';
 
-// Puts a run back in the store to how it was at an earlier moment, as restoring the store would.
+// Puts the rows of a run back to an earlier moment, as a restore of the store would.
 
-/** Each table with its column that names the run. */
+/** The tables, each with the column that names the run. */
 const tables = [
   ...[['run', 'id'] as const, ['run_step', 'run'] as const, ['evidence', 'run'] as const],
   ...[['action', 'run'] as const, ['approval', 'run'] as const, ['decision', 'run'] as const],
@@ -10,7 +10,7 @@ const tables = [
   ...[['audit_chain', 'chain'] as const, ['audit_record', 'chain'] as const],
 ];
 
-/** Gives what puts the run's rows back as they are now. */
+/** Remembers the run's rows as they are now. Gives a function that puts them back. */
 export async function rememberRun(databaseUrl: string, run: string): Promise<() => Promise<void>> {
   const saved = await withClient(databaseUrl, async (client) => {
     const found = new Map<string, string>();
@@ -26,7 +26,7 @@ export async function rememberRun(databaseUrl: string, run: string): Promise<() 
   return () =>
     withClient(databaseUrl, async (client) => {
       await client.query('begin');
-      // Without triggers and without foreign keys: a restored store asks nobody.
+      // Triggers and foreign keys are off, as they have no part in a restore.
       await client.query('set local session_replication_role = replica');
       const guards = await client.query<{ table: string; trigger: string }>(
         `select tgrelid::regclass::text as table, quote_ident(tgname) as trigger from pg_trigger where tgenabled = 'A'`,

@@ -34,7 +34,7 @@ export interface Servers {
 const never = new AbortController().signal;
 const quiet = (): void => undefined;
 
-/** An empty folder that a server run by another user can pass through. */
+/** Makes an empty folder, through which a server can pass that another user runs. */
 export function temporaryFolder(name: string): string {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), `countersign-${name}-`)));
   chmodSync(folder, 0o711);
@@ -52,12 +52,12 @@ interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** An empty database of its own on the server that `npm test` has started; the server is everybody's. */
+/** Makes an empty database on the server that `npm test` has started and that all tests share. */
 export function makeEmptyDatabase(): Promise<TestDatabase> {
   return createDatabase('template1');
 }
 
-/** The same, migrated: a copy of the database that `npm test` has migrated, with a store identity of its own. */
+/** Makes a copy of the database that `npm test` has migrated, with a store identity of its own. */
 export async function makeMigratedDatabase(): Promise<TestDatabase> {
   const database = await createDatabase(testVariable('TEST_DATABASE_TEMPLATE'));
   await asAdmin(database.url, 'update store_identity set id = gen_random_uuid()');
@@ -67,7 +67,7 @@ export async function makeMigratedDatabase(): Promise<TestDatabase> {
 async function createDatabase(template: string): Promise<TestDatabase> {
   const admin = testVariable('TEST_DATABASE_ADMIN_URL');
   const name = newId('svc').replace('svc_', 'test_');
-  // Copies the files of its template, whose pages would else be copied one by one.
+  // Copies the files of the template: by default Postgres would copy its pages one by one.
   await asAdmin(admin, `create database ${name} template ${template} strategy file_copy`);
   const url = new URL(admin);
   url.pathname = `/${name}`;
@@ -97,7 +97,7 @@ export async function sharedServers(): Promise<Servers> {
   };
 }
 
-/** A Postgres and a Temporal that only this test uses, so that it may kill them. `fsync` as the product runs it, or off. */
+/** Starts a Postgres and a Temporal for one test, which may kill them. `fsync`: Postgres syncs to disk, as the product's does. */
 export async function ownServers(
   environments: readonly string[],
   dynamicConfig: readonly string[] = [],

@@ -10,8 +10,8 @@ export interface SharedStack {
 let shared: Promise<SharedStack> | null = null;
 
 /**
- * The shipped policies with the example services. All test files that ask for it run in one process and share it
- * (`scripts/test-plan.mjs`): they touch only their own runs, and kill, restart and reconfigure nothing.
+ * Gives the stack with the shipped policies and the example services. All test files that call this run in one process and share
+ * the stack (`scripts/test-plan.mjs`): they touch only their own runs, and kill, restart and reconfigure nothing.
  */
 export function shareStack(): Promise<SharedStack> {
   shared ??= start();

@@ -17,15 +17,15 @@ export interface StackOptions {
   readonly policies?: string | Readonly<Record<string, string>>;
   /** Added to the environment of API and worker. */
   readonly env?: Readonly<Record<string, string>>;
-  /** By id, beside those of the development keys: the admin makes a key for each, and `fetchAs` takes them too. */
+  /** More principals, by id, beside those of the development keys. The admin makes a key for each, and `fetchAs` takes them too. */
   readonly principals?: Readonly<Record<string, object>>;
-  /** True by default. */
+  /** Whether the worker is started with the stack. True by default. */
   readonly startWorker?: boolean;
   /** A Postgres and a Temporal that only this stack uses, so that the test may kill them. */
   readonly own?: boolean;
   /** With `own`: more settings of that Temporal server, as `key=value`. */
   readonly dynamicConfig?: readonly string[];
-  /** With `own`: that Postgres writes through to the disk, as the product's does. Off by default. */
+  /** With `own`: whether that Postgres syncs to the disk, as the product's does. Off by default. */
   readonly fsync?: boolean;
 }
 
@@ -41,13 +41,13 @@ interface ProcessHandle {
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  /** Parsed where the answer is JSON, else the text. Tests read it as they expect it. */
+  /** The parsed JSON, or the text if the answer is not JSON. Tests read it as they expect it. */
   readonly body: any;
 }
 
 export interface Stack {
   readonly url: string;
-  /** Of the development keys and of its `principals`, by name. */
+  /** The development keys and those of its `principals`, by name. */
   readonly keys: Readonly<Record<string, string>>;
   readonly home: string;
   readonly policies: string;
@@ -56,14 +56,14 @@ export interface Stack {
   readonly temporalHttp: string;
   readonly temporalCli: string;
   readonly taskQueue: string;
-  /** What a process of the product is given, in its environment, that belongs to this stack. */
+  /** The environment variables by which a process of the product works on this stack. */
   readonly settings: Readonly<Record<string, string>>;
   readonly api: ProcessHandle;
   readonly worker: ProcessHandle;
   /** Null unless `own`. */
   readonly postgres: ServerHandle | null;
   readonly temporal: ServerHandle | null;
-  /** A request with the key of that name; a string body is sent as it is, anything else as JSON. */
+  /** Sends a request with the key of that name. A body that is text is sent as it is, any other as JSON. */
   fetchAs(
     name: string | null,
     method: string,
@@ -71,12 +71,12 @@ export interface Stack {
     body?: unknown,
     headers?: Readonly<Record<string, string>>,
   ): Promise<Answer>;
-  /** The end of what API and worker have written, for a failing test. */
+  /** The ends of the logs of API and worker, for a failing test. */
   logs(): string;
   stop(): Promise<void>;
 }
 
-/** Real API and worker processes on a real Postgres and a real Temporal. */
+/** Starts real API and worker processes on a real Postgres and a real Temporal. */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const home = temporaryFolder('home');
   const policies = policyFolder(options.policies, home);
@@ -132,8 +132,8 @@ async function startProcesses({
     PORT: String(port),
     ...options.env,
   };
-  const api = makeProcess('api', home, env, () => readiness(url, 'api'));
-  const worker = makeProcess('worker', home, env, () => readiness(url, 'worker'));
+  const api = makeProcess('api', home, env, () => readReadiness(url, 'api'));
+  const worker = makeProcess('worker', home, env, () => readReadiness(url, 'worker'));
   const stop = async (): Promise<void> => {
     await Promise.all([api.end(), worker.end()]);
     await servers.stop();
@@ -169,7 +169,7 @@ async function startProcesses({
   return { ...places, api, worker, postgres, temporal, fetchAs, logs, stop };
 }
 
-/** Unless a test says otherwise: each environment costs a worker a thread. */
+/** The default for policies that a test gives as files: each environment costs a worker a thread. */
 const oneEnvironment = { 'environments.yaml': 'environments: { dev: {} }\n' };
 
 function policyFolder(policies: StackOptions['policies'], home: string): string {
@@ -196,8 +196,8 @@ function readLog(home: string, name: string): string {
 
 const bootMs = 180_000;
 
-/** How often the worker has said that it is ready. `/readyz` still counts a worker that died some seconds ago. */
-function bootsOf(name: 'api' | 'worker', home: string): number {
+/** Counts in its log how often a process was ready. `/readyz` still counts a worker that died some seconds ago. */
+function countBoots(name: 'api' | 'worker', home: string): number {
   const line = { api: /^listening on /gm, worker: /^working on /gm }[name];
   try {
     return readFileSync(join(home, `${name}.log`), 'utf8').match(line)?.length ?? 0;
@@ -231,13 +231,13 @@ function makeProcess(
     kill: (signal = 'SIGKILL') => kill(signal),
     async restart(root = projectRoot) {
       await kill('SIGTERM');
-      const before = bootsOf(name, home);
+      const before = countBoots(name, home);
       child = spawnWithPreloads(name, home, env, root);
       await until(
         `${name} ready`,
         () => {
           if (!isUp()) throw new Error(`the ${name} ended with ${child?.signalCode ?? child?.exitCode}`);
-          return bootsOf(name, home) > before ? ready() : null;
+          return countBoots(name, home) > before ? ready() : null;
         },
         bootMs,
       );
@@ -255,7 +255,7 @@ function spawnWithPreloads(name: string, home: string, env: NodeJS.ProcessEnv, r
   const dist = join(root, 'dist', 'processes');
   const log = openSync(join(home, `${name}.log`), 'a');
   const imports = preloads.flatMap((file) => ['--import', join(dist, file)]);
-  // Without the maps of its sources, which take a fifth of its start.
+  // Source maps are left out: they take a fifth of the start of a process.
   const args = [...imports, join(dist, `${name}.js`)];
   const child = spawn(process.execPath, args, { cwd: projectRoot, env, stdio: ['pipe', log, log] });
   closeSync(log);
@@ -263,7 +263,7 @@ function spawnWithPreloads(name: string, home: string, env: NodeJS.ProcessEnv, r
   return child;
 }
 
-async function readiness(url: string, of: 'api' | 'worker'): Promise<true | null> {
+async function readReadiness(url: string, of: 'api' | 'worker'): Promise<true | null> {
   try {
     const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(3_000) });
     const body = (await response.json()) as { worker?: boolean };

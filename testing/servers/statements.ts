@@ -7,7 +7,7 @@ export interface NotedStatement {
 
 export interface NotedPool {
   readonly pool: Pool;
-  /** What was sent through it, in order; of a transaction, that it began. */
+  /** The statements that were sent through the pool, in order. Of a transaction only its beginning is noted, as `connect`. */
   readonly statements: NotedStatement[];
 }
 

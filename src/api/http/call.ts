@@ -60,7 +60,7 @@ export interface Call {
   /** Id of the person who is signed in, once a page has asked for it. */
   signedInAs: string | null;
   /** As in `Caller`. */
-  effect: string;
+  idBase: string;
   heldKey: Caller['heldKey'];
   readonly trail: Trail;
   replayed: boolean;
@@ -72,8 +72,8 @@ export interface Call {
 
 /** The caller for the use cases. A page passes the `principal` that it acts for; else it is the call's own. */
 export function callerOf(call: Call, principal = principalOf(call)): Caller {
-  const { deps, requestId, effect, heldKey, trail } = call;
-  return { deps, principal, requestId, effect, heldKey, trail };
+  const { deps, requestId, idBase, heldKey, trail } = call;
+  return { deps, principal, requestId, idBase, heldKey, trail };
 }
 
 export function actorOf({ principal }: Call): RecordActor {

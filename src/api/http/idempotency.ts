@@ -1,4 +1,5 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes, randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
+import { seal, unseal } from '../../model/sealing.js';
 import { canonical } from '../../model/values/canonical.js';
 import {
   claimKey,
@@ -54,7 +55,7 @@ export async function holdKey(call: Call, path: string, raw: RawBody): Promise<K
   const { mayAdd } = budget;
   const found = await claimKey(pool, held, {
     bodyHash: bodyHash(raw),
-    effectId: call.effect,
+    idBase: call.idBase,
     holdMs,
     mayAdd,
   });
@@ -63,8 +64,8 @@ export async function holdKey(call: Call, path: string, raw: RawBody): Promise<K
       return refuseTooManyKeys(call, budget);
     case 'claimed': {
       noteKey(pool, held.principal);
-      const tookOver = found.effectId !== call.effect;
-      call.effect = found.effectId;
+      const tookOver = found.idBase !== call.idBase;
+      call.idBase = found.idBase;
       call.heldKey = held;
       return { kind: 'held', key: held, tookOver, end: keepRenewing(pool, held) };
     }
@@ -119,7 +120,7 @@ function bodyHash(raw: RawBody): string {
 
 function replay(call: Call, stored: KeptAnswer): Answer {
   call.replayed = true;
-  const text = open(call.deps.answerKey, stored.response);
+  const text = unseal(call.deps.answerKey, Buffer.from(stored.response, 'base64')).toString('utf8');
   return {
     kind: 'answer',
     status: stored.status,
@@ -168,7 +169,7 @@ export async function settle(
   const text = bodyText(call, reply);
   const media = reply.kind === 'problem' ? 'application/problem+json' : 'application/json';
   const headers = { ...reply.headers, ...(text === '' ? {} : { 'Content-Type': media }) };
-  const response = seal(call.deps.answerKey, text);
+  const response = seal(call.deps.answerKey, text).toString('base64');
   if (await keepAnswer(pool, key, { status, headers, response })) {
     noteKept(pool, key.principal, response.length);
     return reply;
@@ -186,18 +187,4 @@ function bodyText(call: Call, reply: Answer | Problem): string {
   if (reply.kind === 'problem') return JSON.stringify(problemBody(reply, traceIdOf(call)));
   // By now the body has been written as text.
   return reply.body === undefined ? '' : String(reply.body);
-}
-
-function seal(key: Buffer, text: string): string {
-  const nonce = randomBytes(12);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce);
-  const sealed = Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
-  return sealed.toString('base64');
-}
-
-function open(key: Buffer, text: string): string {
-  const sealed = Buffer.from(text, 'base64');
-  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12));
-  decipher.setAuthTag(sealed.subarray(-16));
-  return Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]).toString('utf8');
 }

@@ -5,7 +5,7 @@ import { parseBody, type RawBody } from './body.js';
 import { callerOf, type Call, type Reply, type Route } from './call.js';
 import { inLanes } from '../../service/lanes.js';
 import { problemOf, type Problem } from '../contract/problem.js';
-import { visibleRun } from '../../service/runs/body.js';
+import { visibleRun } from '../../service/runs/visible.js';
 
 // What a route asks of whoever calls, before it looks at what is asked.
 

@@ -4,7 +4,7 @@ import { giveWayBefore } from '../../model/give-way.js';
 import { newId } from '../../model/names/ids.js';
 import { isObject } from '../../model/values/json.js';
 import { newTrail, traceIdOf } from '../../service/caller.js';
-import { KeyLost } from '../../service/effect.js';
+import { KeyLost } from '../../service/kept-result.js';
 import { credentialEnded, uncertainDetail } from '../../service/refusal.js';
 import { ClientGone, parseBody, readBody, type RawBody } from './body.js';
 import { isPage, type Call, type Input, type Reply, type Route } from './call.js';
@@ -66,7 +66,7 @@ function newCall(deps: ApiDeps, request: IncomingMessage): Call {
     requestId: newId('trc'),
     principal: null,
     signedInAs: null,
-    effect: randomUUID().replaceAll('-', ''),
+    idBase: randomUUID().replaceAll('-', ''),
     heldKey: null,
     trail: newTrail(),
     replayed: false,

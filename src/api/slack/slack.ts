@@ -212,7 +212,7 @@ async function onWindow(
   const person = await slackPerson(call, channels, user.id);
   if (person.kind === 'refusal') return windowError(recordRefusal(call, read.value, person));
   call.principal = person.principal;
-  call.effect = effectOfWindow(view.id, person.principal.id, read.value);
+  call.idBase = idBaseOfWindow(view.id, person.principal.id, read.value);
   const reason = view.state.values[reasonInput.block]?.[reasonInput.action]?.value ?? '';
   const body = { decision, digest, reason };
   const found = await visibleApproval(callerOf(call), approval);
@@ -234,7 +234,7 @@ async function onWindow(
 }
 
 /** The same for the same window, so that a window that is sent twice makes only one decision. */
-function effectOfWindow(
+function idBaseOfWindow(
   view: string,
   person: string,
   { approval, digest, decision }: WindowMetadata,

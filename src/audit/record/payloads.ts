@@ -1,7 +1,8 @@
-import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { giveWayBefore } from '../../model/give-way.js';
 import { newId } from '../../model/names/ids.js';
 import type { PayloadRef } from '../../model/records.js';
+import { seal, unseal } from '../../model/sealing.js';
 import { together, write, type Queryable } from '../../db/index.js';
 
 // Prompts, arguments, outputs and reasons are stored apart from the record and encrypted with a key per run, so that the record
@@ -147,7 +148,7 @@ function tryOpen(row: StoredPayload, ref: PayloadRef | undefined, dataKey: DataK
 
 /** Throws for bytes that are not those that the reference commits to. */
 function openRow({ id, ciphertext }: StoredPayload, ref: PayloadRef | undefined, { key }: DataKey): Buffer {
-  const sealed = open(key, ciphertext, id);
+  const sealed = unseal(key, ciphertext, id);
   const data = sealed.subarray(saltBytes);
   if (commitment(sealed.subarray(0, saltBytes), data) !== ref?.commit)
     throw new Error(`payload \`${id}\` is not what the record committed to`);
@@ -203,7 +204,7 @@ async function insertUnder(
 
 function openKey(kek: Buffer, run: string, wrapped: Buffer): Buffer {
   try {
-    return open(kek, wrapped, `key:${run}`);
+    return unseal(kek, wrapped, `key:${run}`);
   } catch (cause) {
     const next =
       'see that every process of the service has the same `COUNTERSIGN_KEK`: if it has, the key is damaged';
@@ -239,17 +240,4 @@ function erasedError(run: string): Error {
 
 function commitment(salt: Buffer, data: Buffer): string {
   return createHmac('sha256', salt).update(data).digest('hex');
-}
-
-/** `place` is authenticated with the bytes, so that a ciphertext moved to another row does not open. */
-function seal(key: Buffer, data: Buffer, place: string): Buffer {
-  const nonce = randomBytes(12);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(place));
-  return Buffer.concat([nonce, cipher.update(data), cipher.final(), cipher.getAuthTag()]);
-}
-
-function open(key: Buffer, sealed: Buffer, place: string): Buffer {
-  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12), { authTagLength: 16 });
-  decipher.setAAD(Buffer.from(place)).setAuthTag(sealed.subarray(-16));
-  return Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]);
 }

@@ -1,11 +1,9 @@
 import type { ChildProcess } from 'node:child_process';
-import { statSync } from 'node:fs';
 import { giveWay } from '../../model/give-way.js';
 import { decodeBody } from '../answer/body.js';
 import { parseExactly } from '../answer/exact-json.js';
 import { root } from '../answer/places.js';
 import { readableText } from '../masking/decoding/decode.js';
-import type { Excerpts } from '../masking/mask.js';
 import { codeOf } from '../connections/network.js';
 import {
   failure,
@@ -18,9 +16,10 @@ import {
   type Deadline,
   type Failure,
 } from '../answer/outcome.js';
-import { locateCommand, searchPath, workingPath } from './place.js';
+import { locateCommand, searchPath, workingDirectory } from '../command/place.js';
 import { evidence } from './kind.js';
-import { endSession, isOver, letGo, startSession } from './process-session.js';
+import { endSession, isOver, letGo, startSession } from '../command/process-session.js';
+import { lastWords, startAdvice } from '../command/told.js';
 import type { CliCall, CliConnection } from './types.js';
 import type { DriverContext, ExecutorDriver, ExecutorResult, RunContext } from '../types.js';
 
@@ -55,12 +54,6 @@ async function runCli(call: CliCall, context: DriverContext<CliConnection>): Pro
   } finally {
     deadline.dispose();
   }
-}
-
-/** Null: there is no such folder. Checked here because spawn's error would name the command. */
-export function workingDirectory(baseDirectory: string, named: string | null): string | null {
-  const path = workingPath(baseDirectory, named);
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true ? path : null;
 }
 
 type Ended =
@@ -171,13 +164,6 @@ async function toResult(call: CliCall, ended: Ended, context: DriverContext): Pr
   }
 }
 
-/** What to do about a command that could not be started, by the code of the error. */
-export function startAdvice(code: string): string {
-  return code === 'E2BIG'
-    ? 'this system passes less to a command than its arguments and `env` take: send less, or raise the stack limit of the worker (`ulimit -s`)'
-    : 'check `command`';
-}
-
 type Exited = Extract<Ended, { kind: 'exited' }>;
 
 /** Mappings read what the command printed, so it has to be UTF-8: replacing bytes could make two values equal. */
@@ -229,10 +215,4 @@ async function toExitFailure(
   if (!isExitOfEnded(exitCode)) return failure('permanent', message, { response });
   const means = 'which says that what it had started was ended before its own end';
   return failureAfterSending(context, 'permanent', `${message}; ${means}`, { response });
-}
-
-/** The end of a command's standard error, where it says why it failed, as the end of a message. */
-export function lastWords(stderr: string, excerpts: Excerpts, kept: 'whole' | 'tail' = 'whole'): string {
-  const text = excerpts.end(stderr.trim(), 500, '...', kept);
-  return text === '' ? '' : `: ${text}`;
 }

@@ -7,7 +7,7 @@ import { toFetchResponse, readRefusalWords } from './answer.js';
 import { clientInfo } from './limits.js';
 import { exchange, parseRetryAfter, type Exchange } from '../connections/network.js';
 import type { Deadline } from '../answer/outcome.js';
-import { classOfStatus, redirectHint } from '../rest/status.js';
+import { classOfStatus, redirectHint } from '../http/status.js';
 import { makeStreams, type Stream, type Streams, type Waiting } from './streams.js';
 import type { HttpTransport } from './types.js';
 import type { DriverContext } from '../types.js';

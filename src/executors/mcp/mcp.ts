@@ -18,9 +18,9 @@ import {
   type Deadline,
   type Failure,
 } from '../answer/outcome.js';
-import { parseBase } from '../rest/rest.js';
-import { failureOfStatus } from '../rest/status.js';
-import { locateCommand } from '../cli/place.js';
+import { parseBase } from '../http/base.js';
+import { failureOfStatus } from '../http/status.js';
+import { locateCommand } from '../command/place.js';
 import { evidence } from './kind.js';
 import type { HttpTransport, McpCall, McpConnection, StdioTransport } from './types.js';
 import type { ExecutorDriver, ExecutorResult, DriverContext } from '../types.js';

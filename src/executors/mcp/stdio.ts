@@ -1,5 +1,4 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { lastWords, startAdvice, workingDirectory } from '../cli/cli.js';
 import { readableText } from '../masking/decoding/decode.js';
 import type { Excerpts } from '../masking/mask.js';
 import { clientInfo, maxMessageBytes } from './limits.js';
@@ -7,7 +6,8 @@ import { isServerError, whyNotOpened } from './message.js';
 import { makeStdioTransport } from './transport.js';
 import { codeOf } from '../connections/network.js';
 import { failure, type Failure } from '../answer/outcome.js';
-import { realPath } from '../cli/place.js';
+import { realPath, workingDirectory } from '../command/place.js';
+import { lastWords, startAdvice } from '../command/told.js';
 import type { StdioTransport } from './types.js';
 import type { DriverContext } from '../types.js';
 

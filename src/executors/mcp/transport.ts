@@ -11,7 +11,7 @@ import { isObject, type Json } from '../../model/values/json.js';
 import { maxMessages, maxSessionBytes } from './limits.js';
 import { isAnswer, isWithoutId, toReadableMessage } from './message.js';
 import { codeOf } from '../connections/network.js';
-import { endSession, endWithInput, startSession } from '../cli/process-session.js';
+import { endSession, endWithInput, startSession } from '../command/process-session.js';
 
 // MCP over the standard streams of a process. The SDK's own transport is not used: its parser rounds the numbers of an answer
 // before anybody else sees them.

@@ -25,10 +25,11 @@ import {
   type Deadline,
   type Failure,
 } from '../answer/outcome.js';
+import { parseBase } from '../http/base.js';
 import { isJsonType, writeBody } from './body.js';
 import { evidence } from './kind.js';
 import { overrideIn } from './overrides.js';
-import { failureOfStatus, redirectHint } from './status.js';
+import { failureOfStatus, redirectHint } from '../http/status.js';
 import type { RestCall, RestConnection } from './types.js';
 import type { DriverContext, ExecutorDriver, ExecutorResult, RunContext } from '../types.js';
 import { toAsciiHeader, unresolvedRead } from '../values.js';
@@ -62,18 +63,6 @@ async function runRest(call: RestCall, context: DriverContext<RestConnection>): 
 /** Looks again at what is sent: the connection may not be the one that the policy was checked with. */
 function findSentOverride({ path, headers, body }: Outgoing): string | null {
   return overrideIn(Object.entries(headers), `${path}\n${body ?? ''}`);
-}
-
-/**
- * The address of a connection. Null: it is no http or https URL, or it has a fragment, a query where none is allowed, or credentials,
- * which belong in headers, as references.
- */
-export function parseBase(text: string, query: 'query' | 'no query' = 'no query'): URL | null {
-  if (!URL.canParse(text)) return null;
-  const url = new URL(text);
-  const plain =
-    url.username === '' && url.password === '' && url.hash === '' && (query === 'query' || url.search === '');
-  return plain && (url.protocol === 'http:' || url.protocol === 'https:') ? url : null;
 }
 
 function makeOutgoing(

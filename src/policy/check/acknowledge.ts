@@ -21,13 +21,13 @@ export interface Acknowledgements {
   readonly used: Set<Entry>;
 }
 
-/** The entries of `acknowledge` in a flow, a tool or a file. `path` is where the holder stands: each `at` starts there. */
+/** The entries of `acknowledge` in a flow, a tool or a file. `path` is that of `parent`: each `at` starts there. */
 export function acknowledgementsOf(
   source: Source,
-  holder: Json,
+  parent: Json,
   path: readonly PathSegment[],
 ): Acknowledgements {
-  const list = isObject(holder) && Array.isArray(holder['acknowledge']) ? holder['acknowledge'] : [];
+  const list = isObject(parent) && Array.isArray(parent['acknowledge']) ? parent['acknowledge'] : [];
   const entries = (list as readonly Json[]).flatMap((item, index): Entry[] => {
     if (!isObject(item)) return [];
     const { code, reason, at = '' } = item;

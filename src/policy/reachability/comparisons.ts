@@ -197,14 +197,14 @@ function groupsOf(guards: readonly PlacedGuard[]): readonly (readonly PlacedGuar
     leader[index] = at;
     return at;
   };
-  const holders = new Map<string, number>();
+  const firstByKey = new Map<string, number>();
   for (const [index, { guard }] of guards.entries())
     for (const key of keysOf(guard)) {
-      const holder = holders.get(key);
-      if (holder === undefined) holders.set(key, index);
+      const first = firstByKey.get(key);
+      if (first === undefined) firstByKey.set(key, index);
       else {
-        const [ofHolder, ofIndex] = [leaderOf(holder), leaderOf(index)];
-        leader[Math.max(ofHolder, ofIndex)] = Math.min(ofHolder, ofIndex);
+        const [ofFirst, ofIndex] = [leaderOf(first), leaderOf(index)];
+        leader[Math.max(ofFirst, ofIndex)] = Math.min(ofFirst, ofIndex);
       }
     }
   const groups = new Map<number, PlacedGuard[]>();

@@ -203,9 +203,9 @@ function explainUnion(
 }
 
 function unknownKind(fitting: Fitting, inner: readonly PropertyKey[]): Finding {
-  const holder = inner.at(-1) === 'kind' ? inner.slice(0, -1) : inner;
-  const path = [...pathOf(fitting, holder), 'kind'];
-  const names = kindsOf(optionsAt(fitting.shape, holder, fitting.value));
+  const parent = inner.at(-1) === 'kind' ? inner.slice(0, -1) : inner;
+  const path = [...pathOf(fitting, parent), 'kind'];
+  const names = kindsOf(optionsAt(fitting.shape, parent, fitting.value));
   const kind = valueAt(fitting.source, path);
   if (kind === undefined)
     return problemAt(

@@ -14,7 +14,7 @@ import {
   type Take,
 } from '../../store/processes/temporal-home.js';
 import { makeStoreOwnership, type StoreOwnership } from './store-ownership.js';
-import type { Config } from '../config.js';
+import type { Config } from '../settings/config.js';
 import { askInTime, namespaceIdOf } from './namespace-id.js';
 import { isWorkedFor, takeQueue } from './queue-holder.js';
 import type { HomeStore } from './store-owner.js';

@@ -11,7 +11,7 @@ export interface Unfilled {
 }
 
 /** Where the values of a subschema stand. */
-interface Standing {
+interface Surroundings {
   /** A keyword above the subschema that not every value fits; null: none. */
   readonly under: string | null;
   /** The subschema is that of a property, which may be missing. */
@@ -39,9 +39,9 @@ export function unfilledIn(
   );
   const seen = new Map<string, Set<JsonObject>>();
   const found = new Map<JsonObject, Unfilled>();
-  const visit = (value: Json, standing: Standing): void => {
+  const visit = (value: Json, surroundings: Surroundings): void => {
     if (!isObject(value)) return;
-    const { under, isNamed, above, own } = standing;
+    const { under, isNamed, above, own } = surroundings;
     const alike = [under !== null, isNamed, above !== null, own !== null].join();
     const before = seen.get(alike) ?? new Set();
     if (before.has(value)) return;
@@ -54,12 +54,12 @@ export function unfilledIn(
       if (Object.hasOwn(part, 'default') && path !== undefined && !isFilled)
         found.set(
           part,
-          found.get(part) ?? { path: [...path, 'default'], message: messageOf(path, standing) },
+          found.get(part) ?? { path: [...path, 'default'], message: messageOf(path, surroundings) },
         );
       for (const [key, held] of Object.entries(part)) {
         if (notApplied.has(key) || here.has(key)) continue;
         mapSubschemas(key, held, (each, [, name]) => {
-          visit(each, standingBelow(key, String(name), given, standing));
+          visit(each, surroundingsBelow(key, String(name), given, surroundings));
           return each;
         });
       }
@@ -80,18 +80,18 @@ function givenIn(all: readonly JsonObject[], hasDefault: (schema: JsonObject) =>
   return new Set(names);
 }
 
-function standingBelow(
+function surroundingsBelow(
   key: string,
   name: string,
   given: ReadonlySet<Json>,
-  { under, above, own }: Standing,
-): Standing {
+  { under, above, own }: Surroundings,
+): Surroundings {
   if (key !== 'properties')
     return { under: inside.has(key) ? under : (under ?? key), isNamed: false, above: null, own: null };
   return { under, isNamed: true, above: above ?? own, own: given.has(name) ? null : name };
 }
 
-function messageOf(path: SchemaPath, { under, isNamed, above }: Standing): string {
+function messageOf(path: SchemaPath, { under, isNamed, above }: Surroundings): string {
   const of = path.length === 0 ? 'the schema' : `\`${pointerTo(path)}\``;
   return `the \`default\` of ${of} is not filled in${reasonOf(under, isNamed ? above : null)}`;
 }

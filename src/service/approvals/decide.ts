@@ -3,11 +3,12 @@ import type { ApprovalJson, DecisionJson, RunJson } from '../../model/contract/a
 import type { DecisionDoor } from '../../model/message.js';
 import { isBlank } from '../../model/values/text.js';
 import { decisionsOf, getDecision, type DecisionRow } from '../../store/approvals/decisions.js';
-import { effectId, note, type Caller } from '../caller.js';
-import { ownershipCheckOf } from '../effect.js';
+import { deriveId, note, type Caller } from '../caller.js';
+import { ownershipCheckOf } from '../kept-result.js';
 import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
-import { runJson, visibleRun } from '../runs/body.js';
+import { runJson } from '../runs/standing.js';
+import { visibleRun } from '../runs/visible.js';
 import { isOnChain, refusalFromRun } from '../runs/refused-by-run.js';
 import { bodyOf, readDecisionJson } from './body/body.js';
 import { refuseDecision, tellWhoDecided, loadJudged, type Decision, type Judged } from './judge.js';
@@ -41,7 +42,7 @@ export async function decide(
   const refused = earlier === null ? await refuseDecision(caller, judged, decision) : null;
   if (refused !== null) return noteRefusedDecision(caller, row.id, decision, refused);
   if (earlier !== null && earlier.status !== 'accepted') return answerRepeat(caller, judged, earlier);
-  const decisionId = effectId(caller, 'dec');
+  const decisionId = deriveId(caller, 'dec');
   const { digest = '', reason = '' } = decision;
   const outcome = await deps.client.decide({
     run: row.run,
@@ -70,7 +71,7 @@ export function earlierDecision(
   caller: Caller,
   { decisions }: Pick<Judged, 'decisions'>,
 ): DecisionRow | null {
-  const id = effectId(caller, 'dec');
+  const id = deriveId(caller, 'dec');
   return decisions.find((row) => row.id === id) ?? null;
 }
 

@@ -6,7 +6,8 @@ import type { ListedRun } from '../../store/runs/runs.js';
 import type { Caller } from '../caller.js';
 import { inLanes } from '../lanes.js';
 import { notFound, type Refusal } from '../refusal.js';
-import { visibleRun, withDocument, type Reader } from '../runs/body.js';
+import { visibleRun } from '../runs/visible.js';
+import { withDocument, type Reader } from '../runs/document.js';
 
 /** An approval as its run holds it; `state`: null where the run no longer holds it. */
 export interface Approval {

@@ -3,7 +3,7 @@ import type { RunClient } from '../../client/types.js';
 import type { Caller } from '../caller.js';
 import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
-import { visibleRun } from '../runs/body.js';
+import { visibleRun } from '../runs/visible.js';
 import { reconstruct } from './reconstruction.js';
 
 // What a run has done, for those who may see it: reconstructed from the record, as Temporal's history, and replayed.

@@ -10,7 +10,7 @@ import type { ServiceDeps } from '../deps.js';
 import { badCursor, type Page } from '../page.js';
 import { refuseCaller } from '../may.js';
 import { notFound, type Refusal } from '../refusal.js';
-import { visibleRun } from '../runs/body.js';
+import { visibleRun } from '../runs/visible.js';
 
 export interface AuditPage extends Page<AuditItemJson> {
   /** Size of the log that the list is taken from. */

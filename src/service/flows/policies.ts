@@ -15,7 +15,7 @@ import { cachePolicies } from '../../store/flows/cached.js';
 import { lockPolicies, policySetHash } from '../../store/flows/policy.js';
 import { keepResult } from '../../store/flows/publications.js';
 import { load, type PoliciesDeps, type ReloadResult, type StartResult } from './loading.js';
-import type { KeptEffect } from '../effect.js';
+import type { KeptResult } from '../kept-result.js';
 import { publishedFact } from './policy-facts.js';
 import { publishIn, whyTooMany, type PublishedFlow } from './publish.js';
 import { compiledOf } from './recompile.js';
@@ -39,14 +39,14 @@ export interface Policies {
   /** The same when a process starts: what is gone from the folder is taken away without being asked, told and recorded. */
   start(by: RecordActor, traceId: string): Promise<StartResult>;
   /**
-   * Publishes once for each `effect`. Null: other policies have come into force since the check, so the flow must be checked
+   * Publishes once for each `kept`. Null: other policies have come into force since the check, so the flow must be checked
    * again.
    */
   publish(
     flow: ReadyFlow,
     by: RecordActor,
     traceId: string,
-    effect?: KeptEffect<PublishedFlow>,
+    kept?: KeptResult<PublishedFlow>,
   ): Promise<PublishedFlow | TooMany | null>;
   /** The references to values outside the folder, as this process has read it last. */
   references(): readonly ReferencePlace[];
@@ -90,10 +90,10 @@ export function makePolicies(deps: PoliciesDeps): Policies {
       if (result.status === 'loaded' || result.status === 'invalid') return result;
       throw new Error('the policies folder cannot be loaded: it takes more time or memory than it may');
     },
-    publish: (flow, by, traceId, effect) =>
+    publish: (flow, by, traceId, kept) =>
       deps.transaction(async (tx) => {
         await lockPolicies(tx);
-        const earlier = (await effect?.earlier(tx)) ?? null;
+        const earlier = (await kept?.earlier(tx)) ?? null;
         if (earlier !== null) return earlier;
         const against = compiledAgainst.get(flow);
         if (against === undefined || against.hash !== (await policySetHash(tx))) return null;
@@ -104,7 +104,7 @@ export function makePolicies(deps: PoliciesDeps): Policies {
         await keepResult(tx, made, against.basis, compiled as unknown as Json);
         const fact = publishedFact(deps, made, { actor: by, permission: 'flow.publish' }, traceId);
         if (made.created) await deps.chain.appendIn(tx, [fact]);
-        await effect?.keep(tx, made);
+        await kept?.keep(tx, made);
         return made;
       }),
     references: () => references,

@@ -5,7 +5,7 @@ import { valueProblem } from '../../model/values/value-problem.js';
 import type { Finding, ReadyCheck } from '../../policy/index.js';
 import { getFlowVersion } from '../../store/flows/flows.js';
 import { actorOf, type Caller } from '../caller.js';
-import { makeKeptEffect } from '../effect.js';
+import { makeKeptResult } from '../kept-result.js';
 import { refuseCaller } from '../may.js';
 import { refusal, type Refusal } from '../refusal.js';
 import { publishedFlow, type PublishedFlow } from './publish.js';
@@ -46,8 +46,8 @@ export async function publishFlow(caller: Caller, text: FlowText): Promise<Publi
   const refused = refuseCaller(caller, 'publishFlow');
   if (refused !== null) return refused;
   const { deps, requestId } = caller;
-  const effect = makeKeptEffect(caller, publishedFlow);
-  const earlier = await effect.earlier(deps.pool);
+  const kept = makeKeptResult(caller, publishedFlow);
+  const earlier = await kept.earlier(deps.pool);
   // An earlier attempt has published it: that version is the answer, even if it is not the newest, or not valid, any more.
   if (earlier !== null) {
     const row = await getFlowVersion(deps.pool, earlier.name, earlier.version);
@@ -57,7 +57,7 @@ export async function publishFlow(caller: Caller, text: FlowText): Promise<Publi
     const checked = await checkText(caller, text, 'publish');
     if ('kind' in checked) return checked;
     if (checked.status === 'invalid') return refuseInvalidFlow('FLOW_INVALID', notPublished, checked);
-    const made = await deps.policies.publish(checked.flow, actorOf(caller), requestId, effect);
+    const made = await deps.policies.publish(checked.flow, actorOf(caller), requestId, kept);
     if (made === null) continue;
     if ('tooMany' in made) return refusal('TOO_LARGE', made.tooMany);
     return { kind: 'published', flow: made, warnings: checked.flow.warnings };

@@ -19,7 +19,7 @@ import type { ServiceDeps } from '../deps.js';
 import { badCursor, type Page } from '../page.js';
 import { refuseCaller } from '../may.js';
 import { notFound, type Refusal } from '../refusal.js';
-import { floorsIn, planOf } from '../runs/body.js';
+import { floorsIn, planOf } from '../runs/links.js';
 import { readText } from '../values.js';
 import { diffPlans } from './diff/diff.js';
 import { graphOf } from './graph.js';

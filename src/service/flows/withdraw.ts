@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { describeFlow, getWithdrawal, withdrawFlow as storeWithdrawal } from '../../store/flows/flows.js';
 import { actorOf, type Caller } from '../caller.js';
-import { makeKeptEffect } from '../effect.js';
+import { makeKeptResult } from '../kept-result.js';
 import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 import { withdrawnFact } from './policy-facts.js';
@@ -9,7 +9,7 @@ import { loadFlow, type FlowRead } from './read.js';
 
 // A withdrawn flow takes no new runs until it is published again; runs under way go on.
 
-const withdrawnEffect = z.object({ withdrawn: z.string() });
+const withdrawnFlow = z.object({ withdrawn: z.string() });
 
 /** Gives the flow as it is now: if this request is a repeat, somebody may have published the flow again since. */
 export async function withdrawFlow(
@@ -22,9 +22,9 @@ export async function withdrawFlow(
   const { deps } = caller;
   if ((await describeFlow(deps.pool, name)) === null) return notFound('flow', name);
   const [time, actor] = [deps.now().toISOString(), actorOf(caller)];
-  const effect = makeKeptEffect(caller, withdrawnEffect);
+  const kept = makeKeptResult(caller, withdrawnFlow);
   const isDone = await deps.transaction(async (tx) => {
-    if ((await effect.earlier(tx)) !== null) return true;
+    if ((await kept.earlier(tx)) !== null) return true;
     if (((await getWithdrawal(tx, name))?.reasonRef ?? null) !== null) return false;
     const reasonRef = await deps.payloads.put(tx, '', 'reason', 'text/plain', reason);
     if (!(await storeWithdrawal(tx, name, { reasonRef, by: actor.id, at: time }))) return false;
@@ -32,7 +32,7 @@ export async function withdrawFlow(
     await deps.chain.appendIn(tx, [
       withdrawnFact({ name, time, actor, traceId, cause: 'asked', refs: [reasonRef] }),
     ]);
-    await effect.keep(tx, { withdrawn: name });
+    await kept.keep(tx, { withdrawn: name });
     return true;
   });
   return isDone

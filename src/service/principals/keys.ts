@@ -18,8 +18,8 @@ import {
 } from '../../store/people/keys.js';
 import type { Tx } from '../../db/index.js';
 import { toStorableTime } from '../../store/instant.js';
-import { actorOf, effectId, type Caller } from '../caller.js';
-import { makeKeptEffect } from '../effect.js';
+import { actorOf, deriveId, type Caller } from '../caller.js';
+import { makeKeptResult } from '../kept-result.js';
 import { badCursor, type Page } from '../page.js';
 import { refuseCaller } from '../may.js';
 import { invalid, notFound, refusal, type Refusal } from '../refusal.js';
@@ -88,7 +88,7 @@ type InsertedKey =
   | { readonly status: 'revoked'; readonly keyId: string }
   | Exclude<InsertedPrincipal, { status: 'ok' }>;
 
-const madeEffect = z.object({ keyId: z.string() });
+const madeKey = z.object({ keyId: z.string() });
 
 /** Inserts the key and records it in one transaction: no key is without a record. */
 async function insertOnce(
@@ -97,14 +97,14 @@ async function insertOnce(
   row: Omit<NewKey, 'keyId'>,
   kind: z.output<typeof api.keyBody>['kind'],
 ): Promise<InsertedKey> {
-  const effect = makeKeptEffect(caller, madeEffect);
-  const earlier = await effect.earlier(tx);
+  const kept = makeKeptResult(caller, madeKey);
+  const earlier = await kept.earlier(tx);
   // The earlier attempt died before it could show its key: that key is replaced by a new one, which can be shown.
   if (earlier !== null && !(await revokeNow(caller, tx, earlier.keyId)))
     return { status: 'revoked', keyId: earlier.keyId };
   const principal = await insertPrincipal(tx, { id: row.principalId, kind });
   if (principal.status !== 'ok') return principal;
-  const keyId = earlier === null ? effectId(caller, 'key') : newId('key');
+  const keyId = earlier === null ? deriveId(caller, 'key') : newId('key');
   await insertKey(tx, { ...row, keyId });
   const { principalId, roles, permissions, expiresAt } = row;
   await recordKey(caller, tx, 'key.created', {
@@ -115,7 +115,7 @@ async function insertOnce(
     permissions,
     ...(expiresAt === null ? {} : { expiresAt }),
   });
-  await effect.keep(tx, { keyId });
+  await kept.keep(tx, { keyId });
   return { status: 'made', keyId };
 }
 

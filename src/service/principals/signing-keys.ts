@@ -11,7 +11,7 @@ import {
   type SigningKeyRow,
 } from '../../store/people/signing-keys.js';
 import { actorOf, type Caller } from '../caller.js';
-import { makeKeptEffect } from '../effect.js';
+import { makeKeptResult } from '../kept-result.js';
 import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 
@@ -20,7 +20,7 @@ import { notFound, refusal, type Refusal } from '../refusal.js';
 /** Milliseconds. */
 type Window = number;
 
-const rotatedEffect = z.object({ keyId: z.string() });
+const rotatedKey = z.object({ keyId: z.string() });
 
 export interface SigningKeysRead {
   readonly kind: 'keys';
@@ -40,16 +40,16 @@ export async function rotateSigningKey(caller: Caller, window: Window): Promise<
   const refused = refuseCaller(caller, 'rotateSigningKey');
   if (refused !== null) return refused;
   const { deps } = caller;
-  const effect = makeKeptEffect(caller, rotatedEffect);
+  const kept = makeKeptResult(caller, rotatedKey);
   const rows = await deps.transaction(async (tx) => {
     const active = await lockSigningKeys(tx);
-    if ((await effect.earlier(tx)) !== null) return listSigningKeys(tx);
+    if ((await kept.earlier(tx)) !== null) return listSigningKeys(tx);
     const made = deps.makeSigningKey();
     await putSigningKey(tx, made);
     await recordSigningKey(caller, tx, 'signing_key.made', { keyId: made.keyId, publicKey: made.publicKey });
     await retireSigningKeys(tx, active, window / 1_000);
     for (const keyId of active) await noteRetired(caller, tx, keyId);
-    await effect.keep(tx, { keyId: made.keyId });
+    await kept.keep(tx, { keyId: made.keyId });
     return listSigningKeys(tx);
   });
   return { kind: 'keys', keys: rows.map(signingKeyJson) };

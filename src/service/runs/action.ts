@@ -9,7 +9,7 @@ import type { ServiceDeps } from '../deps.js';
 import { refuseCaller } from '../may.js';
 import { notFound, type Refusal } from '../refusal.js';
 import { readAll, readJson } from '../values.js';
-import { visibleRun } from './body.js';
+import { visibleRun } from './visible.js';
 
 export interface Polled {
   readonly kind: 'polled';

@@ -23,7 +23,8 @@ import { stateWithoutValues, type RunDocument } from '../../store/runs/document.
 import type { ListedRun } from '../../store/runs/runs.js';
 import type { Caller } from '../caller.js';
 import { makeFairTurns } from '../seats.js';
-import { planOf, readHeld, withDocument } from './body.js';
+import { planOf } from './links.js';
+import { readHeld, withDocument } from './document.js';
 
 // What a start or a submit leads to is decided on paper before anything is stored, by the engine that decides it in the run, and
 // as far as the run goes before it calls something, waits or ends.

@@ -1,10 +1,11 @@
 import type { MessageOutcome, OperateRequest } from '../../client/types.js';
 import type { RunStandingJson } from '../../model/contract/answer-types.js';
-import { effectId, type Caller } from '../caller.js';
-import { requestBaseOf } from '../effect.js';
+import { deriveId, type Caller } from '../caller.js';
+import { requestBaseOf } from '../kept-result.js';
 import { refuseCaller } from '../may.js';
 import type { Refusal } from '../refusal.js';
-import { readCurrentBody, visibleRun } from './body.js';
+import { readStanding } from './standing.js';
+import { visibleRun } from './visible.js';
 import { refusalFromRun } from './refused-by-run.js';
 
 export interface Operated {
@@ -51,10 +52,10 @@ async function operate(
 ): Promise<Operated | Refusal> {
   const found = await visibleRun(caller, id);
   if (found.kind === 'refusal') return found;
-  const messageId = effectId(caller, 'msg');
+  const messageId = deriveId(caller, 'msg');
   const outcome = await ask({ ...requestBaseOf(caller, wait), run: id, messageId, reason });
   const refused = await refusalFromRun(caller, id, outcome);
   if (refused !== null) return refused;
-  const { row, body } = await readCurrentBody(caller, id);
+  const { row, body } = await readStanding(caller, id);
   return { kind: 'operated', hasSettled: outcome.status === 'answered' && row.executing === null, body };
 }

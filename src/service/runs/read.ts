@@ -6,7 +6,8 @@ import { viewer, type Caller } from '../caller.js';
 import { badCursor, type Page } from '../page.js';
 import { refuseCaller } from '../may.js';
 import type { Refusal } from '../refusal.js';
-import { readCurrentBody, runJson, visibleRun } from './body.js';
+import { readStanding, runJson } from './standing.js';
+import { visibleRun } from './visible.js';
 
 /** The runs that the caller may see, the newest first. */
 export async function listRuns(
@@ -33,5 +34,5 @@ export async function readRun(
   if (refused !== null) return refused;
   const found = await visibleRun(caller, id);
   if (found.kind === 'refusal') return found;
-  return { kind: 'run', body: (await readCurrentBody(caller, id)).body };
+  return { kind: 'run', body: (await readStanding(caller, id)).body };
 }

@@ -3,7 +3,8 @@ import type { MessageOutcome } from '../../client/types.js';
 import type { Refusal as RunRefusal } from '../../engine/state.js';
 import { noteRun, type Caller } from '../caller.js';
 import { notFound, refusal, uncertainDetail, type Refusal } from '../refusal.js';
-import { linksOf, withDocument } from './body.js';
+import { linksOf } from './links.js';
+import { withDocument } from './document.js';
 
 /** The refusal of a run, with its legal links and its version as they are now. Null: the run did not refuse. */
 export async function refusalFromRun(

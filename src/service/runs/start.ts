@@ -15,11 +15,12 @@ import {
   type HeldVersion,
 } from '../../store/flows/publications.js';
 import { getListedRun, type ListedRun } from '../../store/runs/runs.js';
-import { effectId, type Caller } from '../caller.js';
-import { requestBaseOf, ownershipCheckOf } from '../effect.js';
+import { deriveId, type Caller } from '../caller.js';
+import { requestBaseOf, ownershipCheckOf } from '../kept-result.js';
 import { refuseCaller } from '../may.js';
 import { invalid, refusal, type Refusal } from '../refusal.js';
-import { readCurrentBody, planOf } from './body.js';
+import { readStanding } from './standing.js';
+import { planOf } from './links.js';
 import { refuseTooFull } from './on-paper.js';
 import { unavailableRefusal } from './refused-by-run.js';
 import { resultOfSubmit, type Submitted } from './submit.js';
@@ -181,7 +182,7 @@ async function send(caller: Caller, request: StartRequest, body: StartBody): Pro
   const outcome = await caller.deps.client.start(request);
   if (outcome.status === 'unavailable') return unavailableRefusal(caller, outcome.code);
   if (outcome.status === 'refused') return refusal(outcome.refusal.code, outcome.refusal.message);
-  const { body: run } = await readCurrentBody(caller, request.run);
+  const { body: run } = await readStanding(caller, request.run);
   return { kind: 'started', run: request.run, hasSettled: outcome.status === 'settled', body: run };
 }
 
@@ -274,7 +275,7 @@ function refuseUnknown(
  */
 async function findOwnRun(caller: Caller): Promise<{ readonly id: string; readonly row: ListedRun | null }> {
   for (let attempt = 0; ; attempt += 1) {
-    const id = attempt === 0 ? effectId(caller, 'run') : derivedId(caller, 'run', String(attempt));
+    const id = attempt === 0 ? deriveId(caller, 'run') : derivedId(caller, 'run', String(attempt));
     const row = await getListedRun(caller.deps.pool, id);
     if (row === null || row.rev > 0 || row.status !== 'failed') return { id, row };
   }
@@ -285,8 +286,8 @@ function firstSubmitId(caller: Caller): string {
 }
 
 /** The same in each attempt of a request, and different for each `of`. */
-function derivedId({ effect }: Caller, prefix: 'msg' | 'run', of: string): string {
-  return idFromDigest(prefix, createHash('sha256').update(`${effect}#${of}`).digest('hex'));
+function derivedId({ idBase }: Caller, prefix: 'msg' | 'run', of: string): string {
+  return idFromDigest(prefix, createHash('sha256').update(`${idBase}#${of}`).digest('hex'));
 }
 
 /** Adds the schema's defaults, then checks against the schema. A flow without a schema takes no input. */

@@ -7,12 +7,13 @@ import type { Answer as RunAnswer } from '../../engine/state.js';
 import { getAction } from '../../store/runs/actions.js';
 import { getApproval } from '../../store/approvals/approvals.js';
 import type { MessageOutcome, SubmitRequest } from '../../client/types.js';
-import { effectId, type Caller } from '../caller.js';
-import { requestBaseOf } from '../effect.js';
+import { deriveId, type Caller } from '../caller.js';
+import { requestBaseOf } from '../kept-result.js';
 import { refuseCaller } from '../may.js';
 import type { Refusal } from '../refusal.js';
 import { readJson } from '../values.js';
-import { readCurrentBody, visibleRun } from './body.js';
+import { readStanding } from './standing.js';
+import { visibleRun } from './visible.js';
 import { foreseeSubmit } from './on-paper.js';
 import { refusalFromRun } from './refused-by-run.js';
 
@@ -53,7 +54,7 @@ export async function submitTransition(
   const request = {
     ...requestBaseOf(caller, wait),
     run,
-    messageId: effectId(caller, 'msg'),
+    messageId: deriveId(caller, 'msg'),
     transition,
     arguments: body.arguments ?? {},
     expectedVersion: body.expectedVersion ?? null,
@@ -85,7 +86,7 @@ async function answerToSubmit(caller: Caller, request: Submitting, answer: RunAn
   const { transition, chain } = answer;
   const row = await getAction(caller.deps.pool, answer.action);
   const output = await readJson(caller.deps, row?.outputRef ?? null);
-  const { body } = await readCurrentBody(caller, request.run);
+  const { body } = await readStanding(caller, request.run);
   return { kind: 'executed', transition, output, body, chain };
 }
 
@@ -93,7 +94,7 @@ async function executingResult(
   caller: Caller,
   { run, transition, messageId }: Submitting,
 ): Promise<Submitted> {
-  const { body } = await readCurrentBody(caller, run);
+  const { body } = await readStanding(caller, run);
   return { kind: 'executing', transition, action: actionIdOf(messageId), body };
 }
 
@@ -103,7 +104,7 @@ async function pendingResult(
   { transition, action, approval }: Extract<RunAnswer, { status: 'pending' }>,
 ): Promise<Submitted> {
   const [{ body }, opened] = await Promise.all([
-    readCurrentBody(caller, run),
+    readStanding(caller, run),
     getApproval(caller.deps.pool, approval),
   ]);
   if (opened === null) throw new Error(`approval ${approval} of run ${run} is not in the store`);

@@ -43,7 +43,7 @@ export function decidableCondition(alias: string, { roles, decides }: Viewer, na
 }
 
 /**
- * The conditions of `visibleRun`, separately: a list queries with each of them by itself, so that each uses its index.
+ * The parts of `visibleRunCondition`, separately: a list queries with each of them by itself, so that each uses its index.
  */
 export function visibilityConditions(viewer: Viewer, name: Values['name']): readonly string[] {
   if (viewer.all) return ['true'];

@@ -6,7 +6,7 @@ import { makeServer } from '../../../src/api/index.js';
 import type { AuditItem } from '../../../src/audit/index.js';
 import type { DecideRequest } from '../../../src/client/types.js';
 import type { Follower } from '../../../src/service/audit/feed.js';
-import { KeyLost } from '../../../src/service/effect.js';
+import { KeyLost } from '../../../src/service/kept-result.js';
 import { until } from '../../../testing/until.js';
 import { startApi, type Answer, type Harness } from '../harness.js';
 

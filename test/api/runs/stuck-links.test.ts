@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ApiDeps } from '../../../src/api/index.js';
-import { linksOf } from '../../../src/service/runs/body.js';
+import { linksOf } from '../../../src/service/runs/links.js';
 import type { RunStatus } from '../../../src/engine/state.js';
 import { documentOf } from '../../../src/store/runs/document.js';
 import { sha256Text } from '../../../src/store/text.js';

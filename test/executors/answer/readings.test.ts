@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test, type TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { makeReader } from '../../../src/executors/cli/processes.js';
+import { makeReader } from '../../../src/executors/command/processes.js';
 import { closeExecutors, runCall } from '../../../src/executors/index.js';
 import type { ExecutorResult, RunContext } from '../../../src/executors/types.js';
 import type { JsonObject } from '../../../src/model/values/json.js';

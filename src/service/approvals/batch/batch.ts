@@ -5,7 +5,7 @@ import type { BatchJson } from '../../../model/contract/answer-types.js';
 import { isObject, type JsonObject } from '../../../model/values/json.js';
 import type { Principal } from '../../../model/principal.js';
 import { getDecision } from '../../../store/approvals/decisions.js';
-import { effectId, newTrail, note, type Caller, type Trail } from '../../caller.js';
+import { deriveId, newTrail, note, type Caller, type Trail } from '../../caller.js';
 import { inLanes } from '../../lanes.js';
 import { refuseCaller } from '../../may.js';
 import { invalid, isUnavailable, refusal, sayUncertain, type Refusal } from '../../refusal.js';
@@ -68,7 +68,7 @@ export async function decideBatch(
 async function findBegun(caller: Caller, { decisions }: Batch): Promise<ReadonlySet<string>> {
   if (caller.heldKey === null) return new Set();
   const kept = await inLanes(decisions, lanes, (item) =>
-    getDecision(caller.deps.pool, effectId({ effect: effectOfItem(caller, item) }, 'dec')),
+    getDecision(caller.deps.pool, deriveId({ idBase: idBaseOfItem(caller, item) }, 'dec')),
   );
   return new Set(kept.flatMap((row) => (row === null ? [] : [row.approval])));
 }
@@ -90,7 +90,7 @@ interface Checked {
 
 async function checkAll(caller: Caller, { decisions }: Batch): Promise<Checked[]> {
   const seen = await inLanes(decisions, lanes, async (item) => {
-    const own: Caller = { ...caller, effect: effectOfItem(caller, item), trail: newTrail() };
+    const own: Caller = { ...caller, idBase: idBaseOfItem(caller, item), trail: newTrail() };
     return { item, caller: own, seen: await visibleApprovalRow(own, item.approval) };
   });
   const rows = seen.flatMap((entry) => (entry.seen.kind === 'refusal' ? [] : [entry.seen.row]));
@@ -120,8 +120,8 @@ async function check(
 }
 
 /** The same in a repeated request, but different for each approval. */
-function effectOfItem({ effect }: Caller, { approval }: Item): string {
-  return createHash('sha256').update(`${effect}:${approval}`).digest('hex').slice(0, 32);
+function idBaseOfItem({ idBase }: Caller, { approval }: Item): string {
+  return createHash('sha256').update(`${idBase}:${approval}`).digest('hex').slice(0, 32);
 }
 
 async function refuseIrreversible({ deps }: Caller, { row }: HeldApproval): Promise<Refusal | null> {
@@ -266,7 +266,7 @@ async function decideRun(
 /** A decision that is known to be kept counts as accepted, even if its run could not be asked again. */
 function acceptIfBegun(entry: Checked, progress: BatchProgress, made: Decided | Refusal): Decided | Refusal {
   if (made.kind !== 'refusal' || !isUnavailable(made) || !wasBegun(entry, progress)) return made;
-  return { kind: 'accepted', decisionId: effectId(entry.caller, 'dec') };
+  return { kind: 'accepted', decisionId: deriveId(entry.caller, 'dec') };
 }
 
 function wasBegun({ item }: Pick<Checked, 'item'>, { begun }: Pick<BatchProgress, 'begun'>): boolean {
@@ -318,7 +318,7 @@ async function refuseSilent(
   silent: Decided | Refusal | null,
 ): Promise<Refusal | null> {
   if (refused !== null || silent?.kind !== 'refusal') return null;
-  return (await getDecision(caller.deps.pool, effectId(caller, 'dec'))) === null ? silent : null;
+  return (await getDecision(caller.deps.pool, deriveId(caller, 'dec'))) === null ? silent : null;
 }
 
 /**

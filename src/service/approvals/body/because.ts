@@ -4,7 +4,7 @@ import type { ApprovalJson } from '../../../model/contract/answer-types.js';
 import { linesOfGates } from '../../../policy/index.js';
 import { sourcesOf } from '../../../store/flows/flows.js';
 import type { ApprovalRow } from '../../../store/approvals/approvals.js';
-import type { Reader } from '../../runs/body.js';
+import type { Reader } from '../../runs/document.js';
 import { makeFairTurns } from '../../seats.js';
 
 /** A rule that asks for an approval: `amount 60,000 > 50,000`, where it is written, and in words. */

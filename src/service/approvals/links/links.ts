@@ -15,7 +15,7 @@ import {
 import { note, type Caller } from '../../caller.js';
 import { refuseCaller } from '../../may.js';
 import { notFound, refusal, type Refusal } from '../../refusal.js';
-import { visibleRun } from '../../runs/body.js';
+import { visibleRun } from '../../runs/visible.js';
 import { refuseDecider, loadJudged } from '../judge.js';
 import { visibleApproval } from '../look.js';
 import { recordAbout } from '../seen.js';

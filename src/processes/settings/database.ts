@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
-import { isUnavailable, makePool } from '../db/index.js';
+import { isUnavailable, makePool } from '../../db/index.js';
 import { placeOf, unreadableUrl, type Config } from './config.js';
-import { ForeignStore } from './ownership/own-store.js';
+import { ForeignStore } from '../ownership/own-store.js';
 
 interface DatabaseProblem {
   /** True: it does not answer, or takes no connection yet, as one that is starting does not. False: waiting does not help. */

@@ -1,12 +1,12 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { newId } from '../model/names/ids.js';
-import { builtInPermissions, type PrincipalKind } from '../model/principal.js';
-import type { ServiceChain } from '../audit/index.js';
-import { hashApiKey, newApiKey } from '../auth/index.js';
-import { storeTime, type Pool, type Tx } from '../db/index.js';
-import { findKeyByHash, insertKey, insertPrincipal, revokeKey } from '../store/people/keys.js';
+import { newId } from '../../model/names/ids.js';
+import { builtInPermissions, type PrincipalKind } from '../../model/principal.js';
+import type { ServiceChain } from '../../audit/index.js';
+import { hashApiKey, newApiKey } from '../../auth/index.js';
+import { storeTime, type Pool, type Tx } from '../../db/index.js';
+import { findKeyByHash, insertKey, insertPrincipal, revokeKey } from '../../store/people/keys.js';
 
 interface DevKey {
   readonly kind: PrincipalKind;

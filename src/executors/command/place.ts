@@ -1,10 +1,13 @@
 import { accessSync, constants, realpathSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
-import type { CliConnection } from './types.js';
 
 // Which program a connection starts, and where: what its command and its folder are on this machine at this moment.
 
-type Command = Pick<CliConnection, 'command' | 'env' | 'workingDirectory'>;
+interface Command {
+  readonly command: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly workingDirectory: string | null;
+}
 
 /** The command with its file and its folder as absolute paths, and the program that the file leads to. */
 export function locateCommand<T extends Command>(
@@ -25,8 +28,14 @@ export function searchPath(): string {
   return process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin';
 }
 
-export function workingPath(baseDirectory: string, named: string | null): string {
+function workingPath(baseDirectory: string, named: string | null): string {
   return named !== null && isAbsolute(named) ? named : resolve(baseDirectory, named ?? '.');
+}
+
+/** Null: there is no such folder. Checked here because spawn's error would name the command. */
+export function workingDirectory(baseDirectory: string, named: string | null): string | null {
+  const path = workingPath(baseDirectory, named);
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true ? path : null;
 }
 
 /** Looks for the command as the system does: a name with a slash from the folder in which it runs, any other name along the path. */

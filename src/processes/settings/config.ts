@@ -3,7 +3,7 @@ import type { ConnectionOptions } from '@temporalio/client';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { parseJwtIssuers, type JwtIssuer } from '../auth/jwt.js';
+import { parseJwtIssuers, type JwtIssuer } from '../../auth/jwt.js';
 
 const port = z
   .string()

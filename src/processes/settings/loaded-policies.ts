@@ -1,4 +1,4 @@
-import type { Policies } from '../service/index.js';
+import type { Policies } from '../../service/index.js';
 
 type Loaded = Extract<Awaited<ReturnType<Policies['start']>>, { readonly status: 'loaded' }>;
 

@@ -1,17 +1,17 @@
 import type { z } from 'zod';
 import type { Queryable, Tx } from '../db/index.js';
 import type { JsonObject } from '../model/values/json.js';
-import { isKeyHeld, keepEffect, lockEffect, type HeldKey } from '../store/idempotency.js';
+import { isKeyHeld, keepResult, lockResult, type HeldKey } from '../store/idempotency.js';
 import type { StartRequest } from '../client/types.js';
 import type { Caller } from './caller.js';
 
 // A client repeats a request when the process died before it answered, or when nobody knows whether it did anything. What the
-// request makes under an id of `effectId` is found again by that id. Everything else that it does is kept with its idempotency
+// request makes under an id of `deriveId` is found again by that id. Everything else that it does is kept with its idempotency
 // key.
 
 type CallerAndWait = Pick<StartRequest, 'principal' | 'waitMs' | 'whileOurs'>;
 
-export interface KeptEffect<T> {
+export interface KeptResult<T> {
   /** What an earlier attempt of this request did; null: nothing. In a transaction it makes other attempts wait for the end. */
   readonly earlier: (q: Queryable) => Promise<T | null>;
   /** Keeps what was done. To be called in the transaction that does it. */
@@ -25,25 +25,25 @@ export interface KeptEffect<T> {
 export class KeyLost extends Error {}
 
 /** Without an idempotency key nothing is kept, and no earlier attempt is found. */
-export function makeKeptEffect<T extends JsonObject>(
+export function makeKeptResult<T extends JsonObject>(
   { heldKey: held }: Pick<Caller, 'heldKey'>,
   schema: z.ZodType<T>,
-): KeptEffect<T> {
+): KeptResult<T> {
   return {
     earlier: async (q) => {
       const found = held === null ? null : await readEarlier(q, held);
       return found === null ? null : schema.parse(found);
     },
     keep: async (tx, did) => {
-      if (held !== null && !(await keepEffect(tx, held, did))) throw new KeyLost();
+      if (held !== null && !(await keepResult(tx, held, did))) throw new KeyLost();
     },
   };
 }
 
 async function readEarlier(q: Queryable, held: HeldKey): Promise<JsonObject | null> {
-  const found = await lockEffect(q, held);
+  const found = await lockResult(q, held);
   if (found.kind === 'lost') throw new KeyLost();
-  return found.effect;
+  return found.result;
 }
 
 /** A check that throws `KeyLost` unless this attempt still holds the key: to be run in the transaction that keeps something. */
