@@ -121,7 +121,7 @@ async function keepInTurn(deps: ClientDeps, posting: Posting): Promise<Kept> {
     if (error instanceof PayloadsErased) return refuse('RUN_STUCK', describeErased(posting));
     if (!(error instanceof PayloadKeyUnopened) || kind === 'cancel') throw error;
     deps.onInternalError(`the values of run \`${run}\``, error);
-    return refuse('RUN_STUCK', describeUnopened(run));
+    return refuse('KEY_UNOPENED', describeUnopened(posting, error));
   } finally {
     turn.end();
   }
@@ -133,8 +133,10 @@ function describeErased({ run, kind }: Posting): string {
   return `the values of run \`${run}\` were erased, and nothing can be added to them, so the ${what} cannot be kept: ${without}cancel the run`;
 }
 
-function describeUnopened(run: string): string {
-  return `nothing can be added to the values of run \`${run}\`, since their key does not open: if every process of the service has the same \`COUNTERSIGN_KEK\`, it is damaged: cancel the run`;
+function describeUnopened({ kind }: Posting, { message }: PayloadKeyUnopened): string {
+  const what = kind === 'submit' ? 'arguments' : 'reason';
+  const without = kind === 'decide' ? 'decided without a reason, or ' : '';
+  return `the ${what} cannot be kept here, and nothing of this request is: ${message}, and the run can be ${without}cancelled`;
 }
 
 function refuseOutOfTurn(why: 'full' | 'late', run: string): Kept {

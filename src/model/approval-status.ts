@@ -33,5 +33,5 @@ export function settledCode(
   }
 }
 
-/** Stands for the arguments or the preview of an approval where the store can no longer read them. */
-export const unreadableText = '(can no longer be read)';
+/** Stands for the arguments or the preview of an approval where they cannot be read. */
+export const unreadableText = '(cannot be read)';

@@ -2,6 +2,7 @@ import { giveWayBefore } from '../model/give-way.js';
 import type { ApprovalDoc } from '../engine/state.js';
 import { isObject, type Json, type JsonObject } from '../model/values/json.js';
 import type { PayloadRef } from '../model/records.js';
+import { PayloadKeyUnopened } from '../audit/index.js';
 import type { ServiceDeps } from './deps.js';
 
 // Values that are kept as encrypted payloads. Null: there is no value, or it was erased.
@@ -16,10 +17,17 @@ export async function readText(
   return bytes === null ? null : bytes.toString('utf8');
 }
 
-/** The text of a payload that was read before, together with others. Null also where what is stored is damaged. */
-export type ReadValues = (ref: PayloadRef | null) => string | null;
+/** Payloads that were read before, together. */
+export interface ReadValues {
+  /** Null also where it cannot be read. */
+  readonly text: (ref: PayloadRef | null) => string | null;
+  /** What is stored is not what was stored once. */
+  readonly isDamaged: (ref: PayloadRef | null) => boolean;
+  /** Its key does not open here, and nothing is known of it; null: it does, or there is none. */
+  readonly unopened: (ref: PayloadRef | null) => PayloadKeyUnopened | null;
+}
 
-/** Reads what can be read: one damaged payload, which is told to the operator, does not keep the others from being shown. */
+/** Reads what can be read: a payload that cannot, which is told to the operator, does not keep the others from being shown. */
 export async function readAll(
   { payloads, pool, onInternalError }: PayloadAccess & Pick<ServiceDeps, 'onInternalError'>,
   refs: readonly (PayloadRef | null)[],
@@ -28,10 +36,25 @@ export async function readAll(
     pool,
     refs.filter((ref) => ref !== null),
   );
+  const unopened = new Map<string, PayloadKeyUnopened>();
   for (const [id, bytes] of found)
     if (bytes === null)
       onInternalError(`payload \`${id}\``, new Error('what the store has of it is not what was stored'));
-  return (ref) => (ref === null ? null : (found.get(ref.payload)?.toString('utf8') ?? null));
+    else if (bytes instanceof PayloadKeyUnopened) unopened.set(bytes.message, bytes);
+  // Told once for a key, however many payloads are under it.
+  for (const error of unopened.values()) onInternalError('payloads', error);
+  const get = (ref: PayloadRef | null) => (ref === null ? undefined : found.get(ref.payload));
+  return {
+    text: (ref) => {
+      const bytes = get(ref);
+      return Buffer.isBuffer(bytes) ? bytes.toString('utf8') : null;
+    },
+    isDamaged: (ref) => get(ref) === null,
+    unopened: (ref) => {
+      const bytes = get(ref);
+      return bytes instanceof PayloadKeyUnopened ? bytes : null;
+    },
+  };
 }
 
 /** Gives way to other work before a long text is parsed. Null also where it is no JSON: its reference was changed. */
@@ -50,12 +73,12 @@ export async function readJson(deps: PayloadAccess, ref: PayloadRef | null): Pro
   return text === null ? null : (JSON.parse(text) as Json);
 }
 
-/** The arguments that an approval asks for; null: they can no longer be read. */
+/** The arguments that an approval asks for; null: they cannot be read. */
 export async function parseArguments(
   read: ReadValues,
   { argumentsRef }: Pick<ApprovalDoc, 'argumentsRef'>,
 ): Promise<JsonObject | null> {
   if (argumentsRef === null) return {};
-  const value = await parseValue(read(argumentsRef));
+  const value = await parseValue(read.text(argumentsRef));
   return isObject(value) ? value : null;
 }

@@ -8,9 +8,9 @@ import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
 import { loadKeys } from '../../src/auth/index.js';
 import { recordStart, type ClientDeps } from '../../src/client/index.js';
 import { post } from '../../src/client/post.js';
-import { makeSubmission } from '../../src/client/submit.js';
+import { makeSubmission, submit } from '../../src/client/submit.js';
 import { makeWaiter, type Waiter } from '../../src/client/waiter.js';
-import type { Foreseen, MessageOutcome, StartRequest } from '../../src/client/types.js';
+import type { Foreseen, MessageOutcome, StartRequest, SubmitRequest } from '../../src/client/types.js';
 import { withTransaction, type Pool, type Tx } from '../../src/db/index.js';
 import { newId } from '../../src/model/names/ids.js';
 import {
@@ -115,6 +115,31 @@ describe('what is asked at one instant is judged by what was kept before it', ()
     assert.equal(codes.filter((code) => code === 'RUN_FULL').length, 8 - fitting);
     const kept = await keptOf(run);
     assert.ok(kept.count === fitting && kept.bytes <= mostOpenBytes);
+  });
+});
+
+describe('what a submit leads to', () => {
+  it('is found out for one submit to a run at a time: no other waits for that before it is counted', async () => {
+    const [run, other] = [await begunRun(), await begunRun()];
+    const asked: string[] = [];
+    let release = (): void => undefined;
+    const found = new Promise<null>((resolve) => (release = () => resolve(null)));
+    const send = (to: string): Promise<MessageOutcome> =>
+      submit(deps, waiter, {
+        ...{ run: to, messageId: newId('msg'), transition: 'go', arguments: {}, principal: agent, waitMs: 1 },
+        ...{ expectedVersion: null, trace: null },
+        foresee: () => {
+          asked.push(to);
+          return found;
+        },
+      } as SubmitRequest);
+    const [first, second] = [send(run), send(other)];
+    assert.equal(codeOf(await send(run)), 'executing');
+    assert.deepEqual(asked, [run, other]);
+    release();
+    assert.deepEqual([codeOf(await first), codeOf(await second)], ['executing', 'executing']);
+    await send(run);
+    assert.deepEqual(asked, [run, other, run]);
   });
 });
 

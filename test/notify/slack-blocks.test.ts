@@ -140,12 +140,12 @@ describe('an approval in Slack', () => {
     assert.deepEqual(JSON.parse(decoded(codeOf(message)[0] ?? '')), { [evil]: evil });
   });
 
-  it('says what can no longer be read, and has no button to approve it', () => {
+  it('says what cannot be read, and has no button to approve it', () => {
     for (const part of ['arguments', 'preview']) {
       const message = approvalMessage({ ...asked, unreadable: [part] });
       const buttons = buttonsOf(message).map(({ action_id: id }) => id);
       assert.deepEqual(buttons, [actionIds.deny, actionIds.open]);
-      assert.equal(codeOf(message)[part === 'arguments' ? 0 : 1], '(can no longer be read)');
+      assert.equal(codeOf(message)[part === 'arguments' ? 0 : 1], '(cannot be read)');
     }
   });
 

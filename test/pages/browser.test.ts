@@ -63,6 +63,12 @@ describe('in a real browser', () => {
     await page.click('button[value=approve]');
     assert.equal(await page.locator('input[name=mine]:invalid').count(), 1, 'the browser asks for the tick');
     await page.click('text=I have read what would run');
+    await page.fill('textarea[name=reason]', 'not ours');
+    await page.press('input[name=mine]', 'Enter');
+    await page.waitForSelector('text=Nothing was decided: choose Approve or Deny.');
+    assert.equal((await api.ask('finance', 'GET', `/v1/approvals/${id}`)).body.status, 'open');
+    assert.equal(await page.inputValue('textarea[name=reason]'), 'not ours');
+    await page.click('text=I have read what would run');
     await page.click('button[value=approve]');
     assert.match((await page.textContent('h1')) ?? '', /You have approved this/);
     await api.kernel.settled();

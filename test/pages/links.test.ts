@@ -83,6 +83,8 @@ describe('a link to an approval', () => {
       { method: 'HEAD' },
       { headers: { 'sec-purpose': 'prefetch;prerender' } },
       { headers: { purpose: 'prefetch' } },
+      { headers: { 'x-moz': 'prefetch' } },
+      { headers: { 'x-purpose': 'preview' } },
     ];
     for (const path of [`/approvals/${parked.id}`, link.path, `/v1/approvals/${parked.id}`])
       for (const { method = 'GET', headers } of ahead) {

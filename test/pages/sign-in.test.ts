@@ -77,11 +77,38 @@ describe('a browser', () => {
     assert.equal(foreign.status, 403);
     assert.match(foreign.text, /nothing was decided: this form is not from a page of this session/);
     for (const { text } of [unsaid, foreign]) signedInAs(text, 'finance');
+    const unchosen = await send(path, cookie, { digest, token, reason: 'it is due' });
+    assert.equal(unchosen.status, 422);
+    assert.match(unchosen.text, /Nothing was decided: choose Approve or Deny\./);
+    assert.match(unchosen.text, /it is due/);
     const malformed = await send(path, cookie, { decision: 'perhaps' });
     for (const { text } of [foreign, malformed])
       assert.ok(text.includes(`<a href="${path}">Back to the approval</a>`), text);
     const decided = await send(path, cookie, { decision: 'approve', digest, token, reason: 'it is due' });
     assert.match(decided.text, /You have approved this\./);
+  });
+
+  it('is signed in beside cookies of the same name that others of the domain have set', async () => {
+    const { id } = await park();
+    const cookie = await signInAs('finance');
+    for (const cookies of [
+      `countersign=of-another; ${cookie}`,
+      `countersign=; ${cookie}`,
+      `${cookie}; countersign=x`,
+    ])
+      assert.equal((await send(`/approvals/${id}`, cookies)).status, 200, cookies);
+    assert.equal((await send(`/approvals/${id}`, 'countersign=of-another; countersign=')).status, 401);
+  });
+
+  it('that sends a reason that cannot be kept decides nothing, and is told', async () => {
+    const { id, digest } = await park();
+    const path = `/approvals/${id}`;
+    const cookie = await signInAs('finance', path);
+    const token = formToken(await send(path, cookie));
+    const refused = await send(path, cookie, { decision: 'approve', digest, token, reason: 'a\0b' });
+    assert.equal(refused.status, 422);
+    assert.match(refused.text, /holds the character U\+0000/);
+    assert.equal((await api.ask('finance', 'GET', `/v1/approvals/${id}`)).body.status, 'open');
   });
 
   it('that speaks https keeps its session to https, however many proxies pass it on, and if only `publicUrl` says so', async () => {

@@ -82,6 +82,31 @@ test('a flow that was published with such a character goes on', () => {
   assert.equal(before.status, 'valid', JSON.stringify(before));
 });
 
+const returnMessage =
+  'this line holds U+000D (a carriage return) without a line feed behind it, which some readers take for the end of a line and others do not: end lines with a line feed (`\\n` or `\\r\\n`)';
+
+for (const [text, place] of [
+  // Editors show a second line; this parser takes it for a part of the comment.
+  ['a: 1 # why\rgate: { roles: [controller] }\nb: 2\n', '1:11'],
+  ['a: 1\r\r\nb: 2\n', '1:5'],
+  ['a: 1\rb: 2\r', '1:5'],
+  ['a:\n  text: "one\rtwo"\n', '2:13'],
+  ['a: |\n  one\rtwo\n', '2:6'],
+  ['{ "a": 1,\r"b": 2 }', '1:10'],
+] as const)
+  test(`a carriage return that ends no line is told where it stands: ${JSON.stringify(text)}`, () => {
+    assert.deepEqual(troubleOf(text), { place, message: returnMessage });
+  });
+
+test('a gate behind a comment and a carriage return is not passed over, and a flow that was published so goes on', () => {
+  const text = withStates('a: { terminal: true } # why\r    description: two lines');
+  const now = checkFlowText(text, { catalog });
+  assert.ok(now.status === 'invalid');
+  assert.deepEqual(now.errors[0]?.message, returnMessage);
+  assert.equal(checkFlowText(text, { catalog, isPublished: true }).status, 'valid');
+  assert.equal(checkFlowText(text.replace('\r', '\r\n'), { catalog }).status, 'valid');
+});
+
 for (const text of [
   'a: |\n\tx\n',
   'a: >-\n\tx\n\ty\nb: 1\n',

@@ -15,7 +15,7 @@ import {
 } from '../../engine/index.js';
 import type { OnEnter, Plan, Transition } from '../../engine/plan.js';
 import type { Executing, GuardReport, Kit, RunState, Shown } from '../../engine/state.js';
-import { approvedDigests, readShown } from '../../audit/index.js';
+import { approvedDigests, PayloadKeyUnopened, readShown } from '../../audit/index.js';
 import { together, type Tx } from '../../db/index.js';
 import { consumeGrant, lockGrant, type AttemptRow, type Grant } from '../../store/runs/actions.js';
 import { getApproval } from '../../store/approvals/approvals.js';
@@ -49,9 +49,11 @@ export async function loadGrantFacts(
   const argumentsRef = holdings.actions.get(action.id)?.payload ?? null;
   const findShown = async (approval: string): Promise<Shown | null> => {
     const row = await getApproval(tx, approval);
-    return row !== null && sameJson(row.doc.argumentsRef, argumentsRef)
-      ? readShown(payloads, tx, row.doc)
-      : null;
+    if (row === null || !sameJson(row.doc.argumentsRef, argumentsRef)) return null;
+    const found = await readShown(payloads, tx, row.doc);
+    // Nothing is known of what was shown: the attempt is made again, and not ended as if something had changed.
+    if (found instanceof PayloadKeyUnopened) throw found;
+    return found;
   };
   const [approved, shown, grant] = await together([
     id === null ? [] : approvedDigests(tx, run, id),

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { escapePointer } from '../../model/values/json.js';
+import { valueProblem } from '../../model/values/value-problem.js';
 import type { FlowText } from '../../service/flows/publish-text.js';
 import type { BodySpec } from './call.js';
 import { truncate } from '../../model/values/text.js';
@@ -164,7 +165,11 @@ function parseForm(bytes: Buffer): { readonly kind: 'body'; readonly body: unkno
     return invalid('a field of the form stands twice', [
       { pointer: `/${escapePointer(twice)}`, message: 'must stand once' },
     ]);
-  return { kind: 'body', body: Object.fromEntries(given) };
+  const body = Object.fromEntries(given);
+  const found = valueProblem(body, '');
+  return found === null
+    ? { kind: 'body', body }
+    : invalid(`a field of the form cannot be kept: \`${found.pointer}\` ${found.message}`, [found]);
 }
 
 /** The fields of a form; null: its text, or an escape in it, is not UTF-8, which would be read as other characters than were sent. */

@@ -9,5 +9,6 @@ export async function noteOpened(call: Call, found: Approval): Promise<void> {
 
 /** The browser says that nobody has asked for it yet: it fetches it in case that somebody will. */
 export function isFetchedAhead({ request: { headers } }: Call): boolean {
-  return [headers['sec-purpose'], headers['purpose']].some((given) => /^prefetch\b/.test(String(given)));
+  const given = [headers['sec-purpose'], headers['purpose'], headers['x-purpose'], headers['x-moz']];
+  return given.some((purpose) => /^(?:prefetch|preview)\b/i.test(String(purpose)));
 }

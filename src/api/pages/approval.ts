@@ -106,7 +106,9 @@ export function decisionForm(
   asked: AskedDecision,
   reason: string,
 ): Html {
+  // Enter in a field presses the first button that is drawn and not disabled: a button that decides nothing.
   return html`<form method="post" action="${action}">
+    <button class="enter" tabindex="-1" aria-hidden="true"></button>
     <input type="hidden" name="digest" value="${digest}" /><input
       type="hidden"
       name="token"

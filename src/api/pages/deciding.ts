@@ -19,7 +19,8 @@ import type { SignedIn } from './session.js';
 // What the pages that decide share: the form, the page around it, and the page after the decision.
 
 export const decisionFields = z.strictObject({
-  decision: z.enum(['approve', 'deny']),
+  // Absent: no button was chosen (Enter in a field, or a program that sends the form).
+  decision: z.enum(['approve', 'deny']).optional(),
   digest: z.string().max(200),
   token: z.string().max(200),
   // A browser counts the end of a line as one character, but sends two.
@@ -30,6 +31,12 @@ export const decisionFields = z.strictObject({
     .default(''),
 });
 export type DecisionFields = z.output<typeof decisionFields>;
+/** A form of which a button was chosen. */
+export type ChosenFields = DecisionFields & { readonly decision: 'approve' | 'deny' };
+
+export function isChosen(body: DecisionFields): body is ChosenFields {
+  return body.decision !== undefined;
+}
 
 export const decidedOnPage = {
   200: { description: 'the run has taken the decision', media: 'text/html' },
@@ -41,6 +48,11 @@ export interface Unmade {
   readonly code: ErrorCode;
   readonly why: string;
   readonly reason: string;
+}
+
+/** What comes of a form of which no button was chosen. */
+export function noneChosen({ reason }: DecisionFields): Unmade {
+  return { code: 'REQUEST_INVALID', why: 'choose Approve or Deny', reason };
 }
 
 /** `unmade`: what was sent by the same page before; null: nothing. */
@@ -104,7 +116,7 @@ type ShowAgain = (found: FoundApproval, unmade: Unmade) => Promise<Page>;
 export async function decideByForm(
   call: Call,
   found: FoundApproval,
-  body: DecisionFields,
+  body: ChosenFields,
   via: DecisionDoor,
   showAgain: ShowAgain,
 ): Promise<{ readonly reply: Page | Refusal; readonly refused: boolean }> {
@@ -117,7 +129,7 @@ export async function decideByForm(
 async function showUnmade(
   call: Call,
   approval: string,
-  { decision, reason }: DecisionFields,
+  { decision, reason }: ChosenFields,
   refused: Refusal,
   showAgain: ShowAgain,
 ): Promise<Page | Refusal> {
@@ -131,7 +143,7 @@ async function showUnmade(
   return showAgain(found, { code, why, reason });
 }
 
-function decidedPage({ kind }: Decided, { decision }: DecisionFields): Page {
+function decidedPage({ kind }: Decided, { decision }: ChosenFields): Page {
   const now = kind === 'applied';
   const word = decision === 'approve' ? 'approved' : 'denied';
   return page(

@@ -54,7 +54,7 @@ pre { background: var(--soft); padding: .75rem; overflow-x: auto; border-radius:
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); padding: .35rem .8rem .35rem 0; overflow-wrap: anywhere; }
 th { white-space: nowrap; font-weight: 600; } .warn { border-left: 4px solid #c60; padding-left: .75rem; }
 input, textarea { width: 100%; box-sizing: border-box; padding: .5rem; font-size: 1rem; } input[type=checkbox] { width: auto; }
-button { font-size: 1rem; padding: .6rem 1.2rem; margin: .75rem .75rem 0 0; }`;
+button { font-size: 1rem; padding: .6rem 1.2rem; margin: .75rem .75rem 0 0; } button.enter { position: absolute; width: 0; height: 0; padding: 0; margin: 0; border: 0; opacity: 0; }`;
 
 /** Pages run nothing and load nothing, and their forms go nowhere else. */
 const policy = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`;

@@ -30,7 +30,9 @@ import {
   formPage,
   isFormOf,
   renderApproval,
-  type DecisionFields,
+  isChosen,
+  noneChosen,
+  type ChosenFields,
   type Unmade,
 } from './deciding.js';
 import { readSignIn, type SignedIn } from './session.js';
@@ -166,7 +168,7 @@ async function pageOfUsedLink(
   call: Call,
   token: string,
   { found, reader }: OpenedFor,
-  wanted: DecisionFields['decision'] | null,
+  wanted: ChosenFields['decision'] | null,
 ): Promise<Page | Refusal | null> {
   const own = await awaitOwnDecision(call, token, found, personOf(reader));
   if (own === null) return null;
@@ -217,7 +219,7 @@ async function linkPage(
 async function decideByLink(call: Call, token: string, body: LinkFields): Promise<Page | Problem | Refusal> {
   let opened = await openNow(call, token);
   if (opened.kind === 'opened' && opened.link.usedAt !== null) {
-    const wanted = isAsServed(opened.reader, body) ? null : body.decision;
+    const wanted = isAsServed(opened.reader, body) ? null : (body.decision ?? null);
     const told = await pageOfUsedLink(call, token, opened, wanted);
     if (told !== null) return told;
     // The waiting has taken a while: the link is opened again with the rights of now.
@@ -232,6 +234,7 @@ async function decideByLink(call: Call, token: string, body: LinkFields): Promis
   // Not on record as the link's person: it may be a program that has sent this.
   if (isAsServed(reader, body))
     return linkPage(call, now, { code: 'REQUEST_INVALID', why: tickMine, reason: body.reason });
+  if (!isChosen(body)) return linkPage(call, now, noneChosen(body));
   call.principal = personOf(reader);
   if (reader.kind === 'signed-in' && !isFormOf(call, reader.who, link.approval, body))
     return problem(

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import * as api from '../../model/contract/api.js';
 import { decisionErrors } from '../../model/contract/errors.js';
-import { visibleApproval } from '../../service/approvals/look.js';
+import { visibleApproval, type FoundApproval } from '../../service/approvals/look.js';
 import {
   answer,
   callerOf,
@@ -23,8 +23,11 @@ import {
   decideByForm,
   decidedOnPage,
   decisionFields,
+  isChosen,
   isFormOf,
+  noneChosen,
   type DecisionFields,
+  type Unmade,
 } from './deciding.js';
 import { linkRoutes } from './links.js';
 import { waitingPage } from './waiting.js';
@@ -157,8 +160,9 @@ async function decideHere(call: Call, id: string, body: DecisionFields): Promise
     );
   const found = await visibleApproval(callerOf(call), id);
   if (found.kind === 'refusal') return found;
-  const decided = await decideByForm(call, found, body, 'page', (now, unmade) =>
-    approvalPage(call, now, who, `/approvals/${id}`, unmade),
-  );
+  const again = (now: FoundApproval, unmade: Unmade): Promise<Page> =>
+    approvalPage(call, now, who, `/approvals/${id}`, unmade);
+  if (!isChosen(body)) return again(found, noneChosen(body));
+  const decided = await decideByForm(call, found, body, 'page', again);
   return decided.reply;
 }

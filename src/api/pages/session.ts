@@ -12,8 +12,7 @@ export interface SignedIn {
 }
 
 export async function readSignIn(call: Call): Promise<SignedIn | null> {
-  const sealed = cookieOf(call.request.headers.cookie ?? '');
-  const session = sealed === null ? null : call.deps.sessions.open(sealed);
+  const session = readSession(call);
   if (session === null) return null;
   const found = await call.deps.authenticate(`Bearer ${session.credential}`);
   if (found.status !== 'ok' || !mayUsePages(found.principal)) return null;
@@ -26,10 +25,13 @@ export function mayUsePages(principal: Principal): boolean {
   return principal.kind === 'human' && principal.actedBy === undefined;
 }
 
-function cookieOf(header: string): string | null {
-  for (const pair of header.split(';')) {
+/** The first cookie of the name that this service has sealed: a browser also sends those that another host of the domain has set. */
+function readSession({ request, deps }: Call): Session | null {
+  for (const pair of (request.headers.cookie ?? '').split(';')) {
     const at = pair.indexOf('=');
-    if (at !== -1 && pair.slice(0, at).trim() === cookieName) return pair.slice(at + 1).trim();
+    if (at === -1 || pair.slice(0, at).trim() !== cookieName) continue;
+    const session = deps.sessions.open(pair.slice(at + 1).trim());
+    if (session !== null) return session;
   }
   return null;
 }

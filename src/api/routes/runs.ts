@@ -72,6 +72,7 @@ function operation(name: 'cancel' | 'retry', summary: string): Route {
             'RUN_CLOSED',
             'RUN_BUSY',
             'ENGINE_UNAVAILABLE',
+            'KEY_UNOPENED',
           ]
         : ['RUN_CLOSED', 'RUN_STUCK', 'ENGINE_UNAVAILABLE'],
     handle: async (call, { params: { id }, query, body: { reason } }) => {

@@ -28,12 +28,16 @@ export interface Payloads {
   /** Null: erased, or never stored. Throws when the stored bytes are not those that the reference commits to. */
   get(q: Queryable, ref: PayloadRef): Promise<Buffer | null>;
   /**
-   * Several in one read: by payload id, without those that were erased or never stored. Null: the stored bytes do not open, or are
-   * not those that the reference commits to, or their key does not open, though another one does. Throws `PayloadKeyUnopened` where
-   * no key opens: this process may have another key-encryption key, and nothing is known of the bytes.
+   * Several in one read: by payload id, without those that were erased or never stored. None keeps the others from being read.
    */
-  getAllReadable(q: Queryable, refs: readonly PayloadRef[]): Promise<ReadonlyMap<string, Buffer | null>>;
+  getAllReadable(q: Queryable, refs: readonly PayloadRef[]): Promise<ReadonlyMap<string, Readable>>;
 }
+
+/**
+ * The bytes of a payload. Null: what is stored is not what the reference commits to. `PayloadKeyUnopened`: its key does not open
+ * here, and nothing is known of the bytes.
+ */
+type Readable = Buffer | PayloadKeyUnopened | null;
 
 const cachedKeys = 2_000;
 const saltBytes = 32;
@@ -114,14 +118,13 @@ async function openReadable(
   rows: readonly StoredPayload[],
   refs: ReadonlyMap<string, PayloadRef>,
   unwrap: Unwrap,
-): Promise<ReadonlyMap<string, Buffer | null>> {
-  const keyed = rows.map((row) => ({ row, dataKey: tryUnwrap(row, unwrap) }));
-  const unopened = keyed.flatMap(({ dataKey }) => (dataKey instanceof PayloadKeyUnopened ? dataKey : []));
-  if (unopened[0] !== undefined && unopened.length === rows.length) throw unopened[0];
-  const found = new Map<string, Buffer | null>();
-  for (const { row, dataKey } of keyed) {
+): Promise<ReadonlyMap<string, Readable>> {
+  const found = new Map<string, Readable>();
+  for (const row of rows) {
     await giveWayBefore(row.ciphertext.length);
-    found.set(row.id, dataKey instanceof PayloadKeyUnopened ? null : tryOpen(row, refs.get(row.id), dataKey));
+    const dataKey = tryUnwrap(row, unwrap);
+    const isOpen = !(dataKey instanceof PayloadKeyUnopened);
+    found.set(row.id, isOpen ? tryOpen(row, refs.get(row.id), dataKey) : dataKey);
   }
   return found;
 }
@@ -203,7 +206,11 @@ function openKey(kek: Buffer, run: string, wrapped: Buffer): Buffer {
   try {
     return unseal(kek, wrapped, `key:${run}`);
   } catch (cause) {
-    throw new PayloadKeyUnopened(`the key of the payloads of run \`${run}\` does not open`, { cause });
+    const next =
+      'see that every process of the service has the same `COUNTERSIGN_KEK`: if it has, the key is damaged';
+    throw new PayloadKeyUnopened(`the key of the payloads of run \`${run}\` does not open here; ${next}`, {
+      cause,
+    });
   }
 }
 

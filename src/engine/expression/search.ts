@@ -5,10 +5,12 @@ const shortPart = 16;
 const isQuick = (text: string, part: string): boolean =>
   part.length <= shortPart || text.length * part.length <= mostSteps;
 
-/** What the search takes at most, in units of a meter: about the same for each unit of the text, however long the part is (measured). */
+/**
+ * What the search takes at most, in units of a meter: about the same for each unit of the text, however long the part is (measured).
+ * A part of one letter is no cheaper: JavaScript looks for one of its bytes, and each letter of a text may have that byte.
+ */
 export function searchUnits(text: string, part: string): number {
-  if (part.length > text.length) return 0;
-  return part.length === 1 ? Math.ceil(text.length / 8) : text.length + part.length;
+  return part.length > text.length ? 0 : text.length + part.length;
 }
 
 /**

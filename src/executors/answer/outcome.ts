@@ -9,7 +9,7 @@ export type Failure = Extract<ExecutorResult, { status: 'failed' }>;
 export const maxOutputBytes = 1_048_576;
 
 /** The longest time of a Node timer: a longer one would fire at once. */
-const maxTimerMs = 2_147_483_647;
+export const maxTimerMs = 2_147_483_647;
 
 /** What is kept of the answer to a failed call. */
 export interface Said {

@@ -191,22 +191,58 @@ function makeStrictDecoder(onOther: () => void): (chunk?: Buffer) => string | nu
 
 const maxRefusalBytes = 65_536;
 
-/** The message of a JSON-RPC error in an answer that is no success; undefined: there is none that can be read. */
+/** What a server wrote beside a status that is no success, not masked. */
+export interface RefusalWords {
+  readonly text: string;
+  /** Does it say that the session of the message is not known? */
+  readonly namesSession: boolean;
+}
+
+/** The message of a JSON-RPC error, else the body as it is, where it is JSON or plain text; undefined: there is nothing to read. */
 export async function readRefusalWords(
   response: IncomingMessage,
   excerpts: Excerpts,
-): Promise<string | undefined> {
+): Promise<RefusalWords | undefined> {
   const read = await readCapped(response, maxRefusalBytes);
   if (read.status !== 'read') return undefined;
   const encoding = response.headers['content-encoding'];
   const unpacked = await unpackBody(read.bytes, encoding, maxRefusalBytes, excerpts);
   if (unpacked.status !== 'unpacked') return undefined;
+  const text = readableText(unpacked.bytes)
+    .replace(/^\ufeff/, '')
+    .trim();
+  const said = jsonIn(text);
+  const error = isObject(said) ? said['error'] : undefined;
+  const words = isObject(error) ? error['message'] : undefined;
+  if (typeof words === 'string' && words !== '') return { text: words, namesSession: /session/i.test(words) };
+  if (said === undefined ? !isPlainText(text, response.headers['content-type']) : isEmptyJson(said))
+    return undefined;
+  return { text, namesSession: saysSessionLost.test(text) };
+}
+
+function jsonIn(text: string): Json | undefined {
   try {
-    const said = JSON.parse(readableText(unpacked.bytes).replace(/^\ufeff/, '')) as Json;
-    const error = isObject(said) ? said['error'] : undefined;
-    const words = isObject(error) ? error['message'] : undefined;
-    return typeof words === 'string' && words !== '' ? words : undefined;
+    return JSON.parse(text) as Json;
   } catch {
     return undefined;
   }
 }
+
+const isEmptyJson = (said: Json): boolean =>
+  said === null || said === '' || (typeof said === 'object' && Object.keys(said).length === 0);
+
+/** Not a page, of which nobody could read the beginning, and not the bytes of something else. */
+function isPlainText(text: string, type = 'text/plain'): boolean {
+  return /^\s*text\/plain\b/i.test(type) && /^[^<]/.test(text) && !text.includes('\0');
+}
+
+/** In words that are no error of the protocol, `session` alone may be about anything. */
+const saysSessionLost = new RegExp(
+  [
+    /\b(?:bad|expired|invalid|missing|no such|no valid|unknown|unrecogni[sz]ed)\b[^.,:;{}]{0,40}session/,
+    /session[^.,:;{}]{0,40}(?:not?[ _-](?:exist|found|known|valid)|expired|invalid|missing|required|terminated|unknown)/,
+  ]
+    .map(({ source }) => source)
+    .join('|'),
+  'i',
+);

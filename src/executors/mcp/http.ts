@@ -3,7 +3,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { ErrorClass } from '../../model/contract/errors.js';
 import { isObject, type Json } from '../../model/values/json.js';
 import type { Excerpts } from '../masking/mask.js';
-import { toFetchResponse, readRefusalWords } from './answer.js';
+import { toFetchResponse, readRefusalWords, type RefusalWords } from './answer.js';
 import { clientInfo } from './limits.js';
 import { exchange, parseRetryAfter, type Exchange } from '../connections/network.js';
 import type { Deadline } from '../answer/outcome.js';
@@ -186,7 +186,7 @@ function signalOf(method: string, { signal }: RequestInit, deadline: AbortSignal
 }
 
 interface Refusal {
-  readonly words: string | undefined;
+  readonly words: RefusalWords | undefined;
   readonly after: number | undefined;
   readonly isKeyed: boolean;
   readonly inSession: boolean;
@@ -194,14 +194,14 @@ interface Refusal {
 
 function describeRefusal(status: number, { words, after, isKeyed, inSession }: Refusal): HttpProblem {
   // The protocol says 404 for a lost session; servers made after its first examples say 400.
-  const sessionLost = inSession && (status === 404 || (status === 400 && /session/i.test(words ?? '')));
+  const sessionLost = inSession && (status === 404 || (status === 400 && words?.namesSession === true));
   return {
     errorClass: classOfStatus(status, after !== undefined, isKeyed),
     sent: true,
     status,
     sessionLost,
     message: `it answered ${status}${redirectHint(status)}`,
-    ...(words === undefined ? {} : { words }),
+    ...(words === undefined ? {} : { words: words.text }),
     ...(after === undefined ? {} : { retryAfterMs: after }),
   };
 }

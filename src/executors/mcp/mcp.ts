@@ -79,7 +79,8 @@ async function callServer(
   if (opened === 'stopped') {
     // The session may still open, for the next call.
     void opening.then((late) => late.status === 'open' && late.session.release(true));
-    return stoppedResult(context, deadline.whyStopped() ?? 'timeout', false, describeTool(call));
+    const what = `${describeTool(call)}: its server, asked to \`initialize\`,`;
+    return stoppedResult(context, deadline.whyStopped() ?? 'timeout', false, what);
   }
   if (opened.status === 'failed') return opened;
   const { session } = opened;
@@ -123,10 +124,14 @@ async function callOverHttp(
   const url = parseBase(transport.url, 'query');
   if (url === null) {
     const rule = 'it needs an http or https address without credentials or fragment';
-    return failure('permanent', `the url of connection \`${call.connection}\` cannot be used; ${rule}`);
+    return failure(
+      'permanent',
+      sayNothingSent(`the url of connection \`${call.connection}\` cannot be used; ${rule}`),
+    );
   }
   const wrong = headersProblem(transport.headers);
-  if (wrong !== null) return failure('permanent', `connection \`${call.connection}\`: ${wrong}`);
+  if (wrong !== null)
+    return failure('permanent', sayNothingSent(`connection \`${call.connection}\`: ${wrong}`));
   const first = await callInSession(call, transport, url, context, deadline);
   if ('status' in first) return first;
   // The server has ended the session and has not taken the call, so the call is made once more in a new session.
@@ -134,28 +139,27 @@ async function callOverHttp(
   if ('status' in second) return second;
   const { lost } = second;
   const errorClass = lost.status === 404 ? 'connection' : lost.errorClass;
-  const message = `${lost.message} in two sessions that it had opened itself, and has not taken the call`;
-  const { words, ...of } = lost;
-  return toHttpFailure(
-    call,
-    { ...of, errorClass, message: addServerWords(message, words, context) },
-    'not_taken',
-    context,
-  );
+  const sent = first.called || second.called;
+  const end = sent ? ', and has not taken the call' : ', before the call';
+  const message = `${lost.message} in two sessions that it had opened itself${end}`;
+  return toHttpFailure(call, { ...lost, errorClass, message }, sent && 'not_taken', context);
 }
 
 function addServerWords(message: string, words: string | undefined, { excerpts }: DriverContext): string {
   return words === undefined || words === '' ? message : `${message}: ${excerpts.start(words, longestWords)}`;
 }
 
-/** Makes the call in a session of its own. `lost`: the server does not know that session any more, and has not taken the call. */
+/**
+ * Makes the call in a session of its own. `lost`: the server does not know that session any more, and has not taken the call.
+ * `called`: the call itself was what it said this to.
+ */
 async function callInSession(
   call: McpCall,
   transport: HttpTransport,
   url: URL,
   context: DriverContext,
   deadline: Deadline,
-): Promise<ExecutorResult | { readonly lost: HttpProblem }> {
+): Promise<ExecutorResult | { readonly lost: HttpProblem; readonly called: boolean }> {
   const session = openHttpSession(transport, url, deadline, context);
   let called = false;
   try {
@@ -172,7 +176,7 @@ async function callInSession(
     const sent = called && problem?.sent !== false;
     const stopped = deadline.whyStopped();
     if (stopped !== null) return stoppedResult(context, stopped, sent, describeTool(call));
-    if (problem?.sessionLost === true) return { lost: problem };
+    if (problem?.sessionLost === true) return { lost: problem, called };
     if (problem !== null) return toHttpFailure(call, problem, sent, context);
     return toSdkFailure(call, error, sent, context);
   } finally {

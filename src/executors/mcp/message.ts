@@ -89,10 +89,13 @@ function answerIn(messages: readonly Json[], asked: Json): 'given' | 'missing' |
 /** `unread`: why a result in it cannot be taken for what the server wrote; null: it can. */
 function toReadableAnswer(message: Json, asked: Json, unread: string | null): Json {
   if (!isObject(message)) return message;
-  const { jsonrpc = null, id = null, method, result, error } = message;
-  if (result === undefined && (error === undefined || method !== undefined)) return message;
+  const { jsonrpc = null, id = null, result, error } = message;
+  const method = message['method'] ?? null;
+  // The server's own request or notification is never an answer, whatever else it carries: its ids may be ours.
+  if (isText(method)) return toReadableRequest(message);
+  if (result === undefined && (error === undefined || method !== null)) return message;
   const markBroken = (why: string): Json => ({ jsonrpc: '2.0', id, result: { [notAResult]: why } });
-  if (method !== undefined) return markBroken('it has both a `result` and a `method`');
+  if (method !== null) return markBroken('it has both a `result` and a `method`');
   // Servers of JSON-RPC 1.0 write both `result` and `error`, one of them null.
   const isError = error !== undefined && (error !== null || (result ?? null) === null);
   if (isError && (result ?? null) !== null) return markBroken('it has both a `result` and an `error`');
@@ -110,12 +113,23 @@ function toReadableAnswer(message: Json, asked: Json, unread: string | null): Js
     : answer;
 }
 
+const requestFields: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params']);
+/** As deep as the SDK reads a request: the fields of `_meta` in `params`. */
+const requestDepth = 4;
+
+/** A request or notification without other fields and without nulls: the SDK takes neither, and says so to nobody. */
+function toReadableRequest(message: JsonObject): Json {
+  const fields = Object.entries(message).filter(([name]) => requestFields.has(name));
+  const isPlain = fields.length === Object.keys(message).length;
+  return dropNulls(isPlain ? message : Object.fromEntries(fields), requestDepth);
+}
+
 /** The result without the nulls that many servers write for what they leave out. */
 function toReadableResult(result: JsonObject): JsonObject {
   const isOpening =
     Object.hasOwn(result, 'protocolVersion') &&
     !['content', 'structuredContent'].some((name) => Object.hasOwn(result, name));
-  if (!isOpening) return Object.values(result).includes(null) ? dropNulls(result, 1) : result;
+  if (!isOpening) return dropNulls(result, 1);
   const { capabilities = {}, serverInfo = {}, ...others } = dropNulls(result, maxOpeningDepth);
   // The SDK asks for a name and a version, which nobody reads.
   const named = isObject(serverInfo) ? { name: '', version: '', ...serverInfo } : serverInfo;
@@ -125,12 +139,15 @@ function toReadableResult(result: JsonObject): JsonObject {
 /** Deeper than anything that is read in an answer to `initialize`. */
 const maxOpeningDepth = 5;
 
+/** The object itself where nothing is left out. */
 function dropNulls(object: JsonObject, depth: number): JsonObject {
   const kept = Object.entries(object).flatMap(([name, value]): [string, Json][] => {
     if (value === null) return [];
     return [[name, depth > 1 && isObject(value) ? dropNulls(value, depth - 1) : value]];
   });
-  return Object.fromEntries(kept);
+  const isSame =
+    kept.length === Object.keys(object).length && kept.every(([name, value]) => value === object[name]);
+  return isSame ? object : Object.fromEntries(kept);
 }
 
 /** An error without an id answers the request that was asked: the server could not read its id. */

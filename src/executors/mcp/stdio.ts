@@ -5,7 +5,7 @@ import { clientInfo, maxMessageBytes } from './limits.js';
 import { isServerError, whyNotOpened } from './message.js';
 import { makeStdioTransport } from './transport.js';
 import { codeOf } from '../connections/network.js';
-import { failure, type Failure } from '../answer/outcome.js';
+import { failure, maxTimerMs, type Failure } from '../answer/outcome.js';
 import { realPath, workingDirectory } from '../command/place.js';
 import { lastWords, startAdvice } from '../command/told.js';
 import type { StdioTransport } from './types.js';
@@ -16,6 +16,7 @@ import type { DriverContext } from '../types.js';
 // and may come late: it is quoted only while the server has served a single call. An idle server is stopped after a while.
 
 const idleMs = 60_000;
+/** How long a server may take to answer `initialize`, also for a call that waits less: the next call then finds it ready. */
 const connectTimeoutMs = 30_000;
 /** How much of its standard error is kept: far more than is quoted, so that enough is left after masking. */
 const maxStderrBytes = 65_536;
@@ -41,6 +42,7 @@ interface Opened extends Pick<Session, 'client' | 'problem' | 'wroteTooMuch'> {
 }
 
 interface Pooled {
+  readonly client: Client;
   readonly opened: Promise<Opened | Failure>;
   inUse: boolean;
   timer: NodeJS.Timeout | undefined;
@@ -52,19 +54,19 @@ const pool = new Map<string, Set<Pooled>>();
 /** Takes an idle session of the connection, or starts a server where there is none. */
 export async function openStdio(
   transport: StdioTransport,
-  context: Pick<DriverContext, 'baseDirectory' | 'excerpts'>,
+  context: Pick<DriverContext, 'baseDirectory' | 'excerpts' | 'timeoutMs'>,
   name: string,
 ): Promise<Opening> {
   const cwd = workingDirectory(context.baseDirectory, transport.workingDirectory);
   if (cwd === null)
     return failure(
       'permanent',
-      `the working directory of connection \`${name}\` does not exist; create it or name another`,
+      `the working directory of connection \`${name}\` does not exist; create it or name another; nothing was sent`,
     );
   // The program is part of the key: the same link may lead to another program by now.
   const key = JSON.stringify([transport, cwd, realPath(transport.command)]);
   const idle = [...(pool.get(key) ?? [])].find(({ inUse }) => !inUse);
-  const pooled = idle ?? start(key, transport, cwd, name, context.excerpts);
+  const pooled = idle ?? start(key, transport, cwd, name, context);
   pooled.inUse = true;
   clearTimeout(pooled.timer);
   const opened = await pooled.opened;
@@ -84,10 +86,12 @@ function start(
   transport: StdioTransport,
   cwd: string,
   name: string,
-  excerpts: Excerpts,
+  context: Pick<DriverContext, 'excerpts' | 'timeoutMs'>,
 ): Pooled {
+  const client = new Client(clientInfo);
   const pooled: Pooled = {
-    opened: connect(transport, cwd, name, excerpts, () => forget(key, pooled)),
+    client,
+    opened: connect(client, transport, cwd, name, context, () => forget(key, pooled)),
     inUse: true,
     timer: undefined,
   };
@@ -103,10 +107,11 @@ function forget(key: string, pooled: Pooled): void {
 }
 
 async function connect(
+  client: Client,
   params: StdioTransport,
   cwd: string,
   name: string,
-  excerpts: Excerpts,
+  { excerpts, timeoutMs }: Pick<DriverContext, 'excerpts' | 'timeoutMs'>,
   onClose: () => void,
 ): Promise<Opened | Failure> {
   const stderr = makeTail(maxStderrBytes);
@@ -121,7 +126,6 @@ async function connect(
     onStderr: stderr.add,
     onTooMuch: (why) => (tooMuch = why),
   });
-  const client = new Client(clientInfo);
   client.onclose = onClose;
   const problem: Problem = (excerpts) => {
     if (tooMuch !== null) return `: ${tooMuch}`;
@@ -133,7 +137,7 @@ async function connect(
     if (calls > 1) stderr.forget();
   };
   try {
-    await client.connect(transport, { timeout: connectTimeoutMs });
+    await client.connect(transport, { timeout: Math.min(Math.max(connectTimeoutMs, timeoutMs), maxTimerMs) });
     return { status: 'open', client, problem, renew: begin, wroteTooMuch: () => tooMuch !== null };
   } catch (error) {
     onClose();
@@ -142,7 +146,7 @@ async function connect(
     if (code === 'ENOENT' || code === 'EACCES' || code === 'E2BIG') {
       return failure(
         'permanent',
-        `the MCP server of connection \`${name}\` could not be started (${code}); ${startAdvice(code)}`,
+        `the MCP server of connection \`${name}\` could not be started (${code}); ${startAdvice(code)}; nothing was sent`,
       );
     }
     if (isServerError(error))
@@ -206,8 +210,9 @@ function release(key: string, pooled: Pooled, usable: boolean): void {
 
 async function close(pooled: Pooled): Promise<void> {
   clearTimeout(pooled.timer);
-  const opened = await pooled.opened;
-  if (opened.status === 'open') await opened.client.close().catch(() => undefined);
+  // Also one that has not answered `initialize` yet: it is not waited for.
+  await pooled.client.close().catch(() => undefined);
+  await pooled.opened;
 }
 
 /** Stops every server that is kept, when a worker or a test ends. */

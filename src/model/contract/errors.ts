@@ -48,6 +48,7 @@ export const errorTable = {
   EXECUTOR_FAILED: { status: 502, title: 'the executor failed' },
   AUDIT_UNAVAILABLE: { status: 503, title: 'the store of runs and records does not answer' },
   ENGINE_UNAVAILABLE: { status: 503, title: 'the workflow engine does not answer' },
+  KEY_UNOPENED: { status: 503, title: 'the key of the values that this needs does not open here' },
 } as const;
 
 export type ErrorCode = keyof typeof errorTable;
@@ -95,6 +96,7 @@ export const submitErrors: readonly ErrorCode[] = [
   'RATE_LIMITED',
   'EXECUTOR_FAILED',
   'ENGINE_UNAVAILABLE',
+  'KEY_UNOPENED',
 ];
 
 /** Codes with which a decision may be refused at every door, besides those of every route. */
@@ -110,4 +112,5 @@ export const decisionErrors: readonly ErrorCode[] = [
   'DIGEST_REQUIRED',
   'RATE_LIMITED',
   'ENGINE_UNAVAILABLE',
+  'KEY_UNOPENED',
 ];

@@ -16,7 +16,7 @@ export type Composed =
   | {
       readonly status: 'composed';
       readonly document: Document;
-      /** A character that looks like a space and is text to YAML, where a space would mean something else. */
+      /** A character that a reader takes for a space or for the end of a line, and that is text to YAML. */
       readonly oddSpace: Trouble | null;
     }
   | { readonly status: 'invalid'; readonly trouble: Trouble };
@@ -76,7 +76,7 @@ interface Tokens {
 function tokensOf(text: string): Tokens {
   const parser = new Parser();
   const tokens: CST.Token[] = [];
-  let oddSpace: Trouble | null = null;
+  let oddSpace = returnTrouble(text);
   const end = (refused: Trouble | null): Tokens => ({ tokens, refused, oddSpace });
   let count = 0;
   let before = '';
@@ -109,6 +109,22 @@ function tokensOf(text: string): Tokens {
     tokens.push(token);
   }
   return end(null);
+}
+
+/**
+ * A carriage return that does not belong to the end of a line. Editors, and other readers of YAML, show two lines where this
+ * parser sees one: what follows it behind a comment would be a part of the comment.
+ */
+function returnTrouble(text: string): Trouble | null {
+  const offset = text.search(/\r(?!\n)/);
+  return offset === -1
+    ? null
+    : {
+        code: 'MALFORMED',
+        offset,
+        message:
+          'this line holds U+000D (a carriage return) without a line feed behind it, which some readers take for the end of a line and others do not: end lines with a line feed (`\\n` or `\\r\\n`)',
+      };
 }
 
 /** Where a text without quotes would be read as something else if this character were a space. */

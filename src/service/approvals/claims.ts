@@ -1,4 +1,4 @@
-import { PayloadsErased } from '../../audit/index.js';
+import { PayloadKeyUnopened, PayloadsErased } from '../../audit/index.js';
 import { isBlank } from '../../model/values/text.js';
 import {
   deleteClaim,
@@ -15,7 +15,7 @@ import type { ServiceDeps } from '../deps.js';
 import { refuseCaller } from '../may.js';
 import { invalid, refusal, type Refusal } from '../refusal.js';
 import { bodyOf } from './body/body.js';
-import { judge, refuseDecider, loadJudged, type Judged } from './judge.js';
+import { judge, refuseDecider, refuseUnopened, loadJudged, type Judged } from './judge.js';
 import { visibleApproval, type FoundApproval } from './look.js';
 import { findPerson } from './people.js';
 import { recordAbout } from './seen.js';
@@ -101,6 +101,10 @@ export async function delegateApproval(
   try {
     await deps.transaction(handOver);
   } catch (error) {
+    if (error instanceof PayloadKeyUnopened) {
+      deps.onInternalError(`a note on \`${id}\``, error);
+      return refuseUnopened('the note cannot be kept here, so nothing is handed over', error);
+    }
     if (!(error instanceof PayloadsErased)) throw error;
     const message = `cannot be kept, since the values of run \`${found.row.run}\` were erased: leave it out`;
     return invalid(`\`note\` ${message}`, [{ pointer: '/note', message }]);
@@ -116,7 +120,7 @@ async function hasNote(
 ): Promise<boolean> {
   const ref = await lockDelegationNote(tx, handed);
   const bytes = ref === null ? null : (await payloads.getAllReadable(tx, [ref])).get(ref.payload);
-  return bytes?.toString('utf8') === note;
+  return Buffer.isBuffer(bytes) && bytes.toString('utf8') === note;
 }
 
 /** The delegate must be able to decide the approval as things stand; the run checks again when they decide. */

@@ -1,6 +1,6 @@
 import { mayDecide, shownDigest, wantsReason } from '../../engine/index.js';
 import type { ApprovalState, Kit } from '../../engine/state.js';
-import { readShown } from '../../audit/index.js';
+import { PayloadKeyUnopened, readShown } from '../../audit/index.js';
 import { isOpen, settledCode } from '../../model/approval-status.js';
 import { canonical, sameJson } from '../../model/values/canonical.js';
 import type { ErrorCode } from '../../model/contract/errors.js';
@@ -136,12 +136,32 @@ export function argumentsGone({ run }: Pick<ApprovalRow, 'run'>): string {
 
 /** Why the run takes no decision: its steps read the arguments of what it waits for. */
 async function argumentsRefusal(deps: ServiceDeps, row: ApprovalRow): Promise<Refusal | null> {
-  if ((await readArguments(deps, row)) !== null) return null;
+  const { argumentsRef } = row.doc;
+  const read = await readAll(deps, [argumentsRef]);
+  const unopened = read.unopened(argumentsRef);
+  if (unopened !== null) return refuseUnopened(argumentsUnopened, unopened);
+  if ((await parseArguments(read, row.doc)) !== null) return null;
   return refusal('DIGEST_MISMATCH', argumentsGone(row), { why: 'arguments_gone' });
 }
 
 async function readArguments(deps: ServiceDeps, { doc }: ApprovalRow): Promise<JsonObject | null> {
   return parseArguments(await readAll(deps, [doc.argumentsRef]), doc);
+}
+
+export const keyUnopened = 'key_unopened';
+export const argumentsUnopened =
+  'what was asked for cannot be read here, so it is neither approved nor denied';
+export const previewUnopened =
+  'what would run cannot be read here, so it can only be denied, without a reason';
+
+/** What follows from it that a key does not open here, and what to do. Whether anything is lost, nobody knows. */
+export function unopenedText(follows: string, { message }: PayloadKeyUnopened): string {
+  return `${follows}: ${message}, and the run can be cancelled`;
+}
+
+/** It holds only for now: another process may open the key, or this one after it was given its key-encryption key. */
+export function refuseUnopened(follows: string, unopened: PayloadKeyUnopened): Refusal {
+  return refusal('KEY_UNOPENED', unopenedText(follows, unopened), { why: keyUnopened }, 2);
 }
 
 export const previewGone = 'what would run can no longer be read';
@@ -151,11 +171,15 @@ export const previewGone = 'what would run can no longer be read';
  * it, since nothing runs by one.
  */
 async function shownRefusal(
-  { payloads, pool }: ServiceDeps,
+  { payloads, pool, onInternalError }: ServiceDeps,
   { row: { doc }, held }: Pick<HeldApproval, 'row' | 'held'>,
   { id, action }: ApprovalState,
 ): Promise<Refusal | null> {
   const shown = await readShown(payloads, pool, doc);
+  if (shown instanceof PayloadKeyUnopened) {
+    onInternalError(`the preview of \`${id}\``, shown);
+    return refuseUnopened(previewUnopened, shown);
+  }
   const digest = (value: Json): string => sha256(canonical(value));
   const isHeld = held === undefined || sameJson(doc.argumentsRef, held?.payload ?? null);
   if (shown !== null && isHeld && shownDigest({ digest }, shown) === action.bound.shown) return null;
@@ -182,7 +206,8 @@ async function changedFields(
       readArguments(deps, asked),
       readShown(deps.payloads, deps.pool, doc),
     ]);
-    return { transition, tool: doc.tool, tier: doc.tier, requestedBy, arguments: args, shown };
+    const known = shown instanceof PayloadKeyUnopened ? null : shown;
+    return { transition, tool: doc.tool, tier: doc.tier, requestedBy, arguments: args, shown: known };
   };
   const [old, current] = await Promise.all([fieldsOf(seen), fieldsOf(now)]);
   const differing = Object.keys(current).filter((key) => canonical(old[key]) !== canonical(current[key]));

@@ -78,7 +78,7 @@ async function decisionFields(
   const decisions = taken.map((row) => ({
     by: { id: row.byId, kind: row.byKind },
     decision: row.decision,
-    reason: read(row.reasonRef),
+    reason: read.text(row.reasonRef),
     at: row.at,
   }));
   const denied = decisions.find((decision) => decision.decision === 'deny');

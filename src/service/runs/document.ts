@@ -1,10 +1,10 @@
-import type { JsonObject } from '../../model/values/json.js';
+import { isObject, type JsonObject } from '../../model/values/json.js';
 import type { Principal } from '../../model/principal.js';
 import { documentOf, type HeldValue, type RunDocument } from '../../store/runs/document.js';
 import { getRun, type ListedRun } from '../../store/runs/runs.js';
 import type { ServiceDeps } from '../deps.js';
 import { makeFairTurns } from '../seats.js';
-import { readJson } from '../values.js';
+import { parseValue, readAll } from '../values.js';
 
 /** How many run documents are read at a time, in one process and for one principal: each may have megabytes. */
 const mostDocuments = 8;
@@ -34,6 +34,13 @@ export function withDocument<T>(
   });
 }
 
-export async function readHeld(deps: ServiceDeps, held: HeldValue | null): Promise<JsonObject> {
-  return ((await readJson(deps, held?.payload ?? null)) as JsonObject | null) ?? {};
+/** A value that the run holds: empty where there is none, or it was erased. Null: it cannot be read, which is told to the operator. */
+export async function readHeld(deps: ServiceDeps, held: HeldValue | null): Promise<JsonObject | null> {
+  const ref = held?.payload ?? null;
+  if (ref === null) return {};
+  const read = await readAll(deps, [ref]);
+  if (read.isDamaged(ref) || read.unopened(ref) !== null) return null;
+  const text = read.text(ref);
+  const value = text === null ? {} : await parseValue(text);
+  return isObject(value) ? value : null;
 }

@@ -35,6 +35,8 @@ export async function linksOf(
     floorsIn(deps, row.environment),
     readHeld(deps, document.heldInput),
   ]);
+  // Which links are legal is not known then.
+  if (input === null) return [];
   const onLinkError = (error: unknown): void => deps.onInternalError(`the links of run \`${row.id}\``, error);
   return links(plan, { ...stateWithoutValues(document), input }, principal, { floors }, onLinkError);
 }

@@ -109,7 +109,10 @@ export async function refuseTooFull(
   });
 }
 
-/** Whether a run has room for a submit, were it the next thing that it takes. Null: something else stands against it, which is said later. */
+/**
+ * Whether a run has room for a submit, were it the next thing that it takes. Null: something else stands against it, which is said
+ * later, or the run's input cannot be read.
+ */
 export async function foreseeSubmit(
   caller: Caller,
   request: Pick<
@@ -128,6 +131,7 @@ export async function foreseeSubmit(
       preparePaper(caller, { run, principal, environment, flow, flowVersion }, plan, policySet),
       readHeld(caller.deps, document.heldInput),
     ]);
+    if (input === null) return null;
     const refusal = await refuseSubmit(paper, { ...stateWithoutValues(document), input }, request, refs);
     return { rev, refusal };
   };

@@ -31,8 +31,9 @@ export async function refusalFromRun(
     state: row.state,
     runStatus: row.status,
   };
-  // Too often for now: the same may be asked again soon.
-  return refusal(answer.code, answer.message, extra, answer.code === 'RATE_LIMITED' ? 2 : null);
+  // These hold only for now: the same may be asked again soon.
+  const isPassing = answer.code === 'RATE_LIMITED' || answer.code === 'KEY_UNOPENED';
+  return refusal(answer.code, answer.message, extra, isPassing ? 2 : null);
 }
 
 /**

@@ -138,6 +138,28 @@ describe('what the approvers are shown', () => {
       assert.equal(await countRecords(run, 'executor.started'), 0);
     });
 
+  it('lets nothing run, and ends nothing, while its key does not open: it runs once it does', async () => {
+    const [run, other] = [await parked(), await parked()];
+    await approve(run);
+    const { payload } = await refIn(run);
+    const under = ({ id }: Handle): Promise<unknown> =>
+      unguarded(`update payload set run = '${id}' where id = '${payload}'`);
+    await under(other);
+    await governed.database.asSuperuser(
+      `alter table payload_key disable trigger user;
+       update payload_key set wrapped = set_byte(wrapped, 20, get_byte(wrapped, 20) # 1) where run = '${other.id}';
+       alter table payload_key enable trigger user`,
+    );
+    await assert.rejects(run.execute(), /does not open here/);
+    assert.deepEqual(
+      (await run.records()).filter(({ type }) => type.startsWith('executor.')),
+      [],
+    );
+    await under(run);
+    await run.execute();
+    assert.equal(await countRecords(run, 'executor.started'), 1);
+  });
+
   it('is compared as the row has it where an earlier build opened the approval', async () => {
     const run = await parked();
     const stored = await governed.deps.payloads.get(governed.deps.pool, await refIn(run));

@@ -513,7 +513,7 @@ describe('an MCP result that is none', () => {
     ['"done"', /its result is no object/],
     ['{"content":[],"_meta":7}', /malformed `_meta`/],
     ['{"content":[]},"error":{"code":1,"message":"no"}', /both a `result` and an `error`/],
-    ['{"content":[]},"method":"tools/call"', /both a `result` and a `method`/],
+    ['{"content":[]},"method":7', /both a `result` and a `method`/],
     ['null,"error":null', /an error without a code or a message/],
   ];
   const contexts = [

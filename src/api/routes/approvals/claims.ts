@@ -45,7 +45,7 @@ export const claimRoutes: readonly Route[] = [
     path: '/v1/approvals/{id}/delegate',
     summary: 'Hand it to a person who may decide it. That gives no right, and takes none',
     body: jsonBody(api.delegateBody),
-    errors: [...each.errors, 'DELEGATE_UNFIT'],
+    errors: [...each.errors, 'DELEGATE_UNFIT', 'KEY_UNOPENED'],
     handle: async (call, { params, body }) => reply(await delegateApproval(callerOf(call), params.id, body)),
   }),
 ];

@@ -181,11 +181,12 @@ function deciderOf({ decidedBy, decidedAt = null }: JsonObject): Pick<Result, 'd
 /** Refuses the batch before anything was sent to a run. Each refusal is recorded with its own run. */
 function refuseAll(caller: Caller, checked: readonly Checked[]): Refusal {
   for (const entry of checked) if (entry.refused !== null) noteRefusalOf(caller, entry, entry.refused);
-  const count = checked.filter((entry) => entry.refused !== null).length;
+  const refused = checked.flatMap((entry) => entry.refused ?? []);
   return refusal(
     'BATCH_REFUSED',
-    `${count} of ${checked.length} decisions would be refused, so none was made: see \`results\`, or send \`mode: each\``,
+    `${refused.length} of ${checked.length} decisions would be refused, so none was made: see \`results\`, or send \`mode: each\``,
     { results: checked.map(checkedResult) },
+    refused.find(({ retryAfter }) => retryAfter !== null)?.retryAfter ?? null,
   );
 }
 

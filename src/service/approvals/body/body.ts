@@ -142,13 +142,10 @@ async function approvalBody(
 ): Promise<ApprovalJson> {
   const { doc } = row;
   const { kit } = related.deciders;
-  const { preview = null, previewRef = null } = doc;
-  const asked = await parseArguments(read, doc);
-  const shown = previewRef === null ? preview : await parseValue(read(previewRef));
-  const unreadable = [
-    ...(asked === null ? (['arguments'] as const) : []),
-    ...(previewRef !== null && shown === null ? (['preview'] as const) : []),
-  ];
+  const { asked, shown, ...lost } = await readAsked(read, doc);
+  const { unreadable, unopened } = lost;
+  // A notification is tried again instead, perhaps by a process in which the key opens.
+  if (related.reader === null && unopened !== null) throw unopened;
   const gates = gateStatuses(row, state, related.deciders, related.decisions);
   return {
     id: row.id,
@@ -172,14 +169,14 @@ async function approvalBody(
     requesters: [...(state?.requesters ?? doc.requesters)],
     reason: becauseText(because),
     because: becauseJson(because),
-    trace: await parseValue(read(traceOf(row))),
+    trace: await parseValue(read.text(traceOf(row))),
     guards: doc.guards.map(asJson),
     roles: state === null ? [...row.roles] : [...new Set(gates.flatMap(({ roles }) => roles))],
     ...gatesJson(gates),
     ...(related.reader === null
       ? {}
-      : { may: mayOf({ row, state, kit, decisions: related.decisions }, related.reader, unreadable) }),
-    decisions: related.decisions.map((decision) => decisionJson(decision, read(decision.reasonRef))),
+      : { may: mayOf({ row, state, kit, decisions: related.decisions }, related.reader, lost) }),
+    decisions: related.decisions.map((decision) => decisionJson(decision, read.text(decision.reasonRef))),
     expiresAt: row.expiresAt,
     onTimeout: timeoutAction(row, state, kit),
     onExpiry: expiryText(row, state, kit),
@@ -191,6 +188,18 @@ async function approvalBody(
   };
 }
 
+/** What was asked for and what would run, or what of it cannot be read, and the key that does not open where that is why. */
+async function readAsked(read: ReadValues, doc: ApprovalRow['doc']) {
+  const { preview = null, previewRef = null } = doc;
+  const asked = await parseArguments(read, doc);
+  const shown = previewRef === null ? preview : await parseValue(read.text(previewRef));
+  const unreadable = [
+    ...(asked === null ? (['arguments'] as const) : []),
+    ...(previewRef !== null && shown === null ? (['preview'] as const) : []),
+  ];
+  return { asked, shown, unreadable, unopened: read.unopened(doc.argumentsRef) ?? read.unopened(previewRef) };
+}
+
 function peopleOf(
   read: ReadValues,
   { claims, delegations, onBehalfOf }: Related,
@@ -200,7 +209,7 @@ function peopleOf(
     delegations: delegations.map(({ delegatedBy, delegate, noteRef, at }) => ({
       from: delegatedBy,
       to: delegate,
-      note: read(noteRef),
+      note: read.text(noteRef),
       at,
     })),
     ...(onBehalfOf === null || onBehalfOf.length === 0 ? {} : { onBehalfOf: [...onBehalfOf] }),
@@ -211,7 +220,7 @@ export async function readDecisionJson(
   deps: ServiceDeps,
   row: DecisionRow,
 ): Promise<Omit<DecisionJson, 'approval'>> {
-  return decisionJson(row, (await readAll(deps, [row.reasonRef]))(row.reasonRef));
+  return decisionJson(row, (await readAll(deps, [row.reasonRef])).text(row.reasonRef));
 }
 
 function decisionJson(row: DecisionRow, reason: string | null): Omit<DecisionJson, 'approval'> {

@@ -7,8 +7,19 @@ import { queuesIn } from '../../../schema/kit.js';
 import type { ApprovalRow } from '../../../store/approvals/approvals.js';
 import type { DecisionRow } from '../../../store/approvals/decisions.js';
 import { humanCredentials, mostCredentials } from '../../../store/people/people.js';
+import type { PayloadKeyUnopened } from '../../../audit/index.js';
 import type { ServiceDeps } from '../../deps.js';
-import { argumentsGone, judge, previewGone, type Judged, type QueueKit } from '../judge.js';
+import {
+  argumentsGone,
+  argumentsUnopened,
+  judge,
+  keyUnopened,
+  previewGone,
+  previewUnopened,
+  unopenedText,
+  type Judged,
+  type QueueKit,
+} from '../judge.js';
 
 // The gates of an approval as its body shows them, and what its reader may do about it.
 
@@ -120,11 +131,28 @@ function missingText(missing: GateStatus['missing']): string {
 export function mayOf(
   judged: Judged,
   reader: Principal,
-  unreadable: NonNullable<ApprovalJson['unreadable']>,
+  {
+    unreadable,
+    unopened,
+  }: {
+    readonly unreadable: NonNullable<ApprovalJson['unreadable']>;
+    /** Why it cannot be read is that its key does not open here; null: it is another reason. */
+    readonly unopened: PayloadKeyUnopened | null;
+  },
 ): NonNullable<ApprovalJson['may']> {
   const may = judge(judged, reader);
   if (may.status === 'no')
     return { decide: false, verbs: [], why: may.why ?? 'closed', message: may.message };
+  if (unopened !== null) {
+    const isDeniable = !unreadable.includes('arguments');
+    const what = isDeniable ? previewUnopened : argumentsUnopened;
+    return {
+      decide: isDeniable,
+      verbs: isDeniable ? ['deny'] : [],
+      why: keyUnopened,
+      message: unopenedText(what, unopened),
+    };
+  }
   if (unreadable.includes('arguments'))
     return { decide: false, verbs: [], why: 'arguments_gone', message: argumentsGone(judged.row) };
   return unreadable.length === 0

@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { makeNotices } from '../../../src/service/index.js';
+import { asSuperuser } from '../../../testing/servers/database.js';
+import { signIn } from '../../../testing/browser-forms.js';
+import { openOffice, type Office, type Parked } from '../../notify/support.js';
+
+// Where the key of a run's payloads does not open, as in a process with another key-encryption key, nothing is known of them: no door
+// tells them as lost, none fails for the others, and nothing that was refused for it stays refused.
+
+const inputSchema = { type: 'object', properties: { memo: { type: 'string' } } };
+const executor = {
+  ...{ kind: 'rest', connection: 'crm', method: 'POST', path: '/notes' },
+  body: { zeal: 1, memo: '$.arguments.memo?' },
+};
+const policies = {
+  'connections.json': {
+    connections: { crm: { kind: 'rest', baseUrl: 'http://127.0.0.1:9', allowPrivate: true } },
+  },
+  'tools/notes.json': {
+    tools: [{ name: 'crm.note', tier: 'reversible', summary: 'notes something', inputSchema, executor }],
+  },
+  'flows/notes.json': {
+    ...{ name: 'notes', owner: 'team', permissions: { execute: ['crm.note'] } },
+    approval_gate: { approver_role: 'finance.controller' },
+  },
+  'flows/told.json': {
+    version: 1,
+    workflows: {
+      told: {
+        ...{ owner: 'team', initialState: 'a', inputSchema },
+        states: {
+          a: {
+            transitions: {
+              note: {
+                ...{ target: 'a', tier: 'reversible', inputSchema, executor },
+                gate: { roles: ['finance.controller'] },
+              },
+            },
+          },
+        },
+      },
+    },
+  },
+};
+
+describe('what a key that does not open keeps from being read', () => {
+  let office: Office;
+  let cookie: string;
+  const told: string[] = [];
+  before(async () => {
+    const onInternalError = (what: string, error: unknown): void =>
+      void told.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    office = await openOffice((deps) => ({ ...deps, onInternalError }));
+    await office.api.load(policies);
+    cookie = await signIn(office.api.url, office.api.keys['finance'] ?? '', '/');
+  });
+  after(async () => {
+    await office.rest();
+    await office.stop();
+  });
+
+  const ask: Office['api']['ask'] = (...asked) => office.api.ask(...asked);
+  async function begin(flow: string, body: object = {}): Promise<string> {
+    const begun = await ask('agent', 'POST', `/v1/flows/${flow}/runs`, body);
+    assert.equal(begun.status, 201, begun.text);
+    return begun.body.run.id;
+  }
+  const submit = (run: string, given: object, headers: Record<string, string> = {}) =>
+    ask('agent', 'POST', `/v1/runs/${run}/transitions/crm.note`, { arguments: given }, headers);
+  async function park(given: object = { memo: 'a text' }): Promise<Parked> {
+    const run = await begin('notes');
+    const asked = await submit(run, given);
+    assert.equal(asked.status, 202, asked.text);
+    return { ...asked.body.result.approval, run };
+  }
+  /** Changes a bit of the run's key; done twice, the key is as it was. */
+  const turn = (run: string) =>
+    asSuperuser(
+      office.api.database.url,
+      `alter table payload_key disable trigger user;
+       update payload_key set wrapped = set_byte(wrapped, 20, get_byte(wrapped, 20) # 1) where run = '${run}';
+       alter table payload_key enable trigger user`,
+    );
+  const list = async (query = '') => {
+    const listed = await ask('finance', 'GET', `/v1/approvals${query}`);
+    assert.equal(listed.status, 200, listed.text);
+    return listed.body as { data: any[]; nextCursor: string | null };
+  };
+  const cancel = async (run: string): Promise<void> => {
+    const cancelled = await ask('admin', 'POST', `/v1/runs/${run}/cancel`, { reason: 'no more' });
+    assert.deepEqual([cancelled.status, cancelled.body.run?.status], [200, 'cancelled'], cancelled.text);
+  };
+  const decide = ({ id, digest }: Parked, decision: 'approve' | 'deny', more: object = {}) =>
+    ask('finance', 'POST', `/v1/approvals/${id}/decision`, { decision, digest, ...more });
+  const keyOf = (run: string): string =>
+    `the key of the payloads of run \`${run}\` does not open here; see that every process of the service has the same \`COUNTERSIGN_KEK\`: if it has, the key is damaged`;
+
+  it('takes no list, page or cursor from anybody, also where it is all that a page holds', async () => {
+    const parked = await park();
+    await turn(parked.run);
+    for (const query of ['?mine=true', '', '?status=open', '?limit=1'])
+      assert.deepEqual(
+        (await list(query)).data.map(({ id }) => id),
+        [parked.id],
+      );
+    const page = await fetch(`${office.api.url}/sign-in`, { headers: { cookie } });
+    assert.ok(page.status === 200 && (await page.text()).includes(parked.id));
+    const other = await park();
+    const first = await list('?limit=1&order=age');
+    const second = await list(`?limit=1&order=age&cursor=${String(first.nextCursor)}`);
+    assert.deepEqual([first.data[0].id, second.data[0].id], [parked.id, other.id]);
+    assert.deepEqual(second.data[0].may.verbs, ['approve', 'deny']);
+    await cancel(parked.run);
+    assert.equal((await list('?status=revoked&limit=1')).data[0].id, parked.id);
+    await cancel(other.run);
+    await turn(parked.run);
+  });
+
+  it('is told alike by the list, the approval and its page, and as lost by none', async () => {
+    const parked = await park();
+    await turn(parked.run);
+    told.length = 0;
+    const message = `what was asked for cannot be read here, so it is neither approved nor denied: ${keyOf(parked.run)}, and the run can be cancelled`;
+    const may = { decide: false, verbs: [], why: 'key_unopened', message };
+    const listed = (await list()).data.find(({ id }) => id === parked.id);
+    const alone = await ask('finance', 'GET', `/v1/approvals/${parked.id}`);
+    assert.equal(alone.status, 200, alone.text);
+    for (const shown of [listed, alone.body])
+      assert.deepEqual(
+        [shown.may, shown.unreadable, shown.arguments, shown.preview],
+        [may, ['arguments', 'preview'], {}, null],
+      );
+    const page = await fetch(`${office.api.url}/approvals/${parked.id}`, { headers: { cookie } });
+    const text = await page.text();
+    assert.ok(page.status === 200 && text.includes(`Nothing to decide here: ${message}.`), text);
+    assert.deepEqual(new Set(told), new Set([`payloads: ${keyOf(parked.run)}`]));
+    await assert.rejects(makeNotices(office.api.deps).body(parked.id), { message: keyOf(parked.run) });
+    await turn(parked.run);
+    assert.equal((await makeNotices(office.api.deps).body(parked.id))?.['unreadable'], undefined);
+    await cancel(parked.run);
+  });
+
+  it('refuses a decision only for now, and of a batch only its own', async () => {
+    const [parked, other] = [await park(), await park()];
+    await turn(parked.run);
+    const decisions = [parked, other].map(({ id, digest }) => ({
+      ...{ approval: id, digest },
+      decision: 'approve',
+    }));
+    for (const mode of ['each', 'all']) {
+      const batch = { decisions, mode, dryRun: true };
+      const dry = await ask('finance', 'POST', '/v1/approvals/batch', batch);
+      assert.deepEqual(
+        [dry.status, ...(dry.body.results ?? []).map(({ status, code }: any) => code ?? status)],
+        [200, 'KEY_UNOPENED', 'would_apply'],
+        dry.text,
+      );
+    }
+    for (const decision of ['approve', 'deny'] as const) {
+      const { status, body, headers } = await decide(parked, decision);
+      assert.deepEqual(
+        [status, body.code, body.why, headers.get('retry-after')],
+        [503, 'KEY_UNOPENED', 'key_unopened', '2'],
+      );
+    }
+    await turn(parked.run);
+    const token = (
+      await ask('finance', 'POST', '/v1/approvals/batch', { decisions, mode: 'all', dryRun: true })
+    ).body.token as string;
+    await turn(parked.run);
+    const key = { 'idempotency-key': 'the-batch' };
+    const real = { decisions, mode: 'all', token, dryRun: false };
+    const all = await ask('finance', 'POST', '/v1/approvals/batch', real, key);
+    assert.deepEqual([all.status, all.body.code], [409, 'BATCH_REFUSED'], all.text);
+    await turn(parked.run);
+    const again = await ask('finance', 'POST', '/v1/approvals/batch', real, key);
+    assert.deepEqual([again.status, again.body.ok], [200, true], again.text);
+  });
+
+  it('lets an approval without arguments be denied without a reason, and keeps no note', async () => {
+    const parked = await park({});
+    await turn(parked.run);
+    const { may } = (await ask('finance', 'GET', `/v1/approvals/${parked.id}`)).body;
+    const message = `what would run cannot be read here, so it can only be denied, without a reason: ${keyOf(parked.run)}, and the run can be cancelled`;
+    assert.deepEqual(may, { decide: true, verbs: ['deny'], why: 'key_unopened', message });
+    assert.deepEqual((await decide(parked, 'approve')).body.code, 'KEY_UNOPENED');
+    const kept = await decide(parked, 'deny', { reason: 'no' });
+    assert.deepEqual([kept.status, kept.body.code], [503, 'KEY_UNOPENED'], kept.text);
+    assert.match(kept.body.detail, /can be decided without a reason, or cancelled$/);
+    const bob = { id: 'bob', kind: 'human', roles: ['finance.controller'], permissions: [] };
+    await ask('admin', 'POST', '/v1/keys', bob);
+    const path = `/v1/approvals/${parked.id}/delegate`;
+    const handed = await ask('finance', 'POST', path, { to: 'bob', note: 'look' });
+    assert.deepEqual([handed.status, handed.body.code], [503, 'KEY_UNOPENED'], handed.text);
+    const denied = await decide(parked, 'deny');
+    assert.deepEqual([denied.status, denied.body.approval?.status], [200, 'denied'], denied.text);
+  });
+
+  it('refuses a submit that brings values only for now: under its Idempotency-Key it is done once the key opens', async () => {
+    const run = await begin('notes');
+    assert.equal((await submit(run, { memo: 'first' })).status, 202);
+    await turn(run);
+    const key = { 'idempotency-key': 'the-submit' };
+    const refused = await submit(run, { memo: 'more' }, key);
+    assert.deepEqual(
+      [refused.status, refused.body.code, refused.body.runStatus, refused.headers.get('retry-after')],
+      [503, 'KEY_UNOPENED', 'waiting', '2'],
+      refused.text,
+    );
+    assert.equal(
+      refused.body.detail,
+      `the arguments cannot be kept here, and nothing of this request is: ${keyOf(run)}, and the run can be cancelled`,
+    );
+    await turn(run);
+    const again = await submit(run, { memo: 'more' }, key);
+    assert.deepEqual([again.status, again.headers.get('idempotency-replayed')], [202, null], again.text);
+    await cancel(run);
+  });
+
+  it('fails no submit, and no look at the run, for what only foresees or offers: here for the input of the run', async () => {
+    const run = await begin('told', { input: { memo: 'the input' } });
+    await turn(run);
+    const asked = await ask('agent', 'POST', `/v1/runs/${run}/transitions/note`, {
+      arguments: { memo: 'a' },
+    });
+    assert.deepEqual(
+      [asked.status, asked.body.code, asked.body.links],
+      [503, 'KEY_UNOPENED', []],
+      asked.text,
+    );
+    const { status, body } = await ask('agent', 'GET', `/v1/runs/${run}`);
+    assert.deepEqual([status, body.run?.status, body.links], [200, 'running', []]);
+    await turn(run);
+    const again = await ask('agent', 'POST', `/v1/runs/${run}/transitions/note`, {
+      arguments: { memo: 'a' },
+    });
+    assert.equal(again.status, 202, again.text);
+    await cancel(run);
+  });
+});
