@@ -41,7 +41,7 @@ import { makeEngines } from './engines.js';
 import type { StoreOwnership } from './ownership/store-ownership.js';
 import { assertOurs, openStoreOwnership, makeCopyFinder, takeStore } from './ownership/own-store.js';
 import { readConfigOrExit, defaultPort, requireSetting, type Config } from './config.js';
-import { whyEnded } from './database.js';
+import { retryUntilStoreAnswers, whyEnded } from './database.js';
 import { ensureDevKeys } from './dev-keys.js';
 import { linesOfLoaded } from './loaded-policies.js';
 import { makeInternalErrors } from './watch/internal-errors.js';
@@ -78,11 +78,11 @@ async function layFoundation(config: Config): Promise<Foundation & { readonly st
   // Lazy, so that an API without Temporal still answers, and says so.
   const temporal = Connection.lazy(requireSetting(config.temporal, 'TEMPORAL_ADDRESS'));
   const keys = await loadKeys(config.home, process.env);
-  await retryUntilStoreAnswers(() => prepareStore({ config, keys, temporal }, databaseUrl));
+  await waitForStore(() => prepareStore({ config, keys, temporal }, databaseUrl));
   const pool = makePool({ url: databaseUrl, applicationName: 'countersign api', max: 20 });
   const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
   const chain = makeServiceChain({ pool, kind: 'api' });
-  const { now, stop: stopClock } = await retryUntilStoreAnswers(() => makeStoreClock(pool));
+  const { now, stop: stopClock } = await waitForStore(() => makeStoreClock(pool));
   const ownership = openStoreOwnership({ config, keys, temporal }, pool, log);
   const policies = makePolicies({
     pool,
@@ -102,7 +102,7 @@ async function main(config: Config): Promise<void> {
   const errors = makeInternalErrors(log);
   const { stopClock, ...foundation } = await layFoundation(config);
   const { databaseUrl, pool, now, keys, chain, transaction, policies } = foundation;
-  await retryUntilStoreAnswers(() => boot(foundation));
+  await waitForStore(() => boot(foundation));
   const lost = makeLostWorkflows(log);
   const client = await makeClient(
     await makeClientDeps(foundation, { onLostWorkflow: lost.note, onInternalError: errors.note }),
@@ -271,17 +271,9 @@ async function loadPolicies({ policies, config }: Foundation, startId: string): 
   return loaded.hash;
 }
 
-/** Repeats `act` until the store answers: it may still be starting. */
-async function retryUntilStoreAnswers<T>(act: () => Promise<T>): Promise<T> {
-  for (let said = false; ; said = true) {
-    try {
-      return await act();
-    } catch (error) {
-      if (!isUnavailable(error)) throw error;
-      if (!said) for (const tell of [log, say]) tell('the API waits for Postgres, which does not answer');
-      await new Promise((resolve) => setTimeout(resolve, 250));
-    }
-  }
+function waitForStore<T>(act: () => Promise<T>): Promise<T> {
+  const tell = (line: string): void => [log, say].forEach((write) => write(line));
+  return retryUntilStoreAnswers('API', tell, act);
 }
 
 async function makeClientDeps(
