@@ -33,8 +33,14 @@ const names = ['api', 'postgres', 'temporal', 'up', 'worker'];
 let url = '';
 let ports: Record<string, number> = {};
 
-test('npm start brings everything up and says which process is which', async () => {
-  product = await startProduct({ home, env: { PORT: '' }, args: ['--no-demo'] });
+test('npm start brings everything up, whatever the shell says of other servers, and says which process is which', async () => {
+  const shell = {
+    PGSSLMODE: 'require',
+    PGOPTIONS: '-c default_transaction_read_only=on',
+    TEMPORAL_TLS_CERT: '/nowhere.pem',
+    TEMPORAL_API_KEY: 'of another',
+  };
+  product = await startProduct({ home, env: { PORT: '', ...shell }, args: ['--no-demo'] });
   url = await product.ready();
   const processes = product.processes();
   assert.deepEqual(Object.keys(processes).sort(), names);
