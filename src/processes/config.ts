@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseJwtIssuers, type JwtIssuer } from '../auth/jwt.js';
+import { withoutProxy } from '../embedded/temporal/prepare.js';
 
 const port = z
   .string()
@@ -238,6 +239,7 @@ function readTemporal(values: Environment): TemporalResult {
     values.TEMPORAL_TLS ?? (Object.keys(tls).length > 0 || values.TEMPORAL_API_KEY !== undefined);
   const connection = {
     address: values.TEMPORAL_ADDRESS,
+    ...(values.COUNTERSIGN_OWN_TEMPORAL ? withoutProxy : {}),
     ...(wanted ? { tls } : {}),
     ...(values.TEMPORAL_API_KEY === undefined ? {} : { apiKey: values.TEMPORAL_API_KEY }),
   };

@@ -2,7 +2,7 @@ import type { ConnectionOptions } from '@temporalio/client';
 import { join } from 'node:path';
 import { migrate } from '../db/index.js';
 import { namespaceOf } from '../model/names/temporal-names.js';
-import { prepareTemporal, TemporalAway } from '../embedded/temporal/prepare.js';
+import { prepareTemporal, TemporalAway, withoutProxy } from '../embedded/temporal/prepare.js';
 import { findTemporal } from '../embedded/temporal/binary.js';
 import { prepareDevServer, type TemporalPorts } from '../embedded/temporal/temporal.js';
 import { preparePostgres } from '../embedded/postgres/postgres.js';
@@ -73,6 +73,7 @@ export async function bringUpTemporal(boot: Boot, environments: readonly string[
   const namespaces = environments.map(namespaceOf);
   const connection: ConnectionOptions & { address: string } = config.temporal ?? {
     address: await startEmbeddedTemporal(boot, namespaces),
+    ...withoutProxy,
   };
   if (config.temporal !== null) say(`using the Temporal of TEMPORAL_ADDRESS (\`${connection.address}\`)`);
   try {

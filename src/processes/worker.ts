@@ -56,7 +56,8 @@ async function main(config: Config): Promise<void> {
   const deps = makeDeps(pool, makePayloads({ kek: keys.kek }), chain, errors.note, store.waited);
   await waitForPolicies(pool, log);
   await retryUntilStoreAnswers('worker', log, () => assertAppendOnly(pool));
-  const { apiKey, ...address } = temporal;
+  // The native core takes no proxy from the environment, and no arguments of gRPC's channels.
+  const { apiKey, channelArgs: _channelArgs, ...address } = temporal;
   const connection = await NativeConnection.connect({
     ...address,
     ...(typeof apiKey === 'string' ? { apiKey } : {}),

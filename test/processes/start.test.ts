@@ -39,6 +39,9 @@ test('npm start brings everything up, whatever the shell says of other servers, 
     PGOPTIONS: '-c default_transaction_read_only=on',
     TEMPORAL_TLS_CERT: '/nowhere.pem',
     TEMPORAL_API_KEY: 'of another',
+    http_proxy: 'http://127.0.0.1:9',
+    https_proxy: 'http://127.0.0.1:9',
+    no_proxy: '',
   };
   product = await startProduct({ home, env: { PORT: '', ...shell }, args: ['--no-demo'] });
   url = await product.ready();

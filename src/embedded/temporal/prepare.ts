@@ -50,6 +50,9 @@ export async function prepareTemporal({
   }
 }
 
+/** For a Temporal of our own: gRPC would ask 127.0.0.1 through the proxy of the user's shell. */
+export const withoutProxy = { channelArgs: { 'grpc.enable_http_proxy': 0 } };
+
 /** There is no connection to Temporal: the message is for the user. */
 export class TemporalAway extends Error {}
 
@@ -165,7 +168,7 @@ export async function waitUntilHealthy(address: string, giveUp: AbortSignal): Pr
   while (!giveUp.aborted) {
     try {
       // A new connection each time: a connection that was refused waits a second before it tries again.
-      const connection = await Connection.connect({ address, connectTimeout: '2s' });
+      const connection = await Connection.connect({ address, connectTimeout: '2s', ...withoutProxy });
       try {
         const service = 'temporal.api.workflowservice.v1.WorkflowService';
         const health = await connection.healthService.check({ service });
