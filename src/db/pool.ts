@@ -15,6 +15,7 @@ export interface PoolOptions {
 /** Short, so that a caller soon hears that Postgres is away instead of hanging. */
 export const connectTimeoutMs = 3_000;
 const statementTimeoutMs = 15_000;
+const idleTimeoutMs = 30_000;
 /** For a server that answers nothing at all, not even that the statement's own time-out has passed. */
 const answerTimeoutMs = 20_000;
 
@@ -29,14 +30,12 @@ export function makePool({ url, applicationName, max, byKeys = false }: PoolOpti
     max,
     types: typeParsers,
     connectionTimeoutMillis: connectTimeoutMs,
-    statement_timeout: statementTimeoutMs,
     query_timeout: answerTimeoutMs,
-    idle_in_transaction_session_timeout: 30_000,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     onConnect: async (client) => {
+      await client.query(byKeys ? `${limitTimes}; ${planOnce}` : limitTimes);
       await takeApplicationRole(client);
-      if (byKeys) await client.query(planOnce);
       pipelineStatements(client);
     },
   });
@@ -44,6 +43,9 @@ export function makePool({ url, applicationName, max, byKeys = false }: PoolOpti
   pool.on('error', () => undefined);
   return pool;
 }
+
+/** By statement: a pooler in front of Postgres, as PgBouncer is, refuses these as parameters of the start. */
+const limitTimes = `set statement_timeout = ${statementTimeoutMs}; set idle_in_transaction_session_timeout = ${idleTimeoutMs}`;
 
 /** The plan is kept for good, so it must not scan whole tables, as a plan made for an empty table would. */
 const planOnce = `set plan_cache_mode = 'force_generic_plan'; set enable_seqscan = off; set jit = off`;

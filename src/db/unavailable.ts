@@ -22,6 +22,10 @@ const lostCodes = new Set([
  */
 const awayCodes = /^(08...|57P0[1-5]|57014|25P0[34]|53...|25006|55P03|58030)$/;
 
+/** PgBouncer says nearly all that it says under 08P01. These of it are refusals: the same connection is refused later too. */
+const poolerRefusals =
+  /^(unsupported startup parameter|no such (user|database)|SSL required|login rejected|certificate authentication failed)/i;
+
 /** Messages of errors that node-postgres raises without a code. */
 const sentences = [
   /^connection terminated/i,
@@ -38,6 +42,7 @@ export function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error) || error.name === 'ServiceError') return false;
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.every(isUnavailable);
   const code: unknown = 'code' in error ? error.code : undefined;
+  if (code === '08P01' && poolerRefusals.test(error.message)) return false;
   if (typeof code === 'string' && (lostCodes.has(code) || awayCodes.test(code)))
     return isSocketOrDatabase(error, code);
   return sentences.some((sentence) => sentence.test(error.message)) || isUnavailable(error.cause);

@@ -42,7 +42,7 @@ import { makeEngines } from './engines.js';
 import type { StoreOwnership } from './ownership/store-ownership.js';
 import { assertOurs, openStoreOwnership, makeCopyFinder, takeStore } from './ownership/own-store.js';
 import { readConfigOrExit, defaultPort, requireSetting, type Config } from './settings/config.js';
-import { whyEnded } from './settings/database.js';
+import { retryUntilStoreAnswers, whyEnded } from './settings/database.js';
 import { ensureDevKeys } from './settings/dev-keys.js';
 import { linesOfLoaded } from './settings/loaded-policies.js';
 import { makeInternalErrors } from './watch/internal-errors.js';
@@ -79,11 +79,11 @@ async function layFoundation(config: Config): Promise<Foundation & { readonly st
   // Lazy, so that an API without Temporal still answers, and says so.
   const temporal = Connection.lazy(withoutProxyHere(requireSetting(config.temporal, 'TEMPORAL_ADDRESS')));
   const keys = await loadKeys(config.home, process.env);
-  await retryUntilStoreAnswers(() => prepareStore({ config, keys, temporal }, databaseUrl));
+  await waitForStore(() => prepareStore({ config, keys, temporal }, databaseUrl));
   const pool = makePool({ url: databaseUrl, applicationName: 'countersign api', max: 20 });
   const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);
   const chain = makeServiceChain({ pool, kind: 'api' });
-  const { now, stop: stopClock } = await retryUntilStoreAnswers(() => makeStoreClock(pool));
+  const { now, stop: stopClock } = await waitForStore(() => makeStoreClock(pool));
   const ownership = openStoreOwnership({ config, keys, temporal }, pool, log);
   const policies = makePolicies({
     pool,
@@ -103,7 +103,7 @@ async function main(config: Config): Promise<void> {
   const errors = makeInternalErrors(log);
   const { stopClock, ...foundation } = await layFoundation(config);
   const { databaseUrl, pool, now, keys, chain, transaction, policies } = foundation;
-  await retryUntilStoreAnswers(() => boot(foundation));
+  await waitForStore(() => boot(foundation));
   const lost = makeLostWorkflows(log);
   const client = await makeClient(
     await makeClientDeps(foundation, { onLostWorkflow: lost.note, onInternalError: errors.note }),
@@ -272,17 +272,9 @@ async function loadPolicies({ policies, config }: Foundation, startId: string): 
   return loaded.hash;
 }
 
-/** Repeats `act` until the store answers: it may still be starting. */
-async function retryUntilStoreAnswers<T>(act: () => Promise<T>): Promise<T> {
-  for (let said = false; ; said = true) {
-    try {
-      return await act();
-    } catch (error) {
-      if (!isUnavailable(error)) throw error;
-      if (!said) for (const tell of [log, say]) tell('the API waits for Postgres, which does not answer');
-      await new Promise((resolve) => setTimeout(resolve, 250));
-    }
-  }
+function waitForStore<T>(act: () => Promise<T>): Promise<T> {
+  const tell = (line: string): void => [log, say].forEach((write) => write(line));
+  return retryUntilStoreAnswers('API', tell, act);
 }
 
 async function makeClientDeps(

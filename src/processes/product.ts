@@ -30,6 +30,15 @@ export interface RunningProduct {
   restart(asked: { readonly examples: boolean }, signal: AbortSignal): Promise<void>;
 }
 
+/** A Temporal of our own has no TLS and no key, whatever the user's shell says of another one. */
+const notForOurTemporal = {
+  TEMPORAL_API_KEY: '',
+  TEMPORAL_TLS: '',
+  TEMPORAL_TLS_CA: '',
+  TEMPORAL_TLS_CERT: '',
+  TEMPORAL_TLS_KEY: '',
+};
+
 /** Starts API and worker; before them the example services, where the policies are those that the product ships. */
 export async function bringUpProduct(boot: Boot, options: ProductOptions): Promise<RunningProduct> {
   const { config, processGroup, say, signal } = boot;
@@ -38,6 +47,7 @@ export async function bringUpProduct(boot: Boot, options: ProductOptions): Promi
   const env = {
     ...process.env,
     ...examples,
+    ...(config.temporal === null ? notForOurTemporal : {}),
     DATABASE_URL: options.databaseUrl,
     TEMPORAL_ADDRESS: options.temporalAddress,
     COUNTERSIGN_HOME: config.home,

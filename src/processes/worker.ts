@@ -10,7 +10,7 @@ import {
 import { callSlots, countSlotWaits, makeActivities, makeDeps } from '../activities/index.js';
 import { makePayloads, makeServiceChain } from '../audit/index.js';
 import { loadKeys } from '../auth/index.js';
-import { assertAppendOnly, isUnavailable, makePool, type Pool } from '../db/index.js';
+import { assertAppendOnly, makePool, type Pool } from '../db/index.js';
 import { closeExecutors } from '../executors/index.js';
 import { processReferences, findUnsetReferences } from '../executors/connections/references.js';
 import { namespaceOf } from '../model/names/temporal-names.js';
@@ -19,7 +19,7 @@ import { addInternalErrors } from '../store/processes/internal-errors.js';
 import { addStoreWaits } from '../store/processes/store-waits.js';
 import { environmentsToServe, policiesInForce, policySetHash } from '../store/flows/policy.js';
 import { readConfigOrExit, requireSetting, type Config } from './settings/config.js';
-import { whyEnded } from './settings/database.js';
+import { retryUntilStoreAnswers, whyEnded } from './settings/database.js';
 import { startHeartbeat, type HeartbeatOptions } from './watch/heartbeat.js';
 import { makeCountKeeper, makeInternalErrors } from './watch/internal-errors.js';
 import { watchEventLoop } from './watch/loop-watch.js';
@@ -54,9 +54,10 @@ async function main(config: Config): Promise<void> {
   const store = makeStoreWatch(log, (waits) => addStoreWaits(pool, 'worker', waits));
   const chain = makeServiceChain({ pool, kind: 'worker' });
   const deps = makeDeps(pool, makePayloads({ kek: keys.kek }), chain, errors.note, store.waited);
-  await waitForPolicies(pool);
-  await assertAppendOnly(pool);
-  const { apiKey, ...address } = temporal;
+  await waitForPolicies(pool, log);
+  await retryUntilStoreAnswers('worker', log, () => assertAppendOnly(pool));
+  // The native core takes no proxy from the environment, and no arguments of gRPC's channels.
+  const { apiKey, channelArgs: _channelArgs, ...address } = temporal;
   const connection = await NativeConnection.connect({
     ...address,
     ...(typeof apiKey === 'string' ? { apiKey } : {}),
@@ -172,12 +173,12 @@ function makeEnvironmentCheck(
 }
 
 /** Waits until the API has loaded the policies folder. */
-async function waitForPolicies(pool: Pool): Promise<void> {
+async function waitForPolicies(pool: Pool, log: (line: string) => void): Promise<void> {
   for (;;) {
     try {
-      if ((await policySetHash(pool)) !== null) return;
+      if ((await retryUntilStoreAnswers('worker', log, () => policySetHash(pool))) !== null) return;
     } catch (error) {
-      if (!isUnavailable(error) && !isNotMigrated(error)) throw error;
+      if (!isNotMigrated(error)) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }

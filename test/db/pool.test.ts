@@ -2,8 +2,17 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { isUnavailable, listen, makePool, onOneConnection, withTransaction } from '../../src/db/index.js';
-import { makeDatabase, type Database } from '../../testing/servers/database.js';
+import {
+  assertAppendOnly,
+  isUnavailable,
+  listen,
+  makePool,
+  migrate,
+  onOneConnection,
+  withTransaction,
+} from '../../src/db/index.js';
+import { makeDatabase, withDatabase, type Database } from '../../testing/servers/database.js';
+import { startPooler } from '../../testing/servers/pooler.js';
 
 describe('a store that is away is told from a mistake', () => {
   let database: Database;
@@ -110,6 +119,70 @@ describe('a store that is away is told from a mistake', () => {
       }),
     );
     assert.equal((await database.pool.query('select 1 from plan')).rowCount, 0);
+  });
+});
+
+test('a pooler that takes few parameters of the start is passed, and the time of statements is limited behind it', async () => {
+  await withDatabase(async ({ url }) => {
+    const pooler = await startPooler(url);
+    for (const byKeys of [false, true]) {
+      const pool = makePool({ url: pooler.url, applicationName: 'test', max: 1, byKeys });
+      const { rows } = await pool.query<Record<string, string>>(
+        `select current_setting('statement_timeout') as statement, current_setting('idle_in_transaction_session_timeout') as idle, current_setting('role') as role, current_setting('enable_seqscan') as scan`,
+      );
+      await pool.end();
+      const scan = byKeys ? 'off' : 'on';
+      assert.deepEqual(rows, [{ statement: '15s', idle: '30s', role: 'countersign_app', scan }]);
+    }
+    await migrate(pooler.url);
+    const listener = await listen(pooler.url, ['any'], () => undefined);
+    await listener.close();
+    pooler.close();
+  });
+});
+
+test('of what a pooler says under 08P01, a refusal is not the store being away', () => {
+  const said = (message: string): Error => Object.assign(new Error(message), { code: '08P01' });
+  for (const message of ['unsupported startup parameter in options: jit', 'no such database: shop'])
+    assert.equal(isUnavailable(said(message)), false, message);
+  for (const message of ['query_wait_timeout', 'no more connections allowed (max_client_conn)'])
+    assert.equal(isUnavailable(said(message)), true, message);
+});
+
+test('a read-only Postgres is the store being away, and not a record that lost its triggers', async () => {
+  await withDatabase(async ({ url, asSuperuser }) => {
+    const name = new URL(url).pathname.slice(1);
+    await asSuperuser(`alter database ${name} set default_transaction_read_only = on`);
+    const pool = makePool({ url, applicationName: 'test', max: 1 });
+    await assert.rejects(assertAppendOnly(pool), (error: unknown) => {
+      assert.match(String(error), /cannot execute UPDATE in a read-only transaction/);
+      return isUnavailable(error);
+    });
+    await pool.end();
+  });
+});
+
+test('no PG* variable of the shell reaches a connection to our own Postgres', async () => {
+  const shell = {
+    PGSSLMODE: 'require',
+    PGSSLNEGOTIATION: 'direct',
+    PGOPTIONS: '-c default_transaction_read_only=on',
+    PGHOST: 'nowhere.invalid',
+    PGPORT: '1',
+    PGUSER: 'nobody',
+    PGPASSWORD: 'wrong',
+    PGDATABASE: 'none',
+  };
+  await withDatabase(async ({ url }) => {
+    Object.assign(process.env, shell);
+    try {
+      const pool = makePool({ url, applicationName: 'test', max: 1 });
+      const { rows } = await pool.query(`select current_setting('transaction_read_only') as "on"`);
+      await pool.end();
+      assert.deepEqual(rows, [{ on: 'off' }]);
+    } finally {
+      for (const name of Object.keys(shell)) Reflect.deleteProperty(process.env, name);
+    }
   });
 });
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { resolve } from 'node:path';
-import { test } from 'node:test';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { after, test } from 'node:test';
 import { placeOf, readConfig } from '../../src/processes/settings/config.js';
+import { temporaryFolder } from '../../testing/servers/servers.js';
 
 const errorsOf = (env: NodeJS.ProcessEnv): readonly string[] => {
   const result = readConfig(env);
@@ -102,3 +104,58 @@ test('a Temporal API key means TLS, unless that is switched off', () => {
   assert.deepEqual(of({}), { address: 'cluster:7233', tls: {}, apiKey: 'k' });
   assert.deepEqual(of({ TEMPORAL_TLS: '0' }), { address: 'cluster:7233', apiKey: 'k' });
 });
+
+const folder = temporaryFolder('pem');
+after(() => rmSync(folder, { recursive: true, force: true }));
+const [cert, key] = (['CERTIFICATE', 'PRIVATE KEY'] as const).map((label) => {
+  const path = join(folder, `${label}.pem`);
+  writeFileSync(path, `-----BEGIN ${label}-----\nS3CRET\n-----END ${label}-----\n`);
+  return path;
+}) as [string, string];
+const address = { TEMPORAL_ADDRESS: 'cluster:7233' };
+
+test('the files of TLS for Temporal are read, and mean TLS', () => {
+  const files = { TEMPORAL_TLS_CA: cert, TEMPORAL_TLS_CERT: cert, TEMPORAL_TLS_KEY: key };
+  const result = readConfig({ ...address, ...files });
+  assert.ok(result.status === 'read');
+  const pem = readFileSync(cert);
+  assert.deepEqual(result.config.temporal, {
+    address: 'cluster:7233',
+    tls: { serverRootCACertificate: pem, clientCertPair: { crt: pem, key: readFileSync(key) } },
+  });
+  // Of another Temporal that the shell knows, where this one is our own.
+  const [onlyKey] = errorsOf({ TEMPORAL_TLS_KEY: '/nope/S3CRET' });
+  assert.equal(onlyKey, undefined);
+});
+
+const pemText = '-----BEGIN PRIVATE KEY-----\nMIIS3CRET\n-----END PRIVATE KEY-----';
+for (const [name, written, why] of [
+  ['TEMPORAL_TLS_KEY', pemText, 'it holds the PEM itself'],
+  ['TEMPORAL_TLS_CERT', pemText, 'it holds the PEM itself'],
+  ['TEMPORAL_TLS_CA', pemText.replaceAll('\n', '\\n'), 'it holds the PEM itself'],
+  ['TEMPORAL_TLS_KEY', 'MIIS3CRET', 'reading it failed: ENOENT'],
+  ['TEMPORAL_TLS_KEY', 'S3CRET'.repeat(1_000), 'reading it failed: ENAMETOOLONG'],
+  ['TEMPORAL_TLS_KEY', folder, 'reading it failed: EISDIR'],
+  ['TEMPORAL_TLS_KEY', cert, 'there is none in that file'],
+  ['TEMPORAL_TLS_CERT', key, 'there is none in that file'],
+] as const)
+  test(`nothing of ${name} is shown where ${why}: ${written.slice(0, 40)}`, () => {
+    const pair = { TEMPORAL_TLS_CERT: cert, TEMPORAL_TLS_KEY: key };
+    const [message, ...more] = errorsOf({ ...address, ...pair, [name]: written });
+    assert.deepEqual(more, []);
+    const what = name === 'TEMPORAL_TLS_KEY' ? 'a private key' : 'a certificate';
+    assert.equal(
+      message,
+      `environment variable ${name} is refused, and not shown since it may hold a key: it must be the path to a PEM file with ${what} (${why}); put the PEM into a file that this process can read, and give its path`,
+    );
+  });
+
+for (const [given, missing] of [
+  ['TEMPORAL_TLS_CERT', 'TEMPORAL_TLS_KEY'],
+  ['TEMPORAL_TLS_KEY', 'TEMPORAL_TLS_CERT'],
+] as const)
+  test(`${given} without ${missing} is refused, and no plain connection made`, () => {
+    assert.deepEqual(errorsOf({ ...address, [given]: given === 'TEMPORAL_TLS_KEY' ? key : cert }), [
+      `environment variable ${given} is set and ${missing} is not: set both, to the paths of the PEM files with a client's certificate and its key, or neither`,
+    ]);
+  });

@@ -1,15 +1,23 @@
 // Mostly waits: for servers that do not answer.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { newId } from '../../src/model/names/ids.js';
 import { placeOf, readConfig } from '../../src/processes/settings/config.js';
-import { findDatabaseProblem, whyEnded } from '../../src/processes/settings/database.js';
+import {
+  findDatabaseProblem,
+  retryUntilStoreAnswers,
+  whyEnded,
+} from '../../src/processes/settings/database.js';
+import { makePool } from '../../src/db/index.js';
+import { preparePostgres } from '../../src/embedded/postgres/postgres.js';
+import { freePort } from '../../src/embedded/process/ports.js';
 import { projectRoot } from '../../testing/paths.js';
 import { inCampaigns } from '../../testing/samples.js';
-import { asSuperuser, serverUrl } from '../../testing/servers/database.js';
+import { asSuperuser, serverUrl, withDatabase } from '../../testing/servers/database.js';
+import { startPooler } from '../../testing/servers/pooler.js';
 import { startProduct, type Product } from '../../testing/servers/product.js';
 import { makeEmptyDatabase, temporaryFolder, testVariable } from '../../testing/servers/servers.js';
 
@@ -38,7 +46,7 @@ describe('npm start with a server that does not answer', { concurrency: true }, 
       await product.line(
         /^the Postgres of .+ does not answer \(.+\): start it, or correct or unset DATABASE_URL$/m,
       );
-      await product.line(/^the API waits for Postgres, which does not answer$/m);
+      await product.line(/^the API waits for Postgres, which does not answer \(connect ECONNREFUSED .+\)$/m);
       const [said] = await product.line(/^waiting for the API and a worker: .+$/m);
       for (const name of ['api', 'worker'])
         assert.ok(said.includes(join(product.home, 'logs', `${name}.log`)), said);
@@ -149,6 +157,41 @@ describe('a DATABASE_URL that Postgres does not take', () => {
     }
   });
 
+  it('is told with what a pooler in front of Postgres refuses, and waiting for it is left', async () => {
+    const pooler = await startPooler(serverUrl());
+    const url = `${pooler.url}?statement_timeout=5000`;
+    assert.deepEqual(await findDatabaseProblem(url, remedy), {
+      isAway: false,
+      message: `the Postgres of DATABASE_URL${placeOf(url)} takes no connection (unsupported startup parameter: statement_timeout): ${remedy}`,
+    });
+    assert.equal(await findDatabaseProblem(pooler.url, remedy), null);
+    pooler.close();
+  });
+
+  it('is waited for where Postgres is read-only, and what Postgres says is said, each reason once', async () => {
+    await withDatabase(async (database) => {
+      const name = new URL(database.url).pathname.slice(1);
+      const readOnly = `alter database ${name} set default_transaction_read_only =`;
+      await database.asSuperuser(`${readOnly} on`);
+      assert.deepEqual(await findDatabaseProblem(database.url, remedy), {
+        isAway: true,
+        message: `the Postgres of DATABASE_URL${placeOf(database.url)} takes no writes now (it is read-only, as a standby is): wait, or ${remedy}`,
+      });
+      const said: string[] = [];
+      const statements = ['create table a ()', 'create table b ()', `select pg_sleep(1)`, 'select 1'];
+      const write = async (): Promise<void> => {
+        const pool = makePool({ url: database.url, applicationName: 'test', max: 1 });
+        const statement = statements.shift() ?? '';
+        await pool.query(`set statement_timeout = 100; ${statement}`).finally(() => pool.end());
+      };
+      await retryUntilStoreAnswers('API', (line) => said.push(line), write);
+      assert.deepEqual(said, [
+        'the API waits for Postgres, which takes no writes now (cannot execute CREATE TABLE in a read-only transaction)',
+        'the API waits for Postgres, which answers with an error (canceling statement due to statement timeout)',
+      ]);
+    });
+  });
+
   it('is what the end of a log says of the process that ended for it', async () => {
     const read = readConfig({ DATABASE_URL: wrongPassword() });
     assert.ok(read.status === 'read');
@@ -170,6 +213,22 @@ describe('a DATABASE_URL that Postgres does not take', () => {
       assert.doesNotMatch(product.output(), /\n +at |starting the API/);
     });
   });
+});
+
+it('an own Postgres that takes no connection is told with the reason', inCampaigns, async () => {
+  const home = temporaryFolder('own');
+  const options = { home, choosePort: freePort, say: () => undefined, disposable: true };
+  await (await preparePostgres(options)).close();
+  const file = join(home, 'postgres.json');
+  const record = JSON.parse(readFileSync(file, 'utf8')) as object;
+  writeFileSync(file, JSON.stringify({ ...record, password: 'another' }));
+  const postgres = await preparePostgres(options);
+  await assert.rejects(
+    postgres.launch(new AbortController().signal),
+    /postgres did not start \(password authentication failed for user "countersign"\):\n/,
+  );
+  await postgres.close();
+  rmSync(home, { recursive: true, force: true });
 });
 
 describe('countersign migrate with a server that it cannot use', inCampaigns, () => {

@@ -33,7 +33,7 @@ const names = ['api', 'postgres', 'temporal', 'up', 'worker'];
 let url = '';
 let ports: Record<string, number> = {};
 
-test('npm start brings everything up and says which process is which, also where http_proxy leads to a proxy that refuses', async (t) => {
+test('npm start brings everything up and says which process is which, whatever the shell says of other servers and of a proxy that refuses', async (t) => {
   let asked = 0;
   const proxy = net.createServer((socket) => {
     asked += 1;
@@ -42,7 +42,13 @@ test('npm start brings everything up and says which process is which, also where
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
   t.after(() => proxy.close());
   const proxyUrl = `http://127.0.0.1:${(proxy.address() as net.AddressInfo).port}`;
-  const env = { PORT: '', http_proxy: proxyUrl, https_proxy: proxyUrl, no_proxy: '' };
+  const env = {
+    ...{ PORT: '', http_proxy: proxyUrl, https_proxy: proxyUrl, no_proxy: '' },
+    PGSSLMODE: 'require',
+    PGOPTIONS: '-c default_transaction_read_only=on',
+    TEMPORAL_TLS_CERT: '/nowhere.pem',
+    TEMPORAL_API_KEY: 'of another',
+  };
   product = await startProduct({ home, env, args: ['--no-demo'] });
   url = await product.ready();
   assert.equal(asked, 0);

@@ -48,6 +48,12 @@ interface PreparedPostgres {
   readonly log: string;
 }
 
+/**
+ * No PG* variable of the user's shell reaches a connection to our server: PGSSLMODE, PGSSLNEGOTIATION and PGOPTIONS do not, because
+ * the URL says otherwise. (Options that are empty would count as not given.)
+ */
+const ownSettings = 'sslmode=disable&sslnegotiation=postgres&options=%20';
+
 /** Makes binaries, data folder and password where they are missing. Starts nothing yet. */
 export async function preparePostgres(options: PostgresOptions): Promise<Postgres> {
   const { home, say, disposable = false } = options;
@@ -62,7 +68,7 @@ export async function preparePostgres(options: PostgresOptions): Promise<Postgre
   const port = await options.choosePort();
   const installed = { disposable, port, bin, dataDir: record.dataDir, password: record.password, user, log };
   const url = (database: string): string =>
-    `postgres://${superuser}:${record.password}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
+    `postgres://${superuser}:${record.password}@127.0.0.1:${port}/${encodeURIComponent(database)}?${ownSettings}`;
   return {
     url,
     port,
@@ -93,16 +99,14 @@ async function launch(
     const server = await startServer(installed);
     const ended = new AbortController();
     void server.exited.then(() => ended.abort());
-    const giveUp = AbortSignal.any([
-      signal,
-      ended.signal,
-      AbortSignal.timeout(Math.max(0, deadline - Date.now())),
-    ]);
-    if (await takesConnections(adminUrl, giveUp)) return server;
+    const giveUp = AbortSignal.any([signal, ended.signal]);
+    const problem = await whyNoConnection(adminUrl, giveUp, deadline);
+    if (problem === null) return server;
     await server.stop();
     signal.throwIfAborted();
     // Backends of a killed server keep its shared memory until they notice; then the next start succeeds.
-    if (Date.now() >= deadline) throw new Error(`postgres did not start:\n${tailOf(installed.log)}`);
+    if (Date.now() >= deadline)
+      throw new Error(`postgres did not start (${problem}):\n${tailOf(installed.log)}`);
     await delay(300);
   }
 }
@@ -145,21 +149,24 @@ function startServer({
   });
 }
 
-async function takesConnections(url: string, giveUp: AbortSignal): Promise<boolean> {
-  while (!giveUp.aborted) {
+/** Null: it takes connections. Otherwise why it took none until `giveUp` or `deadline`. */
+async function whyNoConnection(url: string, giveUp: AbortSignal, deadline: number): Promise<string | null> {
+  let why = 'it ended at once';
+  while (!giveUp.aborted && Date.now() < deadline) {
     const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
     client.on('error', () => undefined);
     try {
       await client.connect();
       await client.query('select 1');
-      return true;
-    } catch {
+      return null;
+    } catch (error) {
+      why = error instanceof Error ? error.message : String(error);
       await delay(50);
     } finally {
       await client.end().catch(() => undefined);
     }
   }
-  return false;
+  return why;
 }
 
 /** Ends servers on this data: we hold its lock, so they are orphans of a supervisor and a guard that were killed. */

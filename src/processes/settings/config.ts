@@ -86,6 +86,8 @@ const environment = z.object({
   COUNTERSIGN_DEV_KEYS: flag.default(false),
 });
 
+type Environment = z.infer<typeof environment>;
+
 export interface Config {
   /** Absolute. */
   readonly home: string;
@@ -129,7 +131,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ConfigResult {
     });
     return { status: 'invalid', errors };
   }
-  return { status: 'read', config: toConfig(parsed.data) };
+  const temporal = readTemporal(parsed.data);
+  if (temporal.status === 'invalid') return temporal;
+  return { status: 'read', config: toConfig(parsed.data, temporal.connection) };
 }
 
 /** Of the database nothing is shown: its password may stand anywhere in it. */
@@ -153,7 +157,7 @@ export function requireSetting<T>(value: T | null, variable: string): T {
   process.exit(1);
 }
 
-function toConfig(values: z.infer<typeof environment>): Config {
+function toConfig(values: Environment, temporal: Config['temporal']): Config {
   return {
     home: resolve(values.COUNTERSIGN_HOME),
     policies: resolve(values.COUNTERSIGN_POLICIES),
@@ -161,7 +165,7 @@ function toConfig(values: z.infer<typeof environment>): Config {
     host: values.HOST,
     port: values.PORT ?? null,
     databaseUrl: values.DATABASE_URL ?? null,
-    temporal: temporalOf(values),
+    temporal,
     taskQueue: values.COUNTERSIGN_TASK_QUEUE,
     ownServers: values.COUNTERSIGN_OWN_SERVERS,
     ownTemporal: values.COUNTERSIGN_OWN_TEMPORAL,
@@ -173,20 +177,69 @@ function toConfig(values: z.infer<typeof environment>): Config {
   };
 }
 
-function temporalOf(values: z.infer<typeof environment>): Config['temporal'] {
-  if (values.TEMPORAL_ADDRESS === undefined) return null;
-  const { TEMPORAL_TLS_CERT: cert, TEMPORAL_TLS_KEY: key, TEMPORAL_TLS_CA: ca } = values;
-  const pair =
-    cert === undefined || key === undefined ? null : { crt: readFileSync(cert), key: readFileSync(key) };
+/** What the file of each variable has to hold. */
+const pemLabels = {
+  TEMPORAL_TLS_CA: /-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/,
+  TEMPORAL_TLS_CERT: /-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/,
+  TEMPORAL_TLS_KEY: /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/,
+} as const;
+type PemVariable = keyof typeof pemLabels;
+
+type PemResult =
+  { readonly status: 'read'; readonly pem: Buffer } | { readonly status: 'invalid'; readonly error: string };
+
+/** Shows nothing of the value: who takes the variable for the PEM itself has put a private key into it. */
+function readPem(variable: PemVariable, path: string): PemResult {
+  const what = variable === 'TEMPORAL_TLS_KEY' ? 'a private key' : 'a certificate';
+  const toError = (why: string): PemResult => ({
+    status: 'invalid',
+    error: `environment variable ${variable} is refused, and not shown since it may hold a key: it must be the path to a PEM file with ${what} (${why}); put the PEM into a file that this process can read, and give its path`,
+  });
+  try {
+    const pem = readFileSync(path);
+    if (pemLabels[variable].test(pem.toString('latin1'))) return { status: 'read', pem };
+    return toError('there is none in that file');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'no path';
+    return toError(path.includes('-----BEGIN') ? 'it holds the PEM itself' : `reading it failed: ${code}`);
+  }
+}
+
+type TemporalResult =
+  | { readonly status: 'read'; readonly connection: Config['temporal'] }
+  | { readonly status: 'invalid'; readonly errors: readonly string[] };
+
+/** Reads the files only where a Temporal is given: other programs read variables of these names too. */
+function readTemporal(values: Environment): TemporalResult {
+  if (values.TEMPORAL_ADDRESS === undefined) return { status: 'read', connection: null };
+  const errors: string[] = [];
+  const read = (variable: PemVariable): Buffer | null => {
+    const path = values[variable];
+    if (path === undefined) return null;
+    const result = readPem(variable, path);
+    if (result.status === 'read') return result.pem;
+    errors.push(result.error);
+    return null;
+  };
+  const [ca, crt, key] = [read('TEMPORAL_TLS_CA'), read('TEMPORAL_TLS_CERT'), read('TEMPORAL_TLS_KEY')];
+  const { TEMPORAL_TLS_CERT: certPath, TEMPORAL_TLS_KEY: keyPath } = values;
+  if ((certPath === undefined) !== (keyPath === undefined)) {
+    const [given, missing] = certPath === undefined ? ['KEY', 'CERT'] : ['CERT', 'KEY'];
+    errors.push(
+      `environment variable TEMPORAL_TLS_${given} is set and TEMPORAL_TLS_${missing} is not: set both, to the paths of the PEM files with a client's certificate and its key, or neither`,
+    );
+  }
+  if (errors.length > 0) return { status: 'invalid', errors };
   const tls = {
-    ...(ca === undefined ? {} : { serverRootCACertificate: readFileSync(ca) }),
-    ...(pair === null ? {} : { clientCertPair: pair }),
+    ...(ca === null ? {} : { serverRootCACertificate: ca }),
+    ...(crt === null || key === null ? {} : { clientCertPair: { crt, key } }),
   };
   const wanted =
     values.TEMPORAL_TLS ?? (Object.keys(tls).length > 0 || values.TEMPORAL_API_KEY !== undefined);
-  return {
+  const connection = {
     address: values.TEMPORAL_ADDRESS,
     ...(wanted ? { tls } : {}),
     ...(values.TEMPORAL_API_KEY === undefined ? {} : { apiKey: values.TEMPORAL_API_KEY }),
   };
+  return { status: 'read', connection };
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { isUnavailable, makePool } from '../../db/index.js';
 import { placeOf, unreadableUrl, type Config } from './config.js';
@@ -16,22 +17,59 @@ export async function findDatabaseProblem(url: string, remedy: string): Promise<
   if (place === null) return { isAway: false, message: `DATABASE_URL ${unreadableUrl}` };
   // Not `countersign connects`: it is none of the `connectedProcesses`, whose names begin with `countersign` and a space.
   const pool = makePool({ url, applicationName: 'countersign-connects', max: 1 });
+  const tell = (isAway: boolean, what: string, then: string): DatabaseProblem => ({
+    isAway,
+    message: `the Postgres of DATABASE_URL${place} ${what}: ${then}`,
+  });
   try {
-    (await pool.connect()).release();
-    return null;
+    const { rows } = await pool.query<{ on: string }>(
+      `select current_setting('transaction_read_only') as "on"`,
+    );
+    if (rows[0]?.on !== 'on') return null;
+    return tell(true, 'takes no writes now (it is read-only, as a standby is)', `wait, or ${remedy}`);
   } catch (error) {
-    const { message, code = '' } = error as { message?: string; code?: string };
-    const isAway = isUnavailable(error);
-    const [what, first] = !isAway
-      ? ['takes no connection', '']
-      : // A code that begins with a digit is from Postgres itself.
-        /^\d/.test(code)
-        ? ['takes no connection now', 'wait, or ']
-        : ['does not answer', 'start it, or '];
-    const why = message || code || String(error);
-    return { isAway, message: `the Postgres of DATABASE_URL${place} ${what} (${why}): ${first}${remedy}` };
+    if (!isUnavailable(error)) return tell(false, `takes no connection (${whyOf(error)})`, remedy);
+    return tell(true, describeAway(error), `${isAnswer(error) ? 'wait' : 'start it'}, or ${remedy}`);
   } finally {
     await pool.end();
+  }
+}
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+
+const whyOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : '') || codeOf(error) || String(error);
+
+/** A code that begins with a digit is from Postgres itself. */
+const isAnswer = (error: unknown): boolean => /^\d/.test(codeOf(error));
+
+/** Continues `Postgres …` for an error of `isUnavailable`. Where Postgres has answered, says what. */
+function describeAway(error: unknown): string {
+  const why = `(${whyOf(error)})`;
+  if (!isAnswer(error)) return `does not answer ${why}`;
+  const code = codeOf(error);
+  if (code === '25006') return `takes no writes now ${why}`;
+  return /^(08|57P|53300)/.test(code) ? `takes no connection now ${why}` : `answers with an error ${why}`;
+}
+
+/** Repeats `act` until the store answers: it may still be starting. `say` hears each reason once. */
+export async function retryUntilStoreAnswers<T>(
+  who: string,
+  say: (line: string) => void,
+  act: () => Promise<T>,
+): Promise<T> {
+  const said = new Set<string>();
+  for (;;) {
+    try {
+      return await act();
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      const line = `the ${who} waits for Postgres, which ${describeAway(error)}`;
+      if (!said.has(line)) say(line);
+      said.add(line);
+      await delay(250);
+    }
   }
 }
 
