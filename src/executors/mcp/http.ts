@@ -8,6 +8,7 @@ import { clientInfo } from './limits.js';
 import { exchange, parseRetryAfter, type Exchange } from '../connections/network.js';
 import type { Deadline } from '../answer/outcome.js';
 import { classOfStatus, redirectHint } from '../http/status.js';
+import { makeSendInTurn, type SendInTurn } from './replies.js';
 import { makeStreams, type Stream, type Streams, type Waiting } from './streams.js';
 import type { HttpTransport } from './types.js';
 import type { DriverContext } from '../types.js';
@@ -59,6 +60,7 @@ export function openHttpSession(
   { excerpts, idempotencyKey }: Pick<DriverContext, 'excerpts' | 'idempotencyKey'>,
 ): HttpSession {
   const streams = makeStreams();
+  const sendInTurn = makeSendInTurn();
   /** How the answer to the last request is broken. */
   let last: { problem: HttpProblem | null } = { problem: null };
   const ask = (id: Json): Waiting => {
@@ -79,7 +81,7 @@ export function openHttpSession(
     fetch: (target, init) =>
       pinnedFetch(
         ...([params, new URL(target), init ?? {}, deadline.signal] as const),
-        ...([{ ask, streams, excerpts, isKeyed: idempotencyKey !== null }] as const),
+        ...([{ ask, streams, sendInTurn, excerpts, isKeyed: idempotencyKey !== null }] as const),
       ),
     reconnectionOptions: {
       initialReconnectionDelay: 500,
@@ -125,6 +127,7 @@ interface Listening {
   /** A request is sent. */
   ask(id: Json): Waiting;
   readonly streams: Streams;
+  readonly sendInTurn: SendInTurn;
   readonly excerpts: Excerpts;
   readonly isKeyed: boolean;
 }
@@ -137,6 +140,11 @@ async function pinnedFetch(
   listening: Listening,
 ): Promise<Response> {
   const id = init.method === 'POST' ? requestId(init.body) : null;
+  if (init.method === 'POST' && id === null) {
+    const send = (): Promise<Response> =>
+      fetchStream(params, target, init, deadline, { ...listening, waiting: null, stream: null });
+    return listening.sendInTurn(send, init.signal ? [init.signal, deadline] : [deadline]);
+  }
   const waiting = id === null ? null : listening.ask(id);
   const isRead = waiting !== null || init.method === 'GET';
   const stream = isRead ? listening.streams.begin(waiting) : null;
