@@ -60,9 +60,9 @@ export function openHttpSession(
   { excerpts, idempotencyKey }: Pick<DriverContext, 'excerpts' | 'idempotencyKey'>,
 ): HttpSession {
   const streams = makeStreams();
-  const sendInTurn = makeSendInTurn();
   /** How the answer to the last request is broken. */
   let last: { problem: HttpProblem | null } = { problem: null };
+  let tellLast: Waiting['onBroken'] = () => undefined;
   const ask = (id: Json): Waiting => {
     const own: typeof last = { problem: null };
     last = own;
@@ -74,8 +74,12 @@ export function openHttpSession(
         if (last === own) void client.close().catch(() => undefined);
       }, settleMs).unref();
     };
+    tellLast = onBroken;
     return { id, onBroken };
   };
+  const sendInTurn = makeSendInTurn((message) =>
+    tellLast({ errorClass: 'permanent', sent: true, message, isUnreadable: true }),
+  );
   const transport = new StreamableHTTPClientTransport(url, {
     requestInit: { headers: { 'user-agent': 'countersign', ...toAsciiHeaders(params.headers) } },
     fetch: (target, init) =>

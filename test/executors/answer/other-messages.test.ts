@@ -7,7 +7,7 @@ import { createServer, type ClientRequest, type Server, type ServerResponse } fr
 import type { AddressInfo } from 'node:net';
 import { after, describe, test } from 'node:test';
 import { closeExecutors, runCall } from '../../../src/executors/index.js';
-import { maxReplies } from '../../../src/executors/mcp/limits.js';
+import { maxReplies, maxWaitingReplies } from '../../../src/executors/mcp/limits.js';
 import type { ExecutorResult, RunContext } from '../../../src/executors/types.js';
 import type { JsonObject } from '../../../src/model/values/json.js';
 import { contextWith } from '../world.js';
@@ -330,9 +330,11 @@ describe('an error without an id, in the stream of a call over HTTP', { timeout:
 
 describe('the replies to a server that asks without end', { timeout: 60_000 }, () => {
   const asked = 400;
-  const flood = Array.from({ length: asked }, (_, id) =>
-    event(JSON.stringify({ jsonrpc: '2.0', id: `p${id}`, method: 'ping' })),
-  ).join('');
+  const pings = (count: number): string =>
+    Array.from({ length: count }, (_, id) =>
+      event(JSON.stringify({ jsonrpc: '2.0', id: `p${id}`, method: 'ping' })),
+    ).join('');
+  const flood = pings(asked);
 
   test('are sent a few at a time, and all of them', async () => {
     let [underWay, most, replies] = [0, 0, 0];
@@ -366,6 +368,16 @@ describe('the replies to a server that asks without end', { timeout: 60_000 }, (
     assert.ok(said.status === 'succeeded', JSON.stringify(said));
     await new Promise((resolve) => setTimeout(resolve, 200));
     assert.ok(replies <= maxReplies, `${replies} replies`);
+  });
+
+  test('end the session where too many wait, and what became of the call is not known', async () => {
+    const { said, calls } = await callServer(() => ({
+      call: (response) => response.writeHead(200, events).write(pings(maxWaitingReplies + maxReplies + 1)),
+      reply: () => undefined,
+    }));
+    assert.ok(said.status === 'failed', JSON.stringify(said));
+    assert.deepEqual([said.errorClass, calls], ['unknown_outcome', 1], said.message);
+    assert.match(said.message, /its server asks on, and over 1000 replies to it wait to be sent/);
   });
 });
 
