@@ -3,12 +3,12 @@ import { text as textOf } from 'node:stream/consumers';
 import { PassThrough, pipeline, Readable, Transform } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { giveWay, makeTurns } from '../../model/give-way.js';
-import { isObject, type Json } from '../../model/values/json.js';
+import { isObject, type Json, type JsonObject } from '../../model/values/json.js';
 import { unpackBody, unpackStreams } from '../answer/body.js';
 import { readableText } from '../masking/decoding/decode.js';
 import type { Excerpts } from '../masking/mask.js';
 import { maxLines, maxMessageBytes, maxMessages } from './limits.js';
-import { toReadableBody, makeEventReader } from './message.js';
+import { isWithoutId, makeEventReader, toReadableBody } from './message.js';
 import type { Stream, Waiting } from './streams.js';
 import { codeOf, readCapped } from '../connections/network.js';
 
@@ -108,8 +108,11 @@ function makeMessageReader(type: string, asked: Json, reading: Reading): Transfo
   if (!isEvents && !isJsonType(type)) return new PassThrough();
   const decode = makeStrictDecoder(() => reportUnreadable('its answer is not UTF-8'));
   let isAnswered = false;
-  const readEvents = makeEventReader(asked, (message) => {
+  /** It may be about another message, such as a reply to the server: the answer is waited for as long as the stream goes on. */
+  let withoutId: JsonObject | null = null;
+  const readEvents = makeEventReader((message) => {
     isAnswered = reading.isAnswer(message) || isAnswered;
+    if (isObject(message) && isWithoutId(message['error'])) withoutId = message;
   });
   const held: string[] = [];
   let [lines, count] = [0, 0];
@@ -145,7 +148,10 @@ function makeMessageReader(type: string, asked: Json, reading: Reading): Transfo
       if (rest === null) return done(new Error('the answer cannot be read'));
       if (!isEvents) return done(null, readWhole(held.join('') + rest, asked, reading));
       void pushAll(this, rest).then(() => {
-        if (!isAnswered) reportUnanswered('its stream of events ended without the answer');
+        if (isAnswered) return done();
+        if (withoutId === null || asked === null || reading.isLeft)
+          reportUnanswered('its stream of events ended without the answer');
+        else this.push(`data: ${JSON.stringify({ ...withoutId, id: asked })}\n\n`);
         done();
       }, done);
     },

@@ -8,6 +8,7 @@ import { clientInfo } from './limits.js';
 import { exchange, parseRetryAfter, type Exchange } from '../connections/network.js';
 import type { Deadline } from '../answer/outcome.js';
 import { classOfStatus, redirectHint } from '../http/status.js';
+import { makeSendInTurn, type SendInTurn } from './replies.js';
 import { makeStreams, type Stream, type Streams, type Waiting } from './streams.js';
 import type { HttpTransport } from './types.js';
 import type { DriverContext } from '../types.js';
@@ -61,6 +62,7 @@ export function openHttpSession(
   const streams = makeStreams();
   /** How the answer to the last request is broken. */
   let last: { problem: HttpProblem | null } = { problem: null };
+  let tellLast: Waiting['onBroken'] = () => undefined;
   const ask = (id: Json): Waiting => {
     const own: typeof last = { problem: null };
     last = own;
@@ -72,14 +74,18 @@ export function openHttpSession(
         if (last === own) void client.close().catch(() => undefined);
       }, settleMs).unref();
     };
+    tellLast = onBroken;
     return { id, onBroken };
   };
+  const sendInTurn = makeSendInTurn((message) =>
+    tellLast({ errorClass: 'permanent', sent: true, message, isUnreadable: true }),
+  );
   const transport = new StreamableHTTPClientTransport(url, {
     requestInit: { headers: { 'user-agent': 'countersign', ...toAsciiHeaders(params.headers) } },
     fetch: (target, init) =>
       pinnedFetch(
         ...([params, new URL(target), init ?? {}, deadline.signal] as const),
-        ...([{ ask, streams, excerpts, isKeyed: idempotencyKey !== null }] as const),
+        ...([{ ask, streams, sendInTurn, excerpts, isKeyed: idempotencyKey !== null }] as const),
       ),
     reconnectionOptions: {
       initialReconnectionDelay: 500,
@@ -125,6 +131,7 @@ interface Listening {
   /** A request is sent. */
   ask(id: Json): Waiting;
   readonly streams: Streams;
+  readonly sendInTurn: SendInTurn;
   readonly excerpts: Excerpts;
   readonly isKeyed: boolean;
 }
@@ -137,6 +144,11 @@ async function pinnedFetch(
   listening: Listening,
 ): Promise<Response> {
   const id = init.method === 'POST' ? requestId(init.body) : null;
+  if (init.method === 'POST' && id === null) {
+    const send = (): Promise<Response> =>
+      fetchStream(params, target, init, deadline, { ...listening, waiting: null, stream: null });
+    return listening.sendInTurn(send, init.signal ? [init.signal, deadline] : [deadline]);
+  }
   const waiting = id === null ? null : listening.ask(id);
   const isRead = waiting !== null || init.method === 'GET';
   const stream = isRead ? listening.streams.begin(waiting) : null;

@@ -12,3 +12,8 @@ export const maxSessionBytes = 4 * maxMessageBytes;
 
 /** Most messages of a JSON answer over HTTP, of which only one is the answer. */
 export const maxBatch = 100;
+
+/** Most replies and notifications of a session over HTTP that are under way at the same time. The others wait. */
+export const maxReplies = 8;
+/** Most that wait. Over it, the session is ended: each costs time when it ends. */
+export const maxWaitingReplies = 1_000;

@@ -208,6 +208,7 @@ function sayNothingSent(message: string): string {
 
 /** The failure of a call over HTTP about which HTTP itself has noted no problem. */
 function toSdkFailure(call: McpCall, error: unknown, sent: boolean, context: DriverContext): Failure {
+  if (sent && isWithoutId(error)) return toAnswerWithoutId(call, error, context);
   if (isServerError(error)) {
     const refused = toServerRefusal(call, error, context);
     return sent ? refused : { ...refused, message: sayNothingSent(refused.message) };
@@ -260,7 +261,7 @@ function toServerRefusal(call: McpCall, error: unknown, context: DriverContext):
   return failure('permanent', `${describeTool(call)} was refused by its server: ${wordsOf(error, context)}`);
 }
 
-/** In one stream for all messages, nobody knows what an error without an id is about: it does not say that the call was refused. */
+/** In a stream, which has other messages too, nobody knows what an error without an id is about: not that the call was refused. */
 function toAnswerWithoutId(call: McpCall, error: unknown, context: DriverContext): Failure {
   const what = 'answered no tool result: an error without an id, which may be about another message';
   return unfitAnswer(context, `${describeTool(call)} ${what}: ${wordsOf(error, context)}`);

@@ -61,14 +61,27 @@ export function toReadableBody(text: string, asked: Json = null): ReadableBody {
   if (marked.status === 'malformed') return { status: 'unreadable', why: 'is not JSON' };
   if (marked.status === 'too_large') return { status: 'unreadable', why: `cannot be read: ${marked.why}` };
   const { value } = marked;
-  const messages = Array.isArray(value) ? (value as readonly Json[]) : [value];
-  if (messages.length > maxBatch) return { status: 'unreadable', why: `has over ${maxBatch} messages` };
+  const all = Array.isArray(value) ? (value as readonly Json[]) : [value];
+  if (all.length > maxBatch) return { status: 'unreadable', why: `has over ${maxBatch} messages` };
+  const messages = nameErrors(all, asked);
   const readable = messages.map((message) =>
     toReadableAnswer(message, asked, marked.repeats ? repeated : null),
   );
-  const isSame = readable.every((message, index) => message === messages[index]);
+  const isSame = messages === all && readable.every((message, index) => message === all[index]);
   const changed = (): string => JSON.stringify(Array.isArray(value) ? readable : readable[0]);
   return { status: 'readable', text: isSame ? marked.text : changed(), answer: answerIn(readable, asked) };
+}
+
+/** In the body of an answer, which is about one request, an error without an id is about that, unless its answer is there too. */
+function nameErrors(messages: readonly Json[], asked: Json): readonly Json[] {
+  const isUnnamed = (message: Json): message is JsonObject =>
+    isObject(message) &&
+    (message['error'] ?? null) !== null &&
+    ['id', 'method'].every((name) => (message[name] ?? null) === null);
+  if (asked === null || !messages.some(isUnnamed)) return messages;
+  if (messages.some((message) => isAnswer(message, asked)))
+    return messages.filter((message) => !isUnnamed(message));
+  return messages.map((message) => (isUnnamed(message) ? { ...message, id: asked } : message));
 }
 
 /** Does a message that was made readable answer the request `asked`? */
@@ -77,6 +90,8 @@ export function isAnswer(message: Json, asked: Json): boolean {
     isObject(message) &&
     (Object.hasOwn(message, 'result') || Object.hasOwn(message, 'error')) &&
     !Object.hasOwn(message, 'method') &&
+    !isObject(message['id']) &&
+    !Array.isArray(message['id']) &&
     String(message['id']) === String(asked)
   );
 }
@@ -150,7 +165,7 @@ function dropNulls(object: JsonObject, depth: number): JsonObject {
   return isSame ? object : Object.fromEntries(kept);
 }
 
-/** An error without an id answers the request that was asked: the server could not read its id. */
+/** An error without an id gets that of the only request that it can be about, where there is one: the server could not read it. */
 function toReadableError({ id = null }: JsonObject, error: Json, asked: Json): Json | null {
   const { code = null, message = null } = isObject(error) ? error : {};
   if (!Number.isSafeInteger(code) || typeof message !== 'string' || isMarked(message)) return null;
@@ -188,10 +203,9 @@ export function whyNotOpened(error: unknown, excerpts: Excerpts): string | null 
  * Reads a stream of events from pieces of its text. Gives a text for each line that has ended: the event that ends with it, made
  * readable for the SDK, or an empty text. An event that does not end is dropped. A message may be spread over several `data:`
  * lines, broken between two of its tokens; only together they are JSON. Instead of an event that is too large, it gives why.
- * `onMessage` gets each message that the SDK will read.
+ * `onMessage` gets each message that the SDK will read, and each error without an id, which the SDK does not take.
  */
 export function makeEventReader(
-  asked: Json = null,
   onMessage: (message: Json) => void = () => undefined,
 ): (text: string) => Generator<string | TooLarge> {
   let event: string[] = [];
@@ -203,7 +217,7 @@ export function makeEventReader(
     if (line === '' && event.length === 0) return '';
     event.push(line);
     if (line !== '') return '';
-    const lines = toReadableEvent(event, asked, onMessage);
+    const lines = toReadableEvent(event, onMessage);
     event = [];
     return 'status' in lines ? lines : lines.map((line) => `${line}\n`).join('');
   };
@@ -222,12 +236,11 @@ const dataLine = /^data(?::|$)/;
 
 function toReadableEvent(
   lines: readonly string[],
-  asked: Json,
   onMessage: (message: Json) => void,
 ): readonly string[] | TooLarge {
   const data = lines.flatMap((line) => (line.startsWith('data:') ? [line.slice('data:'.length)] : []));
   const text = data.join('\n');
-  const readable = text.trim() === '' ? null : toReadableMessage(text, asked);
+  const readable = text.trim() === '' ? null : toReadableMessage(text);
   if (readable?.status === 'too_large') return readable;
   if (readable?.status !== 'readable') return lines;
   // The SDK reads no event of another name.

@@ -7,6 +7,7 @@ import { createServer, type ClientRequest, type Server, type ServerResponse } fr
 import type { AddressInfo } from 'node:net';
 import { after, describe, test } from 'node:test';
 import { closeExecutors, runCall } from '../../../src/executors/index.js';
+import { maxReplies, maxWaitingReplies } from '../../../src/executors/mcp/limits.js';
 import type { ExecutorResult, RunContext } from '../../../src/executors/types.js';
 import type { JsonObject } from '../../../src/model/values/json.js';
 import { contextWith } from '../world.js';
@@ -22,6 +23,7 @@ const result = (id: number, of: object): string => JSON.stringify({ jsonrpc: '2.
 const event = (text: string): string => `data: ${text}\n\n`;
 const ask = (method: string): string =>
   event(JSON.stringify({ jsonrpc: '2.0', id: 'of-the-server', method, params: {} }));
+const withoutId = '{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"bad reply"}}';
 const sessionLost = '{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"No valid session ID"}}';
 
 type Say = (response: ServerResponse, id: number) => void;
@@ -244,6 +246,138 @@ describe('a call over HTTP', { timeout: 60_000 }, () => {
     assert.ok(said.status === 'failed', JSON.stringify(said));
     assert.deepEqual([said.errorClass, calls], ['auth', 0]);
     assert.match(said.message, /it answered 401; nothing was sent$/);
+  });
+});
+
+describe('an error without an id, in the stream of a call over HTTP', { timeout: 60_000 }, () => {
+  const accept = (then: () => void): Say => refuse(202, then);
+  const mayBeOther = /answered no tool result: an error without an id, which may be about .*: bad reply; /;
+
+  test('does not say that the call was refused: it may be about a reply, and the answer after it counts', async () => {
+    const { said } = await callServer(() =>
+      askingInCall('ping', accept, (response, id) => {
+        response.write(event(withoutId));
+        setTimeout(() => response.end(event(result(id, paid))), 50);
+      }),
+    );
+    assert.ok(said.status === 'succeeded', JSON.stringify(said));
+    assert.deepEqual(said.output, { paid: true });
+  });
+
+  test('counts for nothing where the answer comes, also where nothing else was sent', async () => {
+    const { said } = await callServer(() => ({
+      call: (response, id) =>
+        response.writeHead(200, events).end(event(withoutId) + event(withoutId) + event(result(id, paid))),
+    }));
+    assert.ok(said.status === 'succeeded', JSON.stringify(said));
+  });
+
+  for (const [how, more, expected] of [
+    ['without a key', {}, ['unknown_outcome', true]],
+    ['with a key', { idempotencyKey: 'k' }, ['permanent', true]],
+    ['without an effect', { hasEffect: false }, ['permanent', undefined]],
+  ] as const)
+    test(`leaves in doubt what became of a call that has no other answer: ${how}`, async () => {
+      for (const make of [
+        (): Behaviour => ({ call: (response) => response.writeHead(200, events).end(event(withoutId)) }),
+        (): Behaviour => askingInCall('ping', accept, (response) => response.end(event(withoutId))),
+      ]) {
+        const { said, calls } = await callServer(make, more);
+        assert.ok(said.status === 'failed', JSON.stringify(said));
+        assert.deepEqual([said.errorClass, said.effectPossible, calls], [...expected, 1], said.message);
+        assert.match(`${said.message}; `, mayBeOther);
+      }
+    });
+
+  test('is waited past in the stream of a 202 too, for the answer in the own stream of the server', async () => {
+    let own: ServerResponse | null = null;
+    const { said } = await callServer(() => ({
+      own: (response) => {
+        own = response.writeHead(200, events);
+        own.flushHeaders();
+      },
+      call: (response, id) => {
+        response.socket?.on('close', () => own?.write(event(result(id, paid))));
+        response.writeHead(202, { ...events, connection: 'close' }).end(event(withoutId));
+      },
+    }));
+    assert.ok(said.status === 'succeeded', JSON.stringify(said));
+  });
+
+  test('is the refusal in a JSON body, which is about its own request only, unless the answer is there too', async () => {
+    const asJson = (body: (id: number) => string): Promise<Outcome> =>
+      callServer(() => ({ call: (response, id) => response.writeHead(200, json).end(body(id)) }));
+    for (const body of [withoutId, `[${withoutId}]`]) {
+      const { said } = await asJson(() => body);
+      assert.ok(said.status === 'failed', JSON.stringify(said));
+      assert.deepEqual([said.errorClass, said.effectPossible], ['permanent', undefined], said.message);
+      assert.match(said.message, /was refused by its server: .*bad reply$/);
+    }
+    const both = await asJson((id) => `[${withoutId},${result(id, paid)}]`);
+    assert.ok(both.said.status === 'succeeded', JSON.stringify(both.said));
+  });
+
+  test('is no answer either where its id is a list: the end of the stream tells', async () => {
+    const { said } = await callServer(() => ({
+      call: (response, id) =>
+        response.writeHead(200, events).end(event(result(id, paid).replace(`"id":${id}`, `"id":[${id}]`))),
+    }));
+    assert.ok(said.status === 'failed', JSON.stringify(said));
+    assert.equal(said.errorClass, 'unknown_outcome');
+    assert.match(said.message, /its stream of events ended without the answer/);
+  });
+});
+
+describe('the replies to a server that asks without end', { timeout: 60_000 }, () => {
+  const asked = 400;
+  const pings = (count: number): string =>
+    Array.from({ length: count }, (_, id) =>
+      event(JSON.stringify({ jsonrpc: '2.0', id: `p${id}`, method: 'ping' })),
+    ).join('');
+  const flood = pings(asked);
+
+  test('are sent a few at a time, and all of them', async () => {
+    let [underWay, most, replies] = [0, 0, 0];
+    let end = (): void => undefined;
+    const { said } = await callServer(() => ({
+      call: (response, id) => {
+        end = () => response.end(event(result(id, paid)));
+        response.writeHead(200, events).write(flood);
+      },
+      reply: (response) => {
+        underWay += 1;
+        most = Math.max(most, underWay);
+        setTimeout(() => {
+          underWay -= 1;
+          replies += 1;
+          response.writeHead(202).end();
+          if (replies === asked) end();
+        }, 5);
+      },
+    }));
+    assert.ok(said.status === 'succeeded', JSON.stringify(said));
+    assert.deepEqual([most <= maxReplies, replies], [true, asked], `${most} at a time`);
+  });
+
+  test('that nobody takes are not sent any more once the call has ended', async () => {
+    let replies = 0;
+    const { said } = await callServer(() => ({
+      call: (response, id) => response.writeHead(200, events).write(flood + event(result(id, paid))),
+      reply: () => (replies += 1),
+    }));
+    assert.ok(said.status === 'succeeded', JSON.stringify(said));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    assert.ok(replies <= maxReplies, `${replies} replies`);
+  });
+
+  test('end the session where too many wait, and what became of the call is not known', async () => {
+    const { said, calls } = await callServer(() => ({
+      call: (response) => response.writeHead(200, events).write(pings(maxWaitingReplies + maxReplies + 1)),
+      reply: () => undefined,
+    }));
+    assert.ok(said.status === 'failed', JSON.stringify(said));
+    assert.deepEqual([said.errorClass, calls], ['unknown_outcome', 1], said.message);
+    assert.match(said.message, /its server asks on, and over 1000 replies to it wait to be sent/);
   });
 });
 
