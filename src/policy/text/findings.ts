@@ -72,6 +72,10 @@ export const findings = {
   UNKNOWN_CONNECTION: { severity: 'error', title: 'a connection that no file declares' },
   CONNECTION_KIND: { severity: 'error', title: 'a connection of another kind' },
   CONNECTION_INVALID: { severity: 'error', title: 'a connection that leads nowhere' },
+  PRIVATE_ADDRESS: {
+    severity: 'warning',
+    title: 'an address that is not public, in a connection that does not say so',
+  },
   SECRET_REFERENCE: {
     severity: 'error',
     title: 'a secret in the place of its reference, or a reference that would never be resolved',
