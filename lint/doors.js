@@ -38,10 +38,17 @@ export const doors = {
     types: ['engine'],
     packages: ['ajv', 'ajv-formats', 're2js', 'node:'],
   },
-  // Of the executors, what each kind is.
+  // Of the executors, what each kind is, and which addresses are private.
   policy: {
     holds: 'from YAML text to located problems or a plan; the policies folder',
-    uses: ['model', 'engine', 'schema', 'executors/kinds', 'executors/effects'],
+    uses: [
+      'model',
+      'engine',
+      'schema',
+      'executors/kinds',
+      'executors/effects',
+      'executors/connections/private-addresses',
+    ],
     types: [],
     packages: ['zod', 'yaml', 'ajv', 'node:'],
   },

@@ -5,6 +5,7 @@ import { addressVariable, exampleServices } from '../model/example-services.js';
 import { defaultGateTimeoutMs } from '../model/policy-set.js';
 import { whyUnset } from '../executors/connections/references.js';
 import { checkFlowText, loadFolder, unsetWarnings, type Catalog, type Finding } from '../policy/index.js';
+import { decodeFile } from '../policy/text/bytes.js';
 import type { Command } from './options.js';
 import { CliError, policiesOf } from './rest.js';
 import { toSarif } from './sarif.js';
@@ -59,9 +60,11 @@ async function checkPath(path: string, folder: string, env: NodeJS.ProcessEnv): 
       isFolder ? file.startsWith(`${within}/`) : file === within,
     );
   if (isFolder) return folderResult(path, path, env, () => true);
-  const media = /\.json$/i.test(path) ? 'json' : 'yaml';
   const catalog = await catalogOf(folder);
-  const found = checkFlowText(readFileSync(path, 'utf8'), { catalog, file: path, media });
+  const read = decodeFile(readFileSync(path), path);
+  if (read.status === 'invalid')
+    return { path, valid: false, checked: true, errors: read.problems, warnings: [] };
+  const found = checkFlowText(read.text, { catalog, file: path, media: read.media });
   return {
     path,
     valid: found.status === 'valid',

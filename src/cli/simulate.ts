@@ -6,6 +6,7 @@ import { loadFolder, type LoadedFolder } from '../policy/index.js';
 import { nearest } from '../policy/text/problems.js';
 import { fit } from '../policy/shape/check.js';
 import { principalsShape, testsShape, type PrincipalShape } from '../policy/shape/tests.js';
+import { parseFile } from '../policy/text/bytes.js';
 import { parseText, type Source } from '../policy/text/source.js';
 import { plainPrincipals, principalsOf, readPrincipal, simulate, stopLines } from '../simulation/index.js';
 import { readJsonOption } from './json-option.js';
@@ -139,7 +140,7 @@ function principalsDeclaredIn(source: Source, { policySet }: LoadedFolder): Read
 
 function sourceOf(file: string): Source {
   if (!existsSync(file)) throw new CliError(`there is no file \`${file}\``, 2);
-  const parsed = parseText(readFileSync(file, 'utf8'), file, /\.json$/i.test(file) ? 'json' : 'yaml');
+  const parsed = parseFile(readFileSync(file), file);
   if (parsed.status === 'parsed') return parsed.source;
   const [first] = parsed.problems;
   throw new CliError(

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { loadFolder, type LoadedFolder, type Problem } from '../policy/index.js';
-import { parseText } from '../policy/text/source.js';
+import { parseFile } from '../policy/text/bytes.js';
 import {
   readCases,
   resultLines,
@@ -110,7 +110,7 @@ interface Read {
 }
 
 export function casesOf(file: string, loaded: LoadedFolder): Read {
-  const parsed = parseText(readFileSync(file, 'utf8'), file, /\.json$/i.test(file) ? 'json' : 'yaml');
+  const parsed = parseFile(readFileSync(file), file);
   if (parsed.status === 'invalid') return { cases: [], problems: parsed.problems };
   const read = readCases(parsed.source, loaded);
   return read.status === 'invalid'

@@ -1,6 +1,6 @@
 import Ajv2020, { type ErrorObject, type Options, type ValidateFunction } from 'ajv/dist/2020.js';
 import { canonical } from '../model/values/canonical.js';
-import { pointerTo, type Json, type JsonObject } from '../model/values/json.js';
+import { unescapePointer, pointerTo, type Json, type JsonObject } from '../model/values/json.js';
 import { unfilledMessageOf, findUnfitting, type Behind } from './defaults/behind.js';
 import { wholeName } from './ajv/compiled.js';
 import { fillIn, type Filling } from './defaults/defaults.js';
@@ -127,7 +127,37 @@ function dialectMisfit(schema: JsonObject): string | null {
   dialect ??= new Ajv2020.default({ ...common, formats });
   const fits = withWork(mostWork, () => dialect?.validateSchema(schema));
   if (fits === null) return 'the schema takes too long to read';
-  return fits.value === true ? null : dialect.errorsText(dialect.errors, { dataVar: 'the schema' });
+  if (fits.value === true) return null;
+  return (
+    wrongType(schema, dialect.errors ?? []) ?? dialect.errorsText(dialect.errors, { dataVar: 'the schema' })
+  );
+}
+
+const types = ['array', 'boolean', 'integer', 'null', 'number', 'object', 'string'];
+
+const typePlace =
+  /(?<!\/(?:properties|patternProperties|dependentSchemas|\$defs|definitions))\/type(?:\/\d+)?$/;
+
+/** Says of a word under `type` that it is no type. YAML reads `null` without quotes as no text at all. */
+function wrongType(schema: JsonObject, errors: readonly ErrorObject[]): string | null {
+  for (const { instancePath } of errors) {
+    const place = typePlace.test(instancePath);
+    const value = place ? valueAt(schema, instancePath) : undefined;
+    if (value === null) return `\`${instancePath}\`: null is no type: write it in quotes, \`"null"\``;
+    if (typeof value === 'string' && !types.includes(value))
+      return `\`${instancePath}\`: \`${value.slice(0, 60).toWellFormed()}\` is no type: the types are ${types.join(', ')}`;
+  }
+  return null;
+}
+
+function valueAt(schema: JsonObject, pointer: string): Json | undefined {
+  let value: Json | undefined = schema;
+  for (const segment of pointer.split('/').slice(1)) {
+    const name = unescapePointer(segment);
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
+    value = (value as { readonly [key: string]: Json })[name];
+  }
+  return value;
 }
 
 function compile(schema: JsonObject): CompiledSchema {

@@ -318,6 +318,47 @@ describe('countersign check', () => {
 });
 
 describe('countersign check --format sarif', () => {
+  it('calls bytes that are not UTF-8 no text, as the service does, and so do test and simulate', async () => {
+    const outside = mkdtempSync(join(tmpdir(), 'countersign-latin-'));
+    const files: Readonly<Record<string, Buffer>> = {
+      'latin.yaml': Buffer.from('name: bot\nowner: M\xfcller\npermissions: {}\n', 'latin1'),
+      'latin.json': Buffer.from('{"name": "bot", "owner": "M\xfcller", "permissions": {}}', 'latin1'),
+      'utf16.yaml': Buffer.from('\ufeffname: bot\n', 'utf16le'),
+      'latin.test.yaml': Buffer.from('flow: M\xfcller\n', 'latin1'),
+    };
+    writeFiles(outside, files);
+    try {
+      const policies = { COUNTERSIGN_POLICIES: join(outside, 'policies') };
+      writeFiles(policies.COUNTERSIGN_POLICIES, {
+        'flows/f.yaml':
+          'workflows: { f: { owner: t, initialState: a, states: { a: { terminal: true } } } }\n',
+      });
+      for (const name of Object.keys(files)) {
+        const path = join(outside, name);
+        const told = `\`${path}\` cannot be read as a file of UTF-8 text`;
+        const checked = await checkBeside(policies.COUNTERSIGN_POLICIES, [path]);
+        assert.equal(checked.code, 1);
+        assert.deepEqual(checked.out.split('\n'), [
+          `${path}:1:1: error UNREADABLE: ${told}`,
+          `${path}: 1 error`,
+        ]);
+      }
+      const cases = join(outside, 'latin.test.yaml');
+      for (const argv of [
+        ['test', cases],
+        ['simulate', 'f', '--input', `@${cases}`],
+        ['simulate', 'f', '--as', `@${cases}`],
+      ]) {
+        const told: string[] = [];
+        const take = (line: string): void => void told.push(line);
+        assert.equal(await run(argv, { out: take, err: take, env: policies }), 2, argv.join(' '));
+        assert.match(told.join('\n'), /cannot be read as a file of UTF-8 text/, argv.join(' '));
+      }
+    } finally {
+      rmSync(outside, { recursive: true });
+    }
+  });
+
   it('writes valid SARIF with a rule for every code, each with its own help', async () => {
     const { code, tool } = await sarif();
     assert.equal(code, 1);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { runCall } from '../../src/executors/index.js';
 import { resolveConnection } from '../../src/model/policy-set.js';
-import { isPrivateAddress } from '../../src/executors/connections/network.js';
+import { isPrivateAddress } from '../../src/executors/connections/private-addresses.js';
 import type { ExecutorResult, RunContext } from '../../src/executors/types.js';
 import { contextWith, makeWorld, restCall, type World } from './world.js';
 

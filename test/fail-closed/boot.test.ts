@@ -10,7 +10,7 @@ import { loadKeys, parseJwtIssuers } from '../../src/auth/index.js';
 import { assertAppendOnly } from '../../src/db/index.js';
 import { hasEffect, runCall } from '../../src/executors/index.js';
 import { resolveConnection } from '../../src/model/policy-set.js';
-import { isPrivateAddress } from '../../src/executors/connections/network.js';
+import { isPrivateAddress } from '../../src/executors/connections/private-addresses.js';
 import type { Call } from '../../src/executors/types.js';
 import { defaultReliability, type Executor } from '../../src/engine/plan.js';
 import { chooseNextAttempt, decideAfterFailure } from '../../src/activities/execute/attempts.js';

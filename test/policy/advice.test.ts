@@ -3,6 +3,7 @@ import { before, describe, test } from 'node:test';
 import { parse } from 'yaml';
 import { checkFlowText, type Catalog, type Finding } from '../../src/policy/index.js';
 import type { Media } from '../../src/policy/text/source.js';
+import { loadFiles } from './load.js';
 import { loadShipped, withStates, withTransition } from './documents.js';
 
 // What a problem of shape advises is written into the document here, in place of `%`, and the document is checked again.
@@ -43,6 +44,66 @@ const executor = withTransition('tier: reversible\nexecutor: %');
 const reliability = withTransition(
   'tier: read_only\nexecutor: { kind: rest, connection: payroll, method: GET, path: /, reliability: % }',
 );
+
+describe('advice on lists', () => {
+  const told = async (files: Readonly<Record<string, string>>): Promise<string> => {
+    const loaded = await loadFiles(files);
+    assert.ok(loaded.status === 'invalid');
+    return loaded.errors.map(({ message }) => message).join('\n');
+  };
+  const args = async (written: string): Promise<string> =>
+    told({ 'connections.yaml': `connections: { a: { kind: cli, command: node, args: ${written} } }` });
+
+  test('takes a command line apart, as a program takes its arguments', async () => {
+    for (const [written, list] of [
+      ['server.js --stdio', '[server.js, --stdio]'],
+      ['"server.js  --stdio"', '[server.js, --stdio]'],
+      ['-p 80 true', '[-p, "80", "true"]'],
+      ['server.js', '[server.js]'],
+    ] as const) {
+      assert.match(
+        await args(written),
+        new RegExp(`: write it as a list, \`${list.replaceAll(/[[\].]/g, '\\$&')}\`$`),
+      );
+      const loaded = await loadFiles({
+        'connections.yaml': `connections: { a: { kind: cli, command: node, args: ${list} } }`,
+      });
+      assert.equal(loaded.status, 'loaded');
+    }
+  });
+
+  test('names tools in their entries where they were written as a mapping, however long', async () => {
+    for (const more of ['', `, description: ${'x'.repeat(90)}`]) {
+      const mapping = `{ erp.a: { tier: read_only, executor: { kind: noop }${more} } }`;
+      const yaml = await told({ 'tools/a.yaml': `tools: ${mapping}` });
+      assert.match(
+        yaml,
+        /^expected a list, not .*: write it as a list, each with its `name` in it, `- name: erp\.a`$/,
+      );
+    }
+    const json = await told({ 'tools/a.json': '{"tools": {"erp.a": {"tier": "read_only"}}}' });
+    assert.match(json, /`\[\{"name": "erp\.a", …\}\]`$/);
+    const single = await told({ 'tools/a.yaml': 'tools: { name: a, executor: { kind: noop } }' });
+    assert.match(single, /write it as a list, `\[\{"name":"a","executor":\{"kind":"noop"\}\}\]`$/);
+  });
+
+  test('of types in a schema names those there are, and the quotes of "null"', async () => {
+    const tool = (schema: string): Readonly<Record<string, string>> => ({
+      'tools/a.yaml': `tools: [{ name: a, tier: read_only, executor: { kind: noop }, inputSchema: { type: object, properties: { days: ${schema} } } }]`,
+    });
+    for (const schema of [
+      '{ type: [string, null] }',
+      '{ type: null }',
+      '{ anyOf: [{ type: string }, { type: null }] }',
+    ])
+      assert.match(await told(tool(schema)), /: null is no type: write it in quotes, `"null"`$/, schema);
+    assert.match(
+      await told(tool('{ type: int }')),
+      /`\/properties\/days\/type`: `int` is no type: the types are array, boolean, integer, /,
+    );
+    assert.equal((await loadFiles(tool('{ type: [string, "null"] }'))).status, 'loaded');
+  });
+});
 
 describe('advice that shows a value of another type', () => {
   const rows: readonly (readonly [document: string, written: string, advised: string])[] = [

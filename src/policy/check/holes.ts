@@ -2,6 +2,7 @@ import { isObject, type Json } from '../../model/values/json.js';
 import { truncate } from '../../model/values/text.js';
 import { error, type Compiling, type Path } from '../compile/context.js';
 import { isCredential } from './credentials.js';
+import { warnOfOtherNotation } from './other-notations.js';
 
 // A hole (`{$.arguments.name}`) is filled only in a `summary`, a `consequence` and the `path` of a rest call. A path is read only
 // where it is a whole value of a template. Anywhere else, both would be sent, shown or compared as they are written.
@@ -26,11 +27,12 @@ export function holeTrouble(text: string, filled: Filled): string | null {
   return `${what} would be taken as it is written, since ${way}`;
 }
 
-/** Reports such holes in all texts of a value, names of objects included. */
+/** Reports such holes, and warns of templates of other notations, in all texts of a value, names of objects included. */
 export function refuseHoles(to: Compiling, value: Json, path: Path, filled: Filled): void {
   if (typeof value === 'string') {
     const trouble = holeTrouble(value, filled);
     if (trouble !== null) error(to, 'PATH_INVALID', path, trouble);
+    else warnOfOtherNotation(to, value, path, filled);
   } else if (Array.isArray(value)) {
     for (const [index, item] of (value as readonly Json[]).entries())
       refuseHoles(to, item, [...path, index], filled);
@@ -44,4 +46,5 @@ export function refuseHoles(to: Compiling, value: Json, path: Path, filled: Fill
 export function refuseHolesInName(to: Compiling, name: string, path: Path): void {
   const trouble = holeTrouble(name, 'nothing');
   if (trouble !== null) error(to, 'PATH_INVALID', path, trouble, 'key');
+  else warnOfOtherNotation(to, name, path, 'nothing', 'key');
 }

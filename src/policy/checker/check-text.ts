@@ -225,6 +225,7 @@ const newerWarnings: ReadonlySet<FindingCode> = new Set([
   'NOTHING_TO_DENY',
   'NUMBER_REWRITTEN',
   'SECRET_SUSPECTED',
+  'TEMPLATE_NOT_FILLED',
 ]);
 
 /**

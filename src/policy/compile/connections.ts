@@ -1,4 +1,5 @@
 import type { Connection, ConnectionEntry } from '../../model/policy-set.js';
+import { hasPrivateHost } from '../../executors/connections/private-addresses.js';
 import { requireConnectionKind } from '../../executors/kinds.js';
 import { keysJudged, misfitOf, remedyFor } from '../check/connection-texts.js';
 import { nearest, type PathSegment } from '../text/problems.js';
@@ -68,6 +69,7 @@ function compileTarget(
       const message = `\`${key}\` may be a credential as it is, for everybody to read: ${remedyFor(key)}; or acknowledge at the top of the file that it is none`;
       reading.fileWarnings.push(problemAt(source, 'SECRET_SUSPECTED', [...path, ...key.split('/')], message));
     }
+    warnPrivate(reading, source, shape, compiled.connection, path);
     return [{ environment, connection: compiled.connection }];
   }
   reading.errors.push(
@@ -79,4 +81,19 @@ function compileTarget(
     ),
   );
   return [];
+}
+
+/** Else people would be asked to approve calls that are then refused before anything is sent. */
+function warnPrivate(
+  reading: Reading,
+  source: Source,
+  { kind, allowPrivate = false }: TargetShape,
+  connection: Connection,
+  path: readonly PathSegment[],
+): void {
+  const { address: key, texts } = requireConnectionKind(kind);
+  const { address } = texts(connection);
+  if (allowPrivate || key === null || address === null || !hasPrivateHost(address)) return;
+  const message = `\`${key}\` is a loopback or private address, so every call over it fails before anything is sent: where that is meant, write \`allowPrivate: true\` beside it`;
+  reading.fileWarnings.push(problemAt(source, 'PRIVATE_ADDRESS', [...path, key], message));
 }

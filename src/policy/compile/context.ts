@@ -42,6 +42,8 @@ export interface Compiling {
    * is then only a warning, and `errorUnlessPublished` reports nothing.
    */
   readonly isPublished?: boolean | undefined;
+  /** The arguments that the step declares whose executor is compiled. */
+  readonly argumentNames?: ReadonlySet<string>;
   /** The floors of the flow's environment. */
   readonly floors?: Kit['floors'];
   /**

@@ -11,6 +11,8 @@ import {
 } from '../../engine/plan.js';
 import { assertOneTimeout, error, warn, type Compiling, type Path } from './context.js';
 import { assertQueue } from './gates.js';
+import type { JsonObject } from '../../model/values/json.js';
+import { argumentNames } from '../check/other-notations.js';
 import { warnUnknownRoles } from '../check/roles.js';
 import { isHumanShape, type ExecutorShape, type ReliabilityShape } from '../shape/shapes.js';
 import { nearest } from '../text/problems.js';
@@ -22,6 +24,7 @@ export interface Beside {
   readonly reliability?: ReliabilityShape | undefined;
   readonly idempotencyKey?: boolean | undefined;
   readonly evidence?: string | undefined;
+  readonly inputSchema?: JsonObject | undefined;
 }
 
 export interface CompiledExecutor {
@@ -31,12 +34,13 @@ export interface CompiledExecutor {
 }
 
 export function compileExecutor(
-  to: Compiling,
+  around: Compiling,
   shape: ExecutorShape,
   beside: Beside,
   path: Path,
   tier: Tier | null = null,
 ): CompiledExecutor {
+  const to: Compiling = { ...around, argumentNames: argumentNames(beside.inputSchema) };
   const inside: Beside = shape;
   for (const key of ['reliability', 'idempotencyKey', 'evidence'] as const) {
     if (inside[key] !== undefined && beside[key] !== undefined)

@@ -13,6 +13,7 @@ import { truncate } from '../../model/values/text.js';
 import type { ErrorFinding } from '../text/findings.js';
 import { error, maxProblems, type Compiling, type Path } from './context.js';
 import { holeTrouble, refuseHoles, refuseHolesInName } from '../check/holes.js';
+import { warnOfOtherNotation } from '../check/other-notations.js';
 import type { GuardShape, MappingShape } from '../shape/shapes.js';
 import { problemAt } from '../text/source.js';
 import { refuseJoinedRewritten, refuseSentRewritten, warnRewritten } from '../check/rewritten-values.js';
@@ -224,7 +225,7 @@ function checkPlainText(to: Compiling, text: string, from: number, until: number
         ? `\`${text}\`: a value stands in braces: write \`{$.context.name}\``
         : `\`${text}\`: the brace \`${odd[0]}\` has no counterpart`;
     error(to, 'PATH_INVALID', path, message, from + odd.index);
-  }
+  } else warnOfOtherNotation(to, plain, path, 'text');
   return plain;
 }
 

@@ -2,7 +2,8 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FindingCode } from '../text/findings.js';
 import type { Finding, PathSegment } from '../text/problems.js';
-import { parseText, problemAt, type Source } from '../text/source.js';
+import { parseFile } from '../text/bytes.js';
+import { problemAt, type Source } from '../text/source.js';
 
 // Reads the files of a policies folder, and collects what is wrong in them.
 
@@ -11,6 +12,11 @@ const layout = [
   /^(tools|flows)\/[^/]+\.(ya?ml|json)$/,
   /^tests\/[^/]+\.test\.(ya?ml|json)$/,
 ];
+
+/** Endings of files in which somebody wrote policies: those that are read, and those that editors and habit put in their place. */
+const policyEnding = /\.(?:ya?ml|json[c5]?)(?:\.txt)?[\s.]*$/i;
+/** The same for the names that stand at the top, which mean nothing but policies. */
+const policyName = /^(?:connections|environments|roles|notifications)(?:\.(?:txt|toml|hjson))?[\s.]*$/i;
 
 const maxFolders = 8;
 
@@ -54,12 +60,7 @@ export async function readFiles(reading: Reading): Promise<void> {
       );
       continue;
     }
-    const text = await readText(join(reading.root, file));
-    if (text === null) {
-      fail('UNREADABLE', file, `\`${file}\` cannot be read as a file of UTF-8 text`);
-      continue;
-    }
-    const parsed = parseText(text, file, /\.json$/i.test(file) ? 'json' : 'yaml');
+    const parsed = parseFile(await readFile(join(reading.root, file)).catch(() => null), file);
     if (parsed.status === 'invalid') reading.errors.push(...parsed.problems);
     else if (parsed.source.value === null) reading.errors.push(emptyFile(parsed.source));
     else reading.sources.push(parsed.source);
@@ -116,7 +117,7 @@ export function claimName(
   return true;
 }
 
-/** Paths of YAML and JSON files. Links are followed, because a mounted ConfigMap has them; hidden files are not policies. */
+/** Paths of files that are meant as policies, also where nothing reads them under their name. Links are followed, because a mounted ConfigMap has them; hidden files are not policies. */
 async function policyFiles(root: string, under: string, depth: number): Promise<string[]> {
   if (depth > maxFolders) return [];
   const names = (await readdir(join(root, under))).filter((name) => !name.startsWith('.')).sort();
@@ -128,15 +129,7 @@ async function policyFiles(root: string, under: string, depth: number): Promise<
       () => 'file',
     );
     if (kind === 'folder') found.push(...(await policyFiles(root, path, depth + 1)));
-    else if (/\.(ya?ml|json)$/i.test(name)) found.push(path);
+    else if (policyEnding.test(name) || policyName.test(path)) found.push(path);
   }
   return found;
-}
-
-async function readText(path: string): Promise<string | null> {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
-  } catch {
-    return null;
-  }
 }

@@ -1,7 +1,9 @@
 import { z } from 'zod';
-import type { Json } from '../../model/values/json.js';
+import { isObject, type Json } from '../../model/values/json.js';
+import type { PathSegment } from '../text/problems.js';
 import { parseText, type Media } from '../text/source.js';
 import { keysOf, kindsOf, optionsAt, type AnyShape } from './keys.js';
+import { toolShape } from './shapes.js';
 
 // What to write where a value is of the wrong type. Each advice is tried on the shape before it is given.
 
@@ -16,10 +18,16 @@ export function adviceFor(
   value: Json,
   written: string | null,
   media: Media,
+  key?: PathSegment,
 ): Advice {
   const shown = written ?? (typeof value === 'string' ? value : JSON.stringify(value));
-  const form = fittingForm(options, value, shown, media);
+  const form = fittingForm(options, value, key === 'args' ? asWords(shown) : shown, media);
   if (form !== undefined) return { kind: 'hint', hint: `: write it as ${form}` };
+  const named = isObject(value) && options.some(listsTools) ? Object.entries(value)[0] : undefined;
+  if (named !== undefined && isObject(named[1])) {
+    const entry = media === 'json' ? `[{"name": ${JSON.stringify(named[0])}, …}]` : `- name: ${named[0]}`;
+    return { kind: 'hint', hint: `: write it as a list, each with its \`name\` in it, \`${entry}\`` };
+  }
   const text = options.find((option) => option._zod.def.type === 'string');
   const issue = text && isScalar(value) ? z.safeParse(text, shown).error?.issues[0] : undefined;
   if (issue !== undefined) return { kind: 'complaint', issue };
@@ -44,7 +52,12 @@ function fittingForm(
   media: Media,
 ): string | undefined {
   if (value === null || !/^\S.{0,59}$/u.test(shown)) return undefined;
-  const fits = (form: Json): boolean => options.some((option) => z.safeParse(option, form).success);
+  const fits = (form: Json): boolean =>
+    options.some(
+      (option) =>
+        z.safeParse(option, form).success &&
+        (!listsTools(option) || z.array(toolShape).safeParse(form).success),
+    );
   const ifItFits = (form: string): string | undefined => {
     const parsed = parseText(form);
     if (parsed.status === 'invalid' || !fits(parsed.source.value)) return undefined;
@@ -60,6 +73,24 @@ function fittingForm(
   if (key === undefined || other !== undefined) return undefined;
   const mapping = ifItFits(`{ ${key}: ${shown} }`);
   return mapping && `a mapping, \`${mapping}\``;
+}
+
+/** A list of tools: each is compared with its own shape later, and anything is taken for one here. */
+function listsTools({ _zod: { def } }: AnyShape): boolean {
+  return def.type === 'array' && 'element' in def && (def.element as AnyShape)._zod.def.type === 'unknown';
+}
+
+const wordsOfYaml = /^(?:true|false|null|\.inf|\.nan)$/i;
+
+/** A command line as the words of a list: a program takes each argument by itself. */
+function asWords(line: string): string {
+  if (!/^[^\s,"'[\]{}]+(?: +[^\s,"'[\]{}]+)+$/.test(line)) return line;
+  const isPlain = (word: string): boolean =>
+    /^-{0,2}[a-z_./][\w./=-]*$/i.test(word) && !wordsOfYaml.test(word);
+  return line
+    .split(/ +/)
+    .map((word) => (isPlain(word) ? word : JSON.stringify(word)))
+    .join(', ');
 }
 
 /** A key that takes one of a few words: it says how, and another key says what. */

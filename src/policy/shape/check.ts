@@ -108,7 +108,7 @@ function explainType(
   const value = valueAt(source, path);
   if (value === undefined) return [misfitAt(fitting, path, 'WRONG_TYPE', message)];
   const options = optionsAt(fitting.shape, inner, fitting.value);
-  const advice = adviceFor(options, value, source.written(path), source.media);
+  const advice = adviceFor(options, value, source.written(path), source.media, path.at(-1));
   if (advice.kind === 'complaint') return explain(fitting, advice.issue, inner);
   return [misfitAt(fitting, path, 'WRONG_TYPE', (shown) => `${message(shown)}${advice.hint}`)];
 }

@@ -8,6 +8,7 @@ import { floorShape, hoursShape } from './gates.js';
 /** The keys of a connection that checks look into. Other keys depend on its kind. */
 export interface TargetShape {
   readonly kind: string;
+  readonly allowPrivate?: boolean;
   readonly command?: string;
   readonly workingDirectory?: string;
   readonly args?: readonly string[];

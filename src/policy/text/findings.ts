@@ -49,6 +49,10 @@ export const findings = {
   EXPRESSION_INVALID: { severity: 'error', title: 'an expression that is not exactly one comparison' },
   UNKNOWN_SCOPE: { severity: 'error', title: 'a path that starts where no value is' },
   PATH_INVALID: { severity: 'error', title: 'a path or a hole that cannot be read' },
+  TEMPLATE_NOT_FILLED: {
+    severity: 'warning',
+    title: 'a template of another notation, which nothing fills in',
+  },
   UNDECLARED_ARGUMENT: { severity: 'error', title: 'a read of an argument that no schema declares' },
   EVIDENCE_NEVER_PRODUCED: { severity: 'error', title: 'a demand for evidence that nothing records' },
   NEVER_COMPARES: { severity: 'warning', title: 'a comparison of types that do not compare' },
@@ -68,6 +72,10 @@ export const findings = {
   UNKNOWN_CONNECTION: { severity: 'error', title: 'a connection that no file declares' },
   CONNECTION_KIND: { severity: 'error', title: 'a connection of another kind' },
   CONNECTION_INVALID: { severity: 'error', title: 'a connection that leads nowhere' },
+  PRIVATE_ADDRESS: {
+    severity: 'warning',
+    title: 'an address that is not public, in a connection that does not say so',
+  },
   SECRET_REFERENCE: {
     severity: 'error',
     title: 'a secret in the place of its reference, or a reference that would never be resolved',

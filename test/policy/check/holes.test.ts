@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { FolderResult } from '../../../src/policy/index.js';
+import { checkFlowText, type FlowCheck, type FolderResult } from '../../../src/policy/index.js';
 import { loadFiles } from '../load.js';
 
 // A hole is filled in a summary, a consequence and the path of a rest call. Anywhere else a text with a hole does not load: it
@@ -90,6 +90,114 @@ describe('a hole where none is filled', () => {
     const files = tool('{ kind: cli, connection: shell, args: [HERE] }');
     for (const text of ['{.items[0].name}', '$HOME', '{"a": 1}', 'query { a(b: $b) { c } }'])
       assert.deepEqual(errors(await load(withText(files, text))), [], text);
+  });
+});
+
+describe('a template of another notation, which would be sent as it stands', () => {
+  const warnings = (result: FolderResult): readonly string[] => {
+    assert.deepEqual(errors(result), []);
+    return result.warnings.flatMap(({ code, message }) => (code === 'TEMPLATE_NOT_FILLED' ? [message] : []));
+  };
+  const said = async (files: Readonly<Record<string, string>>, text: string): Promise<readonly string[]> =>
+    warnings(await load(withText(files, text)));
+  const body = tool(post('body: { a: [{ b: HERE }] }'));
+
+  it('is warned of wherever none is filled, with what to write', async () => {
+    const nowhere = ["a gate's role", 'a queue', "an MCP tool's name"];
+    for (const [place, files] of Object.entries(places)) {
+      if (nowhere.includes(place) || place.startsWith("a connection's")) continue;
+      const [told = '', more] = await said(files, 'u {{arguments.u}}');
+      assert.match(told, /^`\{\{arguments\.u\}\}` would be taken as it is written, since nothing is/, place);
+      assert.equal(more, undefined, place);
+    }
+  });
+
+  const templates: Readonly<Record<string, string>> = {
+    '{{arguments.u}}': '$.arguments.u',
+    'for {{ arguments.u }}!': '$.arguments.u',
+    '{{ .arguments.u }}': '$.arguments.u',
+    '{{{arguments.u}}}': '$.arguments.u',
+    '{{arguments.u | upper}}': '$.arguments.u',
+    '${arguments.u}': '$.arguments.u',
+    '${{ arguments.u }}': '$.arguments.u',
+    '#{arguments.u}': '$.arguments.u',
+    '{arguments.u.v}': '$.arguments.u.v',
+    '{$arguments.u}': '$.arguments.u',
+    '$arguments.u': '$.arguments.u',
+    '$arguments["u"]': '$.arguments.u',
+    "{{arguments['u']}}": '$.arguments.u',
+    'arguments.u': '$.arguments.u',
+    '{{context.case}}': '$.context.case',
+    '${workflow.input.case}': '$.workflow.input.case',
+    '${{ input.case }}': '$.workflow.input.case',
+    '{u}': '$.arguments.u',
+    'users/{u}': '$.arguments.u',
+    '{{u}}': '$.arguments.u',
+    '${u}': '$.arguments.u',
+    '${{ u }}': '$.arguments.u',
+    '{$u}': '$.arguments.u',
+  };
+  for (const [text, meant] of Object.entries(templates))
+    it(`is seen: ${text}`, async () => {
+      const [told = '', more] = await said(body, text);
+      assert.ok(told.endsWith(`write \`${meant}\` and nothing else`), told);
+      assert.equal(more, undefined);
+    });
+
+  it('is told in a path and a sentence, where a value stands in braces', async () => {
+    const path = tool('{ kind: rest, connection: erp, method: POST, path: HERE }');
+    for (const text of ['/users/:u', '/users/:u/x', '/:u?a=1', '/users/$arguments.u'])
+      assert.match(
+        (await said(path, text))[0] ?? text,
+        /in braces, as a path: write `\{\$\.arguments\.u\}`$/,
+      );
+    for (const text of ['/users/:v', '/users:u', '/a/:users', '/{$.arguments.u}'])
+      assert.deepEqual(await said(path, text), [], text);
+    const summary = tool('{ kind: noop }', 'summary: HERE,');
+    assert.match((await said(summary, 'pays $arguments.u'))[0] ?? '', /write `\{\$\.arguments\.u\}`$/);
+  });
+
+  it('is no ordinary text with braces and dollars', async () => {
+    for (const text of [
+      ...[
+        '$5',
+        'costs $5.00 {or less}',
+        '{json}',
+        '{"a": 1}',
+        '{{name}}',
+        '${HOME}',
+        '$HOME/{v}',
+        '${{ v }}',
+      ],
+      ...[
+        '{.items[0].name}',
+        'query { a(b: $b) { c } }',
+        'query($u: ID) { user(id: $u) { u } }',
+        '$u',
+        'a: u',
+      ],
+      ...['mutation{close(u:$u){u}}', '{ user(u: 1) {u} }', 'context.io', 'input.txt', 'arguments.length'],
+      ...['my arguments. Yours', '{arguments}', '$argument.u', '$context', 'a.$contexts.u', '{ u }', '/:u'],
+    ])
+      assert.deepEqual(await said(body, text), [], text);
+  });
+
+  it('does not repeat a credential', async () => {
+    const [told = ''] = await said(body, `\${arguments.u}:ghp_${'a1B2'.repeat(9)}`);
+    assert.match(told, /^this text would be taken/);
+  });
+
+  it('refuses no flow that was published before, and a new one only where the environment refuses warnings', async () => {
+    const text = `workflows: { f: { owner: t, initialState: open, states: { open: { transitions: { go: { target: done, ${schema}, tier: reversible, executor: { kind: noop, output: { a: '{{u}}' } } } } }, done: { terminal: true } } } }`;
+    const folder = await load({ 'environments.yaml': 'environments: { dev: { refuseWarnings: true } }' });
+    assert.ok(folder.status === 'loaded');
+    const { catalog } = folder;
+    const codes = ({ status, ...found }: FlowCheck): readonly string[] => [
+      status,
+      ...('errors' in found ? found.errors : []).map(({ code }) => code),
+    ];
+    assert.deepEqual(codes(checkFlowText(text, { catalog })), ['invalid', 'TEMPLATE_NOT_FILLED']);
+    assert.deepEqual(codes(checkFlowText(text, { catalog, isPublished: true })), ['valid']);
   });
 });
 

@@ -153,8 +153,30 @@ describe('the layout', () => {
       'flows/f.yaml': simple,
       '.git/config.yaml': 'x: [',
       'flows/f.yaml~': '[',
+      'flows/f.yaml.orig': '[',
+      'roles.md': '# who has which',
+      'scripts/deploy.txt': 'hi',
     });
     assert.equal(flows.length, 1);
+  });
+
+  test('a file that is meant as policy, under a name that nothing reads, is never passed over', async () => {
+    const floor = 'environments: { dev: { gates: [{ roles: [a.b], timeout: { after: 1h } }] } }';
+    for (const file of [
+      ...['environments.yaml.txt', 'environments.yml.txt', 'environments.json.txt', 'environments.jsonc'],
+      ...['environments.json5', 'Environments.YAML.TXT', 'environments.txt', 'environments', 'roles.toml'],
+      ...['connections.jsonc', 'notifications.yaml.txt', 'tools/erp.yaml.txt', 'tools/erp.json5'],
+      ...['flows/pay.jsonc', 'flows/pay.yml.txt', 'tests/pay.test.yaml.txt', 'flows/more/pay.jsonc'],
+      ...['environments.yaml.', 'environments.yaml '],
+    ]) {
+      const loaded = await loadFiles({ 'flows/f.yaml': simple, [file]: floor });
+      const told = loaded.status === 'invalid' ? loaded.errors : [];
+      assert.deepEqual(
+        told.map((finding) => [finding.code, finding.file]),
+        [['UNKNOWN_PLACE', file]],
+        file,
+      );
+    }
   });
 
   test('what relative paths start from is the folder above', async () => {

@@ -1,11 +1,8 @@
 import type { LookupAddress } from 'node:dns';
 import { connect, type Socket } from 'node:net';
 import { createTransport } from 'nodemailer';
-import {
-  isPrivateAddress,
-  makePinnedLookup,
-  resolveAddresses,
-} from '../../../executors/connections/network.js';
+import { makePinnedLookup, resolveAddresses } from '../../../executors/connections/network.js';
+import { isPrivateAddress } from '../../../executors/connections/private-addresses.js';
 import { resolveTexts } from '../../../executors/connections/references.js';
 import type { EmailChannel } from '../../../model/contract/notifications.js';
 import { judgeError, describeNoAnswer } from './smtp-errors.js';
