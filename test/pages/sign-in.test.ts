@@ -61,7 +61,7 @@ describe('a browser', () => {
     assert.match(other.text, /This link was made for finance/);
   });
 
-  it('that sends no reason, or a form of another session, comes back to the approval', async () => {
+  it('that sends no reason, no decision, or a form of another session, comes back to the approval', async () => {
     const { id, digest } = await park();
     const path = `/approvals/${id}`;
     const cookie = await signInAs('finance', path);
