@@ -297,7 +297,8 @@ describe('an error without an id, in the stream of a call over HTTP', { timeout:
         own.flushHeaders();
       },
       call: (response, id) => {
-        response.socket?.on('close', () => own?.write(event(result(id, paid))));
+        // Late enough that the stream of the 202 has been read.
+        response.socket?.on('close', () => setTimeout(() => own?.write(event(result(id, paid))), 100));
         response.writeHead(202, { ...events, connection: 'close' }).end(event(withoutId));
       },
     }));
