@@ -14,6 +14,7 @@ const forbidden = [
 const refusedCode = '42501';
 const lockTimeoutCode = '55P03';
 const readOnlyCode = '25006';
+const noTableCode = '42P01';
 const rolledBack = Symbol('rolled back');
 
 /**
@@ -47,6 +48,10 @@ async function expectRefusal(tx: Tx, statement: string): Promise<void> {
   if (code === refusedCode) return;
   if (code === lockTimeoutCode)
     throw new Error(`could not try \`${statement}\`: the table is locked; start again`);
+  if (code === noTableCode)
+    throw new Error(
+      `the database has not the tables of this version (\`${statement}\`): run \`countersign migrate\`, with a login that may make them`,
+    );
   throw new Error(
     `\`${statement}\` must be refused by the database and was not (${code}): run \`countersign migrate\`, and see who dropped its triggers`,
   );

@@ -2,7 +2,7 @@ export { assertAppendOnly } from './append-only.js';
 export { makeStoreClock, storeTime } from './clock.js';
 export { listen } from './listen.js';
 export { boundLockWaits } from './lock-wait.js';
-export { migrate } from './migrate.js';
+export { migrate, whyNotMigrated } from './migrate.js';
 export { makePool, onOneConnection, withTransaction } from './pool.js';
 export { write } from './pipelined-connection.js';
 export { settleTogether, together, valueOf } from './together.js';

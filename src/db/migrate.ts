@@ -62,6 +62,22 @@ export async function migrate(url: string): Promise<Migrated> {
   }
 }
 
+/** By code of Postgres: why a database cannot be brought to the schema, where its login or its place is the reason. */
+const unfit: Readonly<Record<string, string>> = {
+  '42501':
+    'its login may not make tables there: make it the owner of the database, `grant create on schema public` to it, or run `countersign migrate` with a login that may',
+  '42P07':
+    'it holds tables of the same names that are not of Countersign: give DATABASE_URL an empty database',
+  '3F000': 'no schema of its `search_path` is there: correct `search_path`, or make the schema',
+};
+
+/** What to tell an operator of an error of `migrate`; null: it is none that they can mend. */
+export function whyNotMigrated(error: unknown): string | null {
+  if (!(error instanceof Error) || !('code' in error)) return null;
+  const why = unfit[String(error.code)];
+  return why === undefined ? null : `the database cannot be migrated (${error.message}): ${why}`;
+}
+
 async function readFiles(): Promise<MigrationFile[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
   return Promise.all(

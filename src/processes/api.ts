@@ -26,6 +26,7 @@ import {
   makePool,
   makeStoreClock,
   migrate,
+  whyNotMigrated,
   withTransaction,
   type Pool,
   type Tx,
@@ -226,9 +227,10 @@ async function migrateWhereAllowed(databaseUrl: string): Promise<void> {
   try {
     await migrate(databaseUrl);
   } catch (error) {
-    const notAllowed = error instanceof Error && 'code' in error && error.code === '42501';
-    if (!notAllowed) throw error;
-    process.stderr.write('this login may not change the schema: `countersign migrate` must have done it\n');
+    const why = whyNotMigrated(error);
+    if (why === null) throw error;
+    // Another login may have migrated it before: whether it has is seen from its tables.
+    process.stderr.write(`${why}\n`);
   }
 }
 

@@ -1,7 +1,7 @@
 import { Connection } from '@temporalio/client';
 import { isStillPolled, type TaskQueue } from '../client/pollers.js';
 import { loadKeys } from '../auth/index.js';
-import { makePool, migrate, withTransaction, type Pool } from '../db/index.js';
+import { makePool, migrate, whyNotMigrated, withTransaction, type Pool } from '../db/index.js';
 import { namespaceOf } from '../model/names/temporal-names.js';
 import { withoutProxyHere } from '../embedded/temporal/direct.js';
 import { prepareTemporal, TemporalAway } from '../embedded/temporal/prepare.js';
@@ -32,7 +32,11 @@ const connection = requireSetting(config.temporal, 'TEMPORAL_ADDRESS');
 const databaseUrl = requireSetting(config.databaseUrl, 'DATABASE_URL');
 const problem = await findDatabaseProblem(databaseUrl, 'correct DATABASE_URL, and run this again');
 if (problem !== null) exitRefusing(problem.message);
-const { applied, notices } = await migrate(databaseUrl);
+const { applied, notices } = await migrate(databaseUrl).catch((error: unknown) => {
+  const why = whyNotMigrated(error);
+  if (why === null) throw error;
+  return exitRefusing(why);
+});
 notices.forEach(say);
 say(applied.length === 0 ? 'database: up to date' : `database: applied ${applied.join(', ')}`);
 

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { newId } from '../../src/model/names/ids.js';
-import { assertAppendOnly, makePool, migrate } from '../../src/db/index.js';
+import { assertAppendOnly, makePool, migrate, whyNotMigrated } from '../../src/db/index.js';
 import { asSuperuser, serverUrl, withDatabase } from '../../testing/servers/database.js';
 import { makeEmptyDatabase } from '../../testing/servers/servers.js';
 
@@ -189,5 +189,41 @@ test('a login that may not make roles migrates without them, says so, and still 
   } finally {
     await pool.end();
     await asSuperuser(serverUrl(), `drop database ${database} with (force)`);
+  }
+});
+
+test('a login that may not make tables is told so, and nobody is told that somebody changed the database', async () => {
+  const poor = `poor_${randomBytes(4).toString('hex')}`;
+  const database = `test_${poor}`;
+  await asSuperuser(serverUrl(), `create role ${poor} login password '${password}'`);
+  await asSuperuser(serverUrl(), `create database ${database}`);
+  const url = serverUrl({ user: poor, password, database });
+  const pool = makePool({ url, applicationName: 'test', max: 1 });
+  try {
+    const error: unknown = await migrate(url).catch((reason: unknown) => reason);
+    assert.match(
+      whyNotMigrated(error) ?? '',
+      /^the database cannot be migrated \(permission denied .*\): its login may not make tables there: /,
+    );
+    await assert.rejects(assertAppendOnly(pool), /^Error: the database has not the tables of this version /);
+  } finally {
+    await pool.end();
+    await asSuperuser(serverUrl(), `drop database ${database} with (force)`);
+    await asSuperuser(serverUrl(), `drop role ${poor}`);
+  }
+});
+
+test('a database of another application, and a search path that leads nowhere, are told', async () => {
+  const { url, drop } = await makeEmptyDatabase();
+  try {
+    const why = async (at: string): Promise<string> =>
+      whyNotMigrated(await migrate(at).catch((reason: unknown) => reason)) ?? '';
+    const elsewhere = new URL(url);
+    elsewhere.searchParams.set('options', '-c search_path=nowhere');
+    assert.match(await why(elsewhere.href), /correct `search_path`/);
+    await asSuperuser(url, 'create table approval (id int)');
+    assert.match(await why(url), /relation "approval" already exists.*give DATABASE_URL an empty database/);
+  } finally {
+    await drop();
   }
 });

@@ -80,7 +80,7 @@ describe('before a process works', () => {
     missing: async () => {
       await database.asSuperuser('alter table audit_log rename to gone');
       try {
-        await assert.rejects(assertAppendOnly(database.pool), /must be refused by the database and was not/);
+        await assert.rejects(assertAppendOnly(database.pool), /has not the tables of this version/);
       } finally {
         await database.asSuperuser('alter table gone rename to audit_log');
       }
@@ -180,7 +180,8 @@ describe('before a process works', () => {
       const ref = await stored();
       const other = makePayloads({ kek: Buffer.alloc(32, 2) });
       await assert.rejects(other.get(database.pool, ref), /key .* does not open/);
-      await assert.rejects(other.getAllReadable(database.pool, [ref]), /key .* does not open/);
+      const read = await other.getAllReadable(database.pool, [ref]);
+      assert.match(String(read.get(ref.payload)), /key .* does not open/);
     },
     missing: async () =>
       assert.equal(await payloads.get(database.pool, { ...(await stored()), payload: 'pay_none' }), null),

@@ -68,6 +68,8 @@ const forms: readonly (readonly [written: string, says: RegExp])[] = [
   ['postgres://me:a@12?S3CRET=b@db/x', /`%3F`/],
   ['postgres://me:S3CRET@db:99999/x', /its port is at most 65535/],
   ['postgres://me:S3CRET@one:1,two:2/x', /it has one host/],
+  ['postgres://me:S3CRET@db/x?port=99999', /its port is at most 65535/],
+  ['postgres://me:S3CRET@db/x?port=abc', /its port is at most 65535/],
 ];
 for (const [written, says] of forms)
   test(`no part of a password is in the message that refuses ${written}`, () => {

@@ -39,6 +39,8 @@ export function placeOf(text: string): string | null {
     const hasHost = URL.canParse(text);
     const url = new URL(hasHost ? text : text.replace('@/', '@socket/'));
     decodeURIComponent((url.username + url.password).replace(/%(?![0-9a-f]{2})/gi, '%25'));
+    if (url.searchParams.getAll('port').some((given) => given !== '' && !port.safeParse(given).success))
+      return null;
     const search = url.search.replace(/(?<=[?&])(user|password)=[^&]*/g, '');
     if ((url.pathname + search + url.hash).includes('@')) return null;
     const place = `${url.searchParams.get('host') || (hasHost ? url.host : '')}${url.pathname}`;

@@ -31,7 +31,8 @@ export async function findDatabaseProblem(url: string, remedy: string): Promise<
     if (!isUnavailable(error)) return tell(false, `takes no connection (${whyOf(error)})`, remedy);
     return tell(true, describeAway(error), `${isAnswer(error) ? 'wait' : 'start it'}, or ${remedy}`);
   } finally {
-    await pool.end();
+    // A client that could not even be made stays in its pool, which then does not end.
+    await Promise.race([pool.end(), delay(1_000)]);
   }
 }
 
