@@ -9,7 +9,7 @@
 export const doors = {
   model: {
     holds:
-      'vocabulary, pure: zod schemas, the error table, ids, canonical JSON; and `give-way.ts`, by which long work lets other work run',
+      'vocabulary, pure: zod schemas, the error table, ids, canonical JSON; `give-way.ts`, by which long work lets other work run; and `sealing.ts`, by which bytes are encrypted',
     uses: [],
     types: [],
     packages: ['zod'],

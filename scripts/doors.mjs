@@ -23,8 +23,12 @@ function renderTables() {
     .filter(([, { holds }]) => holds !== null)
     .map(([room, door]) => `| \`src/${room}\` | ${door.holds} | ${mayUse(door)} |`);
   const parts = Object.entries(folders).map(([folder, holds]) => `| \`${folder}\` | ${holds} |`);
+  const exceptions = Object.entries(doors)
+    .filter(([, { holds }]) => holds === null)
+    .map(([part, door]) => `\`src/${part}\` (${mayUse(door)})`);
   const ofRooms = ['| room | holds | may use |', '|---|---|---|', ...rooms];
-  return [...ofRooms, '', '| folder of a room | holds |', '|---|---|', ...parts].join('\n');
+  const beside = `Parts of rooms with doors of their own: ${exceptions.join('; ')}.`;
+  return [...ofRooms, '', beside, '', '| folder of a room | holds |', '|---|---|', ...parts].join('\n');
 }
 
 /** The folders inside the rooms, by their path below `src`, except `db/migrations`, which has no code. */

@@ -107,8 +107,10 @@ function takeAddress(given: string): string {
       2,
     );
   const url = URL.canParse(given) ? new URL(given) : null;
+  // A key may have been put in its place.
+  const what = /^cs_/.test(given) ? 'what was given as address (not shown here)' : `\`${given}\``;
   if (url === null || !/^https?:$/.test(url.protocol))
-    throw new CliError(`\`${given}\` is no address: ${wanted} http://host:port`, 2);
+    throw new CliError(`${what} is no address: ${wanted} http://host:port`, 2);
   if (url.pathname !== '/' || url.search !== '' || url.hash !== '')
     throw new CliError(
       `nothing was sent: Countersign answers at the root of its host, and this address goes on after that: ${wanted} ${url.origin}`,

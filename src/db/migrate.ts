@@ -67,7 +67,7 @@ const unfit: Readonly<Record<string, string>> = {
   '42501':
     'its login may not make tables there: make it the owner of the database, `grant create on schema public` to it, or run `countersign migrate` with a login that may',
   '42P07':
-    'it holds tables of the same names that are not of Countersign: give DATABASE_URL an empty database',
+    'it holds something of that name that Countersign has not made: give DATABASE_URL an empty database, or, if it is the one that Countersign has worked with, take that out',
   '3F000': 'no schema of its `search_path` is there: correct `search_path`, or make the schema',
 };
 

@@ -228,7 +228,9 @@ async function migrateWhereAllowed(databaseUrl: string): Promise<void> {
     await migrate(databaseUrl);
   } catch (error) {
     const why = whyNotMigrated(error);
+    const isAllowed = !(error instanceof Error && 'code' in error && error.code === '42501');
     if (why === null) throw error;
+    if (isAllowed) throw new Error(why, { cause: error });
     // Another login may have migrated it before: whether it has is seen from its tables.
     process.stderr.write(`${why}\n`);
   }

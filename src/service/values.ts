@@ -5,6 +5,11 @@ import type { PayloadRef } from '../model/records.js';
 import { PayloadKeyUnopened } from '../audit/index.js';
 import type { ServiceDeps } from './deps.js';
 
+/** A value could not be read, since its key does not open in this process. */
+export function isKeyUnopened(error: unknown): error is PayloadKeyUnopened {
+  return error instanceof PayloadKeyUnopened;
+}
+
 // Values that are kept as encrypted payloads. Null: there is no value, or it was erased.
 
 type PayloadAccess = Pick<ServiceDeps, 'payloads' | 'pool'>;

@@ -98,6 +98,19 @@ for (const [text, place] of [
     assert.deepEqual(troubleOf(text), { place, message: returnMessage });
   });
 
+for (const [name, character] of [
+  ['U+0085', '\u0085'],
+  ['U+2028', '\u2028'],
+  ['U+2029', '\u2029'],
+] as const)
+  test(`${name} in a comment is told, since others read a line behind it, and in a text it is what it is`, () => {
+    assert.deepEqual(troubleOf(`a: 1 # why${character}  gate: {}\n`), {
+      place: '1:11',
+      message: `this comment holds ${name}, which other readers of YAML take for the end of a line: take it out`,
+    });
+    assert.equal(troubleOf(`a: "x${character}y" # why\n`), null);
+  });
+
 test('a gate behind a comment and a carriage return is not passed over, and a flow that was published so goes on', () => {
   const text = withStates('a: { terminal: true } # why\r    description: two lines');
   const now = checkFlowText(text, { catalog });

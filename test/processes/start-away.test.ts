@@ -135,6 +135,13 @@ describe('a DATABASE_URL that Postgres does not take', () => {
       assert.match(problem.message, /^DATABASE_URL cannot be read: it has one host, its port is/);
       assert.doesNotMatch(problem.message, /secret/);
     }
+    for (const name of ['sslkey', 'sslcert', 'sslrootcert']) {
+      const problem = await findDatabaseProblem(`postgres://u:x@${nobody}/db?${name}=MIIEsecret`, remedy);
+      assert.equal(
+        problem?.message,
+        `the Postgres of DATABASE_URL (\`${nobody}/db\`) takes no connection (a file that its \`sslkey\`, \`sslcert\` or \`sslrootcert\` names cannot be read: ENOENT): ${remedy}`,
+      );
+    }
     const socket = await findDatabaseProblem('postgres://u:secret@/db?host=/nowhere', remedy);
     assert.match(
       socket?.message ?? '',

@@ -147,7 +147,12 @@ function requestBody({ body }: Route): JsonObject {
 const errorsOfAll: readonly ErrorCode[] = ['REQUEST_INVALID', 'INTERNAL'];
 const errorsOfPrincipals: readonly ErrorCode[] = ['MALFORMED', 'UNAUTHENTICATED'];
 /** Of recorded routes: the body is read, also where none is taken, and the call is on record before the answer. */
-const errorsOfRecorded: readonly ErrorCode[] = ['TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE', 'AUDIT_UNAVAILABLE'];
+const errorsOfRecorded: readonly ErrorCode[] = [
+  'TOO_LARGE',
+  'UNSUPPORTED_MEDIA_TYPE',
+  'AUDIT_UNAVAILABLE',
+  'KEY_UNOPENED',
+];
 const errorsOfIdempotent: readonly ErrorCode[] = [
   'IDEMPOTENCY_KEY_REUSED',
   'IDEMPOTENCY_IN_PROGRESS',

@@ -5,6 +5,7 @@ import { newId } from '../../model/names/ids.js';
 import { isObject } from '../../model/values/json.js';
 import { newTrail, traceIdOf } from '../../service/caller.js';
 import { KeyLost } from '../../service/kept-result.js';
+import { isKeyUnopened } from '../../service/values.js';
 import { credentialEnded, uncertainDetail } from '../../service/refusal.js';
 import { ClientGone, parseBody, readBody, type RawBody } from './body.js';
 import { isPage, type Call, type Input, type Reply, type Route } from './call.js';
@@ -267,6 +268,10 @@ function explain(call: Call, { idempotent, path }: Route, error: unknown): Reply
     return problem('ENGINE_UNAVAILABLE', detail, {}, { 'Retry-After': '2' });
   }
   call.deps.onInternalError(`${traceIdOf(call)}: ${call.request.method ?? ''} ${path}`, error);
+  if (isKeyUnopened(error)) {
+    const detail = uncertainText(call, error.message, idempotent);
+    return problem('KEY_UNOPENED', detail, {}, { 'Retry-After': '2' });
+  }
   const failed = 'something unexpected failed: see the log under this trace id';
   return problem('INTERNAL', uncertainText(call, failed, idempotent));
 }

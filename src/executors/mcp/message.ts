@@ -79,7 +79,7 @@ function nameErrors(messages: readonly Json[], asked: Json): readonly Json[] {
     (message['error'] ?? null) !== null &&
     ['id', 'method'].every((name) => (message[name] ?? null) === null);
   if (asked === null || !messages.some(isUnnamed)) return messages;
-  if (messages.some((message) => isAnswer(message, asked)))
+  if (messages.some((message) => isAnswer(toReadableAnswer(message, null, null), asked)))
     return messages.filter((message) => !isUnnamed(message));
   return messages.map((message) => (isUnnamed(message) ? { ...message, id: asked } : message));
 }
@@ -90,10 +90,13 @@ export function isAnswer(message: Json, asked: Json): boolean {
     isObject(message) &&
     (Object.hasOwn(message, 'result') || Object.hasOwn(message, 'error')) &&
     !Object.hasOwn(message, 'method') &&
-    !isObject(message['id']) &&
-    !Array.isArray(message['id']) &&
-    String(message['id']) === String(asked)
+    toNumber(message['id']) === toNumber(asked)
   );
+}
+
+/** An id as the SDK compares it; null: it is none. */
+function toNumber(id: Json | undefined): number | null {
+  return typeof id === 'number' || (typeof id === 'string' && id !== '') ? Number(id) : null;
 }
 
 function answerIn(messages: readonly Json[], asked: Json): 'given' | 'missing' | 'none' {

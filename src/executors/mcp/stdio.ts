@@ -137,7 +137,9 @@ async function connect(
     if (calls > 1) stderr.forget();
   };
   try {
-    await client.connect(transport, { timeout: Math.min(Math.max(connectTimeoutMs, timeoutMs), maxTimerMs) });
+    await client.connect(transport, {
+      timeout: Math.min(Math.max(connectTimeoutMs, timeoutMs), maxTimerMs),
+    });
     return { status: 'open', client, problem, renew: begin, wroteTooMuch: () => tooMuch !== null };
   } catch (error) {
     onClose();

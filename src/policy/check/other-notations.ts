@@ -10,9 +10,10 @@ import { isCredential } from './credentials.js';
 /** What is filled in at a place: `text`: holes; `path`: a text that is a path as a whole; `nothing`: not even that. */
 export type Filling = 'text' | 'path' | 'nothing';
 
-const name = String.raw`[\p{L}_][\p{L}\p{N}_-]*`;
-const scoped = String.raw`(?<scope>arguments|context|workflow\.input|input)(?:\.(?<key>${name})|\[["'](?<quoted>${name})["']\])(?<rest>(?:\.${name})*)`;
-const inBraces = new RegExp(String.raw`[$#]?\{{1,3}\s*[$.]?${scoped}[^{}]*\}{1,3}`, 'u');
+/** Bounded, so that a long text is looked through in linear time. */
+const name = String.raw`[\p{L}_][\p{L}\p{N}_-]{0,99}(?![\p{L}\p{N}_-])`;
+const scoped = String.raw`(?<scope>arguments|context|workflow\.input|input)(?:\.(?<key>${name})|\[["'](?<quoted>${name})["']\])(?<rest>(?:\.${name}){0,9})`;
+const inBraces = new RegExp(String.raw`[$#]?\{{1,3}\s*[$.]?${scoped}[^{}]{0,200}\}{1,3}`, 'u');
 const behindDollar = new RegExp(String.raw`\$${scoped}`, 'u');
 const argumentAlone = new RegExp(String.raw`^arguments\.(?<bare>${name})$`, 'gu');
 const bareInBraces = new RegExp(
@@ -21,7 +22,8 @@ const bareInBraces = new RegExp(
 );
 const segment = new RegExp(String.raw`(?<=/):(?<bare>${name})(?=$|[/?])`, 'gu');
 /** Here a name in single braces is a selection. */
-const graphQl = /^\s*(?:query|mutation|subscription|fragment)(?![\p{L}\p{N}_-])|^\s*\{\s*\S+\s*[({]/u;
+const graphQl =
+  /^(?:\s*#[^\n]*\n)*\s*(?:query|mutation|subscription|fragment)(?![\p{L}\p{N}_-])|^(?:\s*#[^\n]*\n)*\s*\{\s*\S+\s*[({]/u;
 
 /** The names that a schema declares itself, at the top. */
 export function argumentNames(schema: JsonObject | undefined): ReadonlySet<string> {

@@ -87,6 +87,7 @@ function tokensOf(text: string): Tokens {
     // Not in quotes, in a comment, or on the lines of a block.
     if (!/^['"#]/.test(lexeme) && parser.stack.at(-1)?.type !== 'block-scalar')
       oddSpace ??= spaceTrouble(lexeme, parser.offset);
+    if (lexeme.startsWith('#')) oddSpace ??= breakTrouble(lexeme, parser.offset);
     before = lexeme;
     for (const token of parser.next(lexeme)) {
       const refused = tokenTrouble(token, tokens);
@@ -125,6 +126,18 @@ function returnTrouble(text: string): Trouble | null {
         message:
           'this line holds U+000D (a carriage return) without a line feed behind it, which some readers take for the end of a line and others do not: end lines with a line feed (`\\n` or `\\r\\n`)',
       };
+}
+
+/** A character in a comment that ended a line in YAML 1.1, whose readers are in use still. */
+function breakTrouble(comment: string, offset: number): Trouble | null {
+  const found = /[\u0085\u2028\u2029]/.exec(comment);
+  if (found === null) return null;
+  const code = found[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
+  return {
+    code: 'MALFORMED',
+    offset: offset + found.index,
+    message: `this comment holds U+${code}, which other readers of YAML take for the end of a line: take it out`,
+  };
 }
 
 /** Where a text without quotes would be read as something else if this character were a space. */

@@ -39,8 +39,11 @@ export async function findDatabaseProblem(url: string, remedy: string): Promise<
 const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 
+/** A key may stand where the path of its file belongs, so the message of a file that cannot be read is not quoted. */
 const whyOf = (error: unknown): string =>
-  (error instanceof Error ? error.message : '') || codeOf(error) || String(error);
+  error instanceof Error && 'syscall' in error && error.syscall === 'open'
+    ? `a file that its \`sslkey\`, \`sslcert\` or \`sslrootcert\` names cannot be read: ${codeOf(error)}`
+    : (error instanceof Error ? error.message : '') || codeOf(error) || String(error);
 
 /** A code that begins with a digit is from Postgres itself. */
 const isAnswer = (error: unknown): boolean => /^\d/.test(codeOf(error));

@@ -329,6 +329,26 @@ describe('an error without an id, in the stream of a call over HTTP', { timeout:
   });
 });
 
+describe('a call whose answer stands beside an error without an id', { timeout: 60_000 }, () => {
+  test('succeeds beside an error without an id in the body of its answer, also where a null stands in the answer', async () => {
+    const answers = [
+      '{"jsonrpc":"2.0","id":ID,"method":null,"result":RESULT}',
+      '{"jsonrpc":"2.0","id":" ID","result":RESULT}',
+    ];
+    for (const written of answers)
+      for (const order of [0, 1]) {
+        const { said } = await callServer(() => ({
+          call: (response, id) => {
+            const answer = written.replace('ID', String(id)).replace('RESULT', JSON.stringify(paid));
+            const body = order === 0 ? [withoutId, answer] : [answer, withoutId];
+            response.writeHead(200, json).end(`[${body.join(',')}]`);
+          },
+        }));
+        assert.equal(said.status, 'succeeded', `${written}, ${order}: ${JSON.stringify(said)}`);
+      }
+  });
+});
+
 describe('the replies to a server that asks without end', { timeout: 60_000 }, () => {
   const asked = 400;
   const pings = (count: number): string =>

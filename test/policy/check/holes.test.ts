@@ -187,6 +187,13 @@ describe('a template of another notation, which would be sent as it stands', () 
     assert.match(told, /^this text would be taken/);
   });
 
+  it('is looked for in linear time', { timeout: 60_000 }, async () => {
+    // Each took 10 s and more for 200,000 letters, where a name could end at each of them.
+    for (const text of ['{input.', '{{arguments.u', '${', '{input.a '])
+      for (const more of ['a', '.a', ' '])
+        assert.deepEqual(await said(body, text + more.repeat(400_000 / more.length)), [], text + more);
+  });
+
   it('refuses no flow that was published before, and a new one only where the environment refuses warnings', async () => {
     const text = `workflows: { f: { owner: t, initialState: open, states: { open: { transitions: { go: { target: done, ${schema}, tier: reversible, executor: { kind: noop, output: { a: '{{u}}' } } } } }, done: { terminal: true } } } }`;
     const folder = await load({ 'environments.yaml': 'environments: { dev: { refuseWarnings: true } }' });

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { makeNotices } from '../../../src/service/index.js';
 import { asSuperuser } from '../../../testing/servers/database.js';
@@ -14,9 +17,6 @@ const executor = {
   body: { zeal: 1, memo: '$.arguments.memo?' },
 };
 const policies = {
-  'connections.json': {
-    connections: { crm: { kind: 'rest', baseUrl: 'http://127.0.0.1:9', allowPrivate: true } },
-  },
   'tools/notes.json': {
     tools: [{ name: 'crm.note', tier: 'reversible', summary: 'notes something', inputSchema, executor }],
   },
@@ -45,6 +45,7 @@ const policies = {
 };
 
 describe('what a key that does not open keeps from being read', () => {
+  const crm = createServer((_request, response) => response.end('{"noted":true}'));
   let office: Office;
   let cookie: string;
   const told: string[] = [];
@@ -52,12 +53,17 @@ describe('what a key that does not open keeps from being read', () => {
     const onInternalError = (what: string, error: unknown): void =>
       void told.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
     office = await openOffice((deps) => ({ ...deps, onInternalError }));
-    await office.api.load(policies);
+    crm.listen(0, '127.0.0.1');
+    await once(crm, 'listening');
+    const baseUrl = `http://127.0.0.1:${(crm.address() as AddressInfo).port}`;
+    const connections = { crm: { kind: 'rest', baseUrl, allowPrivate: true } };
+    await office.api.load({ ...policies, 'connections.json': { connections } });
     cookie = await signIn(office.api.url, office.api.keys['finance'] ?? '', '/');
   });
   after(async () => {
     await office.rest();
     await office.stop();
+    crm.close();
   });
 
   const ask: Office['api']['ask'] = (...asked) => office.api.ask(...asked);
@@ -237,5 +243,26 @@ describe('what a key that does not open keeps from being read', () => {
     });
     assert.equal(again.status, 202, again.text);
     await cancel(run);
+  });
+
+  it('is a value that an answer needs: 503, which says what to do, and the answer when the key opens again', async () => {
+    const parked = await park();
+    assert.equal((await decide(parked, 'approve')).status, 200);
+    await office.api.kernel.settled();
+    const path = `/v1/actions/${(await ask('finance', 'GET', `/v1/approvals/${parked.id}`)).body.action}`;
+    const executed = await ask('agent', 'GET', path);
+    assert.deepEqual(
+      [executed.body.status, executed.body.output],
+      ['executed', { noted: true }],
+      executed.text,
+    );
+    await turn(parked.run);
+    const unopened = await ask('agent', 'GET', path);
+    assert.deepEqual(
+      [unopened.status, unopened.body.code, unopened.body.detail, unopened.headers.get('retry-after')],
+      [503, 'KEY_UNOPENED', `${keyOf(parked.run)}: ask again`, '2'],
+    );
+    await turn(parked.run);
+    assert.equal((await ask('agent', 'GET', path)).body.status, 'executed');
   });
 });
