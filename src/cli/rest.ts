@@ -108,7 +108,9 @@ function takeAddress(given: string): string {
     );
   const url = URL.canParse(given) ? new URL(given) : null;
   // A key may have been put in its place.
-  const what = /^cs_/.test(given) ? 'what was given as address (not shown here)' : `\`${given}\``;
+  const what = /(?:^|[^a-z0-9])cs_|^\s*(?:Bearer\s+)?eyJ/i.test(given)
+    ? 'what was given as address (not shown here)'
+    : `\`${given}\``;
   if (url === null || !/^https?:$/.test(url.protocol))
     throw new CliError(`${what} is no address: ${wanted} http://host:port`, 2);
   if (url.pathname !== '/' || url.search !== '' || url.hash !== '')

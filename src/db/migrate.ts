@@ -67,7 +67,7 @@ const unfit: Readonly<Record<string, string>> = {
   '42501':
     'its login may not make tables there: make it the owner of the database, `grant create on schema public` to it, or run `countersign migrate` with a login that may',
   '42P07':
-    'it holds something of that name that Countersign has not made: give DATABASE_URL an empty database, or, if it is the one that Countersign has worked with, take that out',
+    'it holds something of that name, and its table `schema_migration` does not say that Countersign made it: give DATABASE_URL an empty database, or, if it is the one that Countersign has worked with, restore `schema_migration` as well',
   '3F000': 'no schema of its `search_path` is there: correct `search_path`, or make the schema',
 };
 

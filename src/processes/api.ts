@@ -227,12 +227,12 @@ async function migrateWhereAllowed(databaseUrl: string): Promise<void> {
   try {
     await migrate(databaseUrl);
   } catch (error) {
-    const why = whyNotMigrated(error);
     const isAllowed = !(error instanceof Error && 'code' in error && error.code === '42501');
-    if (why === null) throw error;
-    if (isAllowed) throw new Error(why, { cause: error });
-    // Another login may have migrated it before: whether it has is seen from its tables.
-    process.stderr.write(`${why}\n`);
+    const why = isAllowed ? whyNotMigrated(error) : null;
+    if (why !== null) throw new Error(why, { cause: error });
+    if (isAllowed) throw error;
+    // Whether another login has migrated it is seen from its tables.
+    process.stderr.write('this login may not change the schema: `countersign migrate` must have done it\n');
   }
 }
 

@@ -342,6 +342,12 @@ describe('npx countersign, beside a running service', () => {
         assert.equal(ran.code, 2, behind);
         assert.match(ran.err, new RegExp(`^nothing was sent: .* as http://${host}$`));
       }
+    for (const key of ['cs_S3CRET', ' cs_S3CRET', 'Bearer cs_S3CRET', 'eyJS3CRET'])
+      for (const ran of await Promise.all(start(key))) {
+        assert.equal(ran.code, 2, key);
+        assert.match(ran.err, /^what was given as address \(not shown here\) is no address: /);
+        assert.doesNotMatch(ran.out + ran.err, /S3CRET/);
+      }
     for (const address of [`ftp://${host}`, host, 'localhost:8080', 'nonsense'])
       for (const ran of await Promise.all(start(address))) {
         assert.equal(ran.code, 2, address);

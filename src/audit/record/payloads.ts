@@ -208,7 +208,8 @@ function openKey(kek: Buffer, run: string, wrapped: Buffer): Buffer {
   } catch (cause) {
     const next =
       'see that every process of the service has the same `COUNTERSIGN_KEK`: if it has, the key is damaged';
-    throw new PayloadKeyUnopened(`the key of the payloads of run \`${run}\` does not open here; ${next}`, {
+    const whose = run === '' ? 'the service itself' : `run \`${run}\``;
+    throw new PayloadKeyUnopened(`the key of the payloads of ${whose} does not open here; ${next}`, {
       cause,
     });
   }

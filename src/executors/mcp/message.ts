@@ -79,7 +79,12 @@ function nameErrors(messages: readonly Json[], asked: Json): readonly Json[] {
     (message['error'] ?? null) !== null &&
     ['id', 'method'].every((name) => (message[name] ?? null) === null);
   if (asked === null || !messages.some(isUnnamed)) return messages;
-  if (messages.some((message) => isAnswer(toReadableAnswer(message, null, null), asked)))
+  // A result without our id may be the answer all the same: then nothing in the body says that the request was refused.
+  const mayAnswer = (message: Json): boolean =>
+    isObject(message) && (message['result'] ?? null) !== null && !isText(message['method'] ?? null);
+  if (
+    messages.some((message) => mayAnswer(message) || isAnswer(toReadableAnswer(message, null, null), asked))
+  )
     return messages.filter((message) => !isUnnamed(message));
   return messages.map((message) => (isUnnamed(message) ? { ...message, id: asked } : message));
 }

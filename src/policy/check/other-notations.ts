@@ -13,7 +13,7 @@ export type Filling = 'text' | 'path' | 'nothing';
 /** Bounded, so that a long text is looked through in linear time. */
 const name = String.raw`[\p{L}_][\p{L}\p{N}_-]{0,99}(?![\p{L}\p{N}_-])`;
 const scoped = String.raw`(?<scope>arguments|context|workflow\.input|input)(?:\.(?<key>${name})|\[["'](?<quoted>${name})["']\])(?<rest>(?:\.${name}){0,9})`;
-const inBraces = new RegExp(String.raw`[$#]?\{{1,3}\s*[$.]?${scoped}[^{}]{0,200}\}{1,3}`, 'u');
+const inBraces = new RegExp(String.raw`[$#]?\{{1,3}\s*[$.]?${scoped}[^{}]*\}{1,3}`, 'u');
 const behindDollar = new RegExp(String.raw`\$${scoped}`, 'u');
 const argumentAlone = new RegExp(String.raw`^arguments\.(?<bare>${name})$`, 'gu');
 const bareInBraces = new RegExp(
@@ -23,7 +23,7 @@ const bareInBraces = new RegExp(
 const segment = new RegExp(String.raw`(?<=/):(?<bare>${name})(?=$|[/?])`, 'gu');
 /** Here a name in single braces is a selection. */
 const graphQl =
-  /^(?:\s*#[^\n]*\n)*\s*(?:query|mutation|subscription|fragment)(?![\p{L}\p{N}_-])|^(?:\s*#[^\n]*\n)*\s*\{\s*\S+\s*[({]/u;
+  /^(?:\s*#[^\n]*\n)*\s*(?:query|mutation|subscription|fragment)(?![\p{L}\p{N}_-])|^(?:\s*#[^\n]*\n)*\s*\{\s*[^\s{}()]+\s*[({]/u;
 
 /** The names that a schema declares itself, at the top. */
 export function argumentNames(schema: JsonObject | undefined): ReadonlySet<string> {
@@ -70,11 +70,13 @@ function findTemplate(text: string, declared: ReadonlySet<string>, filling: Fill
     ...text.matchAll(bareInBraces),
     ...(filling === 'text' ? text.matchAll(segment) : []),
   ];
+  // Asked once: it looks through the text.
+  const isGraphQl = bare.length > 0 && graphQl.test(text);
   for (const { 0: written, groups = {} } of bare) {
     const { twice, shell, once, bare: alone } = groups;
     const argument = twice ?? shell ?? once ?? alone ?? '';
     if (!declared.has(argument)) continue;
-    if (once !== undefined && written !== text && graphQl.test(text)) continue;
+    if (once !== undefined && written !== text && isGraphQl) continue;
     return { written, meant: `$.arguments.${argument}` };
   }
   return null;

@@ -347,6 +347,20 @@ describe('a call whose answer stands beside an error without an id', { timeout: 
         assert.equal(said.status, 'succeeded', `${written}, ${order}: ${JSON.stringify(said)}`);
       }
   });
+
+  test('is in doubt where a result without its id stands there', async () => {
+    const unnamed = `{"jsonrpc":"2.0","id":null,"result":${JSON.stringify(paid)}}`;
+    for (const body of [
+      [withoutId, unnamed],
+      [unnamed, withoutId],
+    ]) {
+      const { said } = await callServer(() => ({
+        call: (response) => response.writeHead(200, json).end(`[${body.join(',')}]`),
+      }));
+      assert.ok(said.status === 'failed');
+      assert.deepEqual([said.errorClass, said.effectPossible], ['unknown_outcome', true], said.message);
+    }
+  });
 });
 
 describe('the replies to a server that asks without end', { timeout: 60_000 }, () => {
