@@ -81,22 +81,17 @@ function nameErrors(messages: readonly Json[], asked: Json): readonly Json[] {
   if (asked === null || !messages.some(isUnnamed)) return messages;
   // A result without our id may be the answer all the same: then nothing in the body says that the request was refused.
   const mayAnswer = (message: Json): boolean =>
-    isObject(message) && (message['result'] ?? null) !== null && !isText(message['method'] ?? null);
-  if (
-    messages.some((message) => mayAnswer(message) || isAnswer(toReadableAnswer(message, null, null), asked))
-  )
-    return messages.filter((message) => !isUnnamed(message));
+    (isObject(message) && (message['result'] ?? null) !== null && !isText(message['method'] ?? null)) ||
+    isAnswer(toReadableAnswer(message, null, null), asked);
+  if (messages.some(mayAnswer)) return messages.filter((message) => !isUnnamed(message));
   return messages.map((message) => (isUnnamed(message) ? { ...message, id: asked } : message));
 }
 
 /** Does a message that was made readable answer the request `asked`? */
 export function isAnswer(message: Json, asked: Json): boolean {
-  return (
-    isObject(message) &&
-    (Object.hasOwn(message, 'result') || Object.hasOwn(message, 'error')) &&
-    !Object.hasOwn(message, 'method') &&
-    toNumber(message['id']) === toNumber(asked)
-  );
+  if (!isObject(message) || Object.hasOwn(message, 'method')) return false;
+  const isEither = Object.hasOwn(message, 'result') || Object.hasOwn(message, 'error');
+  return isEither && toNumber(message['id']) === toNumber(asked);
 }
 
 /** An id as the SDK compares it; null: it is none. */
