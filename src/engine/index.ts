@@ -3,6 +3,7 @@ export { canonical } from '../model/values/canonical.js';
 export { decide } from './decide.js';
 export { initialRun, unstarted } from './run/start.js';
 export { bindingDigest, connectionProblem, connectionsDigest, shownDigest } from './effects/action.js';
+export { tooMuchOf } from './effects/too-much.js';
 export { changedReads, readsOf, readsProblem } from './effects/reads.js';
 export { decidersOf, mayDecide, wantsReason, type MayDecide } from './gates/deciders.js';
 export { missingUnderFloors } from './gates/covers.js';

@@ -316,6 +316,11 @@ export interface Kit {
   connection(name: string): string | null;
   /** The same caller with the rights that it has now; `at`: when it asked. */
   rightsNow(asked: Principal, at: string): Principal;
+  /** Why a call of this step, or one of its fallbacks, is larger than what may be sent; null: none is. */
+  whyTooLarge(
+    step: Pick<Executing, 'executor' | 'reliability' | 'at'> & { readonly action: Pick<Action, 'tier'> },
+    scopes: Pick<Asking, 'arguments' | 'context' | 'input'>,
+  ): string | null;
   /** What the approver of this transition is shown; made once, when the approval opens. */
   show(transition: Transition, asking: Asking): Shown;
 }

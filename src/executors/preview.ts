@@ -1,11 +1,11 @@
 import { asksPeople, type Transition } from '../engine/plan.js';
-import type { Asking, Shown } from '../engine/state.js';
+import type { Asking, Kit, Shown } from '../engine/state.js';
 import { callRoom } from '../engine/expression/template.js';
 import type { JsonObject } from '../model/values/json.js';
 import { buildCall } from './build.js';
 import type { Headers } from './kind.js';
 import { requireKind } from './kinds.js';
-import type { Built, Call } from './types.js';
+import type { Built, Call, Scopes } from './types.js';
 
 /** The headers that the connection of this name sends with each call, without those that are references. */
 export type SentWith = (connection: string) => Headers;
@@ -22,13 +22,11 @@ export function previewCalls(
   sentWith: SentWith = () => [],
 ): Pick<Shown, 'preview' | 'refused'> {
   if (executor === null || asksPeople(executor)) return { preview: { kind: 'human', target } };
-  const room = callRoom();
-  const calls = [executor, ...reliability.fallback].map((tried) => ({
-    kind: tried.kind,
-    built: checkFits(
-      buildCall(tried, { arguments: args, context, input }, 'transition', { action: { tier } }, room),
-      sentWith,
-    ),
+  const scopes = { arguments: args, context, input };
+  const step = { executor, reliability, at: 'transition', action: { tier } } as const;
+  const calls = buildCalls(step, scopes).map(({ kind, built }) => ({
+    kind,
+    built: checkFits(built, sentWith),
   }));
   const refused = refusalOf(calls.map(({ built }) => built));
   const [own, ...others] = calls.map(({ kind, built }) => describeBuilt(kind, built));
@@ -36,6 +34,24 @@ export function previewCalls(
     preview: { ...own, ...(others.length === 0 ? {} : { fallbacks: others }) },
     ...(refused === null ? {} : { refused }),
   };
+}
+
+/** Why a call, or one of its fallbacks, is larger than what may be sent; null: none is. */
+export const whyTooLarge: Kit['whyTooLarge'] = (executing, scopes) => {
+  const found = buildCalls(executing, scopes).find(({ built }) => built.status === 'too_large');
+  return found?.built.status === 'too_large' ? found.built.message : null;
+};
+
+/** The calls that a step may make, in their order, within the room of one call. */
+function buildCalls(
+  step: Parameters<Kit['whyTooLarge']>[0],
+  scopes: Scopes,
+): { readonly kind: string; readonly built: Built }[] {
+  const room = callRoom();
+  return [step.executor, ...step.reliability.fallback].map((tried) => ({
+    kind: tried.kind,
+    built: buildCall(tried, scopes, step.at, step, room),
+  }));
 }
 
 function checkFits(built: Built, sentWith: SentWith): Built {

@@ -27,6 +27,7 @@ export interface FlowPeople {
 /** What only the service knows: what approvers are shown, which calls are reads, what a connection stands for, who holds which rights now. */
 export interface ServiceParts {
   readonly show: Kit['show'];
+  readonly whyTooLarge: Kit['whyTooLarge'];
   readonly isRead: Kit['isRead'];
   readonly standsFor: (connection: Connection, baseDirectory: string) => Json;
   readonly rightsNow: Kit['rightsNow'];
@@ -37,7 +38,7 @@ export function makeKit(
   policySet: PolicySet,
   environment: string,
   people: FlowPeople,
-  { show, isRead, standsFor, rightsNow }: ServiceParts = onPaper,
+  { show, whyTooLarge, isRead, standsFor, rightsNow }: ServiceParts = onPaper,
 ): Kit {
   const entry = environmentOf(policySet, environment);
   return {
@@ -65,6 +66,7 @@ export function makeKit(
     },
     rightsNow,
     isRead,
+    whyTooLarge,
     show,
   };
 }
@@ -85,9 +87,10 @@ export const showOnPaper: Kit['show'] = ({ title, target }, { arguments: args, d
   preview: { arguments: args, denied: denied?.count ?? 0 },
 });
 
-/** What a run on paper has in place of the service. Without executors every call is taken to change something. */
+/** What a run on paper has in place of the service. Without executors every call is taken to change something, and to fit. */
 export const onPaper: ServiceParts = {
   isRead: () => false,
+  whyTooLarge: () => null,
   show: showOnPaper,
   standsFor: asWritten,
   rightsNow: asAsked,

@@ -34,6 +34,7 @@ export const kit: Kit = {
   connection: (name) => `sha256:${name}`,
   rightsNow: (asked) => asked,
   isRead,
+  whyTooLarge: () => null,
   show: ({ title, target }, { arguments: args, denied }) => ({
     summary: title,
     consequence: target,

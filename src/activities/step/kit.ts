@@ -1,6 +1,6 @@
 import { makeKit as makeKitWith, type FlowPeople } from '../../schema/kit.js';
 import type { Kit } from '../../engine/state.js';
-import { isRead, locateProgram, withAddress, writtenHeaders } from '../../executors/index.js';
+import { isRead, locateProgram, whyTooLarge, withAddress, writtenHeaders } from '../../executors/index.js';
 import type { Located } from '../../executors/types.js';
 import type { Json } from '../../model/values/json.js';
 import { resolveConnection, type Connection, type PolicySet } from '../../model/policy-set.js';
@@ -20,6 +20,7 @@ export function makeKit(
 ): Kit {
   return makeKitWith(policySet, environment, people, {
     isRead,
+    whyTooLarge,
     show: (transition, asking) =>
       show(transition, asking, (name) => writtenHeaders(policySet, name, environment)),
     standsFor: (connection, baseDirectory) => locateHere(connection, baseDirectory) as unknown as Json,

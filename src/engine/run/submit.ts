@@ -14,6 +14,7 @@ import {
   guardContext,
   takersOf,
 } from '../links.js';
+import { tooMuchOf } from '../effects/too-much.js';
 import { take } from './flow.js';
 import { wayOn } from './stuck/way-on.js';
 
@@ -22,8 +23,8 @@ type Said = Omit<Refusal, 'status'>;
 
 /**
  * Checks a submit in the order of docs/spec/semantics.md §2, and takes it. Gives the draft to go on with. A refusal never changes
- * state, version or context: of a submit after which the runtime comes, before it calls anything, to what the run cannot carry,
- * nothing is kept.
+ * state, version or context: of a submit after which the runtime comes, before it calls anything, to what the run cannot carry or
+ * to a call that can never be sent, nothing is kept.
  */
 export function submit(draft: Draft, message: Message, body: Submit): Draft {
   const tool = findTransition(draft, body.transition)?.tool ?? null;
@@ -48,17 +49,17 @@ export function submit(draft: Draft, message: Message, body: Submit): Draft {
     messageId: message.id,
     refs: message.refs,
   });
-  const full = whyFull(tried, body);
-  return full === null ? tried : reject(draft, message, body, full);
+  const tooMuch = refuseTooMuch(tried, body);
+  return tooMuch === null ? tried : reject(draft, message, body, tooMuch);
 }
 
-/** Why the run cannot carry what a submit leads to; null: it can. Where an effect has begun, it is not stuck yet. */
-function whyFull({ run: { status, problem, state } }: Draft, { transition }: Submit): Said | null {
-  if (status !== 'stuck' || problem?.code !== 'RUN_FULL') return null;
-  return {
-    code: 'RUN_FULL',
-    message: `\`${transition}\` cannot be taken: it leads on to state \`${state}\`, where ${problem.message}`,
-  };
+/** Refuses a submit that leads to what the run cannot carry or send; null: it does not, or an effect begins before. */
+function refuseTooMuch({ run, kit }: Draft, submitted: Submit): Said | null {
+  const tooMuch = tooMuchOf(run, kit);
+  if (tooMuch === null) return null;
+  const { code, transition, where, message } = tooMuch;
+  const leading = transition === submitted.transition ? '' : `it leads on to ${where}, where `;
+  return { code, message: `\`${submitted.transition}\` cannot be taken: ${leading}${message}` };
 }
 
 function findTransition(draft: Draft, name: string): Transition | undefined {

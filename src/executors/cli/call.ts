@@ -1,4 +1,3 @@
-import type { Template } from '../../engine/plan.js';
 import type { Room } from '../../engine/effects/room.js';
 import { mostArgumentsBytes, passedBytes, argumentTrouble } from '../../model/command-line.js';
 import type { Built, Scopes, Unresolved } from '../types.js';
@@ -23,12 +22,13 @@ export function buildCliCall(executor: CliExecutor, scopes: Scopes, room: Room):
       return unusable(pathText(template), where, why);
     }
     const trouble = argumentTrouble(text.value);
-    if (trouble !== null) return unusable(pathText(template), where, `${trouble}; ${less}`);
+    if (trouble !== null)
+      return { status: 'too_large', message: `\`${pathText(template)}\` in ${where} ${trouble}; ${less}` };
     optionsEnded ||= isLiteral && text.value === '--';
     args.push(text.value);
   }
   const bytes = passedBytes(args);
-  if (bytes > mostArgumentsBytes) return tooMuch(executor.args, bytes);
+  if (bytes > mostArgumentsBytes) return tooMuch(bytes);
   const stdin = executor.stdin === null ? null : resolveTextValue(executor.stdin, scopes, room, 'stdin');
   if (stdin?.status === 'unresolved' || stdin?.status === 'too_large') return stdin;
   const given = stdin?.status === 'text' ? stdin.value : null;
@@ -38,8 +38,7 @@ export function buildCliCall(executor: CliExecutor, scopes: Scopes, room: Room):
 const less = 'send less, or have the tool hand it over as `stdin`';
 
 /** Each argument alone may be passed, but all of them together are too long. */
-function tooMuch(templates: readonly Template[], bytes: number): Unresolved {
-  const path = templates.map(pathText).join(', ');
+function tooMuch(bytes: number): Unresolved {
   const most = `the arguments of the command take ${bytes} bytes together, and ${mostArgumentsBytes} are the most`;
-  return { status: 'unresolved', path, message: `${most}; ${less}` };
+  return { status: 'too_large', message: `${most}; ${less}` };
 }

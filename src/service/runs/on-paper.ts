@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Foreseen, StartRequest, SubmitRequest } from '../../client/types.js';
-import { decide, initialRun } from '../../engine/index.js';
+import { decide, initialRun, tooMuchOf } from '../../engine/index.js';
 import type { Plan } from '../../engine/plan.js';
 import {
   closedStatuses,
@@ -11,7 +11,7 @@ import {
 } from '../../engine/state.js';
 import { writtenHeaders } from '../../executors/connections/address.js';
 import { isRead } from '../../executors/effects.js';
-import { previewCalls } from '../../executors/preview.js';
+import { previewCalls, whyTooLarge } from '../../executors/preview.js';
 import { giveWay } from '../../model/give-way.js';
 import type { firstSubmit } from '../../model/contract/api.js';
 import type { Message, MessageBody } from '../../model/message.js';
@@ -51,6 +51,7 @@ async function preparePaper(
     {
       ...onPaper,
       isRead,
+      whyTooLarge,
       show: (transition, asking) => ({
         ...showOnPaper(transition, asking),
         ...previewCalls(transition, asking, (name) => writtenHeaders(policySet, name, environment)),
@@ -99,13 +100,17 @@ export async function refuseTooFull(
     const empty = initialRun(plan, planHash, starting);
     if (empty === null) throw new Error('a start message makes a run');
     const { state: begun } = await play(paper, empty, starting);
-    if (begun.status === 'stuck' && begun.problem?.code === 'RUN_FULL')
+    const tooMuch = tooMuchOf(begun, paper.kit);
+    if (tooMuch !== null) {
+      const { code, where, message } = tooMuch;
       return refuseStart(
-        `a run of \`${plan.name}\` with this input comes to state \`${begun.state}\`, where ${begun.problem.message}`,
+        code,
+        `a run of \`${plan.name}\` with this input comes to ${where}, where ${message}`,
       );
+    }
     if (first === null) return null;
     const refused = await refuseSubmit(paper, begun, { ...first.submit, messageId: first.messageId }, refs);
-    return refused === null ? null : refuseStart(refused.message);
+    return refused === null ? null : refuseStart(refused.code, refused.message);
   });
 }
 
@@ -142,7 +147,9 @@ function takesSubmits({ status, executing }: Pick<ListedRun, 'status' | 'executi
   return executing === null && status !== 'stuck' && !closedStatuses.includes(status);
 }
 
-/** Only `RUN_FULL`: whatever else stands against a submit, the run says. */
+/** What the door says of a submit; whatever else stands against it, the run says. */
+const saidAtTheDoor: readonly Refusal['code'][] = ['RUN_FULL', 'TOO_LARGE'];
+
 async function refuseSubmit(
   paper: Paper,
   run: RunState,
@@ -158,7 +165,7 @@ async function refuseSubmit(
   const body = { kind: 'submit', transition, arguments: args, expectedVersion } as const;
   for (const effect of (await play(paper, run, paper.makeMessage(messageId, body, refs))).effects) {
     const answer = effect.kind === 'answer' && effect.messageId === messageId ? effect.answer : null;
-    if (answer?.status === 'refused' && answer.code === 'RUN_FULL') return answer;
+    if (answer?.status === 'refused' && saidAtTheDoor.includes(answer.code)) return answer;
   }
   return null;
 }
@@ -168,6 +175,6 @@ async function play({ plan, kit }: Paper, run: RunState, message: Message): Prom
   return decide(plan, run, { kind: 'message', time: message.time, message }, kit, message.id);
 }
 
-function refuseStart(why: string): Refusal {
-  return { status: 'refused', code: 'RUN_FULL', message: `${why}; no run was started` };
+function refuseStart(code: Refusal['code'], why: string): Refusal {
+  return { status: 'refused', code, message: `${why}; no run was started` };
 }

@@ -108,3 +108,54 @@ describe('a submit after which the runtime comes to more than the run can carry'
     assert.deepEqual([walk.run.status, walk.run.problem?.code], ['stuck', 'CHAIN_NO_MATCH']);
   });
 });
+
+describe('a submit that leads to a call that is larger than what may be sent', () => {
+  /** Calls of more than so many characters. */
+  const bounded = (most: number): Kit => ({
+    ...kit,
+    whyTooLarge: (step, scopes) => (JSON.stringify([step, scopes]).length > most ? 'it is too large' : null),
+  });
+  const small: Kit = bounded(100_000);
+  const calls = (name: string, fields: Fields = {}) =>
+    state(name, [transition('on', 'end', runs({ executor: rest, ...fields }))]);
+  const ways: Readonly<Record<string, readonly [RegExp, () => Walk]>> = {
+    'of its own': [/`go` cannot be taken: it is too large/, () => leading([], { executor: rest }, small)],
+    'of the runtime': [
+      /`go` cannot be taken: it leads on to `on` in state `b`, where it is too large/,
+      () => leading([calls('b')], keeps, small),
+    ],
+    'on entering a state': [
+      /it leads on to `onEnter:b` in state `b`, where it is too large/,
+      () => leading([state('b', [transition('on', 'end')], onEnter({}))], keeps, small),
+    ],
+    'of which the runtime would ask somebody': [
+      /it leads on to state `b`, where it cannot be shown/,
+      () =>
+        leading([calls('b', { gate: gate() })], keeps, {
+          ...kit,
+          show: (of, asking) => ({
+            ...kit.show(of, asking),
+            ...(JSON.stringify(asking).length > 100_000
+              ? { refused: { code: 'TOO_LARGE', message: 'it cannot be shown' } }
+              : {}),
+          }),
+        }),
+    ],
+  };
+  for (const [where, [told, make]] of Object.entries(ways))
+    it(`${where} is refused, and changes nothing; a smaller one is taken`, () => {
+      const walk = make();
+      const before = walk.run;
+      const said = walk.submit(agent, 'go', { note: large });
+      assert.equal(answerOf(said)?.code, 'TOO_LARGE');
+      assert.match(JSON.stringify(answerOf(said)), told);
+      assert.deepEqual([walk.run, begun(said)], [before, 0]);
+      assert.equal(answerOf(walk.submit(agent, 'go', { note: 'small' }))?.code, undefined);
+    });
+
+  it('is not asked about again where people have approved it', () => {
+    const walk = leading([], { executor: rest, gate: gate() }, bounded(0));
+    assert.equal(answerOf(walk.submit(agent, 'go', { note: large }))?.status, 'pending');
+    assert.equal(begun(approve(walk)), 1);
+  });
+});

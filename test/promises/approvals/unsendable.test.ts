@@ -118,17 +118,6 @@ describe('a call that can never be made', () => {
       /has a value that a header cannot carry; leave out what is not printable/,
     ],
     ['note.say', { text: '-x' }, /argument 0 begins with `-` and would be read as an option/],
-    [
-      'note.say',
-      { text: 'x'.repeat(131_072) },
-      /`\$\.arguments\.text` in argument 0 is 131072 bytes, and a system passes 131071 at most in one; send less/,
-    ],
-    ['note.say', { text: 'é'.repeat(65_536) }, /argument 0 is 131072 bytes/],
-    [
-      'note.pair',
-      { text: 'x'.repeat(120_000) },
-      /the arguments of the command take 1080081 bytes together, and 1048576 are the most; send less/,
-    ],
     ['board.pin', {}, /in `map` for tool `pin` does not resolve: it got nothing/],
   ];
 
@@ -146,6 +135,29 @@ describe('a call that can never be made', () => {
     assert.equal(rejected.length, cases.length);
     assert.ok(rejected.every(({ data }) => data['code'] === 'INPUT_INVALID'));
     assert.equal((await audit(stack, run.id, 'human.approval.requested')).length, 0);
+  });
+
+  it('is refused before anything is stored where it is larger than what a system passes to a command', async () => {
+    const { run } = await startRun(stack, 'agent', 'calls', {});
+    for (const [tool, text, why] of [
+      [
+        'note.say',
+        'x'.repeat(131_072),
+        /`\$\.arguments\.text` in argument 0 is 131072 bytes, and a system passes 131071 at most in one; send less/,
+      ],
+      ['note.say', 'é'.repeat(65_536), /argument 0 is 131072 bytes/],
+      ['note.either', 'x'.repeat(131_072), /argument \d is 131072 bytes/],
+      [
+        'note.pair',
+        'x'.repeat(120_000),
+        /the arguments of the command take 1080081 bytes together, and 1048576 are the most; send less/,
+      ],
+    ] as const) {
+      const { status, body } = await submit(stack, 'agent', run.id, tool, { arguments: { text } });
+      assert.deepEqual([status, body.code], [413, 'TOO_LARGE'], tool);
+      assert.match(body.detail, why, tool);
+    }
+    assert.deepEqual(await audit(stack, run.id, 'transition.rejected'), []);
   });
 
   it('is asked for where another call of it can be made, and the card says why the first cannot', async () => {
