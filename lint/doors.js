@@ -45,7 +45,7 @@ export const doors = {
       'model',
       'engine',
       'schema',
-      'executors/kinds',
+      'executors/find-kind',
       'executors/effects',
       'executors/connections/private-addresses',
     ],
@@ -60,7 +60,7 @@ export const doors = {
       'engine',
       'schema',
       'policy',
-      'executors/kinds',
+      'executors/find-kind',
       'executors/effects',
       'executors/build',
       'executors/preview',
@@ -84,7 +84,7 @@ export const doors = {
   // Of the policies, what a kind compiles its own keys with. No file of theirs that is named here knows of kinds.
   executors: {
     holds:
-      'a folder for each kind: its `kind.ts` describes it, pure (`table.ts` lists them), its driver makes the calls; connections and secrets, resolved when used',
+      'a folder for each kind: its `kind.ts` describes it, pure (`kinds.ts` lists them), its driver makes the calls; connections and secrets, resolved when used',
     uses: [
       'model',
       'engine/plan',
@@ -162,7 +162,7 @@ export const doors = {
       'store',
       'auth',
       'audit',
-      'executors/kinds',
+      'executors/find-kind',
       'executors/effects',
       'executors/preview',
       'executors/connections/address',

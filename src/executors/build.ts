@@ -3,7 +3,7 @@ import type { JudgedStep } from '../engine/effects/effects.js';
 import type { Room } from '../engine/effects/room.js';
 import { asksPeople, type Executor } from '../engine/plan.js';
 import { hasEffect } from './effects.js';
-import { requireKind } from './kinds.js';
+import { requireKind } from './find-kind.js';
 import type { At, Built, Scopes } from './types.js';
 
 // What would be called, before any call is made: pure, so that a run on paper and a run that calls are told the same.

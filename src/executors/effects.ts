@@ -1,6 +1,6 @@
 import * as engine from '../engine/effects/effects.js';
 import type { CallExecutor, Executor } from '../engine/plan.js';
-import { kinds } from './kinds.js';
+import { kinds } from './find-kind.js';
 
 // The engine's questions about effects, answered with what the kinds know of their calls.
 

@@ -9,7 +9,7 @@ import type { At, Built, Call, Scopes, Unresolved } from './types.js';
 
 /**
  * What a kind of executor is, before anything is called: pure, so that a check, a run on paper and a run that calls say the
- * same. `table.ts` lists the kinds; calls are made by each kind's driver. `S`: an executor as it is written, `E`: as a plan has it.
+ * same. `kinds.ts` lists the kinds; calls are made by each kind's driver. `S`: an executor as it is written, `E`: as a plan has it.
  */
 export interface Kind<
   S extends object = object,

@@ -4,7 +4,7 @@ import { callRoom } from '../engine/expression/template.js';
 import type { JsonObject } from '../model/values/json.js';
 import { buildCall } from './build.js';
 import type { Headers } from './kind.js';
-import { requireKind } from './kinds.js';
+import { requireKind } from './find-kind.js';
 import type { Built, Call, Scopes } from './types.js';
 
 /** The headers that the connection of this name sends with each call, without those that are references. */

@@ -12,7 +12,7 @@ import type { CompiledFlow } from '../policy/index.js';
 import type { AnswerShape } from '../policy/shape/tests.js';
 import { writtenHeaders } from '../executors/connections/address.js';
 import { isRead } from '../executors/effects.js';
-import { requireKind } from '../executors/kinds.js';
+import { requireKind } from '../executors/find-kind.js';
 import { previewCalls, whyTooLarge } from '../executors/preview.js';
 import { makeKit, onPaper, showOnPaper } from '../schema/kit.js';
 

@@ -1,7 +1,7 @@
 import { asksPeople } from '../engine/plan.js';
 import type { RunState } from '../engine/state.js';
 import { buildCall } from '../executors/build.js';
-import { requireKind } from '../executors/kinds.js';
+import { requireKind } from '../executors/find-kind.js';
 import type { Json } from '../model/values/json.js';
 
 /** The call that would be made, and is not: the reader says what was answered. */

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { kinds } from '../../src/executors/kinds.js';
+import { kinds } from '../../src/executors/find-kind.js';
 import * as drivers from '../../src/executors/drivers.js';
 import { projectRoot } from '../../testing/paths.js';
 import { writeFiles } from '../../testing/files.js';
@@ -60,7 +60,7 @@ test('every kind has a driver of the same name', () => {
 test('what a kind is leads to no driver, no client and no file of Node’s', () => {
   const seen = new Set<string>();
   const packages = new Set<string>();
-  const open = ['executors/table.ts', 'executors/build.ts', 'executors/effects.ts', 'executors/preview.ts'];
+  const open = ['executors/kinds.ts', 'executors/build.ts', 'executors/effects.ts', 'executors/preview.ts'];
   for (let file = open.pop(); file !== undefined; file = open.pop()) {
     if (seen.has(file)) continue;
     seen.add(file);
@@ -156,7 +156,7 @@ describe('a kind that is added by its folder and a line in each table', () => {
       const text = readFileSync(join(fixture, name), 'utf8');
       writeFileSync(join(folder, name), text.replaceAll('../../../../src/', '../../'));
     }
-    appendFileSync(join(home, 'src/executors/table.ts'), `export { echo } from './echo/kind.js';\n`);
+    appendFileSync(join(home, 'src/executors/kinds.ts'), `export { echo } from './echo/kind.js';\n`);
     appendFileSync(join(home, 'src/executors/drivers.ts'), `export { echo } from './echo/echo.js';\n`);
     const folders = [policies, wrong].map((files, index) => written(join(home, `policies-${index}`), files));
     const argv = ['--import', 'tsx', 'test/executors/fixtures/new-kind.ts', ...folders];

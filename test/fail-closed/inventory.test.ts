@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import ts from 'typescript';
-import { kinds } from '../../src/executors/kinds.js';
+import { kinds } from '../../src/executors/find-kind.js';
 import { errorTable } from '../../src/model/contract/errors.js';
 import { messageRefusals } from '../../src/model/message.js';
 import { cellName, conditions } from './support/cells.js';

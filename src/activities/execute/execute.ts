@@ -10,7 +10,7 @@ import { abandon, unknownEnd, keyedEffectOf } from './abandoned.js';
 import { makeAttemptFact, makeGuardFact, scopeOf, dataOfStart } from './attempt-facts.js';
 import { performCall, targetOf } from './call.js';
 import type { ActivityDeps } from '../deps.js';
-import { grantProblem, loadGrantFacts, type GrantProblem } from './grants.js';
+import { grantProblem, loadGrantFacts, type GrantProblem } from './last-check.js';
 import { toStorableResult } from './storable-result.js';
 import { runAloneHere, leaseAttempt, leaseMs, marginMs, findOtherUnderWay } from './leases.js';
 import type { StoredStep } from '../step/persist.js';

@@ -5,7 +5,7 @@ import {
   type PolicySet,
 } from '../../model/policy-set.js';
 import type { Headers } from '../kind.js';
-import { requireConnectionKind } from '../kinds.js';
+import { requireConnectionKind } from '../find-kind.js';
 
 // What is known of a connection before its secrets are resolved.
 

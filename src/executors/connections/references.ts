@@ -10,7 +10,7 @@ import {
 import { reservedVariables, type Connection, type ConnectionEntry } from '../../model/policy-set.js';
 import { makeMaskIn, type Mask } from '../masking/mask.js';
 import { makeTurns } from '../../model/give-way.js';
-import { requireConnectionKind } from '../kinds.js';
+import { requireConnectionKind } from '../find-kind.js';
 import type { ReferenceSource } from '../types.js';
 import { isHeaderValue } from '../values.js';
 

@@ -10,7 +10,7 @@ import {
   type Transition,
 } from '../../engine/plan.js';
 import { callsOf, type Calling } from '../../engine/effects/effects.js';
-import { requireKind } from '../../executors/kinds.js';
+import { requireKind } from '../../executors/find-kind.js';
 import { defaultEnvironment } from '../../model/policy-set.js';
 import { error, warn, type Compiling, type Path } from '../compile/context.js';
 import { checkArms } from '../reachability/arms.js';

@@ -1,4 +1,4 @@
-import { requireConnectionKind } from '../../executors/kinds.js';
+import { requireConnectionKind } from '../../executors/find-kind.js';
 import { headerName } from '../../model/http.js';
 import {
   mostEnvironmentBytes,

@@ -1,5 +1,5 @@
 import { isCall, type Executor, type Reliability, type Tier } from '../../engine/plan.js';
-import { requireKind, kinds } from '../../executors/kinds.js';
+import { requireKind, kinds } from '../../executors/find-kind.js';
 import { error, warn, type Compiling, type Path } from '../compile/context.js';
 
 // A `read_only` effect passes gates, floors and shadow mode, so it must change nothing. What a server says of its own tools, such

@@ -1,6 +1,6 @@
 import type { Connection, ConnectionEntry } from '../../model/policy-set.js';
 import { hasPrivateHost } from '../../executors/connections/private-addresses.js';
-import { requireConnectionKind } from '../../executors/kinds.js';
+import { requireConnectionKind } from '../../executors/find-kind.js';
 import { keysJudged, misfitOf, remedyFor } from '../check/connection-texts.js';
 import { nearest, type PathSegment } from '../text/problems.js';
 import { claimName, type Reading } from '../folder/reading.js';

@@ -1,5 +1,5 @@
 import { hasEffect, isRepeatable } from '../../executors/effects.js';
-import { requireKind } from '../../executors/kinds.js';
+import { requireKind } from '../../executors/find-kind.js';
 import {
   defaultReliability,
   isCall,

@@ -10,7 +10,7 @@ import {
   type Reliability,
   type TextTemplate,
 } from '../../engine/plan.js';
-import { requireKind } from '../../executors/kinds.js';
+import { requireKind } from '../../executors/find-kind.js';
 import { isObject, type Json, type JsonObject } from '../../model/values/json.js';
 import { error, type Compiling, type Path } from '../compile/context.js';
 import { templatePaths } from '../compile/values.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { kinds } from '../../executors/kinds.js';
+import { kinds } from '../../executors/find-kind.js';
 import { mostFallbacks } from '../../model/limits.js';
 import { duration, identifier, json, positiveMs, roleNames, wholeMs } from './basics.js';
 

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Json } from '../../model/values/json.js';
 import { truncate } from '../../model/values/text.js';
-import { kinds } from '../../executors/kinds.js';
+import { kinds } from '../../executors/find-kind.js';
 import { maxProblems } from '../compile/context.js';
 import type { FindingCode } from '../text/findings.js';
 import { nearest, type Finding, type PathSegment } from '../text/problems.js';

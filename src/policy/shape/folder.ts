@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { kinds } from '../../executors/kinds.js';
+import { kinds } from '../../executors/find-kind.js';
 import { acknowledge, duration, identifier, nameShape, roleNames } from './basics.js';
 import { floorShape, hoursShape } from './gates.js';
 

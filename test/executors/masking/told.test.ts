@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { deflateRawSync, gzipSync } from 'node:zlib';
-import { cli } from '../../../src/executors/cli/cli.js';
+import { cli } from '../../../src/executors/cli/driver.js';
 import { makeMask } from '../../../src/executors/masking/mask.js';
 import { closeExecutors, pointerOf, runCall } from '../../../src/executors/index.js';
 import type { ExecutorResult } from '../../../src/executors/types.js';

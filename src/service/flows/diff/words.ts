@@ -8,7 +8,7 @@ import {
   type OnEnter,
   type Transition,
 } from '../../../engine/plan.js';
-import { findKind } from '../../../executors/kinds.js';
+import { findKind } from '../../../executors/find-kind.js';
 
 // Parts of a plan in words, for readers of a diff: parts that differ in meaning must read differently.
 
