@@ -50,7 +50,7 @@ export const doors = {
       'executors/connections/private-addresses',
     ],
     types: [],
-    packages: ['zod', 'yaml', 'ajv', 'node:'],
+    packages: ['zod', 'yaml', 'node:'],
   },
   // Of the executors, what a call would be: no file of it touches the world.
   simulation: {
@@ -67,19 +67,19 @@ export const doors = {
       'executors/connections/address',
     ],
     types: [],
-    packages: ['zod'],
+    packages: [],
   },
   workflows: {
     holds: 'the kernel, message definitions, the payload converter',
-    uses: ['engine', 'model/names/ids'],
-    types: ['model', 'activities'],
+    uses: ['model/names/ids'],
+    types: ['model', 'engine', 'activities'],
     packages: ['@temporalio/workflow', '@temporalio/common'],
   },
   activities: {
     holds: 'the activities of a run: step and execute',
     uses: ['model', 'engine', 'schema', 'auth', 'audit', 'store', 'executors', 'db'],
-    types: ['workflows'],
-    packages: ['zod', 'pg', '@temporalio/activity', '@temporalio/common', 'node:'],
+    types: [],
+    packages: ['@temporalio/activity'],
   },
   // Of the policies, what a kind compiles its own keys with. No file of theirs that is named here knows of kinds.
   executors: {
@@ -104,26 +104,26 @@ export const doors = {
   auth: {
     holds: 'from credential to principal; signing and verifying messages',
     uses: ['model', 'store'],
-    types: ['engine', 'db'],
-    packages: ['zod', 'jose', 'pg', 'node:'],
+    types: ['db'],
+    packages: ['zod', 'jose', 'node:'],
   },
   audit: {
     holds: 'envelope, chain, payloads, sequencer, verifier',
     uses: ['model', 'db'],
     types: ['engine'],
-    packages: ['zod', 'pg', 'node:'],
+    packages: ['node:'],
   },
   db: {
     holds: 'pool, transactions, numbered migrations',
     uses: [],
-    types: ['model'],
-    packages: ['pg', 'zod', 'node:'],
+    types: [],
+    packages: ['pg', 'node:'],
   },
   store: {
     holds: 'all other SQL, a file for each family of rows',
     uses: ['model', 'db'],
     types: ['engine'],
-    packages: ['zod', 'pg', 'node:'],
+    packages: ['node:'],
   },
   client: {
     holds:
@@ -136,20 +136,19 @@ export const doors = {
       'store',
       'db',
       'workflows/bell',
-      'workflows/messages',
       'workflows/payload-converter',
       'workflows/telling',
       'workflows/versions',
     ],
     types: ['engine', 'workflows'],
-    packages: ['zod', '@temporalio/client', '@temporalio/common', '@temporalio/worker', 'node:'],
+    packages: ['@temporalio/client', '@temporalio/common', '@temporalio/worker', 'node:'],
   },
   // Of the executors, what holds the rules of going out: which addresses may be called, and what a reference stands for.
   notify: {
     holds: 'delivers the notifications of the store’s outbox: webhooks, e-mail, Slack',
-    uses: ['model', 'store', 'audit', 'db', 'executors/connections'],
-    types: ['executors'],
-    packages: ['zod', 'pg', 'nodemailer', 'node:'],
+    uses: ['model', 'store', 'executors/connections'],
+    types: ['audit', 'db', 'executors'],
+    packages: ['zod', 'nodemailer', 'node:'],
   },
   service: {
     holds:
@@ -188,19 +187,13 @@ export const doors = {
     packages: ['zod', 'express', 'node:'],
   },
   // They count rows.
-  'api/metrics': { holds: null, uses: ['store'], types: ['api', 'db', 'model'], packages: ['prom-client'] },
-  mcp: {
-    holds: 'the MCP door, to come',
-    uses: ['model', 'service', 'auth'],
-    types: ['db'],
-    packages: ['zod', '@modelcontextprotocol/sdk', 'node:'],
-  },
+  'api/metrics': { holds: null, uses: ['store'], types: ['api', 'db'], packages: ['prom-client'] },
   // Of the executors, how references are looked up: a check says which have no value here.
   cli: {
     holds: 'the CLI, which speaks REST; its `check`, `test` and `simulate` ask no server',
     uses: ['model', 'policy', 'simulation', 'executors/connections/references'],
     types: [],
-    packages: ['zod', 'yaml', 'node:'],
+    packages: ['zod', 'node:'],
   },
   embedded: {
     holds: 'the one-command Postgres and Temporal',

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path/posix';
 import { test } from 'node:test';
 import { ESLint } from 'eslint';
+import { z } from 'zod';
 import { projectRoot } from '../../testing/paths.js';
 
 const eslint = new ESLint({ cwd: projectRoot });
@@ -58,10 +60,7 @@ const open: readonly (readonly [file: string, text: string])[] = [
   ['src/engine/x.ts', `import { decide } from './decide.js';\ndecide();\n`],
   ['src/engine/deep/x.ts', `import { decide } from '../decide.js';\ndecide();\n`],
   ['src/workflows/x.ts', `import type { Step } from '../activities/types.js';\nexport type X = Step;\n`],
-  [
-    'src/client/x.ts',
-    `import { submitSignal } from '../workflows/messages.js';\nexport const x = submitSignal;\n`,
-  ],
+  ['src/client/x.ts', `import { bellSignal } from '../workflows/bell.js';\nexport const x = bellSignal;\n`],
   ['src/processes/x.ts', `import { makePool } from '../db/pool.js';\nmakePool();\n`],
 ];
 
@@ -79,4 +78,43 @@ test('the engine has no clock, no chance, no promise', async () => {
     'no-restricted-syntax',
     'no-restricted-syntax',
   ]);
+});
+
+const names = z.array(z.string());
+const door = z.object({ uses: names.nullable(), types: names, packages: names.nullable() });
+const { doors } = z
+  .object({ doors: z.record(z.string(), door) })
+  .parse(await import(join(projectRoot, 'lint/doors.js')));
+
+/** What the files of each room import: `.` begins a path below `src`, without its ending. */
+function importsByRoom(): Map<string, string[]> {
+  const src = join(projectRoot, 'src');
+  const found = new Map<string, string[]>();
+  for (const name of readdirSync(src, { recursive: true, encoding: 'utf8' })) {
+    if (!name.endsWith('.ts')) continue;
+    const own = name.slice(0, -'.ts'.length);
+    const [room = assert.fail(`\`${name}\` stands in no room`)] = Object.keys(doors)
+      .filter((each) => isWithin(own, each))
+      .sort((a, b) => b.length - a.length);
+    const specifiers = readFileSync(join(src, name), 'utf8').matchAll(/(?:from|import\()\s*'([^']+)'/g);
+    const imported = [...specifiers].map(([, specifier = '']) =>
+      specifier.startsWith('.') ? `./${join(dirname(name), specifier).replace(/\.js$/, '')}` : specifier,
+    );
+    found.set(room, [...(found.get(room) ?? []), ...imported]);
+  }
+  return found;
+}
+
+const isWithin = (path: string, place: string): boolean => path === place || path.startsWith(`${place}/`);
+
+test('no door is open through which nobody goes', () => {
+  const imports = importsByRoom();
+  const unused = Object.entries(doors).flatMap(([room, { uses, types, packages }]) => {
+    const imported = imports.get(room) ?? [];
+    const isUsed = (door: string): boolean =>
+      imported.some((each) => (door === 'node:' ? each.startsWith(door) : isWithin(each, door)));
+    const named = [...[...(uses ?? []), ...types].map((door) => `./${door}`), ...(packages ?? [])];
+    return named.filter((door) => !isUsed(door)).map((door) => `${room} to ${door}`);
+  });
+  assert.deepEqual(unused, []);
 });
