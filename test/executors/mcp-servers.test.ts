@@ -25,13 +25,13 @@ const fine: JsonObject = {
   ...{ protocolVersion: '2025-06-18', capabilities: { tools: {} } },
   serverInfo: { name: 's', version: '1' },
 };
-const result = (id: number, of: Json, headers = {}): Answer => ({
+const result = (of: Json, headers = {}): Answer => ({
   headers,
-  body: JSON.stringify({ jsonrpc: '2.0', id, result: of }),
+  body: (id) => JSON.stringify({ jsonrpc: '2.0', id, result: of }),
 });
 const good = { content: [], structuredContent: { ok: true } };
 const opened = (session?: string): readonly TargetAnswer[] => [
-  result(0, fine, session === undefined ? {} : { 'mcp-session-id': session }),
+  result(fine, session === undefined ? {} : { 'mcp-session-id': session }),
   202,
 ];
 const overHttp = (says: readonly TargetAnswer[], more: Partial<RunContext> = {}): Promise<ExecutorResult> => {
@@ -107,15 +107,15 @@ describe('a session that its server has ended', () => {
   ];
   for (const [how, lost] of gone) {
     test(`is begun anew, and the call is made in the new one: ${how}`, async () => {
-      const says = [...opened('one'), lost, ...opened('two'), result(1, good)];
+      const says = [...opened('one'), lost, ...opened('two'), result(good)];
       assert.deepEqual(await outputOf(overHttp(says)), { ok: true });
       const sessions = target.requests.map(({ headers }) => headers['mcp-session-id'] ?? null);
       assert.deepEqual(sessions, [null, 'one', 'one', null, 'two', 'two']);
     });
 
     test(`is begun anew where it was gone before the tools were listed: ${how}`, async () => {
-      const lists = result(1, { tools: [] });
-      const says = [...opened('one'), lost, ...opened('two'), lists, result(2, good)];
+      const lists = result({ tools: [] });
+      const says = [...opened('one'), lost, ...opened('two'), lists, result(good)];
       assert.deepEqual(await outputOf(overHttp(says, { idempotencyKey: 'k' })), { ok: true });
     });
   }
@@ -136,7 +136,8 @@ describe('a session that its server has ended', () => {
   test('is none where the server refuses the call itself, and its words are told', async () => {
     const refusal = {
       status: 400,
-      body: '{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"amount is missing"}}',
+      body: (id: Json) =>
+        JSON.stringify({ jsonrpc: '2.0', id, error: { code: -32602, message: 'amount is missing' } }),
     };
     const said = await failed(overHttp([...opened('one'), refusal]));
     assert.equal(said.errorClass, 'permanent');
@@ -168,7 +169,7 @@ describe('what fails before the call', () => {
     ['401', { status: 401, body: '' }],
     ['307', { status: 307, headers: { location: '/other' }, body: '' }],
     ['a page', { headers: { 'content-type': 'text/html' }, body: '<h1>hello</h1>' }],
-    ['an error', { body: JSON.stringify({ jsonrpc: '2.0', id: 0, error }) }],
+    ['an error', { body: (id) => JSON.stringify({ jsonrpc: '2.0', id, error }) }],
   ];
   for (const [what, answer] of answers)
     test(`says that nothing was sent, over HTTP: ${what} at \`initialize\``, async () => {
@@ -226,8 +227,8 @@ describe('null for what is left out', () => {
   for (const answer of results)
     test(`is read in a result: ${JSON.stringify(answer)}`, async () => {
       for (const more of [{}, { idempotencyKey: 'k' }]) {
-        const lists = 'idempotencyKey' in more ? [result(1, { tools: [] })] : [];
-        const says = [...opened(), ...lists, result(lists.length + 1, answer)];
+        const lists = 'idempotencyKey' in more ? [result({ tools: [] })] : [];
+        const says = [...opened(), ...lists, result(answer)];
         assert.deepEqual(await outputOf(overHttp(says, more)), { ok: true });
         assert.deepEqual(await outputOf(overStdio({ says: message(answer) }, more)), { ok: true });
       }
@@ -237,7 +238,7 @@ describe('null for what is left out', () => {
     test(`is read as the end of the tools: ${JSON.stringify(nextCursor)}`, async () => {
       const lists = { tools: [{ name: 'other', inputSchema: {} }], nextCursor, _meta: null };
       const more = { idempotencyKey: 'k' };
-      assert.deepEqual(await outputOf(overHttp([...opened(), result(1, lists), result(2, good)], more)), {
+      assert.deepEqual(await outputOf(overHttp([...opened(), result(lists), result(good)], more)), {
         ok: true,
       });
       assert.deepEqual(await outputOf(overStdio({ lists }, more)), { ok: true });
@@ -252,7 +253,7 @@ describe('null for what is left out', () => {
   ];
   for (const opens of openings)
     test(`is read in what opens a session: ${JSON.stringify(opens)}`, async () => {
-      assert.deepEqual(await outputOf(overHttp([result(0, opens), 202, result(1, good)])), { ok: true });
+      assert.deepEqual(await outputOf(overHttp([result(opens), 202, result(good)])), { ok: true });
       assert.deepEqual(await outputOf(overStdio({ opens })), { ok: true });
     });
 });
@@ -266,7 +267,7 @@ describe('a server that cannot be used', () => {
   ];
   for (const [opens, says] of openings)
     test(`says why, and is not asked again: ${JSON.stringify(opens)}`, async () => {
-      for (const said of [await failed(overHttp([result(0, opens)])), await failed(overStdio({ opens }))]) {
+      for (const said of [await failed(overHttp([result(opens)])), await failed(overStdio({ opens }))]) {
         assert.deepEqual([said.errorClass, said.effectPossible], ['permanent', undefined]);
         assert.match(said.message, says);
         assert.match(said.message, /nothing was sent/);
@@ -278,7 +279,7 @@ describe('the words of a server', () => {
   test('are told where an error has only a structure', async () => {
     const answer = { isError: true, content: [], structuredContent: { reason: 'account is closed' } };
     for (const said of [
-      await failed(overHttp([...opened(), result(1, answer)])),
+      await failed(overHttp([...opened(), result(answer)])),
       await failed(overStdio({ says: message(answer) })),
     ]) {
       assert.equal(said.errorClass, 'permanent');

@@ -77,7 +77,7 @@ async function callServer(
   const opening = openStdio(transport, context, call.connection);
   const opened = await Promise.race([opening, waitForStop(deadline)]);
   if (opened === 'stopped') {
-    // The session may still open, for the next call.
+    // After a time-out the session may still open, for the next call.
     void opening.then((late) => late.status === 'open' && late.session.release(true));
     const what = `${describeTool(call)}: its server, asked to \`initialize\`,`;
     return stoppedResult(context, deadline.whyStopped() ?? 'timeout', false, what);

@@ -1,5 +1,6 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import type { ErrorClass } from '../../model/contract/errors.js';
 import { isObject, type Json } from '../../model/values/json.js';
 import type { Excerpts } from '../masking/mask.js';
@@ -8,6 +9,7 @@ import { clientInfo } from './limits.js';
 import { exchange, parseRetryAfter, type Exchange } from '../connections/network.js';
 import type { Deadline } from '../answer/outcome.js';
 import { classOfStatus, redirectHint } from '../http/status.js';
+import { withOwnIds } from './own-ids.js';
 import { makeSendInTurn, type SendInTurn } from './replies.js';
 import { makeStreams, type Stream, type Streams, type Waiting } from './streams.js';
 import type { HttpTransport } from './types.js';
@@ -42,7 +44,7 @@ class HttpFailure extends Error {
 
 export interface HttpSession {
   readonly client: Client;
-  readonly transport: StreamableHTTPClientTransport;
+  readonly transport: Transport;
   /** The problem of the message that was rejected with this error; null: HTTP has none. */
   problemOf(error: unknown): HttpProblem | null;
   close(): Promise<void>;
@@ -104,7 +106,7 @@ export function openHttpSession(
   };
   const problemOf = (error: unknown): HttpProblem | null =>
     error instanceof HttpFailure ? error.problem : last.problem;
-  return { client, transport, problemOf, close };
+  return { client, transport: withOwnIds(transport), problemOf, close };
 }
 
 function toAsciiHeaders(headers: HttpTransport['headers']): Record<string, string> {

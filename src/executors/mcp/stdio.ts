@@ -3,6 +3,7 @@ import { readableText } from '../masking/decoding/decode.js';
 import type { Excerpts } from '../masking/mask.js';
 import { clientInfo, maxMessageBytes } from './limits.js';
 import { isServerError, whyNotOpened } from './message.js';
+import { withOwnIds } from './own-ids.js';
 import { makeStdioTransport } from './transport.js';
 import { codeOf } from '../connections/network.js';
 import { failure, maxTimerMs, type Failure } from '../answer/outcome.js';
@@ -54,7 +55,7 @@ const pool = new Map<string, Set<Pooled>>();
 /** Takes an idle session of the connection, or starts a server where there is none. */
 export async function openStdio(
   transport: StdioTransport,
-  context: Pick<DriverContext, 'baseDirectory' | 'excerpts' | 'timeoutMs'>,
+  context: Pick<DriverContext, 'baseDirectory' | 'excerpts' | 'timeoutMs' | 'signal'>,
   name: string,
 ): Promise<Opening> {
   const cwd = workingDirectory(context.baseDirectory, transport.workingDirectory);
@@ -86,18 +87,31 @@ function start(
   transport: StdioTransport,
   cwd: string,
   name: string,
-  context: Pick<DriverContext, 'excerpts' | 'timeoutMs'>,
+  context: Pick<DriverContext, 'excerpts' | 'timeoutMs' | 'signal'>,
 ): Pooled {
   const client = new Client(clientInfo);
+  const opened = connect(client, transport, cwd, name, context, () => forget(key, pooled));
   const pooled: Pooled = {
     client,
-    opened: connect(client, transport, cwd, name, context, () => forget(key, pooled)),
+    opened: closingAtAbort(client, context.signal, opened),
     inUse: true,
     timer: undefined,
   };
   const kept = pool.get(key) ?? new Set();
   pool.set(key, kept.add(pooled));
   return pooled;
+}
+
+/** A call that is cancelled leaves no server behind that has not opened yet. */
+async function closingAtAbort<T>(client: Client, signal: AbortSignal, opening: Promise<T>): Promise<T> {
+  const close = (): void => void client.close().catch(() => undefined);
+  signal.addEventListener('abort', close, { once: true });
+  if (signal.aborted) close();
+  try {
+    return await opening;
+  } finally {
+    signal.removeEventListener('abort', close);
+  }
 }
 
 function forget(key: string, pooled: Pooled): void {
@@ -137,7 +151,7 @@ async function connect(
     if (calls > 1) stderr.forget();
   };
   try {
-    await client.connect(transport, {
+    await client.connect(withOwnIds(transport), {
       timeout: Math.min(Math.max(connectTimeoutMs, timeoutMs), maxTimerMs),
     });
     return { status: 'open', client, problem, renew: begin, wroteTooMuch: () => tooMuch !== null };

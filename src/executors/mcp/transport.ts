@@ -161,6 +161,8 @@ function makeDeliver(transport: Transport, open: Open): Deliver {
         const about = open.indexOf(null);
         if (about !== -1) open.splice(about, 1);
       }
+      if (read.status === 'readable' && isAnswerToNobody(read.message))
+        return 'it answered with an id that is neither a number nor a text';
       transport.onerror?.(new Error('a line is no message'));
       return null;
     }
@@ -169,6 +171,13 @@ function makeDeliver(transport: Transport, open: Open): Deliver {
     transport.onmessage?.(message.data);
     return null;
   };
+}
+
+/** Our ids, and those that we reply to, are numbers and texts: what answers under another thing is an answer that nobody can place. */
+function isAnswerToNobody(message: Json): boolean {
+  if (!isObject(message) || (message['method'] ?? null) !== null) return false;
+  const isEither = ['result', 'error'].some((name) => Object.hasOwn(message, name));
+  return isEither && ['object', 'boolean'].includes(typeof (message['id'] ?? 0));
 }
 
 /** The server has not read the message to its end, so it has not taken it. */

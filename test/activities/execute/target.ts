@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { isObject, type Json } from '../../../src/model/values/json.js';
 
 export type TargetAnswer =
   | number
@@ -16,7 +17,8 @@ export type TargetAnswer =
   | {
       readonly status?: number;
       readonly headers?: Readonly<Record<string, string | string[]>>;
-      readonly body?: string | Buffer;
+      /** A function makes it from the id of the JSON-RPC request that it answers. */
+      readonly body?: string | Buffer | ((id: Json) => string | Buffer);
     };
 
 export interface TargetRequest {
@@ -44,7 +46,7 @@ export async function makeTarget(): Promise<Target> {
     request.on('end', () => {
       const body = Buffer.concat(chunks).toString('utf8');
       requests.push({ path: request.url ?? '', headers: request.headers, body });
-      give(answers.shift() ?? 200, request, response);
+      give(answers.shift() ?? 200, request, body, response);
     });
   });
   server.listen(0, '127.0.0.1');
@@ -63,16 +65,23 @@ export async function makeTarget(): Promise<Target> {
   };
 }
 
-function give(answer: TargetAnswer, request: IncomingMessage, response: ServerResponse): void {
+function give(answer: TargetAnswer, request: IncomingMessage, asked: string, response: ServerResponse): void {
   if (answer === 'hang') return;
   if (answer === 'drop') return void request.socket.destroy();
-  if (typeof answer === 'function') return give(answer(), request, response);
+  if (typeof answer === 'function') return give(answer(), request, asked, response);
   if (answer instanceof Promise)
-    return void answer.then((status) => give(status, request, response)).catch(() => undefined);
+    return void answer.then((status) => give(status, request, asked, response)).catch(() => undefined);
   const {
     status = 200,
     headers = {},
     body = '{}',
   } = typeof answer === 'number' ? { status: answer } : answer;
-  response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body);
+  response
+    .writeHead(status, { 'content-type': 'application/json', ...headers })
+    .end(typeof body === 'function' ? body(idOf(asked)) : body);
+}
+
+function idOf(asked: string): Json {
+  const message = JSON.parse(asked) as Json;
+  return isObject(message) ? (message['id'] ?? null) : null;
 }

@@ -86,32 +86,35 @@ const http = (headers: Record<string, string> = {}): Connection => ({
   kind: 'mcp',
   transport: { kind: 'http', url: `${target.url}/mcp`, allowPrivate: true, headers },
 });
+/** The answer to the request, with `said` behind its id. */
+const answering =
+  (said: string) =>
+  (id: Json): string =>
+    `{"jsonrpc":"2.0","id":${JSON.stringify(id)},${said}}`;
 const initialized = {
-  body: JSON.stringify({
-    ...{ jsonrpc: '2.0', id: 0 },
-    result: {
+  body: answering(
+    `"result":${JSON.stringify({
       ...{ protocolVersion: '2025-06-18', capabilities: { tools: {} } },
       serverInfo: { name: 's', version: '1' },
-    },
-  }),
+    })}`,
+  ),
 };
-/** With a key, the tools are listed before the call. */
-const idOfCall = (more: Partial<RunContext>): number => (more.idempotencyKey ? 2 : 1);
 const overHttp = (
   answer: Exclude<TargetAnswer, number | string>,
   more: Partial<RunContext> = {},
   headers: Record<string, string> = {},
 ): Promise<ExecutorResult> => {
-  const listed = more.idempotencyKey ? [{ body: '{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}' }] : [];
+  // With a key, the tools are listed before the call.
+  const listed = more.idempotencyKey ? [{ body: answering('"result":{"tools":[]}') }] : [];
   target.say(initialized, 202, ...listed, answer);
   return runCall(mcpCall, contextWith(http(headers), more));
 };
 const answeredOverHttp = (result: string, more: Partial<RunContext> = {}): Promise<ExecutorResult> =>
-  overHttp({ body: `{"jsonrpc":"2.0","id":${idOfCall(more)},"result":${result}}` }, more);
+  overHttp({ body: answering(`"result":${result}`) }, more);
 const answeredAsEvents = (result: string): Promise<ExecutorResult> =>
   overHttp({
     headers: { 'content-type': 'text/event-stream' },
-    body: `event: message\ndata: {"jsonrpc":"2.0","id":1,\ndata: "result":${result}}\n\n`,
+    body: (id) => `event: message\ndata: ${answering(`\ndata: "result":${result}`)(id)}\n\n`,
   });
 
 const odd = `{"id": 1234567890123456789, "list": [9007199254740993, 1e400, 0.12345678901234567891], "plain": [0.1, 1.10, -0, 1e3, 9007199254740991]}`;
@@ -451,14 +454,14 @@ describe('a body', () => {
   });
 
   test('of MCP over HTTP that is packed, or begins with a byte order mark, is read', async () => {
-    const body = '{"jsonrpc":"2.0","id":1,"result":{"content":[],"structuredContent":{"ok":true}}}';
+    const body = answering('"result":{"content":[],"structuredContent":{"ok":true}}');
     for (const answer of [
-      { headers: { 'content-encoding': 'gzip' }, body: gzipSync(body) },
-      { body: `\ufeff${body}` },
+      { headers: { 'content-encoding': 'gzip' }, body: (id) => gzipSync(body(id)) },
+      { body: (id) => `\ufeff${body(id)}` },
       { headers: { 'content-encoding': 'none' }, body },
       { headers: { 'content-encoding': 'UTF-8' }, body },
       { headers: { 'content-type': 'application/json-rpc; charset=utf-8' }, body },
-    ])
+    ] satisfies TargetAnswer[])
       assert.deepEqual((await succeeded(overHttp(answer))).output, { ok: true });
   });
 
@@ -559,7 +562,9 @@ describe('an MCP result that is none', () => {
 
   test('over HTTP, an answer of another protocol says so, and not that `_meta` is wrong', async () => {
     for (const version of ['', '"jsonrpc":"1.0",']) {
-      const said = await overHttp({ body: `{${version}"id":1,"result":{"content":[]}}` });
+      const said = await overHttp({
+        body: (id) => `{${version}"id":${JSON.stringify(id)},"result":{"content":[]}}`,
+      });
       assert.ok(said.status === 'failed' && said.errorClass === 'unknown_outcome', JSON.stringify(said));
       assert.match(said.message, /its `jsonrpc` is not `2\.0`/);
     }
@@ -574,59 +579,56 @@ describe('an MCP result that is none', () => {
 });
 
 describe('an MCP answer that cannot be read', () => {
-  const bodies = (id: number): readonly (readonly [string, RegExp, TargetAnswer & object])[] => {
-    const result = (text: string): string =>
-      `{"jsonrpc":"2.0","id":${id},"result":{"content":[{"type":"text","text":"${text}"}]}}`;
-    const big = result('x'.repeat(5_000_000));
-    const events = { 'content-type': 'text/event-stream' };
-    return [
-      ['over four megabytes', /over 4194304 bytes/, { body: big }],
-      [
-        'over four megabytes, as an event',
-        /over 4194304 bytes/,
-        { headers: events, body: `data: ${big}\n\n` },
-      ],
-      ['larger than it looks', /over 4194304 bytes/, { headers: gzip, body: gzipSync(big) }],
-      ['that is no gzip', /packed wrongly/, { headers: gzip, body: result('x') }],
-      ['whose gzip is cut', /packed wrongly/, { headers: gzip, body: gzipSync(result('x')).subarray(0, 30) }],
-      [
-        'packed in a way that is not read here',
-        /content encoding/,
-        { headers: { 'content-encoding': 'zstd' } },
-      ],
-      [
-        'that is a page',
-        /neither JSON nor/,
-        { headers: { 'content-type': 'text/html' }, body: '<p>done</p>' },
-      ],
-      ['that is nothing', /is not JSON/, { body: '' }],
-      ['that is no message', /no message of the protocol/, { body: '{"ok":true}' }],
-      ['that is not UTF-8', /not UTF-8/, { body: Buffer.from(result('\u00fc'), 'latin1') }],
-      [
-        'that is not UTF-8, as an event',
-        /not UTF-8/,
-        { headers: events, body: Buffer.from(`data: ${result('\u00fc')}\n\n`, 'latin1') },
-      ],
-      ['that has no body', /neither JSON nor/, { status: 204, headers: { 'content-type': 'x' }, body: '' }],
-      ['that is cut', /is not JSON/, { body: result('x').slice(0, -2) }],
-      [
-        'of more messages than one',
-        /over 100 messages/,
-        { body: `[${`${result('x')},`.repeat(100)}${result('x')}]` },
-      ],
-    ];
-  };
+  const result = (text: string): ((id: Json) => string) =>
+    answering(`"result":{"content":[{"type":"text","text":"${text}"}]}`);
+  const big = result('x'.repeat(5_000_000));
+  const events = { 'content-type': 'text/event-stream' };
   const gzip = { 'content-encoding': 'gzip' };
+  const answers: readonly (readonly [string, RegExp, Exclude<TargetAnswer, number | string>])[] = [
+    ['over four megabytes', /over 4194304 bytes/, { body: big }],
+    [
+      'over four megabytes, as an event',
+      /over 4194304 bytes/,
+      { headers: events, body: (id) => `data: ${big(id)}\n\n` },
+    ],
+    ['larger than it looks', /over 4194304 bytes/, { headers: gzip, body: (id) => gzipSync(big(id)) }],
+    ['that is no gzip', /packed wrongly/, { headers: gzip, body: result('x') }],
+    [
+      'whose gzip is cut',
+      /packed wrongly/,
+      { headers: gzip, body: (id) => gzipSync(result('x')(id)).subarray(0, 30) },
+    ],
+    [
+      'packed in a way that is not read here',
+      /content encoding/,
+      { headers: { 'content-encoding': 'zstd' } },
+    ],
+    ['that is a page', /neither JSON nor/, { headers: { 'content-type': 'text/html' }, body: '<p>done</p>' }],
+    ['that is nothing', /is not JSON/, { body: '' }],
+    ['that is no message', /no message of the protocol/, { body: '{"ok":true}' }],
+    ['that is not UTF-8', /not UTF-8/, { body: (id) => Buffer.from(result('\u00fc')(id), 'latin1') }],
+    [
+      'that is not UTF-8, as an event',
+      /not UTF-8/,
+      { headers: events, body: (id) => Buffer.from(`data: ${result('\u00fc')(id)}\n\n`, 'latin1') },
+    ],
+    ['that has no body', /neither JSON nor/, { status: 204, headers: { 'content-type': 'x' }, body: '' }],
+    ['that is cut', /is not JSON/, { body: (id) => result('x')(id).slice(0, -2) }],
+    [
+      'of more messages than one',
+      /over 100 messages/,
+      { body: (id) => `[${`${result('x')(id)},`.repeat(100)}${result('x')(id)}]` },
+    ],
+  ];
   const contexts = [
     [{ hasEffect: false }, 'permanent'],
     [{ idempotencyKey: 'k' }, 'unknown_outcome'],
     [{}, 'unknown_outcome'],
   ] as const;
-  for (const [index, [how]] of bodies(1).entries())
+  for (const [how, says, answer] of answers)
     test(`${how}, over HTTP, is a failure that says so; its effect may have happened, with a key too`, async () => {
       for (const [more, errorClass] of contexts) {
-        const [, says, answer] = bodies(idOfCall(more))[index] ?? assert.fail();
-        const said = await overHttp(answer as Exclude<TargetAnswer, number | string>, more);
+        const said = await overHttp(answer, more);
         assert.ok(said.status === 'failed', JSON.stringify(said).slice(0, 500));
         assert.equal(said.errorClass, errorClass, said.message);
         assert.match(said.message, says);
@@ -659,7 +661,7 @@ describe('an MCP answer that cannot be read', () => {
   });
 
   test('is none of a notification: whatever is said to that, the call goes on', async () => {
-    const body = '{"jsonrpc":"2.0","id":1,"result":{"content":[],"structuredContent":{"ok":true}}}';
+    const body = answering('"result":{"content":[],"structuredContent":{"ok":true}}');
     for (const odd of [{ body: 'ok' }, { headers: { 'content-type': 'text/html' }, body: '<p>ok</p>' }]) {
       target.say(initialized, odd, { body });
       assert.deepEqual((await succeeded(runCall(mcpCall, contextWith(http())))).output, { ok: true });
@@ -671,7 +673,7 @@ describe('an error that an MCP server answers', () => {
   // A server that answers a call with what stands here instead of its result.
   const overStdio = (error: string): Promise<ExecutorResult> => answeredOverStdio(`"error":${error}`);
   const asHttp = (error: string): Promise<ExecutorResult> =>
-    overHttp({ body: `{"jsonrpc":"2.0","id":1,"error":${error}}` });
+    overHttp({ body: answering(`"error":${error}`) });
   for (const code of [-32000, -32001, -32602, -32042, 7])
     test(`${code} is permanent, with the server’s words`, async () => {
       const error = `{"code":${code},"message":"no such account","data":{"elicitations":[]}}`;
@@ -811,7 +813,7 @@ describe('a header', () => {
   });
 
   test('of an MCP connection too, and one that HTTP cannot carry is permanent', async () => {
-    const body = '{"jsonrpc":"2.0","id":1,"result":{"content":[]}}';
+    const body = answering('"result":{"content":[]}');
     await succeeded(overHttp({ body }, {}, { 'x-own': 'Grüße' }));
     assert.equal(target.requests[0]?.headers['x-own'], 'Gr%C3%BC%C3%9Fe');
     const said = await overHttp({ body }, {}, { 'x-own': 'two\nlines' });

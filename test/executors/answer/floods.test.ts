@@ -39,7 +39,7 @@ const overStdio = (FLOOD: string): Promise<ExecutorResult> =>
   );
 const overHttp = (body: string): Promise<ExecutorResult> => {
   const result = { protocolVersion: '2025-06-18', capabilities: {}, serverInfo: { name: 's', version: '1' } };
-  target.say({ body: JSON.stringify({ jsonrpc: '2.0', id: 0, result }) }, 202, {
+  target.say({ body: (id) => JSON.stringify({ jsonrpc: '2.0', id, result }) }, 202, {
     headers: { 'content-type': 'text/event-stream' },
     body,
   });

@@ -21,7 +21,8 @@ const paid = { content: [], structuredContent: { paid: true } };
 
 /** The server's own stream, that of its session; null: it has none. */
 type Own = ServerResponse | null;
-type Say = (response: ServerResponse, own: Own) => void;
+/** `id`: that of the call. */
+type Say = (response: ServerResponse, own: Own, id: number) => void;
 
 /** A call to a server that answers it with `say`. */
 async function callServer(
@@ -45,7 +46,7 @@ async function callServer(
     request.on('end', () => {
       const { method, id = 0 } = JSON.parse(body) as { method: string; id?: number };
       if (method === 'initialize') return response.writeHead(200, json).end(message(id, opening));
-      if (method === 'tools/call') return void own.then((stream) => say(response, stream));
+      if (method === 'tools/call') return void own.then((stream) => say(response, stream, id));
       return response.writeHead(202).end();
     });
   });
@@ -63,9 +64,9 @@ async function callServer(
   }
 }
 
-const answerTo202: Say = (response, own) => {
+const answerTo202: Say = (response, own, id) => {
   response.writeHead(202).end();
-  own?.write(`data: ${message(1, paid)}\n\n`);
+  own?.write(`data: ${message(id, paid)}\n\n`);
 };
 
 describe('a call that is answered without its answer', { timeout: 60_000 }, () => {
@@ -101,16 +102,20 @@ describe('a call that is answered without its answer', { timeout: 60_000 }, () =
     ],
     ...(
       [
-        ['an error in the data of the log', log],
-        ['an error that is none', '{"error":"Session not found"}'],
-        ['the answer to another', message(9, paid)],
-        ['a request that has an error', '{"jsonrpc":"2.0","id":1,"method":"ping","error":{}}'],
+        ['an error in the data of the log', () => log],
+        ['an error that is none', () => '{"error":"Session not found"}'],
+        ['the answer to another', (id: number) => message(id + 8, paid)],
+        [
+          'a request that has an error',
+          (id: number) => `{"jsonrpc":"2.0","id":${id},"method":"ping","error":{}}`,
+        ],
       ] as const
     ).map(
       ([what, text]) =>
         [
           `${what}, and its stream of events ends`,
-          (response: ServerResponse) => response.writeHead(200, events).end(`data: ${text}\n\n`),
+          (response: ServerResponse, _own: Own, id: number) =>
+            response.writeHead(200, events).end(`data: ${text(id)}\n\n`),
           false,
         ] as const,
     ),
@@ -124,11 +129,16 @@ describe('a call that is answered without its answer', { timeout: 60_000 }, () =
     ],
     [
       'the answer under the name of another event',
-      (response) => response.writeHead(200, events).end(`event: done\ndata: ${message(1, paid)}\n\n`),
+      (response, _own, id) =>
+        response.writeHead(200, events).end(`event: done\ndata: ${message(id, paid)}\n\n`),
       false,
     ],
     ['no message at all', (response) => response.writeHead(200, json).end('[]'), false],
-    ['the answer to another', (response) => response.writeHead(200, json).end(message(9, paid)), false],
+    [
+      'the answer to another',
+      (response, _own, id) => response.writeHead(200, json).end(message(id + 8, paid)),
+      false,
+    ],
     [
       'a notification',
       (response) => response.writeHead(200, json).end('{"jsonrpc":"2.0","method":"notifications/message"}'),
@@ -182,9 +192,9 @@ describe('a call that is answered without its answer', { timeout: 60_000 }, () =
       (headers) =>
         [
           `too large, after a 202 as ${JSON.stringify(headers)}`,
-          (response: ServerResponse, own: Own) => {
+          (response: ServerResponse, own: Own, id: number) => {
             response.writeHead(202, headers).end();
-            own?.end(`data: ${message(1, large)}\n\n`);
+            own?.end(`data: ${message(id, large)}\n\n`);
           },
           /its answer is over \d+ bytes/,
         ] as const,
@@ -209,10 +219,10 @@ describe('a call that is answered without its answer', { timeout: 60_000 }, () =
   const answered: readonly (readonly [string, Say, boolean])[] = [
     [
       'as an event of a 202',
-      (response) => response.writeHead(202, events).end(`data: ${message(1, paid)}\n\n`),
+      (response, _own, id) => response.writeHead(202, events).end(`data: ${message(id, paid)}\n\n`),
       false,
     ],
-    ['as JSON of a 202', (response) => response.writeHead(202, json).end(message(1, paid)), false],
+    ['as JSON of a 202', (response, _own, id) => response.writeHead(202, json).end(message(id, paid)), false],
     ['in the stream of the server, after a 202', answerTo202, true],
     ...(
       [
@@ -237,26 +247,26 @@ describe('a call that is answered without its answer', { timeout: 60_000 }, () =
       ([how, say]) =>
         [
           `in the stream of the server, after a 202 with a body ${how}`,
-          (response: Parameters<Say>[0], own: Parameters<Say>[1]) => {
-            response.on('close', () => void setImmediate(() => own?.write(`data: ${message(1, paid)}\n\n`)));
-            say(response, own);
+          (response: ServerResponse, own: Own, id: number) => {
+            response.on('close', () => void setImmediate(() => own?.write(`data: ${message(id, paid)}\n\n`)));
+            say(response, own, id);
           },
           true,
         ] as const,
     ),
     [
       'in the stream of the server, which ends with it before the 202',
-      (response, own) => {
-        own?.end(`data: ${message(1, paid)}\n\n`);
+      (response, own, id) => {
+        own?.end(`data: ${message(id, paid)}\n\n`);
         own?.on('finish', () => response.writeHead(202).end());
       },
       true,
     ],
     [
       'in the stream of the server, after a 202 with JSON that is no message',
-      (response, own) => {
+      (response, own, id) => {
         response.writeHead(202, json).end('null');
-        own?.write(`data: ${message(1, paid)}\n\n`);
+        own?.write(`data: ${message(id, paid)}\n\n`);
       },
       true,
     ],

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { closeExecutors, runCall } from '../../../src/executors/index.js';
 import type { ExecutorResult } from '../../../src/executors/types.js';
+import type { Json } from '../../../src/model/values/json.js';
 import { makeTarget, type Target, type TargetAnswer } from '../../activities/execute/target.js';
 import { askWithToken, childWithToken, contextWith, token } from '../world.js';
 
@@ -44,17 +45,19 @@ require('node:readline').createInterface({ input: process.stdin }).on('line', (l
     }),
   );
 const initialized = {
-  body: JSON.stringify({
-    ...{ jsonrpc: '2.0', id: 0 },
-    result: {
-      protocolVersion: '2025-06-18',
-      capabilities: { tools: {} },
-      serverInfo: { name: 's', version: '1' },
-    },
-  }),
+  body: (id: Json) =>
+    JSON.stringify({
+      ...{ jsonrpc: '2.0', id },
+      result: {
+        protocolVersion: '2025-06-18',
+        capabilities: { tools: {} },
+        serverInfo: { name: 's', version: '1' },
+      },
+    }),
 };
 const asEvents = (result: string): Promise<ExecutorResult> => {
-  const body = `event: message\ndata: {"jsonrpc":"2.0","id":1,\ndata: "result":${result}}\n\n`;
+  const body = (id: Json): string =>
+    `event: message\ndata: {"jsonrpc":"2.0","id":${JSON.stringify(id)},\ndata: "result":${result}}\n\n`;
   target.say(initialized, 202, { headers: { 'content-type': 'text/event-stream' }, body });
   const transport = {
     kind: 'http',

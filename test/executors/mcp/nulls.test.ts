@@ -57,7 +57,7 @@ type Say = (response: ServerResponse, id: number) => void;
 
 /** A server over HTTP. `own`: what it says in its own stream when the call has come; `reply`: to what it is answered. */
 async function overHttp(
-  does: { initialize?: Say; call: Say; own?: string; reply?: () => void },
+  does: { initialize?: Say; call: Say; own?: (id: number) => string; reply?: () => void },
   more: Partial<RunContext> = {},
 ): Promise<ExecutorResult> {
   let own: ServerResponse | null = null;
@@ -78,7 +78,7 @@ async function overHttp(
       const say = (): void => {
         if (does.own === undefined) return does.call(response, id);
         if (own === null) return void setTimeout(say, 5);
-        own.write(`data: ${does.own}\n\n`);
+        own.write(`data: ${does.own(id)}\n\n`);
         does.call(response, id);
       };
       say();
@@ -123,7 +123,7 @@ describe('what a server asks or notifies itself is never the answer to the call'
       let pay = (): void => undefined;
       isPaid(
         await overHttp({
-          own: full({ id: 1, method: 'ping', result }),
+          own: (id) => full({ id, method: 'ping', result }),
           call: (response, id) => (pay = () => answer(response, id)),
           reply: () => pay(),
         }),
