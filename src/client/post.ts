@@ -1,3 +1,4 @@
+import { sameJson } from '../model/values/canonical.js';
 import type { MessageKind, SealedMessage } from '../model/message.js';
 import { mostDocumentBytes, mostOpenApprovals, mostOpenBytes, mostUnanswered } from '../model/limits.js';
 import { busyText, closedStatuses, type Answer, type Refusal } from '../engine/state.js';
@@ -24,7 +25,8 @@ import {
 import { ringFor } from './bells.js';
 import type { Asking, Foreseen, MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';
-import { makeRunQueues, type RunQueues } from './run-queues.js';
+import { keepForeseen } from './foresight.js';
+import { makeRunQueues, patienceMs, type RunQueues } from './run-queues.js';
 import type { Waiter } from './waiter.js';
 
 // The way of every request to a run: it is refused by what the store knows, or stored and rung for, and then its answer is awaited.
@@ -39,8 +41,8 @@ export interface Posting {
   readonly beside?: (tx: Tx, { message, refs }: Stored) => Promise<void>;
   /** For a submit: the run's version that the caller has seen. */
   readonly expectedVersion?: number | null;
-  /** For a submit: whether the run was found to have room for it. */
-  readonly foreseen?: Foreseen | null;
+  /** For a submit: finds out whether the run will have room for it. */
+  readonly foresee?: ((signal: AbortSignal) => Promise<Foreseen | null>) | null;
   /** From the request. */
   readonly whileOurs?: Asking['whileOurs'];
   /** Further reasons of the store to refuse, read under the lock on the run; null: none. */
@@ -53,7 +55,6 @@ type Kept =
   /** The request's turn did not come in time: nothing of it was stored. */
   | { readonly kind: 'late' };
 
-const patienceMs = 10_000;
 const queuesByPool = new WeakMap<Pool, RunQueues>();
 
 /** The queues of a pool. Requests to runs may take three fifths of its connections at most, so that reads always find one. */
@@ -66,7 +67,7 @@ function runQueuesOf(pool: Pool): RunQueues {
 }
 
 export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): Promise<MessageOutcome> {
-  const kept = await keepInTurn(deps, posting);
+  const kept = await keep(deps, posting);
   if (kept.kind === 'late')
     return {
       status: 'unavailable',
@@ -111,12 +112,33 @@ function answerLeftElsewhere({ id }: RunRow): MessageOutcome {
   return { status: 'answered', answer: { status: 'refused', code: 'RUN_STUCK', message }, by: 'door' };
 }
 
-async function keepInTurn(deps: ClientDeps, posting: Posting): Promise<Kept> {
+async function keep(deps: ClientDeps, posting: Posting): Promise<Kept> {
+  const { run, foresee = null } = posting;
+  if (foresee === null) return keepInTurn(deps, posting, null);
+  const known = await findKept(deps.pool, posting);
+  if (known !== null) return known;
+  const kept = await keepForeseen(run, foresee, (foreseen) => keepInTurn(deps, posting, foreseen));
+  if (kept !== 'full' && kept !== 'late') return kept;
+  return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn(kept, run);
+}
+
+/** `outdated`: what was foreseen is no longer so, and nothing was kept. */
+async function keepInTurn(deps: ClientDeps, posting: Posting, foreseen: null): Promise<Kept>;
+async function keepInTurn(
+  deps: ClientDeps,
+  posting: Posting,
+  foreseen: Foreseen | null,
+): Promise<Kept | 'outdated'>;
+async function keepInTurn(
+  deps: ClientDeps,
+  posting: Posting,
+  foreseen: Foreseen | null,
+): Promise<Kept | 'outdated'> {
   const { run, kind } = posting;
   const turn = await runQueuesOf(deps.pool).take(run, kind === 'submit' ? 'submits' : 'others');
   if (turn.kind !== 'turn') return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn(turn.kind, run);
   try {
-    return await withTransaction(deps.pool, (tx) => keepMessage(deps, tx, posting));
+    return await withTransaction(deps.pool, (tx) => keepMessage(deps, tx, posting, foreseen));
   } catch (error) {
     if (error instanceof PayloadsErased) return refuse('RUN_STUCK', describeErased(posting));
     if (!(error instanceof PayloadKeyUnopened) || kind === 'cancel') throw error;
@@ -152,7 +174,12 @@ async function findKept(pool: Pool, { run, id: asked }: Posting): Promise<Kept |
   return row === null || message === null ? null : { kind: 'kept', row, message, isNew: false };
 }
 
-async function keepMessage(deps: ClientDeps, tx: Tx, posting: Posting): Promise<Kept> {
+async function keepMessage(
+  deps: ClientDeps,
+  tx: Tx,
+  posting: Posting,
+  foreseen: Foreseen | null,
+): Promise<Kept | 'outdated'> {
   await lockForAsking(tx, posting.run);
   // Sent together and run in order, so that all after the first is read under the lock on the run.
   const [row, { id, isKept }, waiting, seal, settled] = await together([
@@ -170,11 +197,10 @@ async function keepMessage(deps: ClientDeps, tx: Tx, posting: Posting): Promise<
   }
   const asked = posting.make(row, id);
   const { kind } = asked.body;
-  const refusal =
-    settled ??
-    refuseByRow(row, kind, posting.expectedVersion ?? null) ??
-    refuseTooLarge(asked.values) ??
-    refuseWithoutRoom(row, waiting, kind, bytesOf(asked.values), posting.foreseen ?? null);
+  const early =
+    settled ?? refuseByRow(row, kind, posting.expectedVersion ?? null) ?? refuseTooLarge(asked.values);
+  if (early === null && foreseen !== null && !isCurrent(foreseen, row, waiting)) return 'outdated';
+  const refusal = early ?? refuseWithoutRoom(row, waiting, kind, bytesOf(asked.values), foreseen);
   if (refusal !== null) return { kind: 'refused', refusal };
   const draft = { ...asked, id, run: row.id, environment: row.environment };
   const [, [stored]] = await together([posting.whileOurs?.(tx), storeMessages(deps, tx, seal, [draft])]);
@@ -219,7 +245,7 @@ function describeBusy(row: RunRow): string {
     : busyText({ ...document, executing });
 }
 
-/** Refuses a message for which the run has no room; null: there is room. Of decisions, cancels and retries only the number counts, since they are small. */
+/** Refuses a message for which the run has no room; null: there is room. `foreseen`: what is so now, or null. Of decisions, cancels and retries only the number counts, since they are small. */
 function refuseWithoutRoom(
   row: RunRow,
   waiting: Unanswered,
@@ -237,8 +263,9 @@ function refuseWithoutRoom(
   if (kind !== 'submit') return null;
   // A submit without arguments takes no room, and may end the run or make room. Whether it opens an approval, the run checks.
   const full = bytes > emptyBytes ? refuseWithoutOpenRoom(row, waiting, bytes) : null;
-  const known = currentForesight(row, waiting, foreseen);
-  const refused = known === null || known.refusal !== null ? (full ?? known?.refusal ?? null) : null;
+  // What waits without an answer is bounded, whatever it leads to.
+  const isKnownToFit = foreseen?.refusal === null && waiting.ids.length === 0;
+  const refused = isKnownToFit ? null : (full ?? foreseen?.refusal ?? null);
   if (refused !== null) return refused;
   const document = row.doc === null ? 0 : Buffer.byteLength(row.doc);
   return document > mostDocumentBytes
@@ -277,11 +304,9 @@ function refuseWithoutOpenRoom(
     : null;
 }
 
-/** What was found on paper, where it is so still: the run has taken no step since, and takes nothing else before. Null: the run says. */
-function currentForesight({ rev }: RunRow, waiting: Unanswered, foreseen: Foreseen | null): Foreseen | null {
-  return foreseen !== null && foreseen.rev === rev && waiting.submits + waiting.others === 0
-    ? foreseen
-    : null;
+/** Whether what was found on paper is so still: the run has taken no step since, and the same waits for it. */
+function isCurrent(foreseen: Foreseen, { rev }: RunRow, { ids }: Unanswered): boolean {
+  return foreseen.rev === rev && sameJson(foreseen.waiting, ids);
 }
 
 /** Waits for the answer to a message: it resolves as soon as the step that answers has committed, or with `executing` when `waitMs` is over. */

@@ -1,6 +1,9 @@
 // Requests to a run wait for each other in memory, where they hold no connection; only the request at work and one more of each run
 // hold one. So a run that is held up delays only the requests to that run.
 
+/** How long a request waits for its turn at a run. */
+export const patienceMs = 10_000;
+
 export interface RunQueueLimits {
   /** Requests to one run that may hold a connection. */
   readonly perRun: number;

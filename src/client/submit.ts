@@ -1,7 +1,7 @@
 import type { MessageDraft } from './replay/attest.js';
 import { jsonValue, refsToCome, refuseTooLarge, traceValues } from './replay/attest.js';
 import { post } from './post.js';
-import type { Foreseen, MessageOutcome, SubmitRequest } from './types.js';
+import type { MessageOutcome, SubmitRequest } from './types.js';
 import type { ClientDeps } from './deps.js';
 import type { Waiter } from './waiter.js';
 
@@ -10,7 +10,7 @@ export async function submit(
   waiter: Waiter,
   request: SubmitRequest,
 ): Promise<MessageOutcome> {
-  const { run, messageId: id, waitMs, expectedVersion, whileOurs } = request;
+  const { run, messageId: id, waitMs, expectedVersion, whileOurs, foresee } = request;
   const asked = makeSubmission(request);
   const isTooLarge = refuseTooLarge(asked.values) !== null;
   return post(deps, waiter, {
@@ -20,29 +20,10 @@ export async function submit(
     waitMs,
     expectedVersion,
     whileOurs,
-    foreseen: isTooLarge ? null : await foreseeAlone(request, asked),
+    foresee:
+      isTooLarge || foresee === undefined ? null : (signal) => foresee(refsToCome(asked.values), signal),
     make: () => asked,
   });
-}
-
-/** Runs for which this process is finding out what a submit would lead to. */
-const foreseeing = new Set<string>();
-
-/**
- * One submit to a run at a time is foreseen; null: another one is. Where a run is asked several things at once it has the last word,
- * so what is foreseen for the others would be thrown away, and they would wait for it before they are counted.
- */
-async function foreseeAlone(
-  { run, foresee }: SubmitRequest,
-  { values }: Pick<MessageDraft, 'values'>,
-): Promise<Foreseen | null> {
-  if (foresee === undefined || foreseeing.has(run)) return null;
-  foreseeing.add(run);
-  try {
-    return await foresee(refsToCome(values));
-  } finally {
-    foreseeing.delete(run);
-  }
 }
 
 /** The message of a submit, with its arguments and the agent's reasoning. */

@@ -52,10 +52,12 @@ export type StartOutcome =
   | { readonly status: 'refused'; readonly refusal: Refusal }
   | { readonly status: 'unavailable'; readonly code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE' };
 
-/** Whether the run has room for the submit if it takes it next, found on paper. */
+/** Whether the run has room for the submit once it has taken what waits for it, found on paper. */
 export interface Foreseen {
   /** The step of the run after which it was found. */
   readonly rev: number;
+  /** The messages without an answer after which it was found, in their order. */
+  readonly waiting: readonly string[];
   /** Null: it has. */
   readonly refusal: Refusal | null;
 }
@@ -63,9 +65,9 @@ export interface Foreseen {
 export interface SubmitRequest extends Asking {
   /**
    * Asked where the request's own size is in order; what it finds counts if it is true still, before anything is stored.
-   * `refs`: as large as the references to its values will be.
+   * Null: the run says. `refs`: as large as the references to its values will be. `signal`: nobody waits for it any more.
    */
-  readonly foresee?: (refs: readonly PayloadRef[]) => Promise<Foreseen | null>;
+  readonly foresee?: (refs: readonly PayloadRef[], signal: AbortSignal) => Promise<Foreseen | null>;
   readonly run: string;
   readonly messageId: string;
   readonly transition: string;

@@ -21,12 +21,13 @@ import {
   mostValueBytes,
 } from '../../src/model/limits.js';
 import type { Principal } from '../../src/model/principal.js';
-import { answerMessage, getMessage } from '../../src/store/runs/messages.js';
+import { answerMessage, countUnanswered, getMessage } from '../../src/store/runs/messages.js';
 import { getRun, insertRun } from '../../src/store/runs/runs.js';
 import { putPlan } from '../../src/store/flows/flows.js';
 import { putSigningKey } from '../../src/store/people/signing-keys.js';
 import { holdRun } from '../../testing/servers/locks.js';
 import { makeDatabase, type Database } from '../../testing/servers/database.js';
+import { until } from '../../testing/until.js';
 import { putRun, runRow } from '../store/rows.js';
 
 // What a run is asked: kept or refused before anything is stored, and its caller is told what the store knows.
@@ -80,7 +81,8 @@ function ask(
 ): Promise<MessageOutcome> {
   const request = { transition: 'go', expectedVersion: null, principal: agent, trace: null };
   return post(on, waiter, {
-    ...{ run, id, kind: 'submit', waitMs: 1, foreseen },
+    ...{ run, id, kind: 'submit', waitMs: 1 },
+    foresee: foreseen === null ? null : () => Promise.resolve(foreseen),
     make: () => makeSubmission({ ...request, run, messageId: id, waitMs: 1, arguments: args as never }),
   });
 }
@@ -119,27 +121,95 @@ describe('what is asked at one instant is judged by what was kept before it', ()
 });
 
 describe('what a submit leads to', () => {
-  it('is found out for one submit to a run at a time: no other waits for that before it is counted', async () => {
-    const [run, other] = [await begunRun(), await begunRun()];
+  /** Submits whose foresight waits until it is told to go on. */
+  function foreseeing(): {
+    readonly asked: string[];
+    readonly send: (run: string, id?: string) => Promise<MessageOutcome>;
+    readonly release: (foreseen?: Foreseen | null) => void;
+  } {
     const asked: string[] = [];
-    let release = (): void => undefined;
-    const found = new Promise<null>((resolve) => (release = () => resolve(null)));
-    const send = (to: string): Promise<MessageOutcome> =>
+    const releases: ((foreseen: Foreseen | null) => void)[] = [];
+    const send = (run: string, messageId = newId('msg')): Promise<MessageOutcome> =>
       submit(deps, waiter, {
-        ...{ run: to, messageId: newId('msg'), transition: 'go', arguments: {}, principal: agent, waitMs: 1 },
+        ...{ run, messageId, transition: 'go', arguments: {}, principal: agent, waitMs: 1 },
         ...{ expectedVersion: null, trace: null },
         foresee: () => {
-          asked.push(to);
-          return found;
+          asked.push(run);
+          return new Promise((resolve) => releases.push(resolve));
         },
       } as SubmitRequest);
-    const [first, second] = [send(run), send(other)];
-    assert.equal(codeOf(await send(run)), 'executing');
+    return { asked, send, release: (foreseen = null) => releases.shift()?.(foreseen) };
+  }
+
+  it('is found out for one submit to a run after the other, each until it is kept or refused', async () => {
+    const [run, other] = [await begunRun(), await begunRun()];
+    const { asked, send, release } = foreseeing();
+    const ids = [newId('msg'), newId('msg')];
+    const [first, second] = ids.map((id) => send(run, id));
+    await until('the first foresight', () => asked.length === 1 || null);
+    const third = send(other);
+    await until('that of another run', () => asked.length === 2 || null);
     assert.deepEqual(asked, [run, other]);
     release();
-    assert.deepEqual([codeOf(await first), codeOf(await second)], ['executing', 'executing']);
-    await send(run);
-    assert.deepEqual(asked, [run, other, run]);
+    assert.equal(codeOf((await first) ?? assert.fail()), 'executing');
+    await until('the second foresight', () => asked.length === 3 || null);
+    const { ids: waiting } = await countUnanswered(database.pool, run);
+    assert.deepEqual(waiting, ids.slice(0, 1), 'the first is kept by then');
+    for (const _ of asked) release();
+    assert.deepEqual(
+      [codeOf((await second) ?? assert.fail()), codeOf(await third)],
+      ['executing', 'executing'],
+    );
+  });
+
+  it('is found out again where something else waits or the run goes on meanwhile, three times, and then the run says', async () => {
+    const run = await begunRun();
+    const refusal = { status: 'refused', code: 'RUN_FULL', message: 'it leads on to too much' } as const;
+    const tryWith = async (foreseen: readonly Foreseen[]): Promise<[string, number]> => {
+      const { asked, send, release } = foreseeing();
+      const sent = send(run);
+      for (const [at, each] of foreseen.entries()) {
+        await until('a foresight', () => asked.length > at || null);
+        release(each);
+      }
+      return [codeOf(await sent), asked.length];
+    };
+    const outdated = { rev: 0, waiting: [], refusal };
+    assert.deepEqual(await tryWith([outdated, { ...outdated, rev: 1 }]), ['RUN_FULL', 2]);
+    assert.equal((await keptOf(run)).count, 0);
+    assert.deepEqual(await tryWith([outdated, outdated, outdated]), ['executing', 3]);
+    assert.equal((await keptOf(run)).count, 1);
+  });
+
+  it('is not waited for by a request that is kept already', async () => {
+    const [run, kept] = [await begunRun(), newId('msg')];
+    assert.equal(codeOf(await ask(run, {}, deps, kept)), 'executing');
+    const { asked, send, release } = foreseeing();
+    const first = send(run);
+    await until('a foresight', () => asked.length === 1 || null);
+    assert.deepEqual(await send(run, kept), { status: 'executing', messageId: kept });
+    release();
+    assert.deepEqual([codeOf(await first), asked.length], ['executing', 1]);
+  });
+
+  it('is not found out for more submits to a run than may wait, nor for one whose turn is late: of those nothing is kept', async (t) => {
+    const run = await begunRun();
+    const { asked, send } = foreseeing();
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const outcomes: string[] = [];
+    const sent = Array.from({ length: 250 }, async () => outcomes.push(codeOf(await send(run))));
+    while (outcomes.length < 199 || asked.length < 1) await database.pool.query('select 1');
+    assert.deepEqual([outcomes.length, ...new Set(outcomes)], [199, 'RATE_LIMITED']);
+    t.mock.timers.tick(10_000);
+    t.mock.timers.reset();
+    await Promise.all(sent);
+    assert.deepEqual([...new Set(outcomes.slice(199))], ['unavailable']);
+    assert.deepEqual([outcomes.length, asked.length, (await keptOf(run)).count], [250, 1, 0]);
+    const { send: sendAgain, asked: askedAgain, release: go } = foreseeing();
+    const next = sendAgain(run);
+    await until('a foresight', () => askedAgain.length === 1 || null);
+    go();
+    assert.equal(codeOf(await next), 'executing');
   });
 });
 
@@ -218,8 +288,12 @@ describe('a run that is full of what waits for people', () => {
 
 describe('what the run would refuse if it took a submit next', () => {
   const refusal = { status: 'refused', code: 'RUN_FULL', message: 'it leads on to too much' } as const;
-  const askKnowing = (run: string, rev: number, id = newId('msg')): Promise<MessageOutcome> =>
-    ask(run, {}, deps, id, { rev, refusal });
+  const askKnowing = (
+    run: string,
+    rev: number,
+    id = newId('msg'),
+    waiting: readonly string[] = [],
+  ): Promise<MessageOutcome> => ask(run, {}, deps, id, { rev, waiting, refusal });
 
   it('is refused at the door, and no message of it is kept', async () => {
     const run = await begunRun();
@@ -230,11 +304,22 @@ describe('what the run would refuse if it took a submit next', () => {
   it('is the word that counts about room: a run that is full takes what it was found to have room for', async () => {
     const run = await begunRun();
     await database.pool.query('update run set open_bytes = $2 where id = $1', [run, mostOpenBytes]);
-    const askFitting = (rev: number): Promise<MessageOutcome> =>
-      ask(run, { n: 1 }, deps, newId('msg'), { rev, refusal: null });
+    const askFitting = (rev: number, waiting: readonly string[] = []): Promise<MessageOutcome> =>
+      ask(run, { n: 1 }, deps, newId('msg'), { rev, waiting, refusal: null });
     assert.equal(codeOf(await askFitting(0)), 'RUN_FULL');
     assert.equal(codeOf(await askFitting(1)), 'executing');
     assert.equal(codeOf(await askFitting(1)), 'RUN_FULL', 'something else waits now');
+    const { ids } = await countUnanswered(database.pool, run);
+    assert.equal(codeOf(await askFitting(1, ids)), 'RUN_FULL', 'what waits is bounded, whatever it leads to');
+  });
+
+  it('is refused at the door also behind others that wait, where it was found with just those', async () => {
+    const run = await begunRun();
+    for (const _ of [1, 2]) assert.equal(codeOf(await ask(run, {})), 'executing');
+    const { ids } = await countUnanswered(database.pool, run);
+    assert.equal(codeOf(await askKnowing(run, 1, newId('msg'), ids)), 'RUN_FULL');
+    assert.equal((await keptOf(run)).count, 2);
+    assert.equal(codeOf(await askKnowing(run, 1, newId('msg'), ids.slice(1))), 'executing');
   });
 
   it('is left to the run where that has gone on since, or takes something else before', async () => {

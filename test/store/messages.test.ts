@@ -189,6 +189,7 @@ describe('what a run has not taken', () => {
       submits: 3,
       others: 0,
       bytes: 3_000_000_210,
+      ids: made.map(({ id }) => id),
     });
     await take(made[0]?.id ?? '');
     assert.equal((await countUnanswered(database.pool, run)).submits, 3, 'taken is not answered');
@@ -198,11 +199,13 @@ describe('what a run has not taken', () => {
       submits: 1,
       others: 0,
       bytes: 3_000_000_000,
+      ids: [made[2]?.id],
     });
     assert.deepEqual(await countUnanswered(database.pool, await makeRun()), {
       submits: 0,
       others: 0,
       bytes: 0,
+      ids: [],
     });
   });
 });

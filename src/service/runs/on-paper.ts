@@ -18,13 +18,16 @@ import type { Message, MessageBody } from '../../model/message.js';
 import type { PolicySet } from '../../model/policy-set.js';
 import type { PayloadRef } from '../../model/records.js';
 import { makeKit, onPaper, showOnPaper } from '../../schema/kit.js';
+import { mostUnanswered } from '../../model/limits.js';
 import { publisherOf } from '../../store/flows/flows.js';
 import { stateWithoutValues, type RunDocument } from '../../store/runs/document.js';
+import { countUnanswered } from '../../store/runs/messages.js';
 import type { ListedRun } from '../../store/runs/runs.js';
 import type { Caller } from '../caller.js';
 import { makeFairTurns } from '../seats.js';
 import { planOf } from './links.js';
 import { readHeld, withDocument } from './document.js';
+import { makePlayedRuns, playAhead, readWaiting, type Ahead } from './ahead.js';
 
 // What a start or a submit leads to is decided on paper before anything is stored, by the engine that decides it in the run, and
 // as far as the run goes before it calls something, waits or ends.
@@ -114,9 +117,13 @@ export async function refuseTooFull(
   });
 }
 
+/** How many runs are kept as they would be after what waits for them: each may have megabytes. */
+const mostPlayedRuns = 8;
+const playedRuns = makePlayedRuns(mostPlayedRuns);
+
 /**
- * Whether a run has room for a submit, were it the next thing that it takes. Null: something else stands against it, which is said
- * later, or the run's input cannot be read.
+ * Whether a run has room for a submit, once it has taken the submits that wait for it. Null: nobody knows what comes of those, or
+ * something else waits too; or something else stands against it, which is said later; or a value of the run cannot be read.
  */
 export async function foreseeSubmit(
   caller: Caller,
@@ -125,31 +132,58 @@ export async function foreseeSubmit(
     'run' | 'messageId' | 'transition' | 'arguments' | 'expectedVersion' | 'principal'
   >,
   refs: readonly PayloadRef[],
+  signal: AbortSignal,
 ): Promise<Foreseen | null> {
+  const { deps } = caller;
   const foresee = async (row: ListedRun, document: RunDocument | null): Promise<Foreseen | null> => {
-    const policySet = document === null ? null : await caller.deps.policies.policySet();
-    if (document === null || policySet === null || !takesSubmits(row)) return null;
+    if (signal.aborted || document === null || !takesSubmits(row)) return null;
+    const [policySet, { ids: waiting, submits, others }] = await Promise.all([
+      deps.policies.policySet(),
+      countUnanswered(deps.pool, row.id),
+    ]);
+    if (policySet === null || others > 0 || submits >= mostUnanswered) return null;
     const { run, principal } = request;
     const { environment, flow, flowVersion, planHash, rev } = row;
-    const plan = await planOf(caller.deps, planHash);
-    const [paper, input] = await Promise.all([
-      preparePaper(caller, { run, principal, environment, flow, flowVersion }, plan, policySet),
-      readHeld(caller.deps, document.heldInput),
-    ]);
-    if (input === null) return null;
-    const refusal = await refuseSubmit(paper, { ...stateWithoutValues(document), input }, request, refs);
-    return { rev, refusal };
+    const plan = await planOf(deps, planHash);
+    const paper = await preparePaper(
+      caller,
+      { run, principal, environment, flow, flowVersion },
+      plan,
+      policySet,
+    );
+    const footing = { rev, policySet };
+    const from = playedRuns.find(run, footing, waiting) ?? (await stateOf(caller, document));
+    if (from === null) return null;
+    const playing = {
+      read: (ids: readonly string[]) => readWaiting(deps, row, ids),
+      play: async (state: RunState, message: Message) => (await play(paper, state, message)).state,
+      isOpen: takesSubmits,
+      keep: (ahead: Ahead) => playedRuns.keep(run, footing, [ahead]),
+    };
+    const ahead = await playAhead(from, waiting, playing, signal);
+    if (ahead === null) return null;
+    const refusal = await refuseSubmit(paper, ahead.state, request, refs, (state) =>
+      playedRuns.keep(run, footing, [ahead, { waiting: [...waiting, request.messageId], state }]),
+    );
+    return { rev, waiting, refusal };
   };
   return withDocument(caller, request.run, foresee);
 }
 
-function takesSubmits({ status, executing }: Pick<ListedRun, 'status' | 'executing'>): boolean {
+/** The run as its last step has left it; null: its input cannot be read. */
+async function stateOf({ deps }: Caller, document: RunDocument): Promise<Ahead | null> {
+  const input = await readHeld(deps, document.heldInput);
+  return input === null ? null : { waiting: [], state: { ...stateWithoutValues(document), input } };
+}
+
+function takesSubmits({ status, executing }: Pick<RunState, 'status'> & { executing: unknown }): boolean {
   return executing === null && status !== 'stuck' && !closedStatuses.includes(status);
 }
 
 /** What the door says of a submit; whatever else stands against it, the run says. */
 const saidAtTheDoor: readonly Refusal['code'][] = ['RUN_FULL', 'TOO_LARGE'];
 
+/** `after`: called with the run as it is then. */
 async function refuseSubmit(
   paper: Paper,
   run: RunState,
@@ -160,10 +194,13 @@ async function refuseSubmit(
     readonly expectedVersion?: number | null;
   },
   refs: readonly PayloadRef[],
+  after: (state: RunState) => void = () => undefined,
 ): Promise<Refusal | null> {
   const { messageId, transition, arguments: args = {}, expectedVersion = null } = asked;
   const body = { kind: 'submit', transition, arguments: args, expectedVersion } as const;
-  for (const effect of (await play(paper, run, paper.makeMessage(messageId, body, refs))).effects) {
+  const { state, effects } = await play(paper, run, paper.makeMessage(messageId, body, refs));
+  after(state);
+  for (const effect of effects) {
     const answer = effect.kind === 'answer' && effect.messageId === messageId ? effect.answer : null;
     if (answer?.status === 'refused' && saidAtTheDoor.includes(answer.code)) return answer;
   }

@@ -90,6 +90,19 @@ export async function lockMessages(tx: Tx, run: string, ids: readonly string[]):
   return rows.map(lockedRowOf);
 }
 
+/** Those of the messages that are the run's and that no step has taken, in the order in which they were stored. */
+export async function getUntaken(
+  q: Queryable,
+  run: string,
+  ids: readonly string[],
+): Promise<LockedMessage[]> {
+  const { rows } = await q.query<LockedRow>(
+    `select ${withKey} where m.run = $1 and m.id = any($2) and m.rev is null order by m.seq`,
+    [run, ids],
+  );
+  return rows.map(lockedRowOf);
+}
+
 /** Messages of the run that no step has taken, oldest first, locked until the transaction ends. */
 export async function lockUntaken(
   tx: Tx,
@@ -162,17 +175,20 @@ export interface Unanswered {
   readonly others: number;
   /** Bytes of their values as canonical JSON. */
   readonly bytes: number;
+  /** Which they are, but for a start, in the order in which they were stored. */
+  readonly ids: readonly string[];
 }
 
 /** Counts the messages of a run that have no answer yet. */
 export async function countUnanswered(q: Queryable, run: string): Promise<Unanswered> {
   const { rows } = await q.query<Unanswered>(
     `select count(*) filter (where kind = 'submit') as submits, count(*) filter (where kind not in ('submit', 'start')) as others,
-            coalesce(sum(bytes), 0)::bigint as bytes from message
+            coalesce(sum(bytes), 0)::bigint as bytes,
+            coalesce(array_agg(id order by seq) filter (where kind <> 'start'), '{}') as ids from message
       where run = $1 and answer is null and withdrawn_at is null`,
     [run],
   );
-  return rows[0] ?? { submits: 0, others: 0, bytes: 0 };
+  return rows[0] ?? { submits: 0, others: 0, bytes: 0, ids: [] };
 }
 
 /** Takes the messages that are due to be rung for again, each for only one of all processes. Pauses begin at 2 s and double up to 2 minutes. */

@@ -1,0 +1,116 @@
+import type { RunState } from '../../engine/state.js';
+import type { Message, SignedMessage } from '../../model/message.js';
+import type { PolicySet } from '../../model/policy-set.js';
+import { isObject } from '../../model/values/json.js';
+import { openMessage, verifyingKeyOf } from '../../auth/index.js';
+import { getUntaken } from '../../store/runs/messages.js';
+import type { ListedRun } from '../../store/runs/runs.js';
+import type { ServiceDeps } from '../deps.js';
+import { parseValue, readAll } from '../values.js';
+
+// A run on paper, after the submits that wait for it. What was played is kept for a while, so that of many submits to one run each
+// is played once.
+
+/** A run after the messages that wait for it, with their ids in their order. */
+export interface Ahead {
+  readonly waiting: readonly string[];
+  readonly state: RunState;
+}
+
+/** What a run on paper goes on from: another step, or other policies, and it is to be played again. */
+export interface Footing {
+  readonly rev: number;
+  readonly policySet: PolicySet;
+}
+
+export interface PlayedRuns {
+  /** The furthest of what was played, of the messages that wait now; null: none of it is. */
+  find(run: string, footing: Footing, waiting: readonly string[]): Ahead | null;
+  /** In place of what was kept of the run before. */
+  keep(run: string, footing: Footing, played: readonly Ahead[]): void;
+}
+
+/** Keeps those of the runs that were played last, `most` of them. */
+export function makePlayedRuns(most: number): PlayedRuns {
+  const known = new Map<string, Footing & { readonly played: readonly Ahead[] }>();
+  return {
+    find: (run, { rev, policySet }, waiting) => {
+      const kept = known.get(run);
+      if (kept === undefined || kept.rev !== rev || kept.policySet !== policySet) return null;
+      const fitting = kept.played.filter((each) => each.waiting.every((id, at) => id === waiting[at]));
+      return fitting.sort((one, other) => other.waiting.length - one.waiting.length)[0] ?? null;
+    },
+    keep: (run, { rev, policySet }, played) => {
+      known.delete(run);
+      known.set(run, { rev, policySet, played });
+      const [oldest] = known.keys();
+      if (known.size > most && oldest !== undefined) known.delete(oldest);
+    },
+  };
+}
+
+/** How a run is played: one message after the other. */
+export interface Playing {
+  readonly read: (ids: readonly string[]) => Promise<readonly Message[] | null>;
+  readonly play: (state: RunState, message: Message) => Promise<RunState>;
+  /** Whether it is known on paper what the run does with a submit in this state. */
+  readonly isOpen: (state: RunState) => boolean;
+  /** Called with each state that was come to. */
+  readonly keep: (ahead: Ahead) => void;
+}
+
+/** Plays what waits for a run and was not played yet. Null: nobody knows what comes of it, or nobody waits for that any more. */
+export async function playAhead(
+  from: Ahead,
+  waiting: readonly string[],
+  { read, play, isOpen, keep }: Playing,
+  signal: AbortSignal,
+): Promise<Ahead | null> {
+  const left = waiting.slice(from.waiting.length);
+  const messages = left.length === 0 ? [] : await read(left);
+  if (messages === null) return null;
+  let ahead = from;
+  for (const message of messages) {
+    if (signal.aborted || !isOpen(ahead.state)) return null;
+    ahead = { waiting: [...ahead.waiting, message.id], state: await play(ahead.state, message) };
+    keep(ahead);
+  }
+  return !signal.aborted && isOpen(ahead.state) ? ahead : null;
+}
+
+/** Submits of the store that no step has taken, verified, with their arguments; null: not all of them are there and can be read. */
+export async function readWaiting(
+  deps: ServiceDeps,
+  { id: run, environment }: Pick<ListedRun, 'id' | 'environment'>,
+  ids: readonly string[],
+): Promise<readonly Message[] | null> {
+  const stored = await getUntaken(deps.pool, run, ids);
+  const submits: SubmitMessage[] = [];
+  for (const sealed of stored) {
+    const opened = openMessage(sealed, { run, environment, publicKey: () => verifyingKeyOf(sealed) });
+    if (opened.status !== 'ok' || !isSubmit(opened.message)) return null;
+    submits.push(opened.message);
+  }
+  return submits.length === ids.length ? withArguments(deps, submits) : null;
+}
+
+type SubmitMessage = SignedMessage & { readonly body: { readonly kind: 'submit' } };
+
+function isSubmit(message: SignedMessage): message is SubmitMessage {
+  return message.body.kind === 'submit';
+}
+
+async function withArguments(
+  deps: ServiceDeps,
+  submits: readonly SubmitMessage[],
+): Promise<readonly Message[] | null> {
+  const refs = submits.map((submit) => submit.refs.find(({ role }) => role === 'args') ?? null);
+  const read = await readAll(deps, refs);
+  const messages: Message[] = [];
+  for (const [at, { environment: _environment, body, ...envelope }] of submits.entries()) {
+    const value = await parseValue(read.text(refs[at] ?? null));
+    if (!isObject(value)) return null;
+    messages.push({ ...envelope, body: { ...body, arguments: value } });
+  }
+  return messages;
+}
