@@ -58,14 +58,14 @@ export interface Foreseen {
   readonly rev: number;
   /** The messages without an answer after which it was found, in their order. */
   readonly waiting: readonly string[];
-  /** Null: it has. */
-  readonly refusal: Refusal | null;
+  /** Null: it has. `unknown`: as the run stands, nobody knows, and the run says. */
+  readonly refusal: Refusal | 'unknown' | null;
 }
 
 export interface SubmitRequest extends Asking {
   /**
    * Asked where the request's own size is in order; what it finds counts if it is true still, before anything is stored.
-   * Null: the run says. `refs`: as large as the references to its values will be. `signal`: nobody waits for it any more.
+   * Null: the run says, however it stands. `refs`: as large as the references to its values will be. `signal`: nobody waits for it any more.
    */
   readonly foresee?: (refs: readonly PayloadRef[], signal: AbortSignal) => Promise<Foreseen | null>;
   readonly run: string;

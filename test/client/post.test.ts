@@ -177,8 +177,11 @@ describe('what a submit leads to', () => {
     const outdated = { rev: 0, waiting: [], refusal };
     assert.deepEqual(await tryWith([outdated, { ...outdated, rev: 1 }]), ['RUN_FULL', 2]);
     assert.equal((await keptOf(run)).count, 0);
+    const { ids: waiting } = await countUnanswered(database.pool, run);
+    const unknown = { rev: 1, waiting, refusal: 'unknown' } as const;
+    assert.deepEqual(await tryWith([{ ...unknown, rev: 0 }, unknown]), ['executing', 2]);
     assert.deepEqual(await tryWith([outdated, outdated, outdated]), ['executing', 3]);
-    assert.equal((await keptOf(run)).count, 1);
+    assert.equal((await keptOf(run)).count, 2);
   });
 
   it('is not waited for by a request that is kept already', async () => {

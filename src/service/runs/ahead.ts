@@ -18,7 +18,7 @@ export interface Ahead {
 }
 
 /** What a run on paper goes on from: another step, or other policies, and it is to be played again. */
-export interface Footing {
+interface Footing {
   readonly rev: number;
   readonly policySet: PolicySet;
 }

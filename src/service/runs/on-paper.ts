@@ -122,8 +122,9 @@ const mostPlayedRuns = 8;
 const playedRuns = makePlayedRuns(mostPlayedRuns);
 
 /**
- * Whether a run has room for a submit, once it has taken the submits that wait for it. Null: nobody knows what comes of those, or
- * something else waits too; or something else stands against it, which is said later; or a value of the run cannot be read.
+ * Whether a run has room for a submit, once it has taken the submits that wait for it. It has also where something else stands
+ * against the submit, which is said later. `unknown`: nobody knows what comes of what waits, or a value cannot be read. Null: there
+ * is no such run, or nobody waits for this any more.
  */
 export async function foreseeSubmit(
   caller: Caller,
@@ -136,14 +137,16 @@ export async function foreseeSubmit(
 ): Promise<Foreseen | null> {
   const { deps } = caller;
   const foresee = async (row: ListedRun, document: RunDocument | null): Promise<Foreseen | null> => {
-    if (signal.aborted || document === null || !takesSubmits(row)) return null;
+    if (signal.aborted) return null;
     const [policySet, { ids: waiting, submits, others }] = await Promise.all([
       deps.policies.policySet(),
       countUnanswered(deps.pool, row.id),
     ]);
-    if (policySet === null || others > 0 || submits >= mostUnanswered) return null;
-    const { run, principal } = request;
     const { environment, flow, flowVersion, planHash, rev } = row;
+    const unknown = { rev, waiting, refusal: 'unknown' } as const;
+    if (policySet === null || document === null || !takesSubmits(row)) return unknown;
+    if (others > 0 || submits >= mostUnanswered) return unknown;
+    const { run, principal } = request;
     const plan = await planOf(deps, planHash);
     const paper = await preparePaper(
       caller,
@@ -153,7 +156,7 @@ export async function foreseeSubmit(
     );
     const footing = { rev, policySet };
     const from = playedRuns.find(run, footing, waiting) ?? (await stateOf(caller, document));
-    if (from === null) return null;
+    if (from === null) return unknown;
     const playing = {
       read: (ids: readonly string[]) => readWaiting(deps, row, ids),
       play: async (state: RunState, message: Message) => (await play(paper, state, message)).state,
@@ -161,7 +164,7 @@ export async function foreseeSubmit(
       keep: (ahead: Ahead) => playedRuns.keep(run, footing, [ahead]),
     };
     const ahead = await playAhead(from, waiting, playing, signal);
-    if (ahead === null) return null;
+    if (ahead === null) return unknown;
     const refusal = await refuseSubmit(paper, ahead.state, request, refs, (state) =>
       playedRuns.keep(run, footing, [ahead, { waiting: [...waiting, request.messageId], state }]),
     );
