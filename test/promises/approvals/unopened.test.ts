@@ -24,6 +24,10 @@ const policies = {
     ...{ name: 'notes', owner: 'team', permissions: { execute: ['crm.note'] } },
     approval_gate: { approver_role: 'finance.controller' },
   },
+  'flows/reasoned.json': {
+    ...{ name: 'reasoned', owner: 'team', permissions: { execute: ['crm.note'] } },
+    approval_gate: { approver_role: 'finance.controller', reason: 'required' },
+  },
   'flows/told.json': {
     version: 1,
     workflows: {
@@ -74,12 +78,14 @@ describe('what a key that does not open keeps from being read', () => {
   }
   const submit = (run: string, given: object, headers: Record<string, string> = {}) =>
     ask('agent', 'POST', `/v1/runs/${run}/transitions/crm.note`, { arguments: given }, headers);
-  async function park(given: object = { memo: 'a text' }): Promise<Parked> {
-    const run = await begin('notes');
+  async function park(given: object = { memo: 'a text' }, flow = 'notes'): Promise<Parked> {
+    const run = await begin(flow);
     const asked = await submit(run, given);
     assert.equal(asked.status, 202, asked.text);
     return { ...asked.body.result.approval, run };
   }
+  const erase = (run: string) =>
+    asSuperuser(office.api.database.url, `update payload_key set wrapped = null where run = '${run}'`);
   /** Changes a bit of the run's key; done twice, the key is as it was. */
   const turn = (run: string) =>
     asSuperuser(
@@ -202,6 +208,77 @@ describe('what a key that does not open keeps from being read', () => {
     const denied = await decide(parked, 'deny');
     assert.deepEqual([denied.status, denied.body.approval?.status], [200, 'denied'], denied.text);
   });
+
+  for (const [why, close, code, how] of [
+    [
+      'whose key does not open',
+      turn,
+      'KEY_UNOPENED',
+      /^the reason cannot be kept here, .+ decided without a reason, or cancelled$/,
+    ],
+    [
+      'that were erased',
+      erase,
+      'RUN_STUCK',
+      /so the reason cannot be kept: decide without a reason, or cancel the run$/,
+    ],
+  ] as const)
+    it(`has a dry run say of a denial with a reason what the decision says, under values ${why}`, async () => {
+      const parked = await park({});
+      await close(parked.run);
+      const dryRun = async (more: object) => {
+        const decisions = [{ approval: parked.id, digest: parked.digest, decision: 'deny', ...more }];
+        const dry = await ask('finance', 'POST', '/v1/approvals/batch', {
+          decisions,
+          mode: 'each',
+          dryRun: true,
+        });
+        assert.equal(dry.status, 200, dry.text);
+        return dry.body.results[0];
+      };
+      const told = await dryRun({ reason: 'no' });
+      const decided = await decide(parked, 'deny', { reason: 'no' });
+      assert.deepEqual([told.status, told.code, told.detail], ['refused', code, decided.body.detail]);
+      assert.equal(decided.body.code, code, decided.text);
+      assert.match(decided.body.detail, how);
+      assert.equal((await dryRun({ reason: ' ' })).status, 'would_apply');
+      assert.equal((await dryRun({})).status, 'would_apply');
+      assert.equal((await decide(parked, 'deny')).status, 200);
+    });
+
+  for (const [close, code, why, may, how] of [
+    [
+      ...[
+        turn,
+        'KEY_UNOPENED',
+        'key_unopened',
+        /^what would run cannot be read here, and the reason that a denial needs cannot be kept, so it is neither approved nor denied: the key .+ the run can be cancelled$/,
+      ],
+      /^this gate asks for a reason, and none can be kept here, so it cannot be denied: the key .+ the run can be cancelled$/,
+    ],
+    [
+      ...[
+        erase,
+        'RUN_STUCK',
+        'preview_gone',
+        /^what would run can no longer be read, and the reason that a denial needs cannot be kept, so it can be neither approved nor denied: cancel run `/,
+      ],
+      /so the reason that this gate asks for cannot be kept, and it cannot be denied: cancel the run$/,
+    ],
+  ] as const)
+    it(`offers no denial for which a reason is needed that cannot be kept: ${why}`, async () => {
+      const parked = await park({}, 'reasoned');
+      await close(parked.run);
+      const shown = (await ask('finance', 'GET', `/v1/approvals/${parked.id}`)).body.may;
+      assert.deepEqual([shown.decide, shown.verbs, shown.why], [false, [], why]);
+      assert.match(shown.message, may);
+      for (const more of [{}, { reason: 'no' }]) {
+        const { body } = await decide(parked, 'deny', more);
+        assert.equal(body.code, code);
+        assert.match(body.detail, how);
+      }
+      await cancel(parked.run);
+    });
 
   it('refuses a submit that brings values only for now: under its Idempotency-Key it is done once the key opens', async () => {
     const run = await begin('notes');

@@ -99,7 +99,7 @@ export async function bodiesOf(
   const turn = makeTurns();
   return inLanes(fitted, 1, async ({ row, state, related }) => {
     await turn();
-    return approvalBody(read, explain(row), { row, state }, related);
+    return approvalBody(deps, read, explain(row), { row, state }, related);
   });
 }
 
@@ -135,6 +135,7 @@ function bytesOf(refs: readonly (PayloadRef | null)[]): number {
 
 /** Everything that an approver needs: the exact action, why it waits, who may decide, and what follows. */
 async function approvalBody(
+  deps: ServiceDeps,
   read: ReadValues,
   because: readonly Because[],
   { row, state }: Approval,
@@ -142,7 +143,7 @@ async function approvalBody(
 ): Promise<ApprovalJson> {
   const { doc } = row;
   const { kit } = related.deciders;
-  const { asked, shown, ...lost } = await readAsked(read, doc);
+  const { asked, shown, ...lost } = await readAsked(deps, read, row);
   const { unreadable, unopened } = lost;
   // A notification is tried again instead, perhaps by a process in which the key opens.
   if (related.reader === null && unopened !== null) throw unopened;
@@ -188,8 +189,11 @@ async function approvalBody(
   };
 }
 
-/** What was asked for and what would run, or what of it cannot be read, and the key that does not open where that is why. */
-async function readAsked(read: ReadValues, doc: ApprovalRow['doc']) {
+/**
+ * What was asked for and what would run, or what of it cannot be read, and the key that does not open where that is why.
+ * `isClosed`: of the rest, no reason can be kept either.
+ */
+async function readAsked({ payloads, pool }: ServiceDeps, read: ReadValues, { doc, run }: ApprovalRow) {
   const { preview = null, previewRef = null } = doc;
   const asked = await parseArguments(read, doc);
   const shown = previewRef === null ? preview : await parseValue(read.text(previewRef));
@@ -197,7 +201,9 @@ async function readAsked(read: ReadValues, doc: ApprovalRow['doc']) {
     ...(asked === null ? (['arguments'] as const) : []),
     ...(previewRef !== null && shown === null ? (['preview'] as const) : []),
   ];
-  return { asked, shown, unreadable, unopened: read.unopened(doc.argumentsRef) ?? read.unopened(previewRef) };
+  const unopened = read.unopened(doc.argumentsRef) ?? read.unopened(previewRef);
+  const isClosed = unreadable.length > 0 && (unopened ?? (await payloads.whyClosed(pool, run))) !== null;
+  return { asked, shown, unreadable, unopened, isClosed };
 }
 
 function peopleOf(
