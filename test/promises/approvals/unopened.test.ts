@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { showAction } from '../../../src/cli/decide.js';
+import type { Api } from '../../../src/cli/rest.js';
 import { makeNotices } from '../../../src/service/index.js';
 import { asSuperuser } from '../../../testing/servers/database.js';
 import { signIn } from '../../../testing/browser-forms.js';
@@ -78,9 +80,16 @@ describe('what a key that does not open keeps from being read', () => {
   }
   const submit = (run: string, given: object, headers: Record<string, string> = {}) =>
     ask('agent', 'POST', `/v1/runs/${run}/transitions/crm.note`, { arguments: given }, headers);
-  async function park(given: object = { memo: 'a text' }, flow = 'notes'): Promise<Parked> {
+  async function park(
+    given: object = { memo: 'a text' },
+    flow = 'notes',
+    more: object = {},
+  ): Promise<Parked> {
     const run = await begin(flow);
-    const asked = await submit(run, given);
+    const asked = await ask('agent', 'POST', `/v1/runs/${run}/transitions/crm.note`, {
+      arguments: given,
+      ...more,
+    });
     assert.equal(asked.status, 202, asked.text);
     return { ...asked.body.result.approval, run };
   }
@@ -320,6 +329,75 @@ describe('what a key that does not open keeps from being read', () => {
     });
     assert.equal(again.status, 202, again.text);
     await cancel(run);
+  });
+
+  it('is told as unreadable, and not as none: the reason of a decision, a note, and the trace', async () => {
+    const parked = await park({}, 'notes', { trace: { prompt: 'note it' } });
+    const eve = { id: 'eve', kind: 'human', roles: ['finance.controller'], permissions: [] };
+    await ask('admin', 'POST', '/v1/keys', eve);
+    const handed = await ask('finance', 'POST', `/v1/approvals/${parked.id}/delegate`, {
+      to: 'eve',
+      note: 'look',
+    });
+    assert.equal(handed.status, 200, handed.text);
+    assert.equal((await decide(parked, 'deny', { reason: 'too much' })).status, 200);
+    const read = async () => {
+      const { body } = await ask('finance', 'GET', `/v1/approvals/${parked.id}`);
+      const [listed] = (await list('?status=denied')).data.filter(({ id }) => id === parked.id);
+      const [made] = body.decisions;
+      const decision = (await ask('finance', 'GET', `/v1/decisions/${made.id}`)).body;
+      const action = (await ask('agent', 'GET', `/v1/actions/${body.action}`)).body;
+      const page = await (
+        await fetch(`${office.api.url}/approvals/${parked.id}`, { headers: { cookie } })
+      ).text();
+      const api = { get: async (path: string) => (await ask('manager', 'GET', path)).body } as unknown as Api;
+      const [line] = (await showAction(api, [body.action])).lines;
+      return {
+        status: action.status,
+        line: line?.replace(/^.*?: /, ''),
+        asked: [body, listed].map(({ trace, unreadable }) => [trace, unreadable]),
+        notes: [body, listed].map(({ delegations: [{ note, unreadable }] }) => [note, unreadable]),
+        reasons: [made, listed.decisions[0], decision, action, action.decisions[0]].map(
+          ({ reason, unreadable }) => [reason, unreadable],
+        ),
+        onPage: ['too much', '(cannot be read)'].map((text) => page.includes(`<td>${text}</td>`)),
+      };
+    };
+    const twice = (each: unknown) => [each, each];
+    const open = await read();
+    assert.deepEqual(open, {
+      ...{ status: 'denied', line: 'denied, so it does not run: too much' },
+      asked: twice([{ prompt: 'note it' }, undefined]),
+      notes: twice(['look', undefined]),
+      reasons: Array(5).fill(['too much', undefined]),
+      onPage: [true, false],
+    });
+    await turn(parked.run);
+    assert.deepEqual(await read(), {
+      ...{ status: 'denied', line: 'denied, so it does not run: (cannot be read)' },
+      asked: twice([null, ['preview', 'trace']]),
+      notes: twice([null, ['note']]),
+      reasons: Array(5).fill([null, ['reason']]),
+      onPage: [false, true],
+    });
+    await turn(parked.run);
+    assert.deepEqual(await read(), open);
+    const other = await park({});
+    assert.equal((await decide(other, 'deny')).status, 200);
+    await turn(other.run);
+    const [{ reason, unreadable }] = (await ask('finance', 'GET', `/v1/approvals/${other.id}`)).body
+      .decisions;
+    assert.deepEqual([reason, unreadable], [null, undefined], 'no reason was given');
+  });
+
+  it('is told as unreadable, and not as null, where the output of an action was erased', async () => {
+    const parked = await park();
+    assert.equal((await decide(parked, 'approve')).status, 200);
+    await office.api.kernel.settled();
+    const { action } = (await ask('finance', 'GET', `/v1/approvals/${parked.id}`)).body;
+    await erase(parked.run);
+    const { status, output, unreadable } = (await ask('agent', 'GET', `/v1/actions/${action}`)).body;
+    assert.deepEqual([status, output, unreadable], ['executed', null, ['output']]);
   });
 
   it('is a value that an answer needs: 503, which says what to do, and the answer when the key opens again', async () => {

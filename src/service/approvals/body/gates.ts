@@ -139,7 +139,7 @@ export function mayOf(
     unopened,
     isClosed,
   }: {
-    readonly unreadable: NonNullable<ApprovalJson['unreadable']>;
+    readonly unreadable: readonly ('arguments' | 'preview')[];
     /** Why it cannot be read is that its key does not open here; null: it is another reason. */
     readonly unopened: PayloadKeyUnopened | null;
     /** No reason can be kept, where something is unreadable. */
