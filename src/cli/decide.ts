@@ -7,7 +7,7 @@ import type {
   RunBodyJson,
   RunJson,
 } from '../model/contract/answer-types.js';
-import { isOpen } from '../model/approval-status.js';
+import { isOpen, unreadableText } from '../model/approval-status.js';
 import type { Shown, Terminal, Values } from './options.js';
 import { CliError, type Api, type Received } from './rest.js';
 import { list, object, showApproval, text } from './show.js';
@@ -228,9 +228,10 @@ function describeAction(action: ReceivedAction, run: ReceivedRun): string {
   const errorClass = text(error.errorClass);
   const why = `${text(error.code)}: ${text(error.message)}${errorClass === '' ? '' : ` (${errorClass})`}`;
   const status = text(action.status);
+  const gone = action.unreadable ?? [];
   switch (status) {
     case 'executed':
-      return `executed: ${text(JSON.stringify(action.output ?? null))}`;
+      return `executed: ${gone.includes('output') ? unreadableText : text(JSON.stringify(action.output ?? null))}`;
     case 'failed':
       return `failed: ${why}`;
     case 'unknown':
@@ -238,7 +239,7 @@ function describeAction(action: ReceivedAction, run: ReceivedRun): string {
     case 'denied':
     case 'expired':
     case 'revoked':
-      return `${status}, so it does not run: ${text(action.reason) || 'no reason is given'}`;
+      return `${status}, so it does not run: ${gone.includes('reason') ? unreadableText : text(action.reason) || 'no reason is given'}`;
     case 'pending':
       return 'waits for its approval';
     default:

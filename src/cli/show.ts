@@ -90,7 +90,8 @@ export function showApproval(approval: Received<ApprovalJson>): string[] {
       .map((each) => `  not told    ${text(each.channel)} (${text(each.event)}): ${text(each.detail)}`),
     ...list(approval.claims).map((claim) => `  looked at   by ${text(claim.by)} until ${text(claim.until)}`),
     ...list(approval.delegations).map(
-      (each) => `  handed      to ${text(each.to)} by ${text(each.from)} ${text(each.note)}`,
+      (each) =>
+        `  handed      to ${text(each.to)} by ${text(each.from)} ${each.unreadable === undefined ? text(each.note) : unreadableText}`,
     ),
     ...(waits ? [`  ${escapeUnseen(text(approval.consequence))}`] : []),
     `  digest      ${text(approval.digest)}`,

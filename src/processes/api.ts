@@ -222,14 +222,17 @@ async function startNotifier(
   };
 }
 
-/** Migrates, unless this login may not: in a cluster, `countersign migrate` has done it with a login of its own. */
+/** Migrates, and ends the process where an operator has to mend the database; goes on where this login may not: in a cluster, `countersign migrate` has done it with a login of its own. */
 async function migrateWhereAllowed(databaseUrl: string): Promise<void> {
   try {
     await migrate(databaseUrl);
   } catch (error) {
     const isAllowed = !(error instanceof Error && 'code' in error && error.code === '42501');
     const why = isAllowed ? whyNotMigrated(error) : null;
-    if (why !== null) throw new Error(why, { cause: error });
+    if (why !== null) {
+      log(`the API ends: ${why}`);
+      process.exit(1);
+    }
     if (isAllowed) throw error;
     // Whether another login has migrated it is seen from its tables.
     process.stderr.write('this login may not change the schema: `countersign migrate` must have done it\n');

@@ -62,6 +62,17 @@ export async function readAll(
   };
 }
 
+/** `unreadable` of an answer: which of its values there are, or were, and cannot be read. Empty: all others are as they are shown. */
+export function unreadableOf<Part extends string>(
+  read: Pick<ReadValues, 'text'>,
+  refs: Readonly<Record<Part, PayloadRef | null>>,
+): { readonly unreadable?: readonly Part[] } {
+  const parts = (Object.keys(refs) as Part[]).filter(
+    (part) => refs[part] !== null && read.text(refs[part]) === null,
+  );
+  return parts.length === 0 ? {} : { unreadable: parts };
+}
+
 /** Gives way to other work before a long text is parsed. Null also where it is no JSON: its reference was changed. */
 export async function parseValue(text: string | null): Promise<Json> {
   if (text === null) return null;

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { PayloadsErased } from '../../src/audit/index.js';
 import { startApi, type Harness } from '../api/harness.js';
 import {
   pressing,
@@ -37,6 +38,8 @@ interface Parked {
 describe('deciding from Slack', () => {
   let api: Harness;
   let slack: SlackStub;
+  /** Runs for which no reason can be kept. */
+  const closed = new Set<string>();
   const keys = new Map<string, { key: string; keyId: string }>();
 
   const makeKey = async (id: string, kind: string, roles: readonly string[]): Promise<void> => {
@@ -51,7 +54,15 @@ describe('deciding from Slack', () => {
   };
   before(async () => {
     slack = await startSlack();
-    api = await startApi((deps) => ({ ...deps, references }));
+    api = await startApi((deps) => ({
+      ...deps,
+      references,
+      payloads: {
+        ...deps.payloads,
+        whyClosed: (q, run) =>
+          closed.has(run) ? Promise.resolve(new PayloadsErased(run)) : deps.payloads.whyClosed(q, run),
+      },
+    }));
     await declare(slackPolicy(slack.api, users));
     for (const [id, kind, roles] of [
       ['ann', 'human', [controller]],
@@ -172,6 +183,21 @@ describe('deciding from Slack', () => {
       'Approved',
     );
     assert.equal(await executions(parked), 1);
+  });
+
+  it('opens no window for a reason that the gate asks for and that cannot be kept, and denies without one where it may', async () => {
+    const [optional, required] = [await park(), await park('strict')];
+    for (const { run } of [optional, required]) closed.add(run);
+    await press('UANN', required, 'deny');
+    assert.deepEqual(slack.of('views.open'), []);
+    assert.match(told(), /^Nothing was decided: .+ the reason that this gate asks for cannot be kept/);
+    await press('UANN', optional, 'deny');
+    assert.equal(slack.of('views.open').length, 1);
+    assert.match(
+      errorOf(await submit('UANN', optional, { decision: 'deny', reason: 'no' })),
+      /the reason cannot be kept: decide without a reason/,
+    );
+    assert.equal((await submit('UANN', optional, { decision: 'deny' })).body.view.title.text, 'Denied');
   });
 
   it('believes nothing that Slack has not signed, now, and once', async () => {

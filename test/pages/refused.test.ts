@@ -58,6 +58,29 @@ describe('what a page refuses', () => {
     assert.equal((await lastOf('api.called')).code, code, text);
   };
 
+  it('is told on a page also where nothing is at an address below that of a page', async () => {
+    const { id } = await park();
+    for (const path of [
+      `${await linkTo(id)}/`,
+      `/approvals/${id}/`,
+      `/approvals/${id}/more`,
+      '/links/',
+      '/sign-in/',
+      '/links/%zz',
+    ])
+      await refuses('NOT_FOUND', 404, async () => {
+        const sent = await send(path);
+        assert.match(sent.headers.get('content-type') ?? '', /^text\/html/, path);
+        assert.match(
+          sent.text,
+          /<p>there is nothing at this address: see that it is whole, and that nothing more stands behind it<\/p>/,
+        );
+        return sent;
+      });
+    for (const path of ['/linksx', '/nothing', '/v1/nothing'])
+      assert.match((await send(path)).headers.get('content-type') ?? '', /^application\/problem\+json/, path);
+  });
+
   it('is on record where a form is not of this session, an approval is unknown, or nobody is signed in', async () => {
     const { id, digest } = await park();
     const cookie = await signIn(api.url, api.keys['finance'] ?? '', `/approvals/${id}`);

@@ -157,9 +157,11 @@ export interface Route {
   readonly handle: (call: Call, input: Input<never, never, never>) => Promise<Reply | Refusal>;
 }
 
+export const pageTag = 'Pages';
+
 /** Whatever the route answers is read by a person in a browser. */
 export function isPage({ tag }: Pick<Route, 'tag'>): boolean {
-  return tag === 'Pages';
+  return tag === pageTag;
 }
 
 interface RouteFields<P extends z.ZodType, Q extends z.ZodType, A extends Answers, B> extends Omit<

@@ -10,7 +10,7 @@ import { auditRoutes } from '../routes/audit.js';
 import { batchRoutes } from '../routes/approvals/batch.js';
 import { calledPath } from './called-path.js';
 import { claimRoutes } from '../routes/approvals/claims.js';
-import { answer, route, type Method, type Route } from './call.js';
+import { answer, pageTag, route, type Method, type Route } from './call.js';
 import type { ApiDeps } from '../deps.js';
 import { eventRoutes } from '../routes/events.js';
 import { flowRoutes } from '../routes/flows.js';
@@ -98,7 +98,8 @@ function makeHandler(deps: ApiDeps, route: Route): (request: Request, response: 
   return (request, response) => {
     // Not `request.url`: that may be a whole address, of which the path is only a part.
     const isOpen = route.id === '' && !request.path.startsWith('/v1');
-    const found = isOpen ? { ...route, access: 'public' as const } : route;
+    const tag = isUnderPage(request.path) ? pageTag : route.tag;
+    const found = isOpen ? { ...route, tag, access: 'public' as const } : route;
     const params = { ...request.params } as Record<string, string>;
     const arrived = { path: calledPath(route.path, params), params, search: queryOf(request.originalUrl) };
     // A fault in writing. Without a listener it would end the process, which serves all others.
@@ -154,12 +155,27 @@ function otherMethodRoute(path: string): Route {
   });
 }
 
+const pageRoots = new Set(pageRoutes.map(({ path }) => path.split('/')[1]));
+
+/** Whoever comes to such a path is a person with a browser, also where nothing is there. */
+function isUnderPage(path: string): boolean {
+  return pageRoots.has(path.split(/[/?]/)[1]);
+}
+
 function unknownPathRoute(access: Route['access']): Route {
   return route({
     ...noRoute,
     path: '(unknown)',
     access,
-    handle: () => Promise.resolve(problem('NOT_FOUND', 'there is nothing at this path: see /docs')),
+    handle: ({ request }) =>
+      Promise.resolve(
+        problem(
+          'NOT_FOUND',
+          isUnderPage(request.url ?? '')
+            ? 'there is nothing at this address: see that it is whole, and that nothing more stands behind it'
+            : 'there is nothing at this path: see /docs',
+        ),
+      ),
   });
 }
 

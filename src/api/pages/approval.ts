@@ -76,7 +76,7 @@ function decisionsHtml(value: Json | undefined): Html {
       <td>${text(decision['at'])}</td>
       <td>${text(by['id'])}</td>
       <td>${text(decision['decision'])} (${text(decision['status'])})</td>
-      <td>${text(decision['reason'])}</td>
+      <td>${decision['unreadable'] === undefined ? text(decision['reason']) : unreadableText}</td>
     </tr>`;
   });
   return html`<h2>Decisions</h2>

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { longText } from '../../model/contract/api.js';
+import type { ApprovalJson } from '../../model/contract/answer-types.js';
 import { errorTable, type ErrorCode } from '../../model/contract/errors.js';
 import type { DecisionDoor } from '../../model/message.js';
 import type { Principal } from '../../model/principal.js';
@@ -46,13 +47,14 @@ export const decidedOnPage = {
 /** A form that has decided nothing: why, and the reason as it was typed. Its page is shown again. */
 export interface Unmade {
   readonly code: ErrorCode;
-  readonly why: string;
+  /** Null: no button was chosen. */
+  readonly why: string | null;
   readonly reason: string;
 }
 
 /** What comes of a form of which no button was chosen. */
 export function noneChosen({ reason }: DecisionFields): Unmade {
-  return { code: 'REQUEST_INVALID', why: 'choose Approve or Deny', reason };
+  return { code: 'REQUEST_INVALID', why: null, reason };
 }
 
 /** `unmade`: what was sent by the same page before; null: nothing. */
@@ -65,18 +67,24 @@ export async function approvalPage(
 ): Promise<Page> {
   const { row } = found;
   const token = call.deps.sessions.formToken(who.session, `${row.id}:${row.digest}`);
-  const shown = await renderApproval(call, found, who.principal, (asked) =>
+  const { shown, verbs } = await renderApproval(call, found, who.principal, (asked) =>
     decisionForm(action, row.digest, token, asked, unmade?.reason ?? ''),
   );
-  return formPage(html`${shown}${signOutForm(who.principal.id)}`, unmade);
+  return formPage({ shown: html`${shown}${signOutForm(who.principal.id)}`, verbs }, unmade);
 }
 
-export function formPage(shown: Html, unmade: Unmade | null): Page {
+export function formPage({ shown, verbs }: RenderedApproval, unmade: Unmade | null): Page {
   if (unmade === null) return page(200, 'Approval', shown);
   const { code, why } = unmade;
-  const again = html`<p class="warn">Nothing was decided: ${why}.</p>
+  const again = html`<p class="warn">Nothing was decided: ${why ?? chooseText(verbs)}.</p>
     ${shown}`;
   return { ...page(errorTable[code].status, 'Approval', again), code };
+}
+
+/** What there is to choose, for who has chosen nothing. */
+function chooseText(verbs: RenderedApproval['verbs']): string {
+  const names = verbs.map((verb) => ({ approve: 'Approve', deny: 'Deny' })[verb]);
+  return names.length === 0 ? 'there is nothing to choose any more' : `choose ${names.join(' or ')}`;
 }
 
 /** Whether the form comes from a page of this session that shows this action. */
@@ -89,25 +97,33 @@ export function isFormOf(
   return deps.sessions.formTokenHolds(session, `${approval}:${digest}`, token);
 }
 
+interface RenderedApproval {
+  readonly shown: Html;
+  /** What the reader may choose. */
+  readonly verbs: NonNullable<ApprovalJson['may']>['verbs'];
+}
+
 /** The approval, and below it the form of `below`; or why this reader cannot decide now. */
 export async function renderApproval(
   call: Call,
   found: FoundApproval,
   reader: Principal,
   below: (asked: AskedDecision) => Html,
-): Promise<Html> {
+): Promise<RenderedApproval> {
   const body = await bodyOf(call.deps, found, reader);
   const why = body.may?.message ?? 'you may not decide it';
   const { progress, error } = await readProgress(call.deps, found);
   const isOpen = isUndecided(found);
-  const mayApprove = body.may?.verbs.includes('approve') === true;
+  const verbs = body.may?.verbs ?? [];
+  const mayApprove = verbs.includes('approve');
   const reasons = requiredReasons({ state: found.state, kit: await readQueueKit(call.deps) }, reader);
   const heldUp = html`<p class="warn">
     Its run is stuck: what is approved here does not run before an operator has the run go on.
   </p>`;
   const onlyDenied = html`<p class="warn">Cannot be approved: ${why}.</p>`;
   const ending = html`<p>${endingText(progress)}${error === null ? '' : ` ${error}`}</p>`;
-  return html`${await approvalHtml(body, isOpen)}${isOpen && progress.isHeldUp ? heldUp : html``}${body.may?.decide === true ? html`${mayApprove ? '' : onlyDenied}${below({ ...reasons, mayApprove })}` : html`<p>Nothing to decide here: ${why}.</p>`}${isOpen ? html`` : ending}`;
+  const shown = html`${await approvalHtml(body, isOpen)}${isOpen && progress.isHeldUp ? heldUp : html``}${body.may?.decide === true ? html`${mayApprove ? '' : onlyDenied}${below({ ...reasons, mayApprove })}` : html`<p>Nothing to decide here: ${why}.</p>`}${isOpen ? html`` : ending}`;
+  return { shown, verbs };
 }
 
 type ShowAgain = (found: FoundApproval, unmade: Unmade) => Promise<Page>;

@@ -206,14 +206,14 @@ async function linkPage(
 ): Promise<Page> {
   if (reader.kind === 'signed-in') return approvalPage(call, found, reader.who, path, unmade);
   const why = signInReason(found);
-  const shown = await renderApproval(call, found, reader.person, (asked) =>
+  const rendered = await renderApproval(call, found, reader.person, (asked) =>
     why !== null
       ? signInForm(path, signInSentence[why])
       : html`<p>Whoever decides here decides as ${link.recipient}, for whom this link was made.</p>
           ${decisionForm(path, found.row.digest, null, asked, unmade?.reason ?? '')}
           ${unmade === null ? '' : signInForm(path, '')}`,
   );
-  return formPage(shown, unmade);
+  return formPage(rendered, unmade);
 }
 
 async function decideByLink(call: Call, token: string, body: LinkFields): Promise<Page | Problem | Refusal> {

@@ -119,9 +119,11 @@ async function onButton(call: Call, channels: readonly SlackChannel[], pressed: 
   const found = await visibleApproval(callerOf(call), asked.approval);
   if (found.kind === 'refusal') return tellAlone(call, channel, pressed, recordRefusal(call, asked, found));
   const shown = await toSlackApproval(call, found);
-  // The reason is asked for in the window, so a missing reason refuses nothing here.
   const judged = await loadJudged(call.deps, found);
-  const refused = await refuseDecision(callerOf(call), judged, { ...asked, reason: 'asked for next' });
+  const asks = requiredReasons(judged, person.principal);
+  // A reason that the gate asks for is asked for in the window, so that it is not missing here.
+  const next = asks[decision] ? { reason: 'asked for next' } : {};
+  const refused = await refuseDecision(callerOf(call), judged, { ...asked, ...next });
   if (refused !== null) {
     noteRefusedDecision(callerOf(call), asked.approval, asked, refused);
     const [answered] = await Promise.all([
@@ -131,7 +133,6 @@ async function onButton(call: Call, channels: readonly SlackChannel[], pressed: 
     return answered;
   }
   await noteView(callerOf(call), found);
-  const asks = requiredReasons(judged, person.principal);
   const view = reasonModal(shown, decision, {
     metadata: JSON.stringify(asked),
     reasonRequired: asks[decision],

@@ -25,6 +25,8 @@ export interface Payloads {
   ): Promise<PayloadRef>;
   /** As `put`, for several payloads; the references are in the same order. */
   putAll(q: Queryable, run: string, payloads: readonly NewPayload[]): Promise<PayloadRef[]>;
+  /** Why nothing can be added for a run, as `put` would throw it; null: something can. */
+  whyClosed(q: Queryable, run: string): Promise<PayloadsErased | PayloadKeyUnopened | null>;
   /** Null: erased, or never stored. Throws when the stored bytes are not those that the reference commits to. */
   get(q: Queryable, ref: PayloadRef): Promise<Buffer | null>;
   /**
@@ -80,7 +82,8 @@ export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
       run,
       made.wrapped,
     ]);
-    const [isFirst, wrapped] = await together([insertUnder(q, run, made, committed), storedKey(q, run)]);
+    const [isFirst, [stored]] = await together([insertUnder(q, run, made, committed), storedKeys(q, run)]);
+    const wrapped = stored?.wrapped ?? null;
     if (wrapped === null) throw erasedError(run);
     if (isFirst) remember(run, made);
     if (isFirst || (await insertUnder(q, run, unwrap(run, wrapped), committed))) return refs;
@@ -90,6 +93,14 @@ export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
     putAll,
     put: async (q, run, role, media, bytes) =>
       (await putAll(q, run, [{ role, media, bytes }]))[0] as PayloadRef,
+    whyClosed: async (q, run) => {
+      const [stored] = await storedKeys(q, run);
+      if (stored === undefined) return null;
+      const { wrapped } = stored;
+      if (wrapped === null) return erasedError(run);
+      const dataKey = tryUnwrap({ run, wrapped }, unwrap);
+      return dataKey instanceof PayloadKeyUnopened ? dataKey : null;
+    },
     get: async (q, ref) => {
       const [row] = await findRows(q, [ref.payload]);
       if (row === undefined) return null;
@@ -129,7 +140,10 @@ async function openReadable(
   return found;
 }
 
-function tryUnwrap({ run, wrapped }: StoredPayload, unwrap: Unwrap): DataKey | PayloadKeyUnopened {
+function tryUnwrap(
+  { run, wrapped }: Pick<StoredPayload, 'run' | 'wrapped'>,
+  unwrap: Unwrap,
+): DataKey | PayloadKeyUnopened {
   try {
     return unwrap(run, wrapped);
   } catch (error) {
@@ -220,13 +234,16 @@ function makeKey(kek: Buffer, run: string): DataKey {
   return { key, wrapped: seal(kek, key, `key:${run}`) };
 }
 
-/** The run's wrapped key; null where there is none, or it was erased. */
-async function storedKey(q: Queryable, run: string): Promise<Buffer | null> {
+/** The run's wrapped key, null where it was erased; none where the run has none yet. */
+async function storedKeys(
+  q: Queryable,
+  run: string,
+): Promise<readonly { readonly wrapped: Buffer | null }[]> {
   const { rows } = await q.query<{ wrapped: Buffer | null }>(
     'select wrapped from payload_key where run = $1',
     [run],
   );
-  return rows[0]?.wrapped ?? null;
+  return rows;
 }
 
 /** The key of these payloads was erased, so that nothing can be stored under it. */

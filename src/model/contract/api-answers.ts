@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { json, jsonObject, nameSchema } from './api.js';
+import { decisionFields, unreadable, who } from './decision-answer.js';
 import { principalKinds } from '../principal.js';
 
 // Answers of the REST contract, for OpenAPI and for the tests that hold the API to it.
@@ -137,7 +138,6 @@ export const reloaded = nameSchema(
 
 const problemOfRun = z.strictObject({ code: text, message: text, errorClass: text.optional() });
 
-export const who = z.strictObject({ id: text, kind: text });
 const endingWhy = z.enum(['cancel', 'timeout']);
 const ending = z.strictObject({ why: endingWhy, by: who.optional(), waitsFor: text, message: text });
 
@@ -220,10 +220,9 @@ export const action = nameSchema(
     approval: text.optional(),
     /** Why it was denied, as the approver wrote it, or that it was not decided in time. */
     reason: textOrNull.optional(),
-    decisions: z
-      .array(z.strictObject({ by: who, decision: z.enum(['approve', 'deny']), reason: textOrNull, at: text }))
-      .optional(),
+    decisions: z.array(z.strictObject(decisionFields)).optional(),
     output: json.optional(),
+    unreadable: unreadable('reason', 'output'),
     error: problemOfRun.optional(),
     /** Present while the action executes. False: it waits for its next attempt, for its turn, or for a worker. */
     callUnderWay: z.boolean().optional(),

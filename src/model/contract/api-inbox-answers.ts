@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { json, jsonObject, nameSchema } from './api.js';
-import { run, who } from './api-answers.js';
+import { run } from './api-answers.js';
+import { decisionFields, unreadable, who } from './decision-answer.js';
 import { deliveryStatuses, notificationEvents } from './notifications.js';
 
 // Answers around approvals: saved inboxes, absences, batches, links and measures.
@@ -8,8 +9,6 @@ import { deliveryStatuses, notificationEvents } from './notifications.js';
 const text = z.string();
 const textOrNull = z.string().nullable();
 const count = z.int().nonnegative();
-
-const decisionFields = { decision: z.enum(['approve', 'deny']), by: who, reason: textOrNull, at: text };
 
 const delivery = z.strictObject({
   status: z.enum(deliveryStatuses),
@@ -74,8 +73,7 @@ export const approval = nameSchema(
     summary: text,
     arguments: jsonObject,
     preview: json,
-    /** What the store can no longer read; absent: nothing. */
-    unreadable: z.array(z.enum(['arguments', 'preview'])).optional(),
+    unreadable: unreadable('arguments', 'preview', 'trace'),
     digest: text,
     requestedBy: who,
     requestedAt: text,
@@ -104,7 +102,9 @@ export const approval = nameSchema(
     /** Whether the people who should be told of the approval were told. */
     delivery,
     claims: z.array(z.strictObject({ by: text, since: text, until: text })),
-    delegations: z.array(z.strictObject({ from: text, to: text, note: textOrNull, at: text })),
+    delegations: z.array(
+      z.strictObject({ from: text, to: text, note: textOrNull, unreadable: unreadable('note'), at: text }),
+    ),
     /** With `mine`: absent people who could decide the approval and whose delegate is the caller. */
     onBehalfOf: z.array(text).optional(),
   }),

@@ -1,6 +1,6 @@
 import { mayDecide, shownDigest, wantsReason } from '../../engine/index.js';
 import type { ApprovalState, Kit } from '../../engine/state.js';
-import { PayloadKeyUnopened, readShown } from '../../audit/index.js';
+import { PayloadKeyUnopened, readShown, type PayloadsErased } from '../../audit/index.js';
 import { isOpen, settledCode } from '../../model/approval-status.js';
 import { canonical, sameJson } from '../../model/values/canonical.js';
 import type { ErrorCode } from '../../model/contract/errors.js';
@@ -104,7 +104,7 @@ export async function refuseDecision(
   if (refused !== null || judged.state === null) return refused;
   return (
     (await digestRefusal(deps, judged, judged.state, decision)) ??
-    reasonRefusal(judged.state, judged.kit, principal, decision)
+    reasonRefusal(deps, judged, judged.state, principal, decision)
   );
 }
 
@@ -154,17 +154,27 @@ export const argumentsUnopened =
 export const previewUnopened =
   'what would run cannot be read here, so it can only be denied, without a reason';
 
-/** What follows from it that a key does not open here, and what to do. Whether anything is lost, nobody knows. */
-export function unopenedText(follows: string, { message }: PayloadKeyUnopened): string {
-  return `${follows}: ${message}, and the run can be cancelled`;
+export const reasonUnopened =
+  'what would run cannot be read here, and the reason that a denial needs cannot be kept, so it is neither approved nor denied';
+
+/**
+ * What follows from it that a key does not open here, and what to do: to cancel the run, or before that `others`. Whether anything
+ * is lost, nobody knows.
+ */
+export function unopenedText(follows: string, { message }: PayloadKeyUnopened, others = ''): string {
+  return `${follows}: ${message}, and the run can be ${others}cancelled`;
 }
 
 /** It holds only for now: another process may open the key, or this one after it was given its key-encryption key. */
-export function refuseUnopened(follows: string, unopened: PayloadKeyUnopened): Refusal {
-  return refusal('KEY_UNOPENED', unopenedText(follows, unopened), { why: keyUnopened }, 2);
+export function refuseUnopened(follows: string, unopened: PayloadKeyUnopened, others = ''): Refusal {
+  return refusal('KEY_UNOPENED', unopenedText(follows, unopened, others), { why: keyUnopened }, 2);
 }
 
 export const previewGone = 'what would run can no longer be read';
+
+export function reasonGone({ run }: Pick<ApprovalRow, 'run'>): string {
+  return `${previewGone}, and the reason that a denial needs cannot be kept, so it can be neither approved nor denied: cancel run \`${run}\``;
+}
 
 /**
  * Why nobody can approve what nobody can be shown: what the store has of it is not what the digest binds. A denial needs none of
@@ -217,17 +227,51 @@ async function changedFields(
   ];
 }
 
-function reasonRefusal(
+async function reasonRefusal(
+  deps: ServiceDeps,
+  { row, kit }: Pick<Judged, 'row' | 'kit'>,
   state: ApprovalState,
-  kit: QueueKit,
   principal: Principal,
   { decision, reason }: Decision,
-): Refusal | null {
-  if (reason !== undefined && !isBlank(reason)) return null;
-  if (!wantsReason(state, principal, decision, kit)) return null;
+): Promise<Refusal | null> {
+  const isGiven = reason !== undefined && !isBlank(reason);
+  const isWanted = wantsReason(state, principal, decision, kit);
+  if (!isGiven && !isWanted) return null;
+  const closed = await deps.payloads.whyClosed(deps.pool, row.run);
+  if (closed !== null) return refuseReason(deps, row, closed, isWanted ? verdict[decision] : null);
+  if (isGiven) return null;
   return refusal('REASON_REQUIRED', 'this gate asks for a reason: send `reason`', {
     errors: [{ pointer: '/reason', message: 'is required by this gate' }],
   });
+}
+
+/** Refuses a decision whose reason could not be kept. `wantedFor`: what cannot be done without one; null: nothing. */
+function refuseReason(
+  { onInternalError }: ServiceDeps,
+  { id, run }: ApprovalRow,
+  closed: PayloadsErased | PayloadKeyUnopened,
+  wantedFor: string | null,
+): Refusal {
+  if (closed instanceof PayloadKeyUnopened) {
+    onInternalError(`the reason of a decision about \`${id}\``, closed);
+    return wantedFor === null
+      ? refuseUnopened(
+          'the reason cannot be kept here, and nothing of this request is',
+          closed,
+          'decided without a reason, or ',
+        )
+      : refuseUnopened(
+          `this gate asks for a reason, and none can be kept here, so it cannot be ${wantedFor}`,
+          closed,
+        );
+  }
+  const erased = `the values of run \`${run}\` were erased, and nothing can be added to them`;
+  return refusal(
+    'RUN_STUCK',
+    wantedFor === null
+      ? `${erased}, so the reason cannot be kept: decide without a reason, or cancel the run`
+      : `${erased}, so the reason that this gate asks for cannot be kept, and it cannot be ${wantedFor}: cancel the run`,
+  );
 }
 
 /** Adds to ALREADY_DECIDED who has decided, and when: somebody else, or this person before. Other refusals stay as they are. */

@@ -1,4 +1,5 @@
 import type { ActionJson } from '../../model/contract/answer-types.js';
+import type { Json } from '../../model/values/json.js';
 import { messageIdOf } from '../../model/names/derived-ids.js';
 import { findCallState, getAction, listAttempts, type ActionRow } from '../../store/runs/actions.js';
 import { getApproval } from '../../store/approvals/approvals.js';
@@ -8,7 +9,7 @@ import type { Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 import { refuseCaller } from '../may.js';
 import { notFound, type Refusal } from '../refusal.js';
-import { readAll, readJson } from '../values.js';
+import { readAll, readText, unreadableOf } from '../values.js';
 import { visibleRun } from './visible.js';
 
 export interface Polled {
@@ -34,7 +35,7 @@ export async function readAction(caller: Caller, id: string): Promise<Polled | R
   if (row === null) return readInFlight(caller, id);
   const found = await visibleRun(caller, row.run);
   if (found.kind === 'refusal') return notFound('action', id);
-  const output = row.status === 'executed' ? { output: await readJson(deps, row.outputRef) } : {};
+  const output = row.status === 'executed' ? await outputFields(deps, row) : {};
   return toPolled(row.run, row.status, {
     id: row.id,
     status: row.status,
@@ -48,6 +49,18 @@ export async function readAction(caller: Caller, id: string): Promise<Polled | R
     ...(row.error === null ? {} : { error: row.error }),
     ...(row.status === 'executing' ? await callFields(deps, row) : {}),
   });
+}
+
+/** What it has answered. Throws `PayloadKeyUnopened` where its key does not open here: whoever polls may read it later. */
+async function outputFields(
+  deps: ServiceDeps,
+  { outputRef }: ActionRow,
+): Promise<Pick<ActionJson, 'output' | 'unreadable'>> {
+  const text = await readText(deps, outputRef);
+  return {
+    output: text === null ? null : (JSON.parse(text) as Json),
+    ...unreadableOf({ text: () => text }, { output: outputRef }),
+  };
 }
 
 /** Of an executing action. Without a call under way it waits for `nextAttemptAt`, for its turn, or for a worker. */
@@ -69,7 +82,7 @@ async function decisionFields(
   deps: ServiceDeps,
   { status, error }: ActionRow,
   approval: string,
-): Promise<Pick<ActionJson, 'reason' | 'decisions'>> {
+): Promise<Pick<ActionJson, 'reason' | 'unreadable' | 'decisions'>> {
   const taken = (await decisionsOf(deps.pool, [approval])).filter((row) => row.status === 'applied');
   const read = await readAll(
     deps,
@@ -79,12 +92,17 @@ async function decisionFields(
     by: { id: row.byId, kind: row.byKind },
     decision: row.decision,
     reason: read.text(row.reasonRef),
+    ...unreadableOf(read, { reason: row.reasonRef }),
     at: row.at,
   }));
   const denied = decisions.find((decision) => decision.decision === 'deny');
   switch (status) {
     case 'denied':
-      return { reason: denied?.reason ?? null, decisions };
+      return {
+        reason: denied?.reason ?? null,
+        ...(denied?.unreadable === undefined ? {} : { unreadable: denied.unreadable }),
+        decisions,
+      };
     case 'expired': {
       const row = await getApproval(deps.pool, approval);
       return { reason: `it was not decided by ${row?.expiresAt ?? 'its time'}`, decisions };

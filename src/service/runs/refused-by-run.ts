@@ -33,7 +33,14 @@ export async function refusalFromRun(
   };
   // These hold only for now: the same may be asked again soon.
   const isPassing = answer.code === 'RATE_LIMITED' || answer.code === 'KEY_UNOPENED';
-  return refusal(answer.code, answer.message, extra, isPassing ? 2 : null);
+  return refusal(answer.code, detailOf(caller, answer), extra, isPassing ? 2 : null);
+}
+
+/** A run that is full may have room later, and whoever repeats the request by then would get this answer, which is kept. */
+function detailOf({ heldKey: held }: Caller, { code, message }: RunRefusal): string {
+  return code === 'RUN_FULL' && held !== null
+    ? `${message}; this answer is kept under its Idempotency-Key: to ask again, take another`
+    : message;
 }
 
 /**

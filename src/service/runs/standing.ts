@@ -13,39 +13,34 @@ import { linksOf } from './links.js';
 
 // A run as answers show it.
 
+/** What an answer has of a run's row under the same names; whatever else the row has is not shown. */
+const shown = [
+  'id',
+  'flow',
+  'flowVersion',
+  'planHash',
+  'environment',
+  'mode',
+  'state',
+  'status',
+  'version',
+  'traceId',
+  'startedBy',
+  'startedAt',
+  'updatedAt',
+] as const satisfies readonly (keyof ListedRun & keyof RunJson)[];
+
 export function runJson(row: ListedRun): RunJson {
-  const {
-    id,
-    flow,
-    flowVersion,
-    planHash,
-    environment,
-    mode,
-    state,
-    status,
-    version,
-    traceId,
-    startedBy,
-    startedAt,
-    updatedAt,
-  } = row;
+  const { id, namespace, problem } = row;
   return {
-    id,
-    flow,
-    flowVersion,
-    planHash,
-    environment,
-    mode,
-    temporal: { namespace: row.namespace, workflowId: id },
-    state,
-    status,
-    version,
-    traceId,
-    startedBy,
-    startedAt,
-    updatedAt,
-    ...(row.problem === null ? {} : { problem: row.problem }),
+    ...pick(row, shown),
+    temporal: { namespace, workflowId: id },
+    ...(problem === null ? {} : { problem }),
   };
+}
+
+function pick<T extends object, Name extends keyof T>(from: T, names: readonly Name[]): Pick<T, Name> {
+  return Object.fromEntries(names.map((name) => [name, from[name]])) as Pick<T, Name>;
 }
 
 /** A run may live for years: its body lists only the newest approvals and evidence, and every open approval. */

@@ -210,6 +210,35 @@ describe('what a run could not carry', () => {
     assert.equal((await say(300_000)).status, 202);
   });
 
+  it('is told with another Idempotency-Key to take, since the answer is kept under its own', async () => {
+    const { id } = (await start('wide', {})).body.run;
+    const say = (length: number, key: string): Promise<Answer> =>
+      api.ask(
+        'agent',
+        'POST',
+        `/v1/runs/${id}/transitions/say.thrice`,
+        { arguments: large(length) },
+        { 'idempotency-key': `${id}-${key}` },
+      );
+    const first = await say(600_000, 'first');
+    assert.equal(first.status, 202);
+    const full = await say(500_000, 'full');
+    assert.deepEqual(codes(full), [422, 'RUN_FULL'], full.text.slice(0, 300));
+    assert.match(
+      full.body.detail,
+      /: have some decided first; this answer is kept under its Idempotency-Key: to ask again, take another$/,
+    );
+    const { id: approval, digest } = first.body.result.approval;
+    const denied = await api.ask('finance', 'POST', `/v1/approvals/${approval}/decision`, {
+      decision: 'deny',
+      digest,
+    });
+    assert.equal(denied.status, 200, denied.text);
+    const again = await say(500_000, 'full');
+    assert.deepEqual([...codes(again), again.body.detail], [422, 'RUN_FULL', full.body.detail]);
+    assert.equal((await say(500_000, 'another')).status, 202);
+  });
+
   it('is not told of a request that an open approval is there for: it joins that, however little room is left', async () => {
     const { id } = (await start('wide', {})).body.run;
     const say = (length: number): Promise<Answer> =>

@@ -5,7 +5,7 @@ import { showApproval } from '../../../src/cli/show.js';
 import { writeEmail } from '../../../src/notify/channels/email/text.js';
 import type { Notification } from '../../../src/notify/types.js';
 import { makeNotices } from '../../../src/service/index.js';
-import { signIn } from '../../../testing/browser-forms.js';
+import { byLink, formToken, signIn, visit } from '../../../testing/browser-forms.js';
 import { openOffice, startReceiver, type Office, type Parked, type Receiver } from '../../notify/support.js';
 
 // What would run is shown the same at every door. Where it cannot be read any more, nobody approves it.
@@ -142,6 +142,25 @@ describe('what would run', () => {
     assert.ok((await records()).every(({ type }) => !String(type).startsWith('executor.')));
   });
 
+  it('is shown again with the buttons that there are, where a form is sent without one', async () => {
+    const parked = await park();
+    const address = `${office.api.url}/approvals/${parked.id}`;
+    const token = formToken(await visit(address, cookie));
+    const send = () => visit(address, cookie, { digest: parked.digest, token, reason: 'typed' });
+    const said = /Nothing was decided: ([^.]+)\./;
+    assert.equal(said.exec((await send()).text)?.[1], 'choose Approve or Deny');
+    await damage(inDoc(parked, 'previewRef'));
+    const link = await office.api.ask('finance', 'POST', `/v1/approvals/${parked.id}/links`, { minutes: 5 });
+    const path = `${office.api.url}${String(link.body.path)}`;
+    const byMail = () => visit(path, '', { digest: parked.digest, ...byLink });
+    for (const sent of [await send(), await byMail()]) {
+      assert.equal(sent.status, 422);
+      assert.equal(said.exec(sent.text)?.[1], 'choose Deny');
+    }
+    assert.equal((await decide(parked, 'deny')).status, 200);
+    assert.equal(said.exec((await send()).text)?.[1], 'there is nothing to choose any more');
+  });
+
   it('is denied where its payload is damaged, which keeps no list, page or notification from those who look', async () => {
     const [parked, other] = [await park(), await park()];
     const payload = await damage(inDoc(parked, 'previewRef'));
@@ -166,7 +185,8 @@ describe('what would run', () => {
     );
     const after = await office.api.ask('finance', 'GET', '/v1/approvals?status=denied');
     const told = after.body.data.find(({ id }: Parked) => id === parked.id);
-    assert.deepEqual([after.status, told.decisions[0].reason], [200, null]);
+    const [{ reason, unreadable }] = told.decisions;
+    assert.deepEqual([after.status, reason, unreadable], [200, null, ['reason']]);
   });
 
   for (const [why, spoil] of [

@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { showAction } from '../../../src/cli/decide.js';
+import type { Api } from '../../../src/cli/rest.js';
 import { makeNotices } from '../../../src/service/index.js';
 import { asSuperuser } from '../../../testing/servers/database.js';
 import { signIn } from '../../../testing/browser-forms.js';
@@ -23,6 +25,10 @@ const policies = {
   'flows/notes.json': {
     ...{ name: 'notes', owner: 'team', permissions: { execute: ['crm.note'] } },
     approval_gate: { approver_role: 'finance.controller' },
+  },
+  'flows/reasoned.json': {
+    ...{ name: 'reasoned', owner: 'team', permissions: { execute: ['crm.note'] } },
+    approval_gate: { approver_role: 'finance.controller', reason: 'required' },
   },
   'flows/told.json': {
     version: 1,
@@ -74,12 +80,21 @@ describe('what a key that does not open keeps from being read', () => {
   }
   const submit = (run: string, given: object, headers: Record<string, string> = {}) =>
     ask('agent', 'POST', `/v1/runs/${run}/transitions/crm.note`, { arguments: given }, headers);
-  async function park(given: object = { memo: 'a text' }): Promise<Parked> {
-    const run = await begin('notes');
-    const asked = await submit(run, given);
+  async function park(
+    given: object = { memo: 'a text' },
+    flow = 'notes',
+    more: object = {},
+  ): Promise<Parked> {
+    const run = await begin(flow);
+    const asked = await ask('agent', 'POST', `/v1/runs/${run}/transitions/crm.note`, {
+      arguments: given,
+      ...more,
+    });
     assert.equal(asked.status, 202, asked.text);
     return { ...asked.body.result.approval, run };
   }
+  const erase = (run: string) =>
+    asSuperuser(office.api.database.url, `update payload_key set wrapped = null where run = '${run}'`);
   /** Changes a bit of the run's key; done twice, the key is as it was. */
   const turn = (run: string) =>
     asSuperuser(
@@ -203,6 +218,77 @@ describe('what a key that does not open keeps from being read', () => {
     assert.deepEqual([denied.status, denied.body.approval?.status], [200, 'denied'], denied.text);
   });
 
+  for (const [why, close, code, how] of [
+    [
+      'whose key does not open',
+      turn,
+      'KEY_UNOPENED',
+      /^the reason cannot be kept here, .+ decided without a reason, or cancelled$/,
+    ],
+    [
+      'that were erased',
+      erase,
+      'RUN_STUCK',
+      /so the reason cannot be kept: decide without a reason, or cancel the run$/,
+    ],
+  ] as const)
+    it(`has a dry run say of a denial with a reason what the decision says, under values ${why}`, async () => {
+      const parked = await park({});
+      await close(parked.run);
+      const dryRun = async (more: object) => {
+        const decisions = [{ approval: parked.id, digest: parked.digest, decision: 'deny', ...more }];
+        const dry = await ask('finance', 'POST', '/v1/approvals/batch', {
+          decisions,
+          mode: 'each',
+          dryRun: true,
+        });
+        assert.equal(dry.status, 200, dry.text);
+        return dry.body.results[0];
+      };
+      const told = await dryRun({ reason: 'no' });
+      const decided = await decide(parked, 'deny', { reason: 'no' });
+      assert.deepEqual([told.status, told.code, told.detail], ['refused', code, decided.body.detail]);
+      assert.equal(decided.body.code, code, decided.text);
+      assert.match(decided.body.detail, how);
+      assert.equal((await dryRun({ reason: ' ' })).status, 'would_apply');
+      assert.equal((await dryRun({})).status, 'would_apply');
+      assert.equal((await decide(parked, 'deny')).status, 200);
+    });
+
+  for (const [close, code, why, may, how] of [
+    [
+      ...[
+        turn,
+        'KEY_UNOPENED',
+        'key_unopened',
+        /^what would run cannot be read here, and the reason that a denial needs cannot be kept, so it is neither approved nor denied: the key .+ the run can be cancelled$/,
+      ],
+      /^this gate asks for a reason, and none can be kept here, so it cannot be denied: the key .+ the run can be cancelled$/,
+    ],
+    [
+      ...[
+        erase,
+        'RUN_STUCK',
+        'preview_gone',
+        /^what would run can no longer be read, and the reason that a denial needs cannot be kept, so it can be neither approved nor denied: cancel run `/,
+      ],
+      /so the reason that this gate asks for cannot be kept, and it cannot be denied: cancel the run$/,
+    ],
+  ] as const)
+    it(`offers no denial for which a reason is needed that cannot be kept: ${why}`, async () => {
+      const parked = await park({}, 'reasoned');
+      await close(parked.run);
+      const shown = (await ask('finance', 'GET', `/v1/approvals/${parked.id}`)).body.may;
+      assert.deepEqual([shown.decide, shown.verbs, shown.why], [false, [], why]);
+      assert.match(shown.message, may);
+      for (const more of [{}, { reason: 'no' }]) {
+        const { body } = await decide(parked, 'deny', more);
+        assert.equal(body.code, code);
+        assert.match(body.detail, how);
+      }
+      await cancel(parked.run);
+    });
+
   it('refuses a submit that brings values only for now: under its Idempotency-Key it is done once the key opens', async () => {
     const run = await begin('notes');
     assert.equal((await submit(run, { memo: 'first' })).status, 202);
@@ -243,6 +329,75 @@ describe('what a key that does not open keeps from being read', () => {
     });
     assert.equal(again.status, 202, again.text);
     await cancel(run);
+  });
+
+  it('is told as unreadable, and not as none: the reason of a decision, a note, and the trace', async () => {
+    const parked = await park({}, 'notes', { trace: { prompt: 'note it' } });
+    const eve = { id: 'eve', kind: 'human', roles: ['finance.controller'], permissions: [] };
+    await ask('admin', 'POST', '/v1/keys', eve);
+    const handed = await ask('finance', 'POST', `/v1/approvals/${parked.id}/delegate`, {
+      to: 'eve',
+      note: 'look',
+    });
+    assert.equal(handed.status, 200, handed.text);
+    assert.equal((await decide(parked, 'deny', { reason: 'too much' })).status, 200);
+    const read = async () => {
+      const { body } = await ask('finance', 'GET', `/v1/approvals/${parked.id}`);
+      const [listed] = (await list('?status=denied')).data.filter(({ id }) => id === parked.id);
+      const [made] = body.decisions;
+      const decision = (await ask('finance', 'GET', `/v1/decisions/${made.id}`)).body;
+      const action = (await ask('agent', 'GET', `/v1/actions/${body.action}`)).body;
+      const page = await (
+        await fetch(`${office.api.url}/approvals/${parked.id}`, { headers: { cookie } })
+      ).text();
+      const api = { get: async (path: string) => (await ask('manager', 'GET', path)).body } as unknown as Api;
+      const [line] = (await showAction(api, [body.action])).lines;
+      return {
+        status: action.status,
+        line: line?.replace(/^.*?: /, ''),
+        asked: [body, listed].map(({ trace, unreadable }) => [trace, unreadable]),
+        notes: [body, listed].map(({ delegations: [{ note, unreadable }] }) => [note, unreadable]),
+        reasons: [made, listed.decisions[0], decision, action, action.decisions[0]].map(
+          ({ reason, unreadable }) => [reason, unreadable],
+        ),
+        onPage: ['too much', '(cannot be read)'].map((text) => page.includes(`<td>${text}</td>`)),
+      };
+    };
+    const twice = (each: unknown) => [each, each];
+    const open = await read();
+    assert.deepEqual(open, {
+      ...{ status: 'denied', line: 'denied, so it does not run: too much' },
+      asked: twice([{ prompt: 'note it' }, undefined]),
+      notes: twice(['look', undefined]),
+      reasons: Array(5).fill(['too much', undefined]),
+      onPage: [true, false],
+    });
+    await turn(parked.run);
+    assert.deepEqual(await read(), {
+      ...{ status: 'denied', line: 'denied, so it does not run: (cannot be read)' },
+      asked: twice([null, ['preview', 'trace']]),
+      notes: twice([null, ['note']]),
+      reasons: Array(5).fill([null, ['reason']]),
+      onPage: [false, true],
+    });
+    await turn(parked.run);
+    assert.deepEqual(await read(), open);
+    const other = await park({});
+    assert.equal((await decide(other, 'deny')).status, 200);
+    await turn(other.run);
+    const [{ reason, unreadable }] = (await ask('finance', 'GET', `/v1/approvals/${other.id}`)).body
+      .decisions;
+    assert.deepEqual([reason, unreadable], [null, undefined], 'no reason was given');
+  });
+
+  it('is told as unreadable, and not as null, where the output of an action was erased', async () => {
+    const parked = await park();
+    assert.equal((await decide(parked, 'approve')).status, 200);
+    await office.api.kernel.settled();
+    const { action } = (await ask('finance', 'GET', `/v1/approvals/${parked.id}`)).body;
+    await erase(parked.run);
+    const { status, output, unreadable } = (await ask('agent', 'GET', `/v1/actions/${action}`)).body;
+    assert.deepEqual([status, output, unreadable], ['executed', null, ['output']]);
   });
 
   it('is a value that an answer needs: 503, which says what to do, and the answer when the key opens again', async () => {

@@ -142,7 +142,7 @@ function makeArgumentBlocks(approval: SlackApproval): {
       ? []
       : [makeSection(`${left} more characters of the arguments do not fit here. ${tellWhereElse(approval)}`)];
   return {
-    whole: left === 0 && approval.unreadable.length === 0,
+    whole: left === 0 && !['arguments', 'preview'].some((part) => approval.unreadable.includes(part)),
     blocks: [...pieces.map(makeCodeBlock), ...rest, ...makePreviewBlocks(approval)],
   };
 }

@@ -20,7 +20,7 @@ import { makeExplain, becauseJson, becauseText, type Because } from './because.j
 import { expiryText, timeoutAction } from './words.js';
 import { inLanes } from '../../lanes.js';
 import type { ServiceDeps } from '../../deps.js';
-import { parseArguments, parseValue, readAll, type ReadValues } from '../../values.js';
+import { parseArguments, parseValue, readAll, unreadableOf, type ReadValues } from '../../values.js';
 
 /** What an approval's body needs besides the approval itself. */
 interface Related {
@@ -99,7 +99,7 @@ export async function bodiesOf(
   const turn = makeTurns();
   return inLanes(fitted, 1, async ({ row, state, related }) => {
     await turn();
-    return approvalBody(read, explain(row), { row, state }, related);
+    return approvalBody(deps, read, explain(row), { row, state }, related);
   });
 }
 
@@ -135,6 +135,7 @@ function bytesOf(refs: readonly (PayloadRef | null)[]): number {
 
 /** Everything that an approver needs: the exact action, why it waits, who may decide, and what follows. */
 async function approvalBody(
+  deps: ServiceDeps,
   read: ReadValues,
   because: readonly Because[],
   { row, state }: Approval,
@@ -142,10 +143,12 @@ async function approvalBody(
 ): Promise<ApprovalJson> {
   const { doc } = row;
   const { kit } = related.deciders;
-  const { asked, shown, ...lost } = await readAsked(read, doc);
+  const { asked, shown, ...lost } = await readAsked(deps, read, row);
   const { unreadable, unopened } = lost;
   // A notification is tried again instead, perhaps by a process in which the key opens.
   if (related.reader === null && unopened !== null) throw unopened;
+  const trace = traceOf(row);
+  const cannotBeRead = [...unreadable, ...(unreadableOf(read, { trace }).unreadable ?? [])];
   const gates = gateStatuses(row, state, related.deciders, related.decisions);
   return {
     id: row.id,
@@ -162,21 +165,21 @@ async function approvalBody(
     summary: doc.summary,
     arguments: asked ?? {},
     preview: shown,
-    ...(unreadable.length === 0 ? {} : { unreadable }),
+    ...(cannotBeRead.length === 0 ? {} : { unreadable: cannotBeRead }),
     digest: row.digest,
     requestedBy: { id: doc.requestedBy.id, kind: doc.requestedBy.kind },
     requestedAt: row.requestedAt,
     requesters: [...(state?.requesters ?? doc.requesters)],
     reason: becauseText(because),
     because: becauseJson(because),
-    trace: await parseValue(read.text(traceOf(row))),
+    trace: await parseValue(read.text(trace)),
     guards: doc.guards.map(asJson),
     roles: state === null ? [...row.roles] : [...new Set(gates.flatMap(({ roles }) => roles))],
     ...gatesJson(gates),
     ...(related.reader === null
       ? {}
       : { may: mayOf({ row, state, kit, decisions: related.decisions }, related.reader, lost) }),
-    decisions: related.decisions.map((decision) => decisionJson(decision, read.text(decision.reasonRef))),
+    decisions: related.decisions.map((decision) => decisionJson(read, decision)),
     expiresAt: row.expiresAt,
     onTimeout: timeoutAction(row, state, kit),
     onExpiry: expiryText(row, state, kit),
@@ -188,8 +191,11 @@ async function approvalBody(
   };
 }
 
-/** What was asked for and what would run, or what of it cannot be read, and the key that does not open where that is why. */
-async function readAsked(read: ReadValues, doc: ApprovalRow['doc']) {
+/**
+ * What was asked for and what would run, or what of it cannot be read, and the key that does not open where that is why.
+ * `isClosed`: of the rest, no reason can be kept either.
+ */
+async function readAsked({ payloads, pool }: ServiceDeps, read: ReadValues, { doc, run }: ApprovalRow) {
   const { preview = null, previewRef = null } = doc;
   const asked = await parseArguments(read, doc);
   const shown = previewRef === null ? preview : await parseValue(read.text(previewRef));
@@ -197,7 +203,9 @@ async function readAsked(read: ReadValues, doc: ApprovalRow['doc']) {
     ...(asked === null ? (['arguments'] as const) : []),
     ...(previewRef !== null && shown === null ? (['preview'] as const) : []),
   ];
-  return { asked, shown, unreadable, unopened: read.unopened(doc.argumentsRef) ?? read.unopened(previewRef) };
+  const unopened = read.unopened(doc.argumentsRef) ?? read.unopened(previewRef);
+  const isClosed = unreadable.length > 0 && (unopened ?? (await payloads.whyClosed(pool, run))) !== null;
+  return { asked, shown, unreadable, unopened, isClosed };
 }
 
 function peopleOf(
@@ -210,6 +218,7 @@ function peopleOf(
       from: delegatedBy,
       to: delegate,
       note: read.text(noteRef),
+      ...unreadableOf(read, { note: noteRef }),
       at,
     })),
     ...(onBehalfOf === null || onBehalfOf.length === 0 ? {} : { onBehalfOf: [...onBehalfOf] }),
@@ -220,15 +229,16 @@ export async function readDecisionJson(
   deps: ServiceDeps,
   row: DecisionRow,
 ): Promise<Omit<DecisionJson, 'approval'>> {
-  return decisionJson(row, (await readAll(deps, [row.reasonRef])).text(row.reasonRef));
+  return decisionJson(await readAll(deps, [row.reasonRef]), row);
 }
 
-function decisionJson(row: DecisionRow, reason: string | null): Omit<DecisionJson, 'approval'> {
+function decisionJson(read: ReadValues, row: DecisionRow): Omit<DecisionJson, 'approval'> {
   return {
     id: row.id,
     by: { id: row.byId, kind: row.byKind },
     decision: row.decision,
-    reason,
+    reason: read.text(row.reasonRef),
+    ...unreadableOf(read, { reason: row.reasonRef }),
     at: row.at,
     status: row.status,
     ...(row.code === null ? {} : { code: row.code }),

@@ -16,6 +16,9 @@ import {
   keyUnopened,
   previewGone,
   previewUnopened,
+  reasonGone,
+  reasonUnopened,
+  requiredReasons,
   unopenedText,
   type Judged,
   type QueueKit,
@@ -134,18 +137,23 @@ export function mayOf(
   {
     unreadable,
     unopened,
+    isClosed,
   }: {
-    readonly unreadable: NonNullable<ApprovalJson['unreadable']>;
+    readonly unreadable: readonly ('arguments' | 'preview')[];
     /** Why it cannot be read is that its key does not open here; null: it is another reason. */
     readonly unopened: PayloadKeyUnopened | null;
+    /** No reason can be kept, where something is unreadable. */
+    readonly isClosed: boolean;
   },
 ): NonNullable<ApprovalJson['may']> {
   const may = judge(judged, reader);
   if (may.status === 'no')
     return { decide: false, verbs: [], why: may.why ?? 'closed', message: may.message };
+  const lacksReason = isClosed && requiredReasons(judged, reader).deny;
   if (unopened !== null) {
-    const isDeniable = !unreadable.includes('arguments');
-    const what = isDeniable ? previewUnopened : argumentsUnopened;
+    const hasArguments = !unreadable.includes('arguments');
+    const isDeniable = hasArguments && !lacksReason;
+    const what = isDeniable ? previewUnopened : hasArguments ? reasonUnopened : argumentsUnopened;
     return {
       decide: isDeniable,
       verbs: isDeniable ? ['deny'] : [],
@@ -155,6 +163,7 @@ export function mayOf(
   }
   if (unreadable.includes('arguments'))
     return { decide: false, verbs: [], why: 'arguments_gone', message: argumentsGone(judged.row) };
+  if (lacksReason) return { decide: false, verbs: [], why: 'preview_gone', message: reasonGone(judged.row) };
   return unreadable.length === 0
     ? { decide: true, verbs: ['approve', 'deny'], why: null, message: null }
     : {

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { freePort } from '../../src/embedded/process/ports.js';
+import { newId } from '../../src/model/names/ids.js';
+import { writeFiles } from '../../testing/files.js';
+import { projectRoot } from '../../testing/paths.js';
+import { asSuperuser, serverUrl } from '../../testing/servers/database.js';
+import {
+  makeEmptyDatabase,
+  makeMigratedDatabase,
+  temporaryFolder,
+  testVariable,
+} from '../../testing/servers/servers.js';
+
+// An API process migrates its database when it starts, where its login may.
+
+/** Starts an API process on this database until it listens or ends by itself; gives its exit code, null if it was listening. */
+async function startApi(
+  databaseUrl: string,
+): Promise<{ readonly code: number | null; readonly output: string }> {
+  const home = temporaryFolder('unmigrated');
+  const policies = join(home, 'policies');
+  writeFiles(policies, { 'environments.yaml': 'environments: { dev: {} }\n' });
+  const env = {
+    ...process.env,
+    DATABASE_URL: databaseUrl,
+    TEMPORAL_ADDRESS: testVariable('TEST_TEMPORAL_ADDRESS'),
+    COUNTERSIGN_HOME: home,
+    COUNTERSIGN_POLICIES: policies,
+    COUNTERSIGN_TASK_QUEUE: newId('svc'),
+    PORT: String(await freePort()),
+  };
+  const child = spawn(process.execPath, [join(projectRoot, 'dist', 'processes', 'api.js')], {
+    cwd: projectRoot,
+    env,
+  });
+  let output = '';
+  let listens = false;
+  const read = (chunk: Buffer): void => {
+    output += chunk.toString('utf8');
+    if (listens || !/^listening on /m.test(output)) return;
+    listens = true;
+    child.kill('SIGTERM');
+  };
+  child.stdout.on('data', read);
+  child.stderr.on('data', read);
+  const [code] = (await once(child, 'close')) as [number | null];
+  rmSync(home, { recursive: true, force: true });
+  return { code: listens ? null : code, output };
+}
+
+describe('an API process whose database cannot be brought to the schema', () => {
+  for (const [why, spoil, said] of [
+    [
+      'holds a table of another application',
+      async (url: string) => {
+        await asSuperuser(url, 'create table approval (id int)');
+        return url;
+      },
+      /^the API ends: the database cannot be migrated \(relation "approval" already exists\): it holds something of that name, .+: give DATABASE_URL an empty database, or/m,
+    ],
+    [
+      'has no schema of its search path',
+      (url: string) => {
+        const nowhere = new URL(url);
+        nowhere.searchParams.set('options', '-c search_path=nowhere');
+        return Promise.resolve(nowhere.href);
+      },
+      /^the API ends: the database cannot be migrated \(no schema has been selected to create in\): no schema of its `search_path` is there: correct `search_path`, or make the schema$/m,
+    ],
+  ] as const)
+    it(`ends with what to do, and no stack trace, where it ${why}`, async () => {
+      const database = await makeEmptyDatabase();
+      try {
+        const { code, output } = await startApi(await spoil(database.url));
+        assert.equal(code, 1, output);
+        assert.match(output, said);
+        assert.doesNotMatch(output, /\n +at /);
+      } finally {
+        await database.drop();
+      }
+    });
+
+  it('goes on where its login may not change the schema, and `countersign migrate` has done it', async () => {
+    const database = await makeMigratedDatabase();
+    const user = newId('svc');
+    const password = 'only-for-this-test';
+    await asSuperuser(
+      serverUrl(),
+      `create role ${user} login password '${password}' in role countersign_app`,
+    );
+    try {
+      const { code, output } = await startApi(
+        serverUrl({ user, password, database: new URL(database.url).pathname.slice(1) }),
+      );
+      assert.equal(code, null, output);
+      assert.match(
+        output,
+        /^this login may not change the schema: `countersign migrate` must have done it$/m,
+      );
+      assert.doesNotMatch(output, /\n +at /);
+    } finally {
+      await database.drop();
+      await asSuperuser(serverUrl(), `drop role ${user}`);
+    }
+  });
+
+  it('ends where its login may not change the schema, and nobody has migrated it', async () => {
+    const database = await makeEmptyDatabase();
+    const user = newId('svc');
+    const password = 'only-for-this-test';
+    await asSuperuser(serverUrl(), `create role ${user} login password '${password}'`);
+    try {
+      const { code, output } = await startApi(
+        serverUrl({ user, password, database: new URL(database.url).pathname.slice(1) }),
+      );
+      assert.equal(code, 1, output);
+      assert.match(output, /the API ends: the database has not the tables of this version/);
+    } finally {
+      await database.drop();
+      await asSuperuser(serverUrl(), `drop role ${user}`);
+    }
+  });
+});
