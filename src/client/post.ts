@@ -23,9 +23,9 @@ import {
   type Stored,
 } from './replay/attest.js';
 import { ringFor } from './bells.js';
-import type { Asking, Foreseen, MessageOutcome } from './types.js';
+import type { Asking, Foreseeing, Foreseen, MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';
-import { keepForeseen } from './foresight.js';
+import { keepForeseen, longestIdleMs } from './foresight.js';
 import { makeRunQueues, patienceMs, type RunQueues } from './run-queues.js';
 import type { Waiter } from './waiter.js';
 
@@ -42,7 +42,7 @@ export interface Posting {
   /** For a submit: the run's version that the caller has seen. */
   readonly expectedVersion?: number | null;
   /** For a submit: finds out whether the run will have room for it. */
-  readonly foresee?: ((signal: AbortSignal) => Promise<Foreseen | null>) | null;
+  readonly foresee?: ((by: Foreseeing) => Promise<Foreseen | null>) | null;
   /** From the request. */
   readonly whileOurs?: Asking['whileOurs'];
   /** Further reasons of the store to refuse, read under the lock on the run; null: none. */
@@ -52,8 +52,8 @@ export interface Posting {
 type Kept =
   | { readonly kind: 'kept'; readonly row: RunRow; readonly message: SealedMessage; readonly isNew: boolean }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
-  /** The request's turn did not come in time: nothing of it was stored. */
-  | { readonly kind: 'late' };
+  /** It took too long, as `message` says: nothing of it was stored. */
+  | { readonly kind: 'late'; readonly message: string };
 
 const queuesByPool = new WeakMap<Pool, RunQueues>();
 
@@ -69,11 +69,7 @@ function runQueuesOf(pool: Pool): RunQueues {
 export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): Promise<MessageOutcome> {
   const kept = await keep(deps, posting);
   if (kept.kind === 'late')
-    return {
-      status: 'unavailable',
-      code: 'AUDIT_UNAVAILABLE',
-      message: `other requests to run \`${posting.run}\` came first, and the turn of this one did not come within ${patienceMs / 1_000} s: nothing of it is kept, try again`,
-    };
+    return { status: 'unavailable', code: 'AUDIT_UNAVAILABLE', message: kept.message };
   if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };
   const answered = waitForAnswer(deps, waiter, kept.message, posting.waitMs);
   // Only the attempt that stored the message rings for it; if that fails, the outbox does.
@@ -118,7 +114,7 @@ async function keep(deps: ClientDeps, posting: Posting): Promise<Kept> {
   const known = await findKept(deps.pool, posting);
   if (known !== null) return known;
   const kept = await keepForeseen(run, foresee, (foreseen) => keepInTurn(deps, posting, foreseen));
-  if (kept !== 'full' && kept !== 'late') return kept;
+  if (typeof kept === 'object') return kept;
   return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn(kept, run);
 }
 
@@ -161,8 +157,14 @@ function describeUnopened({ kind }: Posting, { message }: PayloadKeyUnopened): s
   return `the ${what} cannot be kept here, and nothing of this request is: ${message}, and the run can be ${without}cancelled`;
 }
 
-function refuseOutOfTurn(why: 'full' | 'late', run: string): Kept {
-  if (why === 'late') return { kind: 'late' };
+function refuseOutOfTurn(why: 'full' | 'late' | 'unforeseen', run: string): Kept {
+  if (why !== 'full') {
+    const late =
+      why === 'late'
+        ? `other requests to run \`${run}\` came first, and the turn of this one did not come within ${patienceMs / 1_000} s`
+        : `what this leads to in run \`${run}\` was not found out within ${patienceMs / 1_000} s, or not begun within ${longestIdleMs / 1_000} s while others waited for the run`;
+    return { kind: 'late', message: `${late}: nothing of it is kept, try again` };
+  }
   const waiting = `${mostUnanswered} requests of this kind wait already until run \`${run}\` can be asked`;
   return refuse('RATE_LIMITED', `${waiting}: ask again when it has been`);
 }

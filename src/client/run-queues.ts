@@ -18,7 +18,7 @@ export interface RunQueueLimits {
 export type RequestKind = 'submits' | 'others';
 
 export type Turn =
-  | { readonly kind: 'turn'; readonly end: () => void }
+  | { readonly kind: 'turn'; readonly end: () => void; readonly isWaitedFor: () => boolean }
   /** Too many requests of this kind wait for the run already. */
   | { readonly kind: 'full' }
   | { readonly kind: 'late' };
@@ -52,7 +52,11 @@ export function makeRunQueues(limits: RunQueueLimits): RunQueues {
   const begin = (run: string, queue: QueueOfRun): Turn => {
     queue.working += 1;
     working += 1;
-    return { kind: 'turn', end: makeCallOnce(() => end(run, queue)) };
+    return {
+      kind: 'turn',
+      end: makeCallOnce(() => end(run, queue)),
+      isWaitedFor: () => nextOf(queue) !== null,
+    };
   };
   return {
     take: (run, kind) => {

@@ -20,8 +20,7 @@ export async function submit(
     waitMs,
     expectedVersion,
     whileOurs,
-    foresee:
-      isTooLarge || foresee === undefined ? null : (signal) => foresee(refsToCome(asked.values), signal),
+    foresee: isTooLarge || foresee === undefined ? null : (by) => foresee(refsToCome(asked.values), by),
     make: () => asked,
   });
 }

@@ -120,9 +120,9 @@ describe('what is asked at one instant is judged by what was kept before it', ()
   });
 });
 
-describe('what a submit leads to', () => {
-  /** Submits whose foresight waits until it is told to go on. */
-  function foreseeing(): {
+describe('what a submit leads to', { timeout: 60_000 }, () => {
+  /** Submits whose foresight waits until it is told to go on; where `hasSeat` is false, it has not begun. */
+  function foreseeing(hasSeat = true): {
     readonly asked: string[];
     readonly send: (run: string, id?: string) => Promise<MessageOutcome>;
     readonly release: (foreseen?: Foreseen | null) => void;
@@ -133,8 +133,9 @@ describe('what a submit leads to', () => {
       submit(deps, waiter, {
         ...{ run, messageId, transition: 'go', arguments: {}, principal: agent, waitMs: 1 },
         ...{ expectedVersion: null, trace: null },
-        foresee: () => {
+        foresee: (_refs, { begin }) => {
           asked.push(run);
+          if (hasSeat) begin();
           return new Promise((resolve) => releases.push(resolve));
         },
       } as SubmitRequest);
@@ -213,6 +214,34 @@ describe('what a submit leads to', () => {
     await until('a foresight', () => askedAgain.length === 1 || null);
     go();
     assert.equal(codeOf(await next), 'executing');
+  });
+
+  it('keeps the run from others for 1 s at most where it waits for a seat of its principal, and is told so in words of its own', async (t) => {
+    const run = await begunRun();
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const { asked, send, release } = foreseeing(false);
+    const alone = send(run);
+    await until('a foresight', () => asked.length === 1 || null);
+    t.mock.timers.tick(5_000);
+    release();
+    assert.equal(codeOf(await alone), 'executing', 'nobody else waited for the run');
+    const first = send(run);
+    await until('the next foresight', () => asked.length === 2 || null);
+    const { asked: askedToo, send: sendToo, release: releaseToo } = foreseeing();
+    const second = sendToo(run);
+    await until('that of another', () => {
+      t.mock.timers.tick(1_000);
+      return askedToo.length === 1 || null;
+    });
+    t.mock.timers.tick(5_000);
+    const late = await first;
+    assert.deepEqual(late, {
+      ...{ status: 'unavailable', code: 'AUDIT_UNAVAILABLE' },
+      message: `what this leads to in run \`${run}\` was not found out within 10 s, or not begun within 1 s while others waited for the run: nothing of it is kept, try again`,
+    });
+    releaseToo();
+    assert.equal(codeOf(await second), 'executing');
+    assert.equal((await keptOf(run)).count, 2);
   });
 });
 
@@ -381,7 +410,7 @@ describe('a run whose document is as large as it may be', () => {
   });
 });
 
-describe('a run that is held up', () => {
+describe('a run that is held up', { timeout: 60_000 }, () => {
   it('holds two connections, however many ask it, and nobody who asks another', async () => {
     const run = await begunRun();
     const other = await begunRun();

@@ -8,7 +8,7 @@ import type { ListedRun } from '../../store/runs/runs.js';
 import type { ServiceDeps } from '../deps.js';
 import { parseValue, readAll } from '../values.js';
 
-// A run on paper, after the submits that wait for it. What was played is kept for a while, so that of many submits to one run each
+// A run on paper, after the submits that wait for it. What was played is kept for some seconds, so that of many submits to one run each
 // is played once.
 
 /** A run after the messages that wait for it, with their ids in their order. */
@@ -30,9 +30,16 @@ export interface PlayedRuns {
   keep(run: string, footing: Footing, played: readonly Ahead[]): void;
 }
 
-/** Keeps those of the runs that were played last, `most` of them. */
-export function makePlayedRuns(most: number): PlayedRuns {
-  const known = new Map<string, Footing & { readonly played: readonly Ahead[] }>();
+/** Keeps those of the runs that were played last, `most` of them, each for `ms` after that: they hold values in clear. */
+export function makePlayedRuns({ most, ms }: { readonly most: number; readonly ms: number }): PlayedRuns {
+  const known = new Map<
+    string,
+    Footing & { readonly played: readonly Ahead[]; readonly timer: NodeJS.Timeout }
+  >();
+  const forget = (run: string): void => {
+    clearTimeout(known.get(run)?.timer);
+    known.delete(run);
+  };
   return {
     find: (run, { rev, policySet }, waiting) => {
       const kept = known.get(run);
@@ -41,10 +48,10 @@ export function makePlayedRuns(most: number): PlayedRuns {
       return fitting.sort((one, other) => other.waiting.length - one.waiting.length)[0] ?? null;
     },
     keep: (run, { rev, policySet }, played) => {
-      known.delete(run);
-      known.set(run, { rev, policySet, played });
+      forget(run);
+      known.set(run, { rev, policySet, played, timer: setTimeout(() => forget(run), ms).unref() });
       const [oldest] = known.keys();
-      if (known.size > most && oldest !== undefined) known.delete(oldest);
+      if (known.size > most && oldest !== undefined) forget(oldest);
     },
   };
 }
@@ -53,17 +60,15 @@ export function makePlayedRuns(most: number): PlayedRuns {
 export interface Playing {
   readonly read: (ids: readonly string[]) => Promise<readonly Message[] | null>;
   readonly play: (state: RunState, message: Message) => Promise<RunState>;
-  /** Whether it is known on paper what the run does with a submit in this state. */
-  readonly isOpen: (state: RunState) => boolean;
   /** Called with each state that was come to. */
   readonly keep: (ahead: Ahead) => void;
 }
 
-/** Plays what waits for a run and was not played yet. Null: nobody knows what comes of it, or nobody waits for that any more. */
+/** Plays what waits for a run and was not played yet. Null: it cannot be read, or nobody waits for this any more. */
 export async function playAhead(
   from: Ahead,
   waiting: readonly string[],
-  { read, play, isOpen, keep }: Playing,
+  { read, play, keep }: Playing,
   signal: AbortSignal,
 ): Promise<Ahead | null> {
   const left = waiting.slice(from.waiting.length);
@@ -71,11 +76,11 @@ export async function playAhead(
   if (messages === null) return null;
   let ahead = from;
   for (const message of messages) {
-    if (signal.aborted || !isOpen(ahead.state)) return null;
+    if (signal.aborted) return null;
     ahead = { waiting: [...ahead.waiting, message.id], state: await play(ahead.state, message) };
     keep(ahead);
   }
-  return !signal.aborted && isOpen(ahead.state) ? ahead : null;
+  return signal.aborted ? null : ahead;
 }
 
 /** Submits of the store that no step has taken, verified, with their arguments; null: not all of them are there and can be read. */

@@ -1,4 +1,5 @@
 import { isObject, type JsonObject } from '../../model/values/json.js';
+import type { Pool } from '../../db/index.js';
 import type { Principal } from '../../model/principal.js';
 import { documentOf, type HeldValue, type RunDocument } from '../../store/runs/document.js';
 import { getRun, type ListedRun } from '../../store/runs/runs.js';
@@ -26,12 +27,19 @@ export function withDocument<T>(
   id: string,
   read: (row: ListedRun, document: RunDocument | null) => T | Promise<T>,
 ): Promise<T | null> {
-  return documentTurns(principal?.id ?? null, async () => {
-    const found = await getRun(pool, id);
-    if (found === null) return null;
-    const { doc, ...row } = found;
-    return read(row, documentOf({ doc }));
-  });
+  return documentTurns(principal?.id ?? null, () => readDocument(pool, id, read));
+}
+
+/** As `withDocument`, for whom has taken a turn of another kind. */
+export async function readDocument<T>(
+  pool: Pool,
+  id: string,
+  read: (row: ListedRun, document: RunDocument | null) => T | Promise<T>,
+): Promise<T | null> {
+  const found = await getRun(pool, id);
+  if (found === null) return null;
+  const { doc, ...row } = found;
+  return read(row, documentOf({ doc }));
 }
 
 /** A value that the run holds: empty where there is none, or it was erased. Null: it cannot be read, which is told to the operator. */

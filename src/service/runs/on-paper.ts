@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Foreseen, StartRequest, SubmitRequest } from '../../client/types.js';
+import type { Foreseeing, Foreseen, StartRequest, SubmitRequest } from '../../client/types.js';
 import { decide, initialRun, tooMuchOf } from '../../engine/index.js';
 import type { Plan } from '../../engine/plan.js';
 import {
@@ -26,7 +26,7 @@ import type { ListedRun } from '../../store/runs/runs.js';
 import type { Caller } from '../caller.js';
 import { makeFairTurns } from '../seats.js';
 import { planOf } from './links.js';
-import { readHeld, withDocument } from './document.js';
+import { readDocument, readHeld } from './document.js';
 import { makePlayedRuns, playAhead, readWaiting, type Ahead } from './ahead.js';
 
 // What a start or a submit leads to is decided on paper before anything is stored, by the engine that decides it in the run, and
@@ -117,14 +117,21 @@ export async function refuseTooFull(
   });
 }
 
-/** How many runs are kept as they would be after what waits for them: each may have megabytes. */
+/** How many submits are decided at a time, in one process and for one principal: each has a document, which may have megabytes. */
+const mostSubmits = 8;
+const mostOwnSubmits = 2;
+/** Not those of documents that are read for answers: a submit at work holds its run's turn, and whoever reads much would hold it. */
+const submitTurns = makeFairTurns({ each: mostOwnSubmits, all: mostSubmits });
+
+/** How many runs are kept as they would be after what waits for them, and for how long: each may have megabytes. */
 const mostPlayedRuns = 8;
-const playedRuns = makePlayedRuns(mostPlayedRuns);
+const longestPlayedMs = 10_000;
+const playedRuns = makePlayedRuns({ most: mostPlayedRuns, ms: longestPlayedMs });
 
 /**
  * Whether a run has room for a submit, once it has taken the submits that wait for it. It has also where something else stands
- * against the submit, which is said later. `unknown`: nobody knows what comes of what waits, or a value cannot be read. Null: there
- * is no such run, or nobody waits for this any more.
+ * against the submit, which is said later. `unknown`: the run takes no submits now, or something cannot be read. Null: there is no
+ * such run, or nobody waits for this any more.
  */
 export async function foreseeSubmit(
   caller: Caller,
@@ -133,19 +140,19 @@ export async function foreseeSubmit(
     'run' | 'messageId' | 'transition' | 'arguments' | 'expectedVersion' | 'principal'
   >,
   refs: readonly PayloadRef[],
-  signal: AbortSignal,
+  { signal, begin }: Foreseeing,
 ): Promise<Foreseen | null> {
   const { deps } = caller;
   const foresee = async (row: ListedRun, document: RunDocument | null): Promise<Foreseen | null> => {
     if (signal.aborted) return null;
-    const [policySet, { ids: waiting, submits, others }] = await Promise.all([
+    const [policySet, { ids: waiting, submits }] = await Promise.all([
       deps.policies.policySet(),
       countUnanswered(deps.pool, row.id),
     ]);
     const { environment, flow, flowVersion, planHash, rev } = row;
     const unknown = { rev, waiting, refusal: 'unknown' } as const;
     if (policySet === null || document === null || !takesSubmits(row)) return unknown;
-    if (others > 0 || submits >= mostUnanswered) return unknown;
+    if (submits >= mostUnanswered) return unknown;
     const { run, principal } = request;
     const plan = await planOf(deps, planHash);
     const paper = await preparePaper(
@@ -160,7 +167,6 @@ export async function foreseeSubmit(
     const playing = {
       read: (ids: readonly string[]) => readWaiting(deps, row, ids),
       play: async (state: RunState, message: Message) => (await play(paper, state, message)).state,
-      isOpen: takesSubmits,
       keep: (ahead: Ahead) => playedRuns.keep(run, footing, [ahead]),
     };
     const ahead = await playAhead(from, waiting, playing, signal);
@@ -170,7 +176,11 @@ export async function foreseeSubmit(
     );
     return { rev, waiting, refusal };
   };
-  return withDocument(caller, request.run, foresee);
+  return submitTurns(caller.principal.id, async () => {
+    if (signal.aborted) return null;
+    begin();
+    return readDocument(deps.pool, request.run, foresee);
+  });
 }
 
 /** The run as its last step has left it; null: its input cannot be read. */
@@ -179,11 +189,14 @@ async function stateOf({ deps }: Caller, document: RunDocument): Promise<Ahead |
   return input === null ? null : { waiting: [], state: { ...stateWithoutValues(document), input } };
 }
 
-function takesSubmits({ status, executing }: Pick<RunState, 'status'> & { executing: unknown }): boolean {
+function takesSubmits({ status, executing }: ListedRun): boolean {
   return executing === null && status !== 'stuck' && !closedStatuses.includes(status);
 }
 
-/** What the door says of a submit; whatever else stands against it, the run says. */
+/**
+ * What the door says of a submit; whatever else stands against it, the run says. Behind an effect, an end or what leaves it stuck, the
+ * run on paper says none of these.
+ */
 const saidAtTheDoor: readonly Refusal['code'][] = ['RUN_FULL', 'TOO_LARGE'];
 
 /** `after`: called with the run as it is then. */

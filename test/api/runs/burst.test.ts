@@ -3,6 +3,8 @@ import { after, before, describe, it } from 'node:test';
 import type { SubmitRequest } from '../../../src/client/types.js';
 import { newId } from '../../../src/model/names/ids.js';
 import type { PayloadRef } from '../../../src/model/records.js';
+import { until } from '../../../testing/until.js';
+import { withDocument } from '../../../src/service/runs/document.js';
 import { codes, startApi, type Answer, type Harness } from '../harness.js';
 
 // Many submits to one run at once: what the run could not carry after those before it is refused before anything is stored, and
@@ -115,6 +117,41 @@ describe('what is submitted to a run at once', () => {
     assert.deepEqual(await stored(run), { messages: 5, payloads: 5 });
     await workOn();
     assert.deepEqual(await answersOf(run), Array(5).fill('executed'));
+  });
+
+  it('is held to the run as the one before it has left it, where each is worked before the next', async () => {
+    const run = await start();
+    for (const name of parts.slice(0, 5)) {
+      api.kernel.idle = true;
+      assert.deepEqual(kinds([await submit(run, name, large)]), ['taken']);
+      await workOn();
+    }
+    assert.deepEqual(kinds([await submit(run, 'part5', large)]), [refused]);
+    assert.deepEqual(await stored(run), { messages: 5, payloads: 5 });
+  });
+
+  it('is kept while its principal has as many reads of runs at work as it may', async () => {
+    const run = await start();
+    api.kernel.idle = true;
+    const { body: principal } = await api.ask('agent', 'GET', '/v1/whoami');
+    let end = (): void => undefined;
+    const held = new Promise<void>((resolve) => (end = resolve));
+    const reader = { deps: api.deps, principal };
+    const reads = [1, 2].map(() => withDocument(reader, run, () => held));
+    const sent = submitAll(run, parts.slice(0, 2), 10);
+    try {
+      await until(
+        'both are kept',
+        async () => JSON.stringify(await stored(run)).includes('"messages":2'),
+        5_000,
+      );
+    } finally {
+      end();
+    }
+    assert.deepEqual(kinds(await sent), ['taken', 'taken']);
+    await Promise.all(reads);
+    await workOn();
+    assert.deepEqual(await answersOf(run), ['executed', 'executed']);
   });
 
   it('is held also to what another process has kept of the same run, which is read once', async () => {
