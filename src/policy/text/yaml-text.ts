@@ -177,7 +177,11 @@ function spaceTrouble(scalar: string, offset: number): Trouble | null {
 
 function tokenTrouble(token: CST.Token, before: readonly CST.Token[]): Trouble | null {
   if (token.type === 'error')
-    return { code: 'MALFORMED', offset: token.offset, message: toMessage(token.message) };
+    return {
+      code: 'MALFORMED',
+      offset: token.offset,
+      message: `${toMessage(token.message)}${yamlHint(token.message)}`,
+    };
   if (token.type === 'directive')
     return {
       code: 'MALFORMED',
@@ -221,10 +225,29 @@ function explainYaml(code: ErrorCode, message: string): string {
   if (code === 'TAB_AS_INDENT') return tabsTrouble;
   if (code === 'TAG_RESOLVE_FAILED') return `${toMessage(message)}: tags are not taken`;
   if (code === 'BLOCK_AS_IMPLICIT_KEY')
-    return 'what stands behind `:` holds another `: `, and reads as a mapping: put a text in quotes, or the mapping on lines of its own';
+    return 'what stands behind `:` holds another `: `, and reads as a mapping: put a text in quotes, or the mapping on lines of its own; if the next line belongs beside this one, begin both at the same column';
   if (message.startsWith('Implicit '))
     return 'a line without `:` stands where a `name: value` belongs: write it so, or put the text that it belongs to in quotes';
-  return toMessage(message);
+  return `${toMessage(message)}${yamlHint(message)}`;
+}
+
+const yamlHints: readonly (readonly [RegExp, string])[] = [
+  [/^All mapping items must start at the same column/, 'indent this line as those beside it'],
+  [/^Plain value cannot start with reserved character/, 'put the text in quotes'],
+  [
+    /^Block collections are not allowed within flow/,
+    'within `{ }`, put a comma before each further `name: value`, and a text that holds `: ` in quotes',
+  ],
+  [
+    /^Unexpected (?:comma|flow-)/,
+    'within `{ }` and `[ ]`, put a text that holds a comma, a brace or a bracket in quotes',
+  ],
+];
+
+/** What to do about it, where the parser says only what is wrong. */
+function yamlHint(message: string): string {
+  const found = yamlHints.find(([pattern]) => pattern.test(message));
+  return found === undefined ? '' : `: ${found[1]}`;
 }
 
 /** The first line of a parser's message, in house style: lower case, no space at the end. */
