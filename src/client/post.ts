@@ -150,13 +150,13 @@ async function keepInTurn(
 }
 
 function describeErased({ run, kind }: Posting): string {
-  const what = kind === 'submit' ? 'arguments' : 'reason';
+  const what = kind === 'submit' ? 'submit' : 'reason';
   const without = kind === 'decide' ? 'decide without a reason, or ' : '';
   return `the values of run \`${run}\` were erased, and nothing can be added to them, so the ${what} cannot be kept: ${without}cancel the run`;
 }
 
 function describeUnopened({ kind }: Posting, { message }: PayloadKeyUnopened): string {
-  const what = kind === 'submit' ? 'arguments' : 'reason';
+  const what = kind === 'submit' ? 'submit' : 'reason';
   const without = kind === 'decide' ? 'decided without a reason, or ' : '';
   return `the ${what} cannot be kept here, and nothing of this request is: ${message}, and the run can be ${without}cancelled`;
 }
