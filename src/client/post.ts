@@ -226,6 +226,9 @@ function refuseByRow(row: RunRow, kind: MessageKind, expectedVersion: number | n
   if (kind === 'retry' && row.rev > 0 && row.status !== 'stuck' && row.executing === null)
     return no('NOT_STUCK', `the run is ${row.status}, not stuck`);
   if (kind !== 'submit') return null;
+  // It passes by itself, so the refusal is not kept under an Idempotency-Key.
+  if (row.status === 'stuck' && row.problem?.code === 'KEY_UNOPENED')
+    return no('KEY_UNOPENED', `nothing of this request is kept: ${describeProblem(row)}`);
   if (row.status === 'stuck')
     return no('RUN_STUCK', `the run waits for an operator: ${describeProblem(row)}`);
   if (row.executing === null) return null;

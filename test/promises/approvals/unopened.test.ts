@@ -332,10 +332,15 @@ describe('what a key that does not open keeps from being read', () => {
       [problem.code, problem.message],
       ['KEY_UNOPENED', `a worker cannot read the values of this run: ${keyOf(run)}`],
     );
+    const path = `/v1/runs/${run}/transitions/note`;
+    const key = { 'idempotency-key': 'once-it-begins' };
+    const given = { arguments: { memo: 'a' } };
+    const refused = await ask('agent', 'POST', path, given, key);
+    assert.deepEqual([refused.status, refused.body.code], [503, 'KEY_UNOPENED'], refused.text);
+    assert.ok(refused.body.detail.startsWith(`nothing of this request is kept: ${problem.message}; `));
     await turn(run);
     await until('it has begun', async () => (await look()).status === 'running');
-    const path = `/v1/runs/${run}/transitions/note`;
-    const asked = await ask('agent', 'POST', path, { arguments: { memo: 'a' } });
+    const asked = await ask('agent', 'POST', path, given, key);
     assert.equal(asked.status, 202, asked.text);
     await cancel(run);
   });
