@@ -150,13 +150,13 @@ async function keepInTurn(
 }
 
 function describeErased({ run, kind }: Posting): string {
-  const what = kind === 'submit' ? 'arguments' : 'reason';
+  const what = kind === 'submit' ? 'submit' : 'reason';
   const without = kind === 'decide' ? 'decide without a reason, or ' : '';
   return `the values of run \`${run}\` were erased, and nothing can be added to them, so the ${what} cannot be kept: ${without}cancel the run`;
 }
 
 function describeUnopened({ kind }: Posting, { message }: PayloadKeyUnopened): string {
-  const what = kind === 'submit' ? 'arguments' : 'reason';
+  const what = kind === 'submit' ? 'submit' : 'reason';
   const without = kind === 'decide' ? 'decided without a reason, or ' : '';
   return `the ${what} cannot be kept here, and nothing of this request is: ${message}, and the run can be ${without}cancelled`;
 }
@@ -226,6 +226,9 @@ function refuseByRow(row: RunRow, kind: MessageKind, expectedVersion: number | n
   if (kind === 'retry' && row.rev > 0 && row.status !== 'stuck' && row.executing === null)
     return no('NOT_STUCK', `the run is ${row.status}, not stuck`);
   if (kind !== 'submit') return null;
+  // It passes by itself, so the refusal is not kept under an Idempotency-Key.
+  if (row.status === 'stuck' && row.problem?.code === 'KEY_UNOPENED')
+    return no('KEY_UNOPENED', `nothing of this request is kept: ${describeProblem(row)}`);
   if (row.status === 'stuck')
     return no('RUN_STUCK', `the run waits for an operator: ${describeProblem(row)}`);
   if (row.executing === null) return null;

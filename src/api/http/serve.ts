@@ -269,7 +269,10 @@ function explain(call: Call, { idempotent, path }: Route, error: unknown): Reply
   }
   call.deps.onInternalError(`${traceIdOf(call)}: ${call.request.method ?? ''} ${path}`, error);
   if (isKeyUnopened(error)) {
-    const detail = uncertainText(call, error.message, idempotent);
+    const { message } = error;
+    const detail = isRead(call)
+      ? `${message}; ask again once it opens`
+      : uncertainText(call, message, idempotent);
     return problem('KEY_UNOPENED', detail, {}, { 'Retry-After': '2' });
   }
   const failed = 'something unexpected failed: see the log under this trace id';

@@ -220,9 +220,8 @@ function openKey(kek: Buffer, run: string, wrapped: Buffer): Buffer {
   try {
     return unseal(kek, wrapped, `key:${run}`);
   } catch (cause) {
-    const next =
-      'see that every process of the service has the same `COUNTERSIGN_KEK`: if it has, the key is damaged';
     const whose = run === '' ? 'the service itself' : `run \`${run}\``;
+    const next = `see that every process of the service has the \`COUNTERSIGN_KEK\` (or \`keys/kek\` of the data folder) under which ${run === '' ? 'it was made' : 'this run was begun'}; only if it has, the key is damaged`;
     throw new PayloadKeyUnopened(`the key of the payloads of ${whose} does not open here; ${next}`, {
       cause,
     });
