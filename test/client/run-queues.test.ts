@@ -5,7 +5,10 @@ import { makeRunQueues, type RequestKind, type Turn, type RunQueues } from '../.
 const limits = { perRun: 2, atOnce: 3, mostWaiting: 2, patienceMs: 1_000 };
 
 /** Notes who was given a turn, in order. */
-function asking(turns: RunQueues): {
+function asking(
+  turns: RunQueues,
+  stopping = new AbortController().signal,
+): {
   ask: (name: string, run: string, queue?: RequestKind) => Promise<Turn>;
   served: string[];
   end: (name: string) => Promise<void>;
@@ -13,7 +16,7 @@ function asking(turns: RunQueues): {
   const served: string[] = [];
   const ends = new Map<string, () => void>();
   const ask = async (name: string, run: string, queue: RequestKind = 'submits'): Promise<Turn> => {
-    const turn = await turns.take(run, queue);
+    const turn = await turns.take(run, queue, stopping);
     if (turn.kind === 'turn') {
       served.push(name);
       ends.set(name, turn.end);
