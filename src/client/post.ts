@@ -68,7 +68,7 @@ function runQueuesOf(pool: Pool): RunQueues {
 }
 
 export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): Promise<MessageOutcome> {
-  const kept = await keep(deps, posting, waiter.stopping);
+  const kept = await keep(deps, { ...posting, stopping: waiter.stopping });
   if (kept.kind === 'late' || kept.kind === 'stopping')
     return { status: 'unavailable', code: 'AUDIT_UNAVAILABLE', message: describeUnkept(kept.kind, posting) };
   if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };
@@ -115,38 +115,34 @@ function answerLeftElsewhere({ id }: RunRow): MessageOutcome {
   return { status: 'answered', answer: { status: 'refused', code: 'RUN_STUCK', message }, by: 'door' };
 }
 
-async function keep(deps: ClientDeps, posting: Posting, stopping: AbortSignal): Promise<Kept> {
-  const { run, foresee = null } = posting;
-  if (foresee === null) return keepInTurn(deps, posting, null, stopping);
+/** Once `stopping` is aborted, a request whose turn has not come is not kept. */
+interface InTurn extends Posting {
+  readonly stopping: AbortSignal;
+}
+
+async function keep(deps: ClientDeps, posting: InTurn): Promise<Kept> {
+  const { run, foresee = null, stopping } = posting;
+  if (foresee === null) return keepInTurn(deps, posting, null);
   const known = await findKept(deps.pool, posting);
   if (known !== null) return known;
-  const keepBy = (foreseen: Foreseen | null): Promise<Kept | 'outdated'> =>
-    keepInTurn(deps, posting, foreseen, stopping);
-  const kept = await keepForeseen(run, foresee, keepBy, stopping);
+  const kept = await keepForeseen(run, foresee, (found) => keepInTurn(deps, posting, found), stopping);
   if (kept !== 'full' && kept !== 'late' && kept !== 'stopping') return kept;
   return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn(kept, run);
 }
 
 /** `outdated`: what was foreseen is no longer so, and nothing was kept. */
+async function keepInTurn(deps: ClientDeps, posting: InTurn, foreseen: null): Promise<Kept>;
 async function keepInTurn(
   deps: ClientDeps,
-  posting: Posting,
-  foreseen: null,
-  stopping: AbortSignal,
-): Promise<Kept>;
-async function keepInTurn(
-  deps: ClientDeps,
-  posting: Posting,
+  posting: InTurn,
   foreseen: Foreseen | null,
-  stopping: AbortSignal,
 ): Promise<Kept | 'outdated'>;
 async function keepInTurn(
   deps: ClientDeps,
-  posting: Posting,
+  posting: InTurn,
   foreseen: Foreseen | null,
-  stopping: AbortSignal,
 ): Promise<Kept | 'outdated'> {
-  const { run, kind } = posting;
+  const { run, kind, stopping } = posting;
   const turn = await runQueuesOf(deps.pool).take(run, kind === 'submit' ? 'submits' : 'others', stopping);
   if (turn.kind !== 'turn') return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn(turn.kind, run);
   try {

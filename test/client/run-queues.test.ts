@@ -82,4 +82,18 @@ describe('the turns of those who ask runs for something', () => {
     await end('a2');
     assert.equal((await ask('a5', 'a')).kind, 'turn');
   });
+
+  it('are not waited for any more once the process stops', async () => {
+    const stopping = new AbortController();
+    const { ask, served, end } = asking(makeRunQueues(limits), stopping.signal);
+    void ask('a1', 'a');
+    void ask('a2', 'a');
+    const waiting = ask('a3', 'a');
+    stopping.abort();
+    assert.deepEqual(await waiting, { kind: 'stopping' });
+    assert.deepEqual(await ask('a4', 'a'), { kind: 'stopping' });
+    await end('a1');
+    assert.deepEqual(served, ['a1', 'a2'], 'who has left is not served');
+    assert.equal((await ask('a5', 'a')).kind, 'turn', 'a turn that is free is given');
+  });
 });

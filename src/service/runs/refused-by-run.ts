@@ -31,12 +31,11 @@ export async function refusalFromRun(
     state: row.state,
     runStatus: row.status,
   };
-  const isPassing = passing.includes(answer.code);
+  // These hold only for now: the same may be asked again soon.
+  const isPassing =
+    answer.code === 'RATE_LIMITED' || answer.code === 'KEY_UNOPENED' || answer.code === 'RUN_BUSY';
   return refusal(answer.code, detailOf(caller, answer, outcome.by), extra, isPassing ? 2 : null);
 }
-
-/** These hold only for now: the same may be asked again soon. */
-const passing: readonly ErrorCode[] = ['RATE_LIMITED', 'KEY_UNOPENED', 'RUN_BUSY'];
 
 /**
  * A run that is full may have room later, and one that is stuck may go on; whoever repeats the request by then would get this
