@@ -52,8 +52,9 @@ export interface Posting {
 type Kept =
   | { readonly kind: 'kept'; readonly row: RunRow; readonly message: SealedMessage; readonly isNew: boolean }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
-  /** The request's turn did not come in time: nothing of it was stored. */
-  | { readonly kind: 'late' };
+  /** The request's turn did not come in time, or not before the process stops: nothing of it was stored. */
+  | { readonly kind: 'late' }
+  | { readonly kind: 'stopping' };
 
 const queuesByPool = new WeakMap<Pool, RunQueues>();
 
@@ -67,13 +68,9 @@ function runQueuesOf(pool: Pool): RunQueues {
 }
 
 export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): Promise<MessageOutcome> {
-  const kept = await keep(deps, posting);
-  if (kept.kind === 'late')
-    return {
-      status: 'unavailable',
-      code: 'AUDIT_UNAVAILABLE',
-      message: `other requests to run \`${posting.run}\` came first, and the turn of this one did not come within ${patienceMs / 1_000} s: nothing of it is kept, try again`,
-    };
+  const kept = await keep(deps, { ...posting, stopping: waiter.stopping });
+  if (kept.kind === 'late' || kept.kind === 'stopping')
+    return { status: 'unavailable', code: 'AUDIT_UNAVAILABLE', message: describeUnkept(kept.kind, posting) };
   if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };
   const answered = waitForAnswer(deps, waiter, kept.message, posting.waitMs);
   // Only the attempt that stored the message rings for it; if that fails, the outbox does.
@@ -82,6 +79,12 @@ export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): 
   answered.stop();
   await answered.outcome;
   return untaken;
+}
+
+function describeUnkept(why: 'late' | 'stopping', { run }: Posting): string {
+  return why === 'stopping'
+    ? `this process of the API is stopping, and the turn of this request at run \`${run}\` had not come: nothing of it is kept, try again`
+    : `other requests to run \`${run}\` came first, and the turn of this one did not come within ${patienceMs / 1_000} s: nothing of it is kept, try again`;
 }
 
 /**
@@ -112,30 +115,35 @@ function answerLeftElsewhere({ id }: RunRow): MessageOutcome {
   return { status: 'answered', answer: { status: 'refused', code: 'RUN_STUCK', message }, by: 'door' };
 }
 
-async function keep(deps: ClientDeps, posting: Posting): Promise<Kept> {
-  const { run, foresee = null } = posting;
+/** Once `stopping` is aborted, a request whose turn has not come is not kept. */
+interface InTurn extends Posting {
+  readonly stopping: AbortSignal;
+}
+
+async function keep(deps: ClientDeps, posting: InTurn): Promise<Kept> {
+  const { run, foresee = null, stopping } = posting;
   if (foresee === null) return keepInTurn(deps, posting, null);
   const known = await findKept(deps.pool, posting);
   if (known !== null) return known;
-  const kept = await keepForeseen(run, foresee, (foreseen) => keepInTurn(deps, posting, foreseen));
-  if (kept !== 'full' && kept !== 'late') return kept;
+  const kept = await keepForeseen(run, foresee, (found) => keepInTurn(deps, posting, found), stopping);
+  if (kept !== 'full' && kept !== 'late' && kept !== 'stopping') return kept;
   return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn(kept, run);
 }
 
 /** `outdated`: what was foreseen is no longer so, and nothing was kept. */
-async function keepInTurn(deps: ClientDeps, posting: Posting, foreseen: null): Promise<Kept>;
+async function keepInTurn(deps: ClientDeps, posting: InTurn, foreseen: null): Promise<Kept>;
 async function keepInTurn(
   deps: ClientDeps,
-  posting: Posting,
+  posting: InTurn,
   foreseen: Foreseen | null,
 ): Promise<Kept | 'outdated'>;
 async function keepInTurn(
   deps: ClientDeps,
-  posting: Posting,
+  posting: InTurn,
   foreseen: Foreseen | null,
 ): Promise<Kept | 'outdated'> {
-  const { run, kind } = posting;
-  const turn = await runQueuesOf(deps.pool).take(run, kind === 'submit' ? 'submits' : 'others');
+  const { run, kind, stopping } = posting;
+  const turn = await runQueuesOf(deps.pool).take(run, kind === 'submit' ? 'submits' : 'others', stopping);
   if (turn.kind !== 'turn') return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn(turn.kind, run);
   try {
     return await withTransaction(deps.pool, (tx) => keepMessage(deps, tx, posting, foreseen));
@@ -161,8 +169,8 @@ function describeUnopened({ kind }: Posting, { message }: PayloadKeyUnopened): s
   return `the ${what} cannot be kept here, and nothing of this request is: ${message}, and the run can be ${without}cancelled`;
 }
 
-function refuseOutOfTurn(why: 'full' | 'late', run: string): Kept {
-  if (why === 'late') return { kind: 'late' };
+function refuseOutOfTurn(why: 'full' | 'late' | 'stopping', run: string): Kept {
+  if (why !== 'full') return { kind: why };
   const waiting = `${mostUnanswered} requests of this kind wait already until run \`${run}\` can be asked`;
   return refuse('RATE_LIMITED', `${waiting}: ask again when it has been`);
 }
