@@ -249,7 +249,9 @@ async function storedKeys(
 export class PayloadsErased extends Error {}
 
 /** The key of these payloads does not open: it is damaged, or this process has another key-encryption key than the one that sealed it. */
-export class PayloadKeyUnopened extends Error {}
+export class PayloadKeyUnopened extends Error {
+  override readonly name = 'PayloadKeyUnopened';
+}
 
 function erasedError(run: string): Error {
   return new PayloadsErased(`the payloads of run \`${run}\` were erased: nothing can be added to them`);
