@@ -12,27 +12,40 @@ const turns = makeRunQueues({ perRun: 1, atOnce: Infinity, mostWaiting: mostUnan
 const mostForesights = 3;
 
 /** How long a submit that is not at work keeps its turn where others wait for the run. */
-export const longestIdleMs = 1_000;
+const longestIdleMs = 1_000;
 
 /** Keeps or refuses a submit by what was foreseen. `foreseen` null: the run says. `outdated`: that is no longer so, and nothing was kept. */
 type Keep<K> = (foreseen: Foreseen | null) => Promise<K | 'outdated'>;
 
+/** Why a request to a run is not kept. `unforeseen`: what it leads to was not found out in time. */
+export type Unkept = 'late' | 'unforeseen' | 'stopping';
+
+export function describeUnkept(why: Unkept, run: string): string {
+  if (why === 'unforeseen')
+    return `what this leads to in run \`${run}\` was not found out within ${patienceMs / 1_000} s, or not begun within ${longestIdleMs / 1_000} s while others waited for the run: nothing of it is kept, try again`;
+  return why === 'stopping'
+    ? `this process of the API is stopping, and the turn of this request at run \`${run}\` had not come: nothing of it is kept, try again`
+    : `other requests to run \`${run}\` came first, and the turn of this one did not come within ${patienceMs / 1_000} s: nothing of it is kept, try again`;
+}
+
 /**
- * Keeps a submit by what it leads to. `full`: too many wait for the same run. `late`: its turn did not come in time;
- * `unforeseen`: what it leads to was not known in time. Nothing of it is kept then.
+ * Keeps a submit by what it leads to. `full`: too many wait for the same run. `late`: its turn did not come in time.
+ * `unforeseen`: what it leads to was not known in time. `stopping`: the process stops. Nothing of it is kept then.
  */
 export async function keepForeseen<K>(
   run: string,
   foresee: (by: Foreseeing) => Promise<Foreseen | null>,
   keep: Keep<K>,
-): Promise<K | 'full' | 'late' | 'unforeseen'> {
-  const turn = await turns.take(run, 'submits');
+  stopping: AbortSignal,
+): Promise<K | 'full' | Unkept> {
+  const turn = await turns.take(run, 'submits', stopping);
   if (turn.kind !== 'turn') return turn.kind;
   const until = performance.now() + patienceMs;
   try {
     for (let left = mostForesights; ; left -= 1) {
-      const foreseen = left === 0 ? null : await foreseeBy(until, foresee, turn.isWaitedFor);
-      if (foreseen === 'unforeseen') return 'unforeseen';
+      const foreseen =
+        left === 0 ? null : await inTime(foresee, until - performance.now(), turn.isWaitedFor, stopping);
+      if (foreseen === 'unforeseen' || foreseen === 'stopping') return foreseen;
       const kept = await keep(foreseen);
       if (kept !== 'outdated') return kept;
     }
@@ -41,25 +54,30 @@ export async function keepForeseen<K>(
   }
 }
 
-function foreseeBy(
-  until: number,
-  foresee: (by: Foreseeing) => Promise<Foreseen | null>,
+function inTime<T>(
+  act: (by: Foreseeing) => Promise<T>,
+  ms: number,
   isWaitedFor: () => boolean,
-): Promise<Foreseen | null | 'unforeseen'> {
-  const stopping = new AbortController();
+  stopping: AbortSignal,
+): Promise<T | 'unforeseen' | 'stopping'> {
+  if (stopping.aborted) return Promise.resolve('stopping');
+  const ending = new AbortController();
   return new Promise((resolve, reject) => {
-    const giveUp = (): void => {
-      stopping.abort();
-      resolve('unforeseen');
+    const giveUp = (why: 'unforeseen' | 'stopping'): void => {
+      end();
+      ending.abort();
+      resolve(why);
     };
-    const timer = setTimeout(giveUp, until - performance.now());
-    const idle = setInterval(() => isWaitedFor() && giveUp(), longestIdleMs);
+    const stop = (): void => giveUp('stopping');
+    const timer = setTimeout(() => giveUp('unforeseen'), ms);
+    const idle = setInterval(() => isWaitedFor() && giveUp('unforeseen'), longestIdleMs);
     const begin = (): void => clearInterval(idle);
+    stopping.addEventListener('abort', stop);
     const end = (): void => {
       clearTimeout(timer);
       clearInterval(idle);
+      stopping.removeEventListener('abort', stop);
     };
-    stopping.signal.addEventListener('abort', end);
-    void foresee({ signal: stopping.signal, begin }).then(resolve, reject).finally(end);
+    void act({ signal: ending.signal, begin }).then(resolve, reject).finally(end);
   });
 }

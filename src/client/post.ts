@@ -25,7 +25,7 @@ import {
 import { ringFor } from './bells.js';
 import type { Asking, Foreseeing, Foreseen, MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';
-import { keepForeseen, longestIdleMs } from './foresight.js';
+import { describeUnkept, keepForeseen, type Unkept } from './foresight.js';
 import { makeRunQueues, patienceMs, type RunQueues } from './run-queues.js';
 import type { Waiter } from './waiter.js';
 
@@ -52,8 +52,8 @@ export interface Posting {
 type Kept =
   | { readonly kind: 'kept'; readonly row: RunRow; readonly message: SealedMessage; readonly isNew: boolean }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
-  /** It took too long, as `message` says: nothing of it was stored. */
-  | { readonly kind: 'late'; readonly message: string };
+  /** The request's turn did not come in time, or not before the process stops: nothing of it was stored. */
+  | { readonly kind: Unkept };
 
 const queuesByPool = new WeakMap<Pool, RunQueues>();
 
@@ -67,9 +67,13 @@ function runQueuesOf(pool: Pool): RunQueues {
 }
 
 export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): Promise<MessageOutcome> {
-  const kept = await keep(deps, posting);
-  if (kept.kind === 'late')
-    return { status: 'unavailable', code: 'AUDIT_UNAVAILABLE', message: kept.message };
+  const kept = await keep(deps, { ...posting, stopping: waiter.stopping });
+  if (kept.kind !== 'kept' && kept.kind !== 'refused')
+    return {
+      status: 'unavailable',
+      code: 'AUDIT_UNAVAILABLE',
+      message: describeUnkept(kept.kind, posting.run),
+    };
   if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };
   const answered = waitForAnswer(deps, waiter, kept.message, posting.waitMs);
   // Only the attempt that stored the message rings for it; if that fails, the outbox does.
@@ -108,30 +112,35 @@ function answerLeftElsewhere({ id }: RunRow): MessageOutcome {
   return { status: 'answered', answer: { status: 'refused', code: 'RUN_STUCK', message }, by: 'door' };
 }
 
-async function keep(deps: ClientDeps, posting: Posting): Promise<Kept> {
-  const { run, foresee = null } = posting;
+/** Once `stopping` is aborted, a request whose turn has not come is not kept. */
+interface InTurn extends Posting {
+  readonly stopping: AbortSignal;
+}
+
+async function keep(deps: ClientDeps, posting: InTurn): Promise<Kept> {
+  const { run, foresee = null, stopping } = posting;
   if (foresee === null) return keepInTurn(deps, posting, null);
   const known = await findKept(deps.pool, posting);
   if (known !== null) return known;
-  const kept = await keepForeseen(run, foresee, (foreseen) => keepInTurn(deps, posting, foreseen));
+  const kept = await keepForeseen(run, foresee, (found) => keepInTurn(deps, posting, found), stopping);
   if (typeof kept === 'object') return kept;
   return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn(kept, run);
 }
 
 /** `outdated`: what was foreseen is no longer so, and nothing was kept. */
-async function keepInTurn(deps: ClientDeps, posting: Posting, foreseen: null): Promise<Kept>;
+async function keepInTurn(deps: ClientDeps, posting: InTurn, foreseen: null): Promise<Kept>;
 async function keepInTurn(
   deps: ClientDeps,
-  posting: Posting,
+  posting: InTurn,
   foreseen: Foreseen | null,
 ): Promise<Kept | 'outdated'>;
 async function keepInTurn(
   deps: ClientDeps,
-  posting: Posting,
+  posting: InTurn,
   foreseen: Foreseen | null,
 ): Promise<Kept | 'outdated'> {
-  const { run, kind } = posting;
-  const turn = await runQueuesOf(deps.pool).take(run, kind === 'submit' ? 'submits' : 'others');
+  const { run, kind, stopping } = posting;
+  const turn = await runQueuesOf(deps.pool).take(run, kind === 'submit' ? 'submits' : 'others', stopping);
   if (turn.kind !== 'turn') return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn(turn.kind, run);
   try {
     return await withTransaction(deps.pool, (tx) => keepMessage(deps, tx, posting, foreseen));
@@ -146,25 +155,19 @@ async function keepInTurn(
 }
 
 function describeErased({ run, kind }: Posting): string {
-  const what = kind === 'submit' ? 'arguments' : 'reason';
+  const what = kind === 'submit' ? 'submit' : 'reason';
   const without = kind === 'decide' ? 'decide without a reason, or ' : '';
   return `the values of run \`${run}\` were erased, and nothing can be added to them, so the ${what} cannot be kept: ${without}cancel the run`;
 }
 
 function describeUnopened({ kind }: Posting, { message }: PayloadKeyUnopened): string {
-  const what = kind === 'submit' ? 'arguments' : 'reason';
+  const what = kind === 'submit' ? 'submit' : 'reason';
   const without = kind === 'decide' ? 'decided without a reason, or ' : '';
   return `the ${what} cannot be kept here, and nothing of this request is: ${message}, and the run can be ${without}cancelled`;
 }
 
-function refuseOutOfTurn(why: 'full' | 'late' | 'unforeseen', run: string): Kept {
-  if (why !== 'full') {
-    const late =
-      why === 'late'
-        ? `other requests to run \`${run}\` came first, and the turn of this one did not come within ${patienceMs / 1_000} s`
-        : `what this leads to in run \`${run}\` was not found out within ${patienceMs / 1_000} s, or not begun within ${longestIdleMs / 1_000} s while others waited for the run`;
-    return { kind: 'late', message: `${late}: nothing of it is kept, try again` };
-  }
+function refuseOutOfTurn(why: 'full' | Unkept, run: string): Kept {
+  if (why !== 'full') return { kind: why };
   const waiting = `${mostUnanswered} requests of this kind wait already until run \`${run}\` can be asked`;
   return refuse('RATE_LIMITED', `${waiting}: ask again when it has been`);
 }
@@ -228,6 +231,9 @@ function refuseByRow(row: RunRow, kind: MessageKind, expectedVersion: number | n
   if (kind === 'retry' && row.rev > 0 && row.status !== 'stuck' && row.executing === null)
     return no('NOT_STUCK', `the run is ${row.status}, not stuck`);
   if (kind !== 'submit') return null;
+  // It passes by itself, so the refusal is not kept under an Idempotency-Key.
+  if (row.status === 'stuck' && row.problem?.code === 'KEY_UNOPENED')
+    return no('KEY_UNOPENED', `nothing of this request is kept: ${describeProblem(row)}`);
   if (row.status === 'stuck')
     return no('RUN_STUCK', `the run waits for an operator: ${describeProblem(row)}`);
   if (row.executing === null) return null;

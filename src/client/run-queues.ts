@@ -21,10 +21,13 @@ export type Turn =
   | { readonly kind: 'turn'; readonly end: () => void; readonly isWaitedFor: () => boolean }
   /** Too many requests of this kind wait for the run already. */
   | { readonly kind: 'full' }
-  | { readonly kind: 'late' };
+  | { readonly kind: 'late' }
+  /** The process stops. */
+  | { readonly kind: 'stopping' };
 
 export interface RunQueues {
-  take(run: string, kind: RequestKind): Promise<Turn>;
+  /** A request that would have to wait once `stopping` is aborted gets no turn. */
+  take(run: string, kind: RequestKind, stopping: AbortSignal): Promise<Turn>;
 }
 
 interface QueueOfRun {
@@ -59,7 +62,7 @@ export function makeRunQueues(limits: RunQueueLimits): RunQueues {
     };
   };
   return {
-    take: (run, kind) => {
+    take: (run, kind, stopping) => {
       const queue = runs.get(run) ?? { working: 0, waiting: { submits: new Set(), others: new Set() } };
       runs.set(run, queue);
       if (working < limits.atOnce && queue.working < limits.perRun && nextOf(queue) === null)
@@ -67,17 +70,25 @@ export function makeRunQueues(limits: RunQueueLimits): RunQueues {
       const line = queue.waiting[kind];
       if (line.size >= limits.mostWaiting) return Promise.resolve({ kind: 'full' });
       return new Promise((resolve) => {
-        const giveTurn = (): void => {
+        const leaveLine = (): void => {
           clearTimeout(timer);
+          stopping.removeEventListener('abort', stop);
           line.delete(giveTurn);
+        };
+        const giveTurn = (): void => {
+          leaveLine();
           resolve(begin(run, queue));
         };
-        const timer = setTimeout(() => {
-          line.delete(giveTurn);
+        const goWithout = (kind: 'late' | 'stopping'): void => {
+          leaveLine();
           if (queue.working === 0 && nextOf(queue) === null) runs.delete(run);
-          resolve({ kind: 'late' });
-        }, limits.patienceMs);
+          resolve({ kind });
+        };
+        const stop = (): void => goWithout('stopping');
+        const timer = setTimeout(() => goWithout('late'), limits.patienceMs);
+        stopping.addEventListener('abort', stop);
         line.add(giveTurn);
+        if (stopping.aborted) stop();
       });
     },
   };
