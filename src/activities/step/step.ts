@@ -35,7 +35,7 @@ import {
 import { addWayOn, persistStep } from './persist.js';
 import { loadKit } from './rights.js';
 import { repeatStoredStep, repeatLastStep } from './stored-step.js';
-import { findCancel, showUnopened, type FoundCancel } from './unopened.js';
+import { findCancel, recordCancel, showUnopened, type FoundCancel } from './unopened.js';
 import type { StepInput, StepResult } from '../types.js';
 
 /** How long a step itself waits for a store that is away; after that the kernel waits. */
@@ -95,8 +95,9 @@ async function cancelUnopened(
   unopened: PayloadKeyUnopened,
 ): Promise<StepResult> {
   if (row.rev === 0) {
-    const message = `the run was cancelled by \`${cancel.by}\` before it began: ${unopened.message}`;
+    const message = `the run was cancelled by \`${cancel.by.id}\` before it began: ${unopened.message}`;
     await closeUnbegun(tx, row.id, { code: 'KEY_UNOPENED', message }, cancel.sealed.id);
+    await recordCancel(deps, tx, row.id, cancel);
     return { status: 'refused', reason: 'withdrawn' };
   }
   if (row.rev !== input.rev - 1 || row.docDigest !== input.builtOn || !isAsWritten(row)) throw unopened;

@@ -1,7 +1,8 @@
 import type { PayloadKeyUnopened } from '../../audit/index.js';
 import { openMessage } from '../../auth/index.js';
-import { withTransaction, type Tx } from '../../db/index.js';
+import { storeTime, withTransaction, type Tx } from '../../db/index.js';
 import { mostWaiting } from '../../model/limits.js';
+import type { Principal } from '../../model/principal.js';
 import { lockUntaken, type LockedMessage } from '../../store/runs/messages.js';
 import { showUnstepped, type RunRow } from '../../store/runs/runs.js';
 import type { ActivityDeps } from '../deps.js';
@@ -11,10 +12,10 @@ import type { ActivityDeps } from '../deps.js';
 /** A cancel that waits for its run, verified, and who asks for it. */
 export interface FoundCancel {
   readonly sealed: LockedMessage;
-  readonly by: string;
+  readonly by: Principal;
 }
 
-/** The first cancel of the run that no step has taken; null: none that is signed. */
+/** The first cancel of the run that no step has taken, by somebody who may cancel it; null: there is none. */
 export async function findCancel(deps: ActivityDeps, tx: Tx, row: RunRow): Promise<FoundCancel | null> {
   for (const sealed of await lockUntaken(tx, row.id, { kind: 'cancel', except: [], limit: mostWaiting })) {
     const opened = openMessage(sealed, {
@@ -22,9 +23,33 @@ export async function findCancel(deps: ActivityDeps, tx: Tx, row: RunRow): Promi
       environment: row.environment,
       publicKey: () => deps.publicKey(sealed),
     });
-    if (opened.status === 'ok') return { sealed, by: opened.message.principal.id };
+    if (opened.status !== 'ok') continue;
+    const { principal } = opened.message;
+    if (principal.permissions.includes('run.operate')) return { sealed, by: principal };
   }
   return null;
+}
+
+/** Puts a cancel on record of a run that has not begun, and so has no record of its own. */
+export async function recordCancel(
+  { serviceChain }: Pick<ActivityDeps, 'serviceChain'>,
+  tx: Tx,
+  run: string,
+  { sealed, by }: FoundCancel,
+): Promise<void> {
+  await serviceChain.appendIn(tx, [
+    {
+      key: `${run}:cancel:${sealed.id}`,
+      type: 'transition.requested',
+      time: await storeTime(tx),
+      actor: { kind: by.kind, id: by.id, roles: by.roles },
+      permission: 'run.operate',
+      action: { transition: 'cancel' },
+      causation: sealed.id,
+      data: {},
+      about: run,
+    },
+  ]);
 }
 
 /** Shows the run as stuck over it until its next step. Told as an internal error once for each time that it is so. */

@@ -139,9 +139,14 @@ describe('a worker whose key does not open a run', () => {
   it('lets a run that has not begun be cancelled, which then never begins', async () => {
     const start = await governed.recordStart('notes', memo);
     const run = governed.handle(start.run);
+    // It is signed, and comes from who may not cancel: the run, which would say so, has not begun.
+    const strange = await run.ask(starter, { kind: 'cancel' }, [textValue('reason', 'mine')]);
+    assert.deepEqual(await elsewhere(run, [bell(start)]), { status: 'waiting' });
     const stop = await cancel(run);
     const ended = await elsewhere(run, [bell(start)]);
     assert.deepEqual(ended, { status: 'refused', reason: 'withdrawn' });
+    assert.equal((await run.answerTo(strange))?.status, 'refused');
+    assert.equal(await countRecords(run, 'transition.requested'), 1);
     assert.deepEqual(await shown(run), ['failed', 0, 'KEY_UNOPENED']);
     assert.match(
       (await run.row()).problem?.message ?? '',
