@@ -57,8 +57,11 @@ type Kept =
 
 const queuesByPool = new WeakMap<Pool, RunQueues>();
 
-/** The queues of a pool. Requests to runs may take three fifths of its connections at most, so that reads always find one. */
-function runQueuesOf(pool: Pool): RunQueues {
+/**
+ * The queues of a pool. Starts and requests to runs together may take three fifths of its connections at most, so that reads always
+ * find one.
+ */
+export function runQueuesOf(pool: Pool): RunQueues {
   const atOnce = Math.max(1, Math.floor((pool.options.max * 3) / 5));
   const limits = { perRun: 2, atOnce, mostWaiting: mostUnanswered, patienceMs };
   const queues = queuesByPool.get(pool) ?? makeRunQueues(limits);

@@ -1,5 +1,6 @@
 // Requests to a run wait for each other in memory, where they hold no connection; only the request at work and one more of each run
-// hold one. So a run that is held up delays only the requests to that run.
+// hold one. So a run that is held up delays only the requests to that run. The starts of one principal wait in the same way for each
+// other.
 
 /** How long a request waits for its turn at a run. */
 export const patienceMs = 10_000;
@@ -23,11 +24,15 @@ export type Turn =
   | { readonly kind: 'full' }
   | { readonly kind: 'late' };
 
+type OwnLimits = Pick<RunQueueLimits, 'perRun' | 'mostWaiting' | 'patienceMs'>;
+
 export interface RunQueues {
-  take(run: string, kind: RequestKind): Promise<Turn>;
+  /** `own`: the limits of a line that has others; `perRun` the same in all its requests. */
+  take(run: string, kind: RequestKind, own?: OwnLimits): Promise<Turn>;
 }
 
 interface QueueOfRun {
+  readonly perRun: number;
   working: number;
   readonly waiting: Readonly<Record<RequestKind, Set<() => void>>>;
 }
@@ -43,7 +48,7 @@ export function makeRunQueues(limits: RunQueueLimits): RunQueues {
     for (const [name, each] of runs) if (mayWork(each)) return serve(name, each);
   };
   const mayWork = (queue: QueueOfRun): boolean =>
-    working < limits.atOnce && queue.working < limits.perRun && nextOf(queue) !== null;
+    working < limits.atOnce && queue.working < queue.perRun && nextOf(queue) !== null;
   const serve = (name: string, queue: QueueOfRun): void => {
     runs.delete(name);
     runs.set(name, queue);
@@ -55,13 +60,13 @@ export function makeRunQueues(limits: RunQueueLimits): RunQueues {
     return { kind: 'turn', end: makeCallOnce(() => end(run, queue)) };
   };
   return {
-    take: (run, kind) => {
-      const queue = runs.get(run) ?? { working: 0, waiting: { submits: new Set(), others: new Set() } };
+    take: (run, kind, { perRun, mostWaiting, patienceMs } = limits) => {
+      const queue = runs.get(run) ?? makeQueue(perRun);
       runs.set(run, queue);
-      if (working < limits.atOnce && queue.working < limits.perRun && nextOf(queue) === null)
+      if (working < limits.atOnce && queue.working < queue.perRun && nextOf(queue) === null)
         return Promise.resolve(begin(run, queue));
       const line = queue.waiting[kind];
-      if (line.size >= limits.mostWaiting) return Promise.resolve({ kind: 'full' });
+      if (line.size >= mostWaiting) return Promise.resolve({ kind: 'full' });
       return new Promise((resolve) => {
         const giveTurn = (): void => {
           clearTimeout(timer);
@@ -72,11 +77,15 @@ export function makeRunQueues(limits: RunQueueLimits): RunQueues {
           line.delete(giveTurn);
           if (queue.working === 0 && nextOf(queue) === null) runs.delete(run);
           resolve({ kind: 'late' });
-        }, limits.patienceMs);
+        }, patienceMs);
         line.add(giveTurn);
       });
     },
   };
+}
+
+function makeQueue(perRun: number): QueueOfRun {
+  return { perRun, working: 0, waiting: { submits: new Set(), others: new Set() } };
 }
 
 /** The next request: that which has waited longest, submits only after all others. */
