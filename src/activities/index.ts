@@ -1,4 +1,5 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
+import { PayloadKeyUnopened } from '../audit/index.js';
 import { isUnavailable } from '../db/index.js';
 import { isId } from '../model/names/ids.js';
 import { getListedRun } from '../store/runs/runs.js';
@@ -7,6 +8,7 @@ import { execute } from './execute/execute.js';
 import { beatWhileAllowed } from './execute/heartbeats.js';
 import { refuseStart } from './step/giving-up.js';
 import { step } from './step/step.js';
+import { showUnopened } from './step/unopened.js';
 import type { RunActivities } from './types.js';
 
 export { makeDeps, type ActivityDeps } from './deps.js';
@@ -70,6 +72,7 @@ export function makeActivities(
           onStoreWait();
           throw error;
         }
+        if (error instanceof PayloadKeyUnopened) throw await noteUnopened(deps, run, error, context);
         onInternalError(`action \`${input.action}\` of run \`${input.run}\``, error);
         throw countFailure(failures, input.action, error);
       } finally {
@@ -116,6 +119,17 @@ async function readNamespace(pool: ActivityDeps['pool'], run: string): Promise<s
   if (namespaces.size >= rememberedRuns) namespaces.clear();
   namespaces.set(run, row.namespace);
   return row.namespace;
+}
+
+/** No failure of our own code: it is tried until the key opens, here or in another worker, and meanwhile the run shows why. */
+async function noteUnopened(
+  deps: ActivityDeps,
+  run: string,
+  unopened: PayloadKeyUnopened,
+  { info }: Context,
+): Promise<PayloadKeyUnopened> {
+  if (info.attempt >= mostFailures) await showUnopened(deps, run, unopened);
+  return unopened;
 }
 
 function countFailure(failures: Map<string, number>, action: string, error: unknown): unknown {

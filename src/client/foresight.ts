@@ -15,20 +15,21 @@ type Keep<K> = (foreseen: Foreseen | null) => Promise<K | 'outdated'>;
 
 /**
  * Keeps a submit by what it leads to. `full`: too many wait for the same run. `late`: its turn, or what it leads to, was not known
- * in time. Nothing of it is kept then.
+ * in time. `stopping`: the process stops. Nothing of it is kept then.
  */
 export async function keepForeseen<K>(
   run: string,
   foresee: (signal: AbortSignal) => Promise<Foreseen | null>,
   keep: Keep<K>,
-): Promise<K | 'full' | 'late'> {
-  const turn = await turns.take(run, 'submits');
+  stopping: AbortSignal,
+): Promise<K | 'full' | 'late' | 'stopping'> {
+  const turn = await turns.take(run, 'submits', stopping);
   if (turn.kind !== 'turn') return turn.kind;
   const until = performance.now() + patienceMs;
   try {
     for (let left = mostForesights; ; left -= 1) {
-      const foreseen = left === 0 ? null : await unlessLate(foresee, until - performance.now());
-      if (foreseen === 'late') return 'late';
+      const foreseen = left === 0 ? null : await inTime(foresee, until - performance.now(), stopping);
+      if (foreseen === 'late' || foreseen === 'stopping') return foreseen;
       const kept = await keep(foreseen);
       if (kept !== 'outdated') return kept;
     }
@@ -37,14 +38,25 @@ export async function keepForeseen<K>(
   }
 }
 
-function unlessLate<T>(act: (signal: AbortSignal) => Promise<T>, ms: number): Promise<T | 'late'> {
-  const stopping = new AbortController();
+function inTime<T>(
+  act: (signal: AbortSignal) => Promise<T>,
+  ms: number,
+  stopping: AbortSignal,
+): Promise<T | 'late' | 'stopping'> {
+  if (stopping.aborted) return Promise.resolve('stopping');
+  const ending = new AbortController();
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      stopping.abort();
-      resolve('late');
-    }, ms);
-    const end = (): void => clearTimeout(timer);
-    void act(stopping.signal).then(resolve, reject).finally(end);
+    const giveUp = (why: 'late' | 'stopping'): void => {
+      ending.abort();
+      resolve(why);
+    };
+    const stop = (): void => giveUp('stopping');
+    const timer = setTimeout(() => giveUp('late'), ms);
+    stopping.addEventListener('abort', stop);
+    const end = (): void => {
+      clearTimeout(timer);
+      stopping.removeEventListener('abort', stop);
+    };
+    void act(ending.signal).then(resolve, reject).finally(end);
   });
 }

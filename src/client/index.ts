@@ -25,8 +25,15 @@ export { recordStart } from './start.js';
 /** How long a decision, a cancel or a retry waits for the run's answer before its caller is told where to look. */
 const answerMs = 3_000;
 
+/** What the process does with its client, and no request. */
+interface OwnProcess {
+  startOutbox(): void;
+  /** Called when the process stops: each request that waits is answered at once, with what is so by then. */
+  endWaits(): void;
+}
+
 /** Makes the client, which hides Temporal. It stores what must be durable in Postgres before it sends anything. */
-export async function makeClient(deps: ClientDeps): Promise<RunClient & { startOutbox(): void }> {
+export async function makeClient(deps: ClientDeps): Promise<RunClient & OwnProcess> {
   const waiter = await makeWaiter(deps.databaseUrl);
   const outbox = makeOutbox(deps);
   return {
@@ -42,6 +49,7 @@ export async function makeClient(deps: ClientDeps): Promise<RunClient & { startO
     replay: (run) => replayRun(deps, run),
     health: () => temporal.health(deps),
     startOutbox: () => outbox.start(),
+    endWaits: () => waiter.endWaits(),
     close: async () => {
       await outbox.stop();
       await waiter.close();

@@ -26,7 +26,7 @@ import { ringFor } from './bells.js';
 import type { Asking, Foreseen, MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';
 import { keepForeseen } from './foresight.js';
-import { makeRunQueues, patienceMs, type RunQueues } from './run-queues.js';
+import { patienceMs, runQueuesOf } from './run-queues.js';
 import type { Waiter } from './waiter.js';
 
 // The way of every request to a run: it is refused by what the store knows, or stored and rung for, and then its answer is awaited.
@@ -52,31 +52,14 @@ export interface Posting {
 type Kept =
   | { readonly kind: 'kept'; readonly row: RunRow; readonly message: SealedMessage; readonly isNew: boolean }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
-  /** The request's turn did not come in time: nothing of it was stored. */
-  | { readonly kind: 'late' };
-
-const queuesByPool = new WeakMap<Pool, RunQueues>();
-
-/**
- * The queues of a pool. Starts and requests to runs together may take three fifths of its connections at most, so that reads always
- * find one.
- */
-export function runQueuesOf(pool: Pool): RunQueues {
-  const atOnce = Math.max(1, Math.floor((pool.options.max * 3) / 5));
-  const limits = { perRun: 2, atOnce, mostWaiting: mostUnanswered, patienceMs };
-  const queues = queuesByPool.get(pool) ?? makeRunQueues(limits);
-  queuesByPool.set(pool, queues);
-  return queues;
-}
+  /** The request's turn did not come in time, or not before the process stops: nothing of it was stored. */
+  | { readonly kind: 'late' }
+  | { readonly kind: 'stopping' };
 
 export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): Promise<MessageOutcome> {
-  const kept = await keep(deps, posting);
-  if (kept.kind === 'late')
-    return {
-      status: 'unavailable',
-      code: 'AUDIT_UNAVAILABLE',
-      message: `other requests to run \`${posting.run}\` came first, and the turn of this one did not come within ${patienceMs / 1_000} s: nothing of it is kept, try again`,
-    };
+  const kept = await keep(deps, { ...posting, stopping: waiter.stopping });
+  if (kept.kind === 'late' || kept.kind === 'stopping')
+    return { status: 'unavailable', code: 'AUDIT_UNAVAILABLE', message: describeUnkept(kept.kind, posting) };
   if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };
   const answered = waitForAnswer(deps, waiter, kept.message, posting.waitMs);
   // Only the attempt that stored the message rings for it; if that fails, the outbox does.
@@ -85,6 +68,12 @@ export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): 
   answered.stop();
   await answered.outcome;
   return untaken;
+}
+
+function describeUnkept(why: 'late' | 'stopping', { run }: Posting): string {
+  return why === 'stopping'
+    ? `this process of the API is stopping, and the turn of this request at run \`${run}\` had not come: nothing of it is kept, try again`
+    : `other requests to run \`${run}\` came first, and the turn of this one did not come within ${patienceMs / 1_000} s: nothing of it is kept, try again`;
 }
 
 /**
@@ -115,30 +104,35 @@ function answerLeftElsewhere({ id }: RunRow): MessageOutcome {
   return { status: 'answered', answer: { status: 'refused', code: 'RUN_STUCK', message }, by: 'door' };
 }
 
-async function keep(deps: ClientDeps, posting: Posting): Promise<Kept> {
-  const { run, foresee = null } = posting;
+/** Once `stopping` is aborted, a request whose turn has not come is not kept. */
+interface InTurn extends Posting {
+  readonly stopping: AbortSignal;
+}
+
+async function keep(deps: ClientDeps, posting: InTurn): Promise<Kept> {
+  const { run, foresee = null, stopping } = posting;
   if (foresee === null) return keepInTurn(deps, posting, null);
   const known = await findKept(deps.pool, posting);
   if (known !== null) return known;
-  const kept = await keepForeseen(run, foresee, (foreseen) => keepInTurn(deps, posting, foreseen));
-  if (kept !== 'full' && kept !== 'late') return kept;
+  const kept = await keepForeseen(run, foresee, (found) => keepInTurn(deps, posting, found), stopping);
+  if (kept !== 'full' && kept !== 'late' && kept !== 'stopping') return kept;
   return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn(kept, run);
 }
 
 /** `outdated`: what was foreseen is no longer so, and nothing was kept. */
-async function keepInTurn(deps: ClientDeps, posting: Posting, foreseen: null): Promise<Kept>;
+async function keepInTurn(deps: ClientDeps, posting: InTurn, foreseen: null): Promise<Kept>;
 async function keepInTurn(
   deps: ClientDeps,
-  posting: Posting,
+  posting: InTurn,
   foreseen: Foreseen | null,
 ): Promise<Kept | 'outdated'>;
 async function keepInTurn(
   deps: ClientDeps,
-  posting: Posting,
+  posting: InTurn,
   foreseen: Foreseen | null,
 ): Promise<Kept | 'outdated'> {
-  const { run, kind } = posting;
-  const turn = await runQueuesOf(deps.pool).take(run, kind === 'submit' ? 'submits' : 'others');
+  const { run, kind, stopping } = posting;
+  const turn = await runQueuesOf(deps.pool).take(run, kind === 'submit' ? 'submits' : 'others', stopping);
   if (turn.kind !== 'turn') return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn(turn.kind, run);
   try {
     return await withTransaction(deps.pool, (tx) => keepMessage(deps, tx, posting, foreseen));
@@ -153,19 +147,19 @@ async function keepInTurn(
 }
 
 function describeErased({ run, kind }: Posting): string {
-  const what = kind === 'submit' ? 'arguments' : 'reason';
+  const what = kind === 'submit' ? 'submit' : 'reason';
   const without = kind === 'decide' ? 'decide without a reason, or ' : '';
   return `the values of run \`${run}\` were erased, and nothing can be added to them, so the ${what} cannot be kept: ${without}cancel the run`;
 }
 
 function describeUnopened({ kind }: Posting, { message }: PayloadKeyUnopened): string {
-  const what = kind === 'submit' ? 'arguments' : 'reason';
+  const what = kind === 'submit' ? 'submit' : 'reason';
   const without = kind === 'decide' ? 'decided without a reason, or ' : '';
   return `the ${what} cannot be kept here, and nothing of this request is: ${message}, and the run can be ${without}cancelled`;
 }
 
-function refuseOutOfTurn(why: 'full' | 'late', run: string): Kept {
-  if (why === 'late') return { kind: 'late' };
+function refuseOutOfTurn(why: 'full' | 'late' | 'stopping', run: string): Kept {
+  if (why !== 'full') return { kind: why };
   const waiting = `${mostUnanswered} requests of this kind wait already until run \`${run}\` can be asked`;
   return refuse('RATE_LIMITED', `${waiting}: ask again when it has been`);
 }
@@ -229,6 +223,9 @@ function refuseByRow(row: RunRow, kind: MessageKind, expectedVersion: number | n
   if (kind === 'retry' && row.rev > 0 && row.status !== 'stuck' && row.executing === null)
     return no('NOT_STUCK', `the run is ${row.status}, not stuck`);
   if (kind !== 'submit') return null;
+  // It passes by itself, so the refusal is not kept under an Idempotency-Key.
+  if (row.status === 'stuck' && row.problem?.code === 'KEY_UNOPENED')
+    return no('KEY_UNOPENED', `nothing of this request is kept: ${describeProblem(row)}`);
   if (row.status === 'stuck')
     return no('RUN_STUCK', `the run waits for an operator: ${describeProblem(row)}`);
   if (row.executing === null) return null;

@@ -1,3 +1,6 @@
+import type { Pool } from '../db/index.js';
+import { mostUnanswered } from '../model/limits.js';
+
 // Requests to a run wait for each other in memory, where they hold no connection; only the request at work and one more of each run
 // hold one. So a run that is held up delays only the requests to that run. The starts of one principal wait in the same way for each
 // other.
@@ -22,19 +25,38 @@ export type Turn =
   | { readonly kind: 'turn'; readonly end: () => void }
   /** Too many requests of this kind wait for the run already. */
   | { readonly kind: 'full' }
-  | { readonly kind: 'late' };
+  | { readonly kind: 'late' }
+  /** The process stops. */
+  | { readonly kind: 'stopping' };
 
 type OwnLimits = Pick<RunQueueLimits, 'perRun' | 'mostWaiting' | 'patienceMs'>;
 
 export interface RunQueues {
-  /** `own`: the limits of a line that has others; `perRun` the same in all its requests. */
-  take(run: string, kind: RequestKind, own?: OwnLimits): Promise<Turn>;
+  /**
+   * A request that would have to wait once `stopping` is aborted gets no turn. `own`: the limits of a line that has others; `perRun` the
+   * same in all its requests.
+   */
+  take(run: string, kind: RequestKind, stopping: AbortSignal, own?: OwnLimits): Promise<Turn>;
 }
 
 interface QueueOfRun {
   readonly perRun: number;
   working: number;
   readonly waiting: Readonly<Record<RequestKind, Set<() => void>>>;
+}
+
+const queuesByPool = new WeakMap<Pool, RunQueues>();
+
+/**
+ * The queues of a pool. Starts and requests to runs together may take three fifths of its connections at most, so that reads always
+ * find one.
+ */
+export function runQueuesOf(pool: Pool): RunQueues {
+  const atOnce = Math.max(1, Math.floor((pool.options.max * 3) / 5));
+  const limits = { perRun: 2, atOnce, mostWaiting: mostUnanswered, patienceMs };
+  const queues = queuesByPool.get(pool) ?? makeRunQueues(limits);
+  queuesByPool.set(pool, queues);
+  return queues;
 }
 
 export function makeRunQueues(limits: RunQueueLimits): RunQueues {
@@ -60,7 +82,7 @@ export function makeRunQueues(limits: RunQueueLimits): RunQueues {
     return { kind: 'turn', end: makeCallOnce(() => end(run, queue)) };
   };
   return {
-    take: (run, kind, { perRun, mostWaiting, patienceMs } = limits) => {
+    take: (run, kind, stopping, { perRun, mostWaiting, patienceMs } = limits) => {
       const queue = runs.get(run) ?? makeQueue(perRun);
       runs.set(run, queue);
       if (working < limits.atOnce && queue.working < queue.perRun && nextOf(queue) === null)
@@ -68,17 +90,25 @@ export function makeRunQueues(limits: RunQueueLimits): RunQueues {
       const line = queue.waiting[kind];
       if (line.size >= mostWaiting) return Promise.resolve({ kind: 'full' });
       return new Promise((resolve) => {
-        const giveTurn = (): void => {
+        const leaveLine = (): void => {
           clearTimeout(timer);
+          stopping.removeEventListener('abort', stop);
           line.delete(giveTurn);
+        };
+        const giveTurn = (): void => {
+          leaveLine();
           resolve(begin(run, queue));
         };
-        const timer = setTimeout(() => {
-          line.delete(giveTurn);
+        const goWithout = (kind: 'late' | 'stopping'): void => {
+          leaveLine();
           if (queue.working === 0 && nextOf(queue) === null) runs.delete(run);
-          resolve({ kind: 'late' });
-        }, patienceMs);
+          resolve({ kind });
+        };
+        const stop = (): void => goWithout('stopping');
+        const timer = setTimeout(() => goWithout('late'), patienceMs);
+        stopping.addEventListener('abort', stop);
         line.add(giveTurn);
+        if (stopping.aborted) stop();
       });
     },
   };

@@ -18,8 +18,8 @@ import {
   type MessageDraft,
   type Value,
 } from './replay/attest.js';
-import { runQueuesOf, waitForAnswer } from './post.js';
-import { makeRunQueues } from './run-queues.js';
+import { waitForAnswer } from './post.js';
+import { makeRunQueues, runQueuesOf, type Turn } from './run-queues.js';
 import { makeSubmission, submit } from './submit.js';
 import type { MessageOutcome, StartOutcome, StartRequest, SubmitRequest } from './types.js';
 import type { ClientDeps } from './deps.js';
@@ -31,9 +31,9 @@ type RecordingDeps = Pick<ClientDeps, 'payloads' | 'keys'>;
 export async function start(deps: ClientDeps, waiter: Waiter, request: StartRequest): Promise<StartOutcome> {
   const refusal = refuseTooLarge(startValues(request));
   if (refusal !== null) return { status: 'refused', refusal };
-  const kept = await keepInTurn(deps, request, null, []);
+  const kept = await keepInTurn(deps, waiter, request, null, []);
   if (kept.kind === 'refused') return { status: 'refused', refusal: kept.refusal };
-  if (kept.kind === 'late') return late;
+  if (kept.kind !== 'kept') return unkept(kept.kind);
   const [message] = kept.messages;
   if (message !== undefined) {
     const rung = await temporal.startRun(deps, placeOf(request), bellOf(message), null);
@@ -57,9 +57,9 @@ export async function startWithSubmit(
   const refusal = refuseTooLarge(startValues(request)) ?? refuseTooLarge(asked.values);
   if (refusal !== null) return { status: 'answered', answer: refusal, by: 'door' };
   const draft = { ...asked, id: first.messageId };
-  const kept = await keepInTurn(deps, request, draft, refsToCome(asked.values));
+  const kept = await keepInTurn(deps, waiter, request, draft, refsToCome(asked.values));
   if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };
-  if (kept.kind === 'late') return late;
+  if (kept.kind !== 'kept') return unkept(kept.kind);
   const [started, message] = kept.messages;
   if (started === undefined || message === undefined) return submit(deps, waiter, first);
   const answered = waitForAnswer(deps, waiter, message, first.waitMs);
@@ -85,11 +85,14 @@ const paperTurns = makeRunQueues({
   patienceMs: longestStartWaitMs,
 });
 
-const late = {
-  status: 'unavailable',
-  code: 'AUDIT_UNAVAILABLE',
-  message: `other requests came first, and the turn of this start did not come within ${longestStartWaitMs / 1_000} s: nothing of it is kept, try again`,
-} as const;
+/** What the caller of a start is told whose turn has not come. */
+function unkept(why: 'late' | 'stopping'): Extract<MessageOutcome, { status: 'unavailable' }> {
+  const message =
+    why === 'stopping'
+      ? 'this process of the API is stopping, and the turn of this start had not come: nothing of it is kept, try again'
+      : `other requests came first, and the turn of this start did not come within ${longestStartWaitMs / 1_000} s: nothing of it is kept, try again`;
+  return { status: 'unavailable', code: 'AUDIT_UNAVAILABLE', message };
+}
 
 type First = Omit<MessageDraft, 'run' | 'environment'>;
 
@@ -97,12 +100,13 @@ type Kept =
   /** No messages: an earlier attempt of this request has started the run already. */
   | { readonly kind: 'kept'; readonly messages: readonly SealedMessage[] }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
-  /** The start's turn did not come in time: nothing of it was stored. */
-  | { readonly kind: 'late' };
+  /** The start's turn did not come in time, or the process stops: nothing of it was stored. */
+  | { readonly kind: 'late' | 'stopping' };
 
 /** Stores a start when it is its turn among those of its principal. Until then it waits in memory, and holds no connection. */
 async function keepInTurn(
   deps: ClientDeps,
+  { stopping }: Waiter,
   request: StartRequest,
   first: First | null,
   refs: readonly PayloadRef[],
@@ -110,8 +114,8 @@ async function keepInTurn(
   const { principal, refuse } = request;
   const until = performance.now() + longestStartWaitMs;
   if (refuse !== undefined) {
-    const turn = await paperTurns.take(principal.id, 'submits');
-    if (turn.kind !== 'turn') return lateUnlessBegun(deps, request);
+    const turn = await paperTurns.take(principal.id, 'submits', stopping);
+    if (turn.kind !== 'turn') return begunOr(turn.kind, deps, request);
     const refusal = await refuse(refs).finally(turn.end);
     if (refusal !== null) return { kind: 'refused', refusal };
   }
@@ -119,8 +123,8 @@ async function keepInTurn(
   const perRun = Math.max(1, Math.floor(deps.pool.options.max / 5));
   const patienceMs = Math.max(0, until - performance.now());
   const own = { perRun, mostWaiting: Infinity, patienceMs };
-  const turn = await runQueuesOf(deps.pool).take(`starts of ${principal.id}`, 'submits', own);
-  if (turn.kind !== 'turn') return lateUnlessBegun(deps, request);
+  const turn = await runQueuesOf(deps.pool).take(`starts of ${principal.id}`, 'submits', stopping, own);
+  if (turn.kind !== 'turn') return begunOr(turn.kind, deps, request);
   try {
     const kept = await withTransaction(deps.pool, (tx) => keepStart(deps, tx, request, first));
     return { kind: 'kept', messages: kept ?? [] };
@@ -129,8 +133,14 @@ async function keepInTurn(
   }
 }
 
-async function lateUnlessBegun({ pool }: ClientDeps, { run }: StartRequest): Promise<Kept> {
-  return (await getListedRun(pool, run)) === null ? { kind: 'late' } : { kind: 'kept', messages: [] };
+async function begunOr(
+  why: Exclude<Turn['kind'], 'turn'>,
+  { pool }: ClientDeps,
+  { run }: StartRequest,
+): Promise<Kept> {
+  if ((await getListedRun(pool, run)) !== null) return { kind: 'kept', messages: [] };
+  // Any number may wait, so it is never full.
+  return { kind: why === 'stopping' ? 'stopping' : 'late' };
 }
 
 function placeOf({ run, environment, flow, mode }: StartRequest): temporal.Place {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { listen, type Pool } from '../db/index.js';
 import { getListedRun, type ListedRun } from '../store/runs/runs.js';
 
@@ -13,6 +14,10 @@ export interface Waiter {
     look: () => Promise<boolean>,
     until: { readonly waitMs: number; readonly signal: AbortSignal },
   ): Promise<void>;
+  /** Aborted when the process stops: from then on nobody waits. */
+  readonly stopping: AbortSignal;
+  /** Ends every wait: whoever waits looks once more, and is answered with what is so by then. */
+  endWaits(): void;
   close(): Promise<void>;
 }
 
@@ -25,7 +30,13 @@ export async function makeWaiter(databaseUrl: string): Promise<Waiter> {
   const wakeAll = (): void => {
     for (const set of waiting.values()) for (const wake of set) wake();
   };
-  let closing = false;
+  const stopping = new AbortController();
+  // Each request that waits for its turn adds a listener.
+  setMaxListeners(0, stopping.signal);
+  const endWaits = (): void => {
+    stopping.abort();
+    wakeAll();
+  };
   const wakeOf = (_channel: string, run: string): void => {
     for (const wake of waiting.get(run) ?? []) wake();
   };
@@ -38,7 +49,7 @@ export async function makeWaiter(databaseUrl: string): Promise<Waiter> {
         const changed = nextChange(waiting, run, Math.min(until, Date.now() + pollMs));
         const row = await getListedRun(pool, run);
         const status = row === null ? 'accepted' : statusOf(row);
-        if (status === 'settled' || Date.now() >= until) {
+        if (status === 'settled' || stopping.signal.aborted || Date.now() >= until) {
           changed.cancel();
           return status;
         }
@@ -48,7 +59,7 @@ export async function makeWaiter(databaseUrl: string): Promise<Waiter> {
     watch: async (run, look, { waitMs, signal }) => {
       const until = Date.now() + waitMs;
       for (;;) {
-        const over = closing || signal.aborted || Date.now() >= until;
+        const over = stopping.signal.aborted || signal.aborted || Date.now() >= until;
         // Listens before it looks, so that it misses no step in between.
         const changed = nextChange(waiting, run, until);
         signal.addEventListener('abort', changed.cancel);
@@ -61,9 +72,10 @@ export async function makeWaiter(databaseUrl: string): Promise<Waiter> {
         }
       }
     },
+    stopping: stopping.signal,
+    endWaits,
     close: async () => {
-      closing = true;
-      wakeAll();
+      endWaits();
       await listener.close();
     },
   };

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import pg from 'pg';
-import { connectTimeoutMs } from './pool.js';
+import { connectTimeoutMs, sessionDefaults } from './pool.js';
+import { refuseTransactionPooler } from './pooler.js';
 import { applicationRole, canOwn, ensureRoles, ownerRole } from './roles.js';
 
 export interface Migrated {
@@ -50,6 +51,8 @@ export async function migrate(url: string): Promise<Migrated> {
   client.on('error', () => undefined);
   await client.connect();
   try {
+    await client.query(sessionDefaults);
+    await refuseTransactionPooler(url, client);
     await client.query('select pg_advisory_lock($1)', [lockKey]);
     const notices = await ensureRoles(client);
     const owned = await canOwn(client);

@@ -34,7 +34,7 @@ export function makePool({ url, applicationName, max, byKeys = false }: PoolOpti
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     onConnect: async (client) => {
-      await client.query(byKeys ? `${limitTimes}; ${planOnce}` : limitTimes);
+      await client.query([limitTimes, sessionDefaults, ...(byKeys ? [planOnce] : [])].join('; '));
       await takeApplicationRole(client);
       pipelineStatements(client);
     },
@@ -46,6 +46,9 @@ export function makePool({ url, applicationName, max, byKeys = false }: PoolOpti
 
 /** By statement: a pooler in front of Postgres, as PgBouncer is, refuses these as parameters of the start. */
 const limitTimes = `set statement_timeout = ${statementTimeoutMs}; set idle_in_transaction_session_timeout = ${idleTimeoutMs}`;
+
+/** A database or a login may have other defaults: times are read as ISO 8601, and all locks are made for `read committed`. */
+export const sessionDefaults = `set datestyle = 'ISO'; set timezone = 'UTC'; set default_transaction_isolation = 'read committed'`;
 
 /** The plan is kept for good, so it must not scan whole tables, as a plan made for an empty table would. */
 const planOnce = `set plan_cache_mode = 'force_generic_plan'; set enable_seqscan = off; set jit = off`;

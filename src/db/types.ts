@@ -28,5 +28,7 @@ function safeInteger(text: string): number {
 
 function isoTime(text: string): string {
   const value = plainDate(text);
-  return value instanceof Date ? value.toISOString() : text;
+  if (!(value instanceof Date))
+    throw new RangeError(`the database gives the time \`${text}\`, which is none of ISO 8601`);
+  return value.toISOString();
 }

@@ -316,7 +316,7 @@ export interface Kit {
   connection(name: string): string | null;
   /** The same caller with the rights that it has now; `at`: when it asked. */
   rightsNow(asked: Principal, at: string): Principal;
-  /** Why a call of this step, or one of its fallbacks, is larger than what may be sent; null: none is. */
+  /** Why none of the calls of this step, its own and its fallbacks, can be sent, since each is larger than what may be; null: one can. */
   whyTooLarge(
     step: Pick<Executing, 'executor' | 'reliability' | 'at'> & { readonly action: Pick<Action, 'tier'> },
     scopes: Pick<Asking, 'arguments' | 'context' | 'input'>,

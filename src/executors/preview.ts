@@ -5,7 +5,7 @@ import type { JsonObject } from '../model/values/json.js';
 import { buildCall } from './build.js';
 import type { Headers } from './kind.js';
 import { requireKind } from './find-kind.js';
-import type { Built, Call, Scopes } from './types.js';
+import type { Built, Call } from './types.js';
 
 /** The headers that the connection of this name sends with each call, without those that are references. */
 export type SentWith = (connection: string) => Headers;
@@ -23,10 +23,10 @@ export function previewCalls(
 ): Pick<Shown, 'preview' | 'refused'> {
   if (executor === null || asksPeople(executor)) return { preview: { kind: 'human', target } };
   const scopes = { arguments: args, context, input };
-  const step = { executor, reliability, at: 'transition', action: { tier } } as const;
-  const calls = buildCalls(step, scopes).map(({ kind, built }) => ({
-    kind,
-    built: checkFits(built, sentWith),
+  const room = callRoom();
+  const calls = [executor, ...reliability.fallback].map((tried) => ({
+    kind: tried.kind,
+    built: checkFits(buildCall(tried, scopes, 'transition', { action: { tier } }, room), sentWith),
   }));
   const refused = refusalOf(calls.map(({ built }) => built));
   const [own, ...others] = calls.map(({ kind, built }) => describeBuilt(kind, built));
@@ -36,23 +36,15 @@ export function previewCalls(
   };
 }
 
-/** Why a call, or one of its fallbacks, is larger than what may be sent; null: none is. */
-export const whyTooLarge: Kit['whyTooLarge'] = (executing, scopes) => {
-  const found = buildCalls(executing, scopes).find(({ built }) => built.status === 'too_large');
-  return found?.built.status === 'too_large' ? found.built.message : null;
+/** Why none of the calls of a step can be sent: its own is larger than what may be sent, and so is each fallback. Null: one can. */
+export const whyTooLarge: Kit['whyTooLarge'] = (step, scopes) => {
+  const [own, ...others] = [step.executor, ...step.reliability.fallback];
+  const why = oversize(buildCall(own, scopes, step.at, step));
+  const isNone = others.every((tried) => oversize(buildCall(tried, scopes, step.at, step)) !== null);
+  return isNone ? why : null;
 };
 
-/** The calls that a step may make, in their order, within the room of one call. */
-function buildCalls(
-  step: Parameters<Kit['whyTooLarge']>[0],
-  scopes: Scopes,
-): { readonly kind: string; readonly built: Built }[] {
-  const room = callRoom();
-  return [step.executor, ...step.reliability.fallback].map((tried) => ({
-    kind: tried.kind,
-    built: buildCall(tried, scopes, step.at, step, room),
-  }));
-}
+const oversize = (built: Built): string | null => (built.status === 'too_large' ? built.message : null);
 
 function checkFits(built: Built, sentWith: SentWith): Built {
   if (built.status !== 'built' || built.call.connection === undefined) return built;

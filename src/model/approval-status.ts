@@ -33,5 +33,5 @@ export function settledCode(
   }
 }
 
-/** Stands for the arguments or the preview of an approval where they cannot be read. */
+/** Stands for a value that there is or was (arguments, a preview, a reason, a note, an output) where it cannot be read. */
 export const unreadableText = '(cannot be read)';

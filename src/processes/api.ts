@@ -141,7 +141,11 @@ async function main(config: Config): Promise<void> {
   };
   const server = makeServer(deps);
   const notifier = await startNotifier(foundation, deps, webhookKey);
-  stopOnSignals(server, feed, async () => {
+  const endWaits = (): Promise<void> => {
+    client.endWaits();
+    return feed.close();
+  };
+  stopOnSignals(server, endWaits, async () => {
     await notifier.stop();
     await anonymous.close();
     await client.close();

@@ -1,9 +1,10 @@
 import type { Server } from 'node:http';
-import type { Feed } from '../service/index.js';
 import { defaultPort, type Config } from './settings/config.js';
 
 // How the API begins to listen, and how it stops.
 
+/** By then each request is answered (src/api/http/stopping.ts), and what is still open is a connection without one, or a slow reader. */
+const answeredMs = 6_000;
 const graceMs = 8_000;
 
 /** Listens on the configured port; where the port cannot be had, says so and ends the process. */
@@ -24,18 +25,28 @@ export function startListening(server: Server, config: Config): Promise<void> {
   });
 }
 
-/** On a signal to stop, finishes and answers the requests under way, closes open event streams, and ends the process. */
-export function stopOnSignals(server: Server, feed: Feed, close: () => Promise<void>): void {
+/**
+ * On a signal to stop, takes no more requests, and ends the process once those under way are answered. `endWaits` ends what they
+ * wait for, and open event streams.
+ */
+export function stopOnSignals(
+  server: Server,
+  endWaits: () => Promise<void>,
+  close: () => Promise<void>,
+): void {
   let stopping = false;
+  let answered = false;
   const stop = (): void => {
     if (stopping) return;
     stopping = true;
-    setTimeout(() => process.exit(1), graceMs).unref();
+    setTimeout(() => server.closeAllConnections(), answeredMs).unref();
+    setTimeout(() => process.exit(answered ? 0 : 1), graceMs).unref();
     void (async () => {
       const closed = new Promise((resolve) => server.close(resolve));
-      await feed.close();
+      await endWaits();
       server.closeIdleConnections();
       await closed;
+      answered = true;
       await close();
       process.exit(0);
     })();

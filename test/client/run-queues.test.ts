@@ -5,7 +5,10 @@ import { makeRunQueues, type RequestKind, type Turn, type RunQueues } from '../.
 const limits = { perRun: 2, atOnce: 3, mostWaiting: 2, patienceMs: 1_000 };
 
 /** Notes who was given a turn, in order. */
-function asking(turns: RunQueues): {
+function asking(
+  turns: RunQueues,
+  stopping = new AbortController().signal,
+): {
   ask: (name: string, run: string, queue?: RequestKind) => Promise<Turn>;
   served: string[];
   end: (name: string) => Promise<void>;
@@ -13,7 +16,7 @@ function asking(turns: RunQueues): {
   const served: string[] = [];
   const ends = new Map<string, () => void>();
   const ask = async (name: string, run: string, queue: RequestKind = 'submits'): Promise<Turn> => {
-    const turn = await turns.take(run, queue);
+    const turn = await turns.take(run, queue, stopping);
     if (turn.kind === 'turn') {
       served.push(name);
       ends.set(name, turn.end);
@@ -78,5 +81,19 @@ describe('the turns of those who ask runs for something', () => {
     t.mock.timers.tick(2_000);
     await end('a2');
     assert.equal((await ask('a5', 'a')).kind, 'turn');
+  });
+
+  it('are not waited for any more once the process stops', async () => {
+    const stopping = new AbortController();
+    const { ask, served, end } = asking(makeRunQueues(limits), stopping.signal);
+    void ask('a1', 'a');
+    void ask('a2', 'a');
+    const waiting = ask('a3', 'a');
+    stopping.abort();
+    assert.deepEqual(await waiting, { kind: 'stopping' });
+    assert.deepEqual(await ask('a4', 'a'), { kind: 'stopping' });
+    await end('a1');
+    assert.deepEqual(served, ['a1', 'a2'], 'who has left is not served');
+    assert.equal((await ask('a5', 'a')).kind, 'turn', 'a turn that is free is given');
   });
 });

@@ -126,6 +126,12 @@ describe('starts of one principal', () => {
     assert.match(first.message ?? '', /did not come within 30 s: nothing of it is kept, try again$/);
     assert.equal(await getListedRun(database.pool, next.run), null);
     assert.equal(again?.status, 'accepted');
+    const stops = new AbortController();
+    const waiting = start(deps, { ...waiter, stopping: stops.signal }, next);
+    stops.abort();
+    const stopped = await waiting;
+    assert.match(stopped.status === 'unavailable' ? (stopped.message ?? '') : '', /is stopping.*try again$/);
+    assert.equal(await getListedRun(database.pool, next.run), null);
     held.release();
     await Promise.all(atWork);
     assert.equal((await start(deps, waiter, next)).status, 'accepted');

@@ -11,8 +11,10 @@ import {
   onOneConnection,
   withTransaction,
 } from '../../src/db/index.js';
-import { makeDatabase, withDatabase, type Database } from '../../testing/servers/database.js';
-import { startPooler } from '../../testing/servers/pooler.js';
+import { typeParsers } from '../../src/db/types.js';
+import { asSuperuser, makeDatabase, withDatabase, type Database } from '../../testing/servers/database.js';
+import { makeEmptyDatabase } from '../../testing/servers/servers.js';
+import { startPooler, startTransactionPooler } from '../../testing/servers/pooler.js';
 
 describe('a store that is away is told from a mistake', () => {
   let database: Database;
@@ -139,6 +141,54 @@ test('a pooler that takes few parameters of the start is passed, and the time of
     await listener.close();
     pooler.close();
   });
+});
+
+test('a pooler that pools by transaction is refused before anything is changed, and no pooler is not', async () => {
+  const { url, drop } = await makeEmptyDatabase();
+  const pooler = await startTransactionPooler(url);
+  try {
+    await assert.rejects(
+      migrate(pooler.url),
+      /^Error: the pooler in front of this Postgres pools by transaction, .*: have it pool by session, /,
+    );
+    const { rows } = await asSuperuser(
+      url,
+      `select count(*)::int as tables from pg_tables where schemaname = 'public'`,
+    );
+    assert.deepEqual(rows, [{ tables: 0 }]);
+    await pooler.close();
+    assert.notDeepEqual((await migrate(url)).applied, []);
+  } finally {
+    await drop();
+  }
+});
+
+for (const [setting, value] of [
+  ['datestyle', 'German'],
+  ['datestyle', 'SQL, DMY'],
+  ['timezone', 'Asia/Kolkata'],
+  ['default_transaction_isolation', 'serializable'],
+] as const)
+  test(`a database with its own ${setting} (${value}) is worked with as any other`, async () => {
+    await withDatabase(async ({ url, asSuperuser }) => {
+      const name = new URL(url).pathname.slice(1);
+      await asSuperuser(`alter database ${name} set ${setting} = '${value}'`);
+      const pool = makePool({ url, applicationName: 'test', max: 1 });
+      const { rows } = await withTransaction(pool, (tx) =>
+        tx.query(
+          `select timestamptz '2026-12-10T18:30:00.123456Z' as time, current_setting('transaction_isolation') as isolation`,
+        ),
+      );
+      await pool.end();
+      assert.deepEqual(rows, [{ time: '2026-12-10T18:30:00.123Z', isolation: 'read committed' }]);
+    });
+  });
+
+test('a time that is none of ISO 8601 is an error, and not handed on', () => {
+  const read = typeParsers.getTypeParser(1184, 'text') as (text: string) => unknown;
+  assert.equal(read('2026-12-10 18:30:00+00'), '2026-12-10T18:30:00.000Z');
+  for (const text of ['10.12.2026 18:30:00 UTC', '10/12/2026 18:30:00 UTC', 'infinity'])
+    assert.throws(() => read(text), RangeError, text);
 });
 
 test('of what a pooler says under 08P01, a refusal is not the store being away', () => {

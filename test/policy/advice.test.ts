@@ -221,3 +221,138 @@ describe('where nothing shows what the author meant,', () => {
       );
   });
 });
+
+describe('advice that is followed to the letter', () => {
+  const on = (written: string): string => gate(`on: ${written}`);
+  const guard = withTransition('guards: [%]');
+  const comparisons = `{ kind: expr, expr: '$.context.a == "x"' }, { kind: not, guard: { kind: expr, expr: '$.context.b > 8' } }`;
+  /** The form that the message shows, with its gaps filled. */
+  const filled = (message: string): string =>
+    (/`(\{ ?"?kind"?: .*\})`/.exec(message)?.[1] ?? message)
+      .replace("[{ kind: expr, expr: '…' }, …]", `[${comparisons}]`)
+      .replace('[{"kind": "expr", "expr": "…"}, …]', '[{"kind": "expr", "expr": "$.context.b > 8"}]')
+      .replace('…', '$.context.b > 8');
+
+  const combined: readonly (readonly [document: string, written: string, kind: string])[] = [
+    [on('%'), '"$.context.a > 7 && $.context.b > 8"', 'allOf'],
+    [on('%'), '"$.context.a > 7 || $.context.b > 8"', 'anyOf'],
+    [on('%'), '"$.context.a in [crm, hr]"', 'anyOf'],
+    [on('%'), `'$.context.a contains ["crm","hr"]'`, 'anyOf'],
+    [on('%'), '"$.context.a not in [crm, hr]"', 'allOf'],
+    [on('%'), '{ allOf: ["$.context.a > 7"] }', 'allOf'],
+    [on('%'), '{ not: "$.context.a > 7" }', 'not'],
+    [on('%'), '["$.context.a > 7", "$.context.b > 8"]', 'allOf'],
+    [guard, '{ anyOf: [{ kind: role, role: x }] }', 'anyOf'],
+  ];
+  for (const [document, written, kind] of combined)
+    test(`loads: the whole form of \`${kind}\` for ${written}`, () => {
+      const form = filled(messageOf(document, written));
+      assert.ok(form.startsWith(`{ kind: ${kind}, `), form);
+      assert.deepEqual(problemsOf(document, form), []);
+    });
+
+  test('loads: the whole form of `not` and `allOf`, as JSON in a JSON text', () => {
+    const json = JSON.stringify(parse(on('"%"'))).replace('"%"', '%');
+    for (const written of ['{"not": "$.context.a > 7"}', '["$.context.a > 7"]']) {
+      const form = filled(messageOf(json, written, 'json'));
+      assert.match(form, /^\{"kind": /);
+      assert.deepEqual(problemsOf(json, form, 'json'), []);
+    }
+  });
+
+  for (const [document, written] of [
+    [guard, '"$.context.a > 7"'],
+    [withTransition('guards: %'), '"$.context.a > 7"'],
+    [on('{ kind: allOf, guards: [%] }'), '"$.context.a > 7"'],
+    [on('{ kind: not, guard: % }'), `"$.context.a == 'x'"`],
+  ] as const)
+    test(`loads: a comparison as a guard, for ${written} in ${placeIn(document)}`, () => {
+      const form = /: write it as a guard, `(.+)`$/.exec(messageOf(document, written))?.[1] ?? '';
+      assert.deepEqual(problemsOf(document, form), []);
+    });
+
+  test('loads: a gate without `on` where it always asks, and none where it never does', () => {
+    for (const written of ['true', 'always', '"true"', 'yes'])
+      assert.match(messageOf(on('%'), written), /: leave `on` out, and the gate asks each time$/);
+    for (const written of ['false', 'never'])
+      assert.match(messageOf(on('%'), written), /: a gate that never asks is left out$/);
+    assert.deepEqual(problemsOf(gate('quorum: { count: 1 }'), ''), []);
+    assert.deepEqual(problemsOf(withTransition('title: x'), ''), []);
+  });
+
+  test('loads: a word in quotes, and `contains` with its sides exchanged', () => {
+    const document = withTransition(
+      'inputSchema: { type: object, properties: { database: { type: string } } }\ngate: { approver_role: a.b, on: % }',
+    );
+    const message = messageOf(document, '$.arguments.database == crm');
+    assert.match(message, /: if the text is meant, put it in quotes, `"crm"`$/);
+    assert.deepEqual(problemsOf(document, `'$.arguments.database == "crm"'`), []);
+    assert.match(
+      messageOf(document, `'"crm" in $.arguments.database'`),
+      /`contains` with its two sides exchanged/,
+    );
+    assert.deepEqual(problemsOf(document, `'$.arguments.database contains "crm"'`), []);
+  });
+
+  const texts: readonly (readonly [
+    how: string,
+    document: string,
+    written: string,
+    says: RegExp,
+    followed: string,
+  ])[] = [
+    [
+      'a text that begins with `@`',
+      withTransition('title: %'),
+      '@platform',
+      /: put the text in quotes$/,
+      '"@platform"',
+    ],
+    [
+      'braces in a mapping in braces',
+      withTransition(
+        'inputSchema: { type: object, properties: { a: { type: string } } }\ntier: reversible\nexecutor: { kind: rest, connection: payroll, method: PUT, path: %, body: {} }',
+      ),
+      '/grants/{$.arguments.a}',
+      /put a text that holds a comma, a brace or a bracket in quotes$/,
+      '"/grants/{$.arguments.a}"',
+    ],
+    [
+      'a missing comma',
+      withTransition('inputSchema: { type: object, properties: { a: % } }'),
+      '{ type: string minLength: 1 }',
+      /put a comma before each further `name: value`/,
+      '{ type: string, minLength: 1 }',
+    ],
+    [
+      'a space too few',
+      withTransition('%'),
+      'title: x\n         description: y',
+      /same column: indent this line/,
+      'title: x',
+    ],
+    [
+      'a space too many',
+      withTransition('%'),
+      'title: x\n             description: y',
+      /begin both at the same column$/,
+      'title: x',
+    ],
+  ];
+  for (const [how, document, written, says, followed] of texts)
+    test(`loads: ${how}`, () => {
+      assert.match(messageOf(document, written), says);
+      assert.deepEqual(problemsOf(document, followed), []);
+    });
+
+  test('loads: flows under their names, where they were written as a list', async () => {
+    const flow = 'owner: t, initialState: a, states: { a: { terminal: true } }';
+    const files = { 'flows/a.yaml': `workflows: [{ name: access, ${flow} }]` };
+    const listed = await loadFiles(files);
+    assert.ok(listed.status === 'invalid');
+    const [first] = listed.errors;
+    assert.match(first?.message ?? '', /: write each under its name, without `name` in it, `access: \{…\}`$/);
+    const named = await loadFiles({ 'flows/a.yaml': `workflows: { access: { ${flow} } }` });
+    assert.equal(named.status, 'loaded', JSON.stringify(named));
+  });
+});

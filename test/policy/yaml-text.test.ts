@@ -111,6 +111,37 @@ for (const [name, character] of [
     assert.equal(troubleOf(`a: "x${character}y" # why\n`), null);
   });
 
+for (const [code, character] of [
+  ['0000', '\0'],
+  ['0008', '\b'],
+  ['000B', '\v'],
+  ['000C', '\f'],
+  ['001B', '\x1b'],
+  ['007F', '\x7f'],
+] as const)
+  test(`U+${code} is told wherever it stands, and may be written as an escape`, () => {
+    const message = `this line holds U+${code}, which is no character of YAML, and which not every reader shows: take it out, or write it as \`\\x${code.slice(2)}\` in double quotes`;
+    assert.deepEqual(troubleOf(`a: 1 # why${character}  gate: {}\n`), { place: '1:11', message });
+    assert.deepEqual(troubleOf(`a: x${character}y\n`), { place: '1:5', message });
+    assert.equal(
+      troubleOf(`a: "x\\x${code.slice(2)}y"\n`)?.message.includes('no character of YAML') ?? false,
+      false,
+    );
+  });
+
+for (const [code, character] of [
+  ['0090', '\u0090'],
+  ['202E', '\u202e'],
+  ['2066', '\u2066'],
+] as const)
+  test(`U+${code} in a comment is told, since it hides or moves what stands there, and in a text it is what it is`, () => {
+    assert.deepEqual(troubleOf(`a: 1 # why${character}  gate: {}\n`), {
+      place: '1:11',
+      message: `this comment holds U+${code}, by which some readers show it in another order, or not at all: take it out`,
+    });
+    assert.equal(troubleOf(`a: "x${character}y" # why\n`), null);
+  });
+
 test('a gate behind a comment and a carriage return is not passed over, and a flow that was published so goes on', () => {
   const text = withStates('a: { terminal: true } # why\r    description: two lines');
   const now = checkFlowText(text, { catalog });

@@ -104,7 +104,7 @@ test('a Temporal API key means TLS, unless that is switched off', () => {
     return result.status === 'read' ? result.config.temporal : null;
   };
   assert.deepEqual(of({}), { address: 'cluster:7233', tls: {}, apiKey: 'k' });
-  assert.deepEqual(of({ TEMPORAL_TLS: '0' }), { address: 'cluster:7233', apiKey: 'k' });
+  assert.deepEqual(of({ TEMPORAL_TLS: '0' }), { address: 'cluster:7233', apiKey: 'k', tls: false });
 });
 
 const folder = temporaryFolder('pem');

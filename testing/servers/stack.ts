@@ -32,6 +32,8 @@ export interface StackOptions {
 interface ProcessHandle {
   readonly pid: number;
   readonly running: boolean;
+  /** How it ended; null: a signal ended it, or it runs still. */
+  readonly exitCode: number | null;
   /** Resolves once it is gone. SIGKILL by default. */
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** Starts it (again), from the build of that project folder; resolves when `/readyz` says that it answers. */
@@ -227,6 +229,9 @@ function makeProcess(
     },
     get running() {
       return isUp();
+    },
+    get exitCode() {
+      return child?.exitCode ?? null;
     },
     kill: (signal = 'SIGKILL') => kill(signal),
     async restart(root = projectRoot) {

@@ -4,7 +4,7 @@ import type { Executing, Outcome } from '../../engine/state.js';
 import { appendRun } from '../../audit/index.js';
 import { settleTogether, valueOf, withTransaction, type Tx } from '../../db/index.js';
 import { finishAttempt, type Holder } from '../../store/runs/actions.js';
-import { findStep } from '../../store/runs/runs.js';
+import { findStep, showUnstepped } from '../../store/runs/runs.js';
 import { isCalledOff, judgeDenial, chooseNextAttempt, waitMsOf, type NextAttempt } from './attempts.js';
 import { abandon, unknownEnd, keyedEffectOf } from './abandoned.js';
 import { makeAttemptFact, makeGuardFact, scopeOf, dataOfStart } from './attempt-facts.js';
@@ -13,7 +13,7 @@ import type { ActivityDeps } from '../deps.js';
 import { grantProblem, loadGrantFacts, type GrantProblem } from './last-check.js';
 import { toStorableResult } from './storable-result.js';
 import { runAloneHere, leaseAttempt, leaseMs, marginMs, findOtherUnderWay } from './leases.js';
-import type { StoredStep } from '../step/persist.js';
+import { addWayOn, type StoredStep } from '../step/persist.js';
 import { retryWhileUnavailable, type Surroundings } from '../retry-while-unavailable.js';
 import { settleOutcome } from './settle.js';
 import { makeSlotHold, type SlotHold } from './call-slots.js';
@@ -146,6 +146,10 @@ async function beginAttempt(
     const fact = makeAttemptFact(executing, next.attempt, 'executor.started', startedAt, data);
     await appendRun(tx, scopeOf(row), [{ ...fact, refs: executing.action.refs }]);
   }
+  // What the run showed while its values did not open is over.
+  const { status } = loaded.state;
+  if (row.status !== status)
+    await showUnstepped(tx, row.id, { status, problem: addWayOn(loaded.state, basis.plan) });
   const target = targetOf(basis.policySet, next.executor, row.environment);
   return { kind: 'begun', ...run, executing, next, target, startedAt, holder };
 }

@@ -1,8 +1,16 @@
-import type { Answer, ApprovalStatus, Event, RunState } from '../../engine/state.js';
+import {
+  closedStatuses,
+  type Answer,
+  type ApprovalStatus,
+  type Event,
+  type Refusal,
+  type RunState,
+} from '../../engine/state.js';
 import type { Bell, Message, MessageRefusal, SignedMessage } from '../../model/message.js';
 import type { JsonObject } from '../../model/values/json.js';
 import { isObject } from '../../model/values/json.js';
 import type { Fact } from '../../model/records.js';
+import { PayloadKeyUnopened } from '../../audit/index.js';
 import { openMessage } from '../../auth/index.js';
 import { isUnavailable, together, type Tx } from '../../db/index.js';
 import { giveWayBefore, makeTurns } from '../../model/give-way.js';
@@ -161,7 +169,11 @@ function openStored(
   });
   return async () => {
     if (opened.status === 'refused') return refuseMessage(sealed, taken, opened.reason);
-    const withValues = await readValues(deps, tx, opened.message);
+    const withValues = await readValues(deps, tx, opened.message).catch((error: unknown) => {
+      if (error instanceof PayloadKeyUnopened && isEnding(row)) return error;
+      throw error;
+    });
+    if (withValues instanceof PayloadKeyUnopened) return refuseUnopened(sealed, taken);
     if (withValues === null) return refuseMessage(sealed, taken, 'undecodable');
     const { message, values } = withValues;
     const settledAs = await readApprovalStatus(tx, row, message);
@@ -169,15 +181,39 @@ function openStored(
   };
 }
 
+/** Is the run to end with the effect that is under way, whatever else arrives? Then nothing needs its values. */
+export function isToEnd({
+  executing,
+  cancelRequested,
+}: Readonly<Record<'executing' | 'cancelRequested', unknown>>): boolean {
+  return executing !== null && cancelRequested !== null;
+}
+
+/** The values of a message to such a run, or to one that has ended, are not waited for. */
+function isEnding(row: RunRow): boolean {
+  const document = documentOf(row);
+  return document !== null && (isToEnd(document) || closedStatuses.includes(document.status));
+}
+
+/** Refuses a message to a run that ends: its values are not needed to say so. */
+function refuseUnopened(sealed: MessageRow, taken: TakenMessage): Incoming {
+  return refuseMessage(sealed, taken, 'undecodable', {
+    code: 'RUN_CLOSED',
+    message: 'the run has ended, or is to end',
+  });
+}
+
 /**
  * Reads messages that a step has found in the store without a bell. A message over which our own code fails is refused, on
- * record, since every later step would find it again. Throws only where the store is away.
+ * record, since every later step would find it again. Throws only where the store is away, or where its values do not open here
+ * and the run goes on (`isClosed` says no): they open later, or elsewhere.
  */
 export async function readEachOrRefuse(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
   waiting: readonly LockedMessage[],
+  isClosed: () => boolean,
 ): Promise<Incoming[]> {
   const read: Incoming[] = [];
   // One at a time, each behind a savepoint: a statement that fails would undo the whole transaction.
@@ -186,22 +222,28 @@ export async function readEachOrRefuse(
     try {
       read.push(await readStored(deps, tx, row, sealed, 0));
     } catch (error) {
-      if (isUnavailable(error)) throw error;
+      const isUnopened = error instanceof PayloadKeyUnopened;
+      if (isUnavailable(error) || (isUnopened && !isClosed())) throw error;
       deps.onInternalError(`message \`${sealed.id}\` of run \`${row.id}\`, which is refused`, error);
       await tx.query('rollback to savepoint swept');
-      read.push(refuseMessage(sealed, { id: sealed.id, kind: sealed.kind, bells: 0 }, 'undecodable'));
+      const taken: TakenMessage = { id: sealed.id, kind: sealed.kind, bells: 0 };
+      read.push(isUnopened ? refuseUnopened(sealed, taken) : refuseMessage(sealed, taken, 'undecodable'));
     }
   }
   return read;
 }
 
-function refuseMessage(sealed: MessageRow, taken: TakenMessage, reason: MessageRefusal): Incoming {
-  const { id, kind, digest } = sealed;
-  const said: Answer = {
-    status: 'refused',
+function refuseMessage(
+  sealed: MessageRow,
+  taken: TakenMessage,
+  reason: MessageRefusal,
+  why: Pick<Refusal, 'code' | 'message'> = {
     code: 'INTERNAL',
     message: `the run refused the message: ${reason}`,
-  };
+  },
+): Incoming {
+  const { id, kind, digest } = sealed;
+  const said: Answer = { status: 'refused', ...why };
   return { ...refuseSignal(kind, reason, { id, digest }), taken, answer: { id, said } };
 }
 

@@ -50,12 +50,12 @@ export async function takeUnrung(
   deps: ActivityDeps,
   tx: Tx,
   row: RunRow,
-  course: Pick<OpenCourse, 'take' | 'takenIds'>,
+  course: Pick<OpenCourse, 'take' | 'takenIds' | 'isClosed'>,
   kind: 'decide' | null,
 ): Promise<number> {
   const waiting = await lockUntaken(tx, row.id, { kind, except: course.takenIds(), limit: mostWaiting });
   const turn = makeTurns();
-  for (const each of await readEachOrRefuse(deps, tx, row, waiting)) {
+  for (const each of await readEachOrRefuse(deps, tx, row, waiting, course.isClosed)) {
     course.take(each);
     await turn();
   }

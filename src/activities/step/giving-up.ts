@@ -42,13 +42,18 @@ export async function closeWithoutFirstStep(
   return { status: 'refused', reason: message };
 }
 
-/** Fails a run that has taken no step, and answers the messages that were sent to it. */
-export async function closeUnbegun(tx: Tx, run: string, problem: Problem): Promise<void> {
+/** Fails a run that has taken no step, and answers the messages that were sent to it: `done` as what has been done. */
+export async function closeUnbegun(
+  tx: Tx,
+  run: string,
+  problem: Problem,
+  done: string | null = null,
+): Promise<void> {
   await lockRun(tx, run);
   const asked = await lockUntaken(tx, run, { kind: null, except: [], limit: mostWaiting });
   if (!(await closeUnstarted(tx, run, problem))) throw new Error(`run \`${run}\` has taken its first step`);
   const answer: Answer = { status: 'refused', code: 'RUN_CLOSED', message: problem.message };
-  for (const { id } of asked) await answerMessage(tx, id, answer);
+  for (const { id } of asked) await answerMessage(tx, id, id === done ? { status: 'accepted' } : answer);
 }
 
 /** The answer, also recorded, by which a workflow of our type ends that may not exist. */

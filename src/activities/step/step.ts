@@ -4,6 +4,7 @@ import { initialRun, unstarted } from '../../engine/index.js';
 import { sameJson } from '../../model/values/canonical.js';
 import { makeTurns } from '../../model/give-way.js';
 import { startMessageId } from '../../model/names/derived-ids.js';
+import { PayloadKeyUnopened } from '../../audit/index.js';
 import { fingerprintOf } from '../../auth/index.js';
 import {
   isUnavailable,
@@ -17,7 +18,7 @@ import {
 import { requirePlan } from '../../store/flows/cached.js';
 import { lockUntaken, type LockedMessage } from '../../store/runs/messages.js';
 import { getStep, lockRun, showUnstepped, type RunRow } from '../../store/runs/runs.js';
-import { lockNamed, readArrivals, readStored, type Incoming } from './arrivals.js';
+import { isToEnd, lockNamed, readArrivals, readStored, type Incoming } from './arrivals.js';
 import { beginCourse, takeUnrung, type Course } from './course.js';
 import type { ActivityDeps } from '../deps.js';
 import { isAsWritten, loadBareRun, loadValues, type LoadedRun } from './document.js';
@@ -34,6 +35,7 @@ import {
 import { addWayOn, persistStep } from './persist.js';
 import { loadKit } from './rights.js';
 import { repeatStoredStep, repeatLastStep } from './stored-step.js';
+import { findCancel, showUnopened, type FoundCancel } from './unopened.js';
 import type { StepInput, StepResult } from '../types.js';
 
 /** How long a step itself waits for a store that is away; after that the kernel waits. */
@@ -49,7 +51,9 @@ export async function step(deps: ActivityDeps, input: StepInput): Promise<StepRe
   let waits = false;
   for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, 1_000)) {
     try {
-      const result = await withTransaction(deps.pool, (tx) => stepIn(deps, tx, input));
+      const result = await withTransaction(deps.pool, (tx) => stepIn(deps, tx, input)).catch(
+        (error: unknown) => goOnUnopened(deps, input, error),
+      );
       if (result.status === 'refused') return await refuseStart(deps, input, result.reason);
       return result.status === 'stepped' ? { ...result, given: input.arrivals.length } : result;
     } catch (error) {
@@ -63,6 +67,45 @@ export async function step(deps: ActivityDeps, input: StepInput): Promise<StepRe
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }
+}
+
+/**
+ * What becomes of a step whose values do not open here: it waits, as for a store that is away, and the run shows why. Another
+ * worker, or this one with the right key-encryption key, takes it as it is. Only a cancel does not wait. Any other error is thrown.
+ */
+async function goOnUnopened(deps: ActivityDeps, input: StepInput, error: unknown): Promise<StepResult> {
+  if (!(error instanceof PayloadKeyUnopened)) throw error;
+  const done = await withTransaction(deps.pool, async (tx) => {
+    const row = await lockRun(tx, input.run);
+    const cancel = row === null ? null : await findCancel(deps, tx, row);
+    return row === null || cancel === null ? null : cancelUnopened(deps, tx, row, cancel, input, error);
+  });
+  if (done !== null) return done;
+  await showUnopened(deps, input.run, error);
+  return { status: 'waiting' };
+}
+
+/** Takes the cancel before all that has arrived, which the next step refuses. A run that has not begun never begins. */
+async function cancelUnopened(
+  deps: ActivityDeps,
+  tx: Tx,
+  row: RunRow,
+  cancel: FoundCancel,
+  input: StepInput,
+  unopened: PayloadKeyUnopened,
+): Promise<StepResult> {
+  if (row.rev === 0) {
+    const message = `the run was cancelled by \`${cancel.by}\` before it began: ${unopened.message}`;
+    await closeUnbegun(tx, row.id, { code: 'KEY_UNOPENED', message }, cancel.sealed.id);
+    return { status: 'refused', reason: 'withdrawn' };
+  }
+  if (row.rev !== input.rev - 1 || row.docDigest !== input.builtOn || !isAsWritten(row)) throw unopened;
+  const found: Found = { row, policySet: await deps.policySet(tx), time: await storeTime(tx) };
+  const alone: StepInput = { ...input, arrivals: [], gaveUp: null };
+  const result = await takeArrivals(deps, tx, found, [cancel.sealed], alone, async () => [
+    await readStored(deps, tx, row, cancel.sealed, 0),
+  ]);
+  return result.status === 'stepped' ? { ...result, left: input.arrivals.map((_, index) => index) } : result;
 }
 
 async function stepIn(deps: ActivityDeps, tx: Tx, input: StepInput): Promise<StepResult> {
@@ -137,23 +180,17 @@ async function takeArrivals(
   found: Found,
   named: readonly LockedMessage[],
   input: StepInput,
+  read = (): Promise<Incoming[]> =>
+    readArrivals(deps, tx, found.row, input.arrivals, { named, time: found.time }),
 ): Promise<StepResult> {
   const { row, policySet, time } = found;
   const bare = await loadBareRun(row);
   if (input.gaveUp !== null && bare !== null)
     return giveUpOn(deps, tx, { row, policySet, before: bare }, input, input.gaveUp);
   const isCancel =
-    named.length > 0 &&
-    named.length === input.arrivals.length &&
-    named.every(({ kind }) => kind === 'cancel');
-  const basis = await loadBasis(
-    deps,
-    tx,
-    found,
-    bare,
-    () => readArrivals(deps, tx, row, input.arrivals, { named, time }),
-    isCancel,
-  );
+    named.length > 0 && input.arrivals.length <= named.length && named.every(({ kind }) => kind === 'cancel');
+  const isEnding = isCancel || (bare !== null && isToEnd(bare.state));
+  const basis = await loadBasis(deps, tx, found, bare, read, isEnding);
   const { first, incoming } = basis;
   if (typeof first === 'string') return refuseFirst(tx, row, incoming[0], first);
   const course =

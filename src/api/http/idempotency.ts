@@ -118,15 +118,29 @@ function bodyHash(raw: RawBody): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
-function replay(call: Call, stored: KeptAnswer): Answer {
+function replay(call: Call, stored: KeptAnswer): Answer | Problem {
+  const text = openKept(call, stored);
+  if (text === null) return problem('KEY_UNOPENED', keptUnopened, {}, { 'Retry-After': '2' });
   call.replayed = true;
-  const text = unseal(call.deps.answerKey, Buffer.from(stored.response, 'base64')).toString('utf8');
   return {
     kind: 'answer',
     status: stored.status,
     headers: { ...stored.headers, 'Idempotency-Replayed': 'true' },
     ...(text === '' ? {} : { body: text, media: stored.headers['Content-Type'] ?? 'application/json' }),
   };
+}
+
+const keptUnopened =
+  'this request was answered, and the answer that is kept under its Idempotency-Key does not open here; see that every process of the service has the `COUNTERSIGN_KEK` (or `keys/kek` of the data folder) under which it was kept, and repeat the request under the same Idempotency-Key: another key would have it done twice';
+
+/** The text of a kept answer; null: it was sealed under another key-encryption key, or changed. */
+function openKept(call: Call, { response }: KeptAnswer): string | null {
+  try {
+    return unseal(call.deps.answerKey, Buffer.from(response, 'base64')).toString('utf8');
+  } catch (error) {
+    call.deps.onInternalError(`${traceIdOf(call)}: an answer that is kept under its Idempotency-Key`, error);
+    return null;
+  }
 }
 
 /** Whether an answer of this status is kept: not where the next attempt may be answered differently (docs/spec/api.md). */

@@ -17,6 +17,7 @@ import { problemPage } from '../pages/html.js';
 import { refuseAccess, parseKept, refuseRoute, replyOrRefusal } from './permitted.js';
 import { problem, problemBody, problemOf, statusOf, type Problem } from '../contract/problem.js';
 import { jsonText } from './json-writing.js';
+import { unlessStopped } from './stopping.js';
 import { clientGone, hasGone, recordCall, recordFacts, recordGone } from './record.js';
 import { validateBody, validateParams, validateQuery } from '../contract/validate.js';
 
@@ -40,7 +41,8 @@ export async function serve(
   const startedAt = performance.now();
   const call = newCall(deps, request);
   try {
-    const reply = await answerDurably(call, route, arrived, startedAt);
+    const answered = answerDurably(call, route, arrived, startedAt);
+    const reply = await unlessStopped(deps.feed.closing, answered, () => cutOff(call, route));
     send(call, route, reply, response);
   } catch (error) {
     if (error instanceof ClientGone) await recordClientGone(call, route, startedAt);
@@ -50,6 +52,13 @@ export async function serve(
   }
   const status = hasGone(call) ? clientGone : response.statusCode;
   deps.metrics.observe(route, request.method ?? '', status, performance.now() - startedAt);
+}
+
+/** The answer to a request that has not come to its end when the process does. What it did is on record, where it did something. */
+function cutOff(call: Call, { idempotent, path }: Route): Reply {
+  call.deps.log(`${traceIdOf(call)}: ${call.request.method ?? ''} ${path} is cut off, because the API stops`);
+  const detail = uncertainText(call, 'this process of the API is stopping', idempotent);
+  return problem('AUDIT_UNAVAILABLE', detail, {}, { 'Retry-After': '2' });
 }
 
 /** Nobody can be answered, but the call is put on record. */
@@ -275,7 +284,10 @@ function explain(call: Call, { idempotent, path }: Route, error: unknown): Reply
   }
   call.deps.onInternalError(`${traceIdOf(call)}: ${call.request.method ?? ''} ${path}`, error);
   if (isKeyUnopened(error)) {
-    const detail = uncertainText(call, error.message, idempotent);
+    const { message } = error;
+    const detail = isRead(call)
+      ? `${message}; ask again once it opens`
+      : uncertainText(call, message, idempotent);
     return problem('KEY_UNOPENED', detail, {}, { 'Retry-After': '2' });
   }
   const failed = 'something unexpected failed: see the log under this trace id';
@@ -299,6 +311,8 @@ const alwaysSent: Readonly<Record<string, string>> = {
 
 function send(call: Call, route: Route, given: Reply, response: ServerResponse): void {
   if (response.headersSent || response.destroyed) return;
+  // A process that stops waits until its connections are closed.
+  if (call.deps.feed.closing.aborted) response.setHeader('Connection', 'close');
   const reply = given.kind === 'problem' && isPage(route) ? problemPage(call, given) : given;
   for (const [name, value] of Object.entries(alwaysSent)) response.setHeader(name, value);
   if (reply.kind === 'stream') {

@@ -220,9 +220,8 @@ function openKey(kek: Buffer, run: string, wrapped: Buffer): Buffer {
   try {
     return unseal(kek, wrapped, `key:${run}`);
   } catch (cause) {
-    const next =
-      'see that every process of the service has the same `COUNTERSIGN_KEK`: if it has, the key is damaged';
     const whose = run === '' ? 'the service itself' : `run \`${run}\``;
+    const next = `see that every process of the service has the \`COUNTERSIGN_KEK\` (or \`keys/kek\` of the data folder) under which ${run === '' ? 'it was made' : 'this run was begun'}; only if it has, the key is damaged`;
     throw new PayloadKeyUnopened(`the key of the payloads of ${whose} does not open here; ${next}`, {
       cause,
     });
@@ -250,7 +249,9 @@ async function storedKeys(
 export class PayloadsErased extends Error {}
 
 /** The key of these payloads does not open: it is damaged, or this process has another key-encryption key than the one that sealed it. */
-export class PayloadKeyUnopened extends Error {}
+export class PayloadKeyUnopened extends Error {
+  override readonly name = 'PayloadKeyUnopened';
+}
 
 function erasedError(run: string): Error {
   return new PayloadsErased(`the payloads of run \`${run}\` were erased: nothing can be added to them`);

@@ -10,7 +10,7 @@ import type { Refusal } from '../../engine/state.js';
 import { currentSigningKey, sealMessage, type SigningKey } from '../../auth/index.js';
 import { PayloadKeyUnopened, PayloadsErased } from '../../audit/index.js';
 import { settleTogether, storeTime, together, valueOf, type Queryable, type Tx } from '../../db/index.js';
-import { getMessage, insertMessage } from '../../store/runs/messages.js';
+import { getMessage, insertMessage, type MessageRow } from '../../store/runs/messages.js';
 import type { Trace } from '../types.js';
 import type { ClientDeps } from '../deps.js';
 
@@ -134,13 +134,18 @@ export async function storeMessages(
 
 /**
  * The id of a request's message, and whether the store has that message. Every attempt after a withdrawn one gets the next id of a
- * fixed sequence, because a withdrawn message is never taken.
+ * fixed sequence, because a withdrawn message is never taken; so does one after a message that the run refused while it was busy,
+ * because that held only then.
  */
 export async function currentId(q: Queryable, id: string): Promise<{ id: string; isKept: boolean }> {
   for (let attempt = 0, name = id; ; attempt += 1, name = nextId(id, attempt)) {
     const known = await getMessage(q, name);
-    if (known === null || !known.isWithdrawn) return { id: name, isKept: known !== null };
+    if (known === null || !isPassedOver(known)) return { id: name, isKept: known !== null };
   }
+}
+
+function isPassedOver({ isWithdrawn, answer }: MessageRow): boolean {
+  return isWithdrawn || (answer?.status === 'refused' && answer.code === 'RUN_BUSY');
 }
 
 function nextId(id: string, attempt: number): string {

@@ -1,6 +1,6 @@
 import type { Kit, Refusal, RunState } from '../state.js';
 
-/** What a run cannot carry, or a call that is larger than what may be sent. */
+/** What a run cannot carry, or a step of which each call is larger than what may be sent. */
 export interface TooMuch {
   readonly code: Extract<Refusal['code'], 'RUN_FULL' | 'TOO_LARGE'>;
   /** The transition whose call it is; null: it is no call. */

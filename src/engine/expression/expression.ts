@@ -102,9 +102,26 @@ function skipSpaces(text: string, from: number): number {
   return at;
 }
 
+/** How several comparisons are written as one guard. */
+const formOf = (kind: string): string => `\`{ kind: ${kind}, guards: [{ kind: expr, expr: '…' }, …] }\``;
+
 const foreign: readonly (readonly [RegExp, string, string?])[] = [
-  [/&&/, 'an expression is exactly one comparison: list several under `allOf`', 'allOf'],
-  [/\|\|/, 'an expression is exactly one comparison: list several under `anyOf`', 'anyOf'],
+  [/&&/, `an expression is exactly one comparison: write several as one guard, ${formOf('allOf')}`, 'allOf'],
+  [
+    /\|\|/,
+    `an expression is exactly one comparison: write several as one guard, ${formOf('anyOf')}`,
+    'anyOf',
+  ],
+  [
+    /\bnot\s+in\s*\[/i,
+    `there are no lists in an expression: compare with each by \`!=\`, ${formOf('allOf')}`,
+    'allOf',
+  ],
+  [
+    /(?<=\s)\[/,
+    `there are no lists in an expression: compare with each by itself, ${formOf('anyOf')}`,
+    'anyOf',
+  ],
   [/[()]/, 'parentheses are not part of an expression: use `allOf`, `anyOf` and `not`'],
   [/=~|!~/, 'there are no regular expressions: use `starts_with` or `contains`'],
   [/===|!==/, 'there is no strict comparison, `==` and `!=` never convert', '=='],
@@ -225,7 +242,8 @@ function readOperator(text: string, from: number): Read<Operator> {
   const seen = /^\S+/.exec(rest)?.[0];
   if (seen === undefined) return invalid(start, 'an operator is missing: write `operand operator operand`');
   const meant = otherNames.get(seen);
-  const hint = meant === undefined ? `one of ${operators.join(' ')}` : `\`${meant}\``;
+  const exchanged = seen === 'in' ? ' with its two sides exchanged' : '';
+  const hint = meant === undefined ? `one of ${operators.join(' ')}` : `\`${meant}\`${exchanged}`;
   return invalid(start, `\`${cut(seen)}\` is no operator: use ${hint}`, meant);
 }
 

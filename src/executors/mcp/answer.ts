@@ -5,10 +5,12 @@ import type { ReadableStream } from 'node:stream/web';
 import { giveWay, makeTurns } from '../../model/give-way.js';
 import { isObject, type Json, type JsonObject } from '../../model/values/json.js';
 import { unpackBody, unpackStreams } from '../answer/body.js';
+import { markJson } from '../answer/exact-json.js';
 import { readableText } from '../masking/decoding/decode.js';
 import type { Excerpts } from '../masking/mask.js';
 import { maxLines, maxMessageBytes, maxMessages } from './limits.js';
-import { isWithoutId, makeEventReader, toReadableBody } from './message.js';
+import { makeEventReader, toReadableBody } from './message.js';
+import { isWithoutId, isEmptyJson, wordsOf, type Words } from './words.js';
 import type { Stream, Waiting } from './streams.js';
 import { codeOf, readCapped } from '../connections/network.js';
 
@@ -199,12 +201,12 @@ const maxRefusalBytes = 65_536;
 
 /** What a server wrote beside a status that is no success, not masked. */
 export interface RefusalWords {
-  readonly text: string;
+  readonly texts: Words;
   /** Does it say that the session of the message is not known? */
   readonly namesSession: boolean;
 }
 
-/** The message of a JSON-RPC error, else the body as it is, where it is JSON or plain text; undefined: there is nothing to read. */
+/** The words of a JSON-RPC error, else the body as it is, where it is JSON or plain text; undefined: there is nothing to read. */
 export async function readRefusalWords(
   response: IncomingMessage,
   excerpts: Excerpts,
@@ -217,13 +219,14 @@ export async function readRefusalWords(
   const text = readableText(unpacked.bytes)
     .replace(/^\ufeff/, '')
     .trim();
+  const marked = markJson(text);
+  const error = marked.status === 'marked' && isObject(marked.value) ? marked.value['error'] : undefined;
+  const [message = '', ...more] = (isObject(error) ? wordsOf(error) : null) ?? [];
+  if (message !== '') return { texts: [message, ...more], namesSession: /session/i.test(message) };
   const said = jsonIn(text);
-  const error = isObject(said) ? said['error'] : undefined;
-  const words = isObject(error) ? error['message'] : undefined;
-  if (typeof words === 'string' && words !== '') return { text: words, namesSession: /session/i.test(words) };
   if (said === undefined ? !isPlainText(text, response.headers['content-type']) : isEmptyJson(said))
     return undefined;
-  return { text, namesSession: saysSessionLost.test(text) };
+  return { texts: [text], namesSession: saysSessionLost.test(text) };
 }
 
 function jsonIn(text: string): Json | undefined {
@@ -233,9 +236,6 @@ function jsonIn(text: string): Json | undefined {
     return undefined;
   }
 }
-
-const isEmptyJson = (said: Json): boolean =>
-  said === null || said === '' || (typeof said === 'object' && Object.keys(said).length === 0);
 
 /** Not a page, of which nobody could read the beginning, and not the bytes of something else. */
 function isPlainText(text: string, type = 'text/plain'): boolean {

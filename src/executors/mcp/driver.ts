@@ -3,9 +3,10 @@ import { z } from 'zod';
 import type { JsonObject } from '../../model/values/json.js';
 import { headersProblem, openHttpSession, type HttpProblem } from './http.js';
 import { placeKey, type ToolParams } from './key.js';
-import { isMalformedAnswer, isServerError, isWithoutId, readToolResult, whyNotOpened } from './message.js';
+import { isMalformedAnswer, readToolResult, whyNotOpened } from './message.js';
 import { closeStdioSessions, openStdio } from './stdio.js';
 import { NotSent } from './transport.js';
+import { isServerError, isWithoutId, wordsIn, longestWords, quoteWords, type Words } from './words.js';
 import {
   failure,
   failureAfterSending,
@@ -145,8 +146,8 @@ async function callOverHttp(
   return toHttpFailure(call, { ...lost, errorClass, message }, sent && 'not_taken', context);
 }
 
-function addServerWords(message: string, words: string | undefined, { excerpts }: DriverContext): string {
-  return words === undefined || words === '' ? message : `${message}: ${excerpts.start(words, longestWords)}`;
+function addServerWords(message: string, words: Words | undefined, { excerpts }: DriverContext): string {
+  return words === undefined ? message : `${message}: ${quoteWords(words, excerpts)}`;
 }
 
 /**
@@ -226,20 +227,16 @@ function toSdkFailure(call: McpCall, error: unknown, sent: boolean, context: Dri
     : failure('connection', `${message}; nothing was sent`);
 }
 
-/** How many characters of a server's words a message quotes. */
-const longestWords = 500;
-
 async function paramsOf(
   client: Client,
   call: McpCall,
   context: DriverContext,
   deadline: Deadline,
 ): Promise<ToolParams | Failure> {
-  const { idempotencyKey: key, excerpts } = context;
-  const placed = await placeKey(client, call, key, optionsOf(context, deadline));
+  const placed = await placeKey(client, call, context.idempotencyKey, optionsOf(context, deadline));
   if (placed.status === 'placed') return placed.params;
-  const said = placed.words === undefined ? '' : `: ${excerpts.start(placed.words, longestWords)}`;
-  return failure(placed.errorClass, `${describeTool(call)}: ${placed.why}${said}; nothing was sent`);
+  const said = addServerWords(`${describeTool(call)}: ${placed.why}`, placed.words, context);
+  return failure(placed.errorClass, sayNothingSent(said));
 }
 
 /** Options for the SDK. Its own time-out comes after ours, so that `deadline` decides. */
@@ -258,17 +255,17 @@ async function callTool(
 }
 
 function toServerRefusal(call: McpCall, error: unknown, context: DriverContext): Failure {
-  return failure('permanent', `${describeTool(call)} was refused by its server: ${wordsOf(error, context)}`);
+  return failure('permanent', `${describeTool(call)} was refused by its server: ${whyOf(error, context)}`);
 }
 
 /** In a stream, which has other messages too, nobody knows what an error without an id is about: not that the call was refused. */
 function toAnswerWithoutId(call: McpCall, error: unknown, context: DriverContext): Failure {
   const what = 'answered no tool result: an error without an id, which may be about another message';
-  return unfitAnswer(context, `${describeTool(call)} ${what}: ${wordsOf(error, context)}`);
+  return unfitAnswer(context, `${describeTool(call)} ${what}: ${whyOf(error, context)}`);
 }
 
-function wordsOf(error: unknown, { excerpts }: DriverContext): string {
-  return error instanceof Error ? excerpts.start(error.message, longestWords) : 'no reason given';
+function whyOf(error: unknown, { excerpts }: DriverContext): string {
+  return isServerError(error) ? quoteWords(wordsIn(error), excerpts) : 'no reason given';
 }
 
 function toResult(call: McpCall, said: JsonObject, context: DriverContext): ExecutorResult {

@@ -10,6 +10,7 @@ import { exchange, parseRetryAfter, type Exchange } from '../connections/network
 import type { Deadline } from '../answer/outcome.js';
 import { classOfStatus, redirectHint } from '../http/status.js';
 import { withOwnIds } from './own-ids.js';
+import type { Words } from './words.js';
 import { makeSendInTurn, type SendInTurn } from './replies.js';
 import { makeStreams, type Stream, type Streams, type Waiting } from './streams.js';
 import type { HttpTransport } from './types.js';
@@ -25,7 +26,7 @@ export interface HttpProblem {
   /** The status of an answer that was no success. */
   readonly status?: number;
   /** The server's own words, not masked. */
-  readonly words?: string;
+  readonly words?: Words;
   /** The server does not know the session of the message, so it has not taken the message: a new session is needed. */
   readonly sessionLost?: boolean;
   /** The server answered with a success, and the answer cannot be read. */
@@ -215,7 +216,7 @@ function describeRefusal(status: number, { words, after, isKeyed, inSession }: R
     status,
     sessionLost,
     message: `it answered ${status}${redirectHint(status)}`,
-    ...(words === undefined ? {} : { words: words.text }),
+    ...(words === undefined ? {} : { words: words.texts }),
     ...(after === undefined ? {} : { retryAfterMs: after }),
   };
 }

@@ -3,7 +3,8 @@ import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/typ
 import { z } from 'zod';
 import type { ErrorClass } from '../../model/contract/errors.js';
 import type { JsonObject } from '../../model/values/json.js';
-import { isMalformedAnswer, isServerError, takesArgument } from './message.js';
+import { isMalformedAnswer, takesArgument } from './message.js';
+import { isServerError, wordsIn, type Words } from './words.js';
 
 // Where the idempotency key of a call goes: among the arguments of the tool, or beside them where the tool's schema takes no
 // other arguments and would refuse the call.
@@ -18,7 +19,7 @@ export type PlacedKey =
       readonly errorClass: ErrorClass;
       readonly why: string;
       /** The server's own words, not masked. */
-      readonly words?: string;
+      readonly words?: Words;
     };
 
 interface Options {
@@ -52,7 +53,7 @@ export async function placeKey(
 function toUnplaced(error: unknown): PlacedKey {
   const why = 'to `tools/list`, which says where the idempotency key goes, its server answered';
   if (isServerError(error))
-    return { status: 'unplaced', errorClass: 'transient', why: `${why} an error`, words: error.message };
+    return { status: 'unplaced', errorClass: 'transient', why: `${why} an error`, words: wordsIn(error) };
   if (isMalformedAnswer(error)) return { status: 'unplaced', errorClass: 'permanent', why: `${why} no list` };
   throw error;
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { JSONRPCMessageSchema, McpError } from '@modelcontextprotocol/sdk/types.js';
+import { JSONRPCMessageSchema } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
 import { isObject, type Json, type JsonObject } from '../../model/values/json.js';
 import type { Excerpts } from '../masking/mask.js';
@@ -14,6 +14,7 @@ import {
   type TooLarge,
 } from '../answer/exact-json.js';
 import type { Place } from '../answer/places.js';
+import { markError } from './words.js';
 
 // The messages of an MCP server, before the SDK reads them and after: keeps numbers as they were written, and reports results that
 // are none.
@@ -22,10 +23,6 @@ import type { Place } from '../answer/places.js';
 const unguessable = randomUUID();
 const notAResult = `not-a-result:${unguessable}`;
 const notReadable = `not-readable:${unguessable}`;
-/** Marks, in its data, an error that the server has answered: errors of the SDK itself have the same codes. */
-const saidByServer = `said-by-server:${unguessable}`;
-/** The same, of an error without an id. */
-const saidWithoutId = `said-without-id:${unguessable}`;
 
 export type ReadableMessage =
   | { readonly status: 'readable'; readonly text: string; readonly message: Json }
@@ -170,20 +167,8 @@ function dropNulls(object: JsonObject, depth: number): JsonObject {
 
 /** An error without an id gets that of the only request that it can be about, where there is one: the server could not read it. */
 function toReadableError({ id = null }: JsonObject, error: Json, asked: Json): Json | null {
-  const { code = null, message = null } = isObject(error) ? error : {};
-  if (!Number.isSafeInteger(code) || typeof message !== 'string' || isMarked(message)) return null;
-  const data = id === null ? saidWithoutId : saidByServer;
-  return { jsonrpc: '2.0', id: id ?? asked, error: { code, message, data } };
-}
-
-/** Has the server answered with an error? False for errors of the SDK itself: a lost connection, a time-out. */
-export function isServerError(error: unknown): error is McpError {
-  return error instanceof McpError && (error.data === saidByServer || isWithoutId(error));
-}
-
-/** Is it an error that the server has written without an id? What it is about is then known only where nothing else was sent. */
-export function isWithoutId(error: unknown): boolean {
-  return isObject(error) && error['data'] === saidWithoutId;
+  const told = isObject(error) ? markError(error, id) : null;
+  return told === null ? null : { jsonrpc: '2.0', id: id ?? asked, error: told };
 }
 
 /** Has the server answered with something else than was asked for: no message of the protocol, or a result of another kind? */

@@ -2,7 +2,8 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { readableText } from '../masking/decoding/decode.js';
 import type { Excerpts } from '../masking/mask.js';
 import { clientInfo, maxMessageBytes } from './limits.js';
-import { isServerError, whyNotOpened } from './message.js';
+import { whyNotOpened } from './message.js';
+import { isServerError, wordsIn, quoteWords } from './words.js';
 import { withOwnIds } from './own-ids.js';
 import { makeStdioTransport } from './transport.js';
 import { codeOf } from '../connections/network.js';
@@ -168,7 +169,7 @@ async function connect(
     if (isServerError(error))
       return failure(
         'permanent',
-        `the MCP server of connection \`${name}\` refused \`initialize\`: ${excerpts.start(error.message, 500)}; nothing was sent`,
+        `the MCP server of connection \`${name}\` refused \`initialize\`: ${quoteWords(wordsIn(error), excerpts)}; nothing was sent`,
       );
     const why = whyNotOpened(error, excerpts);
     if (why !== null)

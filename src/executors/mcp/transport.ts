@@ -9,7 +9,8 @@ import { isJSONRPCRequest, JSONRPCMessageSchema, type RequestId } from '@modelco
 import { giveWayBefore, makeTurns } from '../../model/give-way.js';
 import { isObject, type Json } from '../../model/values/json.js';
 import { maxMessages, maxSessionBytes } from './limits.js';
-import { isAnswer, isWithoutId, toReadableMessage } from './message.js';
+import { isAnswer, toReadableMessage } from './message.js';
+import { isWithoutId } from './words.js';
 import { codeOf } from '../connections/network.js';
 import { endSession, endWithInput, startSession } from '../command/process-session.js';
 

@@ -92,7 +92,12 @@ export function checkFlowText(
   if (Object.hasOwn(source.value, 'version') && source.value['version'] !== 1)
     return fail('WRONG_VALUE', ['version'], 'the format version is `1`', 'value');
   const flows = source.value['workflows'];
-  if (!isObject(flows)) return fail('WRONG_TYPE', ['workflows'], '`workflows` is a mapping: `{name: {…}}`');
+  if (!isObject(flows))
+    return fail(
+      'WRONG_TYPE',
+      ['workflows'],
+      '`workflows` is a mapping, each flow under its name: `{name: {…}}`',
+    );
   const names = Object.keys(flows);
   const [name] = names;
   if (name === undefined || names.length !== 1)

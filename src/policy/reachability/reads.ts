@@ -49,12 +49,17 @@ export function checkReads(to: Compiling, reader: Reader, path: Path): void {
         to,
         'UNDECLARED_ARGUMENT',
         [...path, part],
-        `\`${operand.text}\` reads an argument that the input schema of \`${reader.name}\` does not declare`,
+        `\`${operand.text}\` reads an argument that the input schema of \`${reader.name}\` does not declare${quotesHint(operand)}`,
         'key',
         () => nearest(operand.segments[0] ?? '', declaredNames(reader.inputSchema)),
       );
     }
   }
+}
+
+/** A word without quotes may have been meant as a text. */
+function quotesHint({ text }: PathOperand): string {
+  return text.startsWith('$') ? '' : `: if the text is meant, put it in quotes, \`"${text}"\``;
 }
 
 /** The paths that a gate reads: in its condition, and the time it expires with. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isObject, type Json } from '../../model/values/json.js';
+import { truncate } from '../../model/values/text.js';
 import type { PathSegment } from '../text/problems.js';
 import { parseText, type Media } from '../text/source.js';
 import { keysOf, kindsOf, optionsAt, type AnyShape } from './keys.js';
@@ -28,11 +29,31 @@ export function adviceFor(
     const entry = media === 'json' ? `[{"name": ${JSON.stringify(named[0])}, …}]` : `- name: ${named[0]}`;
     return { kind: 'hint', hint: `: write it as a list, each with its \`name\` in it, \`${entry}\`` };
   }
+  const entry = Array.isArray(value) ? (value as readonly Json[])[0] : undefined;
+  if (isObject(entry) && typeof entry['name'] === 'string' && options.some(isRecord)) {
+    const name = truncate(entry['name'], 60);
+    const under = media === 'json' ? `{${JSON.stringify(name)}: {…}}` : `${name}: {…}`;
+    return { kind: 'hint', hint: `: write each under its name, without \`name\` in it, \`${under}\`` };
+  }
   const text = options.find((option) => option._zod.def.type === 'string');
-  const issue = text && isScalar(value) ? z.safeParse(text, shown).error?.issues[0] : undefined;
+  const issue =
+    text && (isScalar(value) || typeof value === 'string')
+      ? z.safeParse(text, shown).error?.issues[0]
+      : undefined;
   if (issue !== undefined) return { kind: 'complaint', issue };
   const kinds = kindsOf(options);
+  if (Array.isArray(value) && kinds.includes('allOf'))
+    return { kind: 'hint', hint: `: write several guards as one, \`${combined('allOf', media)}\`` };
   return { kind: 'hint', hint: kinds.length > 0 ? listed('kinds', kinds) : listed('keys', keysOf(options)) };
+}
+
+/** The form of a guard that is made of others. */
+export function combined(kind: string, media: Media): string {
+  const [one, inner] =
+    kind === 'not'
+      ? ["guard: { kind: expr, expr: '…' }", '"guard": {"kind": "expr", "expr": "…"}']
+      : ["guards: [{ kind: expr, expr: '…' }, …]", '"guards": [{"kind": "expr", "expr": "…"}, …]'];
+  return media === 'json' ? `{"kind": "${kind}", ${inner}}` : `{ kind: ${kind}, ${one} }`;
 }
 
 /** The end of a sentence that names what can stand here. */
@@ -65,6 +86,9 @@ function fittingForm(
   };
   const quoted = JSON.stringify(shown);
   if (typeof value !== 'object' && fits(shown)) return `text, \`${quoted}\``;
+  const guard = typeof value === 'string' && comparison.test(value) ? exprOf(value) : undefined;
+  const asGuard = guard && (ifItFits(guard) ?? ifItFits(`[${guard}]`));
+  if (asGuard !== undefined) return `a guard, \`${asGuard}\``;
   const list = ifItFits(`[${shown}]`);
   if (list !== undefined) return `a list, \`${list}\``;
   if (typeof value === 'object') return undefined;
@@ -75,9 +99,20 @@ function fittingForm(
   return mapping && `a mapping, \`${mapping}\``;
 }
 
+/** A comparison that stands where a guard belongs. */
+const comparison = /\s(?:[<>=!]=?|contains|starts_with)\s/;
+
+function exprOf(text: string): string {
+  return `{ kind: expr, expr: ${text.includes("'") ? JSON.stringify(text) : `'${text}'`} }`;
+}
+
 /** A list of tools: each is compared with its own shape later, and anything is taken for one here. */
 function listsTools({ _zod: { def } }: AnyShape): boolean {
   return def.type === 'array' && 'element' in def && (def.element as AnyShape)._zod.def.type === 'unknown';
+}
+
+function isRecord({ _zod: { def } }: AnyShape): boolean {
+  return def.type === 'record';
 }
 
 const wordsOfYaml = /^(?:true|false|null|\.inf|\.nan)$/i;

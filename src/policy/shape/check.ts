@@ -1,11 +1,11 @@
 import type { z } from 'zod';
-import type { Json } from '../../model/values/json.js';
+import { isObject, type Json } from '../../model/values/json.js';
 import { truncate } from '../../model/values/text.js';
 import { kinds } from '../../executors/find-kind.js';
 import { maxProblems } from '../compile/context.js';
 import type { FindingCode } from '../text/findings.js';
 import { nearest, type Finding, type PathSegment } from '../text/problems.js';
-import { adviceFor, listed, quoteNames } from './advice.js';
+import { adviceFor, combined, listed, quoteNames } from './advice.js';
 import { keysOf, kindsOf, optionsAt } from './keys.js';
 import { problemAt, type Source } from '../text/source.js';
 
@@ -207,13 +207,17 @@ function unknownKind(fitting: Fitting, inner: readonly PropertyKey[]): Finding {
   const path = [...pathOf(fitting, parent), 'kind'];
   const names = kindsOf(optionsAt(fitting.shape, parent, fitting.value));
   const kind = valueAt(fitting.source, path);
-  if (kind === undefined)
-    return problemAt(
-      fitting.source,
-      'REQUIRED',
-      path,
-      `a \`kind\` is required here: one of ${quoteNames(names)}`,
+  if (kind === undefined) {
+    const value = valueAt(fitting.source, pathOf(fitting, parent));
+    const meant = ['allOf', 'anyOf', 'not'].find(
+      (name) => names.includes(name) && isObject(value) && Object.hasOwn(value, name),
     );
+    const hint =
+      meant === undefined
+        ? `one of ${quoteNames(names)}`
+        : `write it as \`${combined(meant, fitting.source.media)}\``;
+    return problemAt(fitting.source, 'REQUIRED', path, `a \`kind\` is required here: ${hint}`);
+  }
   if (kind === 'workflow' && kinds.some(({ kind: name }) => names.includes(name)))
     return problemAt(
       fitting.source,

@@ -66,8 +66,19 @@ const common = {
   reminders: z.array(fraction).min(1).max(10).optional(),
 };
 
+/** What a gate that asks each time, or never, is given for its condition. */
+const condition = z
+  .string()
+  .min(1)
+  .refine((text) => !/^(?:true|always|yes)$/i.test(text), {
+    error: 'is no condition: leave `on` out, and the gate asks each time',
+  })
+  .refine((text) => !/^(?:false|never|no)$/i.test(text), {
+    error: 'is no condition: a gate that never asks is left out',
+  });
+
 export const gateShape = z.strictObject({
-  on: z.union([z.string().min(1), guardShape]).optional(),
+  on: z.union([condition, guardShape]).optional(),
   approver_role: approvalRole.optional(),
   ...common,
   expiresWith: z.string().min(1).optional(),

@@ -76,7 +76,7 @@ interface Tokens {
 function tokensOf(text: string): Tokens {
   const parser = new Parser();
   const tokens: CST.Token[] = [];
-  let oddSpace = returnTrouble(text);
+  let oddSpace = returnTrouble(text) ?? unprintableTrouble(text);
   const end = (refused: Trouble | null): Tokens => ({ tokens, refused, oddSpace });
   let count = 0;
   let before = '';
@@ -87,7 +87,7 @@ function tokensOf(text: string): Tokens {
     // Not in quotes, in a comment, or on the lines of a block.
     if (!/^['"#]/.test(lexeme) && parser.stack.at(-1)?.type !== 'block-scalar')
       oddSpace ??= spaceTrouble(lexeme, parser.offset);
-    if (lexeme.startsWith('#')) oddSpace ??= breakTrouble(lexeme, parser.offset);
+    if (lexeme.startsWith('#')) oddSpace ??= commentTrouble(lexeme, parser.offset);
     before = lexeme;
     for (const token of parser.next(lexeme)) {
       const refused = tokenTrouble(token, tokens);
@@ -128,17 +128,38 @@ function returnTrouble(text: string): Trouble | null {
       };
 }
 
-/** A character in a comment that ended a line in YAML 1.1, whose readers are in use still. */
-function breakTrouble(comment: string, offset: number): Trouble | null {
-  const found = /[\u0085\u2028\u2029]/.exec(comment);
-  if (found === null) return null;
-  const code = found[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
+/** A control character, which YAML has none of but tabs and line ends: a terminal that shows the file may hide or move a line for it. */
+function unprintableTrouble(text: string): Trouble | null {
+  const offset = text.search(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/);
+  if (offset === -1) return null;
+  const code = codePoint(text, offset);
   return {
     code: 'MALFORMED',
-    offset: offset + found.index,
-    message: `this comment holds U+${code}, which other readers of YAML take for the end of a line: take it out`,
+    offset,
+    message: `this line holds U+${code}, which is no character of YAML, and which not every reader shows: take it out, or write it as \`\\x${code.slice(2)}\` in double quotes`,
   };
 }
+
+/**
+ * A character in a comment that ended a line in YAML 1.1, whose readers are in use still; or by which an editor shows what stands
+ * around it in another order.
+ */
+function commentTrouble(comment: string, offset: number): Trouble | null {
+  const at = comment.search(/[\u0080-\u009f\u2028-\u202e\u2066-\u2069]/);
+  if (at === -1) return null;
+  const isBreak = /[\u0085\u2028\u2029]/.test(comment.charAt(at));
+  const why = isBreak
+    ? 'which other readers of YAML take for the end of a line'
+    : 'by which some readers show it in another order, or not at all';
+  return {
+    code: 'MALFORMED',
+    offset: offset + at,
+    message: `this comment holds U+${codePoint(comment, at)}, ${why}: take it out`,
+  };
+}
+
+const codePoint = (text: string, at: number): string =>
+  text.charCodeAt(at).toString(16).toUpperCase().padStart(4, '0');
 
 /** Where a text without quotes would be read as something else if this character were a space. */
 const oddSpaceWithin = /^[ \t]*[-?]?((?! )\p{Zs})|:((?! )\p{Zs})|((?! )\p{Zs})(?:#|$)/mu;
@@ -156,7 +177,11 @@ function spaceTrouble(scalar: string, offset: number): Trouble | null {
 
 function tokenTrouble(token: CST.Token, before: readonly CST.Token[]): Trouble | null {
   if (token.type === 'error')
-    return { code: 'MALFORMED', offset: token.offset, message: toMessage(token.message) };
+    return {
+      code: 'MALFORMED',
+      offset: token.offset,
+      message: `${toMessage(token.message)}${yamlHint(token.message)}`,
+    };
   if (token.type === 'directive')
     return {
       code: 'MALFORMED',
@@ -200,10 +225,29 @@ function explainYaml(code: ErrorCode, message: string): string {
   if (code === 'TAB_AS_INDENT') return tabsTrouble;
   if (code === 'TAG_RESOLVE_FAILED') return `${toMessage(message)}: tags are not taken`;
   if (code === 'BLOCK_AS_IMPLICIT_KEY')
-    return 'what stands behind `:` holds another `: `, and reads as a mapping: put a text in quotes, or the mapping on lines of its own';
+    return 'what stands behind `:` holds another `: `, and reads as a mapping: put a text in quotes, or the mapping on lines of its own; if the next line belongs beside this one, begin both at the same column';
   if (message.startsWith('Implicit '))
     return 'a line without `:` stands where a `name: value` belongs: write it so, or put the text that it belongs to in quotes';
-  return toMessage(message);
+  return `${toMessage(message)}${yamlHint(message)}`;
+}
+
+const yamlHints: readonly (readonly [RegExp, string])[] = [
+  [/^All mapping items must start at the same column/, 'indent this line as those beside it'],
+  [/^Plain value cannot start with reserved character/, 'put the text in quotes'],
+  [
+    /^Block collections are not allowed within flow/,
+    'within `{ }`, put a comma before each further `name: value`, and a text that holds `: ` in quotes',
+  ],
+  [
+    /^Unexpected (?:comma|flow-)/,
+    'within `{ }` and `[ ]`, put a text that holds a comma, a brace or a bracket in quotes',
+  ],
+];
+
+/** What to do about it, where the parser says only what is wrong. */
+function yamlHint(message: string): string {
+  const found = yamlHints.find(([pattern]) => pattern.test(message));
+  return found === undefined ? '' : `: ${found[1]}`;
 }
 
 /** The first line of a parser's message, in house style: lower case, no space at the end. */

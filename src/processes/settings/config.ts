@@ -241,7 +241,10 @@ function readTemporal(values: Environment): TemporalResult {
   const connection = {
     address: values.TEMPORAL_ADDRESS,
     ...(wanted ? { tls } : {}),
-    ...(values.TEMPORAL_API_KEY === undefined ? {} : { apiKey: values.TEMPORAL_API_KEY }),
+    // The SDK takes a key for a wish for TLS, unless that is refused.
+    ...(values.TEMPORAL_API_KEY === undefined
+      ? {}
+      : { apiKey: values.TEMPORAL_API_KEY, ...(wanted ? {} : { tls: false }) }),
   };
   return { status: 'read', connection };
 }

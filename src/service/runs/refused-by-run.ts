@@ -32,15 +32,21 @@ export async function refusalFromRun(
     runStatus: row.status,
   };
   // These hold only for now: the same may be asked again soon.
-  const isPassing = answer.code === 'RATE_LIMITED' || answer.code === 'KEY_UNOPENED';
-  return refusal(answer.code, detailOf(caller, answer), extra, isPassing ? 2 : null);
+  const isPassing =
+    answer.code === 'RATE_LIMITED' || answer.code === 'KEY_UNOPENED' || answer.code === 'RUN_BUSY';
+  return refusal(answer.code, detailOf(caller, answer, outcome.by), extra, isPassing ? 2 : null);
 }
 
-/** A run that is full may have room later, and whoever repeats the request by then would get this answer, which is kept. */
-function detailOf({ heldKey: held }: Caller, { code, message }: RunRefusal): string {
-  return code === 'RUN_FULL' && held !== null
-    ? `${message}; this answer is kept under its Idempotency-Key: to ask again, take another`
-    : message;
+/**
+ * A run that is full may have room later, and one that is stuck may go on; whoever repeats the request by then would get this
+ * answer, which is kept. Of what a run refused when it became stuck, part may have happened.
+ */
+function detailOf({ heldKey: held }: Caller, { code, message }: RunRefusal, by: 'run' | 'door'): string {
+  if (held === null || (code !== 'RUN_FULL' && code !== 'RUN_STUCK')) return message;
+  const kept = `${message}; this answer is kept under its Idempotency-Key: `;
+  return code === 'RUN_STUCK' && by === 'run'
+    ? `${kept}see what came of this before you ask again under another`
+    : `${kept}to ask again, take another`;
 }
 
 /**

@@ -6,9 +6,13 @@ describe('the kept answer of an idempotency key', () => {
   let api: Harness;
   /** Changes the store as if the process had died after it kept the answer, before the call was on record. */
   let diesOnceKept = false;
+  let answerKey = Buffer.alloc(32, 1);
   before(async () => {
     api = await startApi((deps) => ({
       ...deps,
+      get answerKey() {
+        return answerKey;
+      },
       chain: {
         ...deps.chain,
         append: (facts) =>
@@ -43,6 +47,24 @@ describe('the kept answer of an idempotency key', () => {
     assert.equal(first.status, 201);
     assert.ok(isReplayed(again));
     assert.equal(again.text, first.text);
+  });
+
+  it('is told as one that does not open, for now, where another key-encryption key has sealed it', async () => {
+    const { key } = await person(['run.start']);
+    const ask = (): Promise<Answer> => api.ask(key, 'POST', '/v1/flows/pay/runs', {}, headers);
+    const first = await ask();
+    answerKey = Buffer.alloc(32, 2);
+    const unopened = await ask();
+    answerKey = Buffer.alloc(32, 1);
+    assert.deepEqual(codes(unopened), [503, 'KEY_UNOPENED'], unopened.text);
+    assert.equal(unopened.headers.get('retry-after'), '2');
+    assert.match(
+      unopened.body.detail,
+      /this request was answered, .+`COUNTERSIGN_KEK`.+another key would have it done twice$/,
+    );
+    assert.ok(!isReplayed(unopened));
+    const again = await ask();
+    assert.deepEqual([again.text, isReplayed(again)], [first.text, true]);
   });
 
   it('is not given to who has lost the permission, and is there still when it is back', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { mostArgumentBytes, mostArgumentsBytes } from '../../../src/model/command-line.js';
-import { mostCallBytes } from '../../../src/model/limits.js';
+import { mostCallBytes, mostValueBytes } from '../../../src/model/limits.js';
 import { codes, startApi, type Answer, type Harness } from '../harness.js';
 
 // A call that is larger than what may be sent is refused where it is asked for, whether or not somebody would be asked about it.
@@ -11,7 +11,11 @@ const times = (count: number, path: string): object => ({
   ...{ kind: 'rest', connection: 'nowhere', method: 'POST', path: '/say' },
   body: { texts: Array.from({ length: count }, () => path) },
 });
+const once = (path: string): object => times(1, path);
 const thrice = (path: string): object => times(3, path);
+const elseTry = (...executors: readonly object[]): object => ({
+  reliability: { fallback: { strategy: 'first_success', executors } },
+});
 const command = (...args: readonly string[]): object => ({ kind: 'cli', connection: 'echo', args });
 const pair = Array.from({ length: 9 }, () => '$.arguments.text');
 const nothing = { kind: 'noop', output: {} };
@@ -31,9 +35,10 @@ const workflows = {
     first: {
       transitions: {
         say: asked(thrice('$.arguments.text')),
-        instead: asked(nothing, {
-          reliability: { fallback: { strategy: 'first_success', executors: [thrice('$.arguments.text')] } },
-        }),
+        both: asked(thrice('$.arguments.text'), elseTry(times(4, '$.arguments.text'))),
+        instead: asked(thrice('$.arguments.text'), elseTry(nothing)),
+        unless: asked(nothing, elseTry(thrice('$.arguments.text'))),
+        twice: asked(once('$.arguments.text'), elseTry(once('$.arguments.text'), once('$.arguments.text'))),
         pass: asked(command('--', '$.arguments.text')),
         pair: asked(command('--', ...pair)),
         note: { target: 'noted', inputSchema: text, output: { note: '$.arguments.text' } },
@@ -84,7 +89,7 @@ describe('a call that is larger than what may be sent', () => {
     const submit = (name: string, length: number): Promise<Answer> =>
       api.ask('agent', 'POST', `/v1/runs/${id}/transitions/${name}`, { arguments: large(length) });
     const before = await stored();
-    for (const name of ['say', 'instead']) isRefused(await submit(name, third), most);
+    for (const name of ['say', 'both']) isRefused(await submit(name, third), most);
     isRefused(await submit('say', third), /^`say` cannot be taken: the call would take/);
     isRefused(
       await submit('note', 400_000),
@@ -97,8 +102,24 @@ describe('a call that is larger than what may be sent', () => {
     isRefused(await submit('pair', 120_000), new RegExp(`and ${mostArgumentsBytes} are the most; send less`));
     assert.deepEqual(await stored(), before);
     assert.match((await submit('say', third - 30)).body.detail, /ECONNREFUSED/);
+    // Only one of its calls is sent, each of which fits.
+    assert.match((await submit('twice', mostValueBytes - 100)).body.detail, /ECONNREFUSED/);
     const { run } = (await submit('pass', mostArgumentBytes)).body;
     assert.deepEqual([run.status, run.state], ['completed', 'done']);
+  });
+
+  it('is not refused where another call of the same step can be sent', async () => {
+    for (const name of ['instead', 'unless']) {
+      const { id } = (await start('asked', {})).body.run;
+      const submitted = await api.ask('agent', 'POST', `/v1/runs/${id}/transitions/${name}`, {
+        arguments: large(third),
+      });
+      assert.deepEqual(
+        [submitted.status, submitted.body.run.state],
+        [200, 'done'],
+        submitted.text.slice(0, 300),
+      );
+    }
   });
 
   it('is refused of a start that comes to it, and nothing is stored', async () => {

@@ -8,6 +8,7 @@ import type { Api } from '../../../src/cli/rest.js';
 import { makeNotices } from '../../../src/service/index.js';
 import { asSuperuser } from '../../../testing/servers/database.js';
 import { signIn } from '../../../testing/browser-forms.js';
+import { until } from '../../../testing/until.js';
 import { openOffice, type Office, type Parked } from '../../notify/support.js';
 
 // Where the key of a run's payloads does not open, as in a process with another key-encryption key, nothing is known of them: no door
@@ -115,7 +116,7 @@ describe('what a key that does not open keeps from being read', () => {
   const decide = ({ id, digest }: Parked, decision: 'approve' | 'deny', more: object = {}) =>
     ask('finance', 'POST', `/v1/approvals/${id}/decision`, { decision, digest, ...more });
   const keyOf = (run: string): string =>
-    `the key of the payloads of run \`${run}\` does not open here; see that every process of the service has the same \`COUNTERSIGN_KEK\`: if it has, the key is damaged`;
+    `the key of the payloads of run \`${run}\` does not open here; see that every process of the service has the \`COUNTERSIGN_KEK\` (or \`keys/kek\` of the data folder) under which this run was begun; only if it has, the key is damaged`;
 
   it('takes no list, page or cursor from anybody, also where it is all that a page holds', async () => {
     const parked = await park();
@@ -302,12 +303,58 @@ describe('what a key that does not open keeps from being read', () => {
     );
     assert.equal(
       refused.body.detail,
-      `the arguments cannot be kept here, and nothing of this request is: ${keyOf(run)}, and the run can be cancelled`,
+      `the submit cannot be kept here, and nothing of this request is: ${keyOf(run)}, and the run can be cancelled`,
+    );
+    const bare = await ask('agent', 'POST', `/v1/runs/${run}/transitions/crm.note`);
+    assert.deepEqual(
+      [bare.status, bare.body.detail],
+      [503, refused.body.detail],
+      'it has no arguments, and is told of none',
     );
     await turn(run);
     const again = await submit(run, { memo: 'more' }, key);
     assert.deepEqual([again.status, again.headers.get('idempotency-replayed')], [202, null], again.text);
     await cancel(run);
+  });
+
+  it('begins a run whose start its worker cannot read once it can, and says so until then', async () => {
+    const { kernel } = office.api;
+    kernel.idle = true;
+    const body = { input: { memo: 'the input' } };
+    const begun = await ask('agent', 'POST', '/v1/flows/told/runs?wait=0', body);
+    const run = begun.body.run.id as string;
+    await turn(run);
+    kernel.idle = false;
+    const look = async () => (await ask('agent', 'GET', `/v1/runs/${run}`)).body.run;
+    await until('it is shown', async () => (await look()).status === 'stuck');
+    const { problem } = await look();
+    assert.deepEqual(
+      [problem.code, problem.message],
+      ['KEY_UNOPENED', `a worker cannot read the values of this run: ${keyOf(run)}`],
+    );
+    const path = `/v1/runs/${run}/transitions/note`;
+    const key = { 'idempotency-key': 'once-it-begins' };
+    const given = { arguments: { memo: 'a' } };
+    const refused = await ask('agent', 'POST', path, given, key);
+    assert.deepEqual([refused.status, refused.body.code], [503, 'KEY_UNOPENED'], refused.text);
+    assert.ok(refused.body.detail.startsWith(`nothing of this request is kept: ${problem.message}; `));
+    await turn(run);
+    await until('it has begun', async () => (await look()).status === 'running');
+    const asked = await ask('agent', 'POST', path, given, key);
+    assert.equal(asked.status, 202, asked.text);
+    await cancel(run);
+  });
+
+  it('ends a run that was cancelled before it began, whose start nobody can read', async () => {
+    const { kernel } = office.api;
+    kernel.idle = true;
+    const body = { input: { memo: 'the input' } };
+    const run = (await ask('agent', 'POST', '/v1/flows/told/runs?wait=0', body)).body.run.id as string;
+    await turn(run);
+    kernel.idle = false;
+    const cancelled = await ask('admin', 'POST', `/v1/runs/${run}/cancel`, { reason: 'no more' });
+    assert.deepEqual([cancelled.status, cancelled.body.run?.status], [200, 'failed'], cancelled.text);
+    assert.match(cancelled.body.run.problem.message, /^the run was cancelled by `admin` before it began: /);
   });
 
   it('fails no submit, and no look at the run, for what only foresees or offers: here for the input of the run', async () => {
@@ -415,7 +462,7 @@ describe('what a key that does not open keeps from being read', () => {
     const unopened = await ask('agent', 'GET', path);
     assert.deepEqual(
       [unopened.status, unopened.body.code, unopened.body.detail, unopened.headers.get('retry-after')],
-      [503, 'KEY_UNOPENED', `${keyOf(parked.run)}: ask again`, '2'],
+      [503, 'KEY_UNOPENED', `${keyOf(parked.run)}; ask again once it opens`, '2'],
     );
     await turn(parked.run);
     assert.equal((await ask('agent', 'GET', path)).body.status, 'executed');

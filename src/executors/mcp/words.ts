@@ -1,0 +1,75 @@
+import { randomUUID } from 'node:crypto';
+import { McpError } from '@modelcontextprotocol/sdk/types.js';
+import { isObject, type Json, type JsonObject } from '../../model/values/json.js';
+import { isMarked, unmark } from '../answer/exact-json.js';
+import type { Excerpts } from '../masking/mask.js';
+
+// What a server says where it refuses: the message of an error of the protocol, and what its `data` says besides. There may stand
+// the only cause, or an address that somebody must open.
+
+/** The texts of a server, not masked. */
+export type Words = readonly string[];
+
+/** Random, so that no server can write it. */
+const unguessable = randomUUID();
+/** Begins the data of an error that the server has answered: errors of the SDK itself have the same codes. Behind it stands what its own data says. */
+const saidByServer = `said-by-server:${unguessable}`;
+/** The same, of an error without an id. */
+const saidWithoutId = `said-without-id:${unguessable}`;
+
+/** How many characters of a server's words a message quotes, for each of its texts. */
+export const longestWords = 500;
+
+/** Masked before they are joined: a secret may be spread over two texts. */
+export function quoteWords(words: Words, excerpts: Excerpts): string {
+  return excerpts.start(words.join('\0'), words.length * longestWords).replaceAll('\0', ': ');
+}
+
+/** The words of an error; null: it has no message. The error must have gone through `markJson`. */
+export function wordsOf(error: JsonObject): Words | null {
+  const { message, data = null } = error;
+  if (typeof message !== 'string' || isMarked(message)) return null;
+  const read = unmark(data);
+  const more = read.status === 'parsed' ? textOf(read.value) : `its \`data\` cannot be read: ${read.why}`;
+  return more === '' || more === message ? [message] : [message, more];
+}
+
+/** A text as it is, else compact JSON; empty where it says nothing. */
+function textOf(data: Json): string {
+  if (typeof data === 'string') return data;
+  return isEmptyJson(data) ? '' : JSON.stringify(data);
+}
+
+export function isEmptyJson(said: Json): boolean {
+  if (Array.isArray(said) || isObject(said)) return Object.keys(said).length === 0;
+  return said === null || said === '';
+}
+
+/** The error as the SDK reads it, marked; null: it has no code or no message. `id` null: it has none. */
+export function markError(error: JsonObject, id: Json): JsonObject | null {
+  const { code = null } = error;
+  const [message, more = ''] = wordsOf(error) ?? [];
+  if (!Number.isSafeInteger(code) || message === undefined) return null;
+  return { code, message, data: `${id === null ? saidWithoutId : saidByServer}${more}` };
+}
+
+/** Has the server answered with an error? False for errors of the SDK itself: a lost connection, a time-out. */
+export function isServerError(error: unknown): error is McpError {
+  return error instanceof McpError && (isBegunWith(saidByServer, error.data) || isWithoutId(error));
+}
+
+/** Is it an error that the server has written without an id? What it is about is then known only where nothing else was sent. */
+export function isWithoutId(error: unknown): boolean {
+  return isObject(error) && isBegunWith(saidWithoutId, error['data']);
+}
+
+function isBegunWith(said: string, data: unknown): data is string {
+  return typeof data === 'string' && data.startsWith(said);
+}
+
+/** What the server says in an error for which `isServerError` holds. */
+export function wordsIn({ message, data }: McpError): Words {
+  const said = [saidByServer, saidWithoutId].find((one) => isBegunWith(one, data)) ?? '';
+  const more = String(data).slice(said.length);
+  return more === '' ? [message] : [message, more];
+}
