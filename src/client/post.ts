@@ -26,7 +26,7 @@ import { ringFor } from './bells.js';
 import type { Asking, Foreseeing, Foreseen, MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';
 import { describeUnkept, keepForeseen, type Unkept } from './foresight.js';
-import { makeRunQueues, patienceMs, type RunQueues } from './run-queues.js';
+import { runQueuesOf } from './run-queues.js';
 import type { Waiter } from './waiter.js';
 
 // The way of every request to a run: it is refused by what the store knows, or stored and rung for, and then its answer is awaited.
@@ -54,17 +54,6 @@ type Kept =
   | { readonly kind: 'refused'; readonly refusal: Refusal }
   /** The request's turn did not come in time, or not before the process stops: nothing of it was stored. */
   | { readonly kind: Unkept };
-
-const queuesByPool = new WeakMap<Pool, RunQueues>();
-
-/** The queues of a pool. Requests to runs may take three fifths of its connections at most, so that reads always find one. */
-function runQueuesOf(pool: Pool): RunQueues {
-  const atOnce = Math.max(1, Math.floor((pool.options.max * 3) / 5));
-  const limits = { perRun: 2, atOnce, mostWaiting: mostUnanswered, patienceMs };
-  const queues = queuesByPool.get(pool) ?? makeRunQueues(limits);
-  queuesByPool.set(pool, queues);
-  return queues;
-}
 
 export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): Promise<MessageOutcome> {
   const kept = await keep(deps, { ...posting, stopping: waiter.stopping });

@@ -1,5 +1,9 @@
+import type { Pool } from '../db/index.js';
+import { mostUnanswered } from '../model/limits.js';
+
 // Requests to a run wait for each other in memory, where they hold no connection; only the request at work and one more of each run
-// hold one. So a run that is held up delays only the requests to that run.
+// hold one. So a run that is held up delays only the requests to that run. The starts of one principal wait in the same way for each
+// other.
 
 /** How long a request waits for its turn at a run. */
 export const patienceMs = 10_000;
@@ -25,14 +29,34 @@ export type Turn =
   /** The process stops. */
   | { readonly kind: 'stopping' };
 
+type OwnLimits = Pick<RunQueueLimits, 'perRun' | 'mostWaiting' | 'patienceMs'>;
+
 export interface RunQueues {
-  /** A request that would have to wait once `stopping` is aborted gets no turn. */
-  take(run: string, kind: RequestKind, stopping: AbortSignal): Promise<Turn>;
+  /**
+   * A request that would have to wait once `stopping` is aborted gets no turn. `own`: the limits of a line that has others; `perRun` the
+   * same in all its requests.
+   */
+  take(run: string, kind: RequestKind, stopping: AbortSignal, own?: OwnLimits): Promise<Turn>;
 }
 
 interface QueueOfRun {
+  readonly perRun: number;
   working: number;
   readonly waiting: Readonly<Record<RequestKind, Set<() => void>>>;
+}
+
+const queuesByPool = new WeakMap<Pool, RunQueues>();
+
+/**
+ * The queues of a pool. Starts and requests to runs together may take three fifths of its connections at most, so that reads always
+ * find one.
+ */
+export function runQueuesOf(pool: Pool): RunQueues {
+  const atOnce = Math.max(1, Math.floor((pool.options.max * 3) / 5));
+  const limits = { perRun: 2, atOnce, mostWaiting: mostUnanswered, patienceMs };
+  const queues = queuesByPool.get(pool) ?? makeRunQueues(limits);
+  queuesByPool.set(pool, queues);
+  return queues;
 }
 
 export function makeRunQueues(limits: RunQueueLimits): RunQueues {
@@ -46,7 +70,7 @@ export function makeRunQueues(limits: RunQueueLimits): RunQueues {
     for (const [name, each] of runs) if (mayWork(each)) return serve(name, each);
   };
   const mayWork = (queue: QueueOfRun): boolean =>
-    working < limits.atOnce && queue.working < limits.perRun && nextOf(queue) !== null;
+    working < limits.atOnce && queue.working < queue.perRun && nextOf(queue) !== null;
   const serve = (name: string, queue: QueueOfRun): void => {
     runs.delete(name);
     runs.set(name, queue);
@@ -62,13 +86,13 @@ export function makeRunQueues(limits: RunQueueLimits): RunQueues {
     };
   };
   return {
-    take: (run, kind, stopping) => {
-      const queue = runs.get(run) ?? { working: 0, waiting: { submits: new Set(), others: new Set() } };
+    take: (run, kind, stopping, { perRun, mostWaiting, patienceMs } = limits) => {
+      const queue = runs.get(run) ?? makeQueue(perRun);
       runs.set(run, queue);
-      if (working < limits.atOnce && queue.working < limits.perRun && nextOf(queue) === null)
+      if (working < limits.atOnce && queue.working < queue.perRun && nextOf(queue) === null)
         return Promise.resolve(begin(run, queue));
       const line = queue.waiting[kind];
-      if (line.size >= limits.mostWaiting) return Promise.resolve({ kind: 'full' });
+      if (line.size >= mostWaiting) return Promise.resolve({ kind: 'full' });
       return new Promise((resolve) => {
         const leaveLine = (): void => {
           clearTimeout(timer);
@@ -85,13 +109,17 @@ export function makeRunQueues(limits: RunQueueLimits): RunQueues {
           resolve({ kind });
         };
         const stop = (): void => goWithout('stopping');
-        const timer = setTimeout(() => goWithout('late'), limits.patienceMs);
+        const timer = setTimeout(() => goWithout('late'), patienceMs);
         stopping.addEventListener('abort', stop);
         line.add(giveTurn);
         if (stopping.aborted) stop();
       });
     },
   };
+}
+
+function makeQueue(perRun: number): QueueOfRun {
+  return { perRun, working: 0, waiting: { submits: new Set(), others: new Set() } };
 }
 
 /** The next request: that which has waited longest, submits only after all others. */

@@ -4,6 +4,8 @@ import type { SealedMessage, SignedBody } from '../model/message.js';
 import { namespaceOf } from '../model/names/temporal-names.js';
 import { bellOf } from '../auth/index.js';
 import { isUnavailable, settleTogether, valueOf, withTransaction, type Tx } from '../db/index.js';
+import type { Refusal } from '../engine/state.js';
+import type { PayloadRef } from '../model/records.js';
 import { closeUnstarted, getListedRun, insertRun } from '../store/runs/runs.js';
 import {
   currentId,
@@ -17,6 +19,7 @@ import {
   type Value,
 } from './replay/attest.js';
 import { waitForAnswer } from './post.js';
+import { makeRunQueues, runQueuesOf, type Turn } from './run-queues.js';
 import { makeSubmission, submit } from './submit.js';
 import type { MessageOutcome, StartOutcome, StartRequest, SubmitRequest } from './types.js';
 import type { ClientDeps } from './deps.js';
@@ -26,10 +29,13 @@ import * as temporal from './temporal.js';
 type RecordingDeps = Pick<ClientDeps, 'payloads' | 'keys'>;
 
 export async function start(deps: ClientDeps, waiter: Waiter, request: StartRequest): Promise<StartOutcome> {
-  const refusal = refuseTooLarge(startValues(request)) ?? (await request.refuse?.([])) ?? null;
+  const refusal = refuseTooLarge(startValues(request));
   if (refusal !== null) return { status: 'refused', refusal };
-  const message = await withTransaction(deps.pool, (tx) => recordStart(deps, tx, request));
-  if (message !== null) {
+  const kept = await keepInTurn(deps, waiter, request, null, []);
+  if (kept.kind === 'refused') return { status: 'refused', refusal: kept.refusal };
+  if (kept.kind !== 'kept') return unkept(kept.kind);
+  const [message] = kept.messages;
+  if (message !== undefined) {
     const rung = await temporal.startRun(deps, placeOf(request), bellOf(message), null);
     if (rung !== 'rung' && (await closeIfUnstarted(deps, request.run)))
       return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
@@ -48,16 +54,13 @@ export async function startWithSubmit(
   first: SubmitRequest,
 ): Promise<MessageOutcome> {
   const asked = makeSubmission(first);
-  const refusal =
-    refuseTooLarge(startValues(request)) ??
-    refuseTooLarge(asked.values) ??
-    (await request.refuse?.(refsToCome(asked.values))) ??
-    null;
+  const refusal = refuseTooLarge(startValues(request)) ?? refuseTooLarge(asked.values);
   if (refusal !== null) return { status: 'answered', answer: refusal, by: 'door' };
-  const kept = await withTransaction(deps.pool, (tx) =>
-    keepStart(deps, tx, request, { ...asked, id: first.messageId }),
-  );
-  const [started, message] = kept ?? [];
+  const draft = { ...asked, id: first.messageId };
+  const kept = await keepInTurn(deps, waiter, request, draft, refsToCome(asked.values));
+  if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };
+  if (kept.kind !== 'kept') return unkept(kept.kind);
+  const [started, message] = kept.messages;
   if (started === undefined || message === undefined) return submit(deps, waiter, first);
   const answered = waitForAnswer(deps, waiter, message, first.waitMs);
   const rung = await temporal.startRun(deps, placeOf(request), bellOf(started), bellOf(message));
@@ -67,6 +70,77 @@ export async function startWithSubmit(
     return { status: 'unavailable', code: 'ENGINE_UNAVAILABLE' };
   }
   return answered.outcome;
+}
+
+/** How many starts are decided on paper at a time, in one process and for one principal: each takes as much work as its run's first step. */
+const mostStarts = 4;
+const mostOwnStarts = 1;
+/** How long a start waits for its turns, to be decided on paper and to be kept, behind other requests. */
+const longestStartWaitMs = 30_000;
+
+const paperTurns = makeRunQueues({
+  perRun: mostOwnStarts,
+  atOnce: mostStarts,
+  mostWaiting: Infinity,
+  patienceMs: longestStartWaitMs,
+});
+
+/** What the caller of a start is told whose turn has not come. */
+function unkept(why: 'late' | 'stopping'): Extract<MessageOutcome, { status: 'unavailable' }> {
+  const message =
+    why === 'stopping'
+      ? 'this process of the API is stopping, and the turn of this start had not come: nothing of it is kept, try again'
+      : `other requests came first, and the turn of this start did not come within ${longestStartWaitMs / 1_000} s: nothing of it is kept, try again`;
+  return { status: 'unavailable', code: 'AUDIT_UNAVAILABLE', message };
+}
+
+type First = Omit<MessageDraft, 'run' | 'environment'>;
+
+type Kept =
+  /** No messages: an earlier attempt of this request has started the run already. */
+  | { readonly kind: 'kept'; readonly messages: readonly SealedMessage[] }
+  | { readonly kind: 'refused'; readonly refusal: Refusal }
+  /** The start's turn did not come in time, or the process stops: nothing of it was stored. */
+  | { readonly kind: 'late' | 'stopping' };
+
+/** Stores a start when it is its turn among those of its principal. Until then it waits in memory, and holds no connection. */
+async function keepInTurn(
+  deps: ClientDeps,
+  { stopping }: Waiter,
+  request: StartRequest,
+  first: First | null,
+  refs: readonly PayloadRef[],
+): Promise<Kept> {
+  const { principal, refuse } = request;
+  const until = performance.now() + longestStartWaitMs;
+  if (refuse !== undefined) {
+    const turn = await paperTurns.take(principal.id, 'submits', stopping);
+    if (turn.kind !== 'turn') return begunOr(turn.kind, deps, request);
+    const refusal = await refuse(refs).finally(turn.end);
+    if (refusal !== null) return { kind: 'refused', refusal };
+  }
+  // A third of what starts and requests to runs have together.
+  const perRun = Math.max(1, Math.floor(deps.pool.options.max / 5));
+  const patienceMs = Math.max(0, until - performance.now());
+  const own = { perRun, mostWaiting: Infinity, patienceMs };
+  const turn = await runQueuesOf(deps.pool).take(`starts of ${principal.id}`, 'submits', stopping, own);
+  if (turn.kind !== 'turn') return begunOr(turn.kind, deps, request);
+  try {
+    const kept = await withTransaction(deps.pool, (tx) => keepStart(deps, tx, request, first));
+    return { kind: 'kept', messages: kept ?? [] };
+  } finally {
+    turn.end();
+  }
+}
+
+async function begunOr(
+  why: Exclude<Turn['kind'], 'turn'>,
+  { pool }: ClientDeps,
+  { run }: StartRequest,
+): Promise<Kept> {
+  if ((await getListedRun(pool, run)) !== null) return { kind: 'kept', messages: [] };
+  // Any number may wait, so it is never full.
+  return { kind: why === 'stopping' ? 'stopping' : 'late' };
 }
 
 function placeOf({ run, environment, flow, mode }: StartRequest): temporal.Place {
@@ -92,7 +166,7 @@ async function keepStart(
   deps: RecordingDeps,
   tx: Tx,
   request: StartRequest,
-  first: Omit<MessageDraft, 'run' | 'environment'> | null,
+  first: First | null,
 ): Promise<readonly SealedMessage[] | null> {
   const { run, flow, flowVersion, planHash, environment, mode, principal } = request;
   const [known, ours, sealed, allowed, asked] = await settleTogether([

@@ -27,8 +27,8 @@ export interface StartRequest extends Asking {
    */
   readonly mayBegin?: (tx: Tx) => Promise<void>;
   /**
-   * Asked where the request's own size is in order; what it gives is refused before anything is stored. `refs`: as large as the
-   * references to the values of the first submit will be.
+   * Asked where the request's own size is in order, for one start of a principal at a time; what it gives is refused before anything
+   * is stored. `refs`: as large as the references to the values of the first submit will be.
    */
   readonly refuse?: (refs: readonly PayloadRef[]) => Promise<Refusal | null>;
   /** The run's id: given by the caller so that a repeated request starts one run. */
@@ -50,7 +50,12 @@ export type StartOutcome =
   | { readonly status: 'settled' | 'executing' | 'accepted' }
   /** Refused before anything was stored. */
   | { readonly status: 'refused'; readonly refusal: Refusal }
-  | { readonly status: 'unavailable'; readonly code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE' };
+  | {
+      readonly status: 'unavailable';
+      readonly code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE';
+      /** As that of a `MessageOutcome`. */
+      readonly message?: string;
+    };
 
 /** Whether the run has room for the submit once it has taken what waits for it, found on paper. */
 export interface Foreseen {

@@ -146,6 +146,8 @@ function requestBody({ body }: Route): JsonObject {
 
 const errorsOfAll: readonly ErrorCode[] = ['REQUEST_INVALID', 'INTERNAL'];
 const errorsOfPrincipals: readonly ErrorCode[] = ['MALFORMED', 'UNAUTHENTICATED'];
+/** The bodies of one principal at a time are bounded. */
+const errorsOfHeld: readonly ErrorCode[] = ['RATE_LIMITED'];
 /** Of recorded routes: the body is read, also where none is taken, and the call is on record before the answer. */
 const errorsOfRecorded: readonly ErrorCode[] = [
   'TOO_LARGE',
@@ -171,6 +173,7 @@ export function errorsOf(route: Route): readonly ErrorCode[] {
     ...(needsRights ? (['FORBIDDEN'] as const) : []),
     ...(route.path.includes('{') ? (['NOT_FOUND'] as const) : []),
     ...(route.recorded ? errorsOfRecorded : []),
+    ...(route.recorded && !isForAll ? errorsOfHeld : []),
     ...(route.idempotent ? errorsOfIdempotent : []),
     ...route.errors,
   ];

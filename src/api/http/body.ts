@@ -5,6 +5,7 @@ import { valueProblem } from '../../model/values/value-problem.js';
 import type { FlowText } from '../../service/flows/publish-text.js';
 import type { BodySpec } from './call.js';
 import { truncate } from '../../model/values/text.js';
+import type { HeldBody } from './held-bodies.js';
 import { parseJsonText, type JsonText } from './json-text.js';
 import { firstTwice, invalid, problem, type Problem } from '../contract/problem.js';
 
@@ -43,17 +44,29 @@ export function maxBytesOf({ kind }: BodySpec): number {
   return kind === 'flow' ? maxFlowBytes : maxBytes;
 }
 
-/** Reads the body. The type is checked before the size, and both before the content. */
-export async function readBody(request: IncomingMessage, spec: BodySpec): Promise<RawBody | Problem> {
+/**
+ * Reads the body. The type is checked before the size, and both before the content. `held`: the room for it, taken before it is read
+ * where its head says how long it is; null: it needs none.
+ */
+export async function readBody(
+  request: IncomingMessage,
+  spec: BodySpec,
+  held: HeldBody | null,
+): Promise<RawBody | Problem> {
   const media = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
   const length = Number(request.headers['content-length'] ?? 0);
   const sent = length > 0 || request.headers['transfer-encoding'] !== undefined;
   const mediaProblem = sent ? refuseMedia(request, spec, media) : null;
   if (mediaProblem !== null) return mediaProblem;
   const most = maxBytesOf(spec);
-  const bytes = length > most ? null : await collect(request, most);
-  if (bytes === null) return tooLarge(request, length, most);
-  return { kind: 'raw', bytes, media };
+  if (length > most) return tooLarge(request, length, most);
+  const isAnnounced = length > 0;
+  const full = isAnnounced ? (held?.take(length) ?? null) : null;
+  const read = full ?? (await collect(request, most, isAnnounced ? null : held));
+  if (read === null) return tooLarge(request, length, most);
+  if (Buffer.isBuffer(read)) return { kind: 'raw', bytes: read, media };
+  discard(request);
+  return read;
 }
 
 function refuseMedia(request: IncomingMessage, spec: BodySpec, media: string): Problem | null {
@@ -99,8 +112,12 @@ function discard(request: IncomingMessage): void {
   request.resume();
 }
 
-/** Null: the body has more than `most` bytes. */
-function collect(request: IncomingMessage, most: number): Promise<Buffer | null> {
+/** Null: the body has more than `most` bytes. A problem: there is no room for it. */
+function collect(
+  request: IncomingMessage,
+  most: number,
+  held: HeldBody | null,
+): Promise<Buffer | Problem | null> {
   return new Promise((resolve, reject) => {
     // The client has gone already: no event will come.
     if (request.destroyed && !request.complete) return reject(new ClientGone());
@@ -108,9 +125,10 @@ function collect(request: IncomingMessage, most: number): Promise<Buffer | null>
     let size = 0;
     const take = (chunk: Buffer): void => {
       size += chunk.length;
-      if (size <= most) return void chunks.push(chunk);
+      const full = size <= most ? (held?.take(chunk.length) ?? null) : null;
+      if (size <= most && full === null) return void chunks.push(chunk);
       request.off('data', take);
-      resolve(null);
+      resolve(full);
     };
     request.on('data', take);
     request.on('end', () => resolve(Buffer.concat(chunks)));

@@ -62,6 +62,8 @@ export interface Call {
   /** As in `Caller`. */
   idBase: string;
   heldKey: Caller['heldKey'];
+  /** Gives back the room of its body, once it is answered. */
+  leaveBody: () => void;
   readonly trail: Trail;
   replayed: boolean;
   /** The status of the answer that the caller may not see any more; null: nothing was withheld. */

@@ -8,8 +8,9 @@ import { KeyLost } from '../../service/kept-result.js';
 import { isKeyUnopened } from '../../service/values.js';
 import { credentialEnded, uncertainDetail } from '../../service/refusal.js';
 import { ClientGone, parseBody, readBody, type RawBody } from './body.js';
-import { isPage, type Call, type Input, type Reply, type Route } from './call.js';
+import { isPage, principalOf, type Call, type Input, type Reply, type Route } from './call.js';
 import type { ApiDeps } from '../deps.js';
+import { bodyRoom } from './held-bodies.js';
 import { holdKey, letGo, settle, takenOver, type KeyHold } from './idempotency.js';
 import { authenticate } from './identify.js';
 import { problemPage } from '../pages/html.js';
@@ -46,6 +47,8 @@ export async function serve(
   } catch (error) {
     if (error instanceof ClientGone) await recordClientGone(call, route, startedAt);
     else send(call, route, explain(call, route, error), response);
+  } finally {
+    call.leaveBody();
   }
   const status = hasGone(call) ? clientGone : response.statusCode;
   deps.metrics.observe(route, request.method ?? '', status, performance.now() - startedAt);
@@ -78,6 +81,7 @@ function newCall(deps: ApiDeps, request: IncomingMessage): Call {
     signedInAs: null,
     idBase: randomUUID().replaceAll('-', ''),
     heldKey: null,
+    leaveBody: () => undefined,
     trail: newTrail(),
     replayed: false,
     withheldStatus: null,
@@ -215,7 +219,9 @@ async function receive(call: Call, route: Route): Promise<RawBody | Problem> {
   const denied = isPublic ? ((await route.refuseUnread?.(call)) ?? null) : await authenticate(call);
   if (denied !== null) return denied;
   const hadCome = call.request.complete;
-  const raw = await readBody(call.request, route.body);
+  const held = isPublic ? null : bodyRoom.open(principalOf(call).id);
+  if (held !== null) call.leaveBody = held.leave;
+  const raw = await readBody(call.request, route.body, held);
   if (raw.kind === 'problem' || hadCome || isPublic) return raw;
   return (await authenticate(call)) ?? raw;
 }

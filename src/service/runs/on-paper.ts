@@ -69,11 +69,6 @@ async function preparePaper(
   };
 }
 
-/** How many starts are decided at a time, in one process and for one principal: each takes as much work as its run's first step. */
-const mostStarts = 4;
-const mostOwnStarts = 1;
-const startTurns = makeFairTurns({ each: mostOwnStarts, all: mostStarts });
-
 /** A submit that comes with a start. */
 interface First {
   readonly messageId: string;
@@ -97,24 +92,19 @@ export async function refuseTooFull(
 ): Promise<Refusal | null> {
   const origin = { run, environment, principal, flow, flowVersion };
   const paper = await preparePaper(caller, origin, plan, policySet);
-  return startTurns(caller.principal.id, async () => {
-    const about = { flow, flowVersion, planHash, environment, mode, input };
-    const starting = paper.makeMessage('msg_start', { kind: 'start', traceId: 'trc_paper', ...about }, []);
-    const empty = initialRun(plan, planHash, starting);
-    if (empty === null) throw new Error('a start message makes a run');
-    const { state: begun } = await play(paper, empty, starting);
-    const tooMuch = tooMuchOf(begun, paper.kit);
-    if (tooMuch !== null) {
-      const { code, where, message } = tooMuch;
-      return refuseStart(
-        code,
-        `a run of \`${plan.name}\` with this input comes to ${where}, where ${message}`,
-      );
-    }
-    if (first === null) return null;
-    const refused = await refuseSubmit(paper, begun, { ...first.submit, messageId: first.messageId }, refs);
-    return refused === null ? null : refuseStart(refused.code, refused.message);
-  });
+  const about = { flow, flowVersion, planHash, environment, mode, input };
+  const starting = paper.makeMessage('msg_start', { kind: 'start', traceId: 'trc_paper', ...about }, []);
+  const empty = initialRun(plan, planHash, starting);
+  if (empty === null) throw new Error('a start message makes a run');
+  const { state: begun } = await play(paper, empty, starting);
+  const tooMuch = tooMuchOf(begun, paper.kit);
+  if (tooMuch !== null) {
+    const { code, where, message } = tooMuch;
+    return refuseStart(code, `a run of \`${plan.name}\` with this input comes to ${where}, where ${message}`);
+  }
+  if (first === null) return null;
+  const refused = await refuseSubmit(paper, begun, { ...first.submit, messageId: first.messageId }, refs);
+  return refused === null ? null : refuseStart(refused.code, refused.message);
 }
 
 /** How many submits are decided at a time, in one process and for one principal: each has a document, which may have megabytes. */

@@ -180,7 +180,7 @@ function refuseAmbiguous(name: string, held: readonly string[]): Refusal {
 async function send(caller: Caller, request: StartRequest, body: StartBody): Promise<Started> {
   if (body.submit !== undefined) return startAndSubmit(caller, request, body.submit);
   const outcome = await caller.deps.client.start(request);
-  if (outcome.status === 'unavailable') return unavailableRefusal(caller, outcome.code);
+  if (outcome.status === 'unavailable') return unavailableRefusal(caller, outcome.code, outcome.message);
   if (outcome.status === 'refused') return refusal(outcome.refusal.code, outcome.refusal.message);
   const { body: run } = await readStanding(caller, request.run);
   return { kind: 'started', run: request.run, hasSettled: outcome.status === 'settled', body: run };
