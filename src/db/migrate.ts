@@ -51,8 +51,8 @@ export async function migrate(url: string): Promise<Migrated> {
   client.on('error', () => undefined);
   await client.connect();
   try {
-    await client.query(sessionDefaults);
     await refuseTransactionPooler(url, client);
+    await client.query(sessionDefaults);
     await client.query('select pg_advisory_lock($1)', [lockKey]);
     const notices = await ensureRoles(client);
     const owned = await canOwn(client);

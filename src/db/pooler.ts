@@ -22,6 +22,8 @@ export async function refuseTransactionPooler(url: string, client: pg.Client): P
   try {
     await beside.connect();
     for (let round = 0; round < rounds; round += 1) {
+      // Twice, so that a pooler that deals in turn does not give each connection the same one every time.
+      own.add(await readBackend(client));
       own.add(await readBackend(client));
       others.add(await readBackend(beside));
     }

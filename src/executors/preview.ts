@@ -1,4 +1,4 @@
-import { asksPeople, type Transition } from '../engine/plan.js';
+import { asksPeople, type Executor, type Transition } from '../engine/plan.js';
 import type { Asking, Kit, Shown } from '../engine/state.js';
 import { callRoom } from '../engine/expression/template.js';
 import type { JsonObject } from '../model/values/json.js';
@@ -39,9 +39,9 @@ export function previewCalls(
 /** Why none of the calls of a step can be sent: its own is larger than what may be sent, and so is each fallback. Null: one can. */
 export const whyTooLarge: Kit['whyTooLarge'] = (step, scopes) => {
   const [own, ...others] = [step.executor, ...step.reliability.fallback];
-  const why = oversize(buildCall(own, scopes, step.at, step));
-  const isNone = others.every((tried) => oversize(buildCall(tried, scopes, step.at, step)) !== null);
-  return isNone ? why : null;
+  const oversizeOf = (tried: Executor): string | null => oversize(buildCall(tried, scopes, step.at, step));
+  const why = oversizeOf(own);
+  return why !== null && others.every((tried) => oversizeOf(tried) !== null) ? why : null;
 };
 
 const oversize = (built: Built): string | null => (built.status === 'too_large' ? built.message : null);

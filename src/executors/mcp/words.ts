@@ -17,7 +17,7 @@ const saidByServer = `said-by-server:${unguessable}`;
 /** The same, of an error without an id. */
 const saidWithoutId = `said-without-id:${unguessable}`;
 
-/** How many characters of a server's words a message quotes, for each of its texts. */
+/** How many characters of a server's words a message quotes for each text that it has; of two texts together, twice as many. */
 export const longestWords = 500;
 
 /** Masked before they are joined: a secret may be spread over two texts. */

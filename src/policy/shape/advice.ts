@@ -43,7 +43,10 @@ export function adviceFor(
   if (issue !== undefined) return { kind: 'complaint', issue };
   const kinds = kindsOf(options);
   if (Array.isArray(value) && kinds.includes('allOf'))
-    return { kind: 'hint', hint: `: write several guards as one, \`${combined('allOf', media)}\`` };
+    return {
+      kind: 'hint',
+      hint: `: write several guards as one, \`${combined('allOf', media)}\` where each has to hold, and with \`anyOf\` where one is enough`,
+    };
   return { kind: 'hint', hint: kinds.length > 0 ? listed('kinds', kinds) : listed('keys', keysOf(options)) };
 }
 

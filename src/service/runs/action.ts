@@ -114,6 +114,10 @@ async function decisionFields(
   }
 }
 
+/** The request was answered before its run refused it, and that answer stays under its key. */
+const keptAsTaken =
+  '; nothing came of this: where it was sent under an Idempotency-Key, ask again under another, since under its own the 202 is kept';
+
 /** An action without a row: the run has not taken the message yet, or has made no new action of it. */
 async function readInFlight(caller: Caller, id: string): Promise<Polled | Refusal> {
   const messageId = messageIdOf(id);
@@ -129,7 +133,8 @@ async function readInFlight(caller: Caller, id: string): Promise<Polled | Refusa
   if (answer === null && message.isWithdrawn)
     return failed('ENGINE_UNAVAILABLE', 'it was withdrawn: nothing came of it');
   if (answer === null) return toPolled(run, 'executing', { ...base, status: 'executing' });
-  if (answer.status === 'refused') return failed(answer.code, answer.message);
+  if (answer.status === 'refused')
+    return failed(answer.code, `${answer.message}${answer.code === 'RUN_BUSY' ? keptAsTaken : ''}`);
   // The submit was attached to an action that was already open: that action is the answer.
   return answer.status === 'accepted' || answer.action === id
     ? notFound('action', id)

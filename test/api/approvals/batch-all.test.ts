@@ -122,30 +122,35 @@ describe('a batch in which one is refused after all', () => {
   });
 
   it('records that its key was revoked once, with the count of what it decided no more', async () => {
-    const { key, keyId } = await decider();
-    const decisions = await park(12);
     const failed = async (): Promise<{ data: { reason: string; count?: number } }[]> =>
       (await api.ask('admin', 'GET', '/v1/audit?type=authn.failed&limit=500')).body.data;
-    const before = (await failed()).length;
-    let asked = 0;
-    let revoked: Promise<unknown> | null = null;
-    beforeAuthenticating = async () => {
-      // The dry run, the request itself, and then all turns, several at a time: each turn comes after the revocation.
-      if ((asked += 1) >= 3) await (revoked ??= revoke(keyId));
+    /** Revokes the key once this many have authenticated: the dry run, the request itself, and then all turns, several at a time. */
+    const revokedAfter = async (first: number): Promise<unknown[]> => {
+      const { key, keyId } = await decider();
+      const decisions = await park(12);
+      const before = (await failed()).length;
+      let asked = 0;
+      let revoked: Promise<unknown> | null = null;
+      beforeAuthenticating = async () => {
+        if ((asked += 1) > first) await (revoked ??= revoke(keyId));
+      };
+      const answer = await make(key, decisions, 'each', () => Promise.resolve(null));
+      beforeAuthenticating = () => Promise.resolve();
+      if (answer.status !== 401)
+        assert.ok(
+          statuses(answer).every((status) => status === 'UNAUTHENTICATED'),
+          answer.text,
+        );
+      assert.ok((await open(decisions)).every(Boolean));
+      return (await failed()).slice(before).map(({ data }) => [data.reason, data.count]);
     };
-    const answer = await make(key, decisions, 'each', () => Promise.resolve(null));
-    beforeAuthenticating = () => Promise.resolve();
-    if (answer.status !== 401)
-      assert.ok(
-        statuses(answer).every((status) => status === 'UNAUTHENTICATED'),
-        answer.text,
-      );
-    const facts = (await failed()).slice(before).map(({ data }) => [data.reason, data.count]);
+    // A request whose body comes late authenticates once more.
+    let facts: unknown[] = [];
+    for (const first of [2, 3, 4]) if (facts.length < 2) facts = await revokedAfter(first);
     assert.deepEqual(facts, [
       ['revoked_key', undefined],
       ['revoked_key', 11],
     ]);
-    assert.ok((await open(decisions)).every(Boolean));
   });
 
   it('is told again under its key only to who still sees all of its approvals', async () => {

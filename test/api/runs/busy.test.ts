@@ -92,6 +92,32 @@ describe('a submit that is refused because the run is busy', () => {
     assert.equal(await count('message', run), 3, 'the refused message, and one more for both repeats');
   });
 
+  it('is told by its poll to take another key, where it was answered 202 before its run refused it', async () => {
+    const run = await start();
+    api.kernel.idle = true;
+    const path = `/v1/runs/${run}/transitions/slow?wait=0`;
+    const keys = ['a202', 'b202'];
+    const taken = await Promise.all(
+      keys.map((key) => api.ask('agent', 'POST', path, {}, { 'idempotency-key': key })),
+    );
+    assert.deepEqual(
+      taken.map(({ status }) => status),
+      [202, 202],
+    );
+    api.kernel.idle = false;
+    const polled = async (): Promise<Answer[]> =>
+      Promise.all(taken.map(({ body }) => api.ask('agent', 'GET', body.result.poll)));
+    await until('both have ended', async () =>
+      (await polled()).every(({ body }) => ['executed', 'failed'].includes(body.status)),
+    );
+    const failed = (await polled()).filter(({ body }) => body.status === 'failed');
+    assert.equal(failed.length, 1);
+    assert.match(
+      failed[0]?.body.error.message,
+      /; nothing came of this: where it was sent under an Idempotency-Key, ask again under another/,
+    );
+  });
+
   it('says of a run that is stuck that the answer is kept under the key', async () => {
     const run = await start();
     await submit(run, 'a', 'fails');
