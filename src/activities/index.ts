@@ -2,6 +2,7 @@ import { ApplicationFailure, Context } from '@temporalio/activity';
 import { PayloadKeyUnopened } from '../audit/index.js';
 import { isUnavailable } from '../db/index.js';
 import { isId } from '../model/names/ids.js';
+import { findCallState } from '../store/runs/actions.js';
 import { getListedRun } from '../store/runs/runs.js';
 import type { ActivityDeps } from './deps.js';
 import { execute } from './execute/execute.js';
@@ -9,7 +10,7 @@ import { beatWhileAllowed } from './execute/heartbeats.js';
 import { refuseStart } from './step/giving-up.js';
 import { step } from './step/step.js';
 import { showUnopened } from './step/unopened.js';
-import type { RunActivities } from './types.js';
+import type { ExecuteInput, RunActivities } from './types.js';
 
 export { makeDeps, type ActivityDeps } from './deps.js';
 export { callSlots, countSlotWaits } from './execute/call-slots.js';
@@ -72,7 +73,7 @@ export function makeActivities(
           onStoreWait();
           throw error;
         }
-        if (error instanceof PayloadKeyUnopened) throw await noteUnopened(deps, run, error, context);
+        if (error instanceof PayloadKeyUnopened) throw await noteUnopened(deps, input, error, context);
         onInternalError(`action \`${input.action}\` of run \`${input.run}\``, error);
         throw countFailure(failures, input.action, error);
       } finally {
@@ -121,14 +122,20 @@ async function readNamespace(pool: ActivityDeps['pool'], run: string): Promise<s
   return row.namespace;
 }
 
-/** No failure of our own code: it is tried until the key opens, here or in another worker, and meanwhile the run shows why. */
+/** No failure of our own code: it is tried until the key opens, in whichever worker takes the next try, and meanwhile the run shows why. */
 async function noteUnopened(
   deps: ActivityDeps,
-  run: string,
+  { run, action }: ExecuteInput,
   unopened: PayloadKeyUnopened,
   { info }: Context,
 ): Promise<PayloadKeyUnopened> {
-  if (info.attempt >= mostFailures) await showUnopened(deps, run, unopened);
+  if (info.attempt >= mostFailures)
+    await showUnopened(
+      deps,
+      run,
+      unopened,
+      async (tx, { executing }) => executing === action && (await findCallState(tx, action)) !== 'under_way',
+    );
   return unopened;
 }
 

@@ -70,8 +70,9 @@ export async function step(deps: ActivityDeps, input: StepInput): Promise<StepRe
 }
 
 /**
- * What becomes of a step whose values do not open here: it waits, as for a store that is away, and the run shows why. Another
- * worker, or this one with the right key-encryption key, takes it as it is. Only a cancel does not wait. Any other error is thrown.
+ * What becomes of a step whose values do not open here: it waits, as for a store that is away, and the run shows why. It is tried
+ * again in this worker, which keeps the run cached: another with the right key-encryption key takes it as it is once this one has
+ * stopped, or no longer has the run cached. Only a cancel is taken here, by this try or the next. Any other error is thrown.
  */
 async function goOnUnopened(deps: ActivityDeps, input: StepInput, error: unknown): Promise<StepResult> {
   if (!(error instanceof PayloadKeyUnopened)) throw error;
@@ -81,7 +82,7 @@ async function goOnUnopened(deps: ActivityDeps, input: StepInput, error: unknown
     return row === null || cancel === null ? null : cancelUnopened(deps, tx, row, cancel, input, error);
   });
   if (done !== null) return done;
-  await showUnopened(deps, input.run, error);
+  await showUnopened(deps, input.run, error, (_tx, { rev }) => rev < input.rev);
   return { status: 'waiting' };
 }
 

@@ -3,8 +3,9 @@ import { openMessage } from '../../auth/index.js';
 import { storeTime, withTransaction, type Tx } from '../../db/index.js';
 import { mostWaiting } from '../../model/limits.js';
 import type { Principal } from '../../model/principal.js';
+import type { ShownProblem } from '../../engine/state.js';
 import { lockUntaken, type LockedMessage } from '../../store/runs/messages.js';
-import { showUnstepped, type RunRow } from '../../store/runs/runs.js';
+import { lockRun, showUnstepped, type RunRow } from '../../store/runs/runs.js';
 import type { ActivityDeps } from '../deps.js';
 
 // What becomes of a run whose values do not open in this worker. Nothing is known of them, so nothing is decided over it.
@@ -52,17 +53,35 @@ export async function recordCancel(
   ]);
 }
 
-/** Shows the run as stuck over it until its next step. Told as an internal error once for each time that it is so. */
+/**
+ * Shows the run as stuck over it until its next step. Told as an internal error once for each time that it is so. `isStill`: whether
+ * what did not open is still to be done, asked behind the lock on the run, since another worker may have done it meanwhile.
+ */
 export async function showUnopened(
   { pool, onInternalError }: Pick<ActivityDeps, 'pool' | 'onInternalError'>,
   run: string,
   unopened: PayloadKeyUnopened,
+  isStill: (tx: Tx, row: RunRow) => boolean | Promise<boolean>,
 ): Promise<void> {
-  const problem = {
-    code: 'KEY_UNOPENED',
-    message: `a worker cannot read the values of this run: ${unopened.message}`,
-    next: 'nothing of it is lost: the run goes on by itself once they open, without a retry; a cancel ends it',
-  } as const;
-  if (await withTransaction(pool, (tx) => showUnstepped(tx, run, { status: 'stuck', problem })))
-    onInternalError(`run \`${run}\`, which waits`, unopened);
+  const isNew = await withTransaction(pool, async (tx) => {
+    const row = await lockRun(tx, run);
+    if (row === null || !(await isStill(tx, row))) return false;
+    return showUnstepped(tx, run, { status: 'stuck', problem: addUnopened(row, unopened) });
+  });
+  if (isNew) onInternalError(`run \`${run}\`, which waits`, unopened);
+}
+
+const alsoWaits = 'for now what the run is asked waits, since ';
+
+/** What the run shows of it. A run that is stuck over something else goes on showing that, since it does not end with this. */
+function addUnopened({ status, problem }: RunRow, unopened: PayloadKeyUnopened): ShownProblem {
+  const message = `a worker cannot read the values of this run: ${unopened.message}`;
+  if (status !== 'stuck' || problem === null || problem.code === 'KEY_UNOPENED') {
+    const next =
+      'nothing of it is lost: the run goes on by itself once they open, without a retry; a cancel ends it';
+    return { code: 'KEY_UNOPENED', message, next };
+  }
+  const { next } = problem;
+  if (next?.includes(alsoWaits) === true) return problem;
+  return { ...problem, next: `${next === undefined ? '' : `${next}; `}${alsoWaits}${message}` };
 }

@@ -2,14 +2,17 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { asyncLocalStorage, Context, type Info } from '@temporalio/activity';
 import { makeDeps, type ActivityDeps } from '../../../src/activities/deps.js';
+import { execute } from '../../../src/activities/execute/execute.js';
 import { makeActivities } from '../../../src/activities/index.js';
 import { step } from '../../../src/activities/step/step.js';
 import type { Arrival, StepInput, StepResult } from '../../../src/activities/types.js';
 import { makePayloads } from '../../../src/audit/index.js';
 import { jsonValue, textValue } from '../../../src/client/replay/attest.js';
 import type { SealedMessage } from '../../../src/model/message.js';
+import { putWorker } from '../../../src/store/processes/workers.js';
 import { findStep } from '../../../src/store/runs/runs.js';
 import {
+  aroundExecution,
   bell,
   controller,
   countRecords,
@@ -30,6 +33,7 @@ const note = { target: 'a', tier: 'reversible', inputSchema, executor };
 const gate = { roles: ['finance.controller'] };
 const transitions = { note, gated: { ...note, gate } };
 const notes = { owner: 'team', initialState: 'a', inputSchema, states: { a: { transitions } } };
+const brief = { ...notes, timeout: '1s' };
 
 let governed: Governed;
 let foreign: ActivityDeps;
@@ -37,7 +41,7 @@ const told: string[] = [];
 before(async () => {
   governed = await makeGoverned({
     'roles.yaml': 'roles: { finance.controller: { permissions: [] } }\n',
-    'flows/notes.json': JSON.stringify({ workflows: { notes } }),
+    'flows/notes.json': JSON.stringify({ workflows: { notes, brief } }),
   });
   const { pool, serviceChain } = governed.deps;
   foreign = makeDeps(pool, makePayloads({ kek: Buffer.alloc(32, 9) }), serviceChain, (what, error) =>
@@ -56,10 +60,11 @@ async function elsewhere(
   run: Handle,
   arrivals: readonly Arrival[],
   gaveUp: string | null = null,
+  hands = foreign,
 ): Promise<StepResult> {
   const { rev, docDigest } = await run.row();
   const input: StepInput = { run: run.id, rev: rev + 1, builtOn: docDigest, arrivals, gaveUp };
-  return step(foreign, input);
+  return step(hands, input);
 }
 const shown = async (run: Handle): Promise<unknown[]> => {
   const { status, rev, problem } = await run.row();
@@ -101,6 +106,51 @@ describe('a worker whose key does not open a run', () => {
     assert.deepEqual(await shown(run), ['running', run.rev, null]);
     assert.deepEqual(await refusals(run), []);
     assert.equal(await countRecords(run, 'run.stuck'), 0);
+  });
+
+  it('does not show a run as waiting whose step another worker has taken meanwhile', async () => {
+    const run = await governed.start('notes', memo);
+    const sent = await submit(run);
+    told.length = 0;
+    let connections = 0;
+    const { pool } = foreign;
+    const connect = async () => {
+      connections += 1;
+      // Its own try has failed by then.
+      if (connections === 2) await run.take(bell(sent));
+      return pool.connect();
+    };
+    const slow = { ...foreign, pool: Object.assign(Object.create(pool) as typeof pool, { connect }) };
+    assert.deepEqual(await elsewhere(run, [bell(sent)], null, slow), waits);
+    assert.deepEqual(await shown(run), ['running', 2, null]);
+    assert.deepEqual(told, []);
+  });
+
+  it('leaves to a run that is stuck what it is stuck over, and says beside it that a retry waits', async () => {
+    const run = await governed.start('notes', memo);
+    await run.tryStep({ gaveUp: 'a bug' });
+    await run.take({ kind: 'look' });
+    const before = (await run.row()).problem;
+    const retry = await run.ask(operator, { kind: 'retry' });
+    told.length = 0;
+    for (let tries = 0; tries < 3; tries += 1) assert.deepEqual(await elsewhere(run, [bell(retry)]), waits);
+    const { status, problem } = await run.row();
+    const { next = '', ...rest } = problem ?? assert.fail();
+    assert.deepEqual([status, rest], ['stuck', { code: 'STEP_FAILED', message: before?.message }]);
+    const also = `${before?.next ?? ''}; for now what the run is asked waits, since a worker cannot read `;
+    assert.ok(next.startsWith(also) && next.split(also).length === 2, next);
+    assert.equal(told.length, 1, told.join('\n'));
+    await run.take(bell(retry));
+    assert.deepEqual(await shown(run), ['running', run.rev, null]);
+  });
+
+  it('lets the time of a run do nothing until the key opens', async () => {
+    const run = await governed.start('brief', memo);
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    assert.deepEqual(await elsewhere(run, [{ kind: 'time' }]), waits);
+    assert.deepEqual(await shown(run), ['stuck', 1, 'KEY_UNOPENED']);
+    await run.take({ kind: 'time' });
+    assert.deepEqual(await shown(run), ['timed_out', 2, null]);
   });
 
   it('loses no decision over arguments that it cannot read', async () => {
@@ -188,8 +238,18 @@ describe('a worker whose key does not open a run', () => {
     assert.deepEqual(await shown(run), ['running', run.rev, null]);
     for (const tries of [2, 3, 4, 5]) await attempt(tries);
     assert.deepEqual(await shown(run), ['stuck', run.rev, 'KEY_UNOPENED']);
-    assert.equal((await run.execute())?.status, 'executed');
+    // Begun where the key opens, and its call is under way.
+    const pid = 'svc_there';
+    await putWorker(governed.deps.pool, { id: pid, environments: [], unset: [] });
+    const input = { run: run.id, action: executing ?? '' };
+    const around = { ...aroundExecution('test', pid), isLate: () => true };
+    await assert.rejects(execute(governed.deps, input, around), /was not made/);
     assert.deepEqual(await shown(run), ['running', run.rev, null]);
+    await attempt(6);
+    assert.deepEqual(await shown(run), ['running', run.rev, null]);
+    const { status } = await execute(governed.deps, input, aroundExecution('test', pid));
+    assert.equal(status, 'stepped');
+    assert.deepEqual(await shown(run), ['running', run.rev + 1, null]);
     assert.ok((await findStep(governed.deps.pool, run.id, `outcome:${executing ?? ''}`)) !== null);
   });
 });
