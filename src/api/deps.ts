@@ -2,6 +2,7 @@ import type { Authenticator, Sessions } from '../auth/index.js';
 import type { Feed } from '../service/audit/feed.js';
 import type { ServiceDeps } from '../service/deps.js';
 import type { Anonymous } from './http/anonymous.js';
+import type { BodyRoom } from './http/held-bodies.js';
 import type { Metrics } from './metrics/metrics.js';
 
 /** What the API needs. The composition root passes it; tests pass their own. */
@@ -17,6 +18,8 @@ export interface ApiDeps extends ServiceDeps {
   readonly feed: Feed;
   /** Counts requests without a credential. */
   readonly anonymous: Anonymous;
+  /** The room for the bodies of requests that are not answered yet. */
+  readonly bodies: BodyRoom;
   readonly metrics: Metrics;
   readonly log: (line: string) => void;
 }

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { newId } from '../model/names/ids.js';
 import type { OnInternalError } from '../model/internal-error.js';
-import { makeAnonymous, makeMetrics, makeServer, type ApiDeps } from '../api/index.js';
+import { makeAnonymous, makeBodyRoom, makeMetrics, makeServer, type ApiDeps } from '../api/index.js';
 import { makeFeed, makeNotices, makePolicies } from '../service/index.js';
 import { makePayloads, makeServiceChain, type ServiceChain } from '../audit/index.js';
 import {
@@ -132,7 +132,7 @@ async function main(config: Config): Promise<void> {
     webhookKey: webhookKey.published,
     policies,
     feed,
-    anonymous,
+    ...{ anonymous, bodies: makeBodyRoom() },
     metrics: makeMetrics(pool, now, { internalErrors: errors.count, lostWorkflows: lost.count }),
     references: { env: process.env, secretsDirectory: config.secrets },
     now,

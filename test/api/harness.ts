@@ -4,7 +4,14 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeDeps } from '../../src/activities/index.js';
-import { makeAnonymous, makeMetrics, makeServer, routes, type ApiDeps } from '../../src/api/index.js';
+import {
+  makeAnonymous,
+  makeBodyRoom,
+  makeMetrics,
+  makeServer,
+  routes,
+  type ApiDeps,
+} from '../../src/api/index.js';
 import { errorsOf } from '../../src/api/contract/openapi.js';
 import { makeFeed, makePolicies } from '../../src/service/index.js';
 import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
@@ -168,6 +175,7 @@ export async function makeGround(change: (deps: ApiDeps) => ApiDeps = (deps) => 
     policies,
     feed,
     anonymous: makeAnonymous({ chain, now, log: (line) => void logged.push(line) }),
+    bodies: makeBodyRoom(),
     metrics: makeMetrics(pool, now),
     references: { env: {}, secretsDirectory: null },
     now,

@@ -45,8 +45,8 @@ export function maxBytesOf({ kind }: BodySpec): number {
 }
 
 /**
- * Reads the body. The type is checked before the size, and both before the content. `held`: the room for it, taken before it is read
- * where its head says how long it is; null: it needs none.
+ * Reads the body. The type is checked before the size, and both before the content. `held`: the room for it, taken as it comes; null:
+ * it needs none.
  */
 export async function readBody(
   request: IncomingMessage,
@@ -60,9 +60,7 @@ export async function readBody(
   if (mediaProblem !== null) return mediaProblem;
   const most = maxBytesOf(spec);
   if (length > most) return tooLarge(request, length, most);
-  const isAnnounced = length > 0;
-  const full = isAnnounced ? (held?.take(length) ?? null) : null;
-  const read = full ?? (await collect(request, most, isAnnounced ? null : held));
+  const read = await collect(request, most, held);
   if (read === null) return tooLarge(request, length, most);
   if (Buffer.isBuffer(read)) return { kind: 'raw', bytes: read, media };
   discard(request);
@@ -128,6 +126,8 @@ function collect(
       const full = size <= most ? (held?.take(chunk.length) ?? null) : null;
       if (size <= most && full === null) return void chunks.push(chunk);
       request.off('data', take);
+      // What has come is let go of now, and not when the rest has come.
+      chunks.length = 0;
       resolve(full);
     };
     request.on('data', take);

@@ -1,24 +1,34 @@
 import { problem, type Problem } from '../contract/problem.js';
 
-// How many bytes of request bodies a process holds at a time: from when they come, or are announced, until the request is answered.
+// How many bytes of request bodies a process holds at a time: from when they come until the request is answered.
 
 /** Of one principal, and of all together. */
 const mostOwnBodyBytes = 67_108_864;
 const mostBodyBytes = 268_435_456;
+/** What each principal may have where those of all fill their room, so that decisions and cancels find room whatever others send. */
+const mostSpareBytes = 1_048_576;
 
 /** The room that one request has for its body. */
 export interface HeldBody {
-  /** Takes room for so many bytes more; null: they have it. */
+  /** Takes room for so many bytes more; null: they have it. A problem: they have not, and all that the body had is given back. */
   readonly take: (bytes: number) => Problem | null;
   /** Gives all of it back. */
   readonly leave: () => void;
 }
 
-interface BodyRoom {
+export interface BodyRoom {
   open(principal: string): HeldBody;
 }
 
-export function makeBodyRoom({ each, all }: { readonly each: number; readonly all: number }): BodyRoom {
+interface BodyLimits {
+  readonly each: number;
+  readonly all: number;
+  readonly spare: number;
+}
+
+const bodyLimits: BodyLimits = { each: mostOwnBodyBytes, all: mostBodyBytes, spare: mostSpareBytes };
+
+export function makeBodyRoom({ each, all, spare } = bodyLimits): BodyRoom {
   const held = new Map<string, number>();
   let total = 0;
   const add = (principal: string, bytes: number): void => {
@@ -30,17 +40,20 @@ export function makeBodyRoom({ each, all }: { readonly each: number; readonly al
   return {
     open: (principal) => {
       let taken = 0;
-      const take: HeldBody['take'] = (bytes) => {
-        if ((held.get(principal) ?? 0) + bytes > each)
-          return refuseFull(`requests of \`${principal}\``, each);
-        if (total + bytes > all) return refuseFull('requests', all);
-        taken += bytes;
-        add(principal, bytes);
-        return null;
-      };
       const leave = (): void => {
         add(principal, -taken);
         taken = 0;
+      };
+      const take: HeldBody['take'] = (bytes) => {
+        const own = (held.get(principal) ?? 0) + bytes;
+        const isFull = own > spare && total + bytes > all;
+        if (own > each || isFull) {
+          leave();
+          return own > each ? refuseFull(`requests of \`${principal}\``, each) : refuseFull('requests', all);
+        }
+        taken += bytes;
+        add(principal, bytes);
+        return null;
       };
       return { take, leave };
     },
@@ -51,5 +64,3 @@ function refuseFull(whose: string, most: number): Problem {
   const detail = `with this one, the ${whose} that are not answered yet would have more than ${most} bytes of bodies in this process: nothing of this one is kept, ask again when some are answered`;
   return problem('RATE_LIMITED', detail, { limit: most }, { 'Retry-After': '2' });
 }
-
-export const bodyRoom = makeBodyRoom({ each: mostOwnBodyBytes, all: mostBodyBytes });

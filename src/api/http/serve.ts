@@ -10,7 +10,6 @@ import { credentialEnded, uncertainDetail } from '../../service/refusal.js';
 import { ClientGone, parseBody, readBody, type RawBody } from './body.js';
 import { isPage, principalOf, type Call, type Input, type Reply, type Route } from './call.js';
 import type { ApiDeps } from '../deps.js';
-import { bodyRoom } from './held-bodies.js';
 import { holdKey, letGo, settle, takenOver, type KeyHold } from './idempotency.js';
 import { authenticate } from './identify.js';
 import { problemPage } from '../pages/html.js';
@@ -219,7 +218,7 @@ async function receive(call: Call, route: Route): Promise<RawBody | Problem> {
   const denied = isPublic ? ((await route.refuseUnread?.(call)) ?? null) : await authenticate(call);
   if (denied !== null) return denied;
   const hadCome = call.request.complete;
-  const held = isPublic ? null : bodyRoom.open(principalOf(call).id);
+  const held = isPublic ? null : call.deps.bodies.open(principalOf(call).id);
   if (held !== null) call.leaveBody = held.leave;
   const raw = await readBody(call.request, route.body, held);
   if (raw.kind === 'problem' || hadCome || isPublic) return raw;

@@ -46,7 +46,10 @@ export const errorTable = {
   RATE_LIMITED: { status: 429, title: 'more than this service takes of this kind now' },
   INTERNAL: { status: 500, title: 'something unexpected failed here' },
   EXECUTOR_FAILED: { status: 502, title: 'the executor failed' },
-  AUDIT_UNAVAILABLE: { status: 503, title: 'the store of runs and records does not answer' },
+  AUDIT_UNAVAILABLE: {
+    status: 503,
+    title: 'not answered in time: the store does not answer, there is too much to do, or the API is stopping',
+  },
   ENGINE_UNAVAILABLE: { status: 503, title: 'the workflow engine does not answer' },
   KEY_UNOPENED: { status: 503, title: 'the key of the values that this needs does not open here' },
 } as const;

@@ -197,13 +197,22 @@ async function startAndSubmit(
   const about = { transition, arguments: given ?? {}, expectedVersion: null, trace: trace ?? null };
   const first = { run, messageId, principal, waitMs, whileOurs: ownershipCheckOf(caller), ...about };
   const outcome = await caller.deps.client.startWithSubmit(request, first);
-  if (outcome.status === 'unavailable') return unavailableRefusal(caller, outcome.code, outcome.message);
+  if (outcome.status === 'unavailable')
+    return sayIfBegun(caller, run, unavailableRefusal(caller, outcome.code, outcome.message));
   if (outcome.status === 'answered' && outcome.answer.status === 'refused' && outcome.by === 'door') {
     const { code, message: why } = outcome.answer;
     if ((await getListedRun(caller.deps.pool, run)) === null) return refusal(code, why);
   }
   const submitted = await resultOfSubmit(caller, first, outcome);
   return submitted.kind === 'refusal' ? { ...submitted, extra: { ...submitted.extra, run } } : submitted;
+}
+
+/** What `told` says of this attempt is not so of one that has started the run before. */
+async function sayIfBegun({ deps: { pool } }: Caller, run: string, told: Refusal): Promise<Refusal> {
+  const row = await getListedRun(pool, run);
+  if (row === null || isWithdrawn(row)) return told;
+  const detail = `run \`${run}\` was started by an earlier attempt; of this one: ${told.detail}`;
+  return { ...told, detail, extra: { run } };
 }
 
 /**
@@ -277,8 +286,13 @@ async function findOwnRun(caller: Caller): Promise<{ readonly id: string; readon
   for (let attempt = 0; ; attempt += 1) {
     const id = attempt === 0 ? deriveId(caller, 'run') : derivedId(caller, 'run', String(attempt));
     const row = await getListedRun(caller.deps.pool, id);
-    if (row === null || row.rev > 0 || row.status !== 'failed') return { id, row };
+    if (row === null || !isWithdrawn(row)) return { id, row };
   }
+}
+
+/** It was answered with 503, and never runs. */
+function isWithdrawn({ rev, status }: ListedRun): boolean {
+  return rev === 0 && status === 'failed';
 }
 
 function firstSubmitId(caller: Caller): string {

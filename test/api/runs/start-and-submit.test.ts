@@ -13,8 +13,20 @@ import { codes, startApi, type Answer, type Harness } from '../harness.js';
 
 describe('a start that carries its first submit', () => {
   let api: Harness;
+  /** While true, no turn comes. */
+  let isLate = false;
+  const late = {
+    status: 'unavailable',
+    code: 'AUDIT_UNAVAILABLE',
+    message: 'the turn of this one did not come within 10 s: nothing of it is kept, try again',
+  } as const;
   before(async () => {
-    api = await startApi();
+    api = await startApi((deps) => {
+      const { startWithSubmit } = deps.client;
+      const unlessLate: typeof startWithSubmit = (...asked) =>
+        isLate ? Promise.resolve(late) : startWithSubmit(...asked);
+      return { ...deps, client: { ...deps.client, startWithSubmit: unlessLate } };
+    });
   });
   after(() => api.stop());
   const start = (submit: unknown, headers: Record<string, string> = {}): Promise<Answer> =>
@@ -77,6 +89,30 @@ describe('a start that carries its first submit', () => {
     const failed = await api.ask('auditor', 'GET', '/v1/runs?flow=pay&status=failed');
     assert.equal(failed.body.data.length, 1);
     assert.equal(failed.body.data[0].version, 0);
+  });
+
+  it('says which run an earlier attempt has started, where the turn of this one has not come', async () => {
+    const headers = { 'idempotency-key': 'late' };
+    isLate = true;
+    const none = await start(pay(3), headers);
+    assert.deepEqual(
+      [...codes(none), none.body.detail, none.body.run],
+      [503, late.code, late.message, undefined],
+    );
+    isLate = false;
+    const { run } = (await start(pay(3), headers)).body;
+    // The process died before it had answered.
+    await api.database.asSuperuser(
+      `update idempotency set status = null, headers = null, response = null, held_until = now() - interval '1 second' where key = 'late'`,
+    );
+    isLate = true;
+    const told = await start(pay(3), headers);
+    isLate = false;
+    assert.deepEqual([...codes(told), told.body.run], [503, late.code, run.id], told.text);
+    const words = `run \`${run.id}\` was started by an earlier attempt; of this one: ${late.message}`;
+    assert.equal(told.body.detail, words);
+    const again = await start(pay(3), headers);
+    assert.deepEqual([again.status, again.body.run.id], [200, run.id], again.text);
   });
 
   it('never says that nothing was started of a run that has begun', async () => {
