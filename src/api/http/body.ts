@@ -110,6 +110,9 @@ function discard(request: IncomingMessage): void {
   request.resume();
 }
 
+/** Chunks of a body that are kept apart until they are joined. */
+const chunksToJoin = 256;
+
 /** Null: the body has more than `most` bytes. A problem: there is no room for it. */
 function collect(
   request: IncomingMessage,
@@ -124,7 +127,12 @@ function collect(
     const take = (chunk: Buffer): void => {
       size += chunk.length;
       const full = size <= most ? (held?.take(chunk.length) ?? null) : null;
-      if (size <= most && full === null) return void chunks.push(chunk);
+      if (size <= most && full === null) {
+        chunks.push(chunk);
+        // A chunk of one byte takes a hundred times as much memory.
+        if (chunks.length >= chunksToJoin) chunks.splice(0, chunks.length, Buffer.concat(chunks));
+        return;
+      }
       request.off('data', take);
       // What has come is let go of now, and not when the rest has come.
       chunks.length = 0;

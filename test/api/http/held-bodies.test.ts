@@ -166,4 +166,17 @@ describe('the room for bodies', () => {
     });
     assert.equal(held.take(1_000), null);
   });
+
+  it('is taken by a body of many small chunks, which is whole in the end', async () => {
+    const head = { 'content-type': 'application/json', 'transfer-encoding': 'chunked' };
+    const sent = Object.assign(new Readable({ read: () => undefined }), { headers: head });
+    const held = makeBodyRoom({ each: 1_000, all: 1_000, spare: 0 }).open('a');
+    const read = readBody(sent as unknown as IncomingMessage, { kind: 'ignored' }, held);
+    const text = Array.from({ length: 1_000 }, (_, at) => String(at % 10)).join('');
+    for (const letter of text) sent.push(letter);
+    sent.push(null);
+    const raw = await read;
+    assert.equal(raw.kind === 'problem' ? raw.code : raw.bytes.toString(), text);
+    assert.equal(held.take(1)?.code, 'RATE_LIMITED');
+  });
 });
