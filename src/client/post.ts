@@ -23,7 +23,7 @@ import {
   type Stored,
 } from './replay/attest.js';
 import { ringFor } from './bells.js';
-import type { Asking, Foreseeing, Foreseen, MessageOutcome } from './types.js';
+import type { Asking, Foreseen, MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';
 import { describeUnkept, keepForeseen, type Unkept } from './foresight.js';
 import { runQueuesOf } from './run-queues.js';
@@ -41,8 +41,11 @@ export interface Posting {
   readonly beside?: (tx: Tx, { message, refs }: Stored) => Promise<void>;
   /** For a submit: the run's version that the caller has seen. */
   readonly expectedVersion?: number | null;
-  /** For a submit: finds out whether the run will have room for it. */
-  readonly foresee?: ((by: Foreseeing) => Promise<Foreseen | null>) | null;
+  /** For a submit: finds out whether the run will have room for it, in the share of this principal. */
+  readonly foresight?: {
+    readonly principal: string;
+    readonly foresee: (signal: AbortSignal) => Promise<Foreseen | null>;
+  } | null;
   /** From the request. */
   readonly whileOurs?: Asking['whileOurs'];
   /** Further reasons of the store to refuse, read under the lock on the run; null: none. */
@@ -107,11 +110,13 @@ interface InTurn extends Posting {
 }
 
 async function keep(deps: ClientDeps, posting: InTurn): Promise<Kept> {
-  const { run, foresee = null, stopping } = posting;
-  if (foresee === null) return keepInTurn(deps, posting, null);
+  const { run, foresight = null, stopping } = posting;
+  if (foresight === null) return keepInTurn(deps, posting, null);
   const known = await findKept(deps.pool, posting);
   if (known !== null) return known;
-  const kept = await keepForeseen(run, foresee, (found) => keepInTurn(deps, posting, found), stopping);
+  const { principal, foresee } = foresight;
+  const keepBy = (found: Foreseen | null): Promise<Kept | 'outdated'> => keepInTurn(deps, posting, found);
+  const kept = await keepForeseen({ run, principal }, foresee, keepBy, stopping);
   if (typeof kept === 'object') return kept;
   return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn(kept, run);
 }

@@ -22,7 +22,7 @@ export interface RunQueueLimits {
 export type RequestKind = 'submits' | 'others';
 
 export type Turn =
-  | { readonly kind: 'turn'; readonly end: () => void; readonly isWaitedFor: () => boolean }
+  | { readonly kind: 'turn'; readonly end: () => void }
   /** Too many requests of this kind wait for the run already. */
   | { readonly kind: 'full' }
   | { readonly kind: 'late' }
@@ -79,11 +79,7 @@ export function makeRunQueues(limits: RunQueueLimits): RunQueues {
   const begin = (run: string, queue: QueueOfRun): Turn => {
     queue.working += 1;
     working += 1;
-    return {
-      kind: 'turn',
-      end: makeCallOnce(() => end(run, queue)),
-      isWaitedFor: () => nextOf(queue) !== null,
-    };
+    return { kind: 'turn', end: makeCallOnce(() => end(run, queue)) };
   };
   return {
     take: (run, kind, stopping, { perRun, mostWaiting, patienceMs } = limits) => {
@@ -128,7 +124,7 @@ function nextOf({ waiting }: QueueOfRun): (() => void) | null {
   return next;
 }
 
-function makeCallOnce(act: () => void): () => void {
+export function makeCallOnce(act: () => void): () => void {
   let done = false;
   return () => {
     if (done) return;

@@ -20,7 +20,13 @@ export async function submit(
     waitMs,
     expectedVersion,
     whileOurs,
-    foresee: isTooLarge || foresee === undefined ? null : (by) => foresee(refsToCome(asked.values), by),
+    foresight:
+      isTooLarge || foresee === undefined
+        ? null
+        : {
+            principal: request.principal.id,
+            foresee: (signal) => foresee(refsToCome(asked.values), signal),
+          },
     make: () => asked,
   });
 }

@@ -67,20 +67,13 @@ export interface Foreseen {
   readonly refusal: Refusal | 'unknown' | null;
 }
 
-/** Whoever waits for what is found on paper. */
-export interface Foreseeing {
-  /** Aborted: nobody waits any more. */
-  readonly signal: AbortSignal;
-  /** Called as soon as it is at work, and waits for no seat any more. */
-  readonly begin: () => void;
-}
-
 export interface SubmitRequest extends Asking {
   /**
    * Asked where the request's own size is in order; what it finds counts if it is true still, before anything is stored.
-   * Null: the run says, however it stands. `refs`: as large as the references to its values will be.
+   * Null: the run says, however it stands. `refs`: as large as the references to its values will be. `signal` aborted: nobody waits any
+   * more.
    */
-  readonly foresee?: (refs: readonly PayloadRef[], by: Foreseeing) => Promise<Foreseen | null>;
+  readonly foresee?: (refs: readonly PayloadRef[], signal: AbortSignal) => Promise<Foreseen | null>;
   readonly run: string;
   readonly messageId: string;
   readonly transition: string;

@@ -82,7 +82,7 @@ function ask(
   const request = { transition: 'go', expectedVersion: null, principal: agent, trace: null };
   return post(on, waiter, {
     ...{ run, id, kind: 'submit', waitMs: 1 },
-    foresee: foreseen === null ? null : () => Promise.resolve(foreseen),
+    foresight: foreseen === null ? null : { principal: agent.id, foresee: () => Promise.resolve(foreseen) },
     make: () => makeSubmission({ ...request, run, messageId: id, waitMs: 1, arguments: args as never }),
   });
 }
@@ -121,8 +121,8 @@ describe('what is asked at one instant is judged by what was kept before it', ()
 });
 
 describe('what a submit leads to', { timeout: 60_000 }, () => {
-  /** Submits whose foresight waits until it is told to go on; where `hasSeat` is false, it has not begun. */
-  function foreseeing(hasSeat = true): {
+  /** Submits of a principal whose foresight waits until it is told to go on. */
+  function foreseeing(id = agent.id): {
     readonly asked: string[];
     readonly send: (run: string, id?: string) => Promise<MessageOutcome>;
     readonly release: (foreseen?: Foreseen | null) => void;
@@ -131,11 +131,10 @@ describe('what a submit leads to', { timeout: 60_000 }, () => {
     const releases: ((foreseen: Foreseen | null) => void)[] = [];
     const send = (run: string, messageId = newId('msg')): Promise<MessageOutcome> =>
       submit(deps, waiter, {
-        ...{ run, messageId, transition: 'go', arguments: {}, principal: agent, waitMs: 1 },
+        ...{ run, messageId, transition: 'go', arguments: {}, principal: { ...agent, id }, waitMs: 1 },
         ...{ expectedVersion: null, trace: null },
-        foresee: (_refs, { begin }) => {
+        foresee: () => {
           asked.push(run);
-          if (hasSeat) begin();
           return new Promise((resolve) => releases.push(resolve));
         },
       } as SubmitRequest);
@@ -198,7 +197,7 @@ describe('what a submit leads to', { timeout: 60_000 }, () => {
 
   it('is not found out for more submits to a run than may wait, nor for one whose turn is late: of those nothing is kept', async (t) => {
     const run = await begunRun();
-    const { asked, send } = foreseeing();
+    const { asked, send, release } = foreseeing();
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const outcomes: string[] = [];
     const sent = Array.from({ length: 250 }, async () => outcomes.push(codeOf(await send(run))));
@@ -209,6 +208,7 @@ describe('what a submit leads to', { timeout: 60_000 }, () => {
     await Promise.all(sent);
     assert.deepEqual([...new Set(outcomes.slice(199))], ['unavailable']);
     assert.deepEqual([outcomes.length, asked.length, (await keptOf(run)).count], [250, 1, 0]);
+    release();
     const { send: sendAgain, asked: askedAgain, release: go } = foreseeing();
     const next = sendAgain(run);
     await until('a foresight', () => askedAgain.length === 1 || null);
@@ -216,32 +216,44 @@ describe('what a submit leads to', { timeout: 60_000 }, () => {
     assert.equal(codeOf(await next), 'executing');
   });
 
-  it('keeps the run from others for 1 s at most where it waits for a seat of its principal, and is told so in words of its own', async (t) => {
+  it('is found out for others of the same run while the others of a busy principal wait for it, which are kept as soon as it may', async () => {
+    const shared = await begunRun();
+    const busy = foreseeing();
+    const elsewhere = [await begunRun(), await begunRun()].map((run) => busy.send(run));
+    await until('both are at work', () => busy.asked.length === 2 || null);
+    const late = Array.from({ length: mostUnanswered - 3 }, () => busy.send(shared));
+    const others = ['ann', 'ben', 'cem'].map((id) => ({ id, ...foreseeing(id) }));
+    for (const { asked, send, release } of others) {
+      const sent = send(shared);
+      await until('that of another', () => asked.length === 1 || null, 5_000);
+      release();
+      assert.equal(codeOf(await sent), 'executing');
+    }
+    assert.equal(busy.asked.length, 2, 'none of the principal has begun');
+    busy.release();
+    busy.release();
+    for (const at of late.keys()) {
+      await until('the next', () => busy.asked.length === at + 3 || null);
+      busy.release();
+    }
+    const codes = (await Promise.all([...elsewhere, ...late])).map(codeOf);
+    assert.deepEqual([...new Set(codes)], ['executing']);
+  });
+
+  it('is found out anew in another turn, which comes before those that wait', async () => {
     const run = await begunRun();
-    t.mock.timers.enable({ apis: ['setInterval'] });
-    const { asked, send, release } = foreseeing(false);
-    const alone = send(run);
-    await until('a foresight', () => asked.length === 1 || null);
-    t.mock.timers.tick(5_000);
-    release();
-    assert.equal(codeOf(await alone), 'executing', 'nobody else waited for the run');
-    const first = send(run);
-    await until('the next foresight', () => asked.length === 2 || null);
-    const { asked: askedToo, send: sendToo, release: releaseToo } = foreseeing();
-    const second = sendToo(run);
-    await until('that of another', () => {
-      t.mock.timers.tick(1_000);
-      return askedToo.length === 1 || null;
-    });
-    t.mock.timers.tick(5_000);
-    const late = await first;
-    assert.deepEqual(late, {
-      ...{ status: 'unavailable', code: 'AUDIT_UNAVAILABLE' },
-      message: `what this leads to in run \`${run}\` was not found out within 10 s, or not begun within 1 s while others waited for the run: nothing of it is kept, try again`,
-    });
-    releaseToo();
-    assert.equal(codeOf(await second), 'executing');
-    assert.equal((await keptOf(run)).count, 2);
+    const [first, second] = [foreseeing(), foreseeing('ann')];
+    const sent = first.send(run);
+    await until('a foresight', () => first.asked.length === 1 || null);
+    const next = second.send(run);
+    first.release({ rev: 0, waiting: [], refusal: null });
+    await until('it is found out anew', () => first.asked.length === 2 || null);
+    assert.equal(second.asked.length, 0);
+    first.release();
+    assert.equal(codeOf(await sent), 'executing');
+    await until('that of another', () => second.asked.length === 1 || null);
+    second.release();
+    assert.equal(codeOf(await next), 'executing');
   });
 });
 

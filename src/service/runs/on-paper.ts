@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Foreseeing, Foreseen, StartRequest, SubmitRequest } from '../../client/types.js';
+import type { Foreseen, StartRequest, SubmitRequest } from '../../client/types.js';
 import { decide, initialRun, tooMuchOf } from '../../engine/index.js';
 import type { Plan } from '../../engine/plan.js';
 import {
@@ -24,7 +24,7 @@ import { stateWithoutValues, type RunDocument } from '../../store/runs/document.
 import { countUnanswered } from '../../store/runs/messages.js';
 import type { ListedRun } from '../../store/runs/runs.js';
 import type { Caller } from '../caller.js';
-import { makeFairTurns } from '../seats.js';
+import { makeTurns } from '../seats.js';
 import { planOf } from './links.js';
 import { readDocument, readHeld } from './document.js';
 import { makePlayedRuns, playAhead, readWaiting, type Ahead } from './ahead.js';
@@ -107,11 +107,13 @@ export async function refuseTooFull(
   return refused === null ? null : refuseStart(refused.code, refused.message);
 }
 
-/** How many submits are decided at a time, in one process and for one principal: each has a document, which may have megabytes. */
+/** How many submits are decided at a time, in one process, for all principals: each has a document, which may have megabytes. */
 const mostSubmits = 8;
-const mostOwnSubmits = 2;
-/** Not those of documents that are read for answers: a submit at work holds its run's turn, and whoever reads much would hold it. */
-const submitTurns = makeFairTurns({ each: mostOwnSubmits, all: mostSubmits });
+/**
+ * Not those of documents that are read for answers: a submit holds its run's turn here, and whoever reads much would hold it. Nor does
+ * it wait here for others of its principal: those keep it from its turn.
+ */
+const submitTurns = makeTurns(mostSubmits);
 
 /** How many runs are kept as they would be after what waits for them, and for how long: each may have megabytes. */
 const mostPlayedRuns = 8;
@@ -130,7 +132,7 @@ export async function foreseeSubmit(
     'run' | 'messageId' | 'transition' | 'arguments' | 'expectedVersion' | 'principal'
   >,
   refs: readonly PayloadRef[],
-  { signal, begin }: Foreseeing,
+  signal: AbortSignal,
 ): Promise<Foreseen | null> {
   const { deps } = caller;
   const foresee = async (row: ListedRun, document: RunDocument | null): Promise<Foreseen | null> => {
@@ -166,11 +168,7 @@ export async function foreseeSubmit(
     );
     return { rev, waiting, refusal };
   };
-  return submitTurns(caller.principal.id, async () => {
-    if (signal.aborted) return null;
-    begin();
-    return readDocument(deps.pool, request.run, foresee);
-  });
+  return submitTurns(async () => (signal.aborted ? null : readDocument(deps.pool, request.run, foresee)));
 }
 
 /** The run as its last step has left it; null: its input cannot be read. */

@@ -60,7 +60,7 @@ export async function submitTransition(
     expectedVersion: body.expectedVersion ?? null,
     trace: body.trace ?? null,
   };
-  const foresee: SubmitRequest['foresee'] = (refs, by) => foreseeSubmit(caller, request, refs, by);
+  const foresee: SubmitRequest['foresee'] = (refs, signal) => foreseeSubmit(caller, request, refs, signal);
   return resultOfSubmit(caller, request, await caller.deps.client.submit({ ...request, foresee }));
 }
 
