@@ -58,6 +58,7 @@ const bad: readonly (readonly [marked: string, says: RegExp, suggestion?: string
   ['$.context.a«', /operator is missing/],
   ['$.context.a ==«', /operand is missing/],
   ['$.context.a == 1 «&& $.context.b == 2', /allOf/, 'allOf'],
+  ['1 «in $.context.a', /`in` is no operator: use `contains` with its two sides exchanged/, 'contains'],
   ['$.context.a == 1 «|| $.context.b == 2', /anyOf/, 'anyOf'],
   ['«($.context.a == 1)', /[Pp]arentheses.*allOf/],
   ['!«($.context.a == 1)', /not/],
