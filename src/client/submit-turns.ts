@@ -84,7 +84,8 @@ export function makeSubmitTurns(): SubmitTurns {
         stopping.addEventListener('abort', stop);
         if (again === null) line.push(waiting);
         else line.unshift(waiting);
-        serve();
+        // Nobody else in the line can begin by this.
+        if (mayBegin(waiting)) waiting.begin();
       });
     },
   };

@@ -79,7 +79,10 @@ async function goOnUnopened(deps: ActivityDeps, input: StepInput, error: unknown
   const done = await withTransaction(deps.pool, async (tx) => {
     const row = await lockRun(tx, input.run);
     const cancel = row === null ? null : await findCancel(deps, tx, row);
-    return row === null || cancel === null ? null : cancelUnopened(deps, tx, row, cancel, input, error);
+    if (row === null || cancel === null) return null;
+    // The history knows of a run that has begun, so the store is another one: what became of the run is not to be said by a cancel.
+    if (row.rev === 0 && input.rev > 1) return null;
+    return cancelUnopened(deps, tx, row, cancel, input, error);
   });
   if (done !== null) return done;
   await showUnopened(deps, input.run, error, (_tx, { rev }) => rev < input.rev);

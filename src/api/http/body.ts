@@ -122,24 +122,25 @@ function collect(
   return new Promise((resolve, reject) => {
     // The client has gone already: no event will come.
     if (request.destroyed && !request.complete) return reject(new ClientGone());
-    const chunks: Buffer[] = [];
+    const [joined, loose]: [Buffer[], Buffer[]] = [[], []];
     let size = 0;
     const take = (chunk: Buffer): void => {
       size += chunk.length;
       const full = size <= most ? (held?.take(chunk.length) ?? null) : null;
       if (size <= most && full === null) {
-        chunks.push(chunk);
+        loose.push(chunk);
         // A chunk of one byte takes a hundred times as much memory.
-        if (chunks.length >= chunksToJoin) chunks.splice(0, chunks.length, Buffer.concat(chunks));
+        if (loose.length >= chunksToJoin) joined.push(Buffer.concat(loose.splice(0)));
         return;
       }
       request.off('data', take);
       // What has come is let go of now, and not when the rest has come.
-      chunks.length = 0;
+      joined.length = 0;
+      loose.length = 0;
       resolve(full);
     };
     request.on('data', take);
-    request.on('end', () => resolve(Buffer.concat(chunks)));
+    request.on('end', () => resolve(Buffer.concat([...joined, ...loose])));
     request.on('aborted', () => reject(new ClientGone()));
     request.on('error', () => reject(new ClientGone()));
   });

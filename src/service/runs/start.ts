@@ -207,11 +207,11 @@ async function startAndSubmit(
   return submitted.kind === 'refusal' ? { ...submitted, extra: { ...submitted.extra, run } } : submitted;
 }
 
-/** What `told` says of this attempt is not so of one that has started the run before. */
+/** What `told` says of this attempt may not be so of its run, which this attempt, or one before, has started. */
 async function sayIfBegun({ deps: { pool } }: Caller, run: string, told: Refusal): Promise<Refusal> {
   const row = await getListedRun(pool, run);
   if (row === null || isWithdrawn(row)) return told;
-  const detail = `run \`${run}\` was started by an earlier attempt; of this one: ${told.detail}`;
+  const detail = `run \`${run}\` has been started; of this attempt: ${told.detail}`;
   return { ...told, detail, extra: { run } };
 }
 

@@ -193,6 +193,9 @@ describe('a worker whose key does not open a run', () => {
     const strange = await run.ask(starter, { kind: 'cancel' }, [textValue('reason', 'mine')]);
     assert.deepEqual(await elsewhere(run, [bell(start)]), { status: 'waiting' });
     const stop = await cancel(run);
+    // A history that knows of more than this store: a cancel ends nothing that may have been done.
+    const ahead = { run: run.id, rev: 2, builtOn: 'sha256:other', arrivals: [bell(start)], gaveUp: null };
+    assert.deepEqual(await step(foreign, ahead), { status: 'waiting' });
     const ended = await elsewhere(run, [bell(start)]);
     assert.deepEqual(ended, { status: 'refused', reason: 'withdrawn' });
     assert.equal((await run.answerTo(strange))?.status, 'refused');

@@ -109,7 +109,7 @@ describe('a start that carries its first submit', () => {
     const told = await start(pay(3), headers);
     isLate = false;
     assert.deepEqual([...codes(told), told.body.run], [503, late.code, run.id], told.text);
-    const words = `run \`${run.id}\` was started by an earlier attempt; of this one: ${late.message}`;
+    const words = `run \`${run.id}\` has been started; of this attempt: ${late.message}`;
     assert.equal(told.body.detail, words);
     const again = await start(pay(3), headers);
     assert.deepEqual([again.status, again.body.run.id], [200, run.id], again.text);
