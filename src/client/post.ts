@@ -267,8 +267,7 @@ function refuseWithoutRoom(
   const full = bytes > emptyBytes ? refuseWithoutOpenRoom(row, waiting, bytes) : null;
   // What waits without an answer is bounded, whatever it leads to.
   const isKnownToFit = foreseen?.refusal === null && waiting.ids.length === 0;
-  const found = foreseen?.refusal ?? null;
-  const refused = isKnownToFit ? null : (full ?? (found === 'unknown' ? null : found));
+  const refused = isKnownToFit ? null : (full ?? foreseen?.refusal ?? null);
   if (refused !== null) return refused;
   const document = row.doc === null ? 0 : Buffer.byteLength(row.doc);
   return document > mostDocumentBytes

@@ -63,8 +63,8 @@ export interface Foreseen {
   readonly rev: number;
   /** The messages without an answer after which it was found, in their order. */
   readonly waiting: readonly string[];
-  /** Null: it has. `unknown`: as the run stands, nobody knows, and the run says. */
-  readonly refusal: Refusal | 'unknown' | null;
+  /** Null: it has. */
+  readonly refusal: Refusal | null;
 }
 
 export interface SubmitRequest extends Asking {

@@ -122,8 +122,8 @@ const playedRuns = makePlayedRuns({ most: mostPlayedRuns, ms: longestPlayedMs })
 
 /**
  * Whether a run has room for a submit, once it has taken the submits that wait for it. It has also where something else stands
- * against the submit, which is said later. `unknown`: the run takes no submits now, or something cannot be read. Null: there is no
- * such run, or nobody waits for this any more.
+ * against the submit, which is said later. Null: nobody knows, since the run takes no submits now, or something that waits is no submit
+ * or cannot be read; or nobody waits for this any more.
  */
 export async function foreseeSubmit(
   caller: Caller,
@@ -142,9 +142,8 @@ export async function foreseeSubmit(
       countUnanswered(deps.pool, row.id),
     ]);
     const { environment, flow, flowVersion, planHash, rev } = row;
-    const unknown = { rev, waiting, refusal: 'unknown' } as const;
-    if (policySet === null || document === null || !takesSubmits(row)) return unknown;
-    if (submits >= mostUnanswered) return unknown;
+    if (policySet === null || document === null || !takesSubmits(row)) return null;
+    if (submits >= mostUnanswered) return null;
     const { run, principal } = request;
     const plan = await planOf(deps, planHash);
     const paper = await preparePaper(
@@ -155,14 +154,14 @@ export async function foreseeSubmit(
     );
     const footing = { rev, policySet };
     const from = playedRuns.find(run, footing, waiting) ?? (await stateOf(caller, document));
-    if (from === null) return unknown;
+    if (from === null) return null;
     const playing = {
       read: (ids: readonly string[]) => readWaiting(deps, row, ids),
       play: async (state: RunState, message: Message) => (await play(paper, state, message)).state,
       keep: (ahead: Ahead) => playedRuns.keep(run, footing, [ahead]),
     };
     const ahead = await playAhead(from, waiting, playing, signal);
-    if (ahead === null) return unknown;
+    if (ahead === null) return null;
     const refusal = await refuseSubmit(paper, ahead.state, request, refs, (state) =>
       playedRuns.keep(run, footing, [ahead, { waiting: [...waiting, request.messageId], state }]),
     );
