@@ -282,3 +282,12 @@ function holdToContract(method: string, path: string, { status, headers, body, t
 export function codes(answer: Answer): [number, string] {
   return [answer.status, answer.body?.code];
 }
+
+/** How many runs, messages and payloads the store has: the same before and after what was refused before anything was stored. */
+export async function countStored({ database }: Pick<Harness, 'database'>): Promise<unknown> {
+  const { rows } = await database.pool.query(
+    `select (select count(*) from run) as runs, (select count(*) from message) as messages,
+            (select count(*) from payload) as payloads, (select count(*) from payload_key) as keys`,
+  );
+  return rows[0];
+}

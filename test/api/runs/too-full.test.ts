@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { codes, startApi, type Answer, type Harness } from '../harness.js';
+import { codes, countStored, startApi, type Answer, type Harness } from '../harness.js';
 
 // Where a run could not carry what a start or a submit leads to before anything is called, that is said at the door, with how
 // much it is. What was taken, the run can take.
@@ -92,13 +92,7 @@ describe('what a run could not carry', () => {
   const start = (name: string, body: object): Promise<Answer> =>
     api.ask('agent', 'POST', `/v1/flows/${name}/runs`, body);
   const large = (length: number): object => ({ text: 'x'.repeat(length) });
-  const stored = async (): Promise<unknown> => {
-    const { rows } = await api.database.pool.query(
-      `select (select count(*) from run) as runs, (select count(*) from message) as messages,
-              (select count(*) from payload) as payloads, (select count(*) from payload_key) as keys`,
-    );
-    return rows[0];
-  };
+  const stored = (): Promise<unknown> => countStored(api);
   const isRefused = (answer: Answer, where: RegExp): void => {
     assert.deepEqual(codes(answer), [422, 'RUN_FULL'], answer.text.slice(0, 300));
     assert.match(answer.body.detail, where);

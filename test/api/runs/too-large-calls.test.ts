@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { mostArgumentBytes, mostArgumentsBytes } from '../../../src/model/command-line.js';
 import { mostCallBytes, mostValueBytes } from '../../../src/model/limits.js';
-import { codes, startApi, type Answer, type Harness } from '../harness.js';
+import { codes, countStored, startApi, type Answer, type Harness } from '../harness.js';
 
 // A call that is larger than what may be sent is refused where it is asked for, whether or not somebody would be asked about it.
 
@@ -70,13 +70,7 @@ describe('a call that is larger than what may be sent', () => {
   const start = (name: string, body: object): Promise<Answer> =>
     api.ask('agent', 'POST', `/v1/flows/${name}/runs`, body);
   const large = (length: number): object => ({ text: 'x'.repeat(length) });
-  const stored = async (): Promise<unknown> => {
-    const { rows } = await api.database.pool.query(
-      `select (select count(*) from run) as runs, (select count(*) from message) as messages,
-              (select count(*) from payload) as payloads, (select count(*) from payload_key) as keys`,
-    );
-    return rows[0];
-  };
+  const stored = (): Promise<unknown> => countStored(api);
   const isRefused = (answer: Answer, where: RegExp): void => {
     assert.deepEqual(codes(answer), [413, 'TOO_LARGE'], answer.text.slice(0, 300));
     assert.match(answer.body.detail, where);
