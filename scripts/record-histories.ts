@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, type WorkflowClient } from '@temporalio/client';
 import { historyToJSON, type History } from '@temporalio/common/lib/proto-utils.js';
 import { action, audit, decide, getRun, parkPayment, startRun, submit, until } from '../testing/flows.js';
 import { encodePayload, jsonPayload, sendTo } from '../testing/bells.js';
@@ -177,6 +177,21 @@ const continuing: Readonly<Record<string, Play>> = {
     await completeRun(stack, parked.run);
     return parked.run;
   },
+  async 'payment-waited-for-its-key'({ stack }) {
+    const parked = await parkPayment(stack);
+    await stack.worker.kill('SIGKILL');
+    const decided = await decide(stack, 'finance', parked.approval, 'approve');
+    assert.equal(decided.status, 202, JSON.stringify(decided.body));
+    await changeKey(stack, parked.run);
+    const first = (await latestHistory(stack, parked.run)) ?? undefined;
+    await stack.worker.restart();
+    const second = await until('another history', () => latestHistory(stack, parked.run, first));
+    await until('a third history', () => latestHistory(stack, parked.run, second));
+    await changeKey(stack, parked.run);
+    await action(stack, 'agent', parked.poll, 'executed');
+    await completeRun(stack, parked.run);
+    return parked.run;
+  },
 };
 
 const payments = 'vendor-invoice-reconciliation';
@@ -186,6 +201,16 @@ const failingInserts = `
   create function record_histories() returns trigger language plpgsql as $$ begin raise exception 'a seeded fault'; end $$;
   create trigger record_histories before insert on action for each row execute function record_histories();
 `;
+
+/** Changes a bit of the key of the run's payloads, which opens none of them then; done twice, the key is as it was. */
+async function changeKey(stack: Stack, run: string): Promise<void> {
+  await asSuperuser(
+    stack.databaseUrl,
+    `alter table payload_key disable trigger user;
+     update payload_key set wrapped = set_byte(wrapped, 20, get_byte(wrapped, 20) # 1) where run = '${run}';
+     alter table payload_key enable trigger user`,
+  );
+}
 
 async function startExpense(stack: Stack): Promise<string> {
   const input = { employee: 'e-1', amount: 100, category: 'travel' };
@@ -213,11 +238,30 @@ async function operate(stack: Stack, run: string, name: 'cancel' | 'retry'): Pro
   assert.ok(status < 300, JSON.stringify(body));
 }
 
-/** Fetches the histories of a run, in order. */
-async function fetchHistories(stack: Stack, run: string): Promise<readonly History[]> {
+async function withClient<T>(
+  stack: Stack,
+  run: string,
+  act: (workflow: WorkflowClient) => Promise<T>,
+): Promise<T> {
   const connection = await Connection.connect({ address: stack.temporalAddress });
   try {
-    const { workflow } = new Client({ connection, namespace: await namespaceOf(stack, run) });
+    return await act(new Client({ connection, namespace: await namespaceOf(stack, run) }).workflow);
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Temporal's id of the latest history of a run; null: it is `before` still. */
+function latestHistory(stack: Stack, run: string, before?: string): Promise<string | null> {
+  return withClient(stack, run, async (workflow) => {
+    const { runId } = await workflow.getHandle(run).describe();
+    return runId === before ? null : runId;
+  });
+}
+
+/** Fetches the histories of a run, in order. */
+function fetchHistories(stack: Stack, run: string): Promise<readonly History[]> {
+  return withClient(stack, run, async (workflow) => {
     const found: History[] = [];
     for (let runId: string | undefined; ;) {
       const history = await until(`the history of ${run}`, async () => {
@@ -229,9 +273,7 @@ async function fetchHistories(stack: Stack, run: string): Promise<readonly Histo
       if (before === undefined || before === null || before === '') return found;
       runId = before;
     }
-  } finally {
-    await connection.close();
-  }
+  });
 }
 
 async function namespaceOf(stack: Stack, run: string): Promise<string> {

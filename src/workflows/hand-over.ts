@@ -3,6 +3,7 @@ import type { Bell } from '../model/message.js';
 import { makeGarbage, mostCarriedBells } from './bell.js';
 import { hasWork, isClosed, type Memory } from './memory.js';
 import type { Carried } from './messages.js';
+import { waitsElsewhereSince } from './versions.js';
 
 // When the next history follows, and what is left to it.
 
@@ -48,8 +49,19 @@ export function mayContinue(memory: Memory): boolean {
  * Can all that waits be carried to the next history? The server does not let a history end beside a signal that has just come,
  * and the task after that replays the whole history: a run that gets signals without a pause would pay for it with each signal.
  */
-export function isHandedOver({ queue }: Memory): boolean {
+export function isHandedOver({ queue }: Pick<Memory, 'queue'>): boolean {
   return queue.length <= mostCarriedBells && queue.every(({ kind }) => kind !== 'garbage');
+}
+
+/**
+ * May a step over these arrivals, for which the store does not answer, wait in the next history? It begins on any worker: one that
+ * can take the step is found, also where the worker that has this history cached cannot.
+ */
+export function mayWaitElsewhere(memory: Memory, batch: readonly Arrival[]): boolean {
+  const { version, queue } = memory;
+  return (
+    version >= waitsElsewhereSince && mayContinue(memory) && isHandedOver({ queue: [...batch, ...queue] })
+  );
 }
 
 /** Has the next history to follow now? */

@@ -1,9 +1,16 @@
 import type { Arrival, Execution, StepInput, StepResult, Stepped } from '../activities/types.js';
 import { makeGarbage, readSignal } from './bell.js';
-import { carryOver, isFull, isHandedOver, arrivalsLeftBehind, mayContinue } from './hand-over.js';
+import {
+  carryOver,
+  isFull,
+  isHandedOver,
+  arrivalsLeftBehind,
+  mayContinue,
+  mayWaitElsewhere,
+} from './hand-over.js';
 import { hasWork, isClosed, push, type Memory, type Ports, type Running } from './memory.js';
 import type { Carried, Known, RunInput, RunResult, StateView } from './messages.js';
-import { pause, setTimer } from './timer.js';
+import { firstPauseMs, lengthenPause, pause, setTimer } from './timer.js';
 import { looksAfterRestoreSince } from './versions.js';
 
 // The kernel: it orders what happens to one run and decides nothing. It does not know Temporal: `run.ts` gives it its ports, and
@@ -28,8 +35,6 @@ export interface Kernel {
 
 /** Most arrivals that a step takes, so that a flood of them costs few events of the history. */
 const batchSize = 50;
-const firstPauseMs = 1_000;
-const longestPauseMs = 30_000;
 const longestReason = 300;
 /** So many failures of the kernel's own code in a row, and the workflow itself ends. */
 const mostFailures = 3;
@@ -168,7 +173,7 @@ type TakenStep = Exclude<StepResult, { status: 'waiting' }>;
 async function takeStep(memory: Memory, batch: readonly Arrival[]): Promise<TakenStep | null> {
   let result: TakenStep | null;
   try {
-    result = await waitForStore(memory, () => memory.ports.step(inputOf(memory, batch, null)));
+    result = await waitForStore(memory, batch, null);
   } catch (error) {
     if (batch.length > 1) memory.oneAtATime = batch.length;
     result = batch.length > 1 ? null : await giveUp(memory, batch, error);
@@ -183,9 +188,9 @@ async function takeStep(memory: Memory, batch: readonly Arrival[]): Promise<Take
  */
 async function giveUp(memory: Memory, batch: readonly Arrival[], error: unknown): Promise<TakenStep | null> {
   const reason = reasonOf(error);
-  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+  for (let pauseMs = firstPauseMs; ; pauseMs = lengthenPause(memory, pauseMs)) {
     try {
-      return await waitForStore(memory, () => memory.ports.step(inputOf(memory, batch, reason)));
+      return await waitForStore(memory, batch, reason);
     } catch {
       if (isFull(memory)) return null;
       await pause(memory, pauseMs);
@@ -211,12 +216,16 @@ function inputOf({ ports, known }: Memory, arrivals: readonly Arrival[], gaveUp:
   return { run: ports.run, rev: known.rev + 1, builtOn: known.digest, arrivals, gaveUp };
 }
 
-/** Repeats the step while the store does not answer. Null: this history is full, and the next one goes on waiting. */
-async function waitForStore(memory: Memory, step: () => Promise<StepResult>): Promise<TakenStep | null> {
-  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
-    const result = await step();
+/** Repeats the step while the store does not answer. Null: the next history goes on waiting. */
+async function waitForStore(
+  memory: Memory,
+  batch: readonly Arrival[],
+  gaveUp: string | null,
+): Promise<TakenStep | null> {
+  for (let pauseMs = firstPauseMs; ; pauseMs = lengthenPause(memory, pauseMs)) {
+    const result = await memory.ports.step(inputOf(memory, batch, gaveUp));
     if (result.status !== 'waiting') return result;
-    if (isFull(memory)) return null;
+    if (isFull(memory) || mayWaitElsewhere(memory, batch)) return null;
     await pause(memory, pauseMs);
   }
 }

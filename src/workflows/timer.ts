@@ -1,4 +1,5 @@
 import { isClosed, push, type Memory } from './memory.js';
+import { waitsElsewhereSince } from './versions.js';
 
 // The kernel's waits: for the next deadline of its run, and before it tries something again.
 
@@ -22,6 +23,21 @@ export function setTimer(memory: Memory): void {
     push(memory, { kind: 'time' });
   };
   memory.timer = { at, handle: ports.startTimer(ms, fire) };
+}
+
+/** The first wait before the same is tried again. */
+export const firstPauseMs = 1_000;
+const longestDoubledMs = 30_000;
+/**
+ * Each try adds about six events, and while an effect is under way no other history follows. With at most this, a history lasts five
+ * weeks at the least before it has as many events as the server takes, with all signals that the server takes among them.
+ */
+const longestPauseMs = 30 * 60_000;
+
+/** The next wait behind one of this length: twice that up to half a minute, then a twentieth more, which is half a minute and a twentieth of the time waited so far. */
+export function lengthenPause({ version }: Memory, pauseMs: number): number {
+  if (pauseMs < longestDoubledMs) return Math.min(pauseMs * 2, longestDoubledMs);
+  return version < waitsElsewhereSince ? pauseMs : Math.min(Math.round(pauseMs * 1.05), longestPauseMs);
 }
 
 export async function pause({ ports }: Memory, ms: number): Promise<void> {

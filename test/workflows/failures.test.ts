@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { ApplicationFailure } from '@temporalio/common';
 import { failureConverter } from '../../src/workflows/failure-converter.js';
 import { payloadConverter } from '../../src/workflows/payload-converter.js';
-import { begun, bell, drive, stepped, taken } from './driver.js';
+import { begun, bell, drive, stepped, taken, type Driver } from './driver.js';
 
 // The failure table of docs/reliability.md, row by row: what the kernel itself does. What its hands do with a real store
 // and a real server is in failures-store.test.ts and failures-stack.test.ts.
@@ -83,7 +83,7 @@ describe('a step that throws', () => {
       pauses.push(driver.setTimers()[0]?.ms ?? 0);
       await driver.setTimers()[0]?.fire();
     }
-    assert.deepEqual(pauses, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+    assert.deepEqual(pauses, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 31_500]);
     await driver.step().give(stepped(2, stuck));
     assert.equal(driver.kernel.view().status, 'stuck');
   });
@@ -110,7 +110,7 @@ describe('a store that does not answer', () => {
       pauses.push(driver.setTimers()[0]?.ms ?? 0);
       await driver.setTimers()[0]?.fire();
     }
-    assert.deepEqual(pauses, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
+    assert.deepEqual(pauses, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 31_500, 33_075]);
     await driver.step().give(stepped(2));
     assert.deepEqual(
       taken(driver.step()),
@@ -142,12 +142,73 @@ describe('a store that does not answer', () => {
       assert.deepEqual(taken(next.step()), [...first, 'look', 'msg_1']);
     });
 
-  it('keeps an effect under way in its history, however long that gets', async () => {
+  it('goes on in another history, on any worker, once this one is long', async () => {
+    const driver = await begun();
+    await driver.send((kernel) => kernel.onSignal('submit', bell('msg_1')));
+    await driver.step().give({ status: 'waiting' });
+    await driver.setHistory('long');
+    await driver.setTimers()[0]?.fire();
+    await driver.send((kernel) => kernel.onSignal('submit', bell('msg_2')));
+    await driver.step().give({ status: 'waiting' });
+    const outcome = driver.outcome();
+    assert.ok(outcome !== null && 'ended' in outcome && outcome.ended.kind === 'continue');
+    const next = await drive({ carried: outcome.ended.carried });
+    assert.deepEqual(taken(next.step()), ['look', 'msg_1', 'msg_2']);
+  });
+
+  const staying: readonly (readonly [string, (driver: Driver) => Promise<void>, Parameters<typeof begun>])[] =
+    [
+      ['with an effect under way', (driver) => driver.send(() => undefined), [{ execution: effect }]],
+      [
+        'with a signal that is no bell',
+        (driver) => driver.send((kernel) => kernel.onSignal('submit', 7)),
+        [],
+      ],
+      [
+        'begun by the kernel before, which recorded no such end',
+        (driver) => driver.send(() => undefined),
+        [{}, { version: 4 }],
+      ],
+    ];
+  for (const [what, before, beginning] of staying)
+    it(`stays in a long history ${what}`, async () => {
+      const driver = await begun(...beginning);
+      await driver.send((kernel) => kernel.onSignal('submit', bell('msg_1')));
+      await before(driver);
+      await driver.setHistory('long');
+      await driver.step().give({ status: 'waiting' });
+      assert.deepEqual([driver.outcome(), driver.setTimers().length], [null, 1]);
+    });
+
+  it('is asked ever less often, half a minute and a twentieth of the time it was away apart, for five weeks at the least in one history', async () => {
     const driver = await begun({ execution: effect });
     await driver.send((kernel) => kernel.onSignal('submit', bell('msg_1')));
     await driver.setHistory('full');
-    await driver.step().give({ status: 'waiting' });
-    assert.deepEqual([driver.outcome(), driver.setTimers().length], [null, 1]);
+    let [tries, away, pause] = [0, 0, 0];
+    const day = 24 * 3_600_000;
+    for (; away < 35 * day; tries += 1) {
+      await driver.step().give({ status: 'waiting' });
+      assert.equal(driver.outcome(), null);
+      pause = driver.setTimers()[0]?.ms ?? 0;
+      assert.ok(pause <= 30_001 + away / 20, `a pause of ${pause} ms after ${away}`);
+      away += pause;
+      await driver.setTimers()[0]?.fire();
+    }
+    assert.equal(pause, 30 * 60_000);
+    // About six events each, and four for each of the 10,000 signals that the server takes: it ends a history at 51,200.
+    assert.ok(tries * 6 + 40_000 < 51_200, `${tries} tries in 35 days`);
+  });
+
+  it('has the same pauses in a history of the kernel before, since a replay has to set the same timers', async () => {
+    const driver = await begun({ execution: effect }, { version: 4 });
+    await driver.send((kernel) => kernel.onSignal('submit', bell('msg_1')));
+    const pauses: number[] = [];
+    for (let times = 0; times < 9; times += 1) {
+      await driver.step().give({ status: 'waiting' });
+      pauses.push(driver.setTimers()[0]?.ms ?? 0);
+      await driver.setTimers()[0]?.fire();
+    }
+    assert.deepEqual(pauses, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000, 30_000]);
   });
 });
 
