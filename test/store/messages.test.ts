@@ -19,7 +19,7 @@ import {
   markTaken,
   withdrawMessage,
 } from '../../src/store/runs/messages.js';
-import { closeUnstarted } from '../../src/store/runs/runs.js';
+import { closeUnstarted, getRun } from '../../src/store/runs/runs.js';
 import { makeDatabase, type Database } from '../../testing/servers/database.js';
 import { putRun } from './rows.js';
 
@@ -151,6 +151,7 @@ describe('a message that is withdrawn', () => {
     const ids = [(await put(run, { kind: 'start' })).id, (await put(run)).id];
     assert.equal(await inTransaction((tx) => closeUnstarted(tx, run)), true);
     for (const id of ids) assert.equal((await getMessage(database.pool, id))?.isWithdrawn, true);
+    assert.equal(await inTransaction((tx) => closeUnstarted(tx, run)), true);
 
     const begun = newId('run');
     await putRun(database.pool, begun);
@@ -158,6 +159,19 @@ describe('a message that is withdrawn', () => {
     const kept = await put(begun);
     assert.equal(await inTransaction((tx) => closeUnstarted(tx, begun)), false);
     assert.equal((await getMessage(database.pool, kept.id))?.isWithdrawn, false);
+  });
+});
+
+describe('a run that a worker has closed before it began', () => {
+  test('stays closed over that, and its messages keep their answers: the API withdraws nothing then', async () => {
+    const run = await makeRun();
+    const { id } = await put(run);
+    await answer(id, accepted);
+    const problem = { code: 'KEY_UNOPENED', message: 'it was cancelled' } as const;
+    assert.equal(await inTransaction((tx) => closeUnstarted(tx, run, problem)), true);
+    assert.equal(await inTransaction((tx) => closeUnstarted(tx, run)), false);
+    assert.deepEqual((await getRun(database.pool, run))?.problem, problem);
+    assert.equal((await getMessage(database.pool, id))?.isWithdrawn, false);
   });
 });
 
@@ -301,6 +315,11 @@ describe('what is due to be rung for again', () => {
     await due();
     assert.equal(await count(), before + 1);
     await take(id);
+    assert.equal(await count(), before);
+    const unbegun = await put(run);
+    await overdue(unbegun.id);
+    await due();
+    await answer(unbegun.id, accepted);
     assert.equal(await count(), before);
   });
 });

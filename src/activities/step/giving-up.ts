@@ -42,18 +42,23 @@ export async function closeWithoutFirstStep(
   return { status: 'refused', reason: message };
 }
 
-/** Fails a run that has taken no step, and answers the messages that were sent to it: `done` as what has been done. */
+/**
+ * Fails a run that has taken no step, and answers the messages that were sent to it: `done` as what has been done. Whoever repeats one
+ * is answered the same. What the run was closed over before stays.
+ */
 export async function closeUnbegun(
   tx: Tx,
   run: string,
   problem: Problem,
   done: string | null = null,
 ): Promise<void> {
-  await lockRun(tx, run);
+  const row = await lockRun(tx, run);
+  if (row?.rev === 0 && row.status === 'failed') return;
   const asked = await lockUntaken(tx, run, { kind: null, except: [], limit: mostWaiting });
-  if (!(await closeUnstarted(tx, run, problem))) throw new Error(`run \`${run}\` has taken its first step`);
   const answer: Answer = { status: 'refused', code: 'RUN_CLOSED', message: problem.message };
+  // Before the run is closed, which withdraws what has no answer.
   for (const { id } of asked) await answerMessage(tx, id, id === done ? { status: 'accepted' } : answer);
+  if (!(await closeUnstarted(tx, run, problem))) throw new Error(`run \`${run}\` has taken its first step`);
 }
 
 /** The answer, also recorded, by which a workflow of our type ends that may not exist. */
@@ -64,7 +69,8 @@ export async function refuseStart(
 ): Promise<Extract<StepResult, { status: 'refused' }>> {
   await deps.serviceChain.append([
     {
-      key: `${run}:start.refused:${sha256(JSON.stringify(arrivals)).slice(7, 39)}`,
+      // The same step, taken again, may be refused for another reason: the first has closed the run.
+      key: `${run}:start.refused:${sha256(JSON.stringify([arrivals, reason])).slice(7, 39)}`,
       type: 'message.refused',
       time: await storeTime(deps.pool),
       actor: { kind: 'anonymous', id: 'unknown' },

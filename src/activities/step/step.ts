@@ -17,7 +17,7 @@ import {
 } from '../../db/index.js';
 import { requirePlan } from '../../store/flows/cached.js';
 import { lockUntaken, type LockedMessage } from '../../store/runs/messages.js';
-import { getStep, lockRun, showUnstepped, type RunRow } from '../../store/runs/runs.js';
+import { getStep, isWithdrawn, lockRun, showUnstepped, type RunRow } from '../../store/runs/runs.js';
 import { isToEnd, lockNamed, readArrivals, readStored, type Incoming } from './arrivals.js';
 import { beginCourse, takeUnrung, type Course } from './course.js';
 import type { ActivityDeps } from '../deps.js';
@@ -99,10 +99,10 @@ async function cancelUnopened(
   unopened: PayloadKeyUnopened,
 ): Promise<StepResult> {
   if (row.rev === 0) {
-    const message = `the run was cancelled by \`${cancel.by.id}\` before it began: ${unopened.message}`;
+    const message = `the run was cancelled by \`${cancel.message.principal.id}\` before it began: ${unopened.message}`;
     await closeUnbegun(tx, row.id, { code: 'KEY_UNOPENED', message }, cancel.sealed.id);
-    await recordCancel(deps, tx, row.id, cancel);
-    return { status: 'refused', reason: 'withdrawn' };
+    await recordCancel(deps, tx, row, cancel);
+    return { status: 'refused', reason: closedUnbegun };
   }
   if (row.rev !== input.rev - 1 || row.docDigest !== input.builtOn || !isAsWritten(row)) throw unopened;
   const found: Found = { row, policySet: await deps.policySet(tx), time: await storeTime(tx) };
@@ -263,13 +263,16 @@ async function forkUnbegun(deps: ActivityDeps, tx: Tx, found: Found, input: Step
   return { ...(await forkFrom(deps, tx, at, input, why)), left };
 }
 
+/** Why a run takes no first step that a worker has closed before it began, and not its API (`withdrawn`): its problem says over what. */
+const closedUnbegun = 'closed';
+
 /** The run's first state, where its start is signed, matches its row and was not withdrawn; otherwise why not. */
 function makeFirstState(
   { plan, row, time }: Pick<StepBasis, 'plan' | 'row' | 'time'>,
   start: Incoming | undefined,
 ): Beginning | string {
   const event = start?.event(time);
-  if (row.status === 'failed') return 'withdrawn';
+  if (row.status === 'failed') return isWithdrawn(row) ? 'withdrawn' : closedUnbegun;
   if (event?.kind !== 'message' || event.message.body.kind !== 'start')
     return event?.kind === 'refused_message' ? event.reason : 'unsigned';
   const { body } = event.message;

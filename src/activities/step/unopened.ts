@@ -2,7 +2,7 @@ import type { PayloadKeyUnopened } from '../../audit/index.js';
 import { openMessage } from '../../auth/index.js';
 import { storeTime, withTransaction, type Tx } from '../../db/index.js';
 import { mostWaiting } from '../../model/limits.js';
-import type { Principal } from '../../model/principal.js';
+import type { SignedMessage } from '../../model/message.js';
 import type { ShownProblem } from '../../engine/state.js';
 import { lockUntaken, type LockedMessage } from '../../store/runs/messages.js';
 import { lockRun, showUnstepped, type RunRow } from '../../store/runs/runs.js';
@@ -10,10 +10,10 @@ import type { ActivityDeps } from '../deps.js';
 
 // What becomes of a run whose values do not open in this worker. Nothing is known of them, so nothing is decided over it.
 
-/** A cancel that waits for its run, verified, and who asks for it. */
+/** A cancel that waits for its run, verified. */
 export interface FoundCancel {
   readonly sealed: LockedMessage;
-  readonly by: Principal;
+  readonly message: SignedMessage;
 }
 
 /** The first cancel of the run that no step has taken, by somebody who may cancel it; null: there is none. */
@@ -25,30 +25,34 @@ export async function findCancel(deps: ActivityDeps, tx: Tx, row: RunRow): Promi
       publicKey: () => deps.publicKey(sealed),
     });
     if (opened.status !== 'ok') continue;
-    const { principal } = opened.message;
-    if (principal.permissions.includes('run.operate')) return { sealed, by: principal };
+    const { message } = opened;
+    if (message.principal.permissions.includes('run.operate')) return { sealed, message };
   }
   return null;
 }
 
-/** Puts a cancel on record of a run that has not begun, and so has no record of its own. */
+/** Puts a cancel on record as its run would, which has not begun and so has no record of its own. Its reason is named, and not read. */
 export async function recordCancel(
   { serviceChain }: Pick<ActivityDeps, 'serviceChain'>,
   tx: Tx,
-  run: string,
-  { sealed, by }: FoundCancel,
+  { id: run, flow, environment, traceId }: RunRow,
+  { message: { id, principal: by, refs } }: FoundCancel,
 ): Promise<void> {
   await serviceChain.appendIn(tx, [
     {
-      key: `${run}:cancel:${sealed.id}`,
+      key: `${run}:cancel:${id}`,
       type: 'transition.requested',
       time: await storeTime(tx),
       actor: { kind: by.kind, id: by.id, roles: by.roles },
       permission: 'run.operate',
       action: { transition: 'cancel' },
-      causation: sealed.id,
+      causation: id,
+      refs,
       data: {},
       about: run,
+      flow,
+      environment,
+      traceId,
     },
   ]);
 }

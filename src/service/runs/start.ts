@@ -6,6 +6,7 @@ import { idFromDigest } from '../../model/names/derived-ids.js';
 import { escapePointer, type FieldError, type JsonObject } from '../../model/values/json.js';
 import { defaultEnvironment } from '../../model/policy-set.js';
 import type { Plan } from '../../engine/plan.js';
+import { closedStatuses } from '../../engine/state.js';
 import type { StartRequest } from '../../client/types.js';
 import { compileSchema } from '../../schema/index.js';
 import {
@@ -14,7 +15,7 @@ import {
   type FlowStanding,
   type HeldVersion,
 } from '../../store/flows/publications.js';
-import { getListedRun, type ListedRun } from '../../store/runs/runs.js';
+import { getListedRun, isWithdrawn, type ListedRun } from '../../store/runs/runs.js';
 import { deriveId, type Caller } from '../caller.js';
 import { requestBaseOf, ownershipCheckOf } from '../kept-result.js';
 import { refuseCaller } from '../may.js';
@@ -211,7 +212,8 @@ async function startAndSubmit(
 async function sayIfBegun({ deps: { pool } }: Caller, run: string, told: Refusal): Promise<Refusal> {
   const row = await getListedRun(pool, run);
   if (row === null || isWithdrawn(row)) return told;
-  const detail = `run \`${run}\` has been started; of this attempt: ${told.detail}`;
+  const ended = closedStatuses.includes(row.status) ? ` and is ${row.status}` : '';
+  const detail = `run \`${run}\` has been started${ended}; of this attempt: ${told.detail}`;
   return { ...told, detail, extra: { run } };
 }
 
@@ -288,11 +290,6 @@ async function findOwnRun(caller: Caller): Promise<{ readonly id: string; readon
     const row = await getListedRun(caller.deps.pool, id);
     if (row === null || !isWithdrawn(row)) return { id, row };
   }
-}
-
-/** It was answered with 503, and never runs. */
-function isWithdrawn({ rev, status }: ListedRun): boolean {
-  return rev === 0 && status === 'failed';
 }
 
 function firstSubmitId(caller: Caller): string {

@@ -209,7 +209,7 @@ export async function countUndeliveredMessages(
 ): Promise<{ environment: string; count: number }[]> {
   const { rows } = await q.query<{ environment: string; count: number }>(
     `select r.environment, count(*) as count from message m join run r on r.id = m.run
-      where m.rev is null and m.withdrawn_at is null and m.attempts > 0 group by 1`,
+      where m.rev is null and m.answer is null and m.withdrawn_at is null and m.attempts > 0 group by 1`,
   );
   return rows;
 }

@@ -189,20 +189,25 @@ export async function showUnstepped(
   return rowCount === 1;
 }
 
+const withdrawn: Problem = {
+  code: 'ENGINE_UNAVAILABLE',
+  message: 'the workflow engine did not answer at the start; nothing ran',
+};
+
+/** The run's start was answered with 503, and never runs (ADR 4). A run that a worker has closed before it began is none of these. */
+export function isWithdrawn({ rev, status, problem }: ListedRun): boolean {
+  return rev === 0 && status === 'failed' && problem?.code === withdrawn.code;
+}
+
 /**
  * Closes a run whose caller is told that nothing runs. If the start reached Temporal all the same, the first step ends the workflow.
- * False: the first step was taken before, so the start has worked and only Temporal's answer was lost.
+ * False: a worker has taken the first step before, or has closed the run over another problem, so the start has worked and only
+ * Temporal's answer was lost.
  */
-export async function closeUnstarted(
-  tx: Tx,
-  id: string,
-  problem: Problem = {
-    code: 'ENGINE_UNAVAILABLE',
-    message: 'the workflow engine did not answer at the start; nothing ran',
-  },
-): Promise<boolean> {
+export async function closeUnstarted(tx: Tx, id: string, problem: Problem = withdrawn): Promise<boolean> {
   const row = await lockRun(tx, id);
   if (row === null || row.rev > 0) return false;
+  if (row.status === 'failed') return isWithdrawn(row);
   await updateRun(tx, id, {
     state: row.state,
     status: 'failed',
@@ -218,7 +223,7 @@ export async function closeUnstarted(
     checkAt: null,
   });
   await tx.query(
-    'update message set withdrawn_at = clock_timestamp() where run = $1 and rev is null and withdrawn_at is null',
+    'update message set withdrawn_at = clock_timestamp() where run = $1 and rev is null and answer is null and withdrawn_at is null',
     [id],
   );
   return true;

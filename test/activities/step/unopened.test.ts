@@ -197,7 +197,9 @@ describe('a worker whose key does not open a run', () => {
     const ahead = { run: run.id, rev: 2, builtOn: 'sha256:other', arrivals: [bell(start)], gaveUp: null };
     assert.deepEqual(await step(foreign, ahead), { status: 'waiting' });
     const ended = await elsewhere(run, [bell(start)]);
-    assert.deepEqual(ended, { status: 'refused', reason: 'withdrawn' });
+    assert.deepEqual(ended, { status: 'refused', reason: 'closed' });
+    assert.deepEqual(await elsewhere(run, [bell(start)]), ended);
+    assert.deepEqual(await refusals(run), ['closed']);
     assert.equal((await run.answerTo(strange))?.status, 'refused');
     assert.equal(await countRecords(run, 'transition.requested'), 1);
     assert.deepEqual(await shown(run), ['failed', 0, 'KEY_UNOPENED']);
@@ -206,6 +208,24 @@ describe('a worker whose key does not open a run', () => {
       /^the run was cancelled by `ops` before it began: /,
     );
     assert.equal((await run.answerTo(stop))?.status, 'accepted');
+  });
+
+  it('tells a decision and another cancel that waited what the cancel has made of them', async () => {
+    const run = await governed.start('notes');
+    await run.submit(starter, 'gated', memo);
+    const [{ id, action } = assert.fail()] = run.state.approvals;
+    const decision = { kind: 'decide', approval: id, decision: 'approve', digest: action.digest } as const;
+    const made = await run.ask(controller, { ...decision, reasonGiven: false });
+    const [stop, other] = [await cancel(run), await cancel(run)];
+    const done = await elsewhere(run, [bell(made), bell(other)]);
+    assert.ok(done.status === 'stepped' && done.runStatus === 'cancelled', JSON.stringify(done));
+    assert.equal((await run.answerTo(stop))?.status, 'accepted');
+    const told = [await run.answerTo(made), await run.answerTo(other)];
+    assert.deepEqual(
+      told.map((answer) => answer?.status === 'refused' && answer.code),
+      ['APPROVAL_REVOKED', 'RUN_CLOSED'],
+      JSON.stringify(told),
+    );
   });
 
   it('ends a run that was cancelled while its effect could not be begun', async () => {

@@ -102,9 +102,11 @@ describe('a start that carries its first submit', () => {
     isLate = false;
     const { run } = (await start(pay(3), headers)).body;
     // The process died before it had answered.
-    await api.database.asSuperuser(
-      `update idempotency set status = null, headers = null, response = null, held_until = now() - interval '1 second' where key = 'late'`,
-    );
+    const die = (): Promise<unknown> =>
+      api.database.asSuperuser(
+        `update idempotency set status = null, headers = null, response = null, held_until = now() - interval '1 second' where key = 'late'`,
+      );
+    await die();
     isLate = true;
     const told = await start(pay(3), headers);
     isLate = false;
@@ -113,6 +115,12 @@ describe('a start that carries its first submit', () => {
     assert.equal(told.body.detail, words);
     const again = await start(pay(3), headers);
     assert.deepEqual([again.status, again.body.run.id], [200, run.id], again.text);
+    await api.ask('admin', 'POST', `/v1/runs/${run.id}/cancel`, { reason: 'no more' });
+    await die();
+    isLate = true;
+    const ended = await start(pay(3), headers);
+    isLate = false;
+    assert.equal(ended.body.detail, words.replace(' started;', ' started and is cancelled;'), ended.text);
   });
 
   it('never says that nothing was started of a run that has begun', async () => {
