@@ -16,14 +16,21 @@ export function carryOver(memory: Memory): Carried {
   const { known, queue } = memory;
   const dropped = hasWork(memory);
   if (!dropped) return { ...known, dropped };
+  const distinct = distinctBells(queue);
+  const bells = distinct.slice(0, mostCarriedBells);
+  const unread = bells.length < distinct.length || queue.some(({ kind }) => kind === 'garbage');
+  return { ...known, dropped, bells, unread };
+}
+
+/** The first bells that wait, each once: one more than may be carried. The start of a run that has not begun is in its input anyway. */
+function distinctBells(queue: readonly Arrival[]): readonly Bell[] {
   const distinct = new Map<string, Bell>();
-  // The start of a run that has not begun is in its input anyway.
-  for (const arrival of queue)
+  for (const arrival of queue) {
+    if (distinct.size > mostCarriedBells) break;
     if (arrival.kind === 'message' && arrival.bell.kind !== 'start')
       distinct.set(JSON.stringify(arrival.bell), arrival.bell);
-  const bells = [...distinct.values()].slice(0, mostCarriedBells);
-  const unread = bells.length < distinct.size || queue.some(({ kind }) => kind === 'garbage');
-  return { ...known, dropped, bells, unread };
+  }
+  return [...distinct.values()];
 }
 
 /** The arrivals that the history before has left. Where some of them were not read, that is recorded; a history of an earlier build does not say, and counts as such. */
@@ -49,8 +56,10 @@ export function mayContinue(memory: Memory): boolean {
  * Can all that waits be carried to the next history? The server does not let a history end beside a signal that has just come,
  * and the task after that replays the whole history: a run that gets signals without a pause would pay for it with each signal.
  */
-export function isHandedOver({ queue }: Pick<Memory, 'queue'>): boolean {
-  return queue.length <= mostCarriedBells && queue.every(({ kind }) => kind !== 'garbage');
+export function isHandedOver({ queue, version }: Pick<Memory, 'queue' | 'version'>): boolean {
+  if (queue.some(({ kind }) => kind === 'garbage')) return false;
+  // The outbox rings again for what waits, so the same bell may be there many times, and is carried once.
+  return (version < waitsElsewhereSince ? queue.length : distinctBells(queue).length) <= mostCarriedBells;
 }
 
 /**
@@ -60,7 +69,9 @@ export function isHandedOver({ queue }: Pick<Memory, 'queue'>): boolean {
 export function mayWaitElsewhere(memory: Memory, batch: readonly Arrival[]): boolean {
   const { version, queue } = memory;
   return (
-    version >= waitsElsewhereSince && mayContinue(memory) && isHandedOver({ queue: [...batch, ...queue] })
+    version >= waitsElsewhereSince &&
+    mayContinue(memory) &&
+    isHandedOver({ queue: [...batch, ...queue], version })
   );
 }
 

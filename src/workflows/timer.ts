@@ -29,7 +29,7 @@ export function setTimer(memory: Memory): void {
 export const firstPauseMs = 1_000;
 const longestDoubledMs = 30_000;
 /**
- * Each try adds about six events, and while an effect is under way no other history follows. With at most this, a history lasts five
+ * Each try adds 6 to 12 events, and while an effect is under way no other history follows. With at most this, a history lasts two
  * weeks at the least before it has as many events as the server takes, with all signals that the server takes among them.
  */
 const longestPauseMs = 30 * 60_000;

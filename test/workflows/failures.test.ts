@@ -148,7 +148,13 @@ describe('a store that does not answer', () => {
     await driver.step().give({ status: 'waiting' });
     await driver.setHistory('long');
     await driver.setTimers()[0]?.fire();
-    await driver.send((kernel) => kernel.onSignal('submit', bell('msg_2')));
+    // The outbox rings again and again for what waits, and whoever likes may wake the run.
+    await driver.send((kernel) => {
+      for (let times = 0; times < 60; times += 1) {
+        kernel.onSignal('submit', bell('msg_2'));
+        kernel.onWake();
+      }
+    });
     await driver.step().give({ status: 'waiting' });
     const outcome = driver.outcome();
     assert.ok(outcome !== null && 'ended' in outcome && outcome.ended.kind === 'continue');
@@ -180,13 +186,13 @@ describe('a store that does not answer', () => {
       assert.deepEqual([driver.outcome(), driver.setTimers().length], [null, 1]);
     });
 
-  it('is asked ever less often, half a minute and a twentieth of the time it was away apart, for five weeks at the least in one history', async () => {
+  it('is asked ever less often, half a minute and a twentieth of the time it was away apart, for two weeks at the least in one history', async () => {
     const driver = await begun({ execution: effect });
     await driver.send((kernel) => kernel.onSignal('submit', bell('msg_1')));
     await driver.setHistory('full');
     let [tries, away, pause] = [0, 0, 0];
     const day = 24 * 3_600_000;
-    for (; away < 35 * day; tries += 1) {
+    for (; away < 14 * day; tries += 1) {
       await driver.step().give({ status: 'waiting' });
       assert.equal(driver.outcome(), null);
       pause = driver.setTimers()[0]?.ms ?? 0;
@@ -195,8 +201,8 @@ describe('a store that does not answer', () => {
       await driver.setTimers()[0]?.fire();
     }
     assert.equal(pause, 30 * 60_000);
-    // About six events each, and four for each of the 10,000 signals that the server takes: it ends a history at 51,200.
-    assert.ok(tries * 6 + 40_000 < 51_200, `${tries} tries in 35 days`);
+    // Up to twelve events each, where the store is away, and four for each of the 10,000 signals that the server takes: it ends a history at 51,200.
+    assert.ok(tries * 12 + 40_000 < 51_200, `${tries} tries in 14 days`);
   });
 
   it('has the same pauses in a history of the kernel before, since a replay has to set the same timers', async () => {
