@@ -45,8 +45,8 @@ export async function loadKeys(home: string, env: NodeJS.ProcessEnv): Promise<Se
   ]);
   return {
     signing: importSigningKey(signing),
-    pepper: parseSecret(pepper, 'COUNTERSIGN_PEPPER'),
-    kek: parseSecret(kek, 'COUNTERSIGN_KEK'),
+    pepper: parseSecret(pepper, 'COUNTERSIGN_PEPPER', 'pepper'),
+    kek: parseSecret(kek, 'COUNTERSIGN_KEK', 'kek'),
   };
 }
 
@@ -98,13 +98,15 @@ function parsePrivateKey(text: string): KeyObject | null {
   }
 }
 
-function parseSecret(text: string, variable: string): Buffer {
+function parseSecret(text: string, variable: string, file: string): Buffer {
   const trimmed = text.trim();
   const bytes = /^[0-9a-f]{64}$/i.test(trimmed)
     ? Buffer.from(trimmed, 'hex')
     : Buffer.from(trimmed, 'base64');
   if (bytes.length === secretBytes) return bytes;
-  throw new Error(`${variable} must be ${secretBytes} bytes in base64 or hex, not ${bytes.length} bytes`);
+  throw new Error(
+    `${variable} must be ${secretBytes} bytes in base64 or hex, not ${bytes.length} bytes: give the one that was used before, or in a new deployment what \`openssl rand -base64 ${secretBytes}\` makes; where it is not set, \`keys/${file}\` of the data folder is read`,
+  );
 }
 
 async function readOrMakeKey(folder: string, name: string, make: () => string): Promise<string> {

@@ -9,7 +9,7 @@ import { checkCommand } from './check.js';
 import { inboxCommands } from './inbox.js';
 import { readJsonOption } from './json-option.js';
 import { keyCommands } from './keys.js';
-import { parse, usageOf, type Command, type Shown, type Terminal, type Values } from './options.js';
+import { helpHint, parse, usageOf, type Command, type Shown, type Terminal, type Values } from './options.js';
 import { getAll, remote } from './remote.js';
 import { CliError, type Api } from './rest.js';
 import { escapeLine, list, showRecord, showRun, text } from './show.js';
@@ -45,6 +45,9 @@ const commands: Readonly<Record<string, Command>> = {
   audit: { takes: ['run'], options: ['type'], what: 'list the records of a run', run: remote(audit) },
 };
 
+/** Run by `bin/countersign.mjs`, and not from here. */
+const serviceCommands: readonly string[] = ['up', 'api', 'worker', 'migrate'];
+
 /** Runs one command. Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong. */
 export async function run(argv: readonly string[], raw: Terminal): Promise<number> {
   const terminal = escapingTerminal(raw);
@@ -67,11 +70,9 @@ export async function run(argv: readonly string[], raw: Terminal): Promise<numbe
 async function runCommand(name: string, rest: readonly string[], terminal: Terminal): Promise<number> {
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined) {
-    const meant = nearest(name, Object.keys(commands));
-    throw new CliError(
-      `there is no command \`${name}\`${meant === undefined ? '' : `: did you mean \`${meant}\`?`}\n${usage()}`,
-      2,
-    );
+    const meant = nearest(name, [...Object.keys(commands), ...serviceCommands]);
+    const more = meant === undefined ? `\n${usage()}` : `: did you mean \`${meant}\`?\n${helpHint}`;
+    throw new CliError(`there is no command \`${name}\`${more}`, 2);
   }
   const { values, positionals } = parse(name, command, rest);
   if (values.help) {
@@ -103,7 +104,7 @@ function usage(): string {
       ([name, command]) =>
         `  ${usageOf(name, command).slice('usage: countersign '.length).replace(' [--json]', '')}\n      ${command.what}`,
     ),
-    '  up | api | worker | migrate\n      run the service',
+    `  ${serviceCommands.join(' | ')}\n      run the service`,
     '',
     '--input and --arguments take a JSON object, or @file: the file that holds it',
     'every command takes --json; those that ask the service take --url (COUNTERSIGN_URL),',

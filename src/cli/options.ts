@@ -73,6 +73,9 @@ export interface Command {
 
 const everywhere: readonly string[] = ['url', 'key', 'as', 'json', 'help'];
 
+/** Instead of the help itself, above which a hint would be out of sight. */
+export const helpHint = '`countersign --help` lists the commands and their options';
+
 /** Throws a `CliError` where the command does not take an option, or an option lacks its value. */
 export function parse(name: string, command: Command, args: readonly string[]) {
   const given = { args: [...args], options, allowPositionals: true } as const;
@@ -98,7 +101,9 @@ function optionTrouble(
   const taken = [...everywhere, ...spec.options];
   if (!taken.includes(name)) {
     const meant = nearest(name, taken);
-    return `\`${command}\` does not take ${rawName}${meant === undefined ? '' : `: did you mean --${meant}?`}\n${usageOf(command, spec)}`;
+    const more =
+      meant === undefined ? `\n${usageOf(command, spec)}` : `: did you mean --${meant}?\n${helpHint}`;
+    return `\`${command}\` does not take ${rawName}${more}`;
   }
   if (options[name as OptionName].type === 'boolean')
     return value === undefined ? null : `${rawName} takes no value`;

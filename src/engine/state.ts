@@ -321,6 +321,8 @@ export interface Kit {
     step: Pick<Executing, 'executor' | 'reliability' | 'at'> & { readonly action: Pick<Action, 'tier'> },
     scopes: Pick<Asking, 'arguments' | 'context' | 'input'>,
   ): string | null;
+  /** Can one of the calls of this step be made of these values? Where none can, a retry with the same values makes none either. */
+  canBeMade(...step: Parameters<Kit['whyTooLarge']>): boolean;
   /** What the approver of this transition is shown; made once, when the approval opens. */
   show(transition: Transition, asking: Asking): Shown;
 }

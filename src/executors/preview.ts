@@ -44,6 +44,11 @@ export const whyTooLarge: Kit['whyTooLarge'] = (step, scopes) => {
   return why !== null && others.every((tried) => oversizeOf(tried) !== null) ? why : null;
 };
 
+export const canBeMade: Kit['canBeMade'] = (step, scopes) =>
+  [step.executor, ...step.reliability.fallback].some(
+    (tried) => buildCall(tried, scopes, step.at, step).status === 'built',
+  );
+
 const oversize = (built: Built): string | null => (built.status === 'too_large' ? built.message : null);
 
 function checkFits(built: Built, sentWith: SentWith): Built {

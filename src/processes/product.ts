@@ -8,6 +8,7 @@ import { tailOf } from '../embedded/process/system.js';
 import { forOperators, startChild } from './child.js';
 import type { Part } from './supervisor.js';
 import { BootFailure, type Boot } from './servers.js';
+import { lastReason } from './settings/database.js';
 
 export interface ProductOptions {
   readonly port: number;
@@ -136,7 +137,9 @@ async function waitUntilReady(
     for (const name of ['api', 'worker']) {
       if (processGroup.deaths(name) < deathsWhileBooting) continue;
       const log = logOf(config, name);
-      throw new BootFailure(`the ${name} process does not stay up; the end of \`${log}\`:\n${tailOf(log)}`);
+      throw new BootFailure(
+        `the ${name} process does not stay up; the end of \`${log}\`:\n${lastReason(tailOf(log))}`,
+      );
     }
     if (Date.now() - said > heartbeatMs) {
       said = Date.now();

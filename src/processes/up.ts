@@ -1,5 +1,6 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
+import { loadKeys } from '../auth/index.js';
 import { tryLock } from '../embedded/process/lock.js';
 import { isPortFree, nextFreePort, openPortBook, type PortBook } from '../embedded/process/ports.js';
 import type { Say } from '../embedded/process/system.js';
@@ -98,6 +99,7 @@ async function startEverything(boot: Boot, demo: boolean): Promise<RunningProduc
   const { config, signal } = boot;
   const port = await choosePort(config, boot.ports);
   const environments = await checkPolicies(config.policies);
+  await checkKeys(config);
   const failed = new AbortController();
   const both: Boot = { ...boot, signal: AbortSignal.any([signal, failed.signal]) };
   const abandon = (error: unknown): never => {
@@ -149,6 +151,15 @@ async function checkPolicies(folder: string): Promise<readonly string[]> {
     return `${place} ${error.message} (${error.code}${error.path === '' ? '' : ` at ${error.path}`})`;
   });
   throw new BootFailure([`the policies in \`${folder}\` have errors:`, ...lines].join('\n'));
+}
+
+/** Each process loads the keys for itself: a key that none can use is told once, before any of them starts. */
+async function checkKeys({ home }: Config): Promise<void> {
+  try {
+    await loadKeys(home, process.env);
+  } catch (error) {
+    throw new BootFailure(error instanceof Error ? error.message : String(error));
+  }
 }
 
 function waitForAbort(signal: AbortSignal): Promise<void> {

@@ -28,6 +28,7 @@ export interface FlowPeople {
 export interface ServiceParts {
   readonly show: Kit['show'];
   readonly whyTooLarge: Kit['whyTooLarge'];
+  readonly canBeMade: Kit['canBeMade'];
   readonly isRead: Kit['isRead'];
   readonly standsFor: (connection: Connection, baseDirectory: string) => Json;
   readonly rightsNow: Kit['rightsNow'];
@@ -38,7 +39,7 @@ export function makeKit(
   policySet: PolicySet,
   environment: string,
   people: FlowPeople,
-  { show, whyTooLarge, isRead, standsFor, rightsNow }: ServiceParts = onPaper,
+  { show, whyTooLarge, canBeMade, isRead, standsFor, rightsNow }: ServiceParts = onPaper,
 ): Kit {
   const entry = environmentOf(policySet, environment);
   return {
@@ -66,7 +67,7 @@ export function makeKit(
     },
     rightsNow,
     isRead,
-    whyTooLarge,
+    ...{ whyTooLarge, canBeMade },
     show,
   };
 }
@@ -91,6 +92,7 @@ export const showOnPaper: Kit['show'] = ({ title, target }, { arguments: args, d
 export const onPaper: ServiceParts = {
   isRead: () => false,
   whyTooLarge: () => null,
+  canBeMade: () => true,
   show: showOnPaper,
   standsFor: asWritten,
   rightsNow: asAsked,

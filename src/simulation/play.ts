@@ -13,7 +13,7 @@ import type { AnswerShape } from '../policy/shape/tests.js';
 import { writtenHeaders } from '../executors/connections/address.js';
 import { isRead } from '../executors/effects.js';
 import { requireKind } from '../executors/find-kind.js';
-import { previewCalls, whyTooLarge } from '../executors/preview.js';
+import { canBeMade, previewCalls, whyTooLarge } from '../executors/preview.js';
 import { makeKit, onPaper, showOnPaper } from '../schema/kit.js';
 
 // A run on paper: the engine decides as in the service, and nothing is executed. The clock and the ids are made up, so that the
@@ -134,7 +134,7 @@ function prepareRun(setup: Setup): Play {
   const kit = makeKit(setup.policySet, setup.flow.environment, nobodysFlow, {
     ...onPaper,
     isRead,
-    whyTooLarge,
+    ...{ whyTooLarge, canBeMade },
     show: showIn(setup),
   });
   const empty = { plan, kit, now: firstMoment, count: 0, answers: setup.answers };

@@ -140,15 +140,20 @@ describe('npx countersign, beside a running service', () => {
   it('says how to ask rightly with exit code 2', async () => {
     const wrong: [string[], RegExp][] = [
       [[], /usage/],
-      [['approove'], /no command `approove`/],
+      [['approove'], /^there is no command `approove`: did you mean `approve`\?\n.*--help.*$/],
+      [['migrat'], /: did you mean `migrate`\?\n.*--help.*$/],
+      [['frobnicate'], /^there is no command `frobnicate`\nusage: countersign <command>/],
       [['get'], /usage: countersign get <run>/],
       [['get', 'a', 'b'], /usage/],
-      [['aprove', 'a'], /^there is no command `aprove`: did you mean `approve`\?\n/],
+      [
+        ['aprove', 'a'],
+        /^there is no command `aprove`: did you mean `approve`\?\n`countersign --help` lists .*$/,
+      ],
       [['get', 'a', '--nonsense'], /^`get` does not take --nonsense\nusage: countersign get <run>/],
       [['get', 'a', '--reason', 'x'], /^`get` does not take --reason\nusage/],
       [
         ['submit', 'a', 'b', '--argument', '{}'],
-        /^`submit` does not take --argument: did you mean --arguments\?\n/,
+        /^`submit` does not take --argument: did you mean --arguments\?\n`countersign --help` lists .*$/,
       ],
       [['start', 'pay', '--imput={}'], /did you mean --input\?/],
       [['start', 'pay', '-i', '{}'], /^`start` does not take -i\n/],

@@ -35,6 +35,7 @@ export const kit: Kit = {
   rightsNow: (asked) => asked,
   isRead,
   whyTooLarge: () => null,
+  canBeMade: () => true,
   show: ({ title, target }, { arguments: args, denied }) => ({
     summary: title,
     consequence: target,

@@ -57,6 +57,18 @@ test('a variable that makes no sense is named, with its value', async () => {
   assert.match(product.output(), /PORT is `eighty`: it must be a port number/);
 });
 
+test('a key that cannot be used is told once, with what to do, before anything is started', async () => {
+  const home = newHome();
+  const product = await startProduct({ home, env: { COUNTERSIGN_KEK: 'c2hvcnQ=' } });
+  assert.deepEqual(await product.exited, { code: 1, signal: null });
+  const told = product
+    .output()
+    .match(/^COUNTERSIGN_KEK must be 32 bytes in base64 or hex, not 5 bytes: give .+/gm);
+  assert.equal(told?.length, 1, product.output());
+  assert.doesNotMatch(product.output(), /c2hvcnQ|\n +at |ended/);
+  assert.ok(!existsSync(join(home, 'postgres')));
+});
+
 test('an option that is not there is refused', async () => {
   const product = await startProduct({ home: newHome(), args: ['--no-dmeo'] });
   assert.deepEqual(await product.exited, { code: 1, signal: null });

@@ -8,6 +8,7 @@ import { newId } from '../../src/model/names/ids.js';
 import { placeOf, readConfig } from '../../src/processes/settings/config.js';
 import {
   findDatabaseProblem,
+  lastReason,
   retryUntilStoreAnswers,
   whyEnded,
 } from '../../src/processes/settings/database.js';
@@ -93,6 +94,19 @@ function changed(change: (url: URL) => void): string {
   return url.href;
 }
 const wrongPassword = () => changed((url) => (url.password = 'secret'));
+
+it('of a process that ends at each start, the last reason is told alone', async () => {
+  const config = readConfig({});
+  assert.ok(config.status === 'read');
+  const why = async (who: string, said: string): Promise<string> =>
+    `waits\n${await whyEnded(who, new Error(said), config.config)}\n`;
+  for (const who of ['API', 'worker'])
+    assert.equal(
+      lastReason((await why(who, 'it cannot:\nmend it')).repeat(3).trimEnd()),
+      `the ${who} ends: it cannot:\nmend it`,
+    );
+  assert.equal(lastReason('this one\nsays no reason'), 'this one\nsays no reason');
+});
 
 describe('a DATABASE_URL that Postgres does not take', () => {
   const remedy = 'correct DATABASE_URL';

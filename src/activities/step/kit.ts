@@ -1,6 +1,13 @@
 import { makeKit as makeKitWith, type FlowPeople } from '../../schema/kit.js';
 import type { Kit } from '../../engine/state.js';
-import { isRead, locateProgram, whyTooLarge, withAddress, writtenHeaders } from '../../executors/index.js';
+import {
+  canBeMade,
+  isRead,
+  locateProgram,
+  whyTooLarge,
+  withAddress,
+  writtenHeaders,
+} from '../../executors/index.js';
 import type { Located } from '../../executors/types.js';
 import type { Json } from '../../model/values/json.js';
 import { resolveConnection, type Connection, type PolicySet } from '../../model/policy-set.js';
@@ -20,7 +27,7 @@ export function makeKit(
 ): Kit {
   return makeKitWith(policySet, environment, people, {
     isRead,
-    whyTooLarge,
+    ...{ whyTooLarge, canBeMade },
     show: (transition, asking) =>
       show(transition, asking, (name) => writtenHeaders(policySet, name, environment)),
     standsFor: (connection, baseDirectory) => locateHere(connection, baseDirectory) as unknown as Json,

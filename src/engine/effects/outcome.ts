@@ -14,6 +14,7 @@ import { isEnding } from '../run/ending/ending.js';
 import { entryLabel, keyLabel } from './key-label.js';
 import { afterEnter, complete, moveTo, remain, succeed } from '../run/flow.js';
 import { stick } from '../run/stuck/stuck.js';
+import type { Until } from '../run/stuck/way-on.js';
 import { writeResult } from '../run/written.js';
 
 type Succeeded = Extract<Outcome, { status: 'succeeded' }>;
@@ -132,10 +133,22 @@ function onFailure(draft: Draft, executing: Executing, result: Exclude<Outcome, 
   if (unknown) return stick(draft, error, unknownOf(executing));
   if (executing.at === 'transition' && action.byRuntime !== true) return remain(draft);
   const failure = executing.at === 'transition' ? error : entryProblem(draft, error);
-  if (!isPossible) return stick(draft, failure, { kind: executing.at === 'onEnter' ? 'onEnter' : 'chain' });
+  if (!isPossible)
+    return stick(draft, failure, {
+      kind: executing.at === 'onEnter' ? 'onEnter' : 'chain',
+      ...untilMade(draft, executing),
+    });
   // Only the runtime would ask for it again, so that a person has to say whether it is repeated.
   const message = `${failure.message}; it may have happened all the same, look before a retry`;
   stick(draft, { ...failure, message }, unknownOf(executing));
+}
+
+/** Where none of its calls can be made of the values that the run has, a retry makes none either. */
+function untilMade({ run, kit }: Draft, executing: Executing): { readonly until?: Until } {
+  const { context, input } = run;
+  const scopes = { arguments: executing.action.arguments, context, input };
+  if (kit.canBeMade(executing, scopes)) return {};
+  return { until: kit.whyTooLarge(executing, scopes) === null ? 'never' : 'smaller' };
 }
 
 function entryProblem({ run }: Draft, error: Problem): Problem {

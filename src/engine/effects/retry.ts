@@ -75,6 +75,7 @@ function forOperator(
 
 function untilOf({ approvals }: RunState, code: Refusal['code'], rule: string | undefined): Until {
   if (code === 'BLOCKED') return rule === 'environment' ? 'policies' : 'never';
+  if (code === 'TOO_LARGE') return 'smaller';
   return code === 'RUN_FULL' && approvals.some(({ status }) => isOpen(status)) ? 'decisions' : 'never';
 }
 

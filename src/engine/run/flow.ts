@@ -208,7 +208,8 @@ export function take(
     ...{ arguments: args, context, input, requester: asking, denied, repeatedBy, done },
     inDoubt: run.doubts?.includes(key) === true,
   });
-  if (shown.refused !== undefined) return stop(shown.refused);
+  if (shown.refused !== undefined)
+    return stop(shown.refused, shown.refused.code === 'TOO_LARGE' ? 'smaller' : 'never');
   const bound = bind(kit, transition, run, shown);
   const action = makeAction(draft, { ...fields, gate: boundRules(applying.gates), bound });
   openApproval(draft, transition, action, { ...applying, ...from, shown });

@@ -32,6 +32,8 @@ export interface Mask extends Excerpts {
 export interface Excerpts {
   /** The first `longest` characters of the text; `end` is added where there were more. */
   start(text: string, longest: number, end?: string): string;
+  /** The first `longest` characters of each of two texts. A secret that is spread over both, from the end of one into the other, is masked. */
+  starts(first: string, second: string, longest: number): readonly string[];
   /** The last `longest` characters, behind `mark` where there were more. `kept: 'tail'`: the text has lost its beginning before, perhaps within a secret. */
   end(text: string, longest: number, mark?: string, kept?: 'whole' | 'tail'): string;
 }
@@ -98,12 +100,29 @@ function makeCutting(forms: readonly string[], finder: Finder, count?: Count): E
   };
   /** For a text that was cut before it was masked: too little of it is left, so an excerpt could reach to the cut, and is not given. */
   const isMostlySecrets = (masked: string, longest: number): boolean => masked.length < longest + margin;
+  const start: Excerpts['start'] = (value, longest, end) => {
+    const most = lengthToRead(longest);
+    const masked = maskWhole(dropBrokenEnd(value.slice(0, most)));
+    if (value.length <= most) return truncate(masked, longest, end);
+    return isMostlySecrets(masked, longest) ? maskedText : truncate(masked, longest, end);
+  };
   return {
-    start: (value, longest, end) => {
+    start,
+    starts: (first, second, longest) => {
       const most = lengthToRead(longest);
-      const masked = maskWhole(dropBrokenEnd(value.slice(0, most)));
-      if (value.length <= most) return truncate(masked, longest, end);
-      return isMostlySecrets(masked, longest) ? maskedText : truncate(masked, longest, end);
+      const isCut = first.length > most;
+      // Of a first text that is read elsewhere, only what a secret in the second could begin with.
+      const before = isCut ? first.slice(-margin) : first;
+      const read = `${before}\0${second.slice(0, most)}`;
+      const parts = maskWhole(dropBrokenEnd(read)).split('\0');
+      // The whole is masked, or a secret that holds the separator: where the second text begins is not known then.
+      if (parts.length !== read.split('\0').length) return [maskedText];
+      const seam = before.split('\0').length;
+      const rest = parts.slice(seam).join('\0');
+      return [
+        isCut ? start(first, longest) : truncate(parts.slice(0, seam).join('\0'), longest),
+        second.length > most && isMostlySecrets(rest, longest) ? maskedText : truncate(rest, longest),
+      ];
     },
     end: (value, longest, mark, kept = 'whole') => {
       const most = lengthToRead(longest);

@@ -7,8 +7,8 @@ import type { Excerpts } from '../masking/mask.js';
 // What a server says where it refuses: the message of an error of the protocol, and what its `data` says besides. There may stand
 // the only cause, or an address that somebody must open.
 
-/** The texts of a server, not masked. */
-export type Words = readonly string[];
+/** What a server says, not masked: one text or two. */
+export type Words = readonly [string, string?];
 
 /** Random, so that no server can write it. */
 const unguessable = randomUUID();
@@ -17,12 +17,16 @@ const saidByServer = `said-by-server:${unguessable}`;
 /** The same, of an error without an id. */
 const saidWithoutId = `said-without-id:${unguessable}`;
 
-/** How many characters of a server's words a message quotes for each text that it has; of two texts together, twice as many. */
+/** How many characters of each text of a server a message quotes: however long its message is, what its `data` says is told. */
 export const longestWords = 500;
 
-/** Masked before they are joined: a secret may be spread over two texts. */
-export function quoteWords(words: Words, excerpts: Excerpts): string {
-  return excerpts.start(words.join('\0'), words.length * longestWords).replaceAll('\0', ': ');
+/** Masked together, since a secret may be spread over two texts. */
+export function quoteWords([first, second]: Words, excerpts: Excerpts): string {
+  const quoted =
+    second === undefined
+      ? [excerpts.start(first, longestWords)]
+      : excerpts.starts(first, second, longestWords);
+  return quoted.join(': ').replaceAll('\0', ': ');
 }
 
 /** The words of an error; null: it has no message. The error must have gone through `markJson`. */

@@ -85,3 +85,8 @@ export async function whyEnded(who: string, error: unknown, { databaseUrl }: Con
   if (problem?.isAway === false) return `the ${who} ends: ${problem.message}`;
   return `${inspect(error)}\nthe ${who} ends: ${error instanceof Error ? error.message : String(error)}`;
 }
+
+/** Of the end of a log: why its process ended the last time, as `whyEnded` writes it, without the times before; else all that there is. */
+export function lastReason(tail: string): string {
+  return tail.split(/^(?=the (?:API|worker) ends: )/m).at(-1) ?? tail;
+}

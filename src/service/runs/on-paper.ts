@@ -11,7 +11,7 @@ import {
 } from '../../engine/state.js';
 import { writtenHeaders } from '../../executors/connections/address.js';
 import { isRead } from '../../executors/effects.js';
-import { previewCalls, whyTooLarge } from '../../executors/preview.js';
+import { canBeMade, previewCalls, whyTooLarge } from '../../executors/preview.js';
 import { giveWay } from '../../model/give-way.js';
 import type { firstSubmit } from '../../model/contract/api.js';
 import type { Message, MessageBody } from '../../model/message.js';
@@ -54,7 +54,7 @@ async function preparePaper(
     {
       ...onPaper,
       isRead,
-      whyTooLarge,
+      ...{ whyTooLarge, canBeMade },
       show: (transition, asking) => ({
         ...showOnPaper(transition, asking),
         ...previewCalls(transition, asking, (name) => writtenHeaders(policySet, name, environment)),

@@ -167,13 +167,23 @@ describe('the room for bodies', () => {
     assert.equal(held.take(1_000), null);
   });
 
-  it('is taken by a body of many small chunks, which is whole in the end', async () => {
+  it('is taken by a body of many small chunks, which are joined while it comes: it is whole in the end', async () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
     const head = { 'content-type': 'application/json', 'transfer-encoding': 'chunked' };
     const sent = Object.assign(new Readable({ read: () => undefined }), { headers: head });
     const held = makeBodyRoom({ each: 1_000, all: 1_000, spare: 0 }).open('a');
     const read = readBody(sent as unknown as IncomingMessage, { kind: 'ignored' }, held);
     const text = Array.from({ length: 1_000 }, (_, at) => String(at % 10)).join('');
-    for (const letter of text) sent.push(letter);
+    const chunks = [...text].map((letter) => {
+      const chunk = Buffer.from(letter);
+      sent.push(chunk);
+      return new WeakRef(chunk);
+    });
+    await until('most chunks are joined, and are not held beside what they are joined to', () => {
+      collectGarbage();
+      return chunks.filter((chunk) => chunk.deref() !== undefined).length < 300;
+    });
     sent.push(null);
     const raw = await read;
     assert.equal(raw.kind === 'problem' ? raw.code : raw.bytes.toString(), text);

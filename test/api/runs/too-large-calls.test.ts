@@ -46,6 +46,14 @@ const workflows = {
     },
     noted: runtime(times(6, '$.context.note')),
   }),
+  behind: flow({
+    first: {
+      transitions: {
+        say: asked(nothing, { target: 'noted', output: { note: '$.arguments.text' } }),
+      },
+    },
+    noted: runtime(times(6, '$.context.note')),
+  }),
   entered: flow({
     first: {
       onEnter: { executor: thrice('$.workflow.input.text'), tier: 'reversible' },
@@ -114,6 +122,16 @@ describe('a call that is larger than what may be sent', () => {
         submitted.text.slice(0, 300),
       );
     }
+  });
+
+  it('behind an effect is not sent, and the stuck run says that only a cancel helps, and what a new run needs', async () => {
+    const { id } = (await start('behind', {})).body.run;
+    const { run } = (
+      await api.ask('agent', 'POST', `/v1/runs/${id}/transitions/say`, { arguments: large(400_000) })
+    ).body;
+    assert.deepEqual([run.state, run.status, run.problem.code], ['noted', 'stuck', 'EXECUTOR_FAILED']);
+    assert.match(run.problem.message, most);
+    assert.match(run.problem.next, /as large: only a cancel helps; a new run needs less in what the call/);
   });
 
   it('is refused of a start that comes to it, and nothing is stored', async () => {

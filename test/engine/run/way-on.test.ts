@@ -189,7 +189,12 @@ const cases: readonly (readonly [Code, RegExp, Truth, () => Walk])[] = [
     'same',
     () => chain({ executor: rest, gate: gate({ expiresWith: [path('input', 'none') as never] }) }),
   ],
-  ['TOO_LARGE', /only a cancel helps/, 'same', () => chain(gated, refusing('TOO_LARGE'))],
+  [
+    'TOO_LARGE',
+    /as large: only a cancel helps; a new run needs less/,
+    'same',
+    () => chain(gated, refusing('TOO_LARGE')),
+  ],
   ['RUN_FULL', /only a cancel helps/, 'same', () => chain({ output: setsLarge }, kit, {}, large)],
   [
     'RUN_FULL',
@@ -221,6 +226,47 @@ describe('a run that is stuck', () => {
       assert.equal(begins(said) || walk.run.status !== 'stuck', !isSame, JSON.stringify(walk.run.problem));
       if (isSame) assert.equal(walk.run.problem?.code, code);
     });
+
+  it('says of a call that cannot be made that a retry makes none, and of one that is too large what a new run needs', () => {
+    const large = (isLarge: boolean): Kit => ({
+      ...kit,
+      canBeMade: () => false,
+      whyTooLarge: () => (isLarge ? 'it is too large' : null),
+    });
+    const ways = [
+      [
+        true,
+        /^a retry would come to the same, since the call would be as large: only a cancel helps; a new run /,
+      ],
+      [false, /^a retry would come to the same: only a cancel helps$/],
+    ] as const;
+    for (const make of [entering, () => chain({ executor: rest })])
+      for (const [isLarge, told] of ways) {
+        const walk = make();
+        walk.kit = large(isLarge);
+        // A call of a step that is approved, or comes after an effect, is found to be too large where it is made.
+        for (const again of [false, true]) {
+          if (again) walk.kit = kit;
+          if (again) operate(walk, 'retry');
+          walk.kit = large(isLarge);
+          walk.outcome(no);
+          assert.match(wayOn(walk.run, null) ?? '', told);
+        }
+        assert.match(JSON.stringify(answerOf(walk.submit(agent, 'pay'))), /only a cancel/);
+        walk.kit = kit;
+        operate(walk, 'retry');
+        walk.outcome(no);
+        assert.match(wayOn(walk.run, null) ?? '', /a retry tries it again/);
+      }
+    const of = plan([state('a', [transition('go', 'done')], onEnter()), state('done')], { timeoutMs: 1_000 });
+    const timed = begin(of);
+    timed.kit = large(true);
+    timed.outcome(no);
+    assert.match(
+      wayOn(timed.run, of) ?? '',
+      /as large, and a cancel ends the run; a new run .*; at .* ends it$/,
+    );
+  });
 
   it('is one of those that the table has, and no problem that makes a run stuck is left out of it', () => {
     assert.deepEqual(new Set(cases.map(([code]) => code)), new Set(Object.keys(wayOfCode)));

@@ -317,6 +317,28 @@ describe('what is told of a long text is masked', () => {
     }
   });
 
+  test('of two texts each as far as of one alone, however long the other is', () => {
+    const [x, y] = ['x'.repeat(100_000), 'y'.repeat(100_000)];
+    assert.deepEqual(told.starts(x, y, 20), [told.start(x, 20), told.start(y, 20)]);
+    assert.deepEqual(told.starts(x, `no ${secret}`, 20), [told.start(x, 20), 'no [redacted]']);
+    assert.deepEqual(told.starts(`${secret} ${x}`, y, 20), ['[redacted] xxxxxx...', told.start(y, 20)]);
+    assert.deepEqual(told.starts('a\0b', 'c\0d', 20), ['a\0b', 'c\0d']);
+  });
+
+  test('where a secret is spread over two texts, whichever of them is cut', () => {
+    const long = Array.from({ length: 3_000 }, (_, at) => ((at * 7_919) % 9_973).toString(36)).join('');
+    for (const spread of [secret, long])
+      for (const at of [1, 5, 20, spread.length - 20, spread.length - 5, spread.length - 1])
+        for (const before of [0, 400, 900, 4_990, 5_020, 90_000])
+          for (const behind of [0, 90_000]) {
+            const first = 'x'.repeat(before) + spread.slice(0, at);
+            const second = spread.slice(at) + 'y'.repeat(behind);
+            const shown = makeMask([spread]).starts(first, second, 500).join('');
+            for (let of = 0; of + 6 <= spread.length; of += 2)
+              assert.ok(!shown.includes(spread.slice(of, of + 6)), `${at} ${before} ${behind}: ${shown}`);
+          }
+  });
+
   test('where it is nothing but secrets, up to where it was cut', () => {
     for (let extra = 0; extra < 30; extra += 1) {
       const text = 'x'.repeat(extra) + secret.repeat(10_000);

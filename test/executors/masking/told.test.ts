@@ -43,7 +43,7 @@ test('of what a failed command wrote, each text is masked in a turn of its own',
     {
       ...contextWith(null),
       connection: { kind: 'cli', ...child(script), env: {} },
-      excerpts: { start: tell, end: tell },
+      excerpts: { start: tell, starts: (first, second) => [tell(first), tell(second)], end: tell },
     },
   );
   assert.ok(result.status === 'failed', JSON.stringify(result));

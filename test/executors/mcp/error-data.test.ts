@@ -115,15 +115,24 @@ describe('what a server says in the `data` of an error', { timeout: 120_000 }, (
       }
     });
 
-    test(`is masked, and cut: ${how}`, async () => {
+    test(`is masked, and cut, and a long message leaves it its room: ${how}`, async () => {
       const data = JSON.stringify({ with: token, more: 'x'.repeat(5_000) });
       const message = await refused(errorOf('Internal error', data));
       assert.match(message, /Internal error: \{"with":"\[redacted\]","more":"xxx/);
       assert.ok(message.length < 1_200 && !message.includes(token), message);
+      for (const length of [600, 8_000]) {
+        const both = await refused(errorOf('m'.repeat(length), data));
+        assert.match(both, /mmm\.\.\.: \{"with":"\[redacted\]","more":"xxx[x]+\.\.\.$/);
+        assert.ok(both.length < 1_200 && both.split('x').length > 400, both);
+      }
       const half = token.length / 2;
       const spread = await refused(errorOf(token.slice(0, half), JSON.stringify(token.slice(half))));
       assert.match(spread, /\[redacted\]/);
       assert.ok(!spread.includes(token.slice(0, half)) && !spread.includes(token.slice(half)), spread);
+      const far = await refused(
+        errorOf(`${'m'.repeat(8_000)}${token.slice(0, half)}`, `"${token.slice(half)}"`),
+      );
+      assert.ok(!far.includes(token.slice(half)), far);
     });
   }
 

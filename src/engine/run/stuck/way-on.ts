@@ -9,13 +9,18 @@ import type { Problem, RunState } from '../../state.js';
 // What a person can do about a run that is stuck: whether a retry or a cancel helps, and what the run's own time will do. It is
 // shown wherever the problem is.
 
-/** What has to change before a retry comes to anything else. `asks`: nothing, the runtime asks people again. */
-export type Until = 'policies' | 'decisions' | 'asks' | 'never';
+/** What has to change before a retry comes to anything else. `asks`: nothing, the runtime asks people again; `smaller`: the call. */
+export type Until = 'policies' | 'decisions' | 'asks' | 'smaller' | 'never';
+
+const asLarge = 'a retry would come to the same, since the call would be as large';
+const smallerCall =
+  'a new run needs less in what the call is made of, or a flow version whose call takes less of it';
 
 const ways = {
   again: 'a retry tries it again, which helps once its cause is gone; a cancel ends the run',
   goesOn: 'look at what the run was about to do: a retry goes on from here, a cancel ends the run',
   never: 'a retry would come to the same: only a cancel helps',
+  smaller: `${asLarge}: only a cancel helps; ${smallerCall}`,
   policies:
     'a retry helps once the policies of the environment no longer stand against it; a cancel ends the run',
   decisions:
@@ -44,7 +49,7 @@ export const wayOfCode = {
   GUARD_REJECTED: 'again',
   DIGEST_MISMATCH: 'again',
   INPUT_INVALID: 'never',
-  TOO_LARGE: 'never',
+  TOO_LARGE: 'smaller',
   RUN_FULL: 'never',
 } as const satisfies Partial<Record<ProblemCode | ErrorCode, Way>>;
 
@@ -57,6 +62,7 @@ type Timed = Pick<Plan, 'onTimeout' | 'states'>;
 /** Instead of `ways`, where a cancel is all that a person can do, and the run's time will do something too. */
 const besideTime: Partial<Record<Way, string>> = {
   never: 'a retry would come to the same, and a cancel ends the run',
+  smaller: `${asLarge}, and a cancel ends the run; ${smallerCall}`,
   done: 'the step has happened, a retry would do it a second time, and a cancel ends the run',
 };
 
