@@ -1,6 +1,7 @@
 import type { Foreseen } from './types.js';
 import { patienceMs } from './run-queues.js';
-import { longestOwnMs, makeSubmitTurns, type Submitting } from './submit-turns.js';
+import { longestOwnMs, makeSubmitTurns, mostOwnWaiting, type Submitting } from './submit-turns.js';
+import { whenStopping } from './when-stopping.js';
 
 // Submits of one run are foreseen one after the other, each until it is kept or refused, so that the order on paper is the order in
 // the store. They wait in memory, and hold nothing; whoever asks for something else does not wait for them.
@@ -14,23 +15,29 @@ const mostForesights = 3;
 type Keep<K> = (foreseen: Foreseen | null) => Promise<K | 'outdated'>;
 
 /**
- * Why a request to a run is not kept. `unforeseen`: what it leads to was not found out in time. `crowded`: its principal's others came
- * first.
+ * Why a request to a run is not kept. `unforeseen`: what it leads to was not found out in time. `crowded`: its principal's others kept
+ * it from a turn that it could have had. `outOfRights`: its caller's credential gives other rights by now, or none.
  */
-export type Unkept = 'late' | 'crowded' | 'unforeseen' | 'stopping';
+export type Unkept = 'late' | 'crowded' | 'unforeseen' | 'stopping' | 'outOfRights';
 
 export function describeUnkept(why: Unkept, run: string): string {
   const s = (ms: number): string => `within ${ms / 1_000} s: nothing of it is kept, try again`;
   if (why === 'unforeseen') return `what this leads to in run \`${run}\` was not found out ${s(patienceMs)}`;
+  if (why === 'outOfRights')
+    return `the rights of this request's caller have changed while it waited for its turn at run \`${run}\`: nothing of it is kept, try again`;
   if (why === 'crowded')
-    return `other submits of the same principal came first, and the turn of this one at run \`${run}\` did not come ${s(longestOwnMs)}`;
+    return `other submits of the same principal came first when this one could have had a turn at run \`${run}\`, and no other turn came ${s(longestOwnMs)}`;
   return why === 'stopping'
     ? `this process of the API is stopping, and the turn of this request at run \`${run}\` had not come: nothing of it is kept, try again`
     : `other requests to run \`${run}\` came first, and the turn of this one did not come ${s(patienceMs)}`;
 }
 
+export function describeFullOfOwn(run: string): string {
+  return `${mostOwnWaiting} submits of the same principal, to all runs together, wait already for their turn, and nothing of this one to run \`${run}\` is kept: ask again when some of them are answered`;
+}
+
 /**
- * Keeps a submit by what it leads to. `full`: too many wait for the same run. `late`, `crowded`: its turn did not come in time.
+ * Keeps a submit by what it leads to. `full`, `fullOfOwn`: too many of its principal wait, for the same run or for all. `late`, `crowded`: its turn did not come in time.
  * `unforeseen`: what it leads to was not known in time. `stopping`: the process stops. Nothing of it is kept then.
  */
 export async function keepForeseen<K>(
@@ -38,7 +45,7 @@ export async function keepForeseen<K>(
   foresee: (signal: AbortSignal) => Promise<Foreseen | null>,
   keep: Keep<K>,
   stopping: AbortSignal,
-): Promise<K | 'full' | Unkept> {
+): Promise<K | 'full' | 'fullOfOwn' | Unkept> {
   const first = await turns.take(submitting, stopping);
   if (first.kind !== 'turn') return first.kind;
   const until = performance.now() + patienceMs;
@@ -94,10 +101,10 @@ function inTime<T>(
     };
     const stop = (): void => giveUp('stopping');
     const timer = setTimeout(() => giveUp('unforeseen'), ms);
-    stopping.addEventListener('abort', stop);
+    const unlisten = whenStopping(stopping, stop);
     const end = (): void => {
       clearTimeout(timer);
-      stopping.removeEventListener('abort', stop);
+      unlisten();
     };
     void act(ending.signal).then(resolve, reject).finally(end);
     if (stopping.aborted) stop();

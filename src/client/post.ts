@@ -25,7 +25,7 @@ import {
 import { ringFor } from './bells.js';
 import type { Asking, Foreseen, MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';
-import { describeUnkept, keepForeseen, type Unkept } from './foresight.js';
+import { describeFullOfOwn, describeUnkept, keepForeseen, type Unkept } from './foresight.js';
 import { runQueuesOf } from './run-queues.js';
 import type { Waiter } from './waiter.js';
 
@@ -48,6 +48,7 @@ export interface Posting {
   } | null;
   /** From the request. */
   readonly whileOurs?: Asking['whileOurs'];
+  readonly hasSameRights?: () => Promise<boolean>;
   /** Further reasons of the store to refuse, read under the lock on the run; null: none. */
   readonly refuse?: (tx: Tx) => Promise<Refusal | null>;
 }
@@ -133,10 +134,12 @@ async function keepInTurn(
   posting: InTurn,
   foreseen: Foreseen | null,
 ): Promise<Kept | 'outdated'> {
-  const { run, kind, stopping } = posting;
+  const { run, kind, stopping, hasSameRights } = posting;
   const turn = await runQueuesOf(deps.pool).take(run, kind === 'submit' ? 'submits' : 'others', stopping);
   if (turn.kind !== 'turn') return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn(turn.kind, run);
   try {
+    if ((await hasSameRights?.()) === false)
+      return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn('outOfRights', run);
     return await withTransaction(deps.pool, (tx) => keepMessage(deps, tx, posting, foreseen));
   } catch (error) {
     if (error instanceof PayloadsErased) return refuse('RUN_STUCK', describeErased(posting));
@@ -160,7 +163,8 @@ function describeUnopened({ kind }: Posting, { message }: PayloadKeyUnopened): s
   return `the ${what} cannot be kept here, and nothing of this request is: ${message}, and the run can be ${without}cancelled`;
 }
 
-function refuseOutOfTurn(why: 'full' | Unkept, run: string): Kept {
+function refuseOutOfTurn(why: 'full' | 'fullOfOwn' | Unkept, run: string): Kept {
+  if (why === 'fullOfOwn') return refuse('RATE_LIMITED', describeFullOfOwn(run));
   if (why !== 'full') return { kind: why };
   const waiting = `${mostUnanswered} requests of this kind wait already until run \`${run}\` can be asked`;
   return refuse('RATE_LIMITED', `${waiting}: ask again when it has been`);

@@ -1,5 +1,6 @@
 import type { Pool } from '../db/index.js';
 import { mostUnanswered } from '../model/limits.js';
+import { whenStopping } from './when-stopping.js';
 
 // Requests to a run wait for each other in memory, where they hold no connection; only the request at work and one more of each run
 // hold one. So a run that is held up delays only the requests to that run. The starts of one principal wait in the same way for each
@@ -92,7 +93,7 @@ export function makeRunQueues(limits: RunQueueLimits): RunQueues {
       return new Promise((resolve) => {
         const leaveLine = (): void => {
           clearTimeout(timer);
-          stopping.removeEventListener('abort', stop);
+          unlisten();
           line.delete(giveTurn);
         };
         const giveTurn = (): void => {
@@ -106,7 +107,7 @@ export function makeRunQueues(limits: RunQueueLimits): RunQueues {
         };
         const stop = (): void => goWithout('stopping');
         const timer = setTimeout(() => goWithout('late'), patienceMs);
-        stopping.addEventListener('abort', stop);
+        const unlisten = whenStopping(stopping, stop);
         line.add(giveTurn);
         if (stopping.aborted) stop();
       });

@@ -1,5 +1,6 @@
 import { mostUnanswered } from '../model/limits.js';
 import { makeCallOnce, patienceMs } from './run-queues.js';
+import { whenStopping } from './when-stopping.js';
 
 // Submits that are to be foreseen wait in memory, and hold nothing: one begins once nobody has the turn of its run and its principal has
 // a share free, and takes both at once. So a principal's others keep only itself waiting, at whatever run.
@@ -7,7 +8,10 @@ import { makeCallOnce, patienceMs } from './run-queues.js';
 /** How many submits of one principal are foreseen at a time: each has a document, which may have megabytes. */
 const mostOwnSubmits = 2;
 
-/** How long a submit waits that its principal's other submits keep from beginning. */
+/** How many submits of one principal wait, at all runs together. */
+export const mostOwnWaiting = 200;
+
+/** How long a submit waits that its principal's other submits have kept from a turn which it could have had. */
 export const longestOwnMs = 20_000;
 
 export interface Submitting {
@@ -19,32 +23,43 @@ export interface Submitting {
 export type SubmitTurn =
   /** `leaveShare`: nothing is foreseen any more. `end`: the submit is kept or refused. */
   | { readonly kind: 'turn'; readonly leaveShare: () => void; readonly end: () => void }
-  /** Too many of the principal wait for this run already. */
-  | { readonly kind: 'full' }
+  /** Too many of the principal wait already: for this run; at all runs. */
+  | { readonly kind: 'full' | 'fullOfOwn' }
+  /** Whenever its run was free, others that had come before it began. */
   | { readonly kind: 'late' }
-  /** Late by what the principal itself has asked for. */
+  /** Its run was free for it, at least once, and its principal's others kept it from beginning then. */
   | { readonly kind: 'crowded' }
   /** The process stops. */
   | { readonly kind: 'stopping' };
 
 export interface SubmitTurns {
-  /** `again`: before all others, within these milliseconds; taken before the submit's turn ends, nobody comes in between who could. */
+  /**
+   * `again`: before all others, but those that came again earlier, within these milliseconds; taken before the submit's turn ends,
+   * nobody comes in between who could.
+   */
   take(submitting: Submitting, stopping: AbortSignal, again?: number | null): Promise<SubmitTurn>;
 }
 
 interface Waiting extends Submitting {
+  readonly isAgain: boolean;
   readonly begin: () => void;
+  /** See `crowded`. What has kept it counts, and not only what does when its time is over. */
+  isCrowded: boolean;
 }
 
 export function makeSubmitTurns(): SubmitTurns {
-  /** In the order in which they begin where they can. */
-  const line: Waiting[] = [];
+  // Everybody who waits is in both. Of those nobody can begin: whatever becomes free is taken at once by the first who can by it.
+  const byRun = makeLines();
+  const byPrincipal = makeLines();
   const runs = new Set<string>();
   const shares = new Map<string, number>();
   const hasShare = ({ principal }: Submitting): boolean => (shares.get(principal) ?? 0) < mostOwnSubmits;
-  const mayBegin = (waiting: Waiting): boolean => !runs.has(waiting.run) && hasShare(waiting);
-  const serve = (): void => {
-    for (let next = line.find(mayBegin); next !== undefined; next = line.find(mayBegin)) next.begin();
+  const mayBegin = (asked: Submitting): boolean => !runs.has(asked.run) && hasShare(asked);
+  const serve = (line: Iterable<Waiting>): void => {
+    for (const waiting of line) {
+      if (mayBegin(waiting)) return waiting.begin();
+      if (!runs.has(waiting.run)) waiting.isCrowded = true;
+    }
   };
   const begin = ({ run, principal }: Submitting): SubmitTurn => {
     runs.add(run);
@@ -53,11 +68,11 @@ export function makeSubmitTurns(): SubmitTurns {
       const rest = (shares.get(principal) ?? 1) - 1;
       if (rest === 0) shares.delete(principal);
       else shares.set(principal, rest);
-      serve();
+      serve(byPrincipal.of(principal));
     };
     const end = (): void => {
       runs.delete(run);
-      serve();
+      serve(byRun.of(run));
     };
     return { kind: 'turn', leaveShare: makeCallOnce(leaveShare), end: makeCallOnce(end) };
   };
@@ -65,28 +80,63 @@ export function makeSubmitTurns(): SubmitTurns {
     take: (submitting, stopping, again = null) => {
       const { run, principal } = submitting;
       if (stopping.aborted) return Promise.resolve({ kind: 'stopping' });
-      const own = line.filter((each) => each.run === run && each.principal === principal);
-      if (again === null && own.length >= mostUnanswered) return Promise.resolve({ kind: 'full' });
+      if (mayBegin(submitting)) return Promise.resolve(begin(submitting));
+      const full = again === null ? whyFull([...byPrincipal.of(principal)], run) : null;
+      if (full !== null) return Promise.resolve(full);
       return new Promise((resolve) => {
         const leave = (turn: SubmitTurn): void => {
           clearTimeout(timer);
-          stopping.removeEventListener('abort', stop);
-          line.splice(line.indexOf(waiting), 1);
+          unlisten();
+          byRun.remove(run, waiting);
+          byPrincipal.remove(principal, waiting);
           resolve(turn);
         };
-        const stop = (): void => leave({ kind: 'stopping' });
+        const unlisten = whenStopping(stopping, () => leave({ kind: 'stopping' }));
         const giveUp = (): void => {
-          if (again !== null || hasShare(submitting)) return leave({ kind: 'late' });
+          if (again !== null || !waiting.isCrowded) return leave({ kind: 'late' });
           timer = setTimeout(() => leave({ kind: 'crowded' }), longestOwnMs - patienceMs);
         };
         let timer = setTimeout(giveUp, again ?? patienceMs);
-        const waiting = { run, principal, begin: () => leave(begin(submitting)) };
-        stopping.addEventListener('abort', stop);
-        if (again === null) line.push(waiting);
-        else line.unshift(waiting);
-        // Nobody else in the line can begin by this.
-        if (mayBegin(waiting)) waiting.begin();
+        const start = (): void => leave(begin(submitting));
+        const isCrowded = !runs.has(run);
+        const waiting: Waiting = { ...submitting, isAgain: again !== null, isCrowded, begin: start };
+        byRun.add(run, waiting);
+        byPrincipal.add(principal, waiting);
       });
     },
   };
+}
+
+/** Why no more than these of a principal may wait for the run; null: one more may. */
+function whyFull(own: readonly Waiting[], run: string): SubmitTurn | null {
+  if (own.filter((each) => each.run === run).length >= mostUnanswered) return { kind: 'full' };
+  return own.length >= mostOwnWaiting ? { kind: 'fullOfOwn' } : null;
+}
+
+interface Lines {
+  /** In the order in which they begin where they can. */
+  of(name: string): Iterable<Waiting>;
+  add(name: string, waiting: Waiting): void;
+  remove(name: string, waiting: Waiting): void;
+}
+
+/** Lines by name; of one in which nobody waits nothing is left. */
+function makeLines(): Lines {
+  const lines = new Map<string, Set<Waiting>>();
+  return {
+    of: (name) => inOrder(lines.get(name) ?? new Set()),
+    add: (name, waiting) => {
+      lines.set(name, (lines.get(name) ?? new Set()).add(waiting));
+    },
+    remove: (name, waiting) => {
+      const line = lines.get(name);
+      line?.delete(waiting);
+      if (line?.size === 0) lines.delete(name);
+    },
+  };
+}
+
+function* inOrder(line: ReadonlySet<Waiting>): Generator<Waiting> {
+  for (const waiting of line) if (waiting.isAgain) yield waiting;
+  for (const waiting of line) if (!waiting.isAgain) yield waiting;
 }

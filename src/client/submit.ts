@@ -10,7 +10,7 @@ export async function submit(
   waiter: Waiter,
   request: SubmitRequest,
 ): Promise<MessageOutcome> {
-  const { run, messageId: id, waitMs, expectedVersion, whileOurs, foresee } = request;
+  const { run, messageId: id, waitMs, expectedVersion, whileOurs, foresee, hasSameRights } = request;
   const asked = makeSubmission(request);
   const isTooLarge = refuseTooLarge(asked.values) !== null;
   return post(deps, waiter, {
@@ -20,6 +20,7 @@ export async function submit(
     waitMs,
     expectedVersion,
     whileOurs,
+    hasSameRights: onceWaited(hasSameRights),
     foresight:
       isTooLarge || foresee === undefined
         ? null
@@ -29,6 +30,14 @@ export async function submit(
           },
     make: () => asked,
   });
+}
+
+/** How long a caller's rights are trusted while its submit waits for its turns. */
+const goodForMs = 1_000;
+
+function onceWaited(hasSameRights: SubmitRequest['hasSameRights']): () => Promise<boolean> {
+  const askedAt = performance.now();
+  return async () => performance.now() - askedAt < goodForMs || (await hasSameRights?.()) !== false;
 }
 
 /** The message of a submit, with its arguments and the agent's reasoning. */

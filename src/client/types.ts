@@ -74,6 +74,8 @@ export interface SubmitRequest extends Asking {
    * more.
    */
   readonly foresee?: (refs: readonly PayloadRef[], signal: AbortSignal) => Promise<Foreseen | null>;
+  /** Asked where it has waited, right before it is kept: whether `principal` is still what the caller's credential gives. */
+  readonly hasSameRights?: () => Promise<boolean>;
   readonly run: string;
   readonly messageId: string;
   readonly transition: string;

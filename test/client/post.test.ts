@@ -214,6 +214,32 @@ describe('what a submit leads to', { timeout: 60_000 }, () => {
     assert.equal(codeOf(await next), 'executing');
   });
 
+  it('is not found out for more submits of a principal than may wait, at all runs together: nothing of those is kept', async (t) => {
+    const busy = foreseeing();
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const runs = await Promise.all(Array.from({ length: 6 }, begunRun));
+    const outcomes: MessageOutcome[] = [];
+    const sent = runs.flatMap((run) =>
+      Array.from({ length: 40 }, async () => outcomes.push(await busy.send(run))),
+    );
+    while (outcomes.length < 38 || busy.asked.length < 2) await database.pool.query('select 1');
+    assert.deepEqual([outcomes.length, ...new Set(outcomes.map(codeOf))], [38, 'RATE_LIMITED']);
+    const [told] = outcomes;
+    const message =
+      told?.status === 'answered' && told.answer.status === 'refused' ? told.answer.message : '';
+    assert.match(message, /^200 submits of the same principal, to all runs together, wait already/);
+    t.mock.timers.tick(10_000);
+    t.mock.timers.tick(10_000);
+    t.mock.timers.reset();
+    await Promise.all(sent);
+    assert.deepEqual(
+      (await Promise.all(runs.map(keptOf))).filter(({ count }) => count > 0),
+      [],
+    );
+    busy.release();
+    busy.release();
+  });
+
   it('is found out for others of the same run while the others of a busy principal wait for it, which are kept as soon as it may', async () => {
     const shared = await begunRun();
     const busy = foreseeing();

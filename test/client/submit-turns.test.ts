@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { makeSubmitTurns, type SubmitTurn } from '../../src/client/submit-turns.js';
-import { describeUnkept } from '../../src/client/foresight.js';
+import { describeFullOfOwn, describeUnkept } from '../../src/client/foresight.js';
 
 type Turn = Extract<SubmitTurn, { readonly kind: 'turn' }>;
 
@@ -48,6 +48,8 @@ function asking(stopping = new AbortController().signal): {
   };
   return { ask, again, served, refused, leave, end };
 }
+
+const names = (length: number, name: string): string[] => Array.from({ length }, (_, n) => `${name} ${n}`);
 
 describe('the turns of submits that are foreseen', () => {
   it('are one at a time of a run and two of a principal; who waits for its own others keeps nobody from a run', async () => {
@@ -100,13 +102,13 @@ describe('the turns of submits that are foreseen', () => {
   it('are all taken of a principal that is alone and asks much of many runs, also after 10 s', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { ask, served, refused, end } = asking();
-    const names = Array.from({ length: 100 }, (_, run) => [1, 2, 3, 4].map((n) => `bot ${run} ${n}`)).flat();
+    const names = Array.from({ length: 50 }, (_, run) => [1, 2, 3, 4].map((n) => `bot ${run} ${n}`)).flat();
     await ask(...names);
     for (let at = 0; at < names.length; at += 1) {
-      t.mock.timers.tick(40);
+      t.mock.timers.tick(80);
       await end(served[at] ?? assert.fail(`${at} are served, and the next is not`));
     }
-    assert.deepEqual([served.length, refused], [400, {}]);
+    assert.deepEqual([served.length, refused], [200, {}]);
   });
 
   it('are late after 10 s behind others of their run, and after 20 s behind those of their principal, which they are told', async (t) => {
@@ -124,14 +126,71 @@ describe('the turns of submits that are foreseen', () => {
     assert.deepEqual(refused, { 'ann a': 'late', 'bot c': 'crowded' });
     assert.equal(
       describeUnkept('crowded', 'run_c'),
-      'other submits of the same principal came first, and the turn of this one at run `run_c` did not come within 20 s: nothing of it is kept, try again',
+      'other submits of the same principal came first when this one could have had a turn at run `run_c`, and no other turn came within 20 s: nothing of it is kept, try again',
+    );
+  });
+
+  it('are late by what has kept them, whatever does when their time is over', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const { ask, refused, end } = asking();
+    await ask('ann a', 'bot b', 'bot c', 'bot a');
+    await ask('cem e', 'cem f', 'ben d', 'cem d');
+    t.mock.timers.tick(5_000);
+    await end('ben d');
+    await ask('ben d 2');
+    await end('cem e');
+    await end('cem f');
+    t.mock.timers.tick(5_000);
+    await settle();
+    assert.deepEqual(refused, { 'bot a': 'late' }, 'a was never free, though bot has no share now');
+    t.mock.timers.tick(10_000);
+    await settle();
+    assert.deepEqual(
+      refused,
+      { 'bot a': 'late', 'cem d': 'crowded' },
+      'd was free, though cem has shares now',
+    );
+  });
+
+  it('come again before all others in the order in which they came again', async () => {
+    const { ask, again, served, leave, end } = asking();
+    await ask('bot a', 'ann a', 'ann b', 'bot c', 'ben a', 'bot d');
+    await leave('bot a');
+    await again('bot a');
+    assert.deepEqual(served, ['bot a', 'ann b', 'bot c', 'bot d', 'ann a'], 'bot has no share');
+    await ask('ann e');
+    await leave('ann a');
+    await again('ann a');
+    assert.deepEqual(served.slice(5), ['ann e', 'ben a'], 'neither has ann');
+    await end('bot c');
+    await end('ann b');
+    await end('ben a');
+    assert.deepEqual(served.slice(7), ['bot a']);
+    await end('bot a');
+    assert.deepEqual(served.slice(8), ['ann a']);
+  });
+
+  it('are refused over 200 that wait of one principal for all runs, where one has to wait, and to nobody else', async () => {
+    const { ask, refused, served, end } = asking();
+    const runs = ['a', 'b', 'c', 'd', 'e'];
+    await ask('bot a', 'bot b', ...runs.flatMap((run) => names(40, `bot ${run}`)));
+    assert.deepEqual([served, refused], [['bot a', 'bot b'], {}]);
+    await ask('bot a last', 'bot f', 'ann a', 'ann f');
+    assert.deepEqual(refused, { 'bot a last': 'fullOfOwn', 'bot f': 'fullOfOwn' });
+    assert.deepEqual(served.slice(2), ['ann f']);
+    await end('bot a');
+    await ask('bot g');
+    assert.equal(Object.keys(refused).length, 2, 'one more waits');
+    assert.equal(
+      describeFullOfOwn('run_f'),
+      '200 submits of the same principal, to all runs together, wait already for their turn, and nothing of this one to run `run_f` is kept: ask again when some of them are answered',
     );
   });
 
   it('are refused over 50 that wait of one principal for one run, and to nobody else; and once the process stops', async () => {
     const stop = new AbortController();
     const { ask, refused, served } = asking(stop.signal);
-    await ask('bot a', ...Array.from({ length: 51 }, (_, n) => `bot a ${n}`), 'ann a', 'bot b');
+    await ask('bot a', ...names(51, 'bot a'), 'ann a', 'bot b');
     assert.deepEqual([refused, served], [{ 'bot a 50': 'full' }, ['bot a', 'bot b']]);
     stop.abort();
     await ask('ann c');

@@ -40,12 +40,13 @@ export type Submitted =
       readonly body: RunStandingJson;
     };
 
-/** Submits a transition to a run that the caller may see. `wait`: seconds. */
+/** Submits a transition to a run that the caller may see. `wait`: seconds. `hasSameRights`: see `SubmitRequest`. */
 export async function submitTransition(
   caller: Caller,
   { run, transition }: { readonly run: string; readonly transition: string },
   body: z.output<typeof api.submitBody>,
   wait: number,
+  hasSameRights: () => Promise<boolean>,
 ): Promise<Submitted | Refusal> {
   const refused = refuseCaller(caller, 'submitTransition');
   if (refused !== null) return refused;
@@ -61,7 +62,11 @@ export async function submitTransition(
     trace: body.trace ?? null,
   };
   const foresee: SubmitRequest['foresee'] = (refs, signal) => foreseeSubmit(caller, request, refs, signal);
-  return resultOfSubmit(caller, request, await caller.deps.client.submit({ ...request, foresee }));
+  return resultOfSubmit(
+    caller,
+    request,
+    await caller.deps.client.submit({ ...request, foresee, hasSameRights }),
+  );
 }
 
 type Submitting = Pick<SubmitRequest, 'run' | 'transition' | 'messageId'>;

@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { makeServer } from '../../../src/api/index.js';
 import type { AuditItem } from '../../../src/audit/index.js';
 import type { DecideRequest } from '../../../src/client/types.js';
 import type { Follower } from '../../../src/service/audit/feed.js';
 import { KeyLost } from '../../../src/service/kept-result.js';
+import { holdRun } from '../../../testing/servers/locks.js';
 import { until } from '../../../testing/until.js';
 import { startApi, type Answer, type Harness } from '../harness.js';
 
@@ -121,6 +123,25 @@ describe('a key that is revoked while its request is under way', () => {
     const path = '/v1/audit?type=authn.failed&limit=500';
     const failed: { data: { reason: string } }[] = (await api.ask('admin', 'GET', path)).body.data;
     assert.ok(failed.some(({ data }) => data.reason === 'revoked_key'));
+  });
+
+  it('keeps no submit that has waited for its turn', async () => {
+    const key = await keyOf([], ['run.start', 'run.read']);
+    const run = (await api.ask('agent', 'POST', '/v1/flows/pay/runs', {})).body.run.id as string;
+    const path = `/v1/runs/${run}/transitions/nothing`;
+    const lock = await holdRun(api.database.url, run);
+    const first = api.ask('agent', 'POST', path, {});
+    await until('the first at its turn', () => lock.someoneWaits().then((is) => is || null), 5_000);
+    const begun = once(authenticated, `Bearer ${key.key}`);
+    const second = api.ask(key.key, 'POST', path, {});
+    await begun;
+    await setTimeout(1_200);
+    await revoke(key);
+    await lock.release();
+    assert.equal((await second).status, 401);
+    assert.notEqual((await first).status, 401);
+    const kept = `select 1 from message where run = $1 and kind = 'submit'`;
+    assert.equal((await api.database.pool.query(kept, [run])).rowCount, 1);
   });
 
   it('makes no key', async () => {
