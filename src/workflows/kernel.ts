@@ -225,7 +225,10 @@ async function waitForStore(
   for (let pauseMs = firstPauseMs; ; pauseMs = lengthenPause(memory, pauseMs)) {
     const result = await memory.ports.step(inputOf(memory, batch, gaveUp));
     if (result.status !== 'waiting') return result;
-    if (isFull(memory) || mayWaitElsewhere(memory, batch)) return null;
+    // Not before it has waited here, so that histories never follow one another without a pause; and not a step that gives up, since
+    // the next history would not know of it.
+    const isElsewhere = gaveUp === null && pauseMs > firstPauseMs && mayWaitElsewhere(memory, batch);
+    if (isFull(memory) || isElsewhere) return null;
     await pause(memory, pauseMs);
   }
 }

@@ -162,6 +162,31 @@ describe('a store that does not answer', () => {
     assert.deepEqual(taken(next.step()), ['look', 'msg_1', 'msg_2']);
   });
 
+  it('has had a pause in each history before the next one follows', async () => {
+    const driver = await drive({
+      carried: { ...carriedRun(), dropped: true, bells: [bell('msg_1')], unread: false },
+    });
+    await driver.setHistory('long');
+    await driver.step().give({ status: 'waiting' });
+    assert.deepEqual([driver.outcome(), driver.setTimers().length], [null, 1]);
+    await driver.setTimers()[0]?.fire();
+    await driver.step().give({ status: 'waiting' });
+    assert.match(JSON.stringify(driver.outcome()), /"kind":"continue".*"dropped":true/);
+  });
+
+  it('is waited for here, in a long history too, to make a run stuck: the next history would not know of it', async () => {
+    const driver = await begun();
+    await driver.send((kernel) => kernel.onSignal('submit', bell('msg_1')));
+    await driver.step().fail(bug);
+    await driver.setHistory('long');
+    for (let times = 0; times < 3; times += 1) {
+      assert.equal(driver.step().input.gaveUp, 'a bug');
+      await driver.step().give({ status: 'waiting' });
+      await driver.setTimers()[0]?.fire();
+    }
+    assert.equal(driver.outcome(), null);
+  });
+
   const staying: readonly (readonly [string, (driver: Driver) => Promise<void>, Parameters<typeof begun>])[] =
     [
       ['with an effect under way', (driver) => driver.send(() => undefined), [{ execution: effect }]],
