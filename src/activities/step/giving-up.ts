@@ -213,7 +213,7 @@ export async function fork(
 
 /** For a workflow that builds on nothing, though the run has taken steps: the outbox has started it for a run that had lost its own. */
 function describeLostWorkflow({ rev }: RunRow): string {
-  return `Temporal had no open workflow of this run, which has taken ${rev} steps: it was terminated or deleted there, or ended because it was paused, pinned to other workers, on another task queue than this deployment's (was COUNTERSIGN_TASK_QUEUE changed?) or not ours, or Temporal was restored. Look what it was about to do, then retry the run, which goes on from what the store has, or cancel it`;
+  return `Temporal had no open workflow of this run, which has taken ${rev} steps: it was terminated or deleted there, or ended because it was paused, pinned to other workers, on another task queue than this deployment's (was COUNTERSIGN_TASK_QUEUE changed?) or not ours, or failed (its history was full, or a worker of another build went on with it: Temporal says why), or Temporal was restored. Look what it was about to do, then retry the run, which goes on from what the store has, or cancel it`;
 }
 
 const eventKeyOf = ({ rev, builtOn }: StepInput): string => `forked:${rev}:${builtOn ?? ''}`;
