@@ -104,7 +104,7 @@ function usage(): string {
       ([name, command]) =>
         `  ${usageOf(name, command).slice('usage: countersign '.length).replace(' [--json]', '')}\n      ${command.what}`,
     ),
-    `  ${serviceCommands.join(' | ')}\n      run the service`,
+    `  ${serviceCommands.join(' | ')}\n      run the service; each says with --help what it takes`,
     '',
     '--input and --arguments take a JSON object, or @file: the file that holds it',
     'every command takes --json; those that ask the service take --url (COUNTERSIGN_URL),',

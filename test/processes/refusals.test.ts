@@ -71,8 +71,8 @@ test('a key that cannot be used is told once, with what to do, before anything i
 
 test('an option that is not there is refused', async () => {
   const product = await startProduct({ home: newHome(), args: ['--no-dmeo'] });
-  assert.deepEqual(await product.exited, { code: 1, signal: null });
-  assert.match(product.output(), /unknown option `--no-dmeo`/);
+  assert.deepEqual(await product.exited, { code: 2, signal: null });
+  assert.match(product.output(), /`up` does not take `--no-dmeo`: did you mean `--no-demo`\?/);
 });
 
 test(
