@@ -142,6 +142,16 @@ describe('npx countersign, beside a running service', () => {
       [[], /usage/],
       [['approove'], /^there is no command `approove`: did you mean `approve`\?\n.*--help.*$/],
       [['migrat'], /: did you mean `migrate`\?\n.*--help.*$/],
+      [
+        ['cancel', 'run_1', '--as', 'admin'],
+        /^there is no command `cancel`: it is `POST \/v1\/runs\/\{id\}\/cancel` of the API, see docs\/operating\.md$/,
+      ],
+      [['retry'], /^there is no command `retry`: it is `POST \/v1\/runs\/\{id\}\/retry` of the API[^\n]+$/],
+      [['reload'], /^there is no command `reload`: it is `POST \/v1\/policies\/reload` of the API[^\n]+$/],
+      [
+        ['withdraw', 'pay'],
+        /^there is no command `withdraw`: it is `POST \/v1\/flows\/\{name\}\/withdraw` of the API[^\n]+$/,
+      ],
       [['frobnicate'], /^there is no command `frobnicate`\nusage: countersign <command>/],
       [['get'], /usage: countersign get <run>/],
       [['get', 'a', 'b'], /usage/],
