@@ -94,6 +94,8 @@ async function runCommand(name: string, rest: readonly string[], terminal: Termi
 }
 
 function whyNoCommand(name: string): string {
+  if (name.startsWith('-'))
+    return `there is no command \`${name.replace(/=.*/s, '')}\`: options stand after the command\n${helpHint}`;
   if (Object.hasOwn(elsewhere, name))
     return `there is no command \`${name}\`: it is \`${elsewhere[name]}\` of the API, see docs/operating.md`;
   const meant = nearest(name, [...Object.keys(commands), ...serviceCommands]);
