@@ -45,6 +45,8 @@ try {
     const instead = answerInstead(command, rest);
     if (instead === null) await load(`processes/${processes[command]}.js`);
     else {
+      // A reader that has gone is no error.
+      stopSignal();
       process[instead.code === 0 ? 'stdout' : 'stderr'].write(`${instead.text}\n`);
       process.exitCode = instead.code;
     }
