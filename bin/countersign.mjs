@@ -41,7 +41,15 @@ try {
     const { up } = await load('processes/up.js');
     process.exit(await up({ args: rest, signal: stopSignal() }));
   } else if (Object.hasOwn(processes, command ?? '')) {
-    await load(`processes/${processes[command]}.js`);
+    const { answerInstead } = await load('processes/arguments.js');
+    const instead = answerInstead(command, rest);
+    if (instead === null) await load(`processes/${processes[command]}.js`);
+    else {
+      // A reader that has gone is no error.
+      stopSignal();
+      process[instead.code === 0 ? 'stdout' : 'stderr'].write(`${instead.text}\n`);
+      process.exitCode = instead.code;
+    }
   } else {
     await load('cli/main.js');
   }

@@ -36,7 +36,10 @@ export async function loadKeys(home: string, env: NodeJS.ProcessEnv): Promise<Se
   const folder = join(home, 'keys');
   const text = async (variable: string, file: string, make: () => string): Promise<string> => {
     const given = env[variable];
-    return given === undefined || given === '' ? readOrMakeKey(folder, file, make) : given;
+    if (given !== undefined && given !== '') return given;
+    return readOrMakeKey(folder, file, make).catch((error: unknown) => {
+      throw new Error(whyNoKeyFile(join(folder, file), variable, error));
+    });
   };
   const [signing, pepper, kek] = await Promise.all([
     text('COUNTERSIGN_SIGNING_KEY', 'signing.pem', makeSigningPem),
@@ -88,10 +91,11 @@ export function importSigningKey(text: string): SigningKey {
   return { keyId: keyIdOf(der), privateKey, publicKey: der.toString('base64') };
 }
 
-/** Reads PEM, also with line breaks written as `\n` as container platforms do, or base64 DER. */
+/** Reads PEM, also with line breaks written as `\n` or as spaces as container platforms do, or base64 DER. */
 function parsePrivateKey(text: string): KeyObject | null {
   try {
-    if (text.startsWith('-----')) return createPrivateKey(text.replaceAll('\\n', '\n'));
+    if (text.startsWith('-----'))
+      return createPrivateKey(text.replaceAll(/\\n|(?<=-----) +| +(?=-----)/g, '\n'));
     return createPrivateKey({ key: Buffer.from(text, 'base64'), format: 'der', type: 'pkcs8' });
   } catch {
     return null;
@@ -107,6 +111,21 @@ function parseSecret(text: string, variable: string, file: string): Buffer {
   throw new Error(
     `${variable} must be ${secretBytes} bytes in base64 or hex, not ${bytes.length} bytes: give the one that was used before, or in a new deployment what \`openssl rand -base64 ${secretBytes}\` makes; where it is not set, \`keys/${file}\` of the data folder is read`,
   );
+}
+
+/** What the file system's own words leave unsaid. */
+const keyFileFaults: Readonly<Record<string, string>> = {
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'the folder that it should be in is none',
+  ENOENT: 'a link leads to nothing',
+  ELOOP: 'a link leads to itself',
+  EACCES: 'this process may not',
+};
+
+function whyNoKeyFile(path: string, variable: string, error: unknown): string {
+  const code = codeOf(error) ?? String(error);
+  const fault = Object.hasOwn(keyFileFaults, code) ? `: ${keyFileFaults[code]}` : '';
+  return `the key file \`${path}\` cannot be read or made (${code}${fault}): see that it is a file that this process can read, with the key that was used before, or set ${variable} to that key; in a new deployment remove what is there, and a new key is made`;
 }
 
 async function readOrMakeKey(folder: string, name: string, make: () => string): Promise<string> {

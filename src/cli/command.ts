@@ -48,6 +48,14 @@ const commands: Readonly<Record<string, Command>> = {
 /** Run by `bin/countersign.mjs`, and not from here. */
 const serviceCommands: readonly string[] = ['up', 'api', 'worker', 'migrate'];
 
+/** What people look for among the commands, and where it is. */
+const elsewhere: Readonly<Record<string, string>> = {
+  cancel: 'POST /v1/runs/{id}/cancel',
+  retry: 'POST /v1/runs/{id}/retry',
+  reload: 'POST /v1/policies/reload',
+  withdraw: 'POST /v1/flows/{name}/withdraw',
+};
+
 /** Runs one command. Exit codes: 0 it worked, 1 it did not, 2 the command line is wrong. */
 export async function run(argv: readonly string[], raw: Terminal): Promise<number> {
   const terminal = escapingTerminal(raw);
@@ -69,11 +77,7 @@ export async function run(argv: readonly string[], raw: Terminal): Promise<numbe
 
 async function runCommand(name: string, rest: readonly string[], terminal: Terminal): Promise<number> {
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (command === undefined) {
-    const meant = nearest(name, [...Object.keys(commands), ...serviceCommands]);
-    const more = meant === undefined ? `\n${usage()}` : `: did you mean \`${meant}\`?\n${helpHint}`;
-    throw new CliError(`there is no command \`${name}\`${more}`, 2);
-  }
+  if (command === undefined) throw new CliError(whyNoCommand(name), 2);
   const { values, positionals } = parse(name, command, rest);
   if (values.help) {
     terminal.out(usage());
@@ -87,6 +91,16 @@ async function runCommand(name: string, rest: readonly string[], terminal: Termi
   if (values.json) terminal.out(JSON.stringify(shown.json, null, 2));
   else shown.lines.forEach(terminal.out);
   return shown.exitCode ?? 0;
+}
+
+function whyNoCommand(name: string): string {
+  if (name.startsWith('-'))
+    return `there is no command \`${name.replace(/=.*/s, '')}\`: options stand after the command\n${helpHint}`;
+  if (Object.hasOwn(elsewhere, name))
+    return `there is no command \`${name}\`: it is \`${elsewhere[name]}\` of the API, see docs/operating.md`;
+  const meant = nearest(name, [...Object.keys(commands), ...serviceCommands]);
+  const more = meant === undefined ? `\n${usage()}` : `: did you mean \`${meant}\`?\n${helpHint}`;
+  return `there is no command \`${name}\`${more}`;
 }
 
 /** A terminal on which text that others wrote (a target, a service) moves no cursor and reverses no text. */
@@ -104,7 +118,7 @@ function usage(): string {
       ([name, command]) =>
         `  ${usageOf(name, command).slice('usage: countersign '.length).replace(' [--json]', '')}\n      ${command.what}`,
     ),
-    `  ${serviceCommands.join(' | ')}\n      run the service`,
+    `  ${serviceCommands.join(' | ')}\n      run the service; each says with --help what it takes`,
     '',
     '--input and --arguments take a JSON object, or @file: the file that holds it',
     'every command takes --json; those that ask the service take --url (COUNTERSIGN_URL),',

@@ -80,7 +80,7 @@ export const helpHint = '`countersign --help` lists the commands and their optio
 export function parse(name: string, command: Command, args: readonly string[]) {
   const given = { args: [...args], options, allowPositionals: true } as const;
   for (const token of parseArgs({ ...given, strict: false, tokens: true }).tokens) {
-    const why = token.kind === 'option' ? optionTrouble(name, command, token) : null;
+    const why = token.kind === 'option' ? optionTrouble(name, command, token, args[token.index] ?? '') : null;
     if (why !== null) throw new CliError(why, 2);
   }
   return parseArgs({ ...given, strict: true });
@@ -97,13 +97,16 @@ function optionTrouble(
   command: string,
   spec: Command,
   { name, rawName, value, inlineValue }: GivenOption,
+  written: string,
 ): string | null {
   const taken = [...everywhere, ...spec.options];
   if (!taken.includes(name)) {
-    const meant = nearest(name, taken);
-    const more =
-      meant === undefined ? `\n${usageOf(command, spec)}` : `: did you mean --${meant}?\n${helpHint}`;
-    return `\`${command}\` does not take ${rawName}${more}`;
+    // `-reason` is read as `-r -e -a …`.
+    const long = /^-([^-=][^=]+)/.exec(written)?.[1];
+    const meant = nearest(long ?? name, taken);
+    if (meant === undefined) return `\`${command}\` does not take ${rawName}\n${usageOf(command, spec)}`;
+    const given = long === undefined ? rawName : `-${long}`;
+    return `\`${command}\` does not take ${given}: did you mean --${meant}?\n${helpHint}`;
   }
   if (options[name as OptionName].type === 'boolean')
     return value === undefined ? null : `${rawName} takes no value`;

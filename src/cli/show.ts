@@ -119,8 +119,26 @@ export function showRecord(item: Received<AuditItemJson>): string {
       : `${text(policy.rule)}: ${text(policy.verdict)}, ${escapeUnseen(text(policy.reason))}`,
     text(data.code),
     text(data.why),
+    ...(whatHappened[text(item.type)]?.map((field) => text(data[field])) ?? []),
+    ...(item.type === 'mapping.unresolved' ? [unresolvedPaths(data)] : []),
   ];
   return parts.filter((part) => part !== '').join('  ');
+}
+
+const ofEffect = ['errorClass', 'message'] as const;
+/** The fields of the record's data that say it. */
+const whatHappened: Readonly<Record<string, readonly string[]>> = {
+  'executor.failed': ofEffect,
+  'executor.unknown': ofEffect,
+  'run.stuck': ofEffect,
+  'message.refused': ['name', 'reason'],
+};
+
+/** Of several paths a record names the first few, and how many there were. */
+function unresolvedPaths({ path, paths, count }: JsonObject): string {
+  const named = Array.isArray(paths) ? paths.map(text) : [text(path)];
+  const others = typeof count === 'number' ? count - named.length : 0;
+  return `${named.join(', ')}${others > 0 ? ` and ${others} more` : ''}`;
 }
 
 /** Added to a status that does not explain itself. */

@@ -16,28 +16,28 @@ type Keep<K> = (foreseen: Foreseen | null) => Promise<K | 'outdated'>;
 
 /**
  * Why a request to a run is not kept. `unforeseen`: what it leads to was not found out in time. `crowded`: its principal's others kept
- * it from a turn that it could have had. `outOfRights`: its caller's credential gives other rights by now, or none.
+ * it from a turn that it could have had. `rightsChanged`: its caller's credential gives other rights by now, or none, or that is not known in time.
  */
-export type Unkept = 'late' | 'crowded' | 'unforeseen' | 'stopping' | 'outOfRights';
+export type Unkept = 'late' | 'crowded' | 'unforeseen' | 'stopping' | 'rightsChanged';
 
 export function describeUnkept(why: Unkept, run: string): string {
   const s = (ms: number): string => `within ${ms / 1_000} s: nothing of it is kept, try again`;
   if (why === 'unforeseen') return `what this leads to in run \`${run}\` was not found out ${s(patienceMs)}`;
-  if (why === 'outOfRights')
-    return `the rights of this request's caller have changed while it waited for its turn at run \`${run}\`: nothing of it is kept, try again`;
+  if (why === 'rightsChanged')
+    return `while this request waited for its turn at run \`${run}\`, its caller's rights changed, or could not be asked for again in time: nothing of it is kept, try again`;
   if (why === 'crowded')
-    return `other submits of the same principal came first when this one could have had a turn at run \`${run}\`, and no other turn came ${s(longestOwnMs)}`;
+    return `run \`${run}\` was free for this submit, but others of its principal were at work; its turn did not come ${s(longestOwnMs)}`;
   return why === 'stopping'
     ? `this process of the API is stopping, and the turn of this request at run \`${run}\` had not come: nothing of it is kept, try again`
     : `other requests to run \`${run}\` came first, and the turn of this one did not come ${s(patienceMs)}`;
 }
 
-export function describeFullOfOwn(run: string): string {
+export function describeFullOfPrincipal(run: string): string {
   return `${mostOwnWaiting} submits of the same principal, to all runs together, wait already for their turn, and nothing of this one to run \`${run}\` is kept: ask again when some of them are answered`;
 }
 
 /**
- * Keeps a submit by what it leads to. `full`, `fullOfOwn`: too many of its principal wait, for the same run or for all. `late`, `crowded`: its turn did not come in time.
+ * Keeps a submit by what it leads to. `full`, `fullOfPrincipal`: too many of its principal wait, for the same run or for all. `late`, `crowded`: its turn did not come in time.
  * `unforeseen`: what it leads to was not known in time. `stopping`: the process stops. Nothing of it is kept then.
  */
 export async function keepForeseen<K>(
@@ -45,7 +45,7 @@ export async function keepForeseen<K>(
   foresee: (signal: AbortSignal) => Promise<Foreseen | null>,
   keep: Keep<K>,
   stopping: AbortSignal,
-): Promise<K | 'full' | 'fullOfOwn' | Unkept> {
+): Promise<K | 'full' | 'fullOfPrincipal' | Unkept> {
   const first = await turns.take(submitting, stopping);
   if (first.kind !== 'turn') return first.kind;
   const until = performance.now() + patienceMs;

@@ -90,6 +90,7 @@ async function decide(deps: ClientDeps, waiter: Waiter, request: DecideRequest):
     kind: 'decide',
     waitMs: request.waitMs ?? answerMs,
     whileOurs: request.whileOurs,
+    hasSameRights: request.hasSameRights,
     refuse: (tx) => refuseSettled(tx, run, approval),
     make: () => ({ principal, body, values }),
     beside: (tx, { message, refs }) =>
@@ -126,7 +127,7 @@ function timeOfMessage({ text }: SealedMessage): string {
 async function operate(
   deps: ClientDeps,
   waiter: Waiter,
-  { run, messageId: id, principal, reason, waitMs, whileOurs }: OperateRequest,
+  { run, messageId: id, principal, reason, waitMs, ...checks }: OperateRequest,
   kind: 'cancel' | 'retry',
 ): Promise<MessageOutcome> {
   const values = [textValue('reason', reason)];
@@ -135,7 +136,7 @@ async function operate(
     body: kind === 'retry' ? { kind, about: problemAt(row) } : { kind },
     values,
   });
-  const posted = await post(deps, waiter, { run, id, kind, waitMs: answerMs, whileOurs, make });
+  const posted = await post(deps, waiter, { run, id, kind, waitMs: answerMs, ...checks, make });
   if (posted.status === 'answered' && posted.answer.status !== 'refused')
     await waiter.settled(deps.pool, run, waitMs);
   return posted;

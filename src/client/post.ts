@@ -1,6 +1,6 @@
 import { sameJson } from '../model/values/canonical.js';
 import type { MessageKind, SealedMessage } from '../model/message.js';
-import { mostDocumentBytes, mostOpenApprovals, mostOpenBytes, mostUnanswered } from '../model/limits.js';
+import { mostUnanswered } from '../model/limits.js';
 import { busyText, closedStatuses, type Answer, type Refusal } from '../engine/state.js';
 import { PayloadKeyUnopened, PayloadsErased } from '../audit/index.js';
 import { isUnavailable, together, withTransaction, type Pool, type Tx } from '../db/index.js';
@@ -25,8 +25,10 @@ import {
 import { ringFor } from './bells.js';
 import type { Asking, Foreseen, MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';
-import { describeFullOfOwn, describeUnkept, keepForeseen, type Unkept } from './foresight.js';
-import { runQueuesOf } from './run-queues.js';
+import { describeFullOfPrincipal, describeUnkept, keepForeseen, type Unkept } from './foresight.js';
+import { patienceMs, runQueuesOf } from './run-queues.js';
+import { followRights, type Rights } from './rights.js';
+import { refuseWithoutRoom } from './room.js';
 import type { Waiter } from './waiter.js';
 
 // The way of every request to a run: it is refused by what the store knows, or stored and rung for, and then its answer is awaited.
@@ -48,7 +50,7 @@ export interface Posting {
   } | null;
   /** From the request. */
   readonly whileOurs?: Asking['whileOurs'];
-  readonly hasSameRights?: () => Promise<boolean>;
+  readonly hasSameRights?: Asking['hasSameRights'];
   /** Further reasons of the store to refuse, read under the lock on the run; null: none. */
   readonly refuse?: (tx: Tx) => Promise<Refusal | null>;
 }
@@ -60,7 +62,8 @@ type Kept =
   | { readonly kind: Unkept };
 
 export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): Promise<MessageOutcome> {
-  const kept = await keep(deps, { ...posting, stopping: waiter.stopping });
+  const rights = followRights(posting.hasSameRights);
+  const kept = await keep(deps, { ...posting, rights, stopping: waiter.stopping });
   if (kept.kind !== 'kept' && kept.kind !== 'refused')
     return {
       status: 'unavailable',
@@ -107,6 +110,7 @@ function answerLeftElsewhere({ id }: RunRow): MessageOutcome {
 
 /** Once `stopping` is aborted, a request whose turn has not come is not kept. */
 interface InTurn extends Posting {
+  readonly rights: Rights;
   readonly stopping: AbortSignal;
 }
 
@@ -134,13 +138,11 @@ async function keepInTurn(
   posting: InTurn,
   foreseen: Foreseen | null,
 ): Promise<Kept | 'outdated'> {
-  const { run, kind, stopping, hasSameRights } = posting;
+  const { run, kind, stopping } = posting;
   const turn = await runQueuesOf(deps.pool).take(run, kind === 'submit' ? 'submits' : 'others', stopping);
   if (turn.kind !== 'turn') return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn(turn.kind, run);
   try {
-    if ((await hasSameRights?.()) === false)
-      return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn('outOfRights', run);
-    return await withTransaction(deps.pool, (tx) => keepMessage(deps, tx, posting, foreseen));
+    return await keepWithRights(deps, posting, foreseen);
   } catch (error) {
     if (error instanceof PayloadsErased) return refuse('RUN_STUCK', describeErased(posting));
     if (!(error instanceof PayloadKeyUnopened) || kind === 'cancel') throw error;
@@ -149,6 +151,22 @@ async function keepInTurn(
   } finally {
     turn.end();
   }
+}
+
+/** The rights are asked for outside the transaction, which holds a connection and may wait for the run: where it has waited, once more. */
+async function keepWithRights(
+  deps: ClientDeps,
+  posting: InTurn,
+  foreseen: Foreseen | null,
+): Promise<Kept | 'outdated'> {
+  const until = performance.now() + patienceMs;
+  do {
+    if (!(await posting.rights.areSame()))
+      return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn('rightsChanged', posting.run);
+    const kept = await withTransaction(deps.pool, (tx) => keepMessage(deps, tx, posting, foreseen));
+    if (kept !== 'stale') return kept;
+  } while (performance.now() < until);
+  return refuseOutOfTurn('late', posting.run);
 }
 
 function describeErased({ run, kind }: Posting): string {
@@ -163,8 +181,8 @@ function describeUnopened({ kind }: Posting, { message }: PayloadKeyUnopened): s
   return `the ${what} cannot be kept here, and nothing of this request is: ${message}, and the run can be ${without}cancelled`;
 }
 
-function refuseOutOfTurn(why: 'full' | 'fullOfOwn' | Unkept, run: string): Kept {
-  if (why === 'fullOfOwn') return refuse('RATE_LIMITED', describeFullOfOwn(run));
+function refuseOutOfTurn(why: 'full' | 'fullOfPrincipal' | Unkept, run: string): Kept {
+  if (why === 'fullOfPrincipal') return refuse('RATE_LIMITED', describeFullOfPrincipal(run));
   if (why !== 'full') return { kind: why };
   const waiting = `${mostUnanswered} requests of this kind wait already until run \`${run}\` can be asked`;
   return refuse('RATE_LIMITED', `${waiting}: ask again when it has been`);
@@ -177,12 +195,13 @@ async function findKept(pool: Pool, { run, id: asked }: Posting): Promise<Kept |
   return row === null || message === null ? null : { kind: 'kept', row, message, isNew: false };
 }
 
+/** `outdated`: see `keepInTurn`. `stale`: nothing was kept, since the caller's rights are to be asked for again. */
 async function keepMessage(
   deps: ClientDeps,
   tx: Tx,
-  posting: Posting,
+  posting: InTurn,
   foreseen: Foreseen | null,
-): Promise<Kept | 'outdated'> {
+): Promise<Kept | 'outdated' | 'stale'> {
   await lockForAsking(tx, posting.run);
   // Sent together and run in order, so that all after the first is read under the lock on the run.
   const [row, { id, isKept }, waiting, seal, settled] = await together([
@@ -205,6 +224,7 @@ async function keepMessage(
   if (early === null && foreseen !== null && !isCurrent(foreseen, row, waiting)) return 'outdated';
   const refusal = early ?? refuseWithoutRoom(row, waiting, kind, bytesOf(asked.values), foreseen);
   if (refusal !== null) return { kind: 'refused', refusal };
+  if (posting.rights.areStale()) return 'stale';
   const draft = { ...asked, id, run: row.id, environment: row.environment };
   const [, [stored]] = await together([posting.whileOurs?.(tx), storeMessages(deps, tx, seal, [draft])]);
   if (stored === undefined) throw new Error(`message \`${id}\` was not stored`);
@@ -249,65 +269,6 @@ function describeBusy(row: RunRow): string {
   return document === null || executing === null
     ? 'another step of the run is executing; try again when it has settled'
     : busyText({ ...document, executing });
-}
-
-/** Refuses a message for which the run has no room; null: there is room. `foreseen`: what is so now, or null. Of decisions, cancels and retries only the number counts, since they are small. */
-function refuseWithoutRoom(
-  row: RunRow,
-  waiting: Unanswered,
-  kind: MessageKind,
-  bytes: number,
-  foreseen: Foreseen | null,
-): Refusal | null {
-  const no = (code: Refusal['code'], message: string): Refusal => ({ status: 'refused', code, message });
-  // Counted apart, so that programs' submits take no room from people's decisions, cancels and retries.
-  if ((kind === 'submit' ? waiting.submits : waiting.others) >= mostUnanswered)
-    return no(
-      'RATE_LIMITED',
-      `the run has ${kind === 'submit' ? waiting.submits : waiting.others} messages of this kind that it has not answered: ask again when it has`,
-    );
-  if (kind !== 'submit') return null;
-  // A submit without arguments takes no room, and may end the run or make room. Whether it opens an approval, the run checks.
-  const full = bytes > emptyBytes ? refuseWithoutOpenRoom(row, waiting, bytes) : null;
-  // What waits without an answer is bounded, whatever it leads to.
-  const isKnownToFit = foreseen?.refusal === null && waiting.ids.length === 0;
-  const refused = isKnownToFit ? null : (full ?? foreseen?.refusal ?? null);
-  if (refused !== null) return refused;
-  const document = row.doc === null ? 0 : Buffer.byteLength(row.doc);
-  return document > mostDocumentBytes
-    ? no('RUN_FULL', describeFullDocument(document, row.openApprovals))
-    : null;
-}
-
-/** Explains that the run's document is full. What it holds of past work stays as long as the run, so a repeated request needs a new idempotency key. */
-function describeFullDocument(bytes: number, openApprovals: number): string {
-  const next =
-    openApprovals === 0
-      ? 'go on in another run'
-      : `decide its ${openApprovals} open approvals, which may make room, or go on in another run`;
-  return `what the run carries (its context, its open approvals, and a count of each different request that it has done, which stays until it ends) takes ${bytes} bytes, and ${mostDocumentBytes} are the most: it takes no submit now, what waits in it can still be decided, and a cancel ends it; ${next}`;
-}
-
-/** The size of empty arguments. */
-const emptyBytes = Buffer.byteLength('{}');
-
-/** Refuses arguments for which the run's open approvals and unanswered submits leave no room; null: there is room. */
-function refuseWithoutOpenRoom(
-  row: Pick<RunRow, 'openApprovals' | 'openBytes'>,
-  waiting: { readonly submits: number; readonly bytes: number },
-  bytes: number,
-): Refusal | null {
-  const no = (message: string): Refusal => ({ status: 'refused', code: 'RUN_FULL', message });
-  if (row.openApprovals + waiting.submits >= mostOpenApprovals)
-    return no(
-      `the run has ${row.openApprovals} open approvals and ${waiting.submits} requests without an answer, and ${mostOpenApprovals} of both are the most: have some decided first`,
-    );
-  const open = row.openBytes + waiting.bytes + bytes;
-  return open > mostOpenBytes
-    ? no(
-        `with this the run would hold ${open} bytes of arguments that wait for an answer or a decision, and of what its open approvals say, and it can hold ${mostOpenBytes}: have its approvals decided first, or send less`,
-      )
-    : null;
 }
 
 /** Whether what was found on paper is so still: the run has taken no step since, and the same waits for it. */

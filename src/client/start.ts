@@ -19,6 +19,7 @@ import {
   type Value,
 } from './replay/attest.js';
 import { waitForAnswer } from './post.js';
+import { followRights } from './rights.js';
 import { makeRunQueues, runQueuesOf, type Turn } from './run-queues.js';
 import { makeSubmission, submit } from './submit.js';
 import type { MessageOutcome, StartOutcome, StartRequest, SubmitRequest } from './types.js';
@@ -85,13 +86,19 @@ const paperTurns = makeRunQueues({
   patienceMs: longestStartWaitMs,
 });
 
-/** What the caller of a start is told whose turn has not come. */
-function unkept(why: 'late' | 'stopping'): Extract<MessageOutcome, { status: 'unavailable' }> {
-  const message =
-    why === 'stopping'
-      ? 'this process of the API is stopping, and the turn of this start had not come: nothing of it is kept, try again'
-      : `other requests came first, and the turn of this start did not come within ${longestStartWaitMs / 1_000} s: nothing of it is kept, try again`;
-  return { status: 'unavailable', code: 'AUDIT_UNAVAILABLE', message };
+/** What the caller of a start is told that is not kept. */
+function unkept(why: Unkept): Extract<MessageOutcome, { status: 'unavailable' }> {
+  const causes = {
+    stopping: 'this process of the API is stopping, and the turn of this start had not come',
+    late: `other requests came first, and the turn of this start did not come within ${longestStartWaitMs / 1_000} s`,
+    rightsChanged:
+      "while this start waited for its turn, its caller's rights changed, or could not be asked for again in time",
+  };
+  return {
+    status: 'unavailable',
+    code: 'AUDIT_UNAVAILABLE',
+    message: `${causes[why]}: nothing of it is kept, try again`,
+  };
 }
 
 type First = Omit<MessageDraft, 'run' | 'environment'>;
@@ -100,8 +107,10 @@ type Kept =
   /** No messages: an earlier attempt of this request has started the run already. */
   | { readonly kind: 'kept'; readonly messages: readonly SealedMessage[] }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
-  /** The start's turn did not come in time, or the process stops: nothing of it was stored. */
-  | { readonly kind: 'late' | 'stopping' };
+  /** Its turn did not come in time, the process stops, or its caller has other rights by then: nothing of the start was stored. */
+  | { readonly kind: Unkept };
+
+type Unkept = 'late' | 'stopping' | 'rightsChanged';
 
 /** Stores a start when it is its turn among those of its principal. Until then it waits in memory, and holds no connection. */
 async function keepInTurn(
@@ -112,6 +121,7 @@ async function keepInTurn(
   refs: readonly PayloadRef[],
 ): Promise<Kept> {
   const { principal, refuse } = request;
+  const rights = followRights(request.hasSameRights);
   const until = performance.now() + longestStartWaitMs;
   if (refuse !== undefined) {
     const turn = await paperTurns.take(principal.id, 'submits', stopping);
@@ -126,6 +136,7 @@ async function keepInTurn(
   const turn = await runQueuesOf(deps.pool).take(`starts of ${principal.id}`, 'submits', stopping, own);
   if (turn.kind !== 'turn') return begunOr(turn.kind, deps, request);
   try {
+    if (!(await rights.areSame())) return await begunOr('rightsChanged', deps, request);
     const kept = await withTransaction(deps.pool, (tx) => keepStart(deps, tx, request, first));
     return { kind: 'kept', messages: kept ?? [] };
   } finally {
@@ -134,13 +145,13 @@ async function keepInTurn(
 }
 
 async function begunOr(
-  why: Exclude<Turn['kind'], 'turn'>,
+  why: Exclude<Turn['kind'], 'turn'> | 'rightsChanged',
   { pool }: ClientDeps,
   { run }: StartRequest,
 ): Promise<Kept> {
   if ((await getListedRun(pool, run)) !== null) return { kind: 'kept', messages: [] };
   // Any number may wait, so it is never full.
-  return { kind: why === 'stopping' ? 'stopping' : 'late' };
+  return { kind: why === 'full' ? 'late' : why };
 }
 
 function placeOf({ run, environment, flow, mode }: StartRequest): temporal.Place {

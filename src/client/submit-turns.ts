@@ -24,8 +24,8 @@ export type SubmitTurn =
   /** `leaveShare`: nothing is foreseen any more. `end`: the submit is kept or refused. */
   | { readonly kind: 'turn'; readonly leaveShare: () => void; readonly end: () => void }
   /** Too many of the principal wait already: for this run; at all runs. */
-  | { readonly kind: 'full' | 'fullOfOwn' }
-  /** Whenever its run was free, others that had come before it began. */
+  | { readonly kind: 'full' | 'fullOfPrincipal' }
+  /** Its turn did not come: whenever its run was free, others came first; or it has asked again, and the time for that is over. */
   | { readonly kind: 'late' }
   /** Its run was free for it, at least once, and its principal's others kept it from beginning then. */
   | { readonly kind: 'crowded' }
@@ -48,7 +48,7 @@ interface Waiting extends Submitting {
 }
 
 export function makeSubmitTurns(): SubmitTurns {
-  // Everybody who waits is in both. Of those nobody can begin: whatever becomes free is taken at once by the first who can by it.
+  // Everybody who waits is in both, and none of them can begin: when a run or a share becomes free, the first that can begin takes it at once.
   const byRun = makeLines();
   const byPrincipal = makeLines();
   const runs = new Set<string>();
@@ -107,10 +107,10 @@ export function makeSubmitTurns(): SubmitTurns {
   };
 }
 
-/** Why no more than these of a principal may wait for the run; null: one more may. */
+/** Which limit a further submit of a principal would exceed, of which these wait; null: none. */
 function whyFull(own: readonly Waiting[], run: string): SubmitTurn | null {
   if (own.filter((each) => each.run === run).length >= mostUnanswered) return { kind: 'full' };
-  return own.length >= mostOwnWaiting ? { kind: 'fullOfOwn' } : null;
+  return own.length >= mostOwnWaiting ? { kind: 'fullOfPrincipal' } : null;
 }
 
 interface Lines {
@@ -120,7 +120,7 @@ interface Lines {
   remove(name: string, waiting: Waiting): void;
 }
 
-/** Lines by name; of one in which nobody waits nothing is left. */
+/** Lines by name; a line that is empty is deleted. */
 function makeLines(): Lines {
   const lines = new Map<string, Set<Waiting>>();
   return {

@@ -20,7 +20,7 @@ export async function submit(
     waitMs,
     expectedVersion,
     whileOurs,
-    hasSameRights: onceWaited(hasSameRights),
+    hasSameRights,
     foresight:
       isTooLarge || foresee === undefined
         ? null
@@ -30,14 +30,6 @@ export async function submit(
           },
     make: () => asked,
   });
-}
-
-/** How long a caller's rights are trusted while its submit waits for its turns. */
-const goodForMs = 1_000;
-
-function onceWaited(hasSameRights: SubmitRequest['hasSameRights']): () => Promise<boolean> {
-  const askedAt = performance.now();
-  return async () => performance.now() - askedAt < goodForMs || (await hasSameRights?.()) !== false;
 }
 
 /** The message of a submit, with its arguments and the agent's reasoning. */

@@ -18,6 +18,8 @@ export interface Trace {
 export interface Asking {
   /** Called in the transaction that keeps the request; throws where another attempt of the same request has taken it over. */
   readonly whileOurs?: (tx: Tx) => Promise<void>;
+  /** Asked where it has waited, within a second before it is kept: whether `principal` is still what the caller's credential gives. */
+  readonly hasSameRights?: () => Promise<boolean>;
 }
 
 export interface StartRequest extends Asking {
@@ -74,8 +76,6 @@ export interface SubmitRequest extends Asking {
    * more.
    */
   readonly foresee?: (refs: readonly PayloadRef[], signal: AbortSignal) => Promise<Foreseen | null>;
-  /** Asked where it has waited, right before it is kept: whether `principal` is still what the caller's credential gives. */
-  readonly hasSameRights?: () => Promise<boolean>;
   readonly run: string;
   readonly messageId: string;
   readonly transition: string;

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { listen, type Pool } from '../db/index.js';
 import { getListedRun, type ListedRun } from '../store/runs/runs.js';
 
@@ -31,8 +30,6 @@ export async function makeWaiter(databaseUrl: string): Promise<Waiter> {
     for (const set of waiting.values()) for (const wake of set) wake();
   };
   const stopping = new AbortController();
-  // Each request that waits for its turn adds a listener.
-  setMaxListeners(0, stopping.signal);
   const endWaits = (): void => {
     stopping.abort();
     wakeAll();

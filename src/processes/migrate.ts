@@ -30,6 +30,10 @@ goOnUnread();
 const config = readConfigOrExit();
 const connection = requireSetting(config.temporal, 'TEMPORAL_ADDRESS');
 const databaseUrl = requireSetting(config.databaseUrl, 'DATABASE_URL');
+// Before the database is changed.
+await loadKeys(config.home, process.env).catch((error: unknown) =>
+  exitRefusing(error instanceof Error ? error.message : String(error)),
+);
 const problem = await findDatabaseProblem(databaseUrl, 'correct DATABASE_URL, and run this again');
 if (problem !== null) exitRefusing(problem.message);
 const { applied, notices } = await migrate(databaseUrl).catch((error: unknown) => {
@@ -41,7 +45,6 @@ notices.forEach(say);
 say(applied.length === 0 ? 'database: up to date' : `database: applied ${applied.join(', ')}`);
 
 const former = process.argv.includes('--forget-temporal') ? await askStore(readHomesToForget) : null;
-await loadKeys(config.home, process.env);
 const policies = await loadFolder(config.policies);
 if (policies.status === 'invalid') {
   policies.errors.forEach((error) => say(`${error.file ?? config.policies}:${error.line}: ${error.message}`));

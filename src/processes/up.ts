@@ -5,6 +5,7 @@ import { tryLock } from '../embedded/process/lock.js';
 import { isPortFree, nextFreePort, openPortBook, type PortBook } from '../embedded/process/ports.js';
 import type { Say } from '../embedded/process/system.js';
 import { loadFolder } from '../policy/index.js';
+import { answerInstead } from './arguments.js';
 import { defaultPort, readConfig, type Config } from './settings/config.js';
 import { dataFormatProblem, markDataFormat } from './ownership/data-format.js';
 import { makeProcessGroup } from './children/process-group.js';
@@ -26,10 +27,10 @@ export const exitCodes = { stopped: 0, failed: 1, inUse: 2 } as const;
 
 /** Runs the whole product until it is told to stop; gives the exit code. */
 export async function up({ args, signal, onReady }: UpOptions): Promise<number> {
-  const unknown = args.find((arg) => arg !== '--no-demo');
-  if (unknown !== undefined) {
-    complain(`unknown option \`${unknown}\`: \`--no-demo\` is the only option`);
-    return exitCodes.failed;
+  const instead = answerInstead('up', args);
+  if (instead !== null) {
+    (instead.code === 0 ? say : complain)(instead.text);
+    return instead.code;
   }
   const read = readConfig();
   if (read.status === 'invalid') {

@@ -2,14 +2,14 @@ import type { z } from 'zod';
 import type { Queryable, Tx } from '../db/index.js';
 import type { JsonObject } from '../model/values/json.js';
 import { isKeyHeld, keepResult, lockResult, type HeldKey } from '../store/idempotency.js';
-import type { StartRequest } from '../client/types.js';
+import type { Asking, StartRequest } from '../client/types.js';
 import type { Caller } from './caller.js';
 
 // A client repeats a request when the process died before it answered, or when nobody knows whether it did anything. What the
 // request makes under an id of `deriveId` is found again by that id. Everything else that it does is kept with its idempotency
 // key.
 
-type CallerAndWait = Pick<StartRequest, 'principal' | 'waitMs' | 'whileOurs'>;
+type CallerAndWait = Pick<StartRequest, 'principal' | 'waitMs' | keyof Asking>;
 
 export interface KeptResult<T> {
   /** What an earlier attempt of this request did; null: nothing. In a transaction it makes other attempts wait for the end. */
@@ -53,7 +53,16 @@ export function ownershipCheckOf({ heldKey: held }: Pick<Caller, 'heldKey'>): (t
   };
 }
 
-/** What every request to a run carries: who asks, how long to wait for the answer, and the check that the key is still ours. */
+/** What is asked before a request to a run is kept: whether its key is still ours, and its caller's rights the same. */
+export function checksOf(caller: Caller): Asking {
+  const { principal, hasSameRights } = caller;
+  const whileOurs = ownershipCheckOf(caller);
+  return hasSameRights === undefined
+    ? { whileOurs }
+    : { whileOurs, hasSameRights: () => hasSameRights(principal) };
+}
+
+/** What every request to a run carries: who asks, how long to wait for the answer, and the checks. */
 export function requestBaseOf(caller: Caller, waitSeconds: number): CallerAndWait {
-  return { principal: caller.principal, waitMs: waitSeconds * 1_000, whileOurs: ownershipCheckOf(caller) };
+  return { principal: caller.principal, waitMs: waitSeconds * 1_000, ...checksOf(caller) };
 }

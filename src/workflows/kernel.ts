@@ -227,8 +227,8 @@ async function waitForStore(
     if (result.status !== 'waiting') return result;
     // Not before it has waited here, so that histories never follow one another without a pause; and not a step that gives up, since
     // the next history would not know of it.
-    const isElsewhere = gaveUp === null && pauseMs > firstPauseMs && mayWaitElsewhere(memory, batch);
-    if (isFull(memory) || isElsewhere) return null;
+    const mayLeave = gaveUp === null && pauseMs > firstPauseMs && mayWaitElsewhere(memory, batch);
+    if (isFull(memory) || mayLeave) return null;
     await pause(memory, pauseMs);
   }
 }

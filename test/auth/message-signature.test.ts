@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -192,6 +192,40 @@ describe('what enters a run is sealed', () => {
       /COUNTERSIGN_KEK must be 32 bytes/,
     );
     await assert.rejects(loadKeys(home, { ...env, COUNTERSIGN_SIGNING_KEY: 'x' }), /COUNTERSIGN_SIGNING_KEY/);
+    const spaced = await loadKeys(home, { ...env, COUNTERSIGN_SIGNING_KEY: pem.replaceAll('\n', ' ') });
+    assert.equal(spaced.signing.keyId, loaded.signing.keyId);
+  });
+
+  it('says of a key file that cannot be used which it is, which variable stands for it, and what to do', async () => {
+    const variables = {
+      kek: 'COUNTERSIGN_KEK',
+      pepper: 'COUNTERSIGN_PEPPER',
+      'signing.pem': 'COUNTERSIGN_SIGNING_KEY',
+    };
+    const faults: [string, (path: string) => Promise<unknown>][] = [
+      ['EISDIR: it is a folder', (path) => mkdir(path, { recursive: true })],
+      ['ENOENT: a link leads to nothing', (path) => symlink('/nowhere/key', path)],
+      ['ELOOP: a link leads to itself', (path) => symlink(path, path)],
+    ];
+    let at = 0;
+    for (const [file, variable] of Object.entries(variables))
+      for (const [fault, make] of faults) {
+        const keys = join(home, `unusable-${(at += 1)}`, 'keys');
+        const path = join(keys, file);
+        await mkdir(keys, { recursive: true });
+        await make(path);
+        await assert.rejects(loadKeys(join(keys, '..'), {}), {
+          message: `the key file \`${path}\` cannot be read or made (${fault}): see that it is a file that this process can read, with the key that was used before, or set ${variable} to that key; in a new deployment remove what is there, and a new key is made`,
+        });
+        assert.ok((await lstat(path)) !== null, 'what is there stays');
+      }
+    const noFolder = join(home, 'no-folder');
+    await mkdir(noFolder);
+    await writeFile(join(noFolder, 'keys'), '');
+    await assert.rejects(
+      loadKeys(noFolder, {}),
+      /`.+\/keys\/[\w.]+` cannot be read or made \(ENOTDIR: .+ or set COUNTERSIGN_\w+ to that key/,
+    );
   });
 });
 

@@ -142,6 +142,16 @@ describe('npx countersign, beside a running service', () => {
       [[], /usage/],
       [['approove'], /^there is no command `approove`: did you mean `approve`\?\n.*--help.*$/],
       [['migrat'], /: did you mean `migrate`\?\n.*--help.*$/],
+      [
+        ['cancel', 'run_1', '--as', 'admin'],
+        /^there is no command `cancel`: it is `POST \/v1\/runs\/\{id\}\/cancel` of the API, see docs\/operating\.md$/,
+      ],
+      [['retry'], /^there is no command `retry`: it is `POST \/v1\/runs\/\{id\}\/retry` of the API[^\n]+$/],
+      [['reload'], /^there is no command `reload`: it is `POST \/v1\/policies\/reload` of the API[^\n]+$/],
+      [
+        ['withdraw', 'pay'],
+        /^there is no command `withdraw`: it is `POST \/v1\/flows\/\{name\}\/withdraw` of the API[^\n]+$/,
+      ],
       [['frobnicate'], /^there is no command `frobnicate`\nusage: countersign <command>/],
       [['get'], /usage: countersign get <run>/],
       [['get', 'a', 'b'], /usage/],
@@ -157,6 +167,19 @@ describe('npx countersign, beside a running service', () => {
       ],
       [['start', 'pay', '--imput={}'], /did you mean --input\?/],
       [['start', 'pay', '-i', '{}'], /^`start` does not take -i\n/],
+      [
+        ['approve', 'apr_x', '-reason', 'hi'],
+        /^`approve` does not take -reason: did you mean --reason\?\n`countersign --help` lists .*$/,
+      ],
+      [['approve', 'apr_x', '-resaon=hi'], /^`approve` does not take -resaon: did you mean --reason\?\n/],
+      [['get', '-json', 'x'], /^`get` does not take -json: did you mean --json\?\n/],
+      [['get', '-help'], /^`get` does not take -help: did you mean --help\?\n/],
+      [['get', 'x', '-kcsk_secret'], /^`get` does not take -k\nusage: countersign get <run>/],
+      [
+        ['--json', 'get', 'x'],
+        /^there is no command `--json`: options stand after the command\n`countersign --help` lists .*$/,
+      ],
+      [['--key=csk_secret', 'get', 'x'], /^there is no command `--key`: options stand after the command\n/],
       [['start', 'pay', '--input'], /^--input needs a value/],
       [
         ['approve', 'a', '--wait', '-1'],

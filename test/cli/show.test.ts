@@ -59,3 +59,29 @@ test('a record of a refusal says with which code, and why', () => {
     / {2}FORBIDDEN {2}requester$/,
   );
 });
+
+test('a record of what went wrong says what it was', () => {
+  const record = { index: 7, chain: 'service', id: 'rec_1', hash: 'h', prev: null, time: 't' } as const;
+  const line = (type: string, data: object): string => showRecord({ ...record, type, data } as object);
+  const message = 'quota is used up\u001b[2J\nnext line';
+  const shown = String.raw`quota is used up\u{1b}[2J\u{a}next line`;
+  const expected: [string, object, string][] = [
+    ['executor.failed', { errorClass: 'permanent', message, ms: 3 }, `permanent  ${shown}`],
+    ['executor.failed', { code: 'GUARD_REJECTED', message }, `GUARD_REJECTED  ${shown}`],
+    ['executor.unknown', { errorClass: 'unknown_outcome', message }, `unknown_outcome  ${shown}`],
+    ['run.stuck', { code: 'ON_ENTER_FAILED', message, state: 'placed' }, `ON_ENTER_FAILED  ${shown}`],
+    ['mapping.unresolved', { path: '$.output.note' }, '$.output.note'],
+    [
+      'mapping.unresolved',
+      { path: '$.output.a', paths: ['$.output.a', '$.output.b'], count: 5 },
+      '$.output.a, $.output.b and 3 more',
+    ],
+    ['mapping.unresolved', { path: '$.a', paths: ['$.a', '$.b'], count: 2 }, '$.a, $.b'],
+    ['message.refused', { name: 'start', reason: 'closed', digest: 'sha256:00' }, 'start  closed'],
+    ['transition.requested', { message, reason: 'mine', name: 'n' }, '()'],
+  ];
+  for (const [type, data, end] of expected) {
+    const told = line(type, data);
+    assert.ok(told.endsWith(`  ${end}`), told);
+  }
+});

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { makePayloads } from '../../src/audit/index.js';
 import { loadKeys } from '../../src/auth/index.js';
@@ -135,5 +136,20 @@ describe('starts of one principal', () => {
     held.release();
     await Promise.all(atWork);
     assert.equal((await start(deps, waiter, next)).status, 'accepted');
+  });
+
+  it('that waited are not kept where their caller has other rights by then', async () => {
+    const held = holding('leaver');
+    const atWork = Array.from({ length: own }, () => held.send());
+    await until('starts at work', () => held.begun() === own || null, 5_000);
+    const next = startOf('leaver', { hasSameRights: () => Promise.resolve(false) });
+    const asked = start(deps, waiter, next);
+    await setTimeout(1_100);
+    held.release();
+    const told = await asked;
+    assert.ok(told.status === 'unavailable' && told.code === 'AUDIT_UNAVAILABLE');
+    assert.match(told.message ?? '', /its caller's rights changed, .+: nothing of it is kept, try again$/);
+    assert.equal(await getListedRun(database.pool, next.run), null);
+    await Promise.all(atWork);
   });
 });

@@ -58,7 +58,7 @@ function makeModel(): SubmitTurns {
       if (stopping.aborted) return Promise.resolve({ kind: 'stopping' });
       if (mustWait && own.filter((each) => each.run === submitting.run).length >= mostUnanswered)
         return Promise.resolve({ kind: 'full' });
-      if (mustWait && own.length >= mostOwnWaiting) return Promise.resolve({ kind: 'fullOfOwn' });
+      if (mustWait && own.length >= mostOwnWaiting) return Promise.resolve({ kind: 'fullOfPrincipal' });
       return new Promise((resolve) => {
         const leave = (turn: SubmitTurn): void => {
           if (!line.includes(waiting)) return;

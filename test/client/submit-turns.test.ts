@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { makeSubmitTurns, type SubmitTurn } from '../../src/client/submit-turns.js';
-import { describeFullOfOwn, describeUnkept } from '../../src/client/foresight.js';
+import { describeFullOfPrincipal, describeUnkept } from '../../src/client/foresight.js';
 
 type Turn = Extract<SubmitTurn, { readonly kind: 'turn' }>;
 
@@ -126,7 +126,7 @@ describe('the turns of submits that are foreseen', () => {
     assert.deepEqual(refused, { 'ann a': 'late', 'bot c': 'crowded' });
     assert.equal(
       describeUnkept('crowded', 'run_c'),
-      'other submits of the same principal came first when this one could have had a turn at run `run_c`, and no other turn came within 20 s: nothing of it is kept, try again',
+      'run `run_c` was free for this submit, but others of its principal were at work; its turn did not come within 20 s: nothing of it is kept, try again',
     );
   });
 
@@ -176,13 +176,13 @@ describe('the turns of submits that are foreseen', () => {
     await ask('bot a', 'bot b', ...runs.flatMap((run) => names(40, `bot ${run}`)));
     assert.deepEqual([served, refused], [['bot a', 'bot b'], {}]);
     await ask('bot a last', 'bot f', 'ann a', 'ann f');
-    assert.deepEqual(refused, { 'bot a last': 'fullOfOwn', 'bot f': 'fullOfOwn' });
+    assert.deepEqual(refused, { 'bot a last': 'fullOfPrincipal', 'bot f': 'fullOfPrincipal' });
     assert.deepEqual(served.slice(2), ['ann f']);
     await end('bot a');
     await ask('bot g');
     assert.equal(Object.keys(refused).length, 2, 'one more waits');
     assert.equal(
-      describeFullOfOwn('run_f'),
+      describeFullOfPrincipal('run_f'),
       '200 submits of the same principal, to all runs together, wait already for their turn, and nothing of this one to run `run_f` is kept: ask again when some of them are answered',
     );
   });

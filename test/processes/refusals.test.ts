@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { dirname, join, relative } from 'node:path';
@@ -69,10 +70,28 @@ test('a key that cannot be used is told once, with what to do, before anything i
   assert.ok(!existsSync(join(home, 'postgres')));
 });
 
+test('countersign migrate tells a key that cannot be used before it asks the database, and with no more than what to do', () => {
+  const home = newHome();
+  mkdirSync(join(home, 'keys', 'kek'), { recursive: true });
+  const env = {
+    ...process.env,
+    COUNTERSIGN_HOME: home,
+    DATABASE_URL: 'postgres://127.0.0.1:9/x',
+    TEMPORAL_ADDRESS: '127.0.0.1:9',
+  };
+  const bin = join(projectRoot, 'bin', 'countersign.mjs');
+  const { status, stdout } = spawnSync(process.execPath, [bin, 'migrate'], { encoding: 'utf8', env });
+  assert.equal(status, 1);
+  assert.match(
+    stdout,
+    /^the key file `.+\/keys\/kek` cannot be read or made \(EISDIR: .+ or set COUNTERSIGN_KEK to .+\n$/,
+  );
+});
+
 test('an option that is not there is refused', async () => {
   const product = await startProduct({ home: newHome(), args: ['--no-dmeo'] });
-  assert.deepEqual(await product.exited, { code: 1, signal: null });
-  assert.match(product.output(), /unknown option `--no-dmeo`/);
+  assert.deepEqual(await product.exited, { code: 2, signal: null });
+  assert.match(product.output(), /`up` does not take `--no-dmeo`: did you mean `--no-demo`\?/);
 });
 
 test(

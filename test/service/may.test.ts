@@ -59,8 +59,7 @@ const asked: Readonly<Record<Exclude<UseCase, OfDoors>, (caller: Caller) => Prom
   getRun: (caller) => readRun(caller, 'run_1'),
   cancelRun: (caller) => cancelRun(caller, 'run_1', 'enough', 0),
   retryRun: (caller) => retryRun(caller, 'run_1', 'again', 0),
-  submitTransition: (caller) =>
-    submitTransition(caller, { run: 'run_1', transition: 'pay' }, {}, 0, () => Promise.resolve(true)),
+  submitTransition: (caller) => submitTransition(caller, { run: 'run_1', transition: 'pay' }, {}, 0),
   getAction: (caller) => readAction(caller, 'act_1'),
   listViews: listSavedViews,
   getView: (caller) => readView(caller, 'mine'),

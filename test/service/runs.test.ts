@@ -9,8 +9,6 @@ import { startRun } from '../../src/service/runs/start.js';
 import { submitTransition } from '../../src/service/runs/submit.js';
 import { callerOf, makeGround, refusedWith, taken, type Ground } from './callers.js';
 
-const stillMay = (): Promise<boolean> => Promise.resolve(true);
-
 describe('a run, asked for by no door', () => {
   let ground: Ground;
   before(async () => {
@@ -37,11 +35,11 @@ describe('a run, asked for by no door', () => {
   it('executes what is submitted, says what came of it, and refuses what its state does not have', async () => {
     const run = await start();
     const look = { run, transition: 'bank.balance' };
-    const executed = taken(await submitTransition(await as('agent'), look, {}, 5, stillMay));
+    const executed = taken(await submitTransition(await as('agent'), look, {}, 5));
     assert.ok(executed.kind === 'executed');
     assert.deepEqual(executed.output, { balance: 7 });
     const caller = await as('agent');
-    const refused = await submitTransition(caller, { run, transition: 'nothing' }, {}, 5, stillMay);
+    const refused = await submitTransition(caller, { run, transition: 'nothing' }, {}, 5);
     assert.equal(refusedWith(refused).code, 'BLOCKED');
     // The run has recorded the refusal: the door need not record it again.
     assert.deepEqual([caller.trail.recordedByRun, caller.trail.facts], [true, []]);
@@ -50,9 +48,7 @@ describe('a run, asked for by no door', () => {
   it('parks what needs a person, which can be polled, and is cancelled by who may operate', async () => {
     const run = await start();
     const pay = { run, transition: 'bank.pay' };
-    const pending = taken(
-      await submitTransition(await as('agent'), pay, { arguments: { amount: 150 } }, 5, stillMay),
-    );
+    const pending = taken(await submitTransition(await as('agent'), pay, { arguments: { amount: 150 } }, 5));
     assert.ok(pending.kind === 'pending');
     const polled = taken(await readAction(await as('agent'), pending.action));
     assert.deepEqual([polled.isSettled, polled.body['status']], [false, 'pending']);

@@ -3,7 +3,8 @@ import type { z } from 'zod';
 import type { Principal } from '../../model/principal.js';
 import type { AnswerOf } from '../../model/contract/answer-types.js';
 import type { ErrorCode } from '../../model/contract/errors.js';
-import type { JsonObject } from '../../model/values/json.js';
+import { sameJson } from '../../model/values/canonical.js';
+import type { Json, JsonObject } from '../../model/values/json.js';
 import type { RecordActor } from '../../model/records.js';
 import type { Caller, Trail } from '../../service/caller.js';
 import type { FlowText } from '../../service/flows/publish-text.js';
@@ -51,12 +52,19 @@ export function answer(
   return { kind: 'answer', status, body, headers };
 }
 
+interface Credential {
+  readonly header: string | undefined;
+  readonly principal: Principal;
+}
+
 /** A request on its way through the API. */
 export interface Call {
   readonly deps: ApiDeps;
   readonly requestId: string;
   readonly request: IncomingMessage;
   principal: Principal | null;
+  /** The credential that was read last, and whose it was: of the request's own header, or of a page's cookie. */
+  credential: Credential | null;
   /** Id of the person who is signed in, once a page has asked for it. */
   signedInAs: string | null;
   /** As in `Caller`. */
@@ -74,8 +82,24 @@ export interface Call {
 
 /** The caller for the use cases. A page passes the `principal` that it acts for; else it is the call's own. */
 export function callerOf(call: Call, principal = principalOf(call)): Caller {
-  const { deps, requestId, idBase, heldKey, trail } = call;
-  return { deps, principal, requestId, idBase, heldKey, trail };
+  const { deps, requestId, idBase, heldKey, trail, credential } = call;
+  const caller = { deps, principal, requestId, idBase, heldKey, trail };
+  if (credential?.principal !== principal) return caller;
+  return { ...caller, hasSameRights: (asked) => givesStill(deps, credential, asked) };
+}
+
+async function givesStill(
+  { authenticate }: ApiDeps,
+  { header }: Credential,
+  asked: Principal,
+): Promise<boolean> {
+  const found = await authenticate(header);
+  return found.status === 'ok' && sameJson(inOrder(found.principal), inOrder(asked));
+}
+
+/** A reload may declare the same roles and permissions in another order. */
+function inOrder({ roles, permissions, id, kind, actedBy }: Principal): Json {
+  return { id, kind, actedBy: actedBy ?? null, roles: roles.toSorted(), permissions: permissions.toSorted() };
 }
 
 export function actorOf({ principal }: Call): RecordActor {

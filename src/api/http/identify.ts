@@ -1,6 +1,5 @@
 import type { Authentication } from '../../auth/index.js';
-import { sameJson } from '../../model/values/canonical.js';
-import { newTrail, note } from '../../service/caller.js';
+import { note } from '../../service/caller.js';
 import type { Call } from './call.js';
 import { asksForCredential, problem, type Problem } from '../contract/problem.js';
 
@@ -17,6 +16,7 @@ export async function authenticate(call: Call): Promise<Problem | null> {
   const found = await call.deps.authenticate(sent[0]);
   if (found.status === 'ok') {
     call.principal = found.principal;
+    call.credential = { header: sent[0], principal: found.principal };
     return null;
   }
   call.principal = null;
@@ -27,12 +27,6 @@ export async function authenticate(call: Call): Promise<Problem | null> {
     {},
     asksForCredential,
   );
-}
-
-/** Whether the credential gives the same rights as before. If not, that is no fact yet: the answer's own check notes it. */
-export async function hasSameRights(call: Call): Promise<boolean> {
-  const now: Call = { ...call, trail: newTrail() };
-  return (await authenticate(now)) === null && sameJson(now.principal, call.principal);
 }
 
 /** Only for the record: the caller is not told why its credential was refused. */

@@ -77,6 +77,7 @@ function newCall(deps: ApiDeps, request: IncomingMessage): Call {
     request,
     requestId: newId('trc'),
     principal: null,
+    credential: null,
     signedInAs: null,
     idBase: randomUUID().replaceAll('-', ''),
     heldKey: null,

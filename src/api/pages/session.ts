@@ -14,9 +14,11 @@ export interface SignedIn {
 export async function readSignIn(call: Call): Promise<SignedIn | null> {
   const session = readSession(call);
   if (session === null) return null;
-  const found = await call.deps.authenticate(`Bearer ${session.credential}`);
+  const header = `Bearer ${session.credential}`;
+  const found = await call.deps.authenticate(header);
   if (found.status !== 'ok' || !mayUsePages(found.principal)) return null;
   call.signedInAs = found.principal.id;
+  call.credential = { header, principal: found.principal };
   return { session, principal: found.principal };
 }
 

@@ -8,7 +8,6 @@ import { readAction, type Polled } from '../../service/runs/action.js';
 import { submitTransition, type Submitted } from '../../service/runs/submit.js';
 import { answer, callerOf, jsonBody, route, type Answer, type Call, type Route } from '../http/call.js';
 import type { Problem } from '../contract/problem.js';
-import { hasSameRights } from '../http/identify.js';
 import { patienceOf, watchRun } from '../http/long-poll.js';
 
 const transitionParams = z.object({ id: api.shortText, transition: api.shortText });
@@ -30,8 +29,7 @@ export const transitionRoutes: readonly Route[] = [
     },
     errors: submitErrors,
     handle: async (call, { params: { id, transition }, query, body }) => {
-      const asked = { run: id, transition };
-      const made = await submitTransition(callerOf(call), asked, body, query.wait, () => hasSameRights(call));
+      const made = await submitTransition(callerOf(call), { run: id, transition }, body, query.wait);
       return made.kind === 'refusal' ? made : submittedReply(made);
     },
   }),

@@ -15,7 +15,10 @@ interface NewPayload {
 }
 
 export interface Payloads {
-  /** Stores a payload and gives its reference. `run` is '' for the service's own. Throws `PayloadsErased` or `PayloadKeyUnopened` where nothing can be added. */
+  /**
+   * Stores a payload and gives its reference. `run` is '' for the service's own, which can always be added. Throws `PayloadsErased` or
+   * `PayloadKeyUnopened` where nothing can be added.
+   */
   put(
     q: Queryable,
     run: string,
@@ -69,7 +72,7 @@ export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
     remember(run, dataKey);
     return dataKey;
   };
-  const putAll: Payloads['putAll'] = async (q, run, payloads) => {
+  const putUnder: Payloads['putAll'] = async (q, run, payloads) => {
     if (payloads.length === 0) return [];
     const committed = payloads.map(commit);
     const refs = committed.map(({ ref }) => ref);
@@ -89,6 +92,7 @@ export function makePayloads({ kek }: { readonly kek: Buffer }): Payloads {
     if (isFirst || (await insertUnder(q, run, unwrap(run, wrapped), committed))) return refs;
     throw erasedError(run);
   };
+  const putAll = putUnderAnyOwnKey(kek, putUnder);
   return {
     putAll,
     put: async (q, run, role, media, bytes) =>
@@ -216,12 +220,28 @@ async function insertUnder(
   return rowCount === committed.length;
 }
 
+/**
+ * Begins the name of the service's own key where the one named '' does not open: a process with another key-encryption key may have made
+ * that, and why a run is cancelled or a flow is withdrawn is kept all the same. Each key-encryption key has one of its own.
+ */
+const serviceKey = 'service:';
+
+function putUnderAnyOwnKey(kek: Buffer, putUnder: Payloads['putAll']): Payloads['putAll'] {
+  const name = `${serviceKey}${createHmac('sha256', kek).update(serviceKey).digest('hex').slice(0, 32)}`;
+  return (q, run, payloads) =>
+    putUnder(q, run, payloads).catch((error: unknown) => {
+      if (run !== '' || !(error instanceof PayloadKeyUnopened)) throw error;
+      return putUnder(q, name, payloads);
+    });
+}
+
 function openKey(kek: Buffer, run: string, wrapped: Buffer): Buffer {
   try {
     return unseal(kek, wrapped, `key:${run}`);
   } catch (cause) {
-    const whose = run === '' ? 'the service itself' : `run \`${run}\``;
-    const next = `see that every process of the service has the \`COUNTERSIGN_KEK\` (or \`keys/kek\` of the data folder) under which ${run === '' ? 'it was made' : 'this run was begun'}; only if it has, the key is damaged`;
+    const isOwn = run === '' || run.startsWith(serviceKey);
+    const whose = isOwn ? 'the service itself' : `run \`${run}\``;
+    const next = `see that every process of the service has the \`COUNTERSIGN_KEK\` (or \`keys/kek\` of the data folder) under which ${isOwn ? 'it was made' : 'this run was begun'}; only if it has, the key is damaged`;
     throw new PayloadKeyUnopened(`the key of the payloads of ${whose} does not open here; ${next}`, {
       cause,
     });

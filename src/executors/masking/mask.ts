@@ -32,7 +32,7 @@ export interface Mask extends Excerpts {
 export interface Excerpts {
   /** The first `longest` characters of the text; `end` is added where there were more. */
   start(text: string, longest: number, end?: string): string;
-  /** The first `longest` characters of each of two texts. A secret that is spread over both, from the end of one into the other, is masked. */
+  /** The first `longest` characters of each of two texts. Where a secret is spread over both, from the end of one into the other, only that something is masked. */
   starts(first: string, second: string, longest: number): readonly string[];
   /** The last `longest` characters, behind `mark` where there were more. `kept: 'tail'`: the text has lost its beginning before, perhaps within a secret. */
   end(text: string, longest: number, mark?: string, kept?: 'whole' | 'tail'): string;

@@ -48,7 +48,8 @@ export const errorTable = {
   EXECUTOR_FAILED: { status: 502, title: 'the executor failed' },
   AUDIT_UNAVAILABLE: {
     status: 503,
-    title: 'not answered in time: the store does not answer, there is too much to do, or the API is stopping',
+    title:
+      'not answered in time: the store does not answer, there is too much to do, or the API is stopping; or the rights of the caller changed meanwhile',
   },
   ENGINE_UNAVAILABLE: { status: 503, title: 'the workflow engine does not answer' },
   KEY_UNOPENED: { status: 503, title: 'the key of the values that this needs does not open here' },

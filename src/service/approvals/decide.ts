@@ -4,7 +4,7 @@ import type { DecisionDoor } from '../../model/message.js';
 import { isBlank } from '../../model/values/text.js';
 import { decisionsOf, getDecision, type DecisionRow } from '../../store/approvals/decisions.js';
 import { deriveId, note, type Caller } from '../caller.js';
-import { ownershipCheckOf } from '../kept-result.js';
+import { checksOf } from '../kept-result.js';
 import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
 import { runJson } from '../runs/standing.js';
@@ -53,7 +53,7 @@ export async function decide(
     reason: isBlank(reason) ? null : reason,
     principal,
     via: principal.actedBy === undefined ? via : 'callback',
-    whileOurs: ownershipCheckOf(caller),
+    ...checksOf(caller),
     ...(waitMs === undefined ? {} : { waitMs }),
   });
   const runRefusal = await refusalFromRun(caller, row.run, outcome);

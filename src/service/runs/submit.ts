@@ -40,13 +40,12 @@ export type Submitted =
       readonly body: RunStandingJson;
     };
 
-/** Submits a transition to a run that the caller may see. `wait`: seconds. `hasSameRights`: see `SubmitRequest`. */
+/** Submits a transition to a run that the caller may see. `wait`: seconds. */
 export async function submitTransition(
   caller: Caller,
   { run, transition }: { readonly run: string; readonly transition: string },
   body: z.output<typeof api.submitBody>,
   wait: number,
-  hasSameRights: () => Promise<boolean>,
 ): Promise<Submitted | Refusal> {
   const refused = refuseCaller(caller, 'submitTransition');
   if (refused !== null) return refused;
@@ -62,11 +61,7 @@ export async function submitTransition(
     trace: body.trace ?? null,
   };
   const foresee: SubmitRequest['foresee'] = (refs, signal) => foreseeSubmit(caller, request, refs, signal);
-  return resultOfSubmit(
-    caller,
-    request,
-    await caller.deps.client.submit({ ...request, foresee, hasSameRights }),
-  );
+  return resultOfSubmit(caller, request, await caller.deps.client.submit({ ...request, foresee }));
 }
 
 type Submitting = Pick<SubmitRequest, 'run' | 'transition' | 'messageId'>;

@@ -125,23 +125,108 @@ describe('a key that is revoked while its request is under way', () => {
     assert.ok(failed.some(({ data }) => data.reason === 'revoked_key'));
   });
 
-  it('keeps no submit that has waited for its turn', async () => {
-    const key = await keyOf([], ['run.start', 'run.read']);
-    const run = (await api.ask('agent', 'POST', '/v1/flows/pay/runs', {})).body.run.id as string;
-    const path = `/v1/runs/${run}/transitions/nothing`;
-    const lock = await holdRun(api.database.url, run);
-    const first = api.ask('agent', 'POST', path, {});
-    await until('the first at its turn', () => lock.someoneWaits().then((is) => is || null), 5_000);
-    const begun = once(authenticated, `Bearer ${key.key}`);
-    const second = api.ask(key.key, 'POST', path, {});
-    await begun;
-    await setTimeout(1_200);
-    await revoke(key);
-    await lock.release();
-    assert.equal((await second).status, 401);
-    assert.notEqual((await first).status, 401);
-    const kept = `select 1 from message where run = $1 and kind = 'submit'`;
-    assert.equal((await api.database.pool.query(kept, [run])).rowCount, 1);
+  describe('and its submit waits', () => {
+    let lock: Awaited<ReturnType<typeof holdRun>>;
+    const held = async (): Promise<string> => {
+      const run = (await api.ask('agent', 'POST', '/v1/flows/pay/runs', {})).body.run.id as string;
+      lock = await holdRun(api.database.url, run);
+      return run;
+    };
+    const submit = (as: string, run: string, transition: string) =>
+      api.ask(as, 'POST', `/v1/runs/${run}/transitions/${transition}`, {});
+    const someoneWaits = () =>
+      until('a submit at its turn', () => lock.someoneWaits().then((is) => is || null), 5_000);
+    const countKept = async (run: string) => {
+      const kept = `select 1 from message where run = $1 and kind = 'submit'`;
+      return (await api.database.pool.query(kept, [run])).rowCount;
+    };
+
+    it('keeps nothing of it, where it waits for its turn', async () => {
+      const key = await keyOf([], ['run.start', 'run.read']);
+      const run = await held();
+      const first = submit('agent', run, 'nothing');
+      await someoneWaits();
+      const begun = once(authenticated, `Bearer ${key.key}`);
+      const second = submit(key.key, run, 'nothing');
+      await begun;
+      await setTimeout(1_200);
+      await revoke(key);
+      await lock.release();
+      assert.equal((await second).status, 401);
+      assert.notEqual((await first).status, 401);
+      assert.equal(await countKept(run), 1);
+    });
+
+    it('keeps nothing of it, where it has its turn and waits for the run', async () => {
+      const key = await keyOf([], ['run.start', 'run.read']);
+      const run = await held();
+      const asked = submit(key.key, run, 'bank.balance');
+      await someoneWaits();
+      await revoke(key);
+      await setTimeout(1_200);
+      await lock.release();
+      assert.equal((await asked).status, 401);
+      assert.equal(await countKept(run), 0);
+    });
+
+    it('keeps nothing of it where the key gives other rights by then, which is no refusal', async () => {
+      const [key, wider] = [
+        await keyOf([], ['run.start', 'run.read']),
+        await keyOf([], ['run.start', 'run.read', 'run.operate']),
+      ];
+      const run = await held();
+      const asked = submit(key.key, run, 'bank.balance');
+      await someoneWaits();
+      keysNow.set(`Bearer ${key.key}`, `Bearer ${wider.key}`);
+      await setTimeout(1_200);
+      await lock.release();
+      const { status, body } = await asked;
+      assert.deepEqual([status, body.code], [503, 'AUDIT_UNAVAILABLE']);
+      assert.match(body.detail, /its caller's rights changed, .+: nothing of it is kept/);
+      assert.equal(await countKept(run), 0);
+    });
+
+    it('decides nothing and cancels nothing by it, where it waits for the run or for its turn', async () => {
+      const key = await keyOf(['finance.controller'], ['run.read', 'run.operate']);
+      const { id, digest } = await approval();
+      const { run } = (await api.ask('finance', 'GET', `/v1/approvals/${id}`)).body as { run: string };
+      lock = await holdRun(api.database.url, run);
+      const asked = [
+        api.ask(key.key, 'POST', `/v1/approvals/${id}/decision`, {
+          decision: 'approve',
+          digest,
+          reason: 'late',
+        }),
+        api.ask(key.key, 'POST', `/v1/runs/${run}/cancel`, { reason: 'late' }),
+        api.ask(key.key, 'POST', `/v1/runs/${run}/retry`, { reason: 'late' }),
+      ];
+      await someoneWaits();
+      await revoke(key);
+      await setTimeout(1_200);
+      await lock.release();
+      for (const { status } of await Promise.all(asked)) assert.equal(status, 401);
+      const kept = `select 1 from message where run = $1 and kind in ('decide', 'cancel', 'retry')`;
+      assert.equal((await api.database.pool.query(kept, [run])).rowCount, 0);
+      assert.equal((await api.ask('finance', 'GET', `/v1/approvals/${id}`)).body.status, 'open');
+    });
+
+    it('keeps it where the same rights are declared in another order by then', async () => {
+      const roles = (worker: readonly string[]) => ({
+        'roles.yaml': {
+          roles: { worker: { permissions: worker }, 'finance.controller': { permissions: [] } },
+        },
+      });
+      await api.load(roles(['run.start', 'run.read']));
+      const key = await keyOf(['worker'], []);
+      const run = await held();
+      const asked = submit(key.key, run, 'bank.balance');
+      await someoneWaits();
+      await api.load(roles(['run.read', 'run.start']));
+      await setTimeout(1_200);
+      await lock.release();
+      await asked;
+      assert.equal(await countKept(run), 1);
+    });
   });
 
   it('makes no key', async () => {

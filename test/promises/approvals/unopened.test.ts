@@ -31,6 +31,10 @@ const policies = {
     ...{ name: 'reasoned', owner: 'team', permissions: { execute: ['crm.note'] } },
     approval_gate: { approver_role: 'finance.controller', reason: 'required' },
   },
+  'flows/unused.json': {
+    ...{ name: 'unused', owner: 'team', permissions: { execute: ['crm.note'] } },
+    approval_gate: { approver_role: 'finance.controller' },
+  },
   'flows/told.json': {
     version: 1,
     workflows: {
@@ -355,6 +359,29 @@ describe('what a key that does not open keeps from being read', () => {
     const cancelled = await ask('admin', 'POST', `/v1/runs/${run}/cancel`, { reason: 'no more' });
     assert.deepEqual([cancelled.status, cancelled.body.run?.status], [200, 'failed'], cancelled.text);
     assert.match(cancelled.body.run.problem.message, /^the run was cancelled by `admin` before it began: /);
+  });
+
+  it("keeps no run from being cancelled and no flow from being withdrawn where another process has made the service's own key", async () => {
+    const { url } = office.api.database;
+    const run = await begin('told', { input: { memo: 'the input' } });
+    await turn(run);
+    // As a process with another key-encryption key leaves it, which has kept something first.
+    const hadOwn = (await office.api.database.pool.query(`select 1 from payload_key where run = ''`))
+      .rowCount;
+    if (hadOwn === 0)
+      await asSuperuser(
+        url,
+        `insert into payload_key (run, wrapped) values ('', decode(repeat('07', 60), 'hex'))`,
+      );
+    else await turn('');
+    const withdrawn = await ask('admin', 'POST', '/v1/flows/unused/withdraw', { reason: 'no more' });
+    assert.equal(withdrawn.status, 200, withdrawn.text);
+    await cancel(run);
+    if (hadOwn !== 0) await turn('');
+    const own = await office.api.database.pool.query(
+      `select run from payload_key where run like 'service:%'`,
+    );
+    assert.equal(own.rowCount, 1, 'all of a process is kept under one key');
   });
 
   it('fails no submit, and no look at the run, for what only foresees or offers: here for the input of the run', async () => {
