@@ -7,6 +7,8 @@ import {
   type RunState,
 } from '../../engine/state.js';
 import type { Bell, Message, MessageRefusal, SignedMessage } from '../../model/message.js';
+import { startMessageId } from '../../model/names/derived-ids.js';
+import type { Principal } from '../../model/principal.js';
 import type { JsonObject } from '../../model/values/json.js';
 import { isObject } from '../../model/values/json.js';
 import type { Fact } from '../../model/records.js';
@@ -24,7 +26,7 @@ import {
   type LockedMessage,
   type MessageRow,
 } from '../../store/runs/messages.js';
-import type { RunRow } from '../../store/runs/runs.js';
+import type { ListedRun, RunRow } from '../../store/runs/runs.js';
 import { abandon } from '../execute/abandoned.js';
 import type { ActivityDeps } from '../deps.js';
 import type { ArrivedValue } from './document.js';
@@ -103,6 +105,20 @@ export async function takeUnread(tx: Tx, run: string, arrivals: readonly Arrival
     .filter((message) => message.rev === null && message.answer === null && !message.isWithdrawn)
     .filter((message) => bells.some((bell) => bell.id === message.id && isNamedBy(message, bell)))
     .map(({ id, kind }) => ({ id, kind, bells: 1 }));
+}
+
+/** Who has signed the start of the run, where it is among these arrivals; null: it is not, or it is not signed. */
+export async function findStarter(
+  { publicKey }: Pick<ActivityDeps, 'publicKey'>,
+  tx: Tx,
+  { id: run, environment }: ListedRun,
+  arrivals: readonly Arrival[],
+): Promise<Principal | null> {
+  const [sealed] = await lockMessages(tx, run, [startMessageId(run)]);
+  if (sealed === undefined) return null;
+  if (!bellsIn(arrivals).some((bell) => bell.id === sealed.id && isNamedBy(sealed, bell))) return null;
+  const opened = openMessage(sealed, { run, environment, publicKey: () => publicKey(sealed) });
+  return opened.status === 'ok' ? opened.message.principal : null;
 }
 
 function isNamedBy(message: MessageRow, bell: Bell): boolean {

@@ -5,19 +5,28 @@ import { closedStatuses, type Answer, type Problem, type RunState } from '../../
 import { fingerprintOf } from '../../auth/index.js';
 import { isUnavailable, storeTime, withTransaction, type Tx } from '../../db/index.js';
 import { mostWaiting } from '../../model/limits.js';
+import type { RecordActor } from '../../model/records.js';
+import type { JsonObject } from '../../model/values/json.js';
 import { documentOf } from '../../store/runs/document.js';
 import { settleDecision } from '../../store/approvals/decisions.js';
 import { answerMessage, lockUntaken, markTaken } from '../../store/runs/messages.js';
-import { closeUnstarted, findStep, getStep, lockRun, type RunRow } from '../../store/runs/runs.js';
+import {
+  closeUnstarted,
+  findStep,
+  getListedRun,
+  getStep,
+  lockRun,
+  type RunRow,
+} from '../../store/runs/runs.js';
 import { giveUpAttempt } from '../execute/abandoned.js';
-import { takeUnread } from './arrivals.js';
+import { findStarter, takeUnread } from './arrivals.js';
 import type { Course } from './course.js';
 import type { ActivityDeps } from '../deps.js';
 import { runWithoutValues, isAsWritten, type LoadedRun } from './document.js';
 import { sha256 } from './kit.js';
 import { persistStep, type StoredStep } from './persist.js';
 import { repeatLastStep } from './stored-step.js';
-import type { StepInput, StepResult, Stepped } from '../types.js';
+import type { Arrival, StepInput, StepResult, Stepped } from '../types.js';
 
 // What happens to a run whose step fails in our own code, or whose store and history disagree.
 
@@ -63,22 +72,54 @@ export async function closeUnbegun(
 
 /** The answer, also recorded, by which a workflow of our type ends that may not exist. */
 export async function refuseStart(
-  deps: Pick<ActivityDeps, 'serviceChain' | 'pool'>,
+  deps: Pick<ActivityDeps, 'serviceChain' | 'pool' | 'publicKey'>,
   { run, arrivals }: StepInput,
   reason: string,
 ): Promise<Extract<StepResult, { status: 'refused' }>> {
+  const { time, actor, closedOver, place } = await describeRefused(deps, run, arrivals);
+  const data = { reason, name: 'start', ...closedOver };
   await deps.serviceChain.append([
     {
-      // The same step, taken again, may be refused for another reason: the first has closed the run.
-      key: `${run}:start.refused:${sha256(JSON.stringify([arrivals, reason])).slice(7, 39)}`,
+      // The same step, taken again, may be refused for another reason, since the first has closed the run: that is another record.
+      key: `${run}:start.refused:${sha256(JSON.stringify([arrivals, actor, data])).slice(7, 39)}`,
       type: 'message.refused',
-      time: await storeTime(deps.pool),
-      actor: { kind: 'anonymous', id: 'unknown' },
-      data: { reason, name: 'start' },
+      time,
+      actor,
+      data,
       about: run,
+      ...place,
     },
   ]);
   return { status: 'refused', reason };
+}
+
+/**
+ * What is known of a workflow whose start is refused. Only of a run that was closed before it began it says over what, and by whom it was
+ * started; and that only where the start that the run's own message names has arrived: of a stranger's workflow nobody else is the actor.
+ */
+function describeRefused(
+  deps: Pick<ActivityDeps, 'pool' | 'publicKey'>,
+  run: string,
+  arrivals: readonly Arrival[],
+): Promise<{
+  readonly time: string;
+  readonly actor: RecordActor;
+  readonly closedOver: JsonObject;
+  readonly place: Partial<Pick<RunRow, 'flow' | 'environment' | 'traceId'>>;
+}> {
+  return withTransaction(deps.pool, async (tx) => {
+    const row = await getListedRun(tx, run);
+    const isClosed = row?.rev === 0 && row.status === 'failed';
+    const by = isClosed ? await findStarter(deps, tx, row, arrivals) : null;
+    const { code, message } = (isClosed ? row.problem : null) ?? {};
+    return {
+      time: await storeTime(tx),
+      actor:
+        by === null ? { kind: 'anonymous', id: 'unknown' } : { kind: by.kind, id: by.id, roles: by.roles },
+      closedOver: code === undefined || message === undefined ? {} : { code, message },
+      place: row === null ? {} : { flow: row.flow, environment: row.environment, traceId: row.traceId },
+    };
+  });
 }
 
 /**
@@ -172,7 +213,7 @@ export async function fork(
 
 /** For a workflow that builds on nothing, though the run has taken steps: the outbox has started it for a run that had lost its own. */
 function describeLostWorkflow({ rev }: RunRow): string {
-  return `Temporal had no open workflow of this run, which has taken ${rev} steps: it was terminated or deleted there, or ended because it was paused, pinned to other workers, on another task queue than this deployment's (was COUNTERSIGN_TASK_QUEUE changed?) or not ours, or Temporal was restored. Look what it was about to do, then retry the run, which goes on from what the store has, or cancel it`;
+  return `Temporal had no open workflow of this run, which has taken ${rev} steps: it was terminated or deleted there, or ended because it was paused, pinned to other workers, on another task queue than this deployment's (was COUNTERSIGN_TASK_QUEUE changed?) or not ours, or failed (its history was full, or a worker of another build went on with it: Temporal says why), or Temporal was restored. Look what it was about to do, then retry the run, which goes on from what the store has, or cancel it`;
 }
 
 const eventKeyOf = ({ rev, builtOn }: StepInput): string => `forked:${rev}:${builtOn ?? ''}`;

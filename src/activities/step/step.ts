@@ -72,7 +72,7 @@ export async function step(deps: ActivityDeps, input: StepInput): Promise<StepRe
 /**
  * What becomes of a step whose values do not open here: it waits, as for a store that is away, and the run shows why. It is tried
  * again in this worker, which keeps the run cached: another with the right key-encryption key takes it as it is once this one has
- * stopped, or no longer has the run cached. Only a cancel is taken here, by this try or the next. Any other error is thrown.
+ * stopped, or no longer has the run cached, or once the run's history is long and another follows. Only a cancel is taken here, by this try or the next. Any other error is thrown.
  */
 async function goOnUnopened(deps: ActivityDeps, input: StepInput, error: unknown): Promise<StepResult> {
   if (!(error instanceof PayloadKeyUnopened)) throw error;

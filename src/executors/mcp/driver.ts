@@ -274,7 +274,10 @@ function toResult(call: McpCall, said: JsonObject, context: DriverContext): Exec
     return unusableAnswer(context, `${describeTool(call)}: what it answered cannot be read: ${result.why}`);
   // The server answered, so it may have done what it was asked: not tried again, and not by a fallback.
   if (result.status === 'malformed')
-    return unfitAnswer(context, `${describeTool(call)} answered no tool result: ${result.why}`);
+    return unfitAnswer(
+      context,
+      addServerWords(`${describeTool(call)} answered no tool result: ${result.why}`, result.words, context),
+    );
   if (result.status === 'too_large')
     return unusableAnswer(context, `${describeTool(call)}: the result cannot be read: ${result.why}`);
   const { output, exact } = result;

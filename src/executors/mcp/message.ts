@@ -14,7 +14,7 @@ import {
   type TooLarge,
 } from '../answer/exact-json.js';
 import type { Place } from '../answer/places.js';
-import { markError } from './words.js';
+import { describeBroken, markError, wordsOfBroken, type Words } from './words.js';
 
 // The messages of an MCP server, before the SDK reads them and after: keeps numbers as they were written, and reports results that
 // are none.
@@ -109,13 +109,17 @@ function toReadableAnswer(message: Json, asked: Json, unread: string | null): Js
   // The server's own request or notification is never an answer, whatever else it carries: its ids may be ours.
   if (isText(method)) return toReadableRequest(message);
   if (result === undefined && (error === undefined || method !== null)) return message;
-  const markBroken = (why: string): Json => ({ jsonrpc: '2.0', id, result: { [notAResult]: why } });
+  const markBroken = (why: string, words: readonly string[] = []): Json => ({
+    jsonrpc: '2.0',
+    id,
+    result: { [notAResult]: [why, ...words] },
+  });
   if (method !== null) return markBroken('it has both a `result` and a `method`');
   // Servers of JSON-RPC 1.0 write both `result` and `error`, one of them null.
   const isError = error !== undefined && (error !== null || (result ?? null) === null);
   if (isError && (result ?? null) !== null) return markBroken('it has both a `result` and an `error`');
   if (isError)
-    return toReadableError(message, error, asked) ?? markBroken('it is an error without a code or a message');
+    return toReadableError(message, error, asked) ?? markBroken(describeBroken(error), wordsOfBroken(error));
   if (!isObject(result)) return markBroken('its result is no object');
   if (unread !== null) return { jsonrpc: '2.0', id, result: { [notReadable]: unread } };
   const answer = { jsonrpc, id, result: toReadableResult(result) };
@@ -247,7 +251,8 @@ export type ToolResult =
       /** The texts of its blocks, joined by U+0000. Whoever quotes it masks it first, and then writes blanks for these. */
       readonly text: string;
     }
-  | { readonly status: 'malformed'; readonly why: string }
+  /** `words`: what the server says in it, not masked. */
+  | { readonly status: 'malformed'; readonly why: string; readonly words?: Words }
   | { readonly status: 'unreadable'; readonly why: string }
   | TooLarge;
 
@@ -270,9 +275,13 @@ const blockKinds: Readonly<Record<string, readonly (readonly [string, 'string' |
 
 /** The result of a tool. Its output is the structured content, else a single text that is JSON, else the content as it came. */
 export function readToolResult(result: JsonObject, excerpts: Excerpts): ToolResult {
-  const malformed = (why: string): ToolResult => ({ status: 'malformed', why });
-  const why = result[notAResult];
-  if (typeof why === 'string') return malformed(why);
+  const malformed = (why: string) => ({ status: 'malformed', why }) as const;
+  const broken = result[notAResult];
+  if (Array.isArray(broken)) {
+    const [why = '', first, more = ''] = broken as readonly string[];
+    if (first === undefined) return malformed(why);
+    return { ...malformed(why), words: more === '' ? [first] : [first, more] };
+  }
   const unread = result[notReadable];
   if (typeof unread === 'string') return { status: 'unreadable', why: unread };
   const { content = [], structuredContent, isError = false } = result;

@@ -32,11 +32,44 @@ export function quoteWords([first, second]: Words, excerpts: Excerpts): string {
 /** The words of an error; null: it has no message. The error must have gone through `markJson`. */
 export function wordsOf(error: JsonObject): Words | null {
   const { message, data = null } = error;
-  if (typeof message !== 'string' || isMarked(message)) return null;
-  const read = unmark(data);
-  const more = read.status === 'parsed' ? textOf(read.value) : `its \`data\` cannot be read: ${read.why}`;
+  if (!isText(message)) return null;
+  const more = readText(data, 'its `data`');
   return more === '' || more === message ? [message] : [message, more];
 }
+
+const isText = (said: Json | undefined): said is string => typeof said === 'string' && !isMarked(said);
+
+/** What stands there, as a text. It must have gone through `markJson`. */
+function readText(marked: Json, what: string): string {
+  const read = unmark(marked);
+  return read.status === 'parsed' ? textOf(read.value) : `${what} cannot be read: ${read.why}`;
+}
+
+/** Why an error is none that `markError` takes. */
+export function describeBroken(error: Json): string {
+  if (error === null) return 'it is an error without a code or a message';
+  if (!isObject(error)) return 'its error is no object';
+  const { code = null, message = null } = error;
+  const wrong = [
+    ...(code === null ? ['without a code'] : []),
+    ...(message === null ? ['without a message'] : []),
+    ...(code === null || Number.isSafeInteger(code) ? [] : ['whose code is no whole number below 2^53']),
+    ...(message === null || isText(message) ? [] : ['whose message is no text']),
+  ];
+  return `it is an error ${wrong.join(' and ')}`;
+}
+
+/** What such an error says, in up to two texts: its own code where that is no number and its message, and its data; or all of it. */
+export function wordsOfBroken(error: Json): readonly string[] {
+  const words = isObject(error) ? wordsOf(error) : null;
+  const [message, more = ''] = words ?? [readText(error, 'it')];
+  const { code = null } = isObject(error) && words !== null ? error : {};
+  const own = code === null || Number.isSafeInteger(code) ? '' : readText(code, 'its code');
+  // By U+0000, since a secret may be spread over them too.
+  return [[own, message].filter(isSaid).join('\0'), more].filter(isSaid);
+}
+
+const isSaid = (text: string): boolean => text !== '';
 
 /** A text as it is, else compact JSON; empty where it says nothing. */
 function textOf(data: Json): string {

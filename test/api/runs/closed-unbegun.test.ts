@@ -5,6 +5,7 @@ import { step } from '../../../src/activities/step/step.js';
 import type { Arrival, StepResult } from '../../../src/activities/types.js';
 import { makePayloads } from '../../../src/audit/index.js';
 import { bellOf } from '../../../src/auth/index.js';
+import type { Bell } from '../../../src/model/message.js';
 import { startMessageId } from '../../../src/model/names/derived-ids.js';
 import { countUnanswered, getMessage } from '../../../src/store/runs/messages.js';
 import { getRun } from '../../../src/store/runs/runs.js';
@@ -52,9 +53,14 @@ describe('a run that a worker has closed before it began', () => {
     );
   const countRuns = async (): Promise<number> =>
     (await api.ask('auditor', 'GET', '/v1/runs?limit=500')).body.data.length;
-  const firstStep = async (run: string, hands: ActivityDeps, gaveUp: string | null): Promise<StepResult> => {
+  const firstStep = async (
+    run: string,
+    hands: ActivityDeps,
+    gaveUp: string | null,
+    forged: Partial<Bell> = {},
+  ): Promise<StepResult> => {
     const sealed = await getMessage(api.database.pool, startMessageId(run));
-    const bell: Arrival = { kind: 'message', bell: bellOf(sealed ?? assert.fail()) };
+    const bell: Arrival = { kind: 'message', bell: { ...bellOf(sealed ?? assert.fail()), ...forged } };
     return step(hands, { run, rev: 1, builtOn: null, arrivals: [bell], gaveUp });
   };
   /** Begun while no worker is up, so that its first step is the test's. */
@@ -117,6 +123,39 @@ describe('a run that a worker has closed before it began', () => {
     const record = await api.ask('auditor', 'GET', `/v1/audit/entries/${asked.index}`);
     const { traceId } = (await getRun(api.database.pool, run)) ?? {};
     assert.ok(traceId !== undefined && record.text.includes(traceId), record.text);
+  });
+
+  it('says on record who started it, and over what it was closed', async () => {
+    const run = await startUnserved();
+    await firstStep(run, broken, 'a bug');
+    // Again, as after a worker that died before its task was complete; and by a workflow of somebody who has not the start's signature.
+    await firstStep(run, broken, 'a bug');
+    await firstStep(run, own, null, { signature: 'a'.repeat(86) });
+    const never = await startUnserved();
+    await firstStep(never, own, null, { signature: 'a'.repeat(86) });
+    api.kernel.idle = false;
+    const refusals = async (id: string): Promise<any[]> =>
+      (await api.ask('auditor', 'GET', `/v1/audit?run=${id}&flow=pay&type=message.refused`)).body.data;
+    const [refused, strange, ...more] = await refusals(run);
+    assert.deepEqual(more, []);
+    const { traceId, problem } = (await getRun(api.database.pool, run)) ?? assert.fail();
+    const over = { code: 'STEP_FAILED', message: problem?.message };
+    assert.deepEqual(
+      [refused.actor.kind, refused.actor.id, refused.data],
+      ['agent', 'agent', { reason: 'step_failed', name: 'start', ...over }],
+    );
+    assert.deepEqual(
+      [strange.actor, strange.data],
+      [
+        { kind: 'anonymous', id: 'unknown' },
+        { reason: 'closed', name: 'start', ...over },
+      ],
+    );
+    const record = await api.ask('auditor', 'GET', `/v1/audit/entries/${refused.index}`);
+    for (const part of [traceId, '"environment":"dev"'])
+      assert.ok(traceId !== '' && record.text.includes(part), record.text);
+    const [open] = await refusals(never);
+    assert.deepEqual([open.actor.id, open.data], ['unknown', { reason: 'bad_signature', name: 'start' }]);
   });
 
   it('is what its start, repeated, is answered with: no second run begins', async () => {

@@ -694,12 +694,50 @@ describe('an error that an MCP server answers', () => {
     }
   });
 
-  test('and is none says so, and gives away nothing of how numbers are kept', async () => {
-    for (const error of ['"no"', '{"code":1}', '{"code":1,"message":12345678901234567890}']) {
-      const said = await asHttp(error);
-      assert.ok(said.status === 'failed' && said.errorClass === 'unknown_outcome', JSON.stringify(said));
-      assert.match(said.message, /an error without a code or a message/);
-    }
+  test('and is none says why and quotes what it says, and gives away nothing of how numbers are kept', async () => {
+    const notRead = [
+      ['"no more: quota exceeded"', 'its error is no object: no more: quota exceeded;'],
+      ['["quota",1]', 'its error is no object: ["quota",1];'],
+      ['{"code":1}', 'it is an error without a message: {"code":1};'],
+      ['{}', 'it is an error without a code and without a message;'],
+      ['{"data":"why"}', 'it is an error without a code and without a message: {"data":"why"};'],
+      ['{"message":"quota exceeded"}', 'it is an error without a code: quota exceeded;'],
+      ['{"code":"E_FAIL","message":"quota","data":"why"}', 'below 2^53: E_FAIL: quota: why;'],
+      ['{"code":-32603.5,"message":"","data":"why"}', 'below 2^53: -32603.5: why;'],
+      ['{"code":1e100,"message":"quota"}', 'below 2^53: 1e+100: quota;'],
+      ['{"message":"","data":"why"}', 'it is an error without a code: why;'],
+      [
+        '{"code":1,"message":{"en":"quota"},"data":"why"}',
+        'an error whose message is no text: {"code":1,"message":{"en":"quota"},"data":"why"};',
+      ],
+      [
+        '{"code":1,"message":12345678901234567890}',
+        'an error whose message is no text: {"code":1,"message":"12345678901234567890"};',
+      ],
+    ] as const;
+    for (const [error, says] of notRead)
+      for (const said of [await overStdio(error), await asHttp(error)]) {
+        assert.ok(said.status === 'failed' && said.errorClass === 'unknown_outcome', JSON.stringify(said));
+        assert.ok(said.message.includes(says), said.message);
+        assert.doesNotMatch(said.message, /exact:/);
+      }
+    const half = token.length / 2;
+    const [begun, rest] = [token.slice(0, half), token.slice(half)];
+    const long = 'x'.repeat(5_000);
+    for (const error of [
+      `"${token}${long}"`,
+      `{"message":"${begun}","data":"${rest}${long}"}`,
+      `{"code":"${begun}","message":"${rest}${long}"}`,
+      `{"code":1,"message":["${token}"],"data":"${long}"}`,
+    ])
+      for (const said of [
+        await answeredOverStdio(`"error":${error}`, { TOKEN: 'env://TEST_TOKEN' }),
+        await overHttp({ body: answering(`"error":${error}`) }, {}, { Authorization: 'env://TEST_TOKEN' }),
+      ]) {
+        assert.ok(said.status === 'failed' && said.message.length < 1_200, JSON.stringify(said));
+        assert.match(said.message, /\[redacted\]/);
+        for (const part of [begun, rest]) assert.ok(!said.message.includes(part), said.message);
+      }
     for (const block of ['{"type":12345678901234567890}', '{"type":"text","text":12345678901234567890}']) {
       const said = await answeredOverHttp(`{"isError":true,"content":[${block}]}`);
       assert.ok(said.status === 'failed', JSON.stringify(said));

@@ -128,7 +128,7 @@ describe('an open run whose workflow is gone from Temporal', () => {
       assert.equal(now.problem?.code, 'HISTORY_FORKED');
       assert.match(
         now.problem.message,
-        /Temporal had no open workflow of this run.*was COUNTERSIGN_TASK_QUEUE changed/,
+        /Temporal had no open workflow of this run.*was COUNTERSIGN_TASK_QUEUE changed.*or failed \(its history was full/,
       );
       return true;
     });
