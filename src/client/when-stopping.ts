@@ -1,8 +1,9 @@
 const actsBySignal = new WeakMap<AbortSignal, Set<() => void>>();
 
 /**
- * Calls `act` once the signal is aborted, unless the function that this gives is called before. For a signal that many wait with: it has
- * one listener for them all, since it goes through all its listeners for each that comes or leaves.
+ * Calls `act` once the signal is aborted, unless the function that this gives is called before. Where it is aborted already, nothing is
+ * called: whoever comes then has to look. For a signal that many wait with: it has one listener for them all, since it goes through all
+ * its listeners for each that comes or leaves.
  */
 export function whenStopping(signal: AbortSignal, act: () => void): () => void {
   const acts = actsBySignal.get(signal) ?? listenOnce(signal);

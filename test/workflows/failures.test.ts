@@ -196,6 +196,18 @@ describe('a store that does not answer', () => {
         [],
       ],
       [
+        'with a step over a signal that is no bell, and none behind it',
+        async (driver) => {
+          await driver.send((kernel) => kernel.onSignal('submit', 7));
+          await driver.step().give(stepped(2));
+          assert.deepEqual(
+            driver.step().input.arrivals.map(({ kind }) => kind),
+            ['garbage'],
+          );
+        },
+        [],
+      ],
+      [
         'begun by the kernel before, which recorded no such end',
         (driver) => driver.send(() => undefined),
         [{}, { version: 4 }],
@@ -207,6 +219,9 @@ describe('a store that does not answer', () => {
       await driver.send((kernel) => kernel.onSignal('submit', bell('msg_1')));
       await before(driver);
       await driver.setHistory('long');
+      await driver.step().give({ status: 'waiting' });
+      // The pause that comes first in each history is over.
+      await driver.setTimers()[0]?.fire();
       await driver.step().give({ status: 'waiting' });
       assert.deepEqual([driver.outcome(), driver.setTimers().length], [null, 1]);
     });

@@ -238,7 +238,7 @@ async function refuseFirst(
   start: Incoming | undefined,
   reason: string,
 ): Promise<StepResult> {
-  if (start?.taken?.id === startMessageId(row.id) && row.status !== 'failed')
+  if (start?.taken?.id === startMessageId(row.id))
     await closeUnbegun(tx, row.id, {
       code: 'START_REFUSED',
       message: `the run's start was refused: ${reason}`,

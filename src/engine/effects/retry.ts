@@ -7,7 +7,11 @@ import { actorOf, makeDraft, record, type Draft } from '../run/draft.js';
 import { whyInDoubt } from './doubt.js';
 import { afterEnter, enter, take } from '../run/flow.js';
 import { startApproved } from '../gates/approved.js';
-import { findState } from '../links.js';
+import { findState, guardContext } from '../links.js';
+import { gatesFor } from '../gates/gates.js';
+import { stepMeter } from '../expression/meter.js';
+import { makeWork } from '../run/work.js';
+import { untilAskable } from './too-much.js';
 import { isOver } from '../run/ending/ending.js';
 import { isHalted } from '../run/moments.js';
 import { resumeDeferred, onRunTimeout } from './outcome.js';
@@ -47,7 +51,9 @@ export function retryRefusal(draft: Draft, message: Message): Omit<Refusal, 'sta
   const refused =
     policyRefusal(draft, asker, transition, action.arguments) ??
     askingRefusal(draft, message, transition, action);
-  return refused === null ? null : { ...refused, message: forOperator(draft, message, action, refused) };
+  return refused === null
+    ? null
+    : { ...refused, message: forOperator(draft, message, transition, action, refused) };
 }
 
 function hasTimeoutTarget({ onTimeout }: Draft['plan']): boolean {
@@ -56,27 +62,38 @@ function hasTimeoutTarget({ onTimeout }: Draft['plan']): boolean {
 
 /** The refusal's message: a repeat is judged for its first requester, whoever retries; whoever retries is told whether another retry can help. */
 function forOperator(
-  { run }: Draft,
+  draft: Draft,
   { principal }: Message,
-  { requester, transition }: Action,
-  { code, message, rule }: Omit<Refusal, 'status'>,
+  transition: Transition,
+  action: Action,
+  refused: Omit<Refusal, 'status'>,
 ): string {
-  const asked = requester?.id ?? 'the runtime';
+  const { code, message } = refused;
+  const asked = action.requester?.id ?? 'the runtime';
   const whose =
     code === 'GUARD_REJECTED'
-      ? `\`${transition}\` is done for \`${asked}\`, who asked for it and is the caller meant here, not for \`${principal.id}\`: `
+      ? `\`${transition.name}\` is done for \`${asked}\`, who asked for it and is the caller meant here, not for \`${principal.id}\`: `
       : '';
   const next =
     code === 'GUARD_REJECTED'
       ? `a retry helps once the guard passes for \`${asked}\`; a cancel ends the run`
-      : wayOfUntil(untilOf(run, code, rule));
+      : wayOfUntil(untilOf(draft, transition, action, refused));
   return `${whose}${message}; ${next}`;
 }
 
-function untilOf({ approvals }: RunState, code: Refusal['code'], rule: string | undefined): Until {
+function untilOf(
+  { run, kit }: Draft,
+  transition: Transition,
+  action: Action,
+  { code, rule }: Omit<Refusal, 'status'>,
+): Until {
   if (code === 'BLOCKED') return rule === 'environment' ? 'policies' : 'never';
-  if (code === 'TOO_LARGE') return 'smaller';
-  return code === 'RUN_FULL' && approvals.some(({ status }) => isOpen(status)) ? 'decisions' : 'never';
+  if (code === 'TOO_LARGE') {
+    const at = guardContext(run, actingNow(kit, action), action.arguments);
+    const applying = gatesFor(transition, { ...at, meter: stepMeter(makeWork()) }, kit);
+    return untilAskable({ run, kit }, transition, action.arguments, applying);
+  }
+  return code === 'RUN_FULL' && run.approvals.some(({ status }) => isOpen(status)) ? 'decisions' : 'never';
 }
 
 /** Why approvers could not be asked for the repeat, though nothing forbids it. It is found by trying, on a draft that is thrown away. */

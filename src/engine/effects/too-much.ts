@@ -1,3 +1,8 @@
+import type { JsonObject } from '../../model/values/json.js';
+import type { Applying } from '../gates/gates.js';
+import type { Transition } from '../plan.js';
+import type { Draft } from '../run/draft.js';
+import type { Until } from '../run/stuck/way-on.js';
 import type { Kit, Refusal, RunState } from '../state.js';
 
 /** What a run cannot carry, or a step of which each call is larger than what may be sent. */
@@ -28,4 +33,21 @@ function oversizedCall(
 ): string | null {
   if (executing === null || executing.action.approval !== null) return null;
   return whyTooLarge(executing, { arguments: executing.action.arguments, context, input });
+}
+
+/**
+ * What has to change before a step goes on whose calls are too large to ask somebody about. They are shown together, and one of them is
+ * sent: where nobody but the environment has it asked, and one of them can be made, it is made once the environment does so no more.
+ */
+export function untilAskable(
+  { run, kit }: Pick<Draft, 'run' | 'kit'>,
+  { executor, reliability, tier }: Transition,
+  args: JsonObject,
+  applying: Pick<Applying, 'asked'> | null,
+): Until {
+  const isOfEnvironment = applying?.asked.every(({ source }) => source === 'environment') === true;
+  if (executor === null || !isOfEnvironment) return 'smaller';
+  const step = { executor, reliability, at: 'transition', action: { tier } } as const;
+  const { context, input } = run;
+  return kit.canBeMade(step, { arguments: args, context, input }) ? 'policies' : 'smaller';
 }

@@ -24,6 +24,7 @@ import { unreadableEnd } from '../gates/deadlines.js';
 import { deniedBefore } from '../gates/denials.js';
 import { openApproval, refuseAsking, type Unaskable } from '../gates/opening.js';
 import { settleDoubt } from '../effects/doubts.js';
+import { untilAskable } from '../effects/too-much.js';
 import { close, closeUnentered } from './ending/closing.js';
 import { chainStep } from './chain.js';
 import { isEnding } from './ending/ending.js';
@@ -209,7 +210,10 @@ export function take(
     inDoubt: run.doubts?.includes(key) === true,
   });
   if (shown.refused !== undefined)
-    return stop(shown.refused, shown.refused.code === 'TOO_LARGE' ? 'smaller' : 'never');
+    return stop(
+      shown.refused,
+      shown.refused.code === 'TOO_LARGE' ? untilAskable(draft, transition, args, applying) : 'never',
+    );
   const bound = bind(kit, transition, run, shown);
   const action = makeAction(draft, { ...fields, gate: boundRules(applying.gates), bound });
   openApproval(draft, transition, action, { ...applying, ...from, shown });

@@ -63,6 +63,10 @@ describe('a run that a worker has closed before it began', () => {
     const bell: Arrival = { kind: 'message', bell: { ...bellOf(sealed ?? assert.fail()), ...forged } };
     return step(hands, { run, rev: 1, builtOn: null, arrivals: [bell], gaveUp });
   };
+  const giveUpFirst = async (run: string, why: string): Promise<void> => {
+    const reason = `the run's first step failed three times in our own code: ${why}`;
+    assert.deepEqual(await firstStep(run, broken, why), { status: 'refused', reason });
+  };
   /** Begun while no worker is up, so that its first step is the test's. */
   const startUnserved = async (headers = newKey(), body: object = {}): Promise<string> => {
     api.kernel.idle = true;
@@ -169,7 +173,16 @@ describe('a run that a worker has closed before it began', () => {
           await stop;
         },
       ],
-      ['STEP_FAILED', (run) => firstStep(run, broken, 'a bug')],
+      [
+        'STEP_FAILED',
+        async (run) => {
+          // The second time as after a worker that died before its task was complete: it keeps what the run was closed over.
+          await giveUpFirst(run, 'a bug');
+          const closed = await getRun(api.database.pool, run);
+          await giveUpFirst(run, 'another bug');
+          assert.deepEqual((await getRun(api.database.pool, run))?.problem, closed?.problem);
+        },
+      ],
       [
         'START_REFUSED',
         async (run) => {

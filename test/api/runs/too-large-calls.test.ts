@@ -24,8 +24,8 @@ const asked = (executor: object, fields: object = {}): object => ({
   ...{ target: 'done', inputSchema: text, tier: 'reversible', executor },
   ...fields,
 });
-const runtime = (executor: object): object => ({
-  transitions: { on: { target: 'done', actor: 'deterministic', tier: 'reversible', executor } },
+const runtime = (executor: object, fields: object = {}): object => ({
+  transitions: { on: { target: 'done', actor: 'deterministic', tier: 'reversible', executor, ...fields } },
 });
 const flow = (states: object): object => ({
   ...{ owner: 'test', inputSchema: text, initialState: 'first', states: { ...states, done } },
@@ -53,6 +53,14 @@ const workflows = {
       },
     },
     noted: runtime(times(6, '$.context.note')),
+  }),
+  else: flow({
+    first: {
+      transitions: {
+        say: asked(nothing, { target: 'noted', output: { note: '$.arguments.text' } }),
+      },
+    },
+    noted: runtime(times(6, '$.context.note'), elseTry(once('$.context.note'))),
   }),
   entered: flow({
     first: {
@@ -132,6 +140,15 @@ describe('a call that is larger than what may be sent', () => {
     assert.deepEqual([run.state, run.status, run.problem.code], ['noted', 'stuck', 'EXECUTOR_FAILED']);
     assert.match(run.problem.message, most);
     assert.match(run.problem.next, /as large: only a cancel helps; a new run needs less in what the call/);
+  });
+
+  it('behind an effect leaves it to a retry to try again, where another call of the same step can be sent', async () => {
+    const { id } = (await start('else', {})).body.run;
+    const { run } = (
+      await api.ask('agent', 'POST', `/v1/runs/${id}/transitions/say`, { arguments: large(400_000) })
+    ).body;
+    assert.deepEqual([run.state, run.status, run.problem.code], ['noted', 'stuck', 'EXECUTOR_FAILED']);
+    assert.match(run.problem.next, /^a retry tries it again/);
   });
 
   it('is refused of a start that comes to it, and nothing is stored', async () => {

@@ -8,7 +8,7 @@ import type { EventResult, Kit, Outcome } from '../../../src/engine/state.js';
 import { wayOfCode } from '../../../src/engine/run/stuck/way-on.js';
 import { expr, gate, literal, onEnter, path, plan, rest, state, transition, type Fields } from '../build.js';
 import { fay, operator, principal } from '../people.js';
-import { answerOf, begin, begins, kit, lost, message, operate, time, type Walk } from '../walk.js';
+import { answerOf, approve, begin, begins, kit, lost, message, operate, time, type Walk } from '../walk.js';
 
 // Whoever looks at a stuck run is told whether a retry or a cancel helps, and that is true: for each code a run is made stuck, and retried.
 
@@ -56,14 +56,19 @@ const floored: Kit = {
   ],
 };
 const unknown: Kit = { ...kit, floors: null };
-const refusing = (code: 'INPUT_INVALID' | 'TOO_LARGE'): Kit => ({
-  ...kit,
+const refusing = (code: 'INPUT_INVALID' | 'TOO_LARGE', hands = kit): Kit => ({
+  ...hands,
   show: (...given) => ({ ...kit.show(...given), refused: { code, message: 'it can never be made' } }),
 });
 const vast: Kit = {
   ...kit,
   show: () => ({ summary: '', consequence: '', preview: { a: 'x'.repeat(5_000_000) } }),
 };
+/** Its calls, shown together, are too large to ask anybody about; can one of them be made? */
+const unshown = (canBeMade: boolean): Kit => ({
+  ...refusing('TOO_LARGE', floored),
+  canBeMade: () => canBeMade,
+});
 const gated: Fields = { executor: rest, gate: gate() };
 const setsLarge: Fields['output'] = [{ key: 'k', spec: { kind: 'set', value: path('input', 'large') } }];
 const setsOutput: Fields['output'] = [
@@ -195,6 +200,24 @@ const cases: readonly (readonly [Code, RegExp, Truth, () => Walk])[] = [
     'same',
     () => chain(gated, refusing('TOO_LARGE')),
   ],
+  [
+    'TOO_LARGE',
+    /once the policies/,
+    'policies',
+    () => chain({ executor: rest, tier: 'reversible' }, unshown(true)),
+  ],
+  [
+    'TOO_LARGE',
+    /as large: only a cancel helps/,
+    'same',
+    () => chain({ executor: rest, tier: 'reversible' }, unshown(false)),
+  ],
+  [
+    'TOO_LARGE',
+    /as large: only a cancel helps/,
+    'same',
+    () => chain({ ...gated, tier: 'reversible' }, unshown(true)),
+  ],
   ['RUN_FULL', /only a cancel helps/, 'same', () => chain({ output: setsLarge }, kit, {}, large)],
   [
     'RUN_FULL',
@@ -266,6 +289,25 @@ describe('a run that is stuck', () => {
       wayOn(timed.run, of) ?? '',
       /as large, and a cancel ends the run; a new run .*; at .* ends it$/,
     );
+  });
+
+  it('says of a repeat whose calls are too large to ask about whether policies stand against it, or the calls themselves', () => {
+    for (const [fields, canBeMade, told] of [
+      [{}, true, /; a retry helps once the policies of the environment no longer stand against it;/],
+      [{}, false, /as large: only a cancel helps; a new run needs less/],
+      [{ gate: gate() }, true, /as large: only a cancel helps; a new run needs less/],
+    ] as const) {
+      const walk = asked({ tier: 'reversible', ...fields });
+      if ('gate' in fields) approve(walk);
+      after(walk, lost);
+      walk.kit = unshown(canBeMade);
+      const said = answerOf(operate(walk, 'retry')) as { message?: string; code?: string };
+      assert.equal(said.code, 'TOO_LARGE');
+      assert.match(said.message ?? '', told);
+      walk.kit = refusing('TOO_LARGE');
+      const isMade = begins(operate(walk, 'retry'));
+      assert.equal(isMade, !('gate' in fields));
+    }
   });
 
   it('is one of those that the table has, and no problem that makes a run stuck is left out of it', () => {
