@@ -131,7 +131,7 @@ const whatHappened: Readonly<Record<string, readonly string[]>> = {
   'executor.failed': ofEffect,
   'executor.unknown': ofEffect,
   'run.stuck': ofEffect,
-  'message.refused': ['name', 'reason'],
+  'message.refused': ['name', 'reason', 'message'],
 };
 
 /** Of several paths a record names the first few, and how many there were. */
