@@ -10,6 +10,7 @@ import { textValue } from './replay/attest.js';
 import type { DecideRequest, MessageOutcome, OperateRequest, RunClient } from './types.js';
 import type { ClientDeps } from './deps.js';
 import { makeOutbox } from './outbox.js';
+import { followRights } from './rights.js';
 import { post, type Posting } from './post.js';
 import { start, startWithSubmit } from './start.js';
 import { submit } from './submit.js';
@@ -90,7 +91,7 @@ async function decide(deps: ClientDeps, waiter: Waiter, request: DecideRequest):
     kind: 'decide',
     waitMs: request.waitMs ?? answerMs,
     whileOurs: request.whileOurs,
-    hasSameRights: request.hasSameRights,
+    rights: followRights(request.hasSameRights),
     refuse: (tx) => refuseSettled(tx, run, approval),
     make: () => ({ principal, body, values }),
     beside: (tx, { message, refs }) =>
@@ -127,7 +128,7 @@ function timeOfMessage({ text }: SealedMessage): string {
 async function operate(
   deps: ClientDeps,
   waiter: Waiter,
-  { run, messageId: id, principal, reason, waitMs, ...checks }: OperateRequest,
+  { run, messageId: id, principal, reason, waitMs, whileOurs, hasSameRights }: OperateRequest,
   kind: 'cancel' | 'retry',
 ): Promise<MessageOutcome> {
   const values = [textValue('reason', reason)];
@@ -136,7 +137,8 @@ async function operate(
     body: kind === 'retry' ? { kind, about: problemAt(row) } : { kind },
     values,
   });
-  const posted = await post(deps, waiter, { run, id, kind, waitMs: answerMs, ...checks, make });
+  const rights = followRights(hasSameRights);
+  const posted = await post(deps, waiter, { run, id, kind, waitMs: answerMs, whileOurs, rights, make });
   if (posted.status === 'answered' && posted.answer.status !== 'refused')
     await waiter.settled(deps.pool, run, waitMs);
   return posted;

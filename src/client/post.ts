@@ -26,8 +26,8 @@ import { ringFor } from './bells.js';
 import type { Asking, Foreseen, MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';
 import { describeFullOfPrincipal, describeUnkept, keepForeseen, type Unkept } from './foresight.js';
-import { patienceMs, runQueuesOf } from './run-queues.js';
-import { followRights, type Rights } from './rights.js';
+import { runQueuesOf } from './run-queues.js';
+import type { Rights } from './rights.js';
 import { refuseWithoutRoom } from './room.js';
 import type { Waiter } from './waiter.js';
 
@@ -50,7 +50,7 @@ export interface Posting {
   } | null;
   /** From the request. */
   readonly whileOurs?: Asking['whileOurs'];
-  readonly hasSameRights?: Asking['hasSameRights'];
+  readonly rights: Rights;
   /** Further reasons of the store to refuse, read under the lock on the run; null: none. */
   readonly refuse?: (tx: Tx) => Promise<Refusal | null>;
 }
@@ -62,8 +62,7 @@ type Kept =
   | { readonly kind: Unkept };
 
 export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): Promise<MessageOutcome> {
-  const rights = followRights(posting.hasSameRights);
-  const kept = await keep(deps, { ...posting, rights, stopping: waiter.stopping });
+  const kept = await keep(deps, { ...posting, stopping: waiter.stopping });
   if (kept.kind !== 'kept' && kept.kind !== 'refused')
     return {
       status: 'unavailable',
@@ -110,7 +109,6 @@ function answerLeftElsewhere({ id }: RunRow): MessageOutcome {
 
 /** Once `stopping` is aborted, a request whose turn has not come is not kept. */
 interface InTurn extends Posting {
-  readonly rights: Rights;
   readonly stopping: AbortSignal;
 }
 
@@ -153,20 +151,21 @@ async function keepInTurn(
   }
 }
 
-/** The rights are asked for outside the transaction, which holds a connection and may wait for the run: where it has waited, once more. */
+/**
+ * The rights are asked for outside the transaction, which holds a connection and may wait for the run. Where they are stale behind that
+ * wait, it is begun once more; where they are stale again, they are asked for under the lock, so that nobody waits without an end.
+ */
 async function keepWithRights(
   deps: ClientDeps,
   posting: InTurn,
   foreseen: Foreseen | null,
 ): Promise<Kept | 'outdated'> {
-  const until = performance.now() + patienceMs;
-  do {
+  for (let isLast = false; ; isLast = true) {
     if (!(await posting.rights.areSame()))
       return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn('rightsChanged', posting.run);
-    const kept = await withTransaction(deps.pool, (tx) => keepMessage(deps, tx, posting, foreseen));
+    const kept = await withTransaction(deps.pool, (tx) => keepMessage(deps, tx, posting, foreseen, isLast));
     if (kept !== 'stale') return kept;
-  } while (performance.now() < until);
-  return refuseOutOfTurn('late', posting.run);
+  }
 }
 
 function describeErased({ run, kind }: Posting): string {
@@ -195,12 +194,13 @@ async function findKept(pool: Pool, { run, id: asked }: Posting): Promise<Kept |
   return row === null || message === null ? null : { kind: 'kept', row, message, isNew: false };
 }
 
-/** `outdated`: see `keepInTurn`. `stale`: nothing was kept, since the caller's rights are to be asked for again. */
+/** `outdated`: see `keepInTurn`. `stale`, never where `isLast`: nothing was kept, since the caller's rights are to be asked for again. */
 async function keepMessage(
   deps: ClientDeps,
   tx: Tx,
   posting: InTurn,
   foreseen: Foreseen | null,
+  isLast: boolean,
 ): Promise<Kept | 'outdated' | 'stale'> {
   await lockForAsking(tx, posting.run);
   // Sent together and run in order, so that all after the first is read under the lock on the run.
@@ -224,7 +224,8 @@ async function keepMessage(
   if (early === null && foreseen !== null && !isCurrent(foreseen, row, waiting)) return 'outdated';
   const refusal = early ?? refuseWithoutRoom(row, waiting, kind, bytesOf(asked.values), foreseen);
   if (refusal !== null) return { kind: 'refused', refusal };
-  if (posting.rights.areStale()) return 'stale';
+  if (posting.rights.areStale() && !isLast) return 'stale';
+  if (!(await posting.rights.areSame())) return { kind: 'rightsChanged' };
   const draft = { ...asked, id, run: row.id, environment: row.environment };
   const [, [stored]] = await together([posting.whileOurs?.(tx), storeMessages(deps, tx, seal, [draft])]);
   if (stored === undefined) throw new Error(`message \`${id}\` was not stored`);

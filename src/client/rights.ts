@@ -21,8 +21,9 @@ export function followRights(hasSameRights: (() => Promise<boolean>) | undefined
     areStale,
     areSame: async () => {
       if (hasSameRights === undefined || !areStale()) return true;
-      knownAt = performance.now();
-      return inTime(hasSameRights());
+      const isSame = await inTime(hasSameRights());
+      if (isSame) knownAt = performance.now();
+      return isSame;
     },
   };
 }

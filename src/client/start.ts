@@ -19,7 +19,7 @@ import {
   type Value,
 } from './replay/attest.js';
 import { waitForAnswer } from './post.js';
-import { followRights } from './rights.js';
+import { followRights, type Rights } from './rights.js';
 import { makeRunQueues, runQueuesOf, type Turn } from './run-queues.js';
 import { makeSubmission, submit } from './submit.js';
 import type { MessageOutcome, StartOutcome, StartRequest, SubmitRequest } from './types.js';
@@ -32,7 +32,8 @@ type RecordingDeps = Pick<ClientDeps, 'payloads' | 'keys'>;
 export async function start(deps: ClientDeps, waiter: Waiter, request: StartRequest): Promise<StartOutcome> {
   const refusal = refuseTooLarge(startValues(request));
   if (refusal !== null) return { status: 'refused', refusal };
-  const kept = await keepInTurn(deps, waiter, request, null, []);
+  const rights = followRights(request.hasSameRights);
+  const kept = await keepInTurn(deps, waiter, { ...request, rights }, null, []);
   if (kept.kind === 'refused') return { status: 'refused', refusal: kept.refusal };
   if (kept.kind !== 'kept') return unkept(kept.kind);
   const [message] = kept.messages;
@@ -58,11 +59,12 @@ export async function startWithSubmit(
   const refusal = refuseTooLarge(startValues(request)) ?? refuseTooLarge(asked.values);
   if (refusal !== null) return { status: 'answered', answer: refusal, by: 'door' };
   const draft = { ...asked, id: first.messageId };
-  const kept = await keepInTurn(deps, waiter, request, draft, refsToCome(asked.values));
+  const rights = followRights(request.hasSameRights);
+  const kept = await keepInTurn(deps, waiter, { ...request, rights }, draft, refsToCome(asked.values));
   if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };
   if (kept.kind !== 'kept') return unkept(kept.kind);
   const [started, message] = kept.messages;
-  if (started === undefined || message === undefined) return submit(deps, waiter, first);
+  if (started === undefined || message === undefined) return submit(deps, waiter, first, rights);
   const answered = waitForAnswer(deps, waiter, message, first.waitMs);
   const rung = await temporal.startRun(deps, placeOf(request), bellOf(started), bellOf(message));
   if (rung !== 'rung' && (await closeIfUnstarted(deps, request.run))) {
@@ -116,12 +118,11 @@ type Unkept = 'late' | 'stopping' | 'rightsChanged';
 async function keepInTurn(
   deps: ClientDeps,
   { stopping }: Waiter,
-  request: StartRequest,
+  request: StartRequest & { readonly rights: Rights },
   first: First | null,
   refs: readonly PayloadRef[],
 ): Promise<Kept> {
-  const { principal, refuse } = request;
-  const rights = followRights(request.hasSameRights);
+  const { principal, refuse, rights } = request;
   const until = performance.now() + longestStartWaitMs;
   if (refuse !== undefined) {
     const turn = await paperTurns.take(principal.id, 'submits', stopping);

@@ -8,6 +8,7 @@ import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
 import { loadKeys } from '../../src/auth/index.js';
 import { recordStart, type ClientDeps } from '../../src/client/index.js';
 import { post } from '../../src/client/post.js';
+import { followRights } from '../../src/client/rights.js';
 import { makeSubmission, submit } from '../../src/client/submit.js';
 import { makeWaiter, type Waiter } from '../../src/client/waiter.js';
 import type { Foreseen, MessageOutcome, StartRequest, SubmitRequest } from '../../src/client/types.js';
@@ -78,10 +79,11 @@ function ask(
   on: ClientDeps = deps,
   id = newId('msg'),
   foreseen: Foreseen | null = null,
+  rights = followRights(undefined),
 ): Promise<MessageOutcome> {
   const request = { transition: 'go', expectedVersion: null, principal: agent, trace: null };
   return post(on, waiter, {
-    ...{ run, id, kind: 'submit', waitMs: 1 },
+    ...{ run, id, kind: 'submit', waitMs: 1, rights },
     foresight: foreseen === null ? null : { principal: agent.id, foresee: () => Promise.resolve(foreseen) },
     make: () => makeSubmission({ ...request, run, messageId: id, waitMs: 1, arguments: args as never }),
   });
@@ -97,6 +99,22 @@ async function keptOf(run: string): Promise<{ count: number; bytes: number }> {
   );
   return rows[0] ?? assert.fail();
 }
+
+describe('a request whose caller is asked for its rights again', () => {
+  for (const [what, isSame, expected, times] of [
+    ['is kept once they are the same under the lock on its run', [true, true, true], 'executing', 3],
+    ['is not kept where they have changed by then', [true, true, false], 'unavailable', 3],
+    ['is not begun where they have changed before', [false], 'unavailable', 1],
+  ] as const)
+    it(what, async () => {
+      const run = await begunRun();
+      let asked = 0;
+      const areSame = (): Promise<boolean> => Promise.resolve(isSame[asked++] ?? false);
+      const told = await ask(run, {}, deps, newId('msg'), null, { areStale: () => true, areSame });
+      assert.deepEqual([codeOf(told), asked], [expected, times]);
+      assert.equal((await keptOf(run)).count, expected === 'executing' ? 1 : 0);
+    });
+});
 
 describe('what is asked at one instant is judged by what was kept before it', () => {
   it('so a run has never more messages without an answer than it may', async () => {

@@ -8,7 +8,7 @@ import type { Client } from '@temporalio/client';
 import { makePayloads } from '../../src/audit/index.js';
 import { loadKeys } from '../../src/auth/index.js';
 import type { ClientDeps } from '../../src/client/index.js';
-import { start } from '../../src/client/start.js';
+import { start, startWithSubmit } from '../../src/client/start.js';
 import type { StartOutcome, StartRequest } from '../../src/client/types.js';
 import { makeWaiter, type Waiter } from '../../src/client/waiter.js';
 import type { Principal } from '../../src/model/principal.js';
@@ -16,6 +16,7 @@ import { newId } from '../../src/model/names/ids.js';
 import { putSigningKey } from '../../src/store/people/signing-keys.js';
 import { getListedRun } from '../../src/store/runs/runs.js';
 import { makeDatabase, type Database } from '../../testing/servers/database.js';
+import { holdRun } from '../../testing/servers/locks.js';
 import { until } from '../../testing/until.js';
 import { putRun, runRow } from '../store/rows.js';
 
@@ -151,5 +152,23 @@ describe('starts of one principal', () => {
     assert.match(told.message ?? '', /its caller's rights changed, .+: nothing of it is kept, try again$/);
     assert.equal(await getListedRun(database.pool, next.run), null);
     await Promise.all(atWork);
+  });
+
+  it('that were begun before keep no first submit of a caller who has other rights by the time its turn comes', async () => {
+    const before = startOf('again');
+    assert.equal((await start(deps, waiter, before)).status, 'accepted');
+    const { run, principal } = before;
+    const lock = await holdRun(database.url, run);
+    const about = { transition: 'next', arguments: {}, expectedVersion: null, trace: null };
+    const first = { run, messageId: newId('msg'), principal, waitMs: 1, ...about };
+    const hasSameRights = () => Promise.resolve(false);
+    const asked = startWithSubmit(deps, waiter, { ...before, hasSameRights }, first);
+    await until('the submit at its run', () => lock.someoneWaits().then((is) => is || null), 5_000);
+    await setTimeout(1_100);
+    await lock.release();
+    const told = await asked;
+    assert.ok(told.status === 'unavailable' && told.code === 'AUDIT_UNAVAILABLE', JSON.stringify(told));
+    const kept = `select 1 from message where run = $1 and kind = 'submit'`;
+    assert.equal((await database.pool.query(kept, [run])).rowCount, 0);
   });
 });

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { followRights } from '../../src/client/rights.js';
+
+/** Rights on a clock that the test holds. `takes`: how long an answer takes; `gives`: what it says. */
+function held(t: TestContext, { takes = 0, gives = true } = {}) {
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  let asked = 0;
+  const rights = followRights(() => {
+    asked += 1;
+    now += takes;
+    return Promise.resolve(gives);
+  });
+  return { rights, asked: () => asked, pass: (ms: number) => (now += ms) };
+}
+
+describe('the rights of a caller whose request waits', () => {
+  it('are known for a second, and then asked for again', async (t) => {
+    const { rights, asked, pass } = held(t);
+    pass(1_000);
+    assert.deepEqual([rights.areStale(), await rights.areSame(), asked()], [false, true, 0]);
+    pass(1);
+    assert.deepEqual([rights.areStale(), await rights.areSame(), asked()], [true, true, 1]);
+    assert.deepEqual([rights.areStale(), await rights.areSame(), asked()], [false, true, 1]);
+  });
+
+  it('are known from an answer on, however long that took, so that a slow answer is not asked for without end', async (t) => {
+    const { rights, pass } = held(t, { takes: 1_900 });
+    pass(1_001);
+    assert.equal(await rights.areSame(), true);
+    assert.equal(rights.areStale(), false);
+  });
+
+  it('that have changed are asked for again each time', async (t) => {
+    const { rights, asked, pass } = held(t, { gives: false });
+    pass(1_001);
+    assert.deepEqual([await rights.areSame(), await rights.areSame(), asked()], [false, false, 2]);
+    assert.equal(rights.areStale(), true);
+  });
+
+  it('count as changed where they are not known within two seconds', async (t) => {
+    let now = 0;
+    t.mock.method(performance, 'now', () => now);
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const rights = followRights(() => new Promise(() => undefined));
+    now = 1_001;
+    const asked = rights.areSame();
+    t.mock.timers.tick(2_000);
+    assert.equal(await asked, false);
+  });
+
+  it('of a caller that cannot be asked for again are taken as they were', async (t) => {
+    t.mock.method(performance, 'now', () => 0);
+    const rights = followRights(undefined);
+    t.mock.method(performance, 'now', () => 60_000);
+    assert.deepEqual([rights.areStale(), await rights.areSame()], [false, true]);
+  });
+});
