@@ -1,4 +1,4 @@
-import { setTimeout } from 'node:timers/promises';
+import timers from 'node:timers/promises';
 
 /** Whether the caller of a request that waits still has the rights with which it asked. */
 export interface Rights {
@@ -31,6 +31,6 @@ export function followRights(hasSameRights: (() => Promise<boolean>) | undefined
 /** False where it is not known in time. */
 async function inTime(asked: Promise<boolean>): Promise<boolean> {
   const ending = new AbortController();
-  const late = setTimeout(longestCheckMs, false, { signal: ending.signal }).catch(() => false);
+  const late = timers.setTimeout(longestCheckMs, false, { signal: ending.signal }).catch(() => false);
   return Promise.race([asked, late]).finally(() => ending.abort());
 }

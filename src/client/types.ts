@@ -18,7 +18,7 @@ export interface Trace {
 export interface Asking {
   /** Called in the transaction that keeps the request; throws where another attempt of the same request has taken it over. */
   readonly whileOurs?: (tx: Tx) => Promise<void>;
-  /** Asked where it has waited, within a second before it is kept: whether `principal` is still what the caller's credential gives. */
+  /** Asked where it has waited, so that its answer is at most a second old when it is kept: whether `principal` is still what the caller's credential gives. */
   readonly hasSameRights?: () => Promise<boolean>;
 }
 

@@ -9,7 +9,7 @@ import { makePayloads } from '../../src/audit/index.js';
 import { loadKeys } from '../../src/auth/index.js';
 import type { ClientDeps } from '../../src/client/index.js';
 import { start, startWithSubmit } from '../../src/client/start.js';
-import type { StartOutcome, StartRequest } from '../../src/client/types.js';
+import type { StartOutcome, StartRequest, SubmitRequest } from '../../src/client/types.js';
 import { makeWaiter, type Waiter } from '../../src/client/waiter.js';
 import type { Principal } from '../../src/model/principal.js';
 import { newId } from '../../src/model/names/ids.js';
@@ -55,6 +55,16 @@ function startOf(by: string, more: Partial<StartRequest> = {}): StartRequest {
   const principal: Principal = { id: by, kind: 'agent', roles: [], permissions: [] };
   const asked = { initialState: 'a', input: {}, principal, trace: null, waitMs: 1, ...more };
   return { run, flow, flowVersion, planHash, environment, mode, ...asked };
+}
+
+function firstOf({ run, principal }: StartRequest): SubmitRequest {
+  const about = { transition: 'next', arguments: {}, expectedVersion: null, trace: null };
+  return { run, messageId: newId('msg'), principal, waitMs: 1, ...about };
+}
+
+async function countSubmits(run: string): Promise<number | null> {
+  const kept = `select 1 from message where run = $1 and kind = 'submit'`;
+  return (await database.pool.query(kept, [run])).rowCount;
 }
 
 /** Starts of one principal that hold their connections until they are released. */
@@ -140,35 +150,38 @@ describe('starts of one principal', () => {
   });
 
   it('that waited are not kept where their caller has other rights by then', async () => {
+    const begun = startOf('leaver');
+    assert.equal((await start(deps, waiter, begun)).status, 'accepted');
     const held = holding('leaver');
     const atWork = Array.from({ length: own }, () => held.send());
     await until('starts at work', () => held.begun() === own || null, 5_000);
-    const next = startOf('leaver', { hasSameRights: () => Promise.resolve(false) });
+    const hasSameRights = (): Promise<boolean> => Promise.resolve(false);
+    const next = startOf('leaver', { hasSameRights });
     const asked = start(deps, waiter, next);
+    const again = startWithSubmit(deps, waiter, { ...begun, hasSameRights }, firstOf(begun));
     await setTimeout(1_100);
     held.release();
     const told = await asked;
     assert.ok(told.status === 'unavailable' && told.code === 'AUDIT_UNAVAILABLE');
     assert.match(told.message ?? '', /its caller's rights changed, .+: nothing of it is kept, try again$/);
     assert.equal(await getListedRun(database.pool, next.run), null);
+    // What is known of the rights goes on to the submit of a start that was begun before.
+    assert.equal((await again).status, 'unavailable');
+    assert.equal(await countSubmits(begun.run), 0);
     await Promise.all(atWork);
   });
 
   it('that were begun before keep no first submit of a caller who has other rights by the time its turn comes', async () => {
     const before = startOf('again');
     assert.equal((await start(deps, waiter, before)).status, 'accepted');
-    const { run, principal } = before;
-    const lock = await holdRun(database.url, run);
-    const about = { transition: 'next', arguments: {}, expectedVersion: null, trace: null };
-    const first = { run, messageId: newId('msg'), principal, waitMs: 1, ...about };
+    const lock = await holdRun(database.url, before.run);
     const hasSameRights = () => Promise.resolve(false);
-    const asked = startWithSubmit(deps, waiter, { ...before, hasSameRights }, first);
+    const asked = startWithSubmit(deps, waiter, { ...before, hasSameRights }, firstOf(before));
     await until('the submit at its run', () => lock.someoneWaits().then((is) => is || null), 5_000);
     await setTimeout(1_100);
     await lock.release();
     const told = await asked;
     assert.ok(told.status === 'unavailable' && told.code === 'AUDIT_UNAVAILABLE', JSON.stringify(told));
-    const kept = `select 1 from message where run = $1 and kind = 'submit'`;
-    assert.equal((await database.pool.query(kept, [run])).rowCount, 0);
+    assert.equal(await countSubmits(before.run), 0);
   });
 });

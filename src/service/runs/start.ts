@@ -7,7 +7,7 @@ import { escapePointer, type FieldError, type JsonObject } from '../../model/val
 import { defaultEnvironment } from '../../model/policy-set.js';
 import type { Plan } from '../../engine/plan.js';
 import { closedStatuses } from '../../engine/state.js';
-import type { StartRequest } from '../../client/types.js';
+import type { Asking, StartRequest } from '../../client/types.js';
 import { compileSchema } from '../../schema/index.js';
 import {
   readFlowStanding,
@@ -87,7 +87,7 @@ interface StartOrder {
 function commonOf(
   caller: Caller,
   { id, body, wait }: StartOrder,
-): Pick<StartRequest, 'run' | 'principal' | 'trace' | 'waitMs' | 'whileOurs'> {
+): Pick<StartRequest, 'run' | 'principal' | 'trace' | 'waitMs' | keyof Asking> {
   return { ...requestBaseOf(caller, wait), run: id, trace: body.trace ?? null };
 }
 
