@@ -84,7 +84,7 @@ export function importSigningKey(text: string): SigningKey {
   const privateKey = parsePrivateKey(text.trim());
   if (privateKey?.asymmetricKeyType !== 'ed25519') {
     throw new Error(
-      'COUNTERSIGN_SIGNING_KEY (or keys/signing.pem) is not an Ed25519 private key in PKCS #8: give PEM or base64 DER',
+      'COUNTERSIGN_SIGNING_KEY (or keys/signing.pem) is not an Ed25519 private key in PKCS #8: give PEM or base64 DER, the one that was used before, or in a new deployment what `openssl genpkey -algorithm ed25519` makes',
     );
   }
   const der = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });

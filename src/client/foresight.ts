@@ -1,7 +1,7 @@
 import type { Foreseen } from './types.js';
 import { patienceMs } from './run-queues.js';
 import { longestOwnMs, makeSubmitTurns, mostOwnWaiting, type Submitting } from './submit-turns.js';
-import { whenStopping } from './when-stopping.js';
+import { whenStopping } from '../model/when-stopping.js';
 
 // Submits of one run are foreseen one after the other, each until it is kept or refused, so that the order on paper is the order in
 // the store. They wait in memory, and hold nothing; whoever asks for something else does not wait for them.

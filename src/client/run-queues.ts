@@ -1,6 +1,6 @@
 import type { Pool } from '../db/index.js';
 import { mostUnanswered } from '../model/limits.js';
-import { whenStopping } from './when-stopping.js';
+import { whenStopping } from '../model/when-stopping.js';
 
 // Requests to a run wait for each other in memory, where they hold no connection; only the request at work and one more of each run
 // hold one. So a run that is held up delays only the requests to that run. The starts of one principal wait in the same way for each

@@ -1,6 +1,6 @@
 import { mostUnanswered } from '../model/limits.js';
 import { makeCallOnce, patienceMs } from './run-queues.js';
-import { whenStopping } from './when-stopping.js';
+import { whenStopping } from '../model/when-stopping.js';
 
 // Submits that are to be foreseen wait in memory, and hold nothing: one begins once nobody has the turn of its run and its principal has
 // a share free, and takes both at once. So a principal's others keep only itself waiting, at whatever run.

@@ -1,3 +1,4 @@
+import { whenStopping } from '../../model/when-stopping.js';
 import type { Reply } from './call.js';
 
 /** How long a request may go on after the process was told to stop. Whatever it waits for, its caller is answered by then. */
@@ -14,11 +15,11 @@ export function unlessStopped(
     const stop = (): void => {
       timer = setTimeout(() => resolve(cut()), lastMs);
     };
-    stopping.addEventListener('abort', stop);
+    const unlisten = whenStopping(stopping, stop);
     if (stopping.aborted) stop();
     const end = (): void => {
       clearTimeout(timer);
-      stopping.removeEventListener('abort', stop);
+      unlisten();
     };
     void reply.then(resolve, reject).finally(end);
   });
