@@ -16,8 +16,8 @@ export interface Caller {
   /** The idempotency key that this request holds; null: it was sent without a key. */
   readonly heldKey: HeldKey | null;
   readonly trail: Trail;
-  /** Whether the credential still gives these rights. Absent: the request came without one, signed by Slack or by a link. */
-  readonly hasSameRights?: (principal: Principal) => Promise<boolean>;
+  /** Whether what showed who asks gives these rights still. False also where it is not known: then nothing is kept that has waited. */
+  readonly hasSameRights: (principal: Principal) => Promise<boolean>;
 }
 
 /** What a request is about and what it leaves on record, noted as it becomes known. The door records it at the end. */

@@ -56,10 +56,7 @@ export function ownershipCheckOf({ heldKey: held }: Pick<Caller, 'heldKey'>): (t
 /** What is asked before a request to a run is kept: whether its key is still ours, and its caller's rights the same. */
 export function checksOf(caller: Caller): Asking {
   const { principal, hasSameRights } = caller;
-  const whileOurs = ownershipCheckOf(caller);
-  return hasSameRights === undefined
-    ? { whileOurs }
-    : { whileOurs, hasSameRights: () => hasSameRights(principal) };
+  return { whileOurs: ownershipCheckOf(caller), hasSameRights: () => hasSameRights(principal) };
 }
 
 /** What every request to a run carries: who asks, how long to wait for the answer, and the checks. */

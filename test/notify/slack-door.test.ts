@@ -4,7 +4,10 @@ import { writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { PayloadsErased } from '../../src/audit/index.js';
+import { holdRun } from '../../testing/servers/locks.js';
+import { until } from '../../testing/until.js';
 import { startApi, type Harness } from '../api/harness.js';
 import {
   pressing,
@@ -397,6 +400,40 @@ describe('deciding from Slack', () => {
     );
     const everything = `${api.logged.join()}${(rows[0] as { text: string }).text}`;
     for (const secret of [token, signingSecret]) assert.ok(!everything.includes(secret));
+  });
+
+  for (const { lost, lose } of [
+    {
+      lost: 'whose key is revoked',
+      lose: () => api.ask('admin', 'DELETE', `/v1/keys/${keys.get('leaver')?.keyId ?? ''}`),
+    },
+    { lost: 'whom the policies no longer name', lose: () => declare(slackPolicy(slack.api, users)) },
+  ])
+    it(`keeps nothing of a decision that waits for its run, by somebody ${lost} meanwhile`, async () => {
+      await makeKey('leaver', 'human', [controller]);
+      await declare(slackPolicy(slack.api, { ...users, ULEAVER: 'leaver' }));
+      const parked = await park();
+      const lock = await holdRun(api.database.url, parked.run);
+      const asked = submit('ULEAVER', parked);
+      await until('its decision to wait', () => lock.someoneWaits());
+      await lose();
+      // For a second the rights are trusted that the request came with.
+      await setTimeout(1_200);
+      await lock.release();
+      assert.match(errorOf(await asked), /its caller's rights changed, .+: nothing of it is kept/);
+      assert.deepEqual(await decisionsOf(parked), []);
+    });
+
+  it('keeps a decision that has waited for its run, where its person has the same rights still', async () => {
+    const parked = await park();
+    const lock = await holdRun(api.database.url, parked.run);
+    const asked = submit('UANN', parked);
+    await until('its decision to wait', () => lock.someoneWaits());
+    await setTimeout(1_200);
+    await lock.release();
+    assert.equal((await asked).body.response_action, 'update');
+    await api.kernel.settled();
+    assert.deepEqual(await decisionsOf(parked), [['ann', 'applied']]);
   });
 
   it('answers before Slack gives up when no worker takes the decision, which is kept', async () => {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { startApi, type Harness } from '../api/harness.js';
 import { newId } from '../../src/model/names/ids.js';
 import { byLink, signIn, visit } from '../../testing/browser-forms.js';
+import { holdRun } from '../../testing/servers/locks.js';
 import { until } from '../../testing/flows.js';
 
 describe('a click on a link that is used, by which nothing is decided yet', () => {
@@ -81,6 +83,39 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
       assert.equal((await api.ask('finance', 'GET', `/v1/approvals/${approval}`)).body.status, 'open');
     });
 
+  for (const { lost, lose } of [
+    {
+      lost: 'its person has no key any more',
+      lose: (_: Used, keyId: string) => api.ask('admin', 'DELETE', `/v1/keys/${keyId}`),
+    },
+    {
+      lost: 'it is revoked',
+      lose: ({ approval, id }: Used, _: string, key: string) =>
+        api.ask(key, 'DELETE', `/v1/approvals/${approval}/links/${id}`),
+    },
+  ])
+    it(`keeps nothing of a decision that waits for its run, where ${lost} meanwhile`, async () => {
+      const person = { id: newId('key'), kind: 'human', roles: ['finance.controller'] };
+      const { key, keyId } = (await api.ask('admin', 'POST', '/v1/keys', person)).body;
+      const link = await linkOf(key);
+      await setUsed(link, null);
+      const shown = (await api.ask('finance', 'GET', `/v1/approvals/${link.approval}`)).body;
+      const lock = await holdRun(api.database.url, shown.run);
+      const clicked = approve(link);
+      await until('its decision to wait', () => lock.someoneWaits());
+      await lose(link, keyId, key);
+      // For a second the rights are trusted that the request came with.
+      await setTimeout(1_200);
+      await lock.release();
+      const { status, text } = await clicked;
+      assert.equal(status, 503, text);
+      assert.match(text, /its caller(&#39;|')s rights changed, .+: nothing of it is kept/);
+      const { status: stands, decisions } = (
+        await api.ask('finance', 'GET', `/v1/approvals/${link.approval}`)
+      ).body;
+      assert.deepEqual([stands, decisions], ['open', []]);
+    });
+
   const approve = ({ path, digest }: Used): ReturnType<typeof visit> =>
     visit(`${api.url}${path}`, '', { decision: 'approve', digest, ...byLink, reason: '' });
   const setUsed = ({ id }: Used, ago: string | null): Promise<unknown> =>
@@ -88,6 +123,20 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
       id,
       ago,
     ]);
+
+  it('keeps a decision that has waited for its run, where the link gives the same rights still', async () => {
+    const link = await linkOf('finance');
+    await setUsed(link, null);
+    const { run } = (await api.ask('finance', 'GET', `/v1/approvals/${link.approval}`)).body;
+    const lock = await holdRun(api.database.url, run);
+    const clicked = approve(link);
+    await until('its decision to wait', () => lock.someoneWaits());
+    await setTimeout(1_200);
+    await lock.release();
+    const { status, text } = await clicked;
+    assert.equal(status, 200, text);
+    assert.match(text, /You have approved this/);
+  });
 
   it('decides after a click before it that failed', async () => {
     const link = await linkOf('finance');

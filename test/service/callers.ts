@@ -18,6 +18,7 @@ export async function callerOf({ deps, keys }: Ground, name: string): Promise<Ca
     idBase: randomUUID().replaceAll('-', ''),
     heldKey: null,
     trail: newTrail(),
+    hasSameRights: () => Promise.resolve(true),
   };
 }
 

@@ -115,7 +115,15 @@ function callerWith(
   acting: { readonly actedBy?: string } = {},
 ): Caller {
   const principal = { id: 'lea', kind, roles: [], permissions: [...permissions], ...acting };
-  return { deps, principal, requestId: 'trc_1', idBase: '0'.repeat(32), heldKey: null, trail: newTrail() };
+  return {
+    deps,
+    principal,
+    requestId: 'trc_1',
+    idBase: '0'.repeat(32),
+    heldKey: null,
+    trail: newTrail(),
+    hasSameRights: () => Promise.resolve(true),
+  };
 }
 
 async function refusedTo(caller: Caller, name: keyof typeof asked): Promise<Refusal> {

@@ -52,9 +52,11 @@ export function answer(
   return { kind: 'answer', status, body, headers };
 }
 
+/** What shows who sends a request: a key or token, or who has signed a Slack request or holds a link. */
 interface Credential {
-  readonly header: string | undefined;
   readonly principal: Principal;
+  /** The principal that it gives now; null: none, as it was revoked or is over. */
+  readonly readNow: () => Promise<Principal | null>;
 }
 
 /** A request on its way through the API. */
@@ -63,7 +65,7 @@ export interface Call {
   readonly requestId: string;
   readonly request: IncomingMessage;
   principal: Principal | null;
-  /** The credential that was read last, and whose it was: of the request's own header, or of a page's cookie. */
+  /** The credential that was read last, and whose it was. */
   credential: Credential | null;
   /** Id of the person who is signed in, once a page has asked for it. */
   signedInAs: string | null;
@@ -83,18 +85,27 @@ export interface Call {
 /** The caller for the use cases. A page passes the `principal` that it acts for; else it is the call's own. */
 export function callerOf(call: Call, principal = principalOf(call)): Caller {
   const { deps, requestId, idBase, heldKey, trail, credential } = call;
-  const caller = { deps, principal, requestId, idBase, heldKey, trail };
-  if (credential?.principal !== principal) return caller;
-  return { ...caller, hasSameRights: (asked) => givesStill(deps, credential, asked) };
+  const hasSameRights = (asked: Principal): Promise<boolean> =>
+    credential?.principal === principal ? givesStill(credential, asked) : Promise.resolve(false);
+  return { deps, principal, requestId, idBase, heldKey, trail, hasSameRights };
 }
 
-async function givesStill(
-  { authenticate }: ApiDeps,
-  { header }: Credential,
-  asked: Principal,
-): Promise<boolean> {
-  const found = await authenticate(header);
-  return found.status === 'ok' && sameJson(inOrder(found.principal), inOrder(asked));
+/** A credential that is sent as a header. */
+export function credentialOf(
+  { authenticate }: Pick<ApiDeps, 'authenticate'>,
+  header: string | undefined,
+  principal: Principal,
+): Credential {
+  const readNow = async (): Promise<Principal | null> => {
+    const found = await authenticate(header);
+    return found.status === 'ok' ? found.principal : null;
+  };
+  return { principal, readNow };
+}
+
+async function givesStill({ readNow }: Credential, asked: Principal): Promise<boolean> {
+  const now = await readNow();
+  return now !== null && sameJson(inOrder(now), inOrder(asked));
 }
 
 /** A reload may declare the same roles and permissions in another order. */

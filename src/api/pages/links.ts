@@ -101,6 +101,12 @@ function personOf(reader: LinkReader): Principal {
   return reader.kind === 'link' ? reader.person : reader.who.principal;
 }
 
+/** Whom the link lets decide now, whether it is used by then or not; null: nobody. */
+async function holderNow({ deps }: Call, token: string): Promise<Principal | null> {
+  const opened = await openLink(deps, token);
+  return opened.kind === 'refusal' ? null : opened.person;
+}
+
 const usedLink = problem(
   'FORBIDDEN',
   'this link was used just now, and nothing is decided yet: open it again in some minutes, or ask for a new one',
@@ -236,6 +242,9 @@ async function decideByLink(call: Call, token: string, body: LinkFields): Promis
     return linkPage(call, now, { code: 'REQUEST_INVALID', why: tickMine, reason: body.reason });
   if (!isChosen(body)) return linkPage(call, now, noneChosen(body));
   call.principal = personOf(reader);
+  // A sign-in has its own credential (`readSignIn`).
+  if (reader.kind === 'link')
+    call.credential = { principal: reader.person, readNow: () => holderNow(call, token) };
   if (reader.kind === 'signed-in' && !isFormOf(call, reader.who, link.approval, body))
     return problem(
       'FORBIDDEN',

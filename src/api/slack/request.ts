@@ -58,7 +58,8 @@ function refuseRequest(reason: Refused['reason']): Refused {
   return { status: 'refused', reason };
 }
 
-async function slackChannels(call: Call): Promise<readonly SlackChannel[]> {
+/** Those that the policies declare now. */
+export async function slackChannels(call: Call): Promise<readonly SlackChannel[]> {
   const declared = (await call.deps.policies.policySet())?.notifications?.channels ?? [];
   return declared.filter((channel) => channel.kind === 'slack');
 }

@@ -42,7 +42,7 @@ import {
   type Submitted,
   type WindowMetadata,
 } from './payload.js';
-import { slackPerson } from './person.js';
+import { slackPerson, slackPersonNow } from './person.js';
 import { readHead, verifySlack } from './request.js';
 
 // Deciding from Slack: a button opens a window, the window asks for a reason, and its submission is a decision like any other.
@@ -212,8 +212,10 @@ async function onWindow(
   const { approval, digest, decision } = read.value;
   const person = await slackPerson(call, channels, user.id);
   if (person.kind === 'refusal') return windowError(recordRefusal(call, read.value, person));
-  call.principal = person.principal;
-  call.idBase = idBaseOfWindow(view.id, person.principal.id, read.value);
+  const { principal } = person;
+  call.principal = principal;
+  call.credential = { principal, readNow: () => slackPersonNow(call, channels, user.id) };
+  call.idBase = idBaseOfWindow(view.id, principal.id, read.value);
   const reason = view.state.values[reasonInput.block]?.[reasonInput.action]?.value ?? '';
   const body = { decision, digest, reason };
   const found = await visibleApproval(callerOf(call), approval);
