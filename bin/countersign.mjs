@@ -55,7 +55,15 @@ try {
   }
 } catch (error) {
   if (!(error instanceof Stopped)) {
-    process.stderr.write(`${error instanceof Failed ? error.message : (error.stack ?? error)}\n`);
+    process.stderr.write(`${textOf(error)}\n`);
     process.exitCode = 1;
   }
+}
+
+function textOf(error) {
+  if (error instanceof Failed) return error.message;
+  // What was pulled may ask for a file that the last build did not make, or a package that is not installed.
+  if (error.code === 'ERR_MODULE_NOT_FOUND' && isStale())
+    return `the build in \`dist/\` is older than this command and lacks a part of it: run \`npm ci\` and \`npm run build\`, then this again`;
+  return error.stack ?? String(error);
 }

@@ -6,7 +6,7 @@ export {
   type AuthenticatorDeps,
 } from './authenticate.js';
 export { makeJwtVerifier, parseJwtIssuers, type JwtIssuer, type JwtVerifier } from './jwt.js';
-export { importPublicKey, loadKeys, type ServiceKeys, type SigningKey } from './keys.js';
+export { importPublicKey, loadKeys, UnusableKey, type ServiceKeys, type SigningKey } from './keys.js';
 export {
   bellOf,
   fingerprintOf,

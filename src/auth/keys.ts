@@ -26,11 +26,14 @@ export interface ServiceKeys {
   readonly kek: Buffer;
 }
 
+/** A key that was given, or its file, cannot be used. The message says which, why, and what to do. */
+export class UnusableKey extends Error {}
+
 const secretBytes = 32;
 
 /**
  * Loads the keys from COUNTERSIGN_SIGNING_KEY, COUNTERSIGN_PEPPER and COUNTERSIGN_KEK, else from files in `home`/keys. The
- * first process that needs a file makes it; any number of processes may do so at once.
+ * first process that needs a file makes it; any number of processes may do so at once. Throws `UnusableKey`.
  */
 export async function loadKeys(home: string, env: NodeJS.ProcessEnv): Promise<ServiceKeys> {
   const folder = join(home, 'keys');
@@ -38,7 +41,7 @@ export async function loadKeys(home: string, env: NodeJS.ProcessEnv): Promise<Se
     const given = env[variable];
     if (given !== undefined && given !== '') return given;
     return readOrMakeKey(folder, file, make).catch((error: unknown) => {
-      throw new Error(whyNoKeyFile(join(folder, file), variable, error));
+      throw new UnusableKey(whyNoKeyFile(join(folder, file), variable, error));
     });
   };
   const [signing, pepper, kek] = await Promise.all([
@@ -83,7 +86,7 @@ function makeSecret(): string {
 export function importSigningKey(text: string): SigningKey {
   const privateKey = parsePrivateKey(text.trim());
   if (privateKey?.asymmetricKeyType !== 'ed25519') {
-    throw new Error(
+    throw new UnusableKey(
       'COUNTERSIGN_SIGNING_KEY (or keys/signing.pem) is not an Ed25519 private key in PKCS #8: give PEM or base64 DER, the one that was used before, or in a new deployment what `openssl genpkey -algorithm ed25519` makes',
     );
   }
@@ -108,7 +111,7 @@ function parseSecret(text: string, variable: string, file: string): Buffer {
     ? Buffer.from(trimmed, 'hex')
     : Buffer.from(trimmed, 'base64');
   if (bytes.length === secretBytes) return bytes;
-  throw new Error(
+  throw new UnusableKey(
     `${variable} must be ${secretBytes} bytes in base64 or hex, not ${bytes.length} bytes: give the one that was used before, or in a new deployment what \`openssl rand -base64 ${secretBytes}\` makes; where it is not set, \`keys/${file}\` of the data folder is read`,
   );
 }

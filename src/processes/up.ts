@@ -1,6 +1,6 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import { loadKeys } from '../auth/index.js';
+import { loadKeys, UnusableKey } from '../auth/index.js';
 import { tryLock } from '../embedded/process/lock.js';
 import { isPortFree, nextFreePort, openPortBook, type PortBook } from '../embedded/process/ports.js';
 import type { Say } from '../embedded/process/system.js';
@@ -159,7 +159,7 @@ async function checkKeys({ home }: Config): Promise<void> {
   try {
     await loadKeys(home, process.env);
   } catch (error) {
-    throw new BootFailure(error instanceof Error ? error.message : String(error));
+    throw error instanceof UnusableKey ? new BootFailure(error.message) : error;
   }
 }
 

@@ -24,10 +24,12 @@ function write(path: string, text: string): void {
   writeFileSync(join(root, path), text);
 }
 
+function runHere(...args: readonly string[]): { readonly stdout: string; readonly stderr: string } {
+  return spawnSync(process.execPath, [join(root, 'bin', 'countersign.mjs'), ...args], { encoding: 'utf8' });
+}
+
 function run(): { json: unknown; stderr: string } {
-  const { stdout, stderr } = spawnSync(process.execPath, [join(root, 'bin', 'countersign.mjs'), 'check'], {
-    encoding: 'utf8',
-  });
+  const { stdout, stderr } = runHere('check');
   return { json: JSON.parse(stdout), stderr };
 }
 
@@ -55,6 +57,15 @@ test('a command says that its build is older than the sources', () => {
   const { json, stderr } = run();
   assert.deepEqual(json, { build: 'first' });
   assert.match(stderr, /^the sources have changed since `dist\/` was built.*`npm run build`/);
+});
+
+test('a command that the older build lacks a part of says to build', () => {
+  const { stderr } = runHere('worker');
+  assert.match(
+    stderr,
+    /\nthe build in `dist\/` is older than this command .+`npm run build`, then this again\n$/,
+  );
+  assert.doesNotMatch(stderr, /\n +at /);
 });
 
 test('a server image without sources says nothing', () => {

@@ -88,6 +88,24 @@ test('countersign migrate tells a key that cannot be used before it asks the dat
   );
 });
 
+for (const [command, who] of [
+  ['api', 'API'],
+  ['worker', 'worker'],
+] as const)
+  test(`countersign ${command} by itself ends over a key that cannot be used with the sentence alone`, () => {
+    const env = {
+      ...process.env,
+      COUNTERSIGN_HOME: newHome(),
+      COUNTERSIGN_KEK: 'c2hvcnQ=',
+      DATABASE_URL: 'postgres://127.0.0.1:9/x',
+      TEMPORAL_ADDRESS: '127.0.0.1:9',
+    };
+    const bin = join(projectRoot, 'bin', 'countersign.mjs');
+    const { status, stderr } = spawnSync(process.execPath, [bin, command], { encoding: 'utf8', env });
+    assert.equal(status, 1);
+    assert.match(stderr, new RegExp(`^the ${who} ends: COUNTERSIGN_KEK must be 32 bytes .+ is read\\n$`));
+  });
+
 test('an option that is not there is refused', async () => {
   const product = await startProduct({ home: newHome(), args: ['--no-dmeo'] });
   assert.deepEqual(await product.exited, { code: 2, signal: null });

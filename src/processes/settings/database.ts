@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
+import { UnusableKey } from '../../auth/index.js';
 import { isUnavailable, makePool } from '../../db/index.js';
 import { placeOf, unreadableUrl, type Config } from './config.js';
 import { ForeignStore } from '../ownership/own-store.js';
@@ -80,6 +81,7 @@ export async function retryUntilStoreAnswers<T>(
 /** Why a process ends, for its log; what matters most comes last, because the end of a log is what is shown. */
 export async function whyEnded(who: string, error: unknown, { databaseUrl }: Config): Promise<string> {
   if (error instanceof ForeignStore) return error.message;
+  if (error instanceof UnusableKey) return `the ${who} ends: ${error.message}`;
   const problem =
     databaseUrl === null ? null : await findDatabaseProblem(databaseUrl, 'correct DATABASE_URL');
   if (problem?.isAway === false) return `the ${who} ends: ${problem.message}`;
