@@ -1,5 +1,5 @@
 import type { Json } from './values/json.js';
-import type { PrincipalKind } from './principal.js';
+import type { Principal, PrincipalKind } from './principal.js';
 
 /** Types of the record that closes a run's chain: no record follows it. */
 export const closingTypes = ['run.completed', 'run.cancelled', 'run.failed', 'run.timed_out'] as const;
@@ -67,6 +67,11 @@ export interface RecordActor {
   readonly kind: PrincipalKind | 'runtime' | 'anonymous';
   readonly id: string;
   readonly roles?: readonly string[];
+}
+
+/** A principal as records name it. */
+export function principalActor({ kind, id, roles }: Principal): RecordActor {
+  return { kind, id, roles };
 }
 
 /** A reference to a payload (prompt, arguments, output, reason), which is stored encrypted and apart from the record. */

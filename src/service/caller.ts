@@ -1,6 +1,6 @@
 import type { ServiceFact } from '../audit/index.js';
 import type { Principal } from '../model/principal.js';
-import type { RecordActor } from '../model/records.js';
+import { principalActor, type RecordActor } from '../model/records.js';
 import type { HeldKey } from '../store/idempotency.js';
 import type { ListedRun } from '../store/runs/runs.js';
 import { viewerOf, type Viewer } from '../store/runs/visibility.js';
@@ -62,8 +62,8 @@ export function traceIdOf({ trail, requestId }: Pick<Caller, 'trail' | 'requestI
   return trail.about !== null && trail.visible ? trail.about.traceId : requestId;
 }
 
-export function actorOf({ principal: { kind, id, roles } }: Pick<Caller, 'principal'>): RecordActor {
-  return { kind, id, roles };
+export function actorOf({ principal }: Pick<Caller, 'principal'>): RecordActor {
+  return principalActor(principal);
 }
 
 export function viewer({ principal }: Pick<Caller, 'principal'>): Viewer {

@@ -5,7 +5,7 @@ import { closedStatuses, type Answer, type Problem, type RunState } from '../../
 import { fingerprintOf } from '../../auth/index.js';
 import { isUnavailable, storeTime, withTransaction, type Tx } from '../../db/index.js';
 import { mostWaiting } from '../../model/limits.js';
-import type { RecordActor } from '../../model/records.js';
+import { principalActor, type RecordActor } from '../../model/records.js';
 import type { JsonObject } from '../../model/values/json.js';
 import { documentOf } from '../../store/runs/document.js';
 import { settleDecision } from '../../store/approvals/decisions.js';
@@ -114,8 +114,7 @@ function describeRefused(
     const { code, message } = (isClosed ? row.problem : null) ?? {};
     return {
       time: await storeTime(tx),
-      actor:
-        by === null ? { kind: 'anonymous', id: 'unknown' } : { kind: by.kind, id: by.id, roles: by.roles },
+      actor: by === null ? { kind: 'anonymous', id: 'unknown' } : principalActor(by),
       closedOver: code === undefined || message === undefined ? {} : { code, message },
       place: row === null ? {} : { flow: row.flow, environment: row.environment, traceId: row.traceId },
     };

@@ -1,3 +1,4 @@
+import { principalActor } from '../../model/records.js';
 import type { PayloadKeyUnopened } from '../../audit/index.js';
 import { openMessage } from '../../auth/index.js';
 import { storeTime, withTransaction, type Tx } from '../../db/index.js';
@@ -43,7 +44,7 @@ export async function recordCancel(
       key: `${run}:cancel:${id}`,
       type: 'transition.requested',
       time: await storeTime(tx),
-      actor: { kind: by.kind, id: by.id, roles: by.roles },
+      actor: principalActor(by),
       permission: 'run.operate',
       action: { transition: 'cancel' },
       causation: id,

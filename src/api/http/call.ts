@@ -5,7 +5,7 @@ import type { AnswerOf } from '../../model/contract/answer-types.js';
 import type { ErrorCode } from '../../model/contract/errors.js';
 import { sameJson } from '../../model/values/canonical.js';
 import type { Json, JsonObject } from '../../model/values/json.js';
-import type { RecordActor } from '../../model/records.js';
+import { principalActor, type RecordActor } from '../../model/records.js';
 import type { Caller, Trail } from '../../service/caller.js';
 import type { FlowText } from '../../service/flows/publish-text.js';
 import { rulesOf, useCaseOf, type UseCase } from '../../service/may.js';
@@ -114,8 +114,7 @@ function inOrder({ roles, permissions, id, kind, actedBy }: Principal): Json {
 }
 
 export function actorOf({ principal }: Call): RecordActor {
-  if (principal === null) return { kind: 'anonymous', id: 'anonymous' };
-  return { kind: principal.kind, id: principal.id, roles: principal.roles };
+  return principal === null ? { kind: 'anonymous', id: 'anonymous' } : principalActor(principal);
 }
 
 /** The caller of a route that is not public. */
