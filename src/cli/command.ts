@@ -4,6 +4,7 @@ import type {
   RunBodyJson,
   SubmittedJson,
 } from '../model/contract/answer-types.js';
+import { tellArgument } from '../model/values/visible.js';
 import { nearest } from '../policy/text/problems.js';
 import { checkCommand } from './check.js';
 import { inboxCommands } from './inbox.js';
@@ -95,12 +96,12 @@ async function runCommand(name: string, rest: readonly string[], terminal: Termi
 
 function whyNoCommand(name: string): string {
   if (name.startsWith('-'))
-    return `there is no command \`${name.replace(/=.*/s, '')}\`: options stand after the command\n${helpHint}`;
+    return `there is no command \`${tellArgument(name)}\`: options stand after the command\n${helpHint}`;
   if (Object.hasOwn(elsewhere, name))
     return `there is no command \`${name}\`: it is \`${elsewhere[name]}\` of the API, see docs/operating.md`;
   const meant = nearest(name, [...Object.keys(commands), ...serviceCommands]);
   const more = meant === undefined ? `\n${usage()}` : `: did you mean \`${meant}\`?\n${helpHint}`;
-  return `there is no command \`${name}\`${more}`;
+  return `there is no command \`${tellArgument(name)}\`${more}`;
 }
 
 /** A terminal on which text that others wrote (a target, a service) moves no cursor and reverses no text. */

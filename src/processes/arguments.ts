@@ -1,4 +1,4 @@
-import { escapeUnseen } from '../model/values/visible.js';
+import { tellArgument } from '../model/values/visible.js';
 import { nearest } from '../policy/text/problems.js';
 
 // The command lines of the commands that run the service.
@@ -21,6 +21,9 @@ const commands = {
   },
 } as const satisfies Readonly<Record<string, ServiceCommand>>;
 
+/** `NAME=value`, as some programs take settings. */
+const settingShape = /^[A-Za-z_]\w*=/;
+
 export type ServiceCommandName = keyof typeof commands;
 
 /** What is said instead of running the command. */
@@ -38,11 +41,11 @@ export function answerInstead(name: ServiceCommandName, args: readonly string[])
     return { code: 0, text: `${usage}\n  ${what}; the settings are environment variables` };
   const wrong = args.find((arg) => !options.includes(arg));
   if (wrong === undefined) return null;
-  // Without what an option was given: that may be a secret.
-  const [given = ''] = wrong.startsWith('-') ? wrong.split('=') : [wrong];
+  const given = tellArgument(wrong);
   if (options.includes(given)) return { code: 2, text: `\`${given}\` takes no value` };
   // With two dashes: `-no-demo` is meant as the option too.
   const meant = nearest(given.replace(/^-*/, '--'), options);
   const more = meant === undefined ? `\n${usage}` : `: did you mean \`${meant}\`?`;
-  return { code: 2, text: `\`${name}\` does not take \`${escapeUnseen(given)}\`${more}` };
+  const where = settingShape.test(wrong) ? ' as an argument: a setting is an environment variable' : '';
+  return { code: 2, text: `\`${name}\` does not take \`${given}\`${where}${more}` };
 }

@@ -179,6 +179,7 @@ describe('npx countersign, beside a running service', () => {
         ['--json', 'get', 'x'],
         /^there is no command `--json`: options stand after the command\n`countersign --help` lists .*$/,
       ],
+      [['DATABASE_URL=postgres://cs:s3cret@db/cs', 'api'], /^there is no command `DATABASE_URL`\nusage: /],
       [['--key=csk_secret', 'get', 'x'], /^there is no command `--key`: options stand after the command\n/],
       [['start', 'pay', '--input'], /^--input needs a value/],
       [

@@ -39,6 +39,16 @@ describe('a command that runs the service', () => {
       ],
       ['api', ['--port', '9'], '`api` does not take `--port`\nusage: countersign api'],
       ['worker', ['--key=s3cret'], '`worker` does not take `--key`\nusage: countersign worker'],
+      [
+        'api',
+        ['DATABASE_URL=postgres://cs:s3cret@db/cs'],
+        '`api` does not take `DATABASE_URL` as an argument: a setting is an environment variable\nusage: countersign api',
+      ],
+      [
+        'worker',
+        ['postgres://cs:s3cret@db/cs'],
+        '`worker` does not take `postgres`\nusage: countersign worker',
+      ],
       ['worker', ['a\u001b[2J'], '`worker` does not take `a\\u{1b}[2J`\nusage: countersign worker'],
       ['up', [''], '`up` does not take ``\nusage: countersign up [--no-demo]'],
     ];

@@ -43,3 +43,8 @@ function escapeUnits(char: string): string {
   const unit = (at: number): string => `\\u${char.charCodeAt(at).toString(16).padStart(4, '0')}`;
   return char.length === 1 ? unit(0) : unit(0) + unit(1);
 }
+
+/** Of an argument that is not understood, what may be told: behind `=` or `://` there may be a secret. Without unseen characters. */
+export function tellArgument(text: string): string {
+  return escapeUnseen(/^.*?(?==|:\/\/|$)/s.exec(text)?.[0] ?? '');
+}
