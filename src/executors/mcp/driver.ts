@@ -6,7 +6,14 @@ import { placeKey, type ToolParams } from './key.js';
 import { isMalformedAnswer, readToolResult, whyNotOpened } from './message.js';
 import { closeStdioSessions, openStdio } from './stdio.js';
 import { NotSent } from './transport.js';
-import { isServerError, isWithoutId, wordsIn, longestWords, quoteWords, type Words } from './words.js';
+import {
+  longestWords,
+  quoteError,
+  quoteWords,
+  readServerError,
+  type ServerError,
+  type Words,
+} from './words.js';
 import {
   failure,
   failureAfterSending,
@@ -94,10 +101,10 @@ async function callServer(
     return toResult(call, await callTool(session.client, params, context, deadline), context);
   } catch (error) {
     const stopped = deadline.whyStopped();
-    usable = stopped === null && isServerError(error);
+    const said = stopped === null ? readServerError(error) : null;
+    usable = said !== null;
     if (stopped !== null) return stoppedResult(context, stopped, called, describeTool(call));
-    if (isWithoutId(error)) return toAnswerWithoutId(call, error, context);
-    if (usable) return toServerRefusal(call, error, context);
+    if (said !== null) return toServerFailure(call, said, context);
     if (error instanceof NotSent) return 'not_sent';
     const message = `${describeTool(call)}: its server ended${session.problem(context.excerpts)}`;
     if (called && session.wroteTooMuch()) return unusableAnswer(context, message);
@@ -209,10 +216,11 @@ function sayNothingSent(message: string): string {
 
 /** The failure of a call over HTTP about which HTTP itself has noted no problem. */
 function toSdkFailure(call: McpCall, error: unknown, sent: boolean, context: DriverContext): Failure {
-  if (sent && isWithoutId(error)) return toAnswerWithoutId(call, error, context);
-  if (isServerError(error)) {
-    const refused = toServerRefusal(call, error, context);
-    return sent ? refused : { ...refused, message: sayNothingSent(refused.message) };
+  const said = readServerError(error);
+  if (said !== null && sent) return toServerFailure(call, said, context);
+  if (said !== null) {
+    const { message, ...refused } = toServerRefusal(call, said, context);
+    return { ...refused, message: sayNothingSent(message) };
   }
   const why = sent ? null : whyNotOpened(error, context.excerpts);
   if (why !== null) return failure('permanent', `${describeTool(call)}: ${why}; nothing was sent`);
@@ -254,18 +262,20 @@ async function callTool(
   return (await client.request(request, z.looseObject({}), optionsOf(context, deadline))) as JsonObject;
 }
 
-function toServerRefusal(call: McpCall, error: unknown, context: DriverContext): Failure {
-  return failure('permanent', `${describeTool(call)} was refused by its server: ${whyOf(error, context)}`);
+/** Of a call that was sent. */
+function toServerFailure(call: McpCall, said: ServerError, context: DriverContext): Failure {
+  // In a stream, which has other messages too, nobody knows what an error without an id is about: not that the call was refused.
+  const ofAnother = said.isWithoutId ? 'an error without an id, which may be about another message: ' : '';
+  if (!said.isWithoutId && said.broken === null) return toServerRefusal(call, said, context);
+  const why = `${ofAnother}${quoteError(said, context.excerpts)}`;
+  return unfitAnswer(context, `${describeTool(call)} answered no tool result: ${why}`);
 }
 
-/** In a stream, which has other messages too, nobody knows what an error without an id is about: not that the call was refused. */
-function toAnswerWithoutId(call: McpCall, error: unknown, context: DriverContext): Failure {
-  const what = 'answered no tool result: an error without an id, which may be about another message';
-  return unfitAnswer(context, `${describeTool(call)} ${what}: ${whyOf(error, context)}`);
-}
-
-function whyOf(error: unknown, { excerpts }: DriverContext): string {
-  return isServerError(error) ? quoteWords(wordsIn(error), excerpts) : 'no reason given';
+function toServerRefusal(call: McpCall, said: ServerError, { excerpts }: DriverContext): Failure {
+  return failure(
+    'permanent',
+    `${describeTool(call)} was refused by its server: ${quoteError(said, excerpts)}`,
+  );
 }
 
 function toResult(call: McpCall, said: JsonObject, context: DriverContext): ExecutorResult {
@@ -274,10 +284,7 @@ function toResult(call: McpCall, said: JsonObject, context: DriverContext): Exec
     return unusableAnswer(context, `${describeTool(call)}: what it answered cannot be read: ${result.why}`);
   // The server answered, so it may have done what it was asked: not tried again, and not by a fallback.
   if (result.status === 'malformed')
-    return unfitAnswer(
-      context,
-      addServerWords(`${describeTool(call)} answered no tool result: ${result.why}`, result.words, context),
-    );
+    return unfitAnswer(context, `${describeTool(call)} answered no tool result: ${result.why}`);
   if (result.status === 'too_large')
     return unusableAnswer(context, `${describeTool(call)}: the result cannot be read: ${result.why}`);
   const { output, exact } = result;

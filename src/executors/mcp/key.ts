@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { ErrorClass } from '../../model/contract/errors.js';
 import type { JsonObject } from '../../model/values/json.js';
 import { isMalformedAnswer, takesArgument } from './message.js';
-import { isServerError, wordsIn, type Words } from './words.js';
+import { readServerError, type Words } from './words.js';
 
 // Where the idempotency key of a call goes: among the arguments of the tool, or beside them where the tool's schema takes no
 // other arguments and would refuse the call.
@@ -52,8 +52,12 @@ export async function placeKey(
 /** Throws the error again where the connection was lost: that is for the caller to judge. */
 function toUnplaced(error: unknown): PlacedKey {
   const why = 'to `tools/list`, which says where the idempotency key goes, its server answered';
-  if (isServerError(error))
-    return { status: 'unplaced', errorClass: 'transient', why: `${why} an error`, words: wordsIn(error) };
+  const said = readServerError(error);
+  if (said !== null) {
+    const what = said.broken === null ? 'an error' : `an error that is none of the protocol (${said.broken})`;
+    const words = said.words === null ? {} : { words: said.words };
+    return { status: 'unplaced', errorClass: 'transient', why: `${why} ${what}`, ...words };
+  }
   if (isMalformedAnswer(error)) return { status: 'unplaced', errorClass: 'permanent', why: `${why} no list` };
   throw error;
 }

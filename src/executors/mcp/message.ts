@@ -14,7 +14,7 @@ import {
   type TooLarge,
 } from '../answer/exact-json.js';
 import type { Place } from '../answer/places.js';
-import { describeBroken, markError, wordsOfBroken, type Words } from './words.js';
+import { markError } from './words.js';
 
 // The messages of an MCP server, before the SDK reads them and after: keeps numbers as they were written, and reports results that
 // are none.
@@ -109,17 +109,15 @@ function toReadableAnswer(message: Json, asked: Json, unread: string | null): Js
   // The server's own request or notification is never an answer, whatever else it carries: its ids may be ours.
   if (isText(method)) return toReadableRequest(message);
   if (result === undefined && (error === undefined || method !== null)) return message;
-  const markBroken = (why: string, words: readonly string[] = []): Json => ({
-    jsonrpc: '2.0',
-    id,
-    result: { [notAResult]: [why, ...words] },
-  });
+  const markBroken = (why: string): Json => ({ jsonrpc: '2.0', id, result: { [notAResult]: why } });
   if (method !== null) return markBroken('it has both a `result` and a `method`');
   // Servers of JSON-RPC 1.0 write both `result` and `error`, one of them null.
   const isError = error !== undefined && (error !== null || (result ?? null) === null);
-  if (isError && (result ?? null) !== null) return markBroken('it has both a `result` and an `error`');
-  if (isError)
-    return toReadableError(message, error, asked) ?? markBroken(describeBroken(error), wordsOfBroken(error));
+  if (isError) {
+    const why = (result ?? null) === null ? null : 'it has both a `result` and an `error`';
+    // An error without an id is about the only request that it can be about: the server could not read it.
+    return { jsonrpc: '2.0', id: id ?? asked, error: markError(error, id, why) };
+  }
   if (!isObject(result)) return markBroken('its result is no object');
   if (unread !== null) return { jsonrpc: '2.0', id, result: { [notReadable]: unread } };
   const answer = { jsonrpc, id, result: toReadableResult(result) };
@@ -167,12 +165,6 @@ function dropNulls(object: JsonObject, depth: number): JsonObject {
   const isSame =
     kept.length === Object.keys(object).length && kept.every(([name, value]) => value === object[name]);
   return isSame ? object : Object.fromEntries(kept);
-}
-
-/** An error without an id gets that of the only request that it can be about, where there is one: the server could not read it. */
-function toReadableError({ id = null }: JsonObject, error: Json, asked: Json): Json | null {
-  const told = isObject(error) ? markError(error, id) : null;
-  return told === null ? null : { jsonrpc: '2.0', id: id ?? asked, error: told };
 }
 
 /** Has the server answered with something else than was asked for: no message of the protocol, or a result of another kind? */
@@ -252,7 +244,7 @@ export type ToolResult =
       readonly text: string;
     }
   /** `words`: what the server says in it, not masked. */
-  | { readonly status: 'malformed'; readonly why: string; readonly words?: Words }
+  | { readonly status: 'malformed'; readonly why: string }
   | { readonly status: 'unreadable'; readonly why: string }
   | TooLarge;
 
@@ -277,11 +269,7 @@ const blockKinds: Readonly<Record<string, readonly (readonly [string, 'string' |
 export function readToolResult(result: JsonObject, excerpts: Excerpts): ToolResult {
   const malformed = (why: string) => ({ status: 'malformed', why }) as const;
   const broken = result[notAResult];
-  if (Array.isArray(broken)) {
-    const [why = '', first, more = ''] = broken as readonly string[];
-    if (first === undefined) return malformed(why);
-    return { ...malformed(why), words: more === '' ? [first] : [first, more] };
-  }
+  if (typeof broken === 'string') return malformed(broken);
   const unread = result[notReadable];
   if (typeof unread === 'string') return { status: 'unreadable', why: unread };
   const { content = [], structuredContent, isError = false } = result;

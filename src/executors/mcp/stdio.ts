@@ -3,7 +3,7 @@ import { readableText } from '../masking/decoding/decode.js';
 import type { Excerpts } from '../masking/mask.js';
 import { clientInfo, maxMessageBytes } from './limits.js';
 import { whyNotOpened } from './message.js';
-import { isServerError, wordsIn, quoteWords } from './words.js';
+import { quoteError, readServerError } from './words.js';
 import { withOwnIds } from './own-ids.js';
 import { makeStdioTransport } from './transport.js';
 import { codeOf } from '../connections/network.js';
@@ -166,10 +166,11 @@ async function connect(
         `the MCP server of connection \`${name}\` could not be started (${code}); ${startAdvice(code)}; nothing was sent`,
       );
     }
-    if (isServerError(error))
+    const said = readServerError(error);
+    if (said !== null)
       return failure(
         'permanent',
-        `the MCP server of connection \`${name}\` refused \`initialize\`: ${quoteWords(wordsIn(error), excerpts)}; nothing was sent`,
+        `the MCP server of connection \`${name}\` refused \`initialize\`: ${quoteError(said, excerpts)}; nothing was sent`,
       );
     const why = whyNotOpened(error, excerpts);
     if (why !== null)

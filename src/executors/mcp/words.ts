@@ -10,12 +10,18 @@ import type { Excerpts } from '../masking/mask.js';
 /** What a server says, not masked: one text or two. */
 export type Words = readonly [string, string?];
 
-/** Random, so that no server can write it. */
-const unguessable = randomUUID();
-/** Begins the data of an error that the server has answered: errors of the SDK itself have the same codes. Behind it stands what its own data says. */
-const saidByServer = `said-by-server:${unguessable}`;
-/** The same, of an error without an id. */
-const saidWithoutId = `said-without-id:${unguessable}`;
+/** What a server says in an error, not masked. */
+export interface ServerError {
+  /** In a stream nobody knows what it is about. */
+  readonly isWithoutId: boolean;
+  /** Why it is no error of the protocol; null: it is one. */
+  readonly broken: string | null;
+  /** Null: an error that says nothing besides. */
+  readonly words: Words | null;
+}
+
+/** Begins the `data` of an error that the server has written, in front of a `ServerError`: errors of the SDK itself have the same codes. Random, so that no server can write it. */
+const saidByServer = `said-by-server:${randomUUID()}`;
 
 /** How many characters of each text of a server a message quotes: however long its message is, what its `data` says is told. */
 export const longestWords = 500;
@@ -45,8 +51,8 @@ function readText(marked: Json, what: string): string {
   return read.status === 'parsed' ? textOf(read.value) : `${what} cannot be read: ${read.why}`;
 }
 
-/** Why an error is none that `markError` takes. */
-export function describeBroken(error: Json): string {
+/** Why it is no error of the protocol; null: it is one. */
+function describeBroken(error: Json): string | null {
   if (error === null) return 'it is an error without a code or a message';
   if (!isObject(error)) return 'its error is no object';
   const { code = null, message = null } = error;
@@ -56,17 +62,19 @@ export function describeBroken(error: Json): string {
     ...(code === null || Number.isSafeInteger(code) ? [] : ['whose code is no whole number below 2^53']),
     ...(message === null || isText(message) ? [] : ['whose message is no text']),
   ];
-  return `it is an error ${wrong.join(' and ')}`;
+  return wrong.length === 0 ? null : `it is an error ${wrong.join(' and ')}`;
 }
 
-/** What such an error says, in up to two texts: its own code where that is no number and its message, and its data; or all of it. */
-export function wordsOfBroken(error: Json): readonly string[] {
+/** What such an error says: its own code where that is no number and its message, and its data; or all of it. */
+function wordsOfBroken(error: Json): Words | null {
   const words = isObject(error) ? wordsOf(error) : null;
   const [message, more = ''] = words ?? [readText(error, 'it')];
   const { code = null } = isObject(error) && words !== null ? error : {};
   const own = code === null || Number.isSafeInteger(code) ? '' : readText(code, 'its code');
   // By U+0000, since a secret may be spread over them too.
-  return [[own, message].filter(isSaid).join('\0'), more].filter(isSaid);
+  const [first, second] = [[own, message].filter(isSaid).join('\0'), more].filter(isSaid);
+  if (first === undefined) return null;
+  return wordsFrom(first, second);
 }
 
 const isSaid = (text: string): boolean => text !== '';
@@ -82,31 +90,41 @@ export function isEmptyJson(said: Json): boolean {
   return said === null || said === '';
 }
 
-/** The error as the SDK reads it, marked; null: it has no code or no message. `id` null: it has none. */
-export function markError(error: JsonObject, id: Json): JsonObject | null {
-  const { code = null } = error;
-  const [message, more = ''] = wordsOf(error) ?? [];
-  if (!Number.isSafeInteger(code) || message === undefined) return null;
-  return { code, message, data: `${id === null ? saidWithoutId : saidByServer}${more}` };
+/** The error as the SDK reads it. `id` null: it has none. `why`: why it cannot be taken as such, whatever it says. */
+export function markError(error: Json, id: Json, why: string | null = null): JsonObject {
+  const broken = why ?? describeBroken(error);
+  const proper = broken === null && isObject(error) ? wordsOf(error) : null;
+  const { code = 0 } = proper !== null && isObject(error) ? error : {};
+  const words = broken === null ? proper : wordsOfBroken(error);
+  const said: ServerError = { isWithoutId: id === null, broken, words };
+  return { code, message: proper?.[0] ?? '', data: `${saidByServer}${JSON.stringify(said)}` };
 }
 
-/** Has the server answered with an error? False for errors of the SDK itself: a lost connection, a time-out. */
-export function isServerError(error: unknown): error is McpError {
-  return error instanceof McpError && (isBegunWith(saidByServer, error.data) || isWithoutId(error));
+/** What the server says in an error; null: it is an error of the SDK itself, as of a lost connection or a time-out. */
+export function readServerError(error: unknown): ServerError | null {
+  const said = error instanceof McpError ? readMarked(error.data) : null;
+  if (said === null) return null;
+  const [, more] = said.words ?? [];
+  // The SDK's own message has the code in front of the server's.
+  return said.broken !== null ? said : { ...said, words: wordsFrom((error as McpError).message, more) };
 }
 
-/** Is it an error that the server has written without an id? What it is about is then known only where nothing else was sent. */
+const wordsFrom = (first: string, second: string | undefined): Words =>
+  second === undefined ? [first] : [first, second];
+
+/** Is it an error of a message that the server has written without an id? What it is about is known only where nothing else was sent. */
 export function isWithoutId(error: unknown): boolean {
-  return isObject(error) && isBegunWith(saidWithoutId, error['data']);
+  return isObject(error) && readMarked(error['data'])?.isWithoutId === true;
 }
 
-function isBegunWith(said: string, data: unknown): data is string {
-  return typeof data === 'string' && data.startsWith(said);
+function readMarked(data: unknown): ServerError | null {
+  if (typeof data !== 'string' || !data.startsWith(saidByServer)) return null;
+  return JSON.parse(data.slice(saidByServer.length)) as ServerError;
 }
 
-/** What the server says in an error for which `isServerError` holds. */
-export function wordsIn({ message, data }: McpError): Words {
-  const said = [saidByServer, saidWithoutId].find((one) => isBegunWith(one, data)) ?? '';
-  const more = String(data).slice(said.length);
-  return more === '' ? [message] : [message, more];
+/** What is wrong with an error, and what it says. */
+export function quoteError({ broken, words }: ServerError, excerpts: Excerpts): string {
+  return [broken, words === null ? null : quoteWords(words, excerpts)]
+    .filter((text) => text !== null)
+    .join(': ');
 }
