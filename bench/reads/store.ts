@@ -6,6 +6,7 @@ import { migrate } from '../../src/db/index.js';
 import { preparePostgres } from '../../src/embedded/postgres/postgres.js';
 import { freePort } from '../../src/embedded/process/ports.js';
 import { newId } from '../../src/model/names/ids.js';
+import { lastingRights } from '../../src/auth/index.js';
 import type { Principal } from '../../src/model/principal.js';
 import { newTrail, type Caller } from '../../src/service/caller.js';
 import { startRun } from '../../src/service/runs/start.js';
@@ -62,7 +63,7 @@ function callerOf({ deps }: Ground, change: Partial<Principal>): Caller {
     idBase: randomUUID().replaceAll('-', ''),
     heldKey: null,
     trail: newTrail(),
-    hasSameRights: () => Promise.resolve(true),
+    rights: lastingRights,
   };
 }
 

@@ -25,3 +25,11 @@ export {
 } from './signing-keys.js';
 export { makeWebhookKey, type WebhookKey } from './webhook-key.js';
 export { withRolePermissions } from './permissions.js';
+export {
+  followRights,
+  keepWithRights,
+  lastingRights,
+  unknownRights,
+  type Rights,
+  type RightsNow,
+} from './rights.js';

@@ -10,7 +10,6 @@ import { textValue } from './replay/attest.js';
 import type { DecideRequest, MessageOutcome, OperateRequest, RunClient } from './types.js';
 import type { ClientDeps } from './deps.js';
 import { makeOutbox } from './outbox.js';
-import { followRights } from './rights.js';
 import { post, type Posting } from './post.js';
 import { start, startWithSubmit } from './start.js';
 import { submit } from './submit.js';
@@ -91,7 +90,7 @@ async function decide(deps: ClientDeps, waiter: Waiter, request: DecideRequest):
     kind: 'decide',
     waitMs: request.waitMs ?? answerMs,
     whileOurs: request.whileOurs,
-    rights: followRights(request.hasSameRights),
+    rights: request.rights,
     refuse: (tx) => refuseSettled(tx, run, approval),
     make: () => ({ principal, body, values }),
     beside: (tx, { message, refs }) =>
@@ -128,7 +127,7 @@ function timeOfMessage({ text }: SealedMessage): string {
 async function operate(
   deps: ClientDeps,
   waiter: Waiter,
-  { run, messageId: id, principal, reason, waitMs, whileOurs, hasSameRights }: OperateRequest,
+  { run, messageId: id, principal, reason, waitMs, whileOurs, rights }: OperateRequest,
   kind: 'cancel' | 'retry',
 ): Promise<MessageOutcome> {
   const values = [textValue('reason', reason)];
@@ -137,7 +136,6 @@ async function operate(
     body: kind === 'retry' ? { kind, about: problemAt(row) } : { kind },
     values,
   });
-  const rights = followRights(hasSameRights);
   const posted = await post(deps, waiter, { run, id, kind, waitMs: answerMs, whileOurs, rights, make });
   if (posted.status === 'answered' && posted.answer.status !== 'refused')
     await waiter.settled(deps.pool, run, waitMs);

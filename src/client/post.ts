@@ -1,3 +1,4 @@
+import { keepWithRights, lastingRights, type RightsNow } from '../auth/index.js';
 import { sameJson } from '../model/values/canonical.js';
 import type { MessageKind, SealedMessage } from '../model/message.js';
 import { mostUnanswered } from '../model/limits.js';
@@ -27,7 +28,6 @@ import type { Asking, Foreseen, MessageOutcome } from './types.js';
 import type { ClientDeps } from './deps.js';
 import { describeFullOfPrincipal, describeUnkept, keepForeseen, type Unkept } from './foresight.js';
 import { runQueuesOf } from './run-queues.js';
-import type { Rights } from './rights.js';
 import { refuseWithoutRoom } from './room.js';
 import type { Waiter } from './waiter.js';
 
@@ -50,7 +50,7 @@ export interface Posting {
   } | null;
   /** From the request. */
   readonly whileOurs?: Asking['whileOurs'];
-  readonly rights: Rights;
+  readonly rights?: Asking['rights'];
   /** Further reasons of the store to refuse, read under the lock on the run; null: none. */
   readonly refuse?: (tx: Tx) => Promise<Refusal | null>;
 }
@@ -136,11 +136,15 @@ async function keepInTurn(
   posting: InTurn,
   foreseen: Foreseen | null,
 ): Promise<Kept | 'outdated'> {
-  const { run, kind, stopping } = posting;
+  const { run, kind, stopping, rights = lastingRights } = posting;
   const turn = await runQueuesOf(deps.pool).take(run, kind === 'submit' ? 'submits' : 'others', stopping);
   if (turn.kind !== 'turn') return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn(turn.kind, run);
   try {
-    return await keepWithRights(deps, posting, foreseen);
+    const kept = await keepWithRights(rights, (check) =>
+      withTransaction(deps.pool, (tx) => keepMessage(deps, tx, posting, foreseen, check)),
+    );
+    if (kept !== 'rightsChanged') return kept;
+    return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn('rightsChanged', run);
   } catch (error) {
     if (error instanceof PayloadsErased) return refuse('RUN_STUCK', describeErased(posting));
     if (!(error instanceof PayloadKeyUnopened) || kind === 'cancel') throw error;
@@ -148,23 +152,6 @@ async function keepInTurn(
     return refuse('KEY_UNOPENED', describeUnopened(posting, error));
   } finally {
     turn.end();
-  }
-}
-
-/**
- * The rights are asked for outside the transaction, which holds a connection and may wait for the run. Where they are stale behind that
- * wait, it is begun once more; where they are stale again, they are asked for under the lock, so that nobody waits without an end.
- */
-async function keepWithRights(
-  deps: ClientDeps,
-  posting: InTurn,
-  foreseen: Foreseen | null,
-): Promise<Kept | 'outdated'> {
-  for (let isLast = false; ; isLast = true) {
-    if (!(await posting.rights.areSame()))
-      return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn('rightsChanged', posting.run);
-    const kept = await withTransaction(deps.pool, (tx) => keepMessage(deps, tx, posting, foreseen, isLast));
-    if (kept !== 'stale') return kept;
   }
 }
 
@@ -194,14 +181,14 @@ async function findKept(pool: Pool, { run, id: asked }: Posting): Promise<Kept |
   return row === null || message === null ? null : { kind: 'kept', row, message, isNew: false };
 }
 
-/** `outdated`: see `keepInTurn`. `stale`, never where `isLast`: nothing was kept, since the caller's rights are to be asked for again. */
+/** `outdated`: see `keepInTurn`; `stale`, `rightsChanged`: see `keepWithRights`. Nothing was kept then. */
 async function keepMessage(
   deps: ClientDeps,
   tx: Tx,
   posting: InTurn,
   foreseen: Foreseen | null,
-  isLast: boolean,
-): Promise<Kept | 'outdated' | 'stale'> {
+  check: () => Promise<RightsNow>,
+): Promise<Kept | 'outdated' | 'stale' | 'rightsChanged'> {
   await lockForAsking(tx, posting.run);
   // Sent together and run in order, so that all after the first is read under the lock on the run.
   const [row, { id, isKept }, waiting, seal, settled] = await together([
@@ -224,8 +211,8 @@ async function keepMessage(
   if (early === null && foreseen !== null && !isCurrent(foreseen, row, waiting)) return 'outdated';
   const refusal = early ?? refuseWithoutRoom(row, waiting, kind, bytesOf(asked.values), foreseen);
   if (refusal !== null) return { kind: 'refused', refusal };
-  if (posting.rights.areStale() && !isLast) return 'stale';
-  if (!(await posting.rights.areSame())) return { kind: 'rightsChanged' };
+  const rights = await check();
+  if (rights !== 'same') return rights;
   const draft = { ...asked, id, run: row.id, environment: row.environment };
   const [, [stored]] = await together([posting.whileOurs?.(tx), storeMessages(deps, tx, seal, [draft])]);
   if (stored === undefined) throw new Error(`message \`${id}\` was not stored`);

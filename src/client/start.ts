@@ -5,6 +5,7 @@ import { namespaceOf } from '../model/names/temporal-names.js';
 import { bellOf } from '../auth/index.js';
 import { isUnavailable, settleTogether, valueOf, withTransaction, type Tx } from '../db/index.js';
 import type { Refusal } from '../engine/state.js';
+import { keepWithRights, lastingRights, type RightsNow } from '../auth/index.js';
 import type { PayloadRef } from '../model/records.js';
 import { closeUnstarted, getListedRun, insertRun } from '../store/runs/runs.js';
 import {
@@ -19,7 +20,6 @@ import {
   type Value,
 } from './replay/attest.js';
 import { waitForAnswer } from './post.js';
-import { followRights, type Rights } from './rights.js';
 import { makeRunQueues, runQueuesOf, type Turn } from './run-queues.js';
 import { makeSubmission, submit } from './submit.js';
 import type { MessageOutcome, StartOutcome, StartRequest, SubmitRequest } from './types.js';
@@ -32,8 +32,7 @@ type RecordingDeps = Pick<ClientDeps, 'payloads' | 'keys'>;
 export async function start(deps: ClientDeps, waiter: Waiter, request: StartRequest): Promise<StartOutcome> {
   const refusal = refuseTooLarge(startValues(request));
   if (refusal !== null) return { status: 'refused', refusal };
-  const rights = followRights(request.hasSameRights);
-  const kept = await keepInTurn(deps, waiter, { ...request, rights }, null, []);
+  const kept = await keepInTurn(deps, waiter, request, null, []);
   if (kept.kind === 'refused') return { status: 'refused', refusal: kept.refusal };
   if (kept.kind !== 'kept') return unkept(kept.kind);
   const [message] = kept.messages;
@@ -59,12 +58,12 @@ export async function startWithSubmit(
   const refusal = refuseTooLarge(startValues(request)) ?? refuseTooLarge(asked.values);
   if (refusal !== null) return { status: 'answered', answer: refusal, by: 'door' };
   const draft = { ...asked, id: first.messageId };
-  const rights = followRights(request.hasSameRights);
-  const kept = await keepInTurn(deps, waiter, { ...request, rights }, draft, refsToCome(asked.values));
+  const kept = await keepInTurn(deps, waiter, request, draft, refsToCome(asked.values));
   if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };
   if (kept.kind !== 'kept') return unkept(kept.kind);
   const [started, message] = kept.messages;
-  if (started === undefined || message === undefined) return submit(deps, waiter, first, rights);
+  if (started === undefined || message === undefined)
+    return submit(deps, waiter, { ...first, ...(request.rights && { rights: request.rights }) });
   const answered = waitForAnswer(deps, waiter, message, first.waitMs);
   const rung = await temporal.startRun(deps, placeOf(request), bellOf(started), bellOf(message));
   if (rung !== 'rung' && (await closeIfUnstarted(deps, request.run))) {
@@ -118,11 +117,11 @@ type Unkept = 'late' | 'stopping' | 'rightsChanged';
 async function keepInTurn(
   deps: ClientDeps,
   { stopping }: Waiter,
-  request: StartRequest & { readonly rights: Rights },
+  request: StartRequest,
   first: First | null,
   refs: readonly PayloadRef[],
 ): Promise<Kept> {
-  const { principal, refuse, rights } = request;
+  const { principal, refuse, rights = lastingRights } = request;
   const until = performance.now() + longestStartWaitMs;
   if (refuse !== undefined) {
     const turn = await paperTurns.take(principal.id, 'submits', stopping);
@@ -137,8 +136,10 @@ async function keepInTurn(
   const turn = await runQueuesOf(deps.pool).take(`starts of ${principal.id}`, 'submits', stopping, own);
   if (turn.kind !== 'turn') return begunOr(turn.kind, deps, request);
   try {
-    if (!(await rights.areSame())) return await begunOr('rightsChanged', deps, request);
-    const kept = await withTransaction(deps.pool, (tx) => keepStart(deps, tx, request, first));
+    const kept = await keepWithRights(rights, (check) =>
+      withTransaction(deps.pool, (tx) => keepStart(deps, tx, request, { first, check })),
+    );
+    if (kept === 'rightsChanged') return await begunOr('rightsChanged', deps, request);
     return { kind: 'kept', messages: kept ?? [] };
   } finally {
     turn.end();
@@ -169,17 +170,20 @@ export async function recordStart(
   tx: Tx,
   request: StartRequest,
 ): Promise<SealedMessage | null> {
-  const [message = null] = (await keepStart(deps, tx, request, null)) ?? [];
-  return message;
+  const kept = await keepStart(deps, tx, request, { first: null, check: () => Promise.resolve('same') });
+  return Array.isArray(kept) ? (kept[0] ?? null) : null;
 }
 
-/** Stores the run with the message of its start and, if there is one, of its first submit, and gives these messages. */
+/**
+ * Stores the run with the message of its start and, if there is one, of its first submit, and gives these messages. `stale`,
+ * `rightsChanged`: see `keepWithRights`. Nothing was kept then.
+ */
 async function keepStart(
   deps: RecordingDeps,
   tx: Tx,
   request: StartRequest,
-  first: First | null,
-): Promise<readonly SealedMessage[] | null> {
+  { first, check }: { readonly first: First | null; readonly check: () => Promise<RightsNow> },
+): Promise<readonly SealedMessage[] | 'stale' | 'rightsChanged' | null> {
   const { run, flow, flowVersion, planHash, environment, mode, principal } = request;
   const [known, ours, sealed, allowed, asked] = await settleTogether([
     getListedRun(tx, run),
@@ -194,6 +198,8 @@ async function keepStart(
   valueOf(ours);
   valueOf(allowed);
   const [seal, current] = [valueOf(sealed), valueOf(asked)];
+  const rights = await check();
+  if (rights !== 'same') return rights;
   const traceId = newId('trc');
   const { time } = seal;
   await insertRun(tx, {

@@ -1,7 +1,6 @@
 import type { MessageDraft } from './replay/attest.js';
 import { jsonValue, refsToCome, refuseTooLarge, traceValues } from './replay/attest.js';
 import { post } from './post.js';
-import { followRights } from './rights.js';
 import type { MessageOutcome, SubmitRequest } from './types.js';
 import type { ClientDeps } from './deps.js';
 import type { Waiter } from './waiter.js';
@@ -10,9 +9,8 @@ export async function submit(
   deps: ClientDeps,
   waiter: Waiter,
   request: SubmitRequest,
-  rights = followRights(request.hasSameRights),
 ): Promise<MessageOutcome> {
-  const { run, messageId: id, waitMs, expectedVersion, whileOurs, foresee } = request;
+  const { run, messageId: id, waitMs, expectedVersion, whileOurs, rights, foresee } = request;
   const asked = makeSubmission(request);
   const isTooLarge = refuseTooLarge(asked.values) !== null;
   return post(deps, waiter, {

@@ -4,6 +4,7 @@ import type { Json, JsonObject } from '../model/values/json.js';
 import type { DecisionDoor } from '../model/message.js';
 import type { PayloadRef } from '../model/records.js';
 import type { Principal } from '../model/principal.js';
+import type { Rights } from '../auth/index.js';
 
 /** The agent's reasoning, stored verbatim under the run's trace id, never in Temporal's history. */
 export interface Trace {
@@ -18,8 +19,8 @@ export interface Trace {
 export interface Asking {
   /** Called in the transaction that keeps the request; throws where another attempt of the same request has taken it over. */
   readonly whileOurs?: (tx: Tx) => Promise<void>;
-  /** Asked where it has waited, so that its answer is at most a second old when it is kept: whether `principal` is still what the caller's credential gives. */
-  readonly hasSameRights?: () => Promise<boolean>;
+  /** Asked where the request has waited since the caller's credential was read, so that what is known is at most a second old when it is kept. */
+  readonly rights?: Rights;
 }
 
 export interface StartRequest extends Asking {

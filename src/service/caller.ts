@@ -1,5 +1,6 @@
 import type { ServiceFact } from '../audit/index.js';
 import type { Principal } from '../model/principal.js';
+import type { Rights } from '../auth/index.js';
 import { principalActor, type RecordActor } from '../model/records.js';
 import type { HeldKey } from '../store/idempotency.js';
 import type { ListedRun } from '../store/runs/runs.js';
@@ -16,8 +17,8 @@ export interface Caller {
   /** The idempotency key that this request holds; null: it was sent without a key. */
   readonly heldKey: HeldKey | null;
   readonly trail: Trail;
-  /** Whether what showed who asks gives these rights still. False also where it is not known: then nothing is kept that has waited. */
-  readonly hasSameRights: (principal: Principal) => Promise<boolean>;
+  /** Whether what showed who asks gives these rights still. */
+  readonly rights: Rights;
 }
 
 /** What a request is about and what it leaves on record, noted as it becomes known. The door records it at the end. */

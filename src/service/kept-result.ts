@@ -55,8 +55,7 @@ export function ownershipCheckOf({ heldKey: held }: Pick<Caller, 'heldKey'>): (t
 
 /** What is asked before a request to a run is kept: whether its key is still ours, and its caller's rights the same. */
 export function checksOf(caller: Caller): Asking {
-  const { principal, hasSameRights } = caller;
-  return { whileOurs: ownershipCheckOf(caller), hasSameRights: () => hasSameRights(principal) };
+  return { whileOurs: ownershipCheckOf(caller), rights: caller.rights };
 }
 
 /** What every request to a run carries: who asks, how long to wait for the answer, and the checks. */

@@ -8,7 +8,7 @@ import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
 import { loadKeys } from '../../src/auth/index.js';
 import { recordStart, type ClientDeps } from '../../src/client/index.js';
 import { post } from '../../src/client/post.js';
-import { followRights } from '../../src/client/rights.js';
+import { lastingRights } from '../../src/auth/index.js';
 import { makeSubmission, submit } from '../../src/client/submit.js';
 import { makeWaiter, type Waiter } from '../../src/client/waiter.js';
 import type { Foreseen, MessageOutcome, StartRequest, SubmitRequest } from '../../src/client/types.js';
@@ -79,7 +79,7 @@ function ask(
   on: ClientDeps = deps,
   id = newId('msg'),
   foreseen: Foreseen | null = null,
-  rights = followRights(undefined),
+  rights = lastingRights,
 ): Promise<MessageOutcome> {
   const request = { transition: 'go', expectedVersion: null, principal: agent, trace: null };
   return post(on, waiter, {

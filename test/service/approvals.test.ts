@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { lastingRights } from '../../src/auth/index.js';
 import { decideBatch } from '../../src/service/approvals/batch/batch.js';
 import { claimApproval } from '../../src/service/approvals/claims.js';
 import { decide } from '../../src/service/approvals/decide.js';
@@ -115,7 +116,11 @@ describe('a decision, by no door', () => {
     const asks = [caller.principal, (await callerOf(ground, 'manager')).principal];
     const made = taken(
       await decideBatch(await callerOf(ground, 'finance'), { ...asked, dryRun: false, token }, () =>
-        Promise.resolve({ kind: 'principal', principal: asks.shift() ?? caller.principal }),
+        Promise.resolve({
+          kind: 'principal',
+          principal: asks.shift() ?? caller.principal,
+          rights: lastingRights,
+        }),
       ),
     );
     const results = made.body['results'] as readonly { readonly status: string }[];

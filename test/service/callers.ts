@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { lastingRights } from '../../src/auth/index.js';
 import { newId } from '../../src/model/names/ids.js';
 import { newTrail, type Caller } from '../../src/service/caller.js';
 import type { Refusal } from '../../src/service/refusal.js';
@@ -18,7 +19,7 @@ export async function callerOf({ deps, keys }: Ground, name: string): Promise<Ca
     idBase: randomUUID().replaceAll('-', ''),
     heldKey: null,
     trail: newTrail(),
-    hasSameRights: () => Promise.resolve(true),
+    rights: lastingRights,
   };
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { lastingRights } from '../../src/auth/index.js';
 import type { Call } from '../../src/api/http/call.js';
 import { refuseRoute } from '../../src/api/http/permitted.js';
 import { routes } from '../../src/api/index.js';
@@ -122,7 +123,7 @@ function callerWith(
     idBase: '0'.repeat(32),
     heldKey: null,
     trail: newTrail(),
-    hasSameRights: () => Promise.resolve(true),
+    rights: lastingRights,
   };
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { z } from 'zod';
+import { followRights, unknownRights } from '../../auth/index.js';
 import type { Principal } from '../../model/principal.js';
 import type { AnswerOf } from '../../model/contract/answer-types.js';
 import type { ErrorCode } from '../../model/contract/errors.js';
@@ -54,7 +55,8 @@ export function answer(
 
 /** What shows who sends a request: a key or token, or who has signed a Slack request or holds a link. */
 interface Credential {
-  readonly principal: Principal;
+  /** When it was read, by `performance.now()`. */
+  readonly readAt: number;
   /** The principal that it gives now; null: none, as it was revoked or is over. */
   readonly readNow: () => Promise<Principal | null>;
 }
@@ -65,7 +67,7 @@ export interface Call {
   readonly requestId: string;
   readonly request: IncomingMessage;
   principal: Principal | null;
-  /** The credential that was read last, and whose it was. */
+  /** The credential that was read last. */
   credential: Credential | null;
   /** Id of the person who is signed in, once a page has asked for it. */
   signedInAs: string | null;
@@ -85,22 +87,27 @@ export interface Call {
 /** The caller for the use cases. A page passes the `principal` that it acts for; else it is the call's own. */
 export function callerOf(call: Call, principal = principalOf(call)): Caller {
   const { deps, requestId, idBase, heldKey, trail, credential } = call;
-  const hasSameRights = (asked: Principal): Promise<boolean> =>
-    credential?.principal === principal ? givesStill(credential, asked) : Promise.resolve(false);
-  return { deps, principal, requestId, idBase, heldKey, trail, hasSameRights };
+  const rights =
+    credential === null
+      ? unknownRights
+      : followRights(() => givesStill(credential, principal), credential.readAt);
+  return { deps, principal, requestId, idBase, heldKey, trail, rights };
 }
 
-/** A credential that is sent as a header. */
-export function credentialOf(
+/** Of what has just been read. */
+export function credentialOf(readNow: Credential['readNow']): Credential {
+  return { readAt: performance.now(), readNow };
+}
+
+/** Of a header that has just been read. */
+export function credentialOfHeader(
   { authenticate }: Pick<ApiDeps, 'authenticate'>,
   header: string | undefined,
-  principal: Principal,
 ): Credential {
-  const readNow = async (): Promise<Principal | null> => {
+  return credentialOf(async () => {
     const found = await authenticate(header);
     return found.status === 'ok' ? found.principal : null;
-  };
-  return { principal, readNow };
+  });
 }
 
 async function givesStill({ readNow }: Credential, asked: Principal): Promise<boolean> {

@@ -1,6 +1,6 @@
 import type { Authentication } from '../../auth/index.js';
 import { note } from '../../service/caller.js';
-import { credentialOf, type Call } from './call.js';
+import { credentialOfHeader, type Call } from './call.js';
 import { asksForCredential, problem, type Problem } from '../contract/problem.js';
 
 /**
@@ -16,7 +16,7 @@ export async function authenticate(call: Call): Promise<Problem | null> {
   const found = await call.deps.authenticate(sent[0]);
   if (found.status === 'ok') {
     call.principal = found.principal;
-    call.credential = credentialOf(call.deps, sent[0], found.principal);
+    call.credential = credentialOfHeader(call.deps, sent[0]);
     return null;
   }
   call.principal = null;

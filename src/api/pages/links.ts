@@ -15,7 +15,7 @@ import {
 import type { Refusal } from '../../service/refusal.js';
 import type { DecisionRow } from '../../store/approvals/decisions.js';
 import type { LinkRow } from '../../store/approvals/links.js';
-import { callerOf, formBody, route, type Call, type Page, type Route } from '../http/call.js';
+import { callerOf, credentialOf, formBody, route, type Call, type Page, type Route } from '../http/call.js';
 import { isFetchedAhead, noteOpened } from '../http/opened.js';
 import { problem, type Problem } from '../contract/problem.js';
 import { decisionForm, signInFirst, signInForm, tickMine } from './approval.js';
@@ -243,8 +243,7 @@ async function decideByLink(call: Call, token: string, body: LinkFields): Promis
   if (!isChosen(body)) return linkPage(call, now, noneChosen(body));
   call.principal = personOf(reader);
   // A sign-in has its own credential (`readSignIn`).
-  if (reader.kind === 'link')
-    call.credential = { principal: reader.person, readNow: () => holderNow(call, token) };
+  if (reader.kind === 'link') call.credential = credentialOf(() => holderNow(call, token));
   if (reader.kind === 'signed-in' && !isFormOf(call, reader.who, link.approval, body))
     return problem(
       'FORBIDDEN',

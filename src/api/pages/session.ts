@@ -1,6 +1,6 @@
 import { sessionSeconds, type Session } from '../../auth/index.js';
 import type { Principal } from '../../model/principal.js';
-import { credentialOf, type Call } from '../http/call.js';
+import { credentialOfHeader, type Call } from '../http/call.js';
 
 // Who uses the browser: each page authenticates the credential in the sealed cookie again.
 
@@ -18,7 +18,7 @@ export async function readSignIn(call: Call): Promise<SignedIn | null> {
   const found = await call.deps.authenticate(header);
   if (found.status !== 'ok' || !mayUsePages(found.principal)) return null;
   call.signedInAs = found.principal.id;
-  call.credential = credentialOf(call.deps, header, found.principal);
+  call.credential = credentialOfHeader(call.deps, header);
   return { session, principal: found.principal };
 }
 

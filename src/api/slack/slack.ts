@@ -23,6 +23,7 @@ import { isUnavailable, refusal, type Refusal } from '../../service/refusal.js';
 import {
   answer,
   callerOf,
+  credentialOf,
   route,
   signedForm,
   type Answer,
@@ -214,7 +215,7 @@ async function onWindow(
   if (person.kind === 'refusal') return windowError(recordRefusal(call, read.value, person));
   const { principal } = person;
   call.principal = principal;
-  call.credential = { principal, readNow: () => slackPersonNow(call, channels, user.id) };
+  call.credential = credentialOf(() => slackPersonNow(call, channels, user.id));
   call.idBase = idBaseOfWindow(view.id, principal.id, read.value);
   const reason = view.state.values[reasonInput.block]?.[reasonInput.action]?.value ?? '';
   const body = { decision, digest, reason };

@@ -5,7 +5,7 @@ import { isObject } from '../../../model/values/json.js';
 import { decideBatch, type AskAgain } from '../../../service/approvals/batch/batch.js';
 import { refusal } from '../../../service/refusal.js';
 import { retryHeader } from '../../contract/problem.js';
-import { answer, callerOf, jsonBody, principalOf, route, type Call, type Route } from '../../http/call.js';
+import { answer, callerOf, jsonBody, route, type Call, type Route } from '../../http/call.js';
 import { authenticate } from '../../http/identify.js';
 
 export const batchRoutes: readonly Route[] = [
@@ -36,9 +36,9 @@ function makeAskAgain(call: Call): AskAgain {
   return async (trail) => {
     const own: Call = { ...call, trail };
     const denied = await authenticate(own);
-    return denied === null
-      ? { kind: 'principal', principal: principalOf(own) }
-      : refusal(denied.code, denied.detail, denied.extra);
+    if (denied !== null) return refusal(denied.code, denied.detail, denied.extra);
+    const { principal, rights } = callerOf(own);
+    return { kind: 'principal', principal, rights };
   };
 }
 

@@ -3,7 +3,6 @@ import type { z } from 'zod';
 import type * as api from '../../../model/contract/api.js';
 import type { BatchJson } from '../../../model/contract/answer-types.js';
 import { isObject, type JsonObject } from '../../../model/values/json.js';
-import type { Principal } from '../../../model/principal.js';
 import { getDecision } from '../../../store/approvals/decisions.js';
 import { deriveId, newTrail, note, type Caller, type Trail } from '../../caller.js';
 import { inLanes } from '../../lanes.js';
@@ -21,7 +20,7 @@ type Result = BatchJson['results'][number];
 /** Authenticates the caller again, since a batch may take long. A refusal is noted in `trail`. */
 export type AskAgain = (
   trail: Trail,
-) => Promise<{ readonly kind: 'principal'; readonly principal: Principal } | Refusal>;
+) => Promise<({ readonly kind: 'principal' } & Pick<Caller, 'principal' | 'rights'>) | Refusal>;
 
 /** How many runs are asked at a time; the approvals of the same run are decided one after the other. */
 const lanes = 10;
@@ -334,7 +333,7 @@ async function decideItem(
   if (known !== undefined) return known;
   const asked = await askAgain(caller.trail);
   if (asked.kind === 'refusal') return asked;
-  const own = { ...caller, principal: asked.principal };
+  const own = { ...caller, principal: asked.principal, rights: asked.rights };
   const found = await visibleApproval(own, item.approval);
   return found.kind === 'refusal'
     ? found

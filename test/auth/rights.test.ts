@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { followRights } from '../../src/client/rights.js';
+import { followRights, lastingRights, unknownRights } from '../../src/auth/index.js';
 
 /** Rights on a clock that the test holds. `takes`: how long an answer takes; `gives`: what it says. */
 function held(t: TestContext, { takes = 0, gives = true } = {}) {
@@ -11,7 +11,7 @@ function held(t: TestContext, { takes = 0, gives = true } = {}) {
     asked += 1;
     now += takes;
     return Promise.resolve(gives);
-  });
+  }, 0);
   return { rights, asked: () => asked, pass: (ms: number) => (now += ms) };
 }
 
@@ -43,7 +43,7 @@ describe('the rights of a caller whose request waits', () => {
     let now = 0;
     t.mock.method(performance, 'now', () => now);
     t.mock.timers.enable({ apis: ['setTimeout'] });
-    const rights = followRights(() => new Promise(() => undefined));
+    const rights = followRights(() => new Promise(() => undefined), 0);
     now = 1_001;
     let known: boolean | null = null;
     const asked = rights.areSame().then((isSame) => (known = isSame));
@@ -54,11 +54,17 @@ describe('the rights of a caller whose request waits', () => {
     assert.equal(await asked, false);
   });
 
-  it('of a caller that cannot be asked for again are taken as they were', async (t) => {
-    let now = 0;
+  it('are known from when the credential was read, however late the request comes to where they count', async (t) => {
+    let now = 5_000;
     t.mock.method(performance, 'now', () => now);
-    const rights = followRights(undefined);
-    now = 60_000;
-    assert.deepEqual([rights.areStale(), await rights.areSame()], [false, true]);
+    const rights = followRights(() => Promise.resolve(false), 4_001);
+    assert.equal(rights.areStale(), false);
+    now += 2;
+    assert.deepEqual([rights.areStale(), await rights.areSame()], [true, false]);
+  });
+
+  it('are never stale where no credential stands for the caller, and never the same where it is not known', async () => {
+    assert.deepEqual([lastingRights.areStale(), await lastingRights.areSame()], [false, true]);
+    assert.deepEqual([unknownRights.areStale(), await unknownRights.areSame()], [true, false]);
   });
 });
