@@ -184,4 +184,18 @@ describe('starts of one principal', () => {
     assert.ok(told.status === 'unavailable' && told.code === 'AUDIT_UNAVAILABLE', JSON.stringify(told));
     assert.equal(await countSubmits(before.run), 0);
   });
+
+  for (const [what, isSame, status] of [
+    ['are kept once their rights are the same behind all that they wait for', [true, true, true], 'accepted'],
+    ['are not kept where their rights have changed by then', [true, true, false], 'unavailable'],
+  ] as const)
+    it(what, async () => {
+      const answers = [...isSame];
+      const rights = { areStale: () => true, areSame: () => Promise.resolve(answers.shift() ?? false) };
+      const asked = startOf('slow', { rights });
+      assert.equal((await start(deps, waiter, asked)).status, status);
+      assert.deepEqual(answers, []);
+      const row = await getListedRun(database.pool, asked.run);
+      assert.equal(row === null, status === 'unavailable');
+    });
 });

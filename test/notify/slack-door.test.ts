@@ -38,6 +38,12 @@ interface Parked {
   readonly run: string;
 }
 
+/** The policy with the channel of the other beside its own, under a name of its own. */
+function twoChannels(policy: string, other: string): string {
+  const [own, second] = [policy, other].map((text) => JSON.parse(text));
+  return JSON.stringify({ ...own, channels: { ...own.channels, other: second.channels.money } });
+}
+
 describe('deciding from Slack', () => {
   let api: Harness;
   let slack: SlackStub;
@@ -402,12 +408,25 @@ describe('deciding from Slack', () => {
     for (const secret of [token, signingSecret]) assert.ok(!everything.includes(secret));
   });
 
-  for (const { lost, lose } of [
+  for (const { lost, lose, says } of [
     {
       lost: 'whose key is revoked',
+      says: /`leaver` has no key that is valid now/,
       lose: () => api.ask('admin', 'DELETE', `/v1/keys/${keys.get('leaver')?.keyId ?? ''}`),
     },
-    { lost: 'whom the policies no longer name', lose: () => declare(slackPolicy(slack.api, users)) },
+    {
+      lost: 'whom the policies no longer name',
+      says: /nobody here is named for your Slack user ULEAVER/,
+      lose: () => declare(slackPolicy(slack.api, users)),
+    },
+    {
+      lost: 'whom only another channel names',
+      says: /nobody here is named for your Slack user ULEAVER/,
+      lose: () =>
+        declare(
+          twoChannels(slackPolicy(slack.api, users), slackPolicy(slack.api, { ...users, ULEAVER: 'leaver' })),
+        ),
+    },
   ])
     it(`keeps nothing of a decision that waits for its run, by somebody ${lost} meanwhile`, async () => {
       await makeKey('leaver', 'human', [controller]);
@@ -420,7 +439,9 @@ describe('deciding from Slack', () => {
       // For a second the rights are trusted that the request came with.
       await setTimeout(1_200);
       await lock.release();
-      assert.match(errorOf(await asked), /its caller's rights changed, .+: nothing of it is kept/);
+      const told = errorOf(await asked);
+      assert.match(told, /its caller's rights changed, .+: nothing of it is kept/);
+      assert.match(told, says);
       assert.deepEqual(await decisionsOf(parked), []);
     });
 

@@ -10,8 +10,8 @@ import { decide, type Decided } from '../../service/approvals/decide.js';
 import { readQueueKit, requiredReasons } from '../../service/approvals/judge.js';
 import { visibleApproval, isUndecided, type FoundApproval } from '../../service/approvals/look.js';
 import { callerOf, principalOf, type Call, type Page } from '../http/call.js';
-import type { Refusal } from '../../service/refusal.js';
-import { approvalHtml, decisionForm, type AskedDecision } from './approval.js';
+import { credentialEnded, type Refusal } from '../../service/refusal.js';
+import { approvalHtml, decisionForm, signInFirst, type AskedDecision } from './approval.js';
 import { endingPage } from './ending.js';
 import { endingText } from './ending-text.js';
 import { html, page, signOutForm, type Html } from './html.js';
@@ -150,14 +150,22 @@ async function showUnmade(
   showAgain: ShowAgain,
 ): Promise<Page | Refusal> {
   const found = await visibleApproval(callerOf(call), approval);
-  if (found.kind === 'refusal') return refused;
+  if (found.kind === 'refusal') return (await whyOver(call, approval, refused)) ?? refused;
   const own = await readOwnDecision(call.deps, found.row.id, principalOf(call));
   if (own !== null) return endingPage(call, found, own, decision);
   const { code, detail, retryAfter } = refused;
-  if (retryAfter !== null) return refused;
+  if (retryAfter !== null) return (await whyOver(call, approval, refused)) ?? refused;
   const why = code === 'REASON_REQUIRED' ? 'this gate asks for a reason: write why' : detail;
   return showAgain(found, { code, why, reason });
 }
+
+/** The sign-in for whoever has no valid credential by now, so that another try comes to the same; null: they have. */
+async function whyOver({ credential }: Call, approval: string, { detail }: Refusal): Promise<Page | null> {
+  if (credential === null || (await credential.readNow()) !== null) return null;
+  return signInFirst(`/approvals/${approval}`, `${toSentence(credentialEnded)}: ${detail}.`);
+}
+
+const toSentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 function decidedPage({ kind }: Decided, { decision }: ChosenFields): Page {
   const now = kind === 'applied';

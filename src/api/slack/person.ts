@@ -41,16 +41,15 @@ export async function slackPerson(
   return { kind: 'person', principal };
 }
 
-/** The same person by what the same channels say now; null: nobody who may decide. */
+/** The same person by what the same channels say now. */
 export async function slackPersonNow(
   call: Call,
   signed: readonly SlackChannel[],
   user: string,
-): Promise<Principal | null> {
+): Promise<SlackPerson> {
   const names = signed.map(({ name }) => name);
   const channels = (await slackChannels(call)).filter(({ name }) => names.includes(name));
-  const person = await slackPerson(call, channels, user);
-  return person.kind === 'person' ? person.principal : null;
+  return slackPerson(call, channels, user);
 }
 
 function refusePerson(why: string, detail: string): Refusal {

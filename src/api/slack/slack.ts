@@ -43,7 +43,7 @@ import {
   type Submitted,
   type WindowMetadata,
 } from './payload.js';
-import { slackPerson, slackPersonNow } from './person.js';
+import { slackPerson, slackPersonNow, type SlackPerson } from './person.js';
 import { readHead, verifySlack } from './request.js';
 
 // Deciding from Slack: a button opens a window, the window asks for a reason, and its submission is a decision like any other.
@@ -214,8 +214,12 @@ async function onWindow(
   const person = await slackPerson(call, channels, user.id);
   if (person.kind === 'refusal') return windowError(recordRefusal(call, read.value, person));
   const { principal } = person;
+  const personNow = (): Promise<SlackPerson> => slackPersonNow(call, channels, user.id);
   call.principal = principal;
-  call.credential = credentialOf(() => slackPersonNow(call, channels, user.id));
+  call.credential = credentialOf(async () => {
+    const now = await personNow();
+    return now.kind === 'person' ? now.principal : null;
+  });
   call.idBase = idBaseOfWindow(view.id, principal.id, read.value);
   const reason = view.state.values[reasonInput.block]?.[reasonInput.action]?.value ?? '';
   const body = { decision, digest, reason };
@@ -224,7 +228,12 @@ async function onWindow(
     found.kind === 'refusal'
       ? found
       : await decide(callerOf(call), found, body, { via: 'slack', waitMs: decideMs });
-  if (made.kind === 'refusal') return windowError(recordRefusal(call, read.value, made));
+  if (made.kind === 'refusal') {
+    const now = isUnavailable(made) ? await personNow() : person;
+    // Another try would come to this.
+    const next = now.kind === 'refusal' ? { ...made, detail: `${made.detail}; ${now.detail}` } : made;
+    return windowError(recordRefusal(call, read.value, next));
+  }
   const taken = made.kind === 'applied';
   return answer(200, {
     response_action: 'update',

@@ -169,22 +169,24 @@ describe('a key that is revoked while its request is under way', () => {
       assert.equal(await countKept(run), 0);
     });
 
-    it('keeps nothing of it where the key gives other rights by then, which is no refusal', async () => {
-      const [key, wider] = [
-        await keyOf([], ['run.start', 'run.read']),
-        await keyOf([], ['run.start', 'run.read', 'run.operate']),
-      ];
-      const run = await held();
-      const asked = submit(key.key, run, 'bank.balance');
-      await someoneWaits();
-      keysNow.set(`Bearer ${key.key}`, `Bearer ${wider.key}`);
-      await setTimeout(1_200);
-      await lock.release();
-      const { status, body } = await asked;
-      assert.deepEqual([status, body.code], [503, 'AUDIT_UNAVAILABLE']);
-      assert.match(body.detail, /its caller's rights changed, .+: nothing of it is kept/);
-      assert.equal(await countKept(run), 0);
-    });
+    for (const { more, roles, permissions } of [
+      { more: 'another permission', roles: [], permissions: ['run.start', 'run.read', 'run.operate'] },
+      { more: 'another role', roles: ['finance.controller'], permissions: ['run.start', 'run.read'] },
+    ])
+      it(`keeps nothing of it where the key gives ${more} by then, which is no refusal`, async () => {
+        const key = await keyOf([], ['run.start', 'run.read']);
+        const other = await keyOf(roles, permissions, { id: key.id });
+        const run = await held();
+        const asked = submit(key.key, run, 'bank.balance');
+        await someoneWaits();
+        keysNow.set(`Bearer ${key.key}`, `Bearer ${other.key}`);
+        await setTimeout(1_200);
+        await lock.release();
+        const { status, body } = await asked;
+        assert.deepEqual([status, body.code], [503, 'AUDIT_UNAVAILABLE']);
+        assert.match(body.detail, /its caller's rights changed, .+: nothing of it is kept/);
+        assert.equal(await countKept(run), 0);
+      });
 
     it('decides nothing and cancels nothing by it, where it waits for the run or for its turn', async () => {
       const key = await keyOf(['finance.controller'], ['run.read', 'run.operate']);
@@ -227,6 +229,21 @@ describe('a key that is revoked while its request is under way', () => {
       await asked;
       assert.equal(await countKept(run), 1);
     });
+  });
+
+  it('decides nothing where that takes long before its run is asked', async () => {
+    const key = await keyOf(['finance.controller'], []);
+    const { id, digest } = await approval();
+    beforeDeciding = async () => {
+      await revoke(key);
+      await setTimeout(1_100);
+    };
+    const body = { decision: 'approve', digest, reason: 'late' };
+    const asked = await api.ask(key.key, 'POST', `/v1/approvals/${id}/decision`, body);
+    beforeDeciding = () => Promise.resolve();
+    assert.equal(asked.status, 401, asked.text);
+    const { status, decisions } = (await api.ask('finance', 'GET', `/v1/approvals/${id}`)).body;
+    assert.deepEqual([status, decisions], ['open', []]);
   });
 
   it('makes no key', async () => {
