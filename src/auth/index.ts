@@ -29,6 +29,8 @@ export {
   followRights,
   keepWithRights,
   lastingRights,
+  requireRights,
+  RightsChanged,
   unknownRights,
   type Rights,
   type RightsNow,

@@ -1,4 +1,5 @@
 import timers from 'node:timers/promises';
+import type { Tx } from '../db/index.js';
 
 /** Whether the caller of a request that waits still has the rights with which it asked. */
 export interface Rights {
@@ -15,6 +16,16 @@ export type RightsNow = 'same' | 'stale' | 'rightsChanged';
 export const lastingRights: Rights = { areStale: () => false, areSame: () => Promise.resolve(true) };
 /** Of a caller whose credential is not known: nothing is kept for it. */
 export const unknownRights: Rights = { areStale: () => true, areSame: () => Promise.resolve(false) };
+
+/** The caller of a request that has waited has other rights by now, or none, or they are not known in time: nothing of it is kept. */
+export class RightsChanged extends Error {}
+
+/** Throws `RightsChanged`. To be called last in the transaction that keeps something. */
+export async function requireRights(tx: Tx, rights: Rights): Promise<void> {
+  // Writes are sent with the next statement: whatever they wait for has been waited for behind it.
+  await tx.query('select 1');
+  if (!(await rights.areSame())) throw new RightsChanged();
+}
 
 /** How long a caller's rights are trusted while its request waits. */
 const goodForMs = 1_000;

@@ -1,6 +1,7 @@
 import type { ServiceFact } from '../audit/index.js';
 import type { Principal } from '../model/principal.js';
-import type { Rights } from '../auth/index.js';
+import { requireRights, type Rights } from '../auth/index.js';
+import type { Tx } from '../db/index.js';
 import { principalActor, type RecordActor } from '../model/records.js';
 import type { HeldKey } from '../store/idempotency.js';
 import type { ListedRun } from '../store/runs/runs.js';
@@ -19,6 +20,15 @@ export interface Caller {
   readonly trail: Trail;
   /** Whether what showed who asks gives these rights still. */
   readonly rights: Rights;
+}
+
+/** A transaction of the caller's own request. Throws `RightsChanged`, and nothing is kept, where that has waited and the caller has other rights by then. */
+export function transact<T>({ deps, rights }: Caller, act: (tx: Tx) => Promise<T>): Promise<T> {
+  return deps.transaction(async (tx) => {
+    const result = await act(tx);
+    await requireRights(tx, rights);
+    return result;
+  });
 }
 
 /** What a request is about and what it leaves on record, noted as it becomes known. The door records it at the end. */

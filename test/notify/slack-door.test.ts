@@ -420,6 +420,17 @@ describe('deciding from Slack', () => {
       lose: () => declare(slackPolicy(slack.api, users)),
     },
     {
+      lost: 'in a request signed with a secret that is replaced',
+      says: /nobody here is named for your Slack user ULEAVER/,
+      lose: () =>
+        declare(
+          slackPolicy(slack.api, { ...users, ULEAVER: 'leaver' }).replace(
+            /"signingSecret":"[^"]+"/,
+            '"signingSecret":"env://NOT_SET"',
+          ),
+        ),
+    },
+    {
       lost: 'whom only another channel names',
       says: /nobody here is named for your Slack user ULEAVER/,
       lose: () =>
@@ -429,8 +440,8 @@ describe('deciding from Slack', () => {
     },
   ])
     it(`keeps nothing of a decision that waits for its run, by somebody ${lost} meanwhile`, async () => {
-      await makeKey('leaver', 'human', [controller]);
       await declare(slackPolicy(slack.api, { ...users, ULEAVER: 'leaver' }));
+      await makeKey('leaver', 'human', [controller]);
       const parked = await park();
       const lock = await holdRun(api.database.url, parked.run);
       const asked = submit('ULEAVER', parked);

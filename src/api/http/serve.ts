@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { RightsChanged } from '../../auth/index.js';
 import { giveWayBefore } from '../../model/give-way.js';
 import { newId } from '../../model/names/ids.js';
 import { isObject } from '../../model/values/json.js';
@@ -272,8 +273,13 @@ function uncertainText(
 }
 
 /** The answer to an unexpected failure, without details of it: the log has them under the same trace id. */
+const rightsChanged =
+  "while this request waited, its caller's rights changed, or could not be asked for again in time: nothing of it is kept, try again";
+
 function explain(call: Call, { idempotent, path }: Route, error: unknown): Reply {
   if (error instanceof KeyLost) return takenOver;
+  if (error instanceof RightsChanged)
+    return problem('AUDIT_UNAVAILABLE', rightsChanged, {}, { 'Retry-After': '2' });
   if (call.deps.isUnavailable(error)) {
     const detail = uncertainText(call, 'the store of runs and records does not answer', idempotent);
     return problem('AUDIT_UNAVAILABLE', detail, {}, { 'Retry-After': '2' });

@@ -3,7 +3,6 @@ import type { Principal } from '../../model/principal.js';
 import { findPersonByKeys } from '../../service/approvals/people.js';
 import { refusal, type Refusal } from '../../service/refusal.js';
 import type { Call } from '../http/call.js';
-import { slackChannels } from './request.js';
 
 export type SlackPerson = { readonly kind: 'person'; readonly principal: Principal } | Refusal;
 
@@ -39,17 +38,6 @@ export async function slackPerson(
   if (principal.kind !== 'human')
     return refusePerson('not_human', `only a human decides; \`${id}\` is of kind ${principal.kind}`);
   return { kind: 'person', principal };
-}
-
-/** The same person by what the same channels say now. */
-export async function slackPersonNow(
-  call: Call,
-  signed: readonly SlackChannel[],
-  user: string,
-): Promise<SlackPerson> {
-  const names = signed.map(({ name }) => name);
-  const channels = (await slackChannels(call)).filter(({ name }) => names.includes(name));
-  return slackPerson(call, channels, user);
 }
 
 function refusePerson(why: string, detail: string): Refusal {

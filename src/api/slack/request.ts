@@ -6,9 +6,13 @@ import type { Call } from '../http/call.js';
 
 // Does this request come from Slack? https://docs.slack.dev/authentication/verifying-requests-from-slack
 
-export type Signed =
+export interface SignedRequest {
+  readonly status: 'signed';
   /** The channels whose signing secret the request was signed with: at least one. */
-  { readonly status: 'signed'; readonly channels: readonly SlackChannel[] } | Refused;
+  readonly channels: readonly SlackChannel[];
+  /** Those of them, as they are declared now, whose signing secret of now it was signed with. */
+  readonly channelsNow: () => Promise<readonly SlackChannel[]>;
+}
 
 /** `reason` is only for the record: the sender learns that its signature was refused, but not why. */
 interface Refused {
@@ -39,27 +43,31 @@ export async function readHead(call: Call): Promise<Head | Refused> {
   return { status: 'head', timestamp, given: Buffer.from(signature.slice('v0='.length), 'hex'), channels };
 }
 
-export async function verifySlack(call: Call, bytes: Buffer): Promise<Signed> {
+export async function verifySlack(call: Call, bytes: Buffer): Promise<SignedRequest | Refused> {
   const head = await readHead(call);
   if (head.status === 'refused') return head;
   const { timestamp, given, channels } = head;
-  const judged = await Promise.all(
-    channels.map((channel) => verifySignature(call, channel, { timestamp, bytes, given })),
-  );
+  const judge = (declared: readonly SlackChannel[]): Promise<Verdict[]> =>
+    Promise.all(declared.map((channel) => verifySignature(call, channel, { timestamp, bytes, given })));
+  const judged = await judge(channels);
   if (judged.every((verdict) => verdict === 'no_secret')) return refuseRequest('no_secret');
   const matching = channels.filter((_, index) => judged[index] === 'yes');
   if (matching.length === 0) return refuseRequest('bad_signature');
-  return (await takeSlackRequest(call.deps.pool, given))
-    ? { status: 'signed', channels: matching }
-    : refuseRequest('replayed');
+  if (!(await takeSlackRequest(call.deps.pool, given))) return refuseRequest('replayed');
+  const names = matching.map(({ name }) => name);
+  const channelsNow = async (): Promise<readonly SlackChannel[]> => {
+    const same = (await slackChannels(call)).filter(({ name }) => names.includes(name));
+    const verdicts = await judge(same);
+    return same.filter((_, index) => verdicts[index] === 'yes');
+  };
+  return { status: 'signed', channels: matching, channelsNow };
 }
 
 function refuseRequest(reason: Refused['reason']): Refused {
   return { status: 'refused', reason };
 }
 
-/** Those that the policies declare now. */
-export async function slackChannels(call: Call): Promise<readonly SlackChannel[]> {
+async function slackChannels(call: Call): Promise<readonly SlackChannel[]> {
   const declared = (await call.deps.policies.policySet())?.notifications?.channels ?? [];
   return declared.filter((channel) => channel.kind === 'slack');
 }
@@ -70,11 +78,13 @@ interface Given {
   readonly given: Buffer;
 }
 
+type Verdict = 'yes' | 'no' | 'no_secret';
+
 async function verifySignature(
   call: Call,
   { signingSecret }: SlackChannel,
   { timestamp, bytes, given }: Given,
-): Promise<'yes' | 'no' | 'no_secret'> {
+): Promise<Verdict> {
   const resolved = await resolveTexts([signingSecret], call.deps.references);
   const secret = resolved.status === 'resolved' ? (resolved.texts[0] ?? '') : '';
   if (secret === '') return 'no_secret';

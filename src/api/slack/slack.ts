@@ -43,8 +43,8 @@ import {
   type Submitted,
   type WindowMetadata,
 } from './payload.js';
-import { slackPerson, slackPersonNow, type SlackPerson } from './person.js';
-import { readHead, verifySlack } from './request.js';
+import { slackPerson, type SlackPerson } from './person.js';
+import { readHead, verifySlack, type SignedRequest } from './request.js';
 
 // Deciding from Slack: a button opens a window, the window asks for a reason, and its submission is a decision like any other.
 // Slack waits three seconds for each answer.
@@ -82,7 +82,7 @@ async function onInteraction(call: Call, bytes: Buffer): Promise<Reply> {
     case 'block_actions':
       return onButton(call, signed.channels, read.value);
     case 'view_submission':
-      return onWindow(call, signed.channels, read.value);
+      return onWindow(call, signed, read.value);
     default:
       return answer(200);
   }
@@ -204,7 +204,7 @@ const decideMs = 1_500;
 /** Decides by what the window has sent. */
 async function onWindow(
   call: Call,
-  channels: readonly SlackChannel[],
+  { channels, channelsNow }: Pick<SignedRequest, 'channels' | 'channelsNow'>,
   { user, view }: Submitted,
 ): Promise<Reply> {
   if (view.callback_id !== modalId) return unreadable('/payload/view/callback_id');
@@ -214,7 +214,7 @@ async function onWindow(
   const person = await slackPerson(call, channels, user.id);
   if (person.kind === 'refusal') return windowError(recordRefusal(call, read.value, person));
   const { principal } = person;
-  const personNow = (): Promise<SlackPerson> => slackPersonNow(call, channels, user.id);
+  const personNow = async (): Promise<SlackPerson> => slackPerson(call, await channelsNow(), user.id);
   call.principal = principal;
   call.credential = credentialOf(async () => {
     const now = await personNow();

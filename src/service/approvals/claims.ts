@@ -10,7 +10,7 @@ import {
 } from '../../store/approvals/claims.js';
 import type { ApprovalJson } from '../../model/contract/answer-types.js';
 import type { Tx } from '../../db/index.js';
-import type { Caller } from '../caller.js';
+import { transact, type Caller } from '../caller.js';
 import type { ServiceDeps } from '../deps.js';
 import { refuseCaller } from '../may.js';
 import { invalid, refusal, type Refusal } from '../refusal.js';
@@ -51,7 +51,7 @@ export async function claimApproval(caller: Caller, id: string, termMs = claimMs
   const { deps, principal } = caller;
   const now = deps.now();
   const until = new Date(now.getTime() + termMs).toISOString();
-  await deps.transaction(async (tx) => {
+  await transact(caller, async (tx) => {
     await putClaim(tx, { approval: id, principal: principal.id, claimedAt: now.toISOString(), until });
     await recordAbout(caller, tx, 'approval.claimed', found, { data: { until } });
   });
@@ -66,7 +66,7 @@ export async function releaseApproval(caller: Caller, id: string): Promise<Claim
   if (found.kind === 'refusal') return found;
   const { deps, principal } = caller;
   const now = deps.now().toISOString();
-  await deps.transaction(async (tx) => {
+  await transact(caller, async (tx) => {
     const hadClaim = await deleteClaim(tx, { approval: id, principal: principal.id, now });
     if (hadClaim) await recordAbout(caller, tx, 'approval.released', found, { data: {} });
   });
@@ -99,7 +99,7 @@ export async function delegateApproval(
     await recordAbout(caller, tx, 'approval.delegated', found, { data: { to }, refs });
   };
   try {
-    await deps.transaction(handOver);
+    await transact(caller, handOver);
   } catch (error) {
     if (error instanceof PayloadKeyUnopened) {
       deps.onInternalError(`a note on \`${id}\``, error);

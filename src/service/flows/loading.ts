@@ -67,6 +67,9 @@ export type ReloadResult =
 
 export type StartResult = Extract<ReloadResult, { readonly status: 'loaded' | 'invalid' }>;
 
+/** Called last in the transaction that keeps something; throws where nothing may be kept. */
+export type MayKeep = (tx: Tx) => Promise<void>;
+
 interface LoadedBy {
   readonly by: RecordActor;
   readonly traceId: string;
@@ -76,7 +79,10 @@ interface LoadedBy {
 export async function load(
   deps: PoliciesDeps,
   checker: Checker,
-  asking: LoadedBy & { readonly confirm: readonly string[] | null },
+  asking: LoadedBy & {
+    readonly confirm: readonly string[] | null;
+    readonly mayKeep?: MayKeep | undefined;
+  },
   onLoaded: (loaded: ReadyFolder) => void,
 ): Promise<ReloadResult> {
   const { pool, transaction } = deps;
@@ -104,7 +110,14 @@ export async function load(
       if ('status' in later) return later;
       const { held, removed } = await compareWithCurrent(tx, loaded);
       if (isUnconfirmed(removed, asking.confirm)) return { status: 'unconfirmed', removed };
-      return storeFolder(deps, tx, { loaded, again: [...known, ...later] }, { held, removed, ...asking });
+      const stored = await storeFolder(
+        deps,
+        tx,
+        { loaded, again: [...known, ...later] },
+        { held, removed, ...asking },
+      );
+      await asking.mayKeep?.(tx);
+      return stored;
     });
     if (result.status === 'loaded') onLoaded(loaded);
     return result;

@@ -14,7 +14,7 @@ import { publishVersion } from '../../store/flows/flows.js';
 import { cachePolicies } from '../../store/flows/cached.js';
 import { lockPolicies, policySetHash } from '../../store/flows/policy.js';
 import { keepResult } from '../../store/flows/publications.js';
-import { load, type PoliciesDeps, type ReloadResult, type StartResult } from './loading.js';
+import { load, type MayKeep, type PoliciesDeps, type ReloadResult, type StartResult } from './loading.js';
 import type { KeptResult } from '../kept-result.js';
 import { publishedFact } from './policy-facts.js';
 import { publishIn, whyTooMany, type PublishedFlow } from './publish.js';
@@ -35,7 +35,12 @@ export interface Policies {
    * Loads everything in the folder, or nothing: on an error the policies stay as they were. `confirm`: the names that may
    * be taken away.
    */
-  reload(by: RecordActor, traceId: string, confirm?: readonly string[]): Promise<ReloadResult>;
+  reload(
+    by: RecordActor,
+    traceId: string,
+    confirm?: readonly string[],
+    mayKeep?: MayKeep,
+  ): Promise<ReloadResult>;
   /** The same when a process starts: what is gone from the folder is taken away without being asked, told and recorded. */
   start(by: RecordActor, traceId: string): Promise<StartResult>;
   /**
@@ -47,6 +52,7 @@ export interface Policies {
     by: RecordActor,
     traceId: string,
     kept?: KeptResult<PublishedFlow>,
+    mayKeep?: MayKeep,
   ): Promise<PublishedFlow | TooMany | null>;
   /** The references to values outside the folder, as this process has read it last. */
   references(): readonly ReferencePlace[];
@@ -73,8 +79,9 @@ export function makePolicies(deps: PoliciesDeps): Policies {
     by: RecordActor,
     traceId: string,
     confirm: readonly string[] | null,
+    mayKeep?: MayKeep,
   ): Promise<ReloadResult> =>
-    load(deps, checker, { by, traceId, confirm }, (loaded) => ({ references } = loaded));
+    load(deps, checker, { by, traceId, confirm, mayKeep }, (loaded) => ({ references } = loaded));
   return {
     policySet: async () => (await current())?.policySet ?? null,
     catalog: async () => (await inForce()).catalog,
@@ -84,13 +91,13 @@ export function makePolicies(deps: PoliciesDeps): Policies {
       if (found.status === 'valid') compiledAgainst.set(found.flow, { hash, basis: found.basis });
       return found;
     },
-    reload: (by, traceId, confirm = []) => loadFolder(by, traceId, confirm),
+    reload: (by, traceId, confirm = [], mayKeep) => loadFolder(by, traceId, confirm, mayKeep),
     start: async (by, traceId) => {
       const result = await loadFolder(by, traceId, null);
       if (result.status === 'loaded' || result.status === 'invalid') return result;
       throw new Error('the policies folder cannot be loaded: it takes more time or memory than it may');
     },
-    publish: (flow, by, traceId, kept) =>
+    publish: (flow, by, traceId, kept, mayKeep) =>
       deps.transaction(async (tx) => {
         await lockPolicies(tx);
         const earlier = (await kept?.earlier(tx)) ?? null;
@@ -105,6 +112,7 @@ export function makePolicies(deps: PoliciesDeps): Policies {
         const fact = publishedFact(deps, made, { actor: by, permission: 'flow.publish' }, traceId);
         if (made.created) await deps.chain.appendIn(tx, [fact]);
         await kept?.keep(tx, made);
+        await mayKeep?.(tx);
         return made;
       }),
     references: () => references,

@@ -5,6 +5,7 @@ import { valueProblem } from '../../model/values/value-problem.js';
 import type { Finding, ReadyCheck } from '../../policy/index.js';
 import { getFlowVersion } from '../../store/flows/flows.js';
 import { actorOf, type Caller } from '../caller.js';
+import { requireRights } from '../../auth/index.js';
 import { makeKeptResult } from '../kept-result.js';
 import { refuseCaller } from '../may.js';
 import { refusal, type Refusal } from '../refusal.js';
@@ -57,7 +58,9 @@ export async function publishFlow(caller: Caller, text: FlowText): Promise<Publi
     const checked = await checkText(caller, text, 'publish');
     if ('kind' in checked) return checked;
     if (checked.status === 'invalid') return refuseInvalidFlow('FLOW_INVALID', notPublished, checked);
-    const made = await deps.policies.publish(checked.flow, actorOf(caller), requestId, kept);
+    const made = await deps.policies.publish(checked.flow, actorOf(caller), requestId, kept, (tx) =>
+      requireRights(tx, caller.rights),
+    );
     if (made === null) continue;
     if ('tooMany' in made) return refusal('TOO_LARGE', made.tooMany);
     return { kind: 'published', flow: made, warnings: checked.flow.warnings };

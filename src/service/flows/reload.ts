@@ -1,4 +1,5 @@
 import type { ReloadedJson } from '../../model/contract/answer-types.js';
+import { requireRights } from '../../auth/index.js';
 import type { Removed } from '../../policy/index.js';
 import { actorOf, type Caller } from '../caller.js';
 import { refuseCaller } from '../may.js';
@@ -30,7 +31,9 @@ export async function reloadPolicies(
       'HUMANS_ONLY',
       `\`${id}\` (${kind}) confirms nothing: only a human takes away what holds authors and agents back; leave \`confirm\` out, or let a human reload`,
     );
-  const result = await deps.policies.reload(actorOf(caller), requestId, confirm);
+  const result = await deps.policies.reload(actorOf(caller), requestId, confirm, (tx) =>
+    requireRights(tx, caller.rights),
+  );
   if (result.status === 'busy') return refuseBusy();
   if (result.status === 'late')
     return refusal('POLICY_INVALID', `the policies stay as they were: ${lateText(result.flow)}`, {}, 5);

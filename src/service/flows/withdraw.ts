@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { describeFlow, getWithdrawal, withdrawFlow as storeWithdrawal } from '../../store/flows/flows.js';
-import { actorOf, type Caller } from '../caller.js';
+import { actorOf, type Caller, transact } from '../caller.js';
 import { makeKeptResult } from '../kept-result.js';
 import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
@@ -23,7 +23,7 @@ export async function withdrawFlow(
   if ((await describeFlow(deps.pool, name)) === null) return notFound('flow', name);
   const [time, actor] = [deps.now().toISOString(), actorOf(caller)];
   const kept = makeKeptResult(caller, withdrawnFlow);
-  const isDone = await deps.transaction(async (tx) => {
+  const isDone = await transact(caller, async (tx) => {
     if ((await kept.earlier(tx)) !== null) return true;
     if (((await getWithdrawal(tx, name))?.reasonRef ?? null) !== null) return false;
     const reasonRef = await deps.payloads.put(tx, '', 'reason', 'text/plain', reason);

@@ -5,7 +5,7 @@ import { deleteAbsence, getAbsence, putAbsence, type AbsenceRow } from '../../st
 import { toStorableTime } from '../../store/instant.js';
 import { unfitDelegate } from '../approvals/claims.js';
 import { findPerson } from '../approvals/people.js';
-import { actorOf, type Caller } from '../caller.js';
+import { actorOf, type Caller, transact } from '../caller.js';
 import { refuseCaller } from '../may.js';
 import { invalid, notFound, refusal, type Refusal } from '../refusal.js';
 
@@ -43,7 +43,7 @@ export async function setAbsence(
   };
   const refused = refuseTerm(row) ?? (await refuseDelegate(caller, row));
   if (refused !== null) return refused;
-  await deps.transaction(async (tx) => {
+  await transact(caller, async (tx) => {
     await putAbsence(tx, row);
     await recordAbsence(caller, tx, 'absence.set', {
       from: row.from,
@@ -58,7 +58,7 @@ export async function setAbsence(
 export async function clearAbsence(caller: Caller): Promise<Refusal | null> {
   const refused = refuseCaller(caller, 'clearAbsence');
   if (refused !== null) return refused;
-  await caller.deps.transaction(async (tx) => {
+  await transact(caller, async (tx) => {
     if (await deleteAbsence(tx, caller.principal.id)) await recordAbsence(caller, tx, 'absence.cleared', {});
   });
   return null;

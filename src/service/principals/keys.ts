@@ -18,7 +18,7 @@ import {
 } from '../../store/people/keys.js';
 import type { Tx } from '../../db/index.js';
 import { toStorableTime } from '../../store/instant.js';
-import { actorOf, deriveId, type Caller } from '../caller.js';
+import { actorOf, deriveId, type Caller, transact } from '../caller.js';
 import { makeKeptResult } from '../kept-result.js';
 import { badCursor, type Page } from '../page.js';
 import { refuseCaller } from '../may.js';
@@ -60,7 +60,7 @@ export async function createApiKey(
     expiresAt,
     createdBy: principal.id,
   };
-  const made = await deps.transaction((tx) => insertOnce(caller, tx, row, body.kind));
+  const made = await transact(caller, (tx) => insertOnce(caller, tx, row, body.kind));
   if (made.status === 'revoked') return { kind: 'revoked', keyId: made.keyId };
   if (made.status === 'kind_conflict') {
     return refusal(
@@ -174,6 +174,6 @@ export async function revokeApiKey(caller: Caller, keyId: string): Promise<Refus
   if (refused !== null) return refused;
   const { deps } = caller;
   if ((await getKey(deps.pool, keyId)) === null) return notFound('key', keyId);
-  await deps.transaction((tx) => revokeNow(caller, tx, keyId));
+  await transact(caller, (tx) => revokeNow(caller, tx, keyId));
   return null;
 }

@@ -10,7 +10,7 @@ import {
   retireSigningKeys,
   type SigningKeyRow,
 } from '../../store/people/signing-keys.js';
-import { actorOf, type Caller } from '../caller.js';
+import { actorOf, type Caller, transact } from '../caller.js';
 import { makeKeptResult } from '../kept-result.js';
 import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
@@ -41,7 +41,7 @@ export async function rotateSigningKey(caller: Caller, window: Window): Promise<
   if (refused !== null) return refused;
   const { deps } = caller;
   const kept = makeKeptResult(caller, rotatedKey);
-  const rows = await deps.transaction(async (tx) => {
+  const rows = await transact(caller, async (tx) => {
     const active = await lockSigningKeys(tx);
     if ((await kept.earlier(tx)) !== null) return listSigningKeys(tx);
     const made = deps.makeSigningKey();
@@ -63,7 +63,7 @@ export async function retireSigningKey(
 ): Promise<{ readonly kind: 'key'; readonly body: SigningKeyJson } | Refusal> {
   const refused = refuseCaller(caller, 'retireSigningKey');
   if (refused !== null) return refused;
-  return caller.deps.transaction(async (tx) => {
+  return transact(caller, async (tx) => {
     const active = await lockSigningKeys(tx);
     const before = await getSigningKey(tx, keyId);
     if (before === null) return notFound('signing key', keyId);

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
 import { EventEmitter, once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
@@ -244,6 +247,69 @@ describe('a key that is revoked while its request is under way', () => {
     assert.equal(asked.status, 401, asked.text);
     const { status, decisions } = (await api.ask('finance', 'GET', `/v1/approvals/${id}`)).body;
     assert.deepEqual([status, decisions], ['open', []]);
+  });
+
+  describe('and it waits in its transaction', () => {
+    const flow = { name: 'late', owner: 'team', permissions: { read: [], execute: [], deny: [] } };
+    const term = { from: '2999-01-01T00:00:00Z', until: '2999-01-02T00:00:00Z', delegate: 'finance' };
+    const changes: [what: string, method: 'POST' | 'PUT' | 'DELETE', path: string, body?: object][] = [
+      ['makes no key', 'POST', '/v1/keys', { id: 'ghost', kind: 'human' }],
+      ['revokes no key', 'DELETE', '/v1/keys/KEY'],
+      ['makes no signing key', 'POST', '/v1/signing-keys', {}],
+      ['withdraws no flow', 'POST', '/v1/flows/pay/withdraw', { reason: 'late' }],
+      ['publishes no flow', 'POST', '/v1/flows', flow],
+      ['brings no policies into force', 'POST', '/v1/policies/reload'],
+      ['claims no approval', 'POST', '/v1/approvals/APPROVAL/claim'],
+      ['delegates no approval', 'POST', '/v1/approvals/APPROVAL/delegate', { to: 'finance' }],
+      ['sets no absence', 'PUT', '/v1/absences', term],
+    ];
+    /** What these requests would change. */
+    const stored = async (): Promise<unknown> => {
+      const { rows } = await api.database.asSuperuser(
+        `select (select count(*) from api_key where revoked_at is null) as keys, (select count(*) from signing_key) as signing,
+                (select count(*) from flow_withdrawal) as withdrawals, (select count(*) from flow_version) as flows,
+                (select count(*) from policy_set) as policies, (select count(*) from approval_claim) as claims,
+                (select count(*) from approval_delegation) as delegations, (select count(*) from absence) as absences`,
+      );
+      return rows[0];
+    };
+    for (const [what, method, path, body] of changes)
+      it(what, async () => {
+        const permissions = ['key.manage', 'flow.publish', 'flow.read', 'policy.reload', 'run.read'];
+        const key = await keyOf(['finance.controller'], permissions);
+        const victim = await keyOf([], []);
+        const { id } = await approval();
+        writeFileSync(
+          join(api.home, 'policies', 'roles.yaml'),
+          `roles: { late: { permissions: [run.read] } }`,
+        );
+        const before = await stored();
+        const lock = new pg.Client({ connectionString: api.database.url });
+        await lock.connect();
+        await lock.query('begin; lock table audit_record in exclusive mode');
+        const { rows } = await lock.query<{ pid: number }>('select pg_backend_pid() as pid');
+        const isHeldUp = async (): Promise<boolean> => {
+          const waiting = 'select 1 from pg_stat_activity where $1 = any(pg_blocking_pids(pid))';
+          return ((await api.database.asSuperuser(waiting, [rows[0]?.pid])).rowCount ?? 0) > 0;
+        };
+        const asked = api.ask(
+          key.key,
+          method,
+          path.replace('KEY', victim.keyId).replace('APPROVAL', id),
+          body,
+        );
+        await until('it to wait', isHeldUp);
+        await api.database.asSuperuser('update api_key set revoked_at = now() where key_id = $1', [
+          key.keyId,
+        ]);
+        await setTimeout(1_100);
+        await lock.query('commit');
+        await lock.end();
+        const { status, text } = await asked;
+        assert.equal(status, 401, text);
+        await api.database.asSuperuser('update api_key set revoked_at = null where key_id = $1', [key.keyId]);
+        assert.deepEqual(await stored(), before);
+      });
   });
 
   it('makes no key', async () => {

@@ -12,7 +12,7 @@ import {
   revokeLink,
   type LinkRow,
 } from '../../../store/approvals/links.js';
-import { note, type Caller } from '../../caller.js';
+import { note, type Caller, transact } from '../../caller.js';
 import { refuseCaller } from '../../may.js';
 import { notFound, refusal, type Refusal } from '../../refusal.js';
 import { visibleRun } from '../../runs/visible.js';
@@ -44,7 +44,7 @@ export async function makeOwnLink(caller: Caller, id: string, minutes: number): 
   const refused = refuseDecider(await loadJudged(deps, found), person);
   if (refused !== null) return refused;
   const until = Math.min(deps.now().getTime() + minutes * 60_000, found.state?.expiresAt ?? 0);
-  const link = await deps.transaction(async (tx) => {
+  const link = await transact(caller, async (tx) => {
     await lockLinks(tx, id, person.id);
     const open = await countOpenLinks(tx, id, person.id);
     if (open >= mostOpenLinks) return tooManyLinks(open);
@@ -86,7 +86,7 @@ export async function revokeOwnLink(caller: Caller, approval: string, link: stri
   const row = await getApproval(deps.pool, approval);
   if (row === null) return notFound('link', link);
   await visibleRun(caller, row.run);
-  const revoked = await deps.transaction(async (tx) => {
+  const revoked = await transact(caller, async (tx) => {
     const found = await revokeLink(tx, { id: link, approval, recipient: principal.id });
     if (found === 'revoked') await recordAbout(caller, tx, 'credential.revoked', { row }, { data: { link } });
     return found;
