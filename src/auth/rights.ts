@@ -32,7 +32,7 @@ const goodForMs = 1_000;
 /** For so long others wait behind a request whose rights are asked for, since an issuer of tokens may not answer. */
 const longestCheckMs = 2_000;
 
-/** `knownFrom`: when the credential was read, milliseconds of `performance.now()`. What it gave then is trusted from there on. */
+/** `knownFrom`: when the credential began to be read, milliseconds of `performance.now()`. What it gave then is trusted from there on. */
 export function followRights(hasSameRights: () => Promise<boolean>, knownFrom: number): Rights {
   let knownAt = knownFrom;
   const areStale = (): boolean => performance.now() - knownAt > goodForMs;
@@ -40,8 +40,9 @@ export function followRights(hasSameRights: () => Promise<boolean>, knownFrom: n
     areStale,
     areSame: async () => {
       if (!areStale()) return true;
+      const askedAt = performance.now();
       const isSame = await inTime(hasSameRights());
-      if (isSame) knownAt = performance.now();
+      if (isSame) knownAt = askedAt;
       return isSame;
     },
   };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { followRights, lastingRights, unknownRights } from '../../src/auth/index.js';
+import { followRights, keepWithRights, lastingRights, unknownRights } from '../../src/auth/index.js';
 
 /** Rights on a clock that the test holds. `takes`: how long an answer takes; `gives`: what it says. */
 function held(t: TestContext, { takes = 0, gives = true } = {}) {
@@ -25,11 +25,22 @@ describe('the rights of a caller whose request waits', () => {
     assert.deepEqual([rights.areStale(), await rights.areSame(), asked()], [false, true, 1]);
   });
 
-  it('are known from an answer on, however long that took, so that a slow answer is not asked for without end', async (t) => {
-    const { rights, pass } = held(t, { takes: 1_900 });
+  it('are known from when they were asked for, however long the answer took', async (t) => {
+    const { rights, asked, pass } = held(t, { takes: 1_900 });
     pass(1_001);
-    assert.equal(await rights.areSame(), true);
-    assert.equal(rights.areStale(), false);
+    assert.deepEqual([await rights.areSame(), rights.areStale(), asked()], [true, true, 1]);
+  });
+
+  it('whose answers are slow are asked for three times at most, and then the request is kept', async (t) => {
+    const { rights, asked, pass } = held(t, { takes: 1_900 });
+    pass(1_001);
+    const checks: string[] = [];
+    const kept = await keepWithRights(rights, async (check) => {
+      const known = await check();
+      checks.push(known);
+      return known === 'same' ? 'kept' : known;
+    });
+    assert.deepEqual([kept, checks, asked()], ['kept', ['stale', 'same'], 3]);
   });
 
   it('that have changed are asked for again each time', async (t) => {

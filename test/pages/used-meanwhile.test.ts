@@ -12,12 +12,19 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
   let behindMs = 0;
   /** How often a link was looked up. */
   let looks = 0;
+  /** Comes before the next reading of an approval. */
+  let beforeApproval: (() => Promise<unknown>) | null = null;
   /** Lets the next reading of decisions fail. */
   let failing = false;
   before(async () => {
     api = await startApi((deps) => {
       const query = (text: string, values: unknown[]): unknown => {
         if (text.includes('from approval_link l where l.hash')) looks += 1;
+        if (beforeApproval !== null && text.includes('from approval a where a.id')) {
+          const before = beforeApproval();
+          beforeApproval = null;
+          return before.then(() => deps.pool.query(text, values));
+        }
         if (failing && text.includes('from decision where approval')) {
           failing = false;
           return Promise.reject(Object.assign(new Error('terminating connection'), { code: '57P01' }));
@@ -157,6 +164,24 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
       id,
       ago,
     ]);
+
+  it('keeps nothing of a decision by a link that took long to read, where its person has no key any more by then', async () => {
+    const person = { id: newId('key'), kind: 'human', roles: ['finance.controller'] };
+    const { key, keyId } = (await api.ask('admin', 'POST', '/v1/keys', person)).body;
+    const link = await linkOf(key);
+    await setUsed(link, null);
+    let slow = false;
+    beforeApproval = async () => {
+      beforeApproval = null;
+      slow = true;
+      await api.ask('admin', 'DELETE', `/v1/keys/${String(keyId)}`);
+      await setTimeout(1_100);
+    };
+    const { status, text } = await approve(link);
+    assert.deepEqual([slow, status], [true, 401], text);
+    const { decisions } = (await api.ask('finance', 'GET', `/v1/approvals/${link.approval}`)).body;
+    assert.deepEqual(decisions, []);
+  });
 
   it('keeps a decision that has waited for its run, where the link gives the same rights still', async () => {
     const link = await linkOf('finance');

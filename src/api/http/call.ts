@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { z } from 'zod';
-import { followRights, unknownRights } from '../../auth/index.js';
+import { followRights, unknownRights, type Authentication } from '../../auth/index.js';
 import type { Principal } from '../../model/principal.js';
 import type { AnswerOf } from '../../model/contract/answer-types.js';
 import type { ErrorCode } from '../../model/contract/errors.js';
@@ -55,7 +55,7 @@ export function answer(
 
 /** What shows who sends a request: a key or token, or who has signed a Slack request or holds a link. */
 interface Credential {
-  /** When it was read, by `performance.now()`. */
+  /** When it began to be read, by `performance.now()`. */
   readonly readAt: number;
   /** The principal that it gives now; null: none, as it was revoked or is over. */
   readonly readNow: () => Promise<Principal | null>;
@@ -94,20 +94,17 @@ export function callerOf(call: Call, principal = principalOf(call)): Caller {
   return { deps, principal, requestId, idBase, heldKey, trail, rights };
 }
 
-/** Of what has just been read. */
-export function credentialOf(readNow: Credential['readNow']): Credential {
-  return { readAt: performance.now(), readNow };
-}
-
-/** Of a header that has just been read. */
-export function credentialOfHeader(
+/** What a header gives, and with which credential. */
+export async function readHeader(
   { authenticate }: Pick<ApiDeps, 'authenticate'>,
   header: string | undefined,
-): Credential {
-  return credentialOf(async () => {
-    const found = await authenticate(header);
-    return found.status === 'ok' ? found.principal : null;
-  });
+): Promise<{ readonly found: Authentication; readonly credential: Credential }> {
+  const readAt = performance.now();
+  const readNow = async (): Promise<Principal | null> => {
+    const now = await authenticate(header);
+    return now.status === 'ok' ? now.principal : null;
+  };
+  return { found: await authenticate(header), credential: { readAt, readNow } };
 }
 
 async function givesStill({ readNow }: Credential, asked: Principal): Promise<boolean> {

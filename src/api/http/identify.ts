@@ -1,6 +1,6 @@
 import type { Authentication } from '../../auth/index.js';
 import { note } from '../../service/caller.js';
-import { credentialOfHeader, type Call } from './call.js';
+import { readHeader, type Call } from './call.js';
 import { asksForCredential, problem, type Problem } from '../contract/problem.js';
 
 /**
@@ -13,10 +13,10 @@ export async function authenticate(call: Call): Promise<Problem | null> {
     call.principal = null;
     return problem('MALFORMED', `the request has ${sent.length} \`Authorization\` headers: send exactly one`);
   }
-  const found = await call.deps.authenticate(sent[0]);
+  const { found, credential } = await readHeader(call.deps, sent[0]);
   if (found.status === 'ok') {
     call.principal = found.principal;
-    call.credential = credentialOfHeader(call.deps, sent[0]);
+    call.credential = credential;
     return null;
   }
   call.principal = null;

@@ -15,7 +15,7 @@ import {
 import type { Refusal } from '../../service/refusal.js';
 import type { DecisionRow } from '../../store/approvals/decisions.js';
 import type { LinkRow } from '../../store/approvals/links.js';
-import { callerOf, credentialOf, formBody, route, type Call, type Page, type Route } from '../http/call.js';
+import { callerOf, formBody, route, type Call, type Page, type Route } from '../http/call.js';
 import { isFetchedAhead, noteOpened } from '../http/opened.js';
 import { problem, type Problem } from '../contract/problem.js';
 import { decisionForm, signInFirst, signInForm, tickMine } from './approval.js';
@@ -139,6 +139,8 @@ async function awaitOwnDecision(
 /** A link as it is now, with its address, its reader and its approval. */
 interface OpenedFor {
   readonly kind: 'opened';
+  /** When it began to be read, by `performance.now()`. */
+  readonly readAt: number;
   readonly path: string;
   readonly link: LinkRow;
   readonly reader: LinkReader;
@@ -146,6 +148,7 @@ interface OpenedFor {
 }
 
 async function openNow(call: Call, token: string): Promise<OpenedFor | Page | Refusal> {
+  const readAt = performance.now();
   const opened = await openLink(call.deps, token);
   if (opened.kind === 'refusal') return opened;
   const { link } = opened;
@@ -161,7 +164,7 @@ async function openNow(call: Call, token: string): Promise<OpenedFor | Page | Re
   }
   // Looked up with the rights of the link's person. Who reads is not put on record, since a scanner reads, too.
   const found = await visibleApproval(callerOf(call, personOf(reader)), link.approval);
-  return found.kind === 'refusal' ? found : { kind: 'opened', path, link, reader, found };
+  return found.kind === 'refusal' ? found : { kind: 'opened', readAt, path, link, reader, found };
 }
 
 const nothingDecided = 'Nothing was decided. ';
@@ -243,7 +246,7 @@ async function decideByLink(call: Call, token: string, body: LinkFields): Promis
   if (!isChosen(body)) return linkPage(call, now, noneChosen(body));
   call.principal = personOf(reader);
   // A sign-in has its own credential (`readSignIn`).
-  if (reader.kind === 'link') call.credential = credentialOf(() => holderNow(call, token));
+  if (reader.kind === 'link') call.credential = { readAt: now.readAt, readNow: () => holderNow(call, token) };
   if (reader.kind === 'signed-in' && !isFormOf(call, reader.who, link.approval, body))
     return problem(
       'FORBIDDEN',

@@ -1,6 +1,6 @@
 import { sessionSeconds, type Session } from '../../auth/index.js';
 import type { Principal } from '../../model/principal.js';
-import { credentialOfHeader, type Call } from '../http/call.js';
+import { readHeader, type Call } from '../http/call.js';
 
 // Who uses the browser: each page authenticates the credential in the sealed cookie again.
 
@@ -14,11 +14,10 @@ export interface SignedIn {
 export async function readSignIn(call: Call): Promise<SignedIn | null> {
   const session = readSession(call);
   if (session === null) return null;
-  const header = `Bearer ${session.credential}`;
-  const found = await call.deps.authenticate(header);
+  const { found, credential } = await readHeader(call.deps, `Bearer ${session.credential}`);
   if (found.status !== 'ok' || !mayUsePages(found.principal)) return null;
   call.signedInAs = found.principal.id;
-  call.credential = credentialOfHeader(call.deps, header);
+  call.credential = credential;
   return { session, principal: found.principal };
 }
 

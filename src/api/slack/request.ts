@@ -8,6 +8,8 @@ import type { Call } from '../http/call.js';
 
 export interface SignedRequest {
   readonly status: 'signed';
+  /** When the channels began to be read, by `performance.now()`. */
+  readonly readAt: number;
   /** The channels whose signing secret the request was signed with: at least one. */
   readonly channels: readonly SlackChannel[];
   /** Those of them, as they are declared now, whose signing secret of now it was signed with. */
@@ -44,6 +46,7 @@ export async function readHead(call: Call): Promise<Head | Refused> {
 }
 
 export async function verifySlack(call: Call, bytes: Buffer): Promise<SignedRequest | Refused> {
+  const readAt = performance.now();
   const head = await readHead(call);
   if (head.status === 'refused') return head;
   const { timestamp, given, channels } = head;
@@ -60,7 +63,7 @@ export async function verifySlack(call: Call, bytes: Buffer): Promise<SignedRequ
     const verdicts = await judge(same);
     return same.filter((_, index) => verdicts[index] === 'yes');
   };
-  return { status: 'signed', channels: matching, channelsNow };
+  return { status: 'signed', readAt, channels: matching, channelsNow };
 }
 
 function refuseRequest(reason: Refused['reason']): Refused {

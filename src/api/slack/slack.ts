@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import type { Principal } from '../../model/principal.js';
 import * as api from '../../model/contract/api.js';
 import type { SlackChannel } from '../../model/contract/notifications.js';
 import {
@@ -23,7 +24,6 @@ import { isUnavailable, refusal, type Refusal } from '../../service/refusal.js';
 import {
   answer,
   callerOf,
-  credentialOf,
   route,
   signedForm,
   type Answer,
@@ -204,7 +204,7 @@ const decideMs = 1_500;
 /** Decides by what the window has sent. */
 async function onWindow(
   call: Call,
-  { channels, channelsNow }: Pick<SignedRequest, 'channels' | 'channelsNow'>,
+  { channels, channelsNow, readAt }: SignedRequest,
   { user, view }: Submitted,
 ): Promise<Reply> {
   if (view.callback_id !== modalId) return unreadable('/payload/view/callback_id');
@@ -216,12 +216,13 @@ async function onWindow(
   const { principal } = person;
   const personNow = async (): Promise<SlackPerson> => slackPerson(call, await channelsNow(), user.id);
   call.principal = principal;
-  call.credential = credentialOf(async () => {
+  const readNow = async (): Promise<Principal | null> => {
     const now = await personNow();
     return now.kind === 'person' ? now.principal : null;
-  });
-  call.idBase = idBaseOfWindow(view.id, principal.id, read.value);
+  };
+  call.credential = { readAt, readNow };
   const reason = view.state.values[reasonInput.block]?.[reasonInput.action]?.value ?? '';
+  call.idBase = idBaseOfWindow(view.id, principal.id, read.value, reason);
   const body = { decision, digest, reason };
   const found = await visibleApproval(callerOf(call), approval);
   const made =
@@ -246,14 +247,15 @@ async function onWindow(
   });
 }
 
-/** The same for the same window, so that a window that is sent twice makes only one decision. */
+/** The same for the same window as it was filled in, so that a window that is sent twice makes only one decision. */
 function idBaseOfWindow(
   view: string,
   person: string,
   { approval, digest, decision }: WindowMetadata,
+  reason: string,
 ): string {
   return createHash('sha256')
-    .update(JSON.stringify(['slack', view, person, approval, digest, decision]))
+    .update(JSON.stringify(['slack', view, person, approval, digest, decision, reason]))
     .digest('hex')
     .slice(0, 32);
 }

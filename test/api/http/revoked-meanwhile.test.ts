@@ -234,6 +234,22 @@ describe('a key that is revoked while its request is under way', () => {
     });
   });
 
+  it('decides nothing where reading the key took long', async () => {
+    const key = await keyOf(['finance.controller'], []);
+    const { id, digest } = await approval();
+    onAuthenticated = async (header) => {
+      if (header !== `Bearer ${key.key}`) return;
+      onAuthenticated = () => Promise.resolve();
+      await revoke(key);
+      await setTimeout(1_100);
+    };
+    const body = { decision: 'approve', digest, reason: 'late' };
+    const asked = await api.ask(key.key, 'POST', `/v1/approvals/${id}/decision`, body);
+    assert.equal(asked.status, 401, asked.text);
+    const { status, decisions } = (await api.ask('finance', 'GET', `/v1/approvals/${id}`)).body;
+    assert.deepEqual([status, decisions], ['open', []]);
+  });
+
   it('decides nothing where that takes long before its run is asked', async () => {
     const key = await keyOf(['finance.controller'], []);
     const { id, digest } = await approval();
