@@ -172,21 +172,37 @@ function makeEnvironmentCheck(
   };
 }
 
-/** Waits until the API has loaded the policies folder. */
+/** An API that starts beside the worker takes less. */
+const silentMs = 3_000;
+
+/** Waits until the API has loaded the policies folder. Where that takes long, says once for each cause what it waits for. */
 async function waitForPolicies(pool: Pool, log: (line: string) => void): Promise<void> {
+  const silentUntil = performance.now() + silentMs;
+  const told = new Set<string>();
   for (;;) {
-    try {
-      if ((await retryUntilStoreAnswers('worker', log, () => policySetHash(pool))) !== null) return;
-    } catch (error) {
-      if (!isNotMigrated(error)) throw error;
-    }
+    const missing = await findMissing(pool, log);
+    if (missing === null) return;
+    if (performance.now() > silentUntil && !told.has(missing)) log(`the worker waits: ${missing}`);
+    if (performance.now() > silentUntil) told.add(missing);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
 
-/** Are the migrations still under way: a table is missing, or this login has no rights on it yet? */
-function isNotMigrated(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === '42P01' || error.code === '42501');
+/** What an API process or `countersign migrate` has to do before a worker can begin; null: nothing. */
+async function findMissing(pool: Pool, log: (line: string) => void): Promise<string | null> {
+  try {
+    const hash = await retryUntilStoreAnswers('worker', log, () => policySetHash(pool));
+    return hash === null
+      ? 'no API process has loaded policies into this store yet; where one runs, its log says why'
+      : null;
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : null;
+    if (code === '42P01')
+      return 'the database has no tables of Countersign yet: start an API process, or run `countersign migrate`';
+    if (code === '42501')
+      return 'its login may not read the tables: make it a member of the role `countersign_app`';
+    throw error;
+  }
 }
 
 function makeWorker(

@@ -53,6 +53,60 @@ async function startApi(
   return { code: listens ? null : code, output };
 }
 
+/** Starts a worker on this database until it says what it waits for. */
+async function whatWorkerWaitsFor(databaseUrl: string): Promise<string> {
+  const home = temporaryFolder('unmigrated');
+  const env = {
+    ...process.env,
+    DATABASE_URL: databaseUrl,
+    TEMPORAL_ADDRESS: testVariable('TEST_TEMPORAL_ADDRESS'),
+    COUNTERSIGN_HOME: home,
+    COUNTERSIGN_TASK_QUEUE: newId('svc'),
+  };
+  const child = spawn(process.execPath, [join(projectRoot, 'dist', 'processes', 'worker.js')], {
+    cwd: projectRoot,
+    env,
+  });
+  let output = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    output += chunk.toString('utf8');
+    if (/^the worker waits: .+$/m.test(output)) child.kill('SIGKILL');
+  });
+  await once(child, 'close');
+  rmSync(home, { recursive: true, force: true });
+  return output;
+}
+
+describe('a worker before which nobody has prepared the store', () => {
+  it('says that it waits for the tables', async () => {
+    const database = await makeEmptyDatabase();
+    const output = await whatWorkerWaitsFor(database.url);
+    assert.match(output, /^the worker waits: the database has no tables of Countersign yet: start an API/m);
+    await database.drop();
+  });
+
+  it('says that it waits for the policies', async () => {
+    const database = await makeMigratedDatabase();
+    const output = await whatWorkerWaitsFor(database.url);
+    assert.match(output, /^the worker waits: no API process has loaded policies into this store yet; /m);
+    await database.drop();
+  });
+
+  it('says that its login may not read', async () => {
+    const database = await makeMigratedDatabase();
+    const user = newId('svc');
+    const password = 'only-for-this-test';
+    await asSuperuser(serverUrl(), `create role ${user} login password '${password}'`);
+    const url = serverUrl({ user, password, database: new URL(database.url).pathname.slice(1) });
+    assert.match(
+      await whatWorkerWaitsFor(url),
+      /^the worker waits: its login may not read the tables: make it a/m,
+    );
+    await database.drop();
+    await asSuperuser(serverUrl(), `drop role ${user}`);
+  });
+});
+
 describe('an API process whose database cannot be brought to the schema', () => {
   for (const [why, spoil, said] of [
     [
