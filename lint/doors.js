@@ -9,7 +9,7 @@
 export const doors = {
   model: {
     holds:
-      'vocabulary, pure: zod schemas, the error table, ids, canonical JSON; `give-way.ts`, by which long work lets other work run; and `sealing.ts`, by which bytes are encrypted',
+      'vocabulary, pure: zod schemas, the error table, ids, canonical JSON; `give-way.ts`, by which long work lets other work run; `when-stopping.ts`, by which many wait with one signal; and `sealing.ts`, by which bytes are encrypted',
     uses: [],
     types: [],
     packages: ['zod'],

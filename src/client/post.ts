@@ -58,7 +58,7 @@ export interface Posting {
 type Kept =
   | { readonly kind: 'kept'; readonly row: RunRow; readonly message: SealedMessage; readonly isNew: boolean }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
-  /** The request's turn did not come in time, or not before the process stops: nothing of it was stored. */
+  /** Nothing of the request was stored, for this reason. */
   | { readonly kind: Unkept };
 
 export async function post(deps: ClientDeps, waiter: Waiter, posting: Posting): Promise<MessageOutcome> {

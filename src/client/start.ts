@@ -34,7 +34,7 @@ export async function start(deps: ClientDeps, waiter: Waiter, request: StartRequ
   if (refusal !== null) return { status: 'refused', refusal };
   const kept = await keepInTurn(deps, waiter, request, null, []);
   if (kept.kind === 'refused') return { status: 'refused', refusal: kept.refusal };
-  if (kept.kind !== 'kept') return unkept(kept.kind);
+  if (kept.kind !== 'kept') return tellUnkept(kept.kind);
   const [message] = kept.messages;
   if (message !== undefined) {
     const rung = await temporal.startRun(deps, placeOf(request), bellOf(message), null);
@@ -60,7 +60,7 @@ export async function startWithSubmit(
   const draft = { ...asked, id: first.messageId };
   const kept = await keepInTurn(deps, waiter, request, draft, refsToCome(asked.values));
   if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };
-  if (kept.kind !== 'kept') return unkept(kept.kind);
+  if (kept.kind !== 'kept') return tellUnkept(kept.kind);
   const [started, message] = kept.messages;
   if (started === undefined || message === undefined)
     return submit(deps, waiter, { ...first, ...(request.rights && { rights: request.rights }) });
@@ -88,7 +88,7 @@ const paperTurns = makeRunQueues({
 });
 
 /** What the caller of a start is told that is not kept. */
-function unkept(why: Unkept): Extract<MessageOutcome, { status: 'unavailable' }> {
+function tellUnkept(why: UnkeptStart): Extract<MessageOutcome, { status: 'unavailable' }> {
   const causes = {
     stopping: 'this process of the API is stopping, and the turn of this start had not come',
     late: `other requests came first, and the turn of this start did not come within ${longestStartWaitMs / 1_000} s`,
@@ -109,9 +109,9 @@ type Kept =
   | { readonly kind: 'kept'; readonly messages: readonly SealedMessage[] }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
   /** Its turn did not come in time, the process stops, or its caller has other rights by then: nothing of the start was stored. */
-  | { readonly kind: Unkept };
+  | { readonly kind: UnkeptStart };
 
-type Unkept = 'late' | 'stopping' | 'rightsChanged';
+type UnkeptStart = 'late' | 'stopping' | 'rightsChanged';
 
 /** Stores a start when it is its turn among those of its principal. Until then it waits in memory, and holds no connection. */
 async function keepInTurn(

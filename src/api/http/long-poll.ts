@@ -1,3 +1,4 @@
+import { whenStopping } from '../../model/when-stopping.js';
 import { principalOf, type Call } from './call.js';
 import { authenticate } from './identify.js';
 import type { Problem } from '../contract/problem.js';
@@ -38,7 +39,7 @@ export async function watchRun(
   const leave = (): void => gone.abort();
   const { closing } = call.deps.feed;
   socket.once('close', leave);
-  closing.addEventListener('abort', leave);
+  const unlisten = whenStopping(closing, leave);
   if (closing.aborted || socket.destroyed) leave();
   try {
     const key = JSON.stringify([principalOf(call).id, pathOf(call)]);
@@ -48,7 +49,7 @@ export async function watchRun(
   } finally {
     seat.leave();
     socket.off('close', leave);
-    closing.removeEventListener('abort', leave);
+    unlisten();
   }
 }
 

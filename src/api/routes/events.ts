@@ -5,6 +5,7 @@ import { z } from 'zod';
 import * as api from '../../model/contract/api.js';
 import type { AuditItem } from '../../audit/index.js';
 import type { Principal } from '../../model/principal.js';
+import { whenStopping } from '../../model/when-stopping.js';
 import { unlistedTypes } from '../../service/audit/records.js';
 import { principalOf, route, type Call, type Reply, type Route } from '../http/call.js';
 import type { Follower } from '../../service/audit/feed.js';
@@ -99,11 +100,11 @@ function runStream(call: Call, query: Query, from: number, response: ServerRespo
     response.end();
     setTimeout(() => response.destroy(), stalledMs).unref();
   };
-  feed.closing.addEventListener('abort', end);
+  const unlisten = whenStopping(feed.closing, end);
   const open = { reader, follower, response, gone: gone.signal, end };
   const beat = setInterval(() => void heartbeat(call, open), heartbeatMs);
   const leave = (): void => {
-    feed.closing.removeEventListener('abort', end);
+    unlisten();
     clearInterval(beat);
     gone.abort();
     follower.leave();

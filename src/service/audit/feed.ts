@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readRecords, sequence, type AuditItem } from '../../audit/index.js';
 import type { Pool } from '../../db/index.js';
@@ -64,8 +63,6 @@ const catchUpsOfOne = 1;
 /** Listens to `countersign_run`, which each step of a run sends, and `countersign_feed`, sent when records get their index. */
 export async function makeFeed({ pool, listen }: FeedDeps): Promise<Feed> {
   const closing = new AbortController();
-  // Each stream and each waiting request adds a listener.
-  setMaxListeners(0, closing.signal);
   const turns = makeTurns(turnsAtOnce);
   const sights = makeSights({ pool, turns });
   const catchUps = makeFairTurns({ each: catchUpsOfOne, all: catchUpsAtOnce });
