@@ -112,6 +112,25 @@ test('an option that is not there is refused', async () => {
   assert.match(product.output(), /`up` does not take `--no-dmeo`: did you mean `--no-demo`\?/);
 });
 
+test('an option that npm keeps for itself starts nothing, and how it is written is said', async () => {
+  for (const [script, command] of [
+    ['start', 'npm start'],
+    ['dev', 'npm run dev'],
+  ] as const) {
+    const home = join(newHome(), 'home');
+    const product = await startProduct({
+      ...{ home, env: { npm_config_demo: '' } },
+      script: join(projectRoot, 'scripts', `${script}.mjs`),
+    });
+    assert.deepEqual(await product.exited, { code: 2, signal: null });
+    assert.equal(
+      product.output(),
+      `npm has kept \`--no-demo\` for itself, and nothing is started: write \`${command} -- --no-demo\`\n`,
+    );
+    assert.ok(!existsSync(home));
+  }
+});
+
 test(
   'a start says on the terminal which floor its policies take away, and begins all the same',
   inCampaigns,
