@@ -84,7 +84,7 @@ test('countersign migrate tells a key that cannot be used before it asks the dat
   assert.equal(status, 1);
   assert.match(
     stdout,
-    /^the key file `.+\/keys\/kek` cannot be read or made \(EISDIR: .+ or set COUNTERSIGN_KEK to .+\n$/,
+    /^the key file `.+\/keys\/kek` cannot be read \(EISDIR: .+ or set COUNTERSIGN_KEK to .+\n$/,
   );
 });
 
