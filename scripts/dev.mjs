@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import {
   assertNodeVersion,
+  assertOptionsArrived,
   ensureBuilt,
   ensureInstalled,
   Failed,
@@ -22,6 +23,7 @@ import {
 const quietMs = 50;
 
 assertNodeVersion();
+assertOptionsArrived('npm run dev');
 const signal = stopSignal();
 try {
   await ensureInstalled(signal);

@@ -25,6 +25,15 @@ export function assertNodeVersion() {
   process.exit(1);
 }
 
+/** npm takes `--no-demo` before a `--` for an option of its own, and hands on only a variable. */
+export function assertOptionsArrived(command) {
+  if (process.env.npm_config_demo !== '' || process.argv.includes('--no-demo')) return;
+  process.stderr.write(
+    `npm has kept \`--no-demo\` for itself, and nothing is started: write \`${command} -- --no-demo\`\n`,
+  );
+  process.exit(2);
+}
+
 /** An AbortSignal for SIGINT, SIGTERM and SIGHUP. npm and the terminal both send a signal, so a second signal changes nothing. */
 export function stopSignal() {
   const controller = new AbortController();

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import {
   assertNodeVersion,
+  assertOptionsArrived,
   ensureBuilt,
   ensureInstalled,
   Failed,
@@ -12,6 +13,7 @@ import {
 } from './lib.mjs';
 
 assertNodeVersion();
+assertOptionsArrived('npm start');
 const signal = stopSignal();
 try {
   await ensureInstalled(signal);

@@ -1,5 +1,5 @@
 export { AuditConflict, appendRun } from './record/append.js';
-export { approvedDigests, refusedMessages } from './read/approved.js';
+export { approvedDigests, namesSender, refusedMessages } from './read/approved.js';
 export type { RunScope } from './record/envelope.js';
 export {
   keptPayloads,

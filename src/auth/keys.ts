@@ -7,7 +7,7 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import { chmod, link, mkdir, open, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 export interface SigningKey {
   /** `sha256:<hex>` of the public key's SPKI DER bytes. */
@@ -36,13 +36,11 @@ const secretBytes = 32;
  * first process that needs a file makes it; any number of processes may do so at once. Throws `UnusableKey`.
  */
 export async function loadKeys(home: string, env: NodeJS.ProcessEnv): Promise<ServiceKeys> {
-  const folder = join(home, 'keys');
   const text = async (variable: string, file: string, make: () => string): Promise<string> => {
     const given = env[variable];
-    if (given !== undefined && given !== '') return given;
-    return readOrMakeKey(folder, file, make).catch((error: unknown) => {
-      throw new UnusableKey(whyNoKeyFile(join(folder, file), variable, error));
-    });
+    return given !== undefined && given !== ''
+      ? given
+      : readOrMakeKey({ path: join(home, 'keys', file), variable }, make);
   };
   const [signing, pepper, kek] = await Promise.all([
     text('COUNTERSIGN_SIGNING_KEY', 'signing.pem', makeSigningPem),
@@ -84,7 +82,7 @@ function makeSecret(): string {
 }
 
 export function importSigningKey(text: string): SigningKey {
-  const privateKey = parsePrivateKey(text.trim());
+  const privateKey = parsePrivateKey(unquoted(text));
   if (privateKey?.asymmetricKeyType !== 'ed25519') {
     throw new UnusableKey(
       'COUNTERSIGN_SIGNING_KEY (or keys/signing.pem) is not an Ed25519 private key in PKCS #8: give PEM or base64 DER, the one that was used before, or in a new deployment what `openssl genpkey -algorithm ed25519` makes',
@@ -94,11 +92,25 @@ export function importSigningKey(text: string): SigningKey {
   return { keyId: keyIdOf(der), privateKey, publicKey: der.toString('base64') };
 }
 
-/** Reads PEM, also with line breaks written as `\n` or as spaces as container platforms do, or base64 DER. */
+/** Without quotes around the whole, which `docker run --env-file` keeps. */
+function unquoted(text: string): string {
+  const trimmed = text.trim();
+  return /^(["'])(.*)\1$/s.exec(trimmed)?.[2]?.trim() ?? trimmed;
+}
+
+/** Is it nothing but base64, of either alphabet, padded or not, in lines or not? Node's decoder passes over or ends at all else. */
+function isBase64(text: string): boolean {
+  return /^[\w+/-]*=*$/.test(text.replaceAll(/\s/g, ''));
+}
+
+/** Reads PEM, also indented, or with line breaks written as `\n`, `\r\n` or spaces as container platforms do, or base64 DER. */
 function parsePrivateKey(text: string): KeyObject | null {
   try {
     if (text.startsWith('-----'))
-      return createPrivateKey(text.replaceAll(/\\n|(?<=-----) +| +(?=-----)/g, '\n'));
+      return createPrivateKey(
+        text.replaceAll(/[ \t]*(?:\r?\n|(?:\\r)?\\n)[ \t]*|(?<=-----) +| +(?=-----)/g, '\n'),
+      );
+    if (!isBase64(text)) return null;
     return createPrivateKey({ key: Buffer.from(text, 'base64'), format: 'der', type: 'pkcs8' });
   } catch {
     return null;
@@ -106,14 +118,20 @@ function parsePrivateKey(text: string): KeyObject | null {
 }
 
 function parseSecret(text: string, variable: string, file: string): Buffer {
-  const trimmed = text.trim();
-  const bytes = /^[0-9a-f]{64}$/i.test(trimmed)
-    ? Buffer.from(trimmed, 'hex')
-    : Buffer.from(trimmed, 'base64');
-  if (bytes.length === secretBytes) return bytes;
+  const given = unquoted(text);
+  const bytes = Buffer.from(given, /^[0-9a-f]{64}$/i.test(given) ? 'hex' : 'base64');
+  const isWhole = bytes.length === secretBytes;
+  if (isWhole && isBase64(given)) return bytes;
+  const instead = isWhole ? 'with nothing else beside them' : `not ${bytes.length} bytes`;
   throw new UnusableKey(
-    `${variable} must be ${secretBytes} bytes in base64 or hex, not ${bytes.length} bytes: give the one that was used before, or in a new deployment what \`openssl rand -base64 ${secretBytes}\` makes; where it is not set, \`keys/${file}\` of the data folder is read`,
+    `${variable} must be ${secretBytes} bytes in base64 or hex, ${instead}: give the one that was used before, or in a new deployment what \`openssl rand -base64 ${secretBytes}\` makes; where it is not set, \`keys/${file}\` of the data folder is read`,
   );
+}
+
+interface KeyFile {
+  readonly path: string;
+  /** The variable that stands for it. */
+  readonly variable: string;
 }
 
 /** What the file system's own words leave unsaid. */
@@ -123,22 +141,48 @@ const keyFileFaults: Readonly<Record<string, string>> = {
   ENOENT: 'a link leads to nothing',
   ELOOP: 'a link leads to itself',
   EACCES: 'this process may not',
+  EROFS: 'nothing can be written there',
 };
 
-function whyNoKeyFile(path: string, variable: string, error: unknown): string {
+function tellFault(error: unknown): string {
   const code = codeOf(error) ?? String(error);
-  const fault = Object.hasOwn(keyFileFaults, code) ? `: ${keyFileFaults[code]}` : '';
-  return `the key file \`${path}\` cannot be read or made (${code}${fault}): see that it is a file that this process can read, with the key that was used before, or set ${variable} to that key; in a new deployment remove what is there, and a new key is made`;
+  return Object.hasOwn(keyFileFaults, code) ? `${code}: ${keyFileFaults[code]}` : code;
 }
 
-async function readOrMakeKey(folder: string, name: string, make: () => string): Promise<string> {
-  const path = join(folder, name);
-  const existing = await readIfThere(path);
+function whyUnread({ path, variable }: KeyFile, error: unknown): string {
+  return `the key file \`${path}\` cannot be read (${tellFault(error)}): see that it is a file that this process can read, with the key that was used before, or set ${variable} to that key; in a new deployment remove what is there, and a new key is made`;
+}
+
+/** Said by what was asked of the file system last: to make the folder, a file in it, or a second name of that file. */
+function whyUnmade({ path, variable }: KeyFile, error: unknown): string {
+  const folder = `\`${dirname(path)}\``;
+  const [fault, mend] =
+    syscallOf(error) === 'mkdir'
+      ? [`the folder ${folder} cannot be made`, 'let this process make it']
+      : syscallOf(error) === 'link'
+        ? [`no hard link can be made in ${folder}`, 'have it on a file system with hard links']
+        : [`no file can be written in ${folder}`, 'let this process write there'];
+  return `there is no key file \`${path}\`, and it cannot be made, since ${fault} (${tellFault(error)}): put the key that was used before there (in a mounted secret, beside the others), or set ${variable} to it; in a new deployment ${mend}, or give a new key in one of these ways`;
+}
+
+async function readOrMakeKey(file: KeyFile, make: () => string): Promise<string> {
+  const unread = (error: unknown): never => {
+    throw new UnusableKey(whyUnread(file, error));
+  };
+  const existing = await readIfThere(file.path).catch(unread);
   if (existing !== null) return existing;
+  await makeKeyFile(file.path, make()).catch((error: unknown) => {
+    throw new UnusableKey(whyUnmade(file, error));
+  });
+  return readFile(file.path, 'utf8').catch(unread);
+}
+
+async function makeKeyFile(path: string, text: string): Promise<void> {
+  const folder = dirname(path);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  await chmod(folder, 0o700);
-  await createOnce(path, make());
-  return readFile(path, 'utf8');
+  // A folder that is another's, as a mounted one, keeps its rights: whether this process can use it is seen next.
+  await chmod(folder, 0o700).catch(() => undefined);
+  await createOnce(path, text);
 }
 
 async function readIfThere(path: string): Promise<string | null> {
@@ -168,4 +212,8 @@ async function createOnce(path: string, text: string): Promise<void> {
 
 function codeOf(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException).code;
+}
+
+function syscallOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).syscall;
 }

@@ -39,7 +39,8 @@ export function answerInstead(name: ServiceCommandName, args: readonly string[])
   const usage = `usage: countersign ${[name, ...options.map((option) => `[${option}]`)].join(' ')}`;
   if (args.some((arg) => arg === '--help' || arg === '-h'))
     return { code: 0, text: `${usage}\n  ${what}; the settings are environment variables` };
-  const wrong = args.find((arg) => !options.includes(arg));
+  // `--` says that options end, and none of ours follows one; pnpm hands it on.
+  const wrong = args.find((arg) => arg !== '--' && !options.includes(arg));
   if (wrong === undefined) return null;
   const given = tellArgument(wrong);
   if (options.includes(given)) return { code: 2, text: `\`${given}\` takes no value` };

@@ -216,7 +216,7 @@ describe('what enters a run is sealed', () => {
         await mkdir(keys, { recursive: true });
         await make(path);
         await assert.rejects(loadKeys(join(keys, '..'), {}), {
-          message: `the key file \`${path}\` cannot be read or made (${fault}): see that it is a file that this process can read, with the key that was used before, or set ${variable} to that key; in a new deployment remove what is there, and a new key is made`,
+          message: `the key file \`${path}\` cannot be read (${fault}): see that it is a file that this process can read, with the key that was used before, or set ${variable} to that key; in a new deployment remove what is there, and a new key is made`,
         });
         assert.ok((await lstat(path)) !== null, 'what is there stays');
       }
@@ -225,7 +225,7 @@ describe('what enters a run is sealed', () => {
     await writeFile(join(noFolder, 'keys'), '');
     await assert.rejects(
       loadKeys(noFolder, {}),
-      /`.+\/keys\/[\w.]+` cannot be read or made \(ENOTDIR: .+ or set COUNTERSIGN_\w+ to that key/,
+      /`.+\/keys\/[\w.]+` cannot be read \(ENOTDIR: .+ or set COUNTERSIGN_\w+ to that key/,
     );
   });
 });

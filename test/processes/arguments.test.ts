@@ -14,6 +14,14 @@ describe('a command that runs the service', () => {
     assert.equal(answerInstead('migrate', ['--forget-temporal']), null);
   });
 
+  it('passes over a `--` by itself, which pnpm hands on, wherever it stands, and nothing behind it', () => {
+    for (const name of names) assert.equal(answerInstead(name, ['--']), null);
+    assert.equal(answerInstead('up', ['--', '--no-demo']), null);
+    assert.equal(answerInstead('migrate', ['--forget-temporal', '--']), null);
+    assert.equal(answerInstead('up', ['--', '--no-dmeo'])?.code, 2);
+    assert.equal(answerInstead('api', ['---'])?.code, 2);
+  });
+
   it('refuses whatever else it is given, and says what was meant', () => {
     const wrong: [ServiceCommandName, string[], string][] = [
       [

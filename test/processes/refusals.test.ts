@@ -84,7 +84,7 @@ test('countersign migrate tells a key that cannot be used before it asks the dat
   assert.equal(status, 1);
   assert.match(
     stdout,
-    /^the key file `.+\/keys\/kek` cannot be read or made \(EISDIR: .+ or set COUNTERSIGN_KEK to .+\n$/,
+    /^the key file `.+\/keys\/kek` cannot be read \(EISDIR: .+ or set COUNTERSIGN_KEK to .+\n$/,
   );
 });
 
@@ -110,6 +110,25 @@ test('an option that is not there is refused', async () => {
   const product = await startProduct({ home: newHome(), args: ['--no-dmeo'] });
   assert.deepEqual(await product.exited, { code: 2, signal: null });
   assert.match(product.output(), /`up` does not take `--no-dmeo`: did you mean `--no-demo`\?/);
+});
+
+test('an option that npm keeps for itself starts nothing, and how it is written is said', async () => {
+  for (const [script, command] of [
+    ['start', 'npm start'],
+    ['dev', 'npm run dev'],
+  ] as const) {
+    const home = join(newHome(), 'home');
+    const product = await startProduct({
+      ...{ home, env: { npm_config_demo: '' } },
+      script: join(projectRoot, 'scripts', `${script}.mjs`),
+    });
+    assert.deepEqual(await product.exited, { code: 2, signal: null });
+    assert.equal(
+      product.output(),
+      `npm has kept \`--no-demo\` for itself, and nothing is started: write \`${command} -- --no-demo\`\n`,
+    );
+    assert.ok(!existsSync(home));
+  }
 });
 
 test(

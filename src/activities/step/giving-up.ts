@@ -3,10 +3,10 @@ import type { GivingUp } from '../../engine/run/stuck/give-up.js';
 import type { Plan } from '../../engine/plan.js';
 import { closedStatuses, type Answer, type Problem, type RunState } from '../../engine/state.js';
 import { fingerprintOf } from '../../auth/index.js';
+import { namesSender, type ServiceFact } from '../../audit/index.js';
 import { isUnavailable, storeTime, withTransaction, type Tx } from '../../db/index.js';
 import { mostWaiting } from '../../model/limits.js';
 import { principalActor, type RecordActor } from '../../model/records.js';
-import type { JsonObject } from '../../model/values/json.js';
 import { documentOf } from '../../store/runs/document.js';
 import { settleDecision } from '../../store/approvals/decisions.js';
 import { answerMessage, lockUntaken, markTaken } from '../../store/runs/messages.js';
@@ -26,7 +26,7 @@ import { runWithoutValues, isAsWritten, type LoadedRun } from './document.js';
 import { sha256 } from './kit.js';
 import { persistStep, type StoredStep } from './persist.js';
 import { repeatLastStep } from './stored-step.js';
-import type { Arrival, StepInput, StepResult, Stepped } from '../types.js';
+import type { StepInput, StepResult, Stepped } from '../types.js';
 
 // What happens to a run whose step fails in our own code, or whose store and history disagree.
 
@@ -73,52 +73,48 @@ export async function closeUnbegun(
 /** The answer, also recorded, by which a workflow of our type ends that may not exist. */
 export async function refuseStart(
   deps: Pick<ActivityDeps, 'serviceChain' | 'pool' | 'publicKey'>,
-  { run, arrivals }: StepInput,
+  input: StepInput,
   reason: string,
 ): Promise<Extract<StepResult, { status: 'refused' }>> {
-  const { time, actor, closedOver, place } = await describeRefused(deps, run, arrivals);
-  const data = { reason, name: 'start', ...closedOver };
   await deps.serviceChain.append([
-    {
-      // The same step, taken again, may be refused for another reason, since the first has closed the run: that is another record.
-      key: `${run}:start.refused:${sha256(JSON.stringify([arrivals, actor, data])).slice(7, 39)}`,
-      type: 'message.refused',
-      time,
-      actor,
-      data,
-      about: run,
-      ...place,
-    },
+    await withTransaction(deps.pool, (tx) => describeRefused(deps, tx, input, reason)),
   ]);
   return { status: 'refused', reason };
 }
 
+const nobody: RecordActor = { kind: 'anonymous', id: 'unknown' };
+
 /**
  * What is known of a workflow whose start is refused. Only of a run that was closed before it began it says over what, and by whom it was
- * started; and that only where the start that the run's own message names has arrived: of a stranger's workflow nobody else is the actor.
+ * started; and that only where the start that the run's own message names has arrived, and once: of a stranger's workflow nobody else is
+ * the actor, and its bell, which says who started the run, can be copied out of Temporal.
  */
-function describeRefused(
-  deps: Pick<ActivityDeps, 'pool' | 'publicKey'>,
-  run: string,
-  arrivals: readonly Arrival[],
-): Promise<{
-  readonly time: string;
-  readonly actor: RecordActor;
-  readonly closedOver: JsonObject;
-  readonly place: Partial<Pick<RunRow, 'flow' | 'environment' | 'traceId'>>;
-}> {
-  return withTransaction(deps.pool, async (tx) => {
-    const row = await getListedRun(tx, run);
-    const isClosed = row?.rev === 0 && row.status === 'failed';
-    const by = isClosed ? await findStarter(deps, tx, row, arrivals) : null;
-    const { code, message } = (isClosed ? row.problem : null) ?? {};
-    return {
-      time: await storeTime(tx),
-      actor: by === null ? { kind: 'anonymous', id: 'unknown' } : principalActor(by),
-      closedOver: code === undefined || message === undefined ? {} : { code, message },
-      place: row === null ? {} : { flow: row.flow, environment: row.environment, traceId: row.traceId },
-    };
-  });
+async function describeRefused(
+  deps: Pick<ActivityDeps, 'publicKey'>,
+  tx: Tx,
+  { run, arrivals }: StepInput,
+  reason: string,
+): Promise<ServiceFact> {
+  const row = await getListedRun(tx, run);
+  const isClosed = row?.rev === 0 && row.status === 'failed';
+  const by = isClosed ? await findStarter(deps, tx, row, arrivals) : null;
+  const { code, message } = (isClosed ? row.problem : null) ?? {};
+  const closedOver = code === undefined || message === undefined ? {} : { code, message };
+  const data = { reason, name: 'start', ...closedOver };
+  // The same step, taken again, may be refused for another reason, since the first has closed the run: that is another record.
+  const keyOf = (actor: RecordActor): string =>
+    `${run}:start.refused:${sha256(JSON.stringify([arrivals, actor, data])).slice(7, 39)}`;
+  const starter = by === null ? nobody : principalActor(by);
+  const actor = by !== null && (await namesSender(tx, run, keyOf(starter))) ? nobody : starter;
+  return {
+    key: keyOf(actor),
+    type: 'message.refused',
+    time: await storeTime(tx),
+    actor,
+    data,
+    about: run,
+    ...(row === null ? {} : { flow: row.flow, environment: row.environment, traceId: row.traceId }),
+  };
 }
 
 /**

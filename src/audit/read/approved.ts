@@ -1,4 +1,5 @@
 import type { Queryable, Tx } from '../../db/index.js';
+import { eventKey } from '../record/envelope.js';
 
 /** The digests that were approved, as the run's record has them: one for each `approve` decision on this approval. */
 export async function approvedDigests(tx: Tx, run: string, approval: string): Promise<string[]> {
@@ -28,4 +29,13 @@ export async function refusedMessages(q: Queryable, run: string): Promise<Readon
       return causation === undefined || causation === '' ? [] : [causation];
     }),
   );
+}
+
+/** Does a service record about the run, other than the one with this key, say of a message that was refused who had sent it? */
+export async function namesSender(q: Queryable, run: string, key: string): Promise<boolean> {
+  const { rows } = await q.query(
+    `select 1 from audit_record where type = 'message.refused' and about = $1 and actor_kind <> 'anonymous' and event_key <> $2 limit 1`,
+    [run, eventKey({ chain: '', about: run }, { key })],
+  );
+  return rows.length > 0;
 }
