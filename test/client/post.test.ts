@@ -8,7 +8,7 @@ import { makePayloads, makeServiceChain } from '../../src/audit/index.js';
 import { loadKeys } from '../../src/auth/index.js';
 import { recordStart, type ClientDeps } from '../../src/client/index.js';
 import { post } from '../../src/client/post.js';
-import { lastingRights } from '../../src/auth/index.js';
+import { lastingRights, unknownRights } from '../../src/auth/index.js';
 import { makeSubmission, submit } from '../../src/client/submit.js';
 import { makeWaiter, type Waiter } from '../../src/client/waiter.js';
 import type { Foreseen, MessageOutcome, StartRequest, SubmitRequest } from '../../src/client/types.js';
@@ -114,6 +114,15 @@ describe('a request whose caller is asked for its rights again', () => {
       assert.deepEqual([codeOf(told), asked], [expected, times]);
       assert.equal((await keptOf(run)).count, expected === 'executing' ? 1 : 0);
     });
+});
+
+describe('a request that was kept before, whose caller has other rights by now', () => {
+  it('is told what became of it', async () => {
+    const [run, id] = [await begunRun(), newId('msg')];
+    assert.equal(codeOf(await ask(run, {}, deps, id)), 'executing');
+    assert.equal(codeOf(await ask(run, {}, deps, id, null, unknownRights)), 'executing');
+    assert.equal((await keptOf(run)).count, 1);
+  });
 });
 
 describe('what is asked at one instant is judged by what was kept before it', () => {

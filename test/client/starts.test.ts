@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { makePayloads } from '../../src/audit/index.js';
-import { followRights, loadKeys } from '../../src/auth/index.js';
+import { followRights, loadKeys, unknownRights } from '../../src/auth/index.js';
 import type { ClientDeps } from '../../src/client/index.js';
 import { start, startWithSubmit } from '../../src/client/start.js';
 import type { StartOutcome, StartRequest, SubmitRequest } from '../../src/client/types.js';
@@ -198,4 +198,14 @@ describe('starts of one principal', () => {
       const row = await getListedRun(database.pool, asked.run);
       assert.equal(row === null, status === 'unavailable');
     });
+
+  it('that were begun before are told so, whatever rights their caller has by now', async () => {
+    const begun = startOf('known');
+    assert.equal((await start(deps, waiter, begun)).status, 'accepted');
+    assert.equal((await start(deps, waiter, { ...begun, rights: unknownRights })).status, 'accepted');
+    assert.equal(
+      (await start(deps, waiter, startOf('known', { rights: unknownRights }))).status,
+      'unavailable',
+    );
+  });
 });
