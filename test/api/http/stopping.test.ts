@@ -13,6 +13,7 @@ describe('a request of a process that is told to stop', () => {
       return answer(503);
     };
     const answered = await unlessStopped(stopping.signal, Promise.resolve(answer(200)), cut);
+    await new Promise(setImmediate);
     const waiting = unlessStopped(stopping.signal, new Promise(() => undefined), cut);
     stopping.abort();
     t.mock.timers.tick(5_000);
