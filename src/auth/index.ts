@@ -18,7 +18,9 @@ export {
 export { makeSessions, sessionSeconds, type Session, type Sessions } from './session.js';
 export {
   currentSigningKey,
+  isSigningKeyUnopened,
   makeSigningKey,
+  NoSigningKey,
   verifyingKeyOf,
   type Keyed,
   type VerifyingKey,

@@ -9,17 +9,28 @@ import { importPublicKey, importSigningKey, type ServiceKeys, type SigningKey } 
 
 type Own = Pick<ServiceKeys, 'signing' | 'kek'>;
 
-/** The newest key that is not retired and whose private half this process has. Throws where there is none. */
+/** No key that may sign can be used in this process: the store has the newest one under another key-encryption key. */
+export class NoSigningKey extends Error {
+  override readonly name = 'NoSigningKey';
+}
+
+/** The newest key that is not retired and whose private half this process has. Throws `NoSigningKey` where there is none. */
 export async function currentSigningKey(q: Queryable, { signing, kek }: Own): Promise<SigningKey> {
   for (const row of await unretiredSigningKeys(q)) {
     if (row.keyId === signing.keyId) return signing;
-    const opened = row.sealed === null ? null : open(kek, row.keyId, row.sealed);
-    if (opened?.publicKey === row.publicKey) return opened;
+    const opened = open(kek, row);
+    if (opened !== null) return opened;
   }
-  throw new Error(
-    `the key \`${signing.keyId}\` of COUNTERSIGN_SIGNING_KEY (or keys/signing.pem) is retired, and no other can be used: ` +
-      'give the newest one, or the COUNTERSIGN_KEK under which the store has it',
+  throw new NoSigningKey(
+    `the key \`${signing.keyId}\` of \`COUNTERSIGN_SIGNING_KEY\` (or \`keys/signing.pem\`) is retired, and no other can be used here: ` +
+      'see that every process of the service has the `COUNTERSIGN_KEK` (or `keys/kek` of the data folder) under which the store has the newest one, or that one itself; ' +
+      'where both are lost, start it with another `COUNTERSIGN_SIGNING_KEY`',
   );
+}
+
+/** Whether the store has the private half of this key, and it does not open here. */
+export function isSigningKeyUnopened(kek: Buffer, key: NewSigningKey): boolean {
+  return key.sealed !== null && open(kek, key) === null;
 }
 
 /** Makes a new key, in the form in which the store keeps it for all processes. */
@@ -65,10 +76,12 @@ function sealingKey(kek: Buffer): Buffer {
   return Buffer.from(hkdfSync('sha256', kek, Buffer.alloc(0), 'countersign signing keys', 32));
 }
 
-/** Null: sealed under another KEK or for another key id, or changed. */
-function open(kek: Buffer, keyId: string, sealed: Buffer): SigningKey | null {
+/** Null: the store has no private half, or one that is sealed under another KEK or for another key, or changed. */
+function open(kek: Buffer, { keyId, publicKey, sealed }: NewSigningKey): SigningKey | null {
+  if (sealed === null) return null;
   try {
-    return importSigningKey(unseal(sealingKey(kek), sealed, keyId).toString('utf8'));
+    const opened = importSigningKey(unseal(sealingKey(kek), sealed, keyId).toString('utf8'));
+    return opened.publicKey === publicKey ? opened : null;
   } catch {
     return null;
   }

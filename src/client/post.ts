@@ -1,4 +1,4 @@
-import { keepWithRights, lastingRights, type RightsNow } from '../auth/index.js';
+import { keepWithRights, lastingRights, NoSigningKey, type RightsNow } from '../auth/index.js';
 import { sameJson } from '../model/values/canonical.js';
 import type { MessageKind, SealedMessage } from '../model/message.js';
 import { mostUnanswered } from '../model/limits.js';
@@ -18,6 +18,7 @@ import {
   bytesOf,
   currentId,
   readSeal,
+  refuseUnsigned,
   refuseTooLarge,
   storeMessages,
   type MessageDraft,
@@ -146,6 +147,7 @@ async function keepInTurn(
     if (kept !== 'rightsChanged') return kept;
     return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn('rightsChanged', run);
   } catch (error) {
+    if (error instanceof NoSigningKey) return { kind: 'refused', refusal: refuseUnsigned(deps, error) };
     if (error instanceof PayloadsErased) return refuse('RUN_STUCK', describeErased(posting));
     if (!(error instanceof PayloadKeyUnopened) || kind === 'cancel') throw error;
     deps.onInternalError(`the values of run \`${run}\``, error);

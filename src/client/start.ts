@@ -5,13 +5,14 @@ import { namespaceOf } from '../model/names/temporal-names.js';
 import { bellOf } from '../auth/index.js';
 import { isUnavailable, settleTogether, valueOf, withTransaction, type Tx } from '../db/index.js';
 import type { Refusal } from '../engine/state.js';
-import { keepWithRights, lastingRights, type RightsNow } from '../auth/index.js';
+import { keepWithRights, lastingRights, NoSigningKey, type RightsNow } from '../auth/index.js';
 import type { PayloadRef } from '../model/records.js';
 import { closeUnstarted, getListedRun, insertRun } from '../store/runs/runs.js';
 import {
   currentId,
   jsonValue,
   readSeal,
+  refuseUnsigned,
   refsToCome,
   refuseTooLarge,
   storeMessages,
@@ -141,6 +142,9 @@ async function keepInTurn(
     );
     if (kept === 'rightsChanged') return await begunOr('rightsChanged', deps, request);
     return { kind: 'kept', messages: kept ?? [] };
+  } catch (error) {
+    if (!(error instanceof NoSigningKey)) throw error;
+    return { kind: 'refused', refusal: refuseUnsigned(deps, error) };
   } finally {
     turn.end();
   }

@@ -8,6 +8,7 @@ import { makeFeed, makeNotices, makePolicies } from '../service/index.js';
 import { makePayloads, makeServiceChain, type ServiceChain } from '../audit/index.js';
 import {
   currentSigningKey,
+  isSigningKeyUnopened,
   loadKeys,
   makeAuthenticator,
   makeJwtVerifier,
@@ -177,10 +178,11 @@ function enginesOf({ config, pool, now }: Foundation): ReturnType<typeof makeEng
 function makeFromKeys(
   { kek, pepper }: ServiceKeys,
   now: () => Date,
-): Pick<ApiDeps, 'pepper' | 'makeSigningKey' | 'sessions' | 'answerKey'> {
+): Pick<ApiDeps, 'pepper' | 'makeSigningKey' | 'isSigningKeyUnopened' | 'sessions' | 'answerKey'> {
   return {
     pepper,
     makeSigningKey: () => makeSigningKey(kek),
+    isSigningKeyUnopened: (key) => isSigningKeyUnopened(kek, key),
     sessions: makeSessions(pepper, now),
     answerKey: Buffer.from(hkdfSync('sha256', kek, Buffer.alloc(0), 'countersign idempotent answers', 32)),
   };

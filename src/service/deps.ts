@@ -27,6 +27,8 @@ export interface ServiceDeps {
   readonly pepper: Buffer;
   /** Makes a signing key, its private half sealed for the service's processes. */
   readonly makeSigningKey: () => NewSigningKey;
+  /** The store has the private half of this signing key, and it does not open in this process. */
+  readonly isSigningKeyUnopened: (key: NewSigningKey) => boolean;
   /** Resolves `env://` and `secret://` in notification channels. */
   readonly references: ReferenceSource;
   /** The store's clock, so that people see a deadline as passed exactly when the store does. */

@@ -19,6 +19,7 @@ import {
   loadKeys,
   makeAuthenticator,
   makeSessions,
+  isSigningKeyUnopened,
   makeSigningKey,
   makeWebhookKey,
 } from '../../src/auth/index.js';
@@ -170,6 +171,7 @@ export async function makeGround(change: (deps: ApiDeps) => ApiDeps = (deps) => 
     pepper: keys.pepper,
     webhookKey: makeWebhookKey(keys.signing).published,
     makeSigningKey: () => makeSigningKey(keys.kek),
+    isSigningKeyUnopened: (key) => isSigningKeyUnopened(keys.kek, key),
     sessions: makeSessions(keys.pepper, now),
     answerKey: Buffer.alloc(32, 1),
     policies,

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import pg from 'pg';
+import { makeSigningKey } from '../../src/auth/index.js';
+import { putSigningKey } from '../../src/store/people/signing-keys.js';
 import { until } from '../../testing/until.js';
 import { codes, startApi, type Answer, type Harness } from './harness.js';
 
@@ -69,6 +71,102 @@ describe('signing keys', () => {
     const { run } = (await api.ask('finance', 'GET', `/v1/approvals/${approval.id}`)).body;
     const refused = await api.ask('auditor', 'GET', `/v1/runs/${run}/audit?type=message.refused`);
     assert.deepEqual(refused.body.data, []);
+  });
+
+  /** Changes a bit of the private half of a key, which then does not open, as under another KEK; done twice, it is as it was. */
+  const turn = (keyId: string) =>
+    api.database.asSuperuser(
+      'update signing_key set sealed = set_byte(sealed, 20, get_byte(sealed, 20) # 1) where key_id = $1',
+      [keyId],
+    );
+  const told = ({ status, body, headers }: Answer): unknown[] => [
+    status,
+    body.code,
+    headers.get('retry-after'),
+  ];
+  const unopened = [503, 'KEY_UNOPENED', '2'];
+
+  it('that do not open here keep nothing, and say so: the same requests are done under their Idempotency-Keys where they open', async () => {
+    assert.equal((await rotate('10m')).status, 201);
+    const [approval, other] = [await park(), await park()];
+    const runOf = async (id: string): Promise<string> =>
+      (await api.ask('finance', 'GET', `/v1/approvals/${id}`)).body.run;
+    const [run, cancelled] = [await runOf(approval.id), await runOf(other.id)];
+    const key = (await list())[0]?.keyId ?? '';
+    const asked = [
+      ['agent', '/v1/flows/pay/runs', {}, 201],
+      ['agent', '/v1/flows/pay/runs', { submit: { transition: 'bank.balance' } }, 200],
+      ['agent', `/v1/runs/${run}/transitions/bank.balance`, {}, 200],
+      [
+        'finance',
+        `/v1/approvals/${approval.id}/decision`,
+        { decision: 'approve', digest: approval.digest },
+        200,
+      ],
+      ['admin', `/v1/runs/${cancelled}/cancel`, { reason: 'no more' }, 200],
+    ] as const;
+    const askAll = async (): Promise<Answer[]> => {
+      const answers = [];
+      for (const [at, [who, path, body]] of asked.entries())
+        answers.push(await api.ask(who, 'POST', path, body, { 'idempotency-key': `unsigned-${at}` }));
+      return answers;
+    };
+    const kept = async () =>
+      (
+        await api.database.pool.query(
+          'select (select count(*) from message) as messages, (select count(*) from run) as runs',
+        )
+      ).rows;
+    const before = await kept();
+    await turn(key);
+    for (const answer of await askAll()) {
+      assert.deepEqual(told(answer), unopened, answer.text);
+      assert.match(answer.body.detail, /^nothing of this request is kept, since it cannot be signed here: /);
+    }
+    assert.deepEqual(await kept(), before);
+    await turn(key);
+    assert.deepEqual(
+      (await askAll()).map(({ status }) => status),
+      asked.map(([, , , status]) => status),
+    );
+  });
+
+  it('are made by no process that does not open the newest: only once that is retired, since its KEK is lost', async () => {
+    const before = await list();
+    const newest = before[0]?.keyId ?? '';
+    await turn(newest);
+    const refused = await rotate('10m', { 'idempotency-key': 'rotate-unopened' });
+    assert.deepEqual(told(refused), unopened, refused.text);
+    assert.ok(refused.body.detail.includes(`the private half of \`${newest}\` does not open here`));
+    assert.deepEqual(await list(), before);
+    const retire = () =>
+      api.ask('admin', 'POST', `/v1/signing-keys/${encodeURIComponent(newest)}/retire`, {});
+    assert.deepEqual(codes(await retire()), [409, 'LAST_SIGNING_KEY']);
+    // As a process that is started with another COUNTERSIGN_SIGNING_KEY.
+    await putSigningKey(api.database.pool, { ...makeSigningKey(Buffer.alloc(32)), sealed: null });
+    assert.equal((await retire()).status, 200);
+    assert.equal((await rotate('10m', { 'idempotency-key': 'rotate-unopened' })).status, 201);
+    assert.equal((await api.ask('agent', 'POST', '/v1/flows/pay/runs', {})).status, 201);
+  });
+
+  it('are made by no process under another KEK than the oldest open run, before the first rotation too', async () => {
+    const before = await list();
+    const { rows } = await api.database.pool.query(
+      `select id from run where status in ('running', 'waiting', 'stuck') order by started_at limit 1`,
+    );
+    const run = rows[0].id as string;
+    await api.database.asSuperuser('alter table payload_key disable trigger user');
+    await api.database.asSuperuser(
+      'update payload_key set wrapped = set_byte(wrapped, 20, get_byte(wrapped, 20) # 1) where run = $1',
+      [run],
+    );
+    const refused = await rotate('10m');
+    assert.deepEqual(told(refused), unopened, refused.text);
+    assert.ok(refused.body.detail.includes(`the key of the payloads of run \`${run}\` does not open here`));
+    assert.deepEqual(await list(), before);
+    const cancelled = await api.ask('admin', 'POST', `/v1/runs/${run}/cancel`, { reason: 'its KEK is lost' });
+    assert.equal(cancelled.status, 200, cancelled.text);
+    assert.equal((await rotate('10m')).status, 201);
   });
 
   /** How many sessions wait for a lock of that kind. */

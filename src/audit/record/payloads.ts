@@ -240,12 +240,16 @@ function openKey(kek: Buffer, run: string, wrapped: Buffer): Buffer {
     return unseal(kek, wrapped, `key:${run}`);
   } catch (cause) {
     const isOwn = run === '' || run.startsWith(serviceKey);
-    const whose = isOwn ? 'the service itself' : `run \`${run}\``;
-    const next = `see that every process of the service has the \`COUNTERSIGN_KEK\` (or \`keys/kek\` of the data folder) under which ${isOwn ? 'it was made' : 'this run was begun'}; only if it has, the key is damaged`;
-    throw new PayloadKeyUnopened(`the key of the payloads of ${whose} does not open here; ${next}`, {
-      cause,
-    });
+    throw new PayloadKeyUnopened(isOwn ? ownUnopened : describeUnopened(run), { cause });
   }
+}
+
+/** Each key-encryption key has its own for these (`putUnderAnyOwnKey`), so one that does not open is no reason to wait or to change the KEK. */
+const ownUnopened =
+  'a key of the payloads of the service itself does not open here: a process with another `COUNTERSIGN_KEK` (or `keys/kek` of the data folder) has made it, or it is damaged; what is kept under it is read where a process has the KEK under which it was made, and nothing else needs it';
+
+function describeUnopened(run: string): string {
+  return `the key of the payloads of run \`${run}\` does not open here; see that every process of the service has the \`COUNTERSIGN_KEK\` (or \`keys/kek\` of the data folder) under which this run was begun; only if it has, the key is damaged`;
 }
 
 function makeKey(kek: Buffer, run: string): DataKey {

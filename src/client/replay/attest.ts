@@ -7,7 +7,7 @@ import type { SealedMessage, SignedBody } from '../../model/message.js';
 import type { Principal } from '../../model/principal.js';
 import type { PayloadRef } from '../../model/records.js';
 import type { Refusal } from '../../engine/state.js';
-import { currentSigningKey, sealMessage, type SigningKey } from '../../auth/index.js';
+import { currentSigningKey, sealMessage, type NoSigningKey, type SigningKey } from '../../auth/index.js';
 import { PayloadKeyUnopened, PayloadsErased } from '../../audit/index.js';
 import { settleTogether, storeTime, together, valueOf, type Queryable, type Tx } from '../../db/index.js';
 import { getMessage, insertMessage, type MessageRow } from '../../store/runs/messages.js';
@@ -88,7 +88,7 @@ export function refuseTooLarge(values: readonly Value[]): Refusal | null {
 
 /** The key that messages are signed with, and their time. Both are read in the transaction that stores the messages. */
 export interface Seal {
-  /** Throws if no key can be used; a request that signs nothing does not call it. */
+  /** Throws `NoSigningKey` if no key can be used; a request that signs nothing does not call it. */
   readonly signing: () => SigningKey;
   readonly time: string;
 }
@@ -96,6 +96,16 @@ export interface Seal {
 export async function readSeal(deps: Pick<ClientDeps, 'keys'>, tx: Tx): Promise<Seal> {
   const [signing, time] = await settleTogether([currentSigningKey(tx, deps.keys), storeTime(tx)]);
   return { signing: () => valueOf(signing), time: valueOf(time) };
+}
+
+/** What a request is told that cannot be signed here, and of which nothing was kept. */
+export function refuseUnsigned(
+  { onInternalError }: Pick<ClientDeps, 'onInternalError'>,
+  error: NoSigningKey,
+): Refusal {
+  onInternalError('the signing key', error);
+  const message = `nothing of this request is kept, since it cannot be signed here: ${error.message}`;
+  return { status: 'refused', code: 'KEY_UNOPENED', message };
 }
 
 export interface Stored {

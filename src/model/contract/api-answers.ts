@@ -56,7 +56,9 @@ export const checked = nameSchema(
   z.strictObject({ valid: z.boolean(), errors: z.array(flowProblem), warnings: z.array(flowProblem) }),
 );
 /** Who stopped new runs of the flow, when and why; null: new runs can start. */
-const withdrawn = z.strictObject({ by: text, at: text, reason: textOrNull }).nullable();
+const withdrawn = z
+  .strictObject({ by: text, at: text, reason: textOrNull, unreadable: unreadable('reason') })
+  .nullable();
 
 export const flowSummary = nameSchema(
   'FlowSummary',

@@ -20,7 +20,7 @@ import { badCursor, type Page } from '../page.js';
 import { refuseCaller } from '../may.js';
 import { notFound, type Refusal } from '../refusal.js';
 import { floorsIn, planOf } from '../runs/links.js';
-import { readText } from '../values.js';
+import { readAll, unreadableOf, type ReadValues } from '../values.js';
 import { diffPlans } from './diff/diff.js';
 import { graphOf } from './graph.js';
 
@@ -51,9 +51,11 @@ export async function listFlows(
   const { deps } = caller;
   const page = await listStoredFlows(deps.pool, limit, cursor);
   if (page === null) return badCursor();
-  const data = await Promise.all(
-    page.items.map(async (flow) => ({ ...flow, withdrawn: await withdrawalBody(deps, flow.withdrawn) })),
+  const read = await readReasons(
+    deps,
+    page.items.map(({ withdrawn }) => withdrawn),
   );
+  const data = page.items.map((flow) => ({ ...flow, withdrawn: withdrawalBody(read, flow.withdrawn) }));
   return { kind: 'page', data, nextCursor: page.nextCursor };
 }
 
@@ -73,18 +75,28 @@ export async function loadFlow(deps: ServiceDeps, name: string): Promise<FlowRea
     publishedAt,
     publishedBy,
   }));
-  const withdrawn = await withdrawalBody(deps, await getWithdrawal(pool, name));
+  const withdrawn = await readWithdrawal(deps, name);
   const { owner, description } = newest;
   return { kind: 'flow', body: { name, owner, description, withdrawn, versions } };
 }
 
-async function withdrawalBody(
-  deps: ServiceDeps,
-  withdrawn: Withdrawal | null,
-): Promise<FlowJson['withdrawn']> {
+async function readWithdrawal(deps: ServiceDeps, name: string): Promise<FlowJson['withdrawn']> {
+  const withdrawn = await getWithdrawal(deps.pool, name);
+  return withdrawalBody(await readReasons(deps, [withdrawn]), withdrawn);
+}
+
+/** A reason that cannot be read, as where a process with another key-encryption key has kept it, keeps no flow from being shown. */
+function readReasons(deps: ServiceDeps, withdrawals: readonly (Withdrawal | null)[]): Promise<ReadValues> {
+  return readAll(
+    deps,
+    withdrawals.map((withdrawn) => withdrawn?.reasonRef ?? null),
+  );
+}
+
+function withdrawalBody(read: ReadValues, withdrawn: Withdrawal | null): FlowJson['withdrawn'] {
   if (withdrawn === null) return null;
   const { by, at, reasonRef } = withdrawn;
-  return { by, at, reason: await readText(deps, reasonRef) };
+  return { by, at, reason: read.text(reasonRef), ...unreadableOf(read, { reason: reasonRef }) };
 }
 
 /** The store numbers versions with 32 bits: a larger number is a version that does not exist. */
@@ -119,7 +131,7 @@ export async function readVersion(
     description,
     publishedAt,
     publishedBy,
-    withdrawn: await withdrawalBody(deps, await getWithdrawal(deps.pool, name)),
+    withdrawn: await readWithdrawal(deps, name),
     warnings,
     source,
   };

@@ -10,10 +10,12 @@ import {
   retireSigningKeys,
   type SigningKeyRow,
 } from '../../store/people/signing-keys.js';
+import { findOldestOpen } from '../../store/runs/runs.js';
 import { actorOf, type Caller, transact } from '../caller.js';
 import { makeKeptResult } from '../kept-result.js';
 import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';
+import { isKeyUnopened } from '../values.js';
 
 // The keys with which the service signs what enters a run. An operator changes them, on record as every act is.
 
@@ -40,10 +42,15 @@ export async function rotateSigningKey(caller: Caller, window: Window): Promise<
   const refused = refuseCaller(caller, 'rotateSigningKey');
   if (refused !== null) return refused;
   const { deps } = caller;
+  const foreign = await refuseForeignRuns(deps);
+  if (foreign !== null) return foreign;
   const kept = makeKeptResult(caller, rotatedKey);
   const rows = await transact(caller, async (tx) => {
-    const active = await lockSigningKeys(tx);
+    const keys = await lockSigningKeys(tx);
     if ((await kept.earlier(tx)) !== null) return listSigningKeys(tx);
+    const unopened = keys.find(deps.isSigningKeyUnopened);
+    if (unopened !== undefined) return refuseUnopenedKey(unopened);
+    const active = keys.map(({ keyId }) => keyId);
     const made = deps.makeSigningKey();
     await putSigningKey(tx, made);
     await recordSigningKey(caller, tx, 'signing_key.made', { keyId: made.keyId, publicKey: made.publicKey });
@@ -52,7 +59,31 @@ export async function rotateSigningKey(caller: Caller, window: Window): Promise<
     await kept.keep(tx, { keyId: made.keyId });
     return listSigningKeys(tx);
   });
-  return { kind: 'keys', keys: rows.map(signingKeyJson) };
+  return 'kind' in rows ? rows : { kind: 'keys', keys: rows.map(signingKeyJson) };
+}
+
+/**
+ * A process with another key-encryption key than all others would make a signing key that none of them opens, and take theirs from
+ * them. Its own is another where the open run that began first was not begun under it. Null: it is not.
+ */
+async function refuseForeignRuns({ pool, payloads }: Caller['deps']): Promise<Refusal | null> {
+  const oldest = await findOldestOpen(pool);
+  const closed = oldest === null ? null : await payloads.whyClosed(pool, oldest);
+  if (!isKeyUnopened(closed)) return null;
+  return refuseRotation(`${closed.message}, or the KEK of that run is lost: then cancel it`);
+}
+
+/** The same of a signing key of an earlier rotation. */
+function refuseUnopenedKey({ keyId }: SigningKeyRow): Refusal {
+  return refuseRotation(
+    `the private half of \`${keyId}\` does not open here; see that every process of the service has the \`COUNTERSIGN_KEK\` (or \`keys/kek\` of the data folder) under which it was made; where that is lost, start them with another \`COUNTERSIGN_SIGNING_KEY\`, and retire this one first`,
+  );
+}
+
+function refuseRotation(why: string): Refusal {
+  const what =
+    'no signing key is made here, since the other processes might not open it, and nothing is changed';
+  return refusal('KEY_UNOPENED', `${what}: ${why}`, {}, 2);
 }
 
 /** Retires a key after the window: later messages signed with it are refused. */
@@ -64,10 +95,10 @@ export async function retireSigningKey(
   const refused = refuseCaller(caller, 'retireSigningKey');
   if (refused !== null) return refused;
   return transact(caller, async (tx) => {
-    const active = await lockSigningKeys(tx);
+    const keys = await lockSigningKeys(tx);
     const before = await getSigningKey(tx, keyId);
     if (before === null) return notFound('signing key', keyId);
-    if (active.every((id) => id === keyId))
+    if (keys.every((key) => key.keyId === keyId))
       return refusal(
         'LAST_SIGNING_KEY',
         `\`${keyId}\` is the only key that is not retired: \`POST /v1/signing-keys\` makes another one and retires it`,

@@ -31,10 +31,17 @@ export async function refusalFromRun(
     state: row.state,
     runStatus: row.status,
   };
-  // These hold only for now: the same may be asked again soon.
-  const isPassing =
-    answer.code === 'RATE_LIMITED' || answer.code === 'KEY_UNOPENED' || answer.code === 'RUN_BUSY';
-  return refusal(answer.code, detailOf(caller, answer, outcome.by), extra, isPassing ? 2 : null);
+  return refusal(answer.code, detailOf(caller, answer, outcome.by), extra, againAfter(answer.code));
+}
+
+/** The same of a run that was not started. */
+export function refusalAtDoor({ code, message }: RunRefusal): Refusal {
+  return refusal(code, message, {}, againAfter(code));
+}
+
+/** Seconds after which the same may be asked again; null: the refusal holds not only for now. */
+function againAfter(code: ErrorCode): 2 | null {
+  return code === 'RATE_LIMITED' || code === 'KEY_UNOPENED' || code === 'RUN_BUSY' ? 2 : null;
 }
 
 /**

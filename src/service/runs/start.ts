@@ -23,7 +23,7 @@ import { invalid, refusal, type Refusal } from '../refusal.js';
 import { readStanding } from './standing.js';
 import { planOf } from './links.js';
 import { refuseTooFull } from './on-paper.js';
-import { unavailableRefusal } from './refused-by-run.js';
+import { refusalAtDoor, unavailableRefusal } from './refused-by-run.js';
 import { resultOfSubmit, type Submitted } from './submit.js';
 
 type StartBody = z.output<typeof api.startBody>;
@@ -182,7 +182,7 @@ async function send(caller: Caller, request: StartRequest, body: StartBody): Pro
   if (body.submit !== undefined) return startAndSubmit(caller, request, body.submit);
   const outcome = await caller.deps.client.start(request);
   if (outcome.status === 'unavailable') return unavailableRefusal(caller, outcome.code, outcome.message);
-  if (outcome.status === 'refused') return refusal(outcome.refusal.code, outcome.refusal.message);
+  if (outcome.status === 'refused') return refusalAtDoor(outcome.refusal);
   const { body: run } = await readStanding(caller, request.run);
   return { kind: 'started', run: request.run, hasSettled: outcome.status === 'settled', body: run };
 }
@@ -201,8 +201,7 @@ async function startAndSubmit(
   if (outcome.status === 'unavailable')
     return sayIfBegun(caller, run, unavailableRefusal(caller, outcome.code, outcome.message));
   if (outcome.status === 'answered' && outcome.answer.status === 'refused' && outcome.by === 'door') {
-    const { code, message: why } = outcome.answer;
-    if ((await getListedRun(caller.deps.pool, run)) === null) return refusal(code, why);
+    if ((await getListedRun(caller.deps.pool, run)) === null) return refusalAtDoor(outcome.answer);
   }
   const submitted = await resultOfSubmit(caller, first, outcome);
   return submitted.kind === 'refusal' ? { ...submitted, extra: { ...submitted.extra, run } } : submitted;

@@ -55,6 +55,10 @@ const signingLock = 7_202_611_292;
  */
 export async function unretiredSigningKeys(q: Queryable): Promise<SigningKeyRow[]> {
   await write(q, 'select pg_advisory_xact_lock_shared($1)', [signingLock]);
+  return readUnretired(q);
+}
+
+async function readUnretired(q: Queryable): Promise<SigningKeyRow[]> {
   const { rows } = await q.query<SigningKeyRow>(
     `select ${columns} from signing_key where retired_at is null order by created_at desc, key_id`,
   );
@@ -62,16 +66,13 @@ export async function unretiredSigningKeys(q: Queryable): Promise<SigningKeyRow[
 }
 
 /**
- * Until the transaction ends, nobody else changes the keys and nobody signs. Gives the ids of the keys that are not retired. The wait
+ * Until the transaction ends, nobody else changes the keys and nobody signs. Gives the keys that are not retired, the newest first. The wait
  * for the lock is bounded, because all who want to sign wait behind it.
  */
-export async function lockSigningKeys(tx: Tx): Promise<readonly string[]> {
+export async function lockSigningKeys(tx: Tx): Promise<readonly SigningKeyRow[]> {
   await boundLockWaits(tx);
   await write(tx, 'select pg_advisory_xact_lock($1)', [signingLock]);
-  const { rows } = await tx.query<{ keyId: string }>(
-    'select key_id as "keyId" from signing_key where retired_at is null order by key_id',
-  );
-  return rows.map((row) => row.keyId);
+  return readUnretired(tx);
 }
 
 /** Retires keys after so many seconds. A key that was to be retired sooner still is. */

@@ -110,6 +110,14 @@ export async function getVisibleRun(q: Queryable, id: string, viewer: Viewer): P
   return rows[0] ?? null;
 }
 
+/** The first of this deployment's runs that are open; null: none is. */
+export async function findOldestOpen(q: Queryable): Promise<string | null> {
+  const { rows } = await q.query<{ id: string }>(
+    `select id from run where status in ('running', 'waiting', 'stuck') and left_to is null order by started_at, id limit 1`,
+  );
+  return rows[0]?.id ?? null;
+}
+
 export async function lockRun(tx: Tx, id: string): Promise<RunRow | null> {
   const { rows } = await tx.query<RunRow>(`select ${columns} from run r where r.id = $1 for update`, [id]);
   return firstOf(rows);

@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { showAction } from '../../../src/cli/decide.js';
 import type { Api } from '../../../src/cli/rest.js';
+import { makePayloads } from '../../../src/audit/index.js';
+import type { PayloadRef } from '../../../src/model/records.js';
 import { makeNotices } from '../../../src/service/index.js';
 import { asSuperuser } from '../../../testing/servers/database.js';
 import { signIn } from '../../../testing/browser-forms.js';
@@ -33,6 +35,10 @@ const policies = {
   },
   'flows/unused.json': {
     ...{ name: 'unused', owner: 'team', permissions: { execute: ['crm.note'] } },
+    approval_gate: { approver_role: 'finance.controller' },
+  },
+  'flows/shut.json': {
+    ...{ name: 'shut', owner: 'team', permissions: { execute: ['crm.note'] } },
     approval_gate: { approver_role: 'finance.controller' },
   },
   'flows/told.json': {
@@ -382,6 +388,59 @@ describe('what a key that does not open keeps from being read', () => {
       `select run from payload_key where run like 'service:%'`,
     );
     assert.equal(own.rowCount, 1, 'all of a process is kept under one key');
+  });
+
+  it('takes why a run is cancelled or a flow is withdrawn from any number of processes, each with another KEK, and gives each its own', async () => {
+    const { pool } = office.api.database;
+    const all = [1, 2, 3].map((n) => makePayloads({ kek: Buffer.alloc(32, n) }));
+    const refs: PayloadRef[] = [];
+    for (const [at, payloads] of [...all, ...all].entries())
+      refs.push(await payloads.put(pool, '', 'reason', 'text/plain', `reason ${at % 3}`));
+    for (const [at, payloads] of all.entries()) {
+      const found = await payloads.getAllReadable(pool, refs);
+      const texts = refs.map(({ payload }) => {
+        const bytes = found.get(payload);
+        return Buffer.isBuffer(bytes) ? bytes.toString('utf8') : null;
+      });
+      const own = [0, 1, 2].map((n) => (n === at ? `reason ${n}` : null));
+      assert.deepEqual(texts, [...own, ...own]);
+    }
+  });
+
+  it('takes no list of flows, no flow and no version from anybody: why one is withdrawn is told as unreadable, and not as none', async () => {
+    const withdrawn = await ask('admin', 'POST', '/v1/flows/shut/withdraw', { reason: 'no more' });
+    assert.equal(withdrawn.status, 200, withdrawn.text);
+    const read = async () => {
+      const answers = await Promise.all(
+        ['', '/shut', '/shut/versions/1'].map((path) => ask('agent', 'GET', `/v1/flows${path}`)),
+      );
+      for (const answer of answers) assert.equal(answer.status, 200, answer.text);
+      const [{ data }, flow, version] = answers.map(({ body }) => body);
+      return {
+        names: data.map(({ name }: any) => name),
+        others: data.filter(({ name }: any) => name === 'notes').map((each: any) => each.withdrawn),
+        shown: [data.find(({ name }: any) => name === 'shut'), flow, version].map(
+          ({ withdrawn: { by, reason, unreadable } }: any) => [by, reason, unreadable],
+        ),
+      };
+    };
+    const turnOwn = async () => {
+      const { rows } = await office.api.database.pool.query<{ run: string }>(
+        `select run from payload_key where run = '' or run like 'service:%'`,
+      );
+      for (const { run } of rows) await turn(run);
+    };
+    const open = await read();
+    assert.deepEqual(open.shown, Array(3).fill(['admin', 'no more', undefined]));
+    await turnOwn();
+    told.length = 0;
+    assert.deepEqual(await read(), { ...open, shown: Array(3).fill(['admin', null, ['reason']]) });
+    assert.match(
+      [...new Set(told)].join(),
+      /^payloads: a key of the payloads of the service itself does not open here: .+, and nothing else needs it$/,
+    );
+    await turnOwn();
+    assert.deepEqual(await read(), open);
   });
 
   it('fails no submit, and no look at the run, for what only foresees or offers: here for the input of the run', async () => {
