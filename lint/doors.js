@@ -168,7 +168,7 @@ export const doors = {
       'executors/connections/references',
     ],
     types: ['client', 'db', 'executors'],
-    packages: ['zod', 'node:buffer', 'node:crypto', 'node:events', 'node:timers/promises'],
+    packages: ['zod', 'node:buffer', 'node:crypto', 'node:timers/promises'],
   },
   // From the store only its own idempotency keys and the Slack requests that it has seen; from notify what Slack is told.
   api: {

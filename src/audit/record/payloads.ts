@@ -221,18 +221,31 @@ async function insertUnder(
 }
 
 /**
- * Begins the name of the service's own key where the one named '' does not open: a process with another key-encryption key may have made
- * that, and why a run is cancelled or a flow is withdrawn is kept all the same. Each key-encryption key has one of its own.
+ * Begins the name of the service's own key where the one named '' does not open, or was erased: a process with another key-encryption key
+ * may have made that, and why a run is cancelled or a flow is withdrawn is kept all the same. Each key-encryption key has its own.
  */
 const serviceKey = 'service:';
+/** Of one key-encryption key, where earlier ones were erased or are damaged. */
+const mostOwnKeys = 100;
 
 function putUnderAnyOwnKey(kek: Buffer, putUnder: Payloads['putAll']): Payloads['putAll'] {
   const name = `${serviceKey}${createHmac('sha256', kek).update(serviceKey).digest('hex').slice(0, 32)}`;
-  return (q, run, payloads) =>
-    putUnder(q, run, payloads).catch((error: unknown) => {
-      if (run !== '' || !(error instanceof PayloadKeyUnopened)) throw error;
-      return putUnder(q, name, payloads);
-    });
+  const names = ['', name, ...Array.from({ length: mostOwnKeys }, (_, index) => `${name}:${index + 2}`)];
+  return async (q, run, payloads) => {
+    if (run !== '') return putUnder(q, run, payloads);
+    let why: Error = erasedError(run);
+    for (const next of names) {
+      const kept = await putUnder(q, next, payloads).catch(whyClosedOrThrow);
+      if (!(kept instanceof Error)) return kept;
+      why = kept;
+    }
+    throw why;
+  };
+}
+
+function whyClosedOrThrow(error: unknown): PayloadKeyUnopened | PayloadsErased {
+  if (error instanceof PayloadKeyUnopened || error instanceof PayloadsErased) return error;
+  throw error;
 }
 
 function openKey(kek: Buffer, run: string, wrapped: Buffer): Buffer {

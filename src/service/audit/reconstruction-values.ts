@@ -3,7 +3,7 @@ import type { ReconstructionJson } from '../../model/contract/answer-types.js';
 import { isObject, type Json } from '../../model/values/json.js';
 import { mostAnswerBytes } from '../../model/limits.js';
 import type { PayloadRef } from '../../model/records.js';
-import { readText } from '../values.js';
+import { readAll, readText } from '../values.js';
 import type { ServiceDeps } from '../deps.js';
 import { inLanes } from '../lanes.js';
 import type { ReconstructedAction } from './reconstruction.js';
@@ -46,8 +46,13 @@ function refsOf(action: ReconstructedAction): Refs {
     response: of('response'),
     input: of('args'),
     output: action.output,
-    reason: action.approval?.reason ?? null,
+    reason: action.approval?.reason ?? givenReason(action),
   };
+}
+
+/** Why an operator asks for a cancel or a retry. */
+function givenReason({ approval, refs }: ReconstructedAction): PayloadRef | null {
+  return approval === null ? (refs.find(({ role }) => role === 'reason') ?? null) : null;
 }
 
 function refsOverBudget(all: readonly Refs[]): ReadonlySet<PayloadRef> {
@@ -85,7 +90,10 @@ async function readValues(
   const texts: Partial<Record<Part, string | null>> = {};
   for (const part of parts) {
     const ref = refs[part];
-    texts[part] = ref !== null && overBudget.omitted.has(ref) ? null : await readText(deps, ref);
+    if (ref !== null && overBudget.omitted.has(ref)) texts[part] = null;
+    // Why a run was cancelled may be under a key of another process: that hides nothing else.
+    else if (part === 'reason' && ref !== null) texts[part] = (await readAll(deps, [ref])).text(ref);
+    else texts[part] = await readText(deps, ref);
   }
   const isThere = (part: Part): boolean =>
     (texts[part] ?? null) !== null || omitted.some((value) => value.part === part);
@@ -95,6 +103,7 @@ async function readValues(
     ['input', refs.input !== null, isThere('input')],
     ['approval', action.gated && action.outcome !== 'none', action.approval !== null],
     ['output', refs.output !== null, isThere('output')],
+    ['reason', givenReason(action) !== null, isThere('reason')],
     ['timing', action.started !== null, action.settledAt !== null],
   ];
   const missing = wanted.flatMap(([name, isWanted, there]) => (isWanted && !there ? [name] : []));
@@ -127,6 +136,7 @@ function actionJson(
       approval === null
         ? null
         : { decision: approval.decision, by: approval.by, at: approval.at, reason, digest: approval.digest },
+    ...(givenReason(action) === null ? {} : { reason }),
     output: parseText(texts.output),
     timing: { requestedAt: action.requestedAt, startedAt: action.started, settledAt: action.settledAt },
     attempts: action.attempts,

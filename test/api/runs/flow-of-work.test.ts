@@ -291,6 +291,20 @@ describe('from a start to an executed action', () => {
     assert.equal(body.complete, false);
   });
 
+  it('says why a run was cancelled, and that it is missing once it was erased', async () => {
+    const { run } = await park();
+    const cancelled = await api.ask('admin', 'POST', `/v1/runs/${run}/cancel`, { reason: 'paid by hand' });
+    assert.equal(cancelled.status, 200, cancelled.text);
+    const read = async () => {
+      const { body } = await api.ask('auditor', 'GET', `/v1/runs/${run}/reconstruction`);
+      const { reason, missing } = body.actions.find(({ transition }: any) => transition === 'cancel');
+      return { reason, missing, complete: body.complete };
+    };
+    assert.deepEqual(await read(), { reason: 'paid by hand', missing: [], complete: true });
+    await api.database.asSuperuser('update payload_key set wrapped = null where run = $1', [run]);
+    assert.deepEqual(await read(), { reason: null, missing: ['reason'], complete: false });
+  });
+
   it('pages lists, and refuses a cursor that is none', async () => {
     await start();
     await start();

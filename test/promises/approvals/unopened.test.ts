@@ -407,6 +407,22 @@ describe('what a key that does not open keeps from being read', () => {
     }
   });
 
+  it('takes such a reason also where the keys of those before were erased', async () => {
+    const { pool } = office.api.database;
+    const payloads = makePayloads({ kek: Buffer.alloc(32, 9) });
+    const put = (text: string) => payloads.put(pool, '', 'reason', 'text/plain', text);
+    for (let time = 0; time < 3; time += 1) {
+      const ref = await put(`reason ${time}`);
+      assert.equal((await payloads.get(pool, ref))?.toString('utf8'), `reason ${time}`);
+      const under = `select run from payload where id = '${ref.payload}'`;
+      await asSuperuser(
+        office.api.database.url,
+        `update payload_key set wrapped = null where run = (${under})`,
+      );
+      assert.equal(await payloads.get(pool, ref), null);
+    }
+  });
+
   it('takes no list of flows, no flow and no version from anybody: why one is withdrawn is told as unreadable, and not as none', async () => {
     const withdrawn = await ask('admin', 'POST', '/v1/flows/shut/withdraw', { reason: 'no more' });
     assert.equal(withdrawn.status, 200, withdrawn.text);
