@@ -103,15 +103,20 @@ function isBase64(text: string): boolean {
   return /^[\w+/-]*=*$/.test(text.replaceAll(/\s/g, ''));
 }
 
+/** A block of PEM with nothing behind it, of which OpenSSL says nothing. */
+const onlyBlock = /^-----BEGIN [^-]+-----[^-]+-----END [^-]+-----\s*$/;
+
 /** Reads PEM, also indented, or with line breaks written as `\n`, `\r\n` or spaces as container platforms do, or base64 DER. */
 function parsePrivateKey(text: string): KeyObject | null {
   try {
-    if (text.startsWith('-----'))
-      return createPrivateKey(
-        text.replaceAll(/[ \t]*(?:\r?\n|(?:\\r)?\\n)[ \t]*|(?<=-----) +| +(?=-----)/g, '\n'),
-      );
-    if (!isBase64(text)) return null;
-    return createPrivateKey({ key: Buffer.from(text, 'base64'), format: 'der', type: 'pkcs8' });
+    if (text.startsWith('-----')) {
+      const pem = text.replaceAll(/[ \t]*(?:\r?\n|(?:\\r)?\\n)[ \t]*|(?<=-----) +| +(?=-----)/g, '\n');
+      return onlyBlock.test(pem) ? createPrivateKey(pem) : null;
+    }
+    const key = Buffer.from(text, 'base64');
+    // The second byte of such a DER is how many come behind it. Node passes over what comes behind those.
+    const isOnly = isBase64(text) && key[1] === key.length - 2;
+    return isOnly ? createPrivateKey({ key, format: 'der', type: 'pkcs8' }) : null;
   } catch {
     return null;
   }

@@ -1,12 +1,13 @@
 import type { ServiceFact } from '../audit/index.js';
 import type { Principal } from '../model/principal.js';
-import { requireRights, type Rights } from '../auth/index.js';
+import { requireRights, RightsChanged, type Rights } from '../auth/index.js';
 import type { Tx } from '../db/index.js';
 import { principalActor, type RecordActor } from '../model/records.js';
 import type { HeldKey } from '../store/idempotency.js';
 import type { ListedRun } from '../store/runs/runs.js';
 import { viewerOf, type Viewer } from '../store/runs/visibility.js';
 import type { ServiceDeps } from './deps.js';
+import { makeFairTurns } from './seats.js';
 
 /** Who asks, by whichever door. Every use case takes a caller and plain values. */
 export interface Caller {
@@ -22,13 +23,39 @@ export interface Caller {
   readonly rights: Rights;
 }
 
-/** A transaction of the caller's own request. Throws `RightsChanged`, and nothing is kept, where that has waited and the caller has other rights by then. */
-export function transact<T>({ deps, rights }: Caller, act: (tx: Tx) => Promise<T>): Promise<T> {
-  return deps.transaction(async (tx) => {
-    const result = await act(tx);
-    await requireRights(tx, rights);
-    return result;
+/**
+ * How many of these transactions hold a connection at a time, in one process and of one principal. Each may ask for its caller's rights on
+ * another connection, so a part of the pool's has to be left for that.
+ */
+const mostTransactions = 5;
+const mostOwnTransactions = 2;
+
+const inShare = makeFairTurns({ each: mostOwnTransactions, all: mostTransactions });
+
+/**
+ * Keeps what the caller's own request changes, in its turn. `keep` calls `mayKeep` last in its transaction. Throws `RightsChanged`, and
+ * nothing is kept, where the request has waited and its caller has other rights by then.
+ */
+export function keepInShare<T>(
+  { principal, rights }: Pick<Caller, 'principal' | 'rights'>,
+  keep: (mayKeep: (tx: Tx) => Promise<void>) => Promise<T>,
+): Promise<T> {
+  return inShare(principal.id, async () => {
+    // Asked before the transaction too, which holds a connection while it asks.
+    if (!(await rights.areSame())) throw new RightsChanged();
+    return keep((tx) => requireRights(tx, rights));
   });
+}
+
+/** A transaction of the caller's own request, kept as by `keepInShare`. */
+export function transact<T>(caller: Caller, act: (tx: Tx) => Promise<T>): Promise<T> {
+  return keepInShare(caller, (mayKeep) =>
+    caller.deps.transaction(async (tx) => {
+      const result = await act(tx);
+      await mayKeep(tx);
+      return result;
+    }),
+  );
 }
 
 /** What a request is about and what it leaves on record, noted as it becomes known. The door records it at the end. */

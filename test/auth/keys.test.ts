@@ -131,7 +131,10 @@ describe('a key that is given', () => {
           );
           return !message.includes(bare);
         });
-    for (const text of [`${body},${body}`, `${body};`, `"${body}`])
+    for (const text of [
+      ...[`${body},${body}`, `${body};`, `"${body}`, `${body}${body}`, `${body}\n${body}`, `${body}AAAA`],
+      ...[`${pem}${pem}`, `${pem}${pem}`.replaceAll('\n', '\\n'), `${pem}hello`, `${pem}-----`],
+    ])
       await assert.rejects(load({ COUNTERSIGN_SIGNING_KEY: text }), /is not an Ed25519 private key/, text);
   });
 });

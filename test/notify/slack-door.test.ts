@@ -421,7 +421,7 @@ describe('deciding from Slack', () => {
     },
     {
       lost: 'in a request signed with a secret that is replaced',
-      says: /nobody here is named for your Slack user ULEAVER/,
+      says: /no longer declared here as it was, or has another signing secret: decide on the page/,
       lose: () =>
         declare(
           slackPolicy(slack.api, { ...users, ULEAVER: 'leaver' }).replace(

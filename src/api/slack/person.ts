@@ -40,6 +40,19 @@ export async function slackPerson(
   return { kind: 'person', principal };
 }
 
+/** The same later, of the channels that are left of those whose secret had signed the request. */
+export async function slackPersonNow(
+  call: Call,
+  channels: readonly SlackChannel[],
+  user: string,
+): Promise<SlackPerson> {
+  if (channels.length > 0) return slackPerson(call, channels, user);
+  return refusePerson(
+    'unmapped',
+    'the channel of this message is no longer declared here as it was, or has another signing secret: decide on the page, or in a newer message',
+  );
+}
+
 function refusePerson(why: string, detail: string): Refusal {
   return refusal('FORBIDDEN', detail, { why });
 }

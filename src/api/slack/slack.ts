@@ -43,7 +43,7 @@ import {
   type Submitted,
   type WindowMetadata,
 } from './payload.js';
-import { slackPerson, type SlackPerson } from './person.js';
+import { slackPerson, slackPersonNow, type SlackPerson } from './person.js';
 import { readHead, verifySlack, type SignedRequest } from './request.js';
 
 // Deciding from Slack: a button opens a window, the window asks for a reason, and its submission is a decision like any other.
@@ -214,7 +214,7 @@ async function onWindow(
   const person = await slackPerson(call, channels, user.id);
   if (person.kind === 'refusal') return windowError(recordRefusal(call, read.value, person));
   const { principal } = person;
-  const personNow = async (): Promise<SlackPerson> => slackPerson(call, await channelsNow(), user.id);
+  const personNow = async (): Promise<SlackPerson> => slackPersonNow(call, await channelsNow(), user.id);
   call.principal = principal;
   const readNow = async (): Promise<Principal | null> => {
     const now = await personNow();

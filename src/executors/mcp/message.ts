@@ -14,7 +14,7 @@ import {
   type TooLarge,
 } from '../answer/exact-json.js';
 import type { Place } from '../answer/places.js';
-import { markError } from './words.js';
+import { describeBroken, markError } from './words.js';
 
 // The messages of an MCP server, before the SDK reads them and after: keeps numbers as they were written, and reports results that
 // are none.
@@ -115,6 +115,9 @@ function toReadableAnswer(message: Json, asked: Json, unread: string | null): Js
   const isError = error !== undefined && (error !== null || (result ?? null) === null);
   if (isError) {
     const why = (result ?? null) === null ? null : 'it has both a `result` and an `error`';
+    const isProper = why === null && describeBroken(error) === null && isAlone(message);
+    // Many servers write lines of their log to the standard output, some as JSON with an `error`.
+    if (id === null && jsonrpc !== '2.0' && !isProper) return message;
     // An error without an id is about the only request that it can be about: the server could not read it.
     return { jsonrpc: '2.0', id: id ?? asked, error: markError(error, id, why) };
   }
@@ -128,6 +131,11 @@ function toReadableAnswer(message: Json, asked: Json, unread: string | null): Js
   return answer.result === result && Object.keys(message).length === Object.keys(answer).length
     ? message
     : answer;
+}
+
+/** Has it nothing besides what an answer has? */
+function isAlone(message: JsonObject): boolean {
+  return Object.keys(message).every((name) => ['jsonrpc', 'id', 'result', 'error'].includes(name));
 }
 
 const requestFields: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params']);

@@ -52,7 +52,7 @@ function readText(marked: Json, what: string): string {
 }
 
 /** Why it is no error of the protocol; null: it is one. */
-function describeBroken(error: Json): string | null {
+export function describeBroken(error: Json): string | null {
   if (error === null) return 'it is an error without a code or a message';
   if (!isObject(error)) return 'its error is no object';
   const { code = null, message = null } = error;

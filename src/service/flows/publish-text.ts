@@ -4,8 +4,7 @@ import type { Json } from '../../model/values/json.js';
 import { valueProblem } from '../../model/values/value-problem.js';
 import type { Finding, ReadyCheck } from '../../policy/index.js';
 import { getFlowVersion } from '../../store/flows/flows.js';
-import { actorOf, type Caller } from '../caller.js';
-import { requireRights } from '../../auth/index.js';
+import { actorOf, type Caller, keepInShare } from '../caller.js';
 import { makeKeptResult } from '../kept-result.js';
 import { refuseCaller } from '../may.js';
 import { refusal, type Refusal } from '../refusal.js';
@@ -58,8 +57,8 @@ export async function publishFlow(caller: Caller, text: FlowText): Promise<Publi
     const checked = await checkText(caller, text, 'publish');
     if ('kind' in checked) return checked;
     if (checked.status === 'invalid') return refuseInvalidFlow('FLOW_INVALID', notPublished, checked);
-    const made = await deps.policies.publish(checked.flow, actorOf(caller), requestId, kept, (tx) =>
-      requireRights(tx, caller.rights),
+    const made = await keepInShare(caller, (mayKeep) =>
+      deps.policies.publish(checked.flow, actorOf(caller), requestId, kept, mayKeep),
     );
     if (made === null) continue;
     if ('tooMany' in made) return refusal('TOO_LARGE', made.tooMany);

@@ -101,7 +101,7 @@ export async function retireSigningKey(
     if (keys.every((key) => key.keyId === keyId))
       return refusal(
         'LAST_SIGNING_KEY',
-        `\`${keyId}\` is the only key that is not retired: \`POST /v1/signing-keys\` makes another one and retires it`,
+        `\`${keyId}\` is the only key that is not retired: \`POST /v1/signing-keys\` makes another one and retires it; where this one does not open here, start the processes with another \`COUNTERSIGN_SIGNING_KEY\` first`,
       );
     await retireSigningKeys(tx, [keyId], window / 1_000);
     const after = await getSigningKey(tx, keyId);

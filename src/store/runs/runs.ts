@@ -110,10 +110,11 @@ export async function getVisibleRun(q: Queryable, id: string, viewer: Viewer): P
   return rows[0] ?? null;
 }
 
-/** The first of this deployment's runs that are open; null: none is. */
+/** The first of this deployment's runs that are open and whose values were not erased; null: there is none. */
 export async function findOldestOpen(q: Queryable): Promise<string | null> {
   const { rows } = await q.query<{ id: string }>(
-    `select id from run where status in ('running', 'waiting', 'stuck') and left_to is null order by started_at, id limit 1`,
+    `select r.id from run r join payload_key k on k.run = r.id and k.wrapped is not null
+      where r.status in ('running', 'waiting', 'stuck') and r.left_to is null order by r.started_at, r.id limit 1`,
   );
   return rows[0]?.id ?? null;
 }

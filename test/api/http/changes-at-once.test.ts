@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import pg from 'pg';
+import { until } from '../../../testing/until.js';
+import { startApi, type Harness } from '../harness.js';
+
+describe('many changes at once, behind a store that stalls', () => {
+  let api: Harness;
+  before(async () => {
+    api = await startApi();
+  });
+  after(() => api.stop());
+
+  it('are all made once it goes on, and keep nobody from reading or starting meanwhile', async () => {
+    const holder = new pg.Client({ connectionString: api.database.url });
+    await holder.connect();
+    // Keys are made under this lock; a read or a start asks for none of it.
+    await holder.query('begin; lock table api_key in share row exclusive mode');
+    const { rows } = await holder.query<{ pid: number }>('select pg_backend_pid() as pid');
+    const ids = Array.from({ length: 60 }, (_, index) => `one-of-many-${index}`);
+    const asked = ids.map((id) => api.ask('admin', 'POST', '/v1/keys', { id, kind: 'human' }));
+    await until('the first to wait', async () => {
+      const waiting = 'select 1 from pg_stat_activity where $1 = any(pg_blocking_pids(pid))';
+      return ((await api.database.asSuperuser(waiting, [rows[0]?.pid])).rowCount ?? 0) > 0;
+    });
+    // Longer than the rights are trusted that the requests came with, so that each is asked for them again.
+    await setTimeout(1_300);
+    const others = await Promise.all([
+      api.ask('agent', 'GET', '/v1/flows'),
+      api.ask('agent', 'POST', '/v1/flows/pay/runs', {}),
+    ]);
+    assert.deepEqual(
+      others.map(({ status }) => status),
+      [200, 201],
+    );
+    await holder.query('commit');
+    await holder.end();
+    const statuses = (await Promise.all(asked)).map(({ status }) => status);
+    assert.deepEqual([...new Set(statuses)], [201]);
+  });
+});
