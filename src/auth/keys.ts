@@ -184,7 +184,11 @@ async function readOrMakeKey(file: KeyFile, make: () => string): Promise<string>
 
 async function makeKeyFile(path: string, text: string): Promise<void> {
   const folder = dirname(path);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await mkdir(folder, { recursive: true, mode: 0o700 }).catch(async (error: unknown) => {
+    // Of a file system that is read-only, Node says so only where it makes no parents.
+    if (codeOf(error) !== 'ENOENT') throw error;
+    await mkdir(folder, { mode: 0o700 });
+  });
   // A folder that is another's, as a mounted one, keeps its rights: whether this process can use it is seen next.
   await chmod(folder, 0o700).catch(() => undefined);
   await createOnce(path, text);

@@ -18,7 +18,11 @@ export const lastingRights: Rights = { areStale: () => false, areSame: () => Pro
 export const unknownRights: Rights = { areStale: () => true, areSame: () => Promise.resolve(false) };
 
 /** The caller of a request that has waited has other rights by now, or none, or they are not known in time: nothing of it is kept. */
-export class RightsChanged extends Error {}
+export class RightsChanged extends Error {
+  constructor() {
+    super("while this request waited, its caller's rights changed, or could not be asked for again in time");
+  }
+}
 
 /** Throws `RightsChanged`. To be called last in the transaction that keeps something. */
 export async function requireRights(tx: Tx, rights: Rights): Promise<void> {

@@ -2,10 +2,9 @@ import { startMessageId } from '../model/names/derived-ids.js';
 import { newId } from '../model/names/ids.js';
 import type { SealedMessage, SignedBody } from '../model/message.js';
 import { namespaceOf } from '../model/names/temporal-names.js';
-import { bellOf } from '../auth/index.js';
 import { isUnavailable, settleTogether, valueOf, withTransaction, type Tx } from '../db/index.js';
 import type { Refusal } from '../engine/state.js';
-import { keepWithRights, lastingRights, NoSigningKey, type RightsNow } from '../auth/index.js';
+import { bellOf, keepWithRights, lastingRights, NoSigningKey, type RightsNow } from '../auth/index.js';
 import type { PayloadRef } from '../model/records.js';
 import { closeUnstarted, getListedRun, insertRun } from '../store/runs/runs.js';
 import {

@@ -30,20 +30,48 @@ export interface Caller {
 const mostTransactions = 5;
 const mostOwnTransactions = 2;
 
+/** How long a request waits for its turn. */
+const longestTurnMs = 10_000;
+
 const inShare = makeFairTurns({ each: mostOwnTransactions, all: mostTransactions });
+
+/** The turn of a request did not come in time: nothing of it is kept. */
+export class OutOfTurn extends Error {
+  constructor() {
+    super(
+      `other changes came first, and the turn of this one did not come within ${longestTurnMs / 1_000} s`,
+    );
+  }
+}
 
 /**
  * Keeps what the caller's own request changes, in its turn. `keep` calls `mayKeep` last in its transaction. Throws `RightsChanged`, and
- * nothing is kept, where the request has waited and its caller has other rights by then.
+ * nothing is kept, where the request has waited and its caller has other rights by then, and `OutOfTurn`.
  */
 export function keepInShare<T>(
   { principal, rights }: Pick<Caller, 'principal' | 'rights'>,
   keep: (mayKeep: (tx: Tx) => Promise<void>) => Promise<T>,
 ): Promise<T> {
-  return inShare(principal.id, async () => {
+  return unlessLate(principal.id, async () => {
     // Asked before the transaction too, which holds a connection while it asks.
     if (!(await rights.areSame())) throw new RightsChanged();
     return keep((tx) => requireRights(tx, rights));
+  });
+}
+
+/** Does `act` when its turn comes; not at all where that is too late. */
+function unlessLate<T>(principal: string, act: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let isLate = false;
+    const giveUp = setTimeout(() => {
+      isLate = true;
+      reject(new OutOfTurn());
+    }, longestTurnMs);
+    const begin = async (): Promise<void> => {
+      clearTimeout(giveUp);
+      if (!isLate) resolve(await act());
+    };
+    inShare(principal, begin).catch(reject);
   });
 }
 

@@ -313,6 +313,9 @@ describe('deciding from Slack', () => {
     for (const answer of both) assert.equal(answer.body.view?.title.text, 'Approved', answer.text);
     assert.equal((await records('approval.decided', parked.run)).length, 1);
     assert.match(errorOf(await submit('UANN', parked)), /^Nothing (more )?was decided: .*approved/);
+    // With another reason it is another decision, and not told as if that reason were kept.
+    const corrected = await submit('UANN', parked, { view, reason: 'corrected' });
+    assert.match(errorOf(corrected), /^Nothing (more )?was decided: .*approved/);
     assert.equal(await executions(parked), 1);
   });
 

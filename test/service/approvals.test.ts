@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { lastingRights } from '../../src/auth/index.js';
+import { lastingRights, unknownRights } from '../../src/auth/index.js';
 import { decideBatch } from '../../src/service/approvals/batch/batch.js';
 import { claimApproval } from '../../src/service/approvals/claims.js';
 import { decide } from '../../src/service/approvals/decide.js';
@@ -125,5 +125,22 @@ describe('a decision, by no door', () => {
     );
     const results = made.body['results'] as readonly { readonly status: string }[];
     assert.deepEqual(results.map(({ status }) => status).sort(), ['applied', 'refused']);
+  });
+
+  it('is made in a batch only with the rights that the credential gives when its turn has come', async () => {
+    const id = await park();
+    const decisions = [
+      { approval: id, decision: 'approve' as const, digest: (await look(id)).found.row.digest },
+    ];
+    const caller = await callerOf(ground, 'finance');
+    const asked = { decisions, mode: 'each', dryRun: true } as const;
+    const dry = taken(await decideBatch(caller, asked, () => assert.fail('a dry run decides nothing')));
+    const token = String(dry.body['token']);
+    const again = await callerOf(ground, 'finance');
+    const made = await decideBatch(again, { ...asked, dryRun: false, token }, () =>
+      Promise.resolve({ kind: 'principal', principal: caller.principal, rights: unknownRights }),
+    );
+    assert.match(JSON.stringify(made), /its caller's rights changed/);
+    assert.equal((await look(id)).found.row.status, 'open');
   });
 });

@@ -4,7 +4,7 @@ import { RightsChanged } from '../../auth/index.js';
 import { giveWayBefore } from '../../model/give-way.js';
 import { newId } from '../../model/names/ids.js';
 import { isObject } from '../../model/values/json.js';
-import { newTrail, traceIdOf } from '../../service/caller.js';
+import { newTrail, OutOfTurn, traceIdOf } from '../../service/caller.js';
 import { KeyLost } from '../../service/kept-result.js';
 import { isKeyUnopened } from '../../service/values.js';
 import { credentialEnded, uncertainDetail } from '../../service/refusal.js';
@@ -273,13 +273,12 @@ function uncertainText(
 }
 
 /** The answer to an unexpected failure, without details of it: the log has them under the same trace id. */
-const rightsChanged =
-  "while this request waited, its caller's rights changed, or could not be asked for again in time: nothing of it is kept, try again";
-
 function explain(call: Call, { idempotent, path }: Route, error: unknown): Reply {
   if (error instanceof KeyLost) return takenOver;
-  if (error instanceof RightsChanged)
-    return problem('AUDIT_UNAVAILABLE', rightsChanged, {}, { 'Retry-After': '2' });
+  if (error instanceof RightsChanged || error instanceof OutOfTurn) {
+    const detail = `${error.message}: nothing of it is kept, try again`;
+    return problem('AUDIT_UNAVAILABLE', detail, {}, { 'Retry-After': '2' });
+  }
   if (call.deps.isUnavailable(error)) {
     const detail = uncertainText(call, 'the store of runs and records does not answer', idempotent);
     return problem('AUDIT_UNAVAILABLE', detail, {}, { 'Retry-After': '2' });

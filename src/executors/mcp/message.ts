@@ -251,7 +251,6 @@ export type ToolResult =
       /** The texts of its blocks, joined by U+0000. Whoever quotes it masks it first, and then writes blanks for these. */
       readonly text: string;
     }
-  /** `words`: what the server says in it, not masked. */
   | { readonly status: 'malformed'; readonly why: string }
   | { readonly status: 'unreadable'; readonly why: string }
   | TooLarge;

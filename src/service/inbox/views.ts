@@ -8,7 +8,7 @@ import {
   putView,
   type ViewRow,
 } from '../../store/approvals/views.js';
-import type { Caller } from '../caller.js';
+import { transact, type Caller } from '../caller.js';
 import { refuseCaller } from '../may.js';
 import { invalid, notFound, type Refusal } from '../refusal.js';
 
@@ -39,8 +39,9 @@ async function loadView({ deps, principal }: Caller, name: string): Promise<Save
 export async function saveView(caller: Caller, name: string, query: JsonObject): Promise<SavedView> {
   const refused = refuseCaller(caller, 'saveView');
   if (refused !== null) return refused;
-  const { deps, principal } = caller;
-  if (await putView(deps.pool, { principal: principal.id, name, query })) return loadView(caller, name);
+  const { principal } = caller;
+  const isPut = await transact(caller, (tx) => putView(tx, { principal: principal.id, name, query }));
+  if (isPut) return loadView(caller, name);
   return invalid(`there are ${mostViews} saved views already: delete one first`, [
     { pointer: '/params/name', message: `would be one more than ${mostViews}` },
   ]);
@@ -54,5 +55,6 @@ function viewJson({ name, query, updatedAt }: ViewRow): SavedViewJson {
 export async function forgetView(caller: Caller, name: string): Promise<Refusal | null> {
   const refused = refuseCaller(caller, 'deleteView');
   if (refused !== null) return refused;
-  return (await deleteView(caller.deps.pool, caller.principal.id, name)) ? null : notFound('view', name);
+  const isGone = await transact(caller, (tx) => deleteView(tx, caller.principal.id, name));
+  return isGone ? null : notFound('view', name);
 }

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import pg from 'pg';
+import { lastingRights } from '../../../src/auth/index.js';
+import { keepInShare, OutOfTurn, type Caller } from '../../../src/service/caller.js';
 import { until } from '../../../testing/until.js';
 import { startApi, type Harness } from '../harness.js';
 
@@ -38,5 +41,27 @@ describe('many changes at once, behind a store that stalls', () => {
     await holder.end();
     const statuses = (await Promise.all(asked)).map(({ status }) => status);
     assert.deepEqual([...new Set(statuses)], [201]);
+  });
+
+  it('are not made whose turn does not come within ten seconds, and their callers are told so', async (t) => {
+    const ending = new EventEmitter();
+    const caller = { principal: { id: 'busy' } as Caller['principal'], rights: lastingRights };
+    const atWork = Array.from({ length: 2 }, () => keepInShare(caller, () => once(ending, 'end')));
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    let isMade = false;
+    const late = keepInShare(caller, () => {
+      isMade = true;
+      return Promise.resolve();
+    });
+    const other = keepInShare({ ...caller, principal: { ...caller.principal, id: 'other' } }, () =>
+      Promise.resolve('made'),
+    );
+    assert.equal(await other, 'made');
+    t.mock.timers.tick(10_000);
+    await assert.rejects(late, OutOfTurn);
+    ending.emit('end');
+    await Promise.all(atWork);
+    assert.equal(await keepInShare(caller, () => Promise.resolve('next')), 'next');
+    assert.equal(isMade, false);
   });
 });

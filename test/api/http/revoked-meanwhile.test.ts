@@ -268,16 +268,29 @@ describe('a key that is revoked while its request is under way', () => {
   describe('and it waits in its transaction', () => {
     const flow = { name: 'late', owner: 'team', permissions: { read: [], execute: [], deny: [] } };
     const term = { from: '2999-01-01T00:00:00Z', until: '2999-01-02T00:00:00Z', delegate: 'finance' };
-    const changes: [what: string, method: 'POST' | 'PUT' | 'DELETE', path: string, body?: object][] = [
-      ['makes no key', 'POST', '/v1/keys', { id: 'ghost', kind: 'human' }],
-      ['revokes no key', 'DELETE', '/v1/keys/KEY'],
-      ['makes no signing key', 'POST', '/v1/signing-keys', {}],
-      ['withdraws no flow', 'POST', '/v1/flows/pay/withdraw', { reason: 'late' }],
-      ['publishes no flow', 'POST', '/v1/flows', flow],
-      ['brings no policies into force', 'POST', '/v1/policies/reload'],
-      ['claims no approval', 'POST', '/v1/approvals/APPROVAL/claim'],
-      ['delegates no approval', 'POST', '/v1/approvals/APPROVAL/delegate', { to: 'finance' }],
-      ['sets no absence', 'PUT', '/v1/absences', term],
+    /** Each waits behind a lock on this table. */
+    const changes: [
+      what: string,
+      table: string,
+      method: 'POST' | 'PUT' | 'DELETE',
+      path: string,
+      body?: object,
+    ][] = [
+      ['makes no key', 'audit_record', 'POST', '/v1/keys', { id: 'ghost', kind: 'human' }],
+      ['revokes no key', 'audit_record', 'DELETE', '/v1/keys/KEY'],
+      ['makes no signing key', 'audit_record', 'POST', '/v1/signing-keys', {}],
+      ['withdraws no flow', 'audit_record', 'POST', '/v1/flows/pay/withdraw', { reason: 'late' }],
+      ['publishes no flow', 'audit_record', 'POST', '/v1/flows', flow],
+      ['brings no policies into force', 'audit_record', 'POST', '/v1/policies/reload'],
+      ['claims no approval', 'audit_record', 'POST', '/v1/approvals/APPROVAL/claim'],
+      ['releases no approval', 'approval_claim', 'POST', '/v1/approvals/APPROVAL/release'],
+      ['delegates no approval', 'audit_record', 'POST', '/v1/approvals/APPROVAL/delegate', { to: 'finance' }],
+      ['makes no link', 'approval_link', 'POST', '/v1/approvals/APPROVAL/links', { minutes: 5 }],
+      ['revokes no link', 'approval_link', 'DELETE', '/v1/approvals/APPROVAL/links/lnk_none'],
+      ['sets no absence', 'audit_record', 'PUT', '/v1/absences', term],
+      ['clears no absence', 'absence', 'DELETE', '/v1/absences'],
+      ['saves no view', 'approval_view', 'PUT', '/v1/approvals/views/late', { mine: true }],
+      ['deletes no view', 'approval_view', 'DELETE', '/v1/approvals/views/late'],
     ];
     /** What these requests would change. */
     const stored = async (): Promise<unknown> => {
@@ -285,11 +298,12 @@ describe('a key that is revoked while its request is under way', () => {
         `select (select count(*) from api_key where revoked_at is null) as keys, (select count(*) from signing_key) as signing,
                 (select count(*) from flow_withdrawal) as withdrawals, (select count(*) from flow_version) as flows,
                 (select count(*) from policy_set) as policies, (select count(*) from approval_claim) as claims,
-                (select count(*) from approval_delegation) as delegations, (select count(*) from absence) as absences`,
+                (select count(*) from approval_delegation) as delegations, (select count(*) from absence) as absences,
+                (select count(*) from approval_link) as links, (select count(*) from approval_view) as views`,
       );
       return rows[0];
     };
-    for (const [what, method, path, body] of changes)
+    for (const [what, table, method, path, body] of changes)
       it(what, async () => {
         const permissions = ['key.manage', 'flow.publish', 'flow.read', 'policy.reload', 'run.read'];
         const key = await keyOf(['finance.controller'], permissions);
@@ -302,7 +316,7 @@ describe('a key that is revoked while its request is under way', () => {
         const before = await stored();
         const lock = new pg.Client({ connectionString: api.database.url });
         await lock.connect();
-        await lock.query('begin; lock table audit_record in exclusive mode');
+        await lock.query(`begin; lock table ${table} in exclusive mode`);
         const { rows } = await lock.query<{ pid: number }>('select pg_backend_pid() as pid');
         const isHeldUp = async (): Promise<boolean> => {
           const waiting = 'select 1 from pg_stat_activity where $1 = any(pg_blocking_pids(pid))';

@@ -388,6 +388,15 @@ describe('what a key that does not open keeps from being read', () => {
       `select run from payload_key where run like 'service:%'`,
     );
     assert.equal(own.rowCount, 1, 'all of a process is kept under one key');
+    // Why it was cancelled hides nothing else of the run, once only that is under a key which does not open.
+    const name = (own.rows[0] as { run: string }).run;
+    await turn(run);
+    await turn(name);
+    const { status, body, text } = await ask('auditor', 'GET', `/v1/runs/${run}/reconstruction`);
+    await turn(name);
+    assert.equal(status, 200, text);
+    const cancelled = body.actions.find(({ transition }: any) => transition === 'cancel');
+    assert.deepEqual([cancelled.reason, cancelled.missing], [null, ['reason']]);
   });
 
   it('takes why a run is cancelled or a flow is withdrawn from any number of processes, each with another KEK, and gives each its own', async () => {
