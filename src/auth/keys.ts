@@ -182,13 +182,29 @@ async function readOrMakeKey(file: KeyFile, make: () => string): Promise<string>
   return readFile(file.path, 'utf8').catch(unread);
 }
 
+/** With its parents. Node's own `recursive` says of a file system that is read-only that something is not there. */
+async function makeFolder(folder: string): Promise<void> {
+  const parent = dirname(folder);
+  const isMade = await makeOneFolder(folder, parent !== folder);
+  if (isMade) return;
+  await makeFolder(parent);
+  await makeOneFolder(folder, false);
+}
+
+/** False, where that `mayLack`: its parent is not there. Another process or key may have made it meanwhile. */
+async function makeOneFolder(folder: string, mayLack: boolean): Promise<boolean> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    if (mayLack && codeOf(error) === 'ENOENT') return false;
+    if (codeOf(error) !== 'EEXIST') throw error;
+  }
+  return true;
+}
+
 async function makeKeyFile(path: string, text: string): Promise<void> {
   const folder = dirname(path);
-  await mkdir(folder, { recursive: true, mode: 0o700 }).catch(async (error: unknown) => {
-    // Of a file system that is read-only, Node says so only where it makes no parents.
-    if (codeOf(error) !== 'ENOENT') throw error;
-    await mkdir(folder, { mode: 0o700 });
-  });
+  await makeFolder(folder);
   // A folder that is another's, as a mounted one, keeps its rights: whether this process can use it is seen next.
   await chmod(folder, 0o700).catch(() => undefined);
   await createOnce(path, text);

@@ -34,6 +34,14 @@ describe('a key file that is not there', () => {
     assert.equal((await fs.stat(join(folder, 'kek'))).mode & 0o777, 0o600);
   });
 
+  it('is made with all the folders that it is in, which are its user’s alone', async () => {
+    const deep = join(home, 'not', 'there', 'yet');
+    const made = await loadKeys(deep, {});
+    assert.deepEqual((await loadKeys(deep, {})).kek, made.kek);
+    for (const folder of [deep, join(deep, 'keys')])
+      assert.equal((await fs.stat(folder)).mode & 0o777, 0o700);
+  });
+
   it('and cannot be made is told with what failed and what to do, and nothing is left', async () => {
     let at = 0;
     const folders = (): string => join(home, `unmade-${(at += 1)}`);

@@ -276,7 +276,7 @@ function uncertainText(
 function explain(call: Call, { idempotent, path }: Route, error: unknown): Reply {
   if (error instanceof KeyLost) return takenOver;
   if (error instanceof RightsChanged || error instanceof OutOfTurn) {
-    const detail = `${error.message}: nothing of it is kept, try again`;
+    const detail = `${error.message}: nothing of this attempt is kept, try again`;
     return problem('AUDIT_UNAVAILABLE', detail, {}, { 'Retry-After': '2' });
   }
   if (call.deps.isUnavailable(error)) {

@@ -30,13 +30,14 @@ export type ReadableMessage =
   | TooLarge;
 
 /**
- * Makes a message readable for the SDK's own parser, which would silently drop an answer that it does not know. `asked`: the id of
- * the only request that the message can answer. `isExact` false: its bytes were not UTF-8, so the text is not what was written.
+ * Makes a message of a stream readable for the SDK's own parser, which would silently drop an answer that it does not know. `asked`: the
+ * id of the only request that the message can answer. `isExact` false: its bytes were not UTF-8, so the text is not what was written.
  */
 export function toReadableMessage(text: string, asked: Json = null, isExact = true): ReadableMessage {
   const marked = markJson(text);
   if (marked.status === 'malformed') return { status: 'no_message' };
   if (marked.status === 'too_large') return marked;
+  if (isLogLine(marked.value)) return { status: 'no_message' };
   const why = isExact ? (marked.repeats ? repeated : null) : 'it is not UTF-8';
   const message = toReadableAnswer(marked.value, asked, why);
   const same = message === marked.value;
@@ -115,9 +116,6 @@ function toReadableAnswer(message: Json, asked: Json, unread: string | null): Js
   const isError = error !== undefined && (error !== null || (result ?? null) === null);
   if (isError) {
     const why = (result ?? null) === null ? null : 'it has both a `result` and an `error`';
-    const isProper = why === null && describeBroken(error) === null && isAlone(message);
-    // Many servers write lines of their log to the standard output, some as JSON with an `error`.
-    if (id === null && jsonrpc !== '2.0' && !isProper) return message;
     // An error without an id is about the only request that it can be about: the server could not read it.
     return { jsonrpc: '2.0', id: id ?? asked, error: markError(error, id, why) };
   }
@@ -133,9 +131,13 @@ function toReadableAnswer(message: Json, asked: Json, unread: string | null): Js
     : answer;
 }
 
-/** Has it nothing besides what an answer has? */
-function isAlone(message: JsonObject): boolean {
-  return Object.keys(message).every((name) => ['jsonrpc', 'id', 'result', 'error'].includes(name));
+/** Has it an `error`, and is no message of the protocol? Many servers write lines of their log to the standard output, some so. */
+function isLogLine(line: Json): boolean {
+  if (!isObject(line) || line['error'] === undefined || line['jsonrpc'] === '2.0') return false;
+  const { id = null, method = null, result = null, error } = line;
+  if (id !== null || method !== null) return false;
+  const isAlone = Object.keys(line).every((name) => ['jsonrpc', 'id', 'result', 'error'].includes(name));
+  return !isAlone || result !== null || describeBroken(error) !== null;
 }
 
 const requestFields: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params']);

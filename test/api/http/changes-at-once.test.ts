@@ -16,13 +16,22 @@ describe('many changes at once, behind a store that stalls', () => {
   after(() => api.stop());
 
   it('are all made once it goes on, and keep nobody from reading or starting meanwhile', async () => {
+    // Together they could hold more connections than there are.
+    const makers = await Promise.all(
+      Array.from({ length: 20 }, async (_, index) => {
+        const maker = { id: `maker-${index}`, kind: 'human', permissions: ['key.manage'] };
+        return (await api.ask('admin', 'POST', '/v1/keys', maker)).body.key as string;
+      }),
+    );
     const holder = new pg.Client({ connectionString: api.database.url });
     await holder.connect();
     // Keys are made under this lock; a read or a start asks for none of it.
     await holder.query('begin; lock table api_key in share row exclusive mode');
     const { rows } = await holder.query<{ pid: number }>('select pg_backend_pid() as pid');
     const ids = Array.from({ length: 60 }, (_, index) => `one-of-many-${index}`);
-    const asked = ids.map((id) => api.ask('admin', 'POST', '/v1/keys', { id, kind: 'human' }));
+    const asked = ids.map((id, index) =>
+      api.ask(makers[index % makers.length] ?? '', 'POST', '/v1/keys', { id, kind: 'human' }),
+    );
     await until('the first to wait', async () => {
       const waiting = 'select 1 from pg_stat_activity where $1 = any(pg_blocking_pids(pid))';
       return ((await api.database.asSuperuser(waiting, [rows[0]?.pid])).rowCount ?? 0) > 0;
@@ -41,6 +50,24 @@ describe('many changes at once, behind a store that stalls', () => {
     await holder.end();
     const statuses = (await Promise.all(asked)).map(({ status }) => status);
     assert.deepEqual([...new Set(statuses)], [201]);
+  });
+
+  it('are 503 whose turn does not come, with when to try again', async () => {
+    const holder = new pg.Client({ connectionString: api.database.url });
+    await holder.connect();
+    await holder.query('begin; lock table api_key in share row exclusive mode');
+    const asked = ['first', 'second', 'third'].map((id) =>
+      api.ask('admin', 'POST', '/v1/keys', { id, kind: 'human' }),
+    );
+    const { status, body, headers } = await Promise.race(asked);
+    await holder.query('commit');
+    await holder.end();
+    assert.deepEqual([status, body.code, headers.get('retry-after')], [503, 'AUDIT_UNAVAILABLE', '2']);
+    assert.match(
+      body.detail,
+      /the turn of this one did not come within 10 s: nothing of this attempt is kept/,
+    );
+    assert.deepEqual((await Promise.all(asked)).map((answer) => answer.status).sort(), [201, 201, 503]);
   });
 
   it('are not made whose turn does not come within ten seconds, and their callers are told so', async (t) => {
