@@ -144,6 +144,7 @@ describe('signing keys', () => {
     assert.deepEqual(codes(await retire()), [409, 'LAST_SIGNING_KEY']);
     // As a process that is started with another COUNTERSIGN_SIGNING_KEY.
     await putSigningKey(api.database.pool, { ...makeSigningKey(Buffer.alloc(32)), sealed: null });
+    assert.deepEqual(told(await rotate('10m')), unopened, 'though another is the newest by now');
     assert.equal((await retire()).status, 200);
     assert.equal((await rotate('10m', { 'idempotency-key': 'rotate-unopened' })).status, 201);
     assert.equal((await api.ask('agent', 'POST', '/v1/flows/pay/runs', {})).status, 201);

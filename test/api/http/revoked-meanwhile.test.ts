@@ -8,9 +8,11 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { makeServer } from '../../../src/api/index.js';
 import type { AuditItem } from '../../../src/audit/index.js';
+import { makeSigningKey } from '../../../src/auth/index.js';
 import type { DecideRequest } from '../../../src/client/types.js';
 import type { Follower } from '../../../src/service/audit/feed.js';
 import { KeyLost } from '../../../src/service/kept-result.js';
+import { putSigningKey } from '../../../src/store/people/signing-keys.js';
 import { holdRun } from '../../../testing/servers/locks.js';
 import { until } from '../../../testing/until.js';
 import { startApi, type Answer, type Harness } from '../harness.js';
@@ -279,6 +281,7 @@ describe('a key that is revoked while its request is under way', () => {
       ['makes no key', 'audit_record', 'POST', '/v1/keys', { id: 'ghost', kind: 'human' }],
       ['revokes no key', 'audit_record', 'DELETE', '/v1/keys/KEY'],
       ['makes no signing key', 'audit_record', 'POST', '/v1/signing-keys', {}],
+      ['retires no signing key', 'signing_key', 'POST', '/v1/signing-keys/SIGNING/retire', {}],
       ['withdraws no flow', 'audit_record', 'POST', '/v1/flows/pay/withdraw', { reason: 'late' }],
       ['publishes no flow', 'audit_record', 'POST', '/v1/flows', flow],
       ['brings no policies into force', 'audit_record', 'POST', '/v1/policies/reload'],
@@ -292,6 +295,9 @@ describe('a key that is revoked while its request is under way', () => {
       ['saves no view', 'approval_view', 'PUT', '/v1/approvals/views/late', { mine: true }],
       ['deletes no view', 'approval_view', 'DELETE', '/v1/approvals/views/late'],
     ];
+    /** A second key, so that it may be retired. */
+    const other = { ...makeSigningKey(Buffer.alloc(32)), sealed: null };
+    before(() => putSigningKey(api.database.pool, other));
     /** What these requests would change. */
     const stored = async (): Promise<unknown> => {
       const { rows } = await api.database.asSuperuser(
@@ -299,7 +305,8 @@ describe('a key that is revoked while its request is under way', () => {
                 (select count(*) from flow_withdrawal) as withdrawals, (select count(*) from flow_version) as flows,
                 (select count(*) from policy_set) as policies, (select count(*) from approval_claim) as claims,
                 (select count(*) from approval_delegation) as delegations, (select count(*) from absence) as absences,
-                (select count(*) from approval_link) as links, (select count(*) from approval_view) as views`,
+                (select count(*) from approval_link) as links, (select count(*) from approval_view) as views,
+                (select count(*) from signing_key where retired_at is not null) as retired`,
       );
       return rows[0];
     };
@@ -325,7 +332,10 @@ describe('a key that is revoked while its request is under way', () => {
         const asked = api.ask(
           key.key,
           method,
-          path.replace('KEY', victim.keyId).replace('APPROVAL', id),
+          path
+            .replace('KEY', victim.keyId)
+            .replace('APPROVAL', id)
+            .replace('SIGNING', encodeURIComponent(other.keyId)),
           body,
         );
         await until('it to wait', isHeldUp);
