@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { lastingRights } from '../src/auth/index.js';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { makePayloads, makeServiceChain } from '../src/audit/index.js';
@@ -76,11 +77,11 @@ export async function connectGoverned(stack: Stack): Promise<Governed> {
   const startRequest = (): StartRequest => ({
     ...{ run: newId('run'), flow: flow.name, flowVersion: flow.version, planHash: flow.planHash },
     ...{ initialState: 'open', environment: 'dev', mode: 'live', input: {} },
-    ...{ principal: agent, trace: null, waitMs: patienceMs },
+    ...{ principal: agent, rights: lastingRights, trace: null, waitMs: patienceMs },
   });
   const submitRequest = (run: string): SubmitRequest => ({
     ...{ run, messageId: newId('msg'), transition: 'release', arguments: {}, expectedVersion: null },
-    ...{ principal: agent, trace: null, waitMs: patienceMs },
+    ...{ principal: agent, rights: lastingRights, trace: null, waitMs: patienceMs },
   });
   return {
     ...{ deps, client },
@@ -97,7 +98,7 @@ export async function connectGoverned(stack: Stack): Promise<Governed> {
     async approve(parked) {
       const decisionId = newId('dec');
       const facts = { decision: 'approve', reason: null, principal: approver, via: 'rest' } as const;
-      const sent = await client.decide({ ...parked, decisionId, ...facts });
+      const sent = await client.decide({ ...parked, decisionId, rights: lastingRights, ...facts });
       assert.ok(sent.status !== 'unavailable', JSON.stringify(sent));
       assert.ok(sent.status !== 'answered' || sent.answer.status !== 'refused', JSON.stringify(sent));
       return decisionId;

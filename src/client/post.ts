@@ -1,4 +1,4 @@
-import { keepWithRights, lastingRights, NoSigningKey, type RightsNow } from '../auth/index.js';
+import { keepWithRights, NoSigningKey, type RightsNow } from '../auth/index.js';
 import { sameJson } from '../model/values/canonical.js';
 import type { MessageKind, SealedMessage } from '../model/message.js';
 import { mostUnanswered } from '../model/limits.js';
@@ -51,7 +51,7 @@ export interface Posting {
   } | null;
   /** From the request. */
   readonly whileOurs?: Asking['whileOurs'];
-  readonly rights?: Asking['rights'];
+  readonly rights: Asking['rights'];
   /** Further reasons of the store to refuse, read under the lock on the run; null: none. */
   readonly refuse?: (tx: Tx) => Promise<Refusal | null>;
 }
@@ -137,7 +137,7 @@ async function keepInTurn(
   posting: InTurn,
   foreseen: Foreseen | null,
 ): Promise<Kept | 'outdated'> {
-  const { run, kind, stopping, rights = lastingRights } = posting;
+  const { run, kind, stopping, rights } = posting;
   const turn = await runQueuesOf(deps.pool).take(run, kind === 'submit' ? 'submits' : 'others', stopping);
   if (turn.kind !== 'turn') return (await findKept(deps.pool, posting)) ?? refuseOutOfTurn(turn.kind, run);
   try {

@@ -4,7 +4,7 @@ import type { SealedMessage, SignedBody } from '../model/message.js';
 import { namespaceOf } from '../model/names/temporal-names.js';
 import { isUnavailable, settleTogether, valueOf, withTransaction, type Tx } from '../db/index.js';
 import type { Refusal } from '../engine/state.js';
-import { bellOf, keepWithRights, lastingRights, NoSigningKey, type RightsNow } from '../auth/index.js';
+import { bellOf, keepWithRights, NoSigningKey, type RightsNow } from '../auth/index.js';
 import type { PayloadRef } from '../model/records.js';
 import { closeUnstarted, getListedRun, insertRun } from '../store/runs/runs.js';
 import {
@@ -62,8 +62,7 @@ export async function startWithSubmit(
   if (kept.kind === 'refused') return { status: 'answered', answer: kept.refusal, by: 'door' };
   if (kept.kind !== 'kept') return tellUnkept(kept.kind);
   const [started, message] = kept.messages;
-  if (started === undefined || message === undefined)
-    return submit(deps, waiter, { ...first, ...(request.rights && { rights: request.rights }) });
+  if (started === undefined || message === undefined) return submit(deps, waiter, first);
   const answered = waitForAnswer(deps, waiter, message, first.waitMs);
   const rung = await temporal.startRun(deps, placeOf(request), bellOf(started), bellOf(message));
   if (rung !== 'rung' && (await closeIfUnstarted(deps, request.run))) {
@@ -121,7 +120,7 @@ async function keepInTurn(
   first: First | null,
   refs: readonly PayloadRef[],
 ): Promise<Kept> {
-  const { principal, refuse, rights = lastingRights } = request;
+  const { principal, refuse, rights } = request;
   const until = performance.now() + longestStartWaitMs;
   if (refuse !== undefined) {
     const turn = await paperTurns.take(principal.id, 'submits', stopping);
@@ -163,7 +162,7 @@ function placeOf({ run, environment, flow, mode }: StartRequest): temporal.Place
   return { id: run, namespace: namespaceOf(environment), flow, mode, leftTo: null };
 }
 
-function startValues({ input, trace }: StartRequest): Value[] {
+function startValues({ input, trace }: Pick<StartRequest, 'input' | 'trace'>): Value[] {
   return [jsonValue('input', input), ...traceValues(trace)];
 }
 
@@ -171,7 +170,7 @@ function startValues({ input, trace }: StartRequest): Value[] {
 export async function recordStart(
   deps: RecordingDeps,
   tx: Tx,
-  request: StartRequest,
+  request: Omit<StartRequest, 'rights'>,
 ): Promise<SealedMessage | null> {
   const kept = await keepStart(deps, tx, request, { first: null, check: () => Promise.resolve('same') });
   return Array.isArray(kept) ? (kept[0] ?? null) : null;
@@ -184,7 +183,7 @@ export async function recordStart(
 async function keepStart(
   deps: RecordingDeps,
   tx: Tx,
-  request: StartRequest,
+  request: Omit<StartRequest, 'rights'>,
   { first, check }: { readonly first: First | null; readonly check: () => Promise<RightsNow> },
 ): Promise<readonly SealedMessage[] | 'stale' | 'rightsChanged' | null> {
   const { run, flow, flowVersion, planHash, environment, mode, principal } = request;

@@ -33,7 +33,9 @@ export async function submit(
 }
 
 /** The message of a submit, with its arguments and the agent's reasoning. */
-export function makeSubmission(request: SubmitRequest): Omit<MessageDraft, 'id' | 'run' | 'environment'> {
+export function makeSubmission(
+  request: Omit<SubmitRequest, 'rights'>,
+): Omit<MessageDraft, 'id' | 'run' | 'environment'> {
   const { transition, expectedVersion, principal, trace } = request;
   return {
     principal,

@@ -20,7 +20,7 @@ export interface Asking {
   /** Called in the transaction that keeps the request; throws where another attempt of the same request has taken it over. */
   readonly whileOurs?: (tx: Tx) => Promise<void>;
   /** Asked where the request has waited since the caller's credential was read, so that what is known is at most a second old when it is kept. */
-  readonly rights?: Rights;
+  readonly rights: Rights;
 }
 
 export interface StartRequest extends Asking {

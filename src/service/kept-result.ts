@@ -47,7 +47,7 @@ async function readEarlier(q: Queryable, held: HeldKey): Promise<JsonObject | nu
 }
 
 /** A check that throws `KeyLost` unless this attempt still holds the key: to be run in the transaction that keeps something. */
-export function ownershipCheckOf({ heldKey: held }: Pick<Caller, 'heldKey'>): (tx: Tx) => Promise<void> {
+function ownershipCheckOf({ heldKey: held }: Pick<Caller, 'heldKey'>): (tx: Tx) => Promise<void> {
   return async (tx) => {
     if (held !== null && !(await isKeyHeld(tx, held))) throw new KeyLost();
   };

@@ -159,7 +159,7 @@ describe('what a submit leads to', { timeout: 60_000 }, () => {
     const send = (run: string, messageId = newId('msg')): Promise<MessageOutcome> =>
       submit(deps, waiter, {
         ...{ run, messageId, transition: 'go', arguments: {}, principal: { ...agent, id }, waitMs: 1 },
-        ...{ expectedVersion: null, trace: null },
+        ...{ expectedVersion: null, trace: null, rights: lastingRights },
         foresee: () => {
           asked.push(run);
           return new Promise((resolve) => releases.push(resolve));
@@ -361,7 +361,14 @@ describe('a request', () => {
 
 function startOf(run: string): StartRequest {
   const { flow, flowVersion, planHash, environment, mode } = runRow(run);
-  const asked = { initialState: 'a', input: {}, principal: agent, trace: null, waitMs: 1 };
+  const asked = {
+    initialState: 'a',
+    input: {},
+    principal: agent,
+    rights: lastingRights,
+    trace: null,
+    waitMs: 1,
+  };
   return { run, flow, flowVersion, planHash, environment, mode, ...asked };
 }
 

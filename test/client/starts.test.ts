@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { makePayloads } from '../../src/audit/index.js';
-import { followRights, loadKeys, unknownRights } from '../../src/auth/index.js';
+import { followRights, lastingRights, loadKeys, unknownRights } from '../../src/auth/index.js';
 import type { ClientDeps } from '../../src/client/index.js';
 import { start, startWithSubmit } from '../../src/client/start.js';
 import type { StartOutcome, StartRequest, SubmitRequest } from '../../src/client/types.js';
@@ -53,13 +53,13 @@ function startOf(by: string, more: Partial<StartRequest> = {}): StartRequest {
   const run = newId('run');
   const { flow, flowVersion, planHash, environment, mode } = runRow(run);
   const principal: Principal = { id: by, kind: 'agent', roles: [], permissions: [] };
-  const asked = { initialState: 'a', input: {}, principal, trace: null, waitMs: 1, ...more };
-  return { run, flow, flowVersion, planHash, environment, mode, ...asked };
+  const asked = { initialState: 'a', input: {}, principal, rights: lastingRights, trace: null, waitMs: 1 };
+  return { run, flow, flowVersion, planHash, environment, mode, ...asked, ...more };
 }
 
-function firstOf({ run, principal }: StartRequest): SubmitRequest {
+function firstOf({ run, principal, rights }: StartRequest): SubmitRequest {
   const about = { transition: 'next', arguments: {}, expectedVersion: null, trace: null };
-  return { run, messageId: newId('msg'), principal, waitMs: 1, ...about };
+  return { run, messageId: newId('msg'), principal, rights, waitMs: 1, ...about };
 }
 
 async function countSubmits(run: string): Promise<number | null> {
@@ -158,7 +158,7 @@ describe('starts of one principal', () => {
     const rights = followRights(() => Promise.resolve(false), performance.now());
     const next = startOf('leaver', { rights });
     const asked = start(deps, waiter, next);
-    const again = startWithSubmit(deps, waiter, { ...begun, rights }, firstOf(begun));
+    const again = startWithSubmit(deps, waiter, { ...begun, rights }, firstOf({ ...begun, rights }));
     await setTimeout(1_100);
     held.release();
     const told = await asked;
@@ -176,7 +176,7 @@ describe('starts of one principal', () => {
     assert.equal((await start(deps, waiter, before)).status, 'accepted');
     const lock = await holdRun(database.url, before.run);
     const rights = followRights(() => Promise.resolve(false), performance.now());
-    const asked = startWithSubmit(deps, waiter, { ...before, rights }, firstOf(before));
+    const asked = startWithSubmit(deps, waiter, { ...before, rights }, firstOf({ ...before, rights }));
     await until('the submit at its run', () => lock.someoneWaits().then((is) => is || null), 5_000);
     await setTimeout(1_100);
     await lock.release();

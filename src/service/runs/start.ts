@@ -17,7 +17,7 @@ import {
 } from '../../store/flows/publications.js';
 import { getListedRun, isWithdrawn, type ListedRun } from '../../store/runs/runs.js';
 import { deriveId, type Caller } from '../caller.js';
-import { requestBaseOf, ownershipCheckOf } from '../kept-result.js';
+import { requestBaseOf, checksOf } from '../kept-result.js';
 import { refuseCaller } from '../may.js';
 import { invalid, refusal, type Refusal } from '../refusal.js';
 import { readStanding } from './standing.js';
@@ -196,7 +196,7 @@ async function startAndSubmit(
   const { run, principal, waitMs } = request;
   const messageId = firstSubmitId(caller);
   const about = { transition, arguments: given ?? {}, expectedVersion: null, trace: trace ?? null };
-  const first = { run, messageId, principal, waitMs, whileOurs: ownershipCheckOf(caller), ...about };
+  const first = { run, messageId, principal, waitMs, ...checksOf(caller), ...about };
   const outcome = await caller.deps.client.startWithSubmit(request, first);
   if (outcome.status === 'unavailable')
     return sayIfBegun(caller, run, unavailableRefusal(caller, outcome.code, outcome.message));

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { lastingRights } from '../../../src/auth/index.js';
 import { after, before, describe, it } from 'node:test';
 import type { SubmitRequest } from '../../../src/client/types.js';
 import { newId } from '../../../src/model/names/ids.js';
@@ -161,7 +162,7 @@ describe('what is submitted to a run at once', () => {
       api.deps.client.submit({
         ...{ run, messageId: newId('msg'), transition: name, arguments: { text: 'x'.repeat(large) } },
         ...{ expectedVersion: null, principal: { id: 'bot', kind: 'agent', roles: [], permissions: [] } },
-        ...{ trace: null, waitMs: 1 },
+        ...{ trace: null, waitMs: 1, rights: lastingRights },
       } as SubmitRequest);
     for (const name of parts.slice(0, 4)) await send(name);
     read.length = 0;
