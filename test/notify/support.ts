@@ -59,7 +59,9 @@ export async function openOffice(change?: (deps: ApiDeps) => ApiDeps): Promise<O
     records,
     route: async (text) => {
       writeFileSync(join(api.home, 'policies', 'notifications.yaml'), text);
-      const loaded = await policies.reload({ kind: 'runtime', id: 'countersign' }, newId('trc'));
+      const loaded = await policies.reload({ kind: 'runtime', id: 'countersign' }, newId('trc'), [], () =>
+        Promise.resolve(),
+      );
       assert.equal(loaded.status, 'loaded', JSON.stringify(loaded));
     },
     deliver: async (change = {}) => {

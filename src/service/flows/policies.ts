@@ -38,8 +38,8 @@ export interface Policies {
   reload(
     by: RecordActor,
     traceId: string,
-    confirm?: readonly string[],
-    mayKeep?: MayKeep,
+    confirm: readonly string[],
+    mayKeep: MayKeep,
   ): Promise<ReloadResult>;
   /** The same when a process starts: what is gone from the folder is taken away without being asked, told and recorded. */
   start(by: RecordActor, traceId: string): Promise<StartResult>;
@@ -91,7 +91,7 @@ export function makePolicies(deps: PoliciesDeps): Policies {
       if (found.status === 'valid') compiledAgainst.set(found.flow, { hash, basis: found.basis });
       return found;
     },
-    reload: (by, traceId, confirm = [], mayKeep) => loadFolder(by, traceId, confirm, mayKeep),
+    reload: (by, traceId, confirm, mayKeep) => loadFolder(by, traceId, confirm, mayKeep),
     start: async (by, traceId) => {
       const result = await loadFolder(by, traceId, null);
       if (result.status === 'loaded' || result.status === 'invalid') return result;

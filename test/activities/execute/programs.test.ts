@@ -108,7 +108,9 @@ async function moveTo(folder: string): Promise<void> {
     transaction: (fn) => withTransaction(pool, fn),
     chain: makeServiceChain({ pool, kind: 'api' }),
   });
-  const loaded = await policies.reload({ kind: 'runtime', id: 'test' }, `trc_${folder}`);
+  const loaded = await policies.reload({ kind: 'runtime', id: 'test' }, `trc_${folder}`, [], () =>
+    Promise.resolve(),
+  );
   assert.equal(loaded.status, 'loaded', JSON.stringify(loaded));
 }
 

@@ -69,8 +69,11 @@ describe('what was published by the API, when it is compiled again', () => {
       });
     return makePolicies({ pool, transaction, chain, folder: join(api.home, 'policies'), now, checker });
   };
-  const loaded = async (policies: Policies, how: 'reload' | 'start', confirm?: readonly string[]) => {
-    const result = await policies[how](by, newId('trc'), confirm);
+  const loaded = async (policies: Policies, how: 'reload' | 'start', confirm: readonly string[] = []) => {
+    const result =
+      how === 'start'
+        ? await policies.start(by, newId('trc'))
+        : await policies.reload(by, newId('trc'), confirm, () => Promise.resolve());
     assert.equal(result.status, 'loaded', JSON.stringify(result));
   };
   const text = (name: string, environment = 'dev'): string =>
@@ -120,7 +123,10 @@ describe('what was published by the API, when it is compiled again', () => {
   it('is compiled for no reload that is refused for want of a name', inCampaigns, async () => {
     tool(5);
     writeFileSync(file('environments.yaml'), 'environments: { dev: }\n');
-    assert.equal((await another().reload(by, newId('trc'))).status, 'unconfirmed');
+    assert.equal(
+      (await another().reload(by, newId('trc'), [], () => Promise.resolve())).status,
+      'unconfirmed',
+    );
     assert.deepEqual(compiled, []);
     writeFileSync(file('environments.yaml'), envs);
     await loaded(another(), 'reload');
@@ -166,7 +172,10 @@ describe('what was published by the API, when it is compiled again', () => {
           ),
         ),
     };
-    assert.deepEqual(await another(ending).reload(by, newId('trc')), { status: 'late', flow: 'two' });
+    assert.deepEqual(await another(ending).reload(by, newId('trc'), [], () => Promise.resolve()), {
+      status: 'late',
+      flow: 'two',
+    });
     const started = await another(ending).start(by, newId('trc'));
     assert.ok(started.status === 'loaded');
     assert.deepEqual(

@@ -59,8 +59,11 @@ describe('two that load policies at once', () => {
       `environments: { dev: { gateTimeout: ${hours}h${floor} } }\n`,
     );
   const floor = ', gates: [{ tiers: [irreversible], roles: [cfo] }]';
+  const by = { kind: 'human', id: 'admin' } as const;
   const load = (policies: Policies, how: 'reload' | 'start') =>
-    policies[how]({ kind: 'human', id: 'admin' }, newId('trc'));
+    how === 'start'
+      ? policies.start(by, newId('trc'))
+      : policies.reload(by, newId('trc'), [], () => Promise.resolve());
   const floorsInForce = async (): Promise<number | undefined> =>
     (await quick.policySet())?.environments[0]?.floors?.length ?? 0;
 
