@@ -7,7 +7,7 @@ import type { Call, ExecutorResult, RunContext } from '../../src/executors/types
 import type { Json, JsonObject } from '../../src/model/values/json.js';
 import type { Connection } from '../../src/model/policy-set.js';
 import { makeTarget, type Target, type TargetAnswer } from '../activities/execute/target.js';
-import { contextWith } from './world.js';
+import { contextWith, mcpServer } from './world.js';
 
 let target: Target;
 before(async () => {
@@ -66,14 +66,7 @@ const overStdio = (
     LISTS: message(lists).toString('hex'),
     SAYS: says.toString('hex'),
   };
-  const transport = {
-    kind: 'stdio',
-    command: process.execPath,
-    args: ['-e', script],
-    env,
-    workingDirectory: null,
-  } as const;
-  return runCall(call, contextWith({ kind: 'mcp', transport } satisfies Connection, more));
+  return runCall(call, contextWith(mcpServer(script, env), more));
 };
 
 async function outputOf(given: Promise<ExecutorResult>): Promise<Json> {

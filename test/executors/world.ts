@@ -83,6 +83,12 @@ export function contextWith(connection: Connection | null, more: Partial<RunCont
   };
 }
 
+/** An MCP server over standard streams: this script, run by Node. */
+export function mcpServer(script: string, env: Readonly<Record<string, string>>): Connection {
+  const [command, args] = [process.execPath, ['-e', script]];
+  return { kind: 'mcp', transport: { kind: 'stdio', command, args, env, workingDirectory: null } };
+}
+
 /** Whether a process ends, within ten seconds. */
 export async function isGone(pid: number): Promise<boolean> {
   for (let tries = 0; tries < 500; tries += 1) {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { closeExecutors, runCall } from '../../../src/executors/index.js';
 import type { ExecutorResult } from '../../../src/executors/types.js';
-import { contextWith } from '../world.js';
+import { contextWith, mcpServer } from '../world.js';
 
 after(closeExecutors);
 
@@ -29,14 +29,7 @@ require('node:readline').createInterface({ input: process.stdin }).on('line', (l
 /** What comes of a call with a key to a server that writes `before` in front of one of its answers, or another text instead of it. */
 function callServer(method: Method, { before = '', instead = '' }): Promise<ExecutorResult> {
   const env = { METHOD: method, BEFORE: before, INSTEAD: instead };
-  const transport = {
-    kind: 'stdio',
-    command: process.execPath,
-    args: ['-e', script],
-    env,
-    workingDirectory: null,
-  } as const;
-  return runCall(call, contextWith({ kind: 'mcp', transport }, { idempotencyKey: 'k' }));
+  return runCall(call, contextWith(mcpServer(script, env), { idempotencyKey: 'k' }));
 }
 
 describe('a line of a log on standard output is no answer', { timeout: 60_000 }, () => {
