@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { describe, it } from 'node:test';
+import { lastingRights, RightsChanged } from '../../src/auth/index.js';
 import type { Pool } from '../../src/db/index.js';
 import { reconstruct } from '../../src/service/audit/reconstruction.js';
 import { makeExplain } from '../../src/service/approvals/body/because.js';
-import type { Caller } from '../../src/service/caller.js';
+import { keepInShare, type Caller } from '../../src/service/caller.js';
 import { withDocument, type Reader } from '../../src/service/runs/document.js';
 import { makeFairTurns } from '../../src/service/seats.js';
 import type { ApprovalRow } from '../../src/store/approvals/approvals.js';
@@ -124,5 +125,28 @@ describe('turns that principals share', () => {
     const next = turns('ann', () => Promise.resolve('next'));
     await assert.rejects(failed, /the store is away/);
     assert.equal(await next, 'next');
+  });
+});
+
+describe('what callers change', () => {
+  const changing = (id: string): Pick<Caller, 'principal' | 'rights'> => ({
+    principal: { id, kind: 'human', roles: [], permissions: [] },
+    rights: lastingRights,
+  });
+
+  it('is kept in five transactions at a time, and in two of each principal, however many ask', async () => {
+    const { pool, open, most } = holdAnswers();
+    const ids = Array.from({ length: 30 }, (_, n) => (n < 15 ? 'busy' : `colleague ${n}`));
+    const changes = ids.map((id) => keepInShare(changing(id), () => pool(id).query('insert')));
+    await setImmediate();
+    open();
+    await Promise.all(changes);
+    assert.deepEqual([most.all, most.of.get('busy')], [5, 2]);
+  });
+
+  it('takes no connection for somebody who has other rights by then', async () => {
+    const rights = { areStale: () => true, areSame: () => Promise.resolve(false) };
+    const keep = (): Promise<never> => assert.fail('a transaction is begun');
+    await assert.rejects(keepInShare({ ...changing('leaver'), rights }, keep), RightsChanged);
   });
 });

@@ -81,7 +81,8 @@ export async function load(
   checker: Checker,
   asking: LoadedBy & {
     readonly confirm: readonly string[] | null;
-    readonly mayKeep?: MayKeep | undefined;
+    /** Null: no caller asked for it, but the process itself. */
+    readonly mayKeep: MayKeep | null;
   },
   onLoaded: (loaded: ReadyFolder) => void,
 ): Promise<ReloadResult> {

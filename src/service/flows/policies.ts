@@ -51,8 +51,8 @@ export interface Policies {
     flow: ReadyFlow,
     by: RecordActor,
     traceId: string,
+    mayKeep: MayKeep,
     kept?: KeptResult<PublishedFlow>,
-    mayKeep?: MayKeep,
   ): Promise<PublishedFlow | TooMany | null>;
   /** The references to values outside the folder, as this process has read it last. */
   references(): readonly ReferencePlace[];
@@ -79,7 +79,7 @@ export function makePolicies(deps: PoliciesDeps): Policies {
     by: RecordActor,
     traceId: string,
     confirm: readonly string[] | null,
-    mayKeep?: MayKeep,
+    mayKeep: MayKeep | null,
   ): Promise<ReloadResult> =>
     load(deps, checker, { by, traceId, confirm, mayKeep }, (loaded) => ({ references } = loaded));
   return {
@@ -93,11 +93,11 @@ export function makePolicies(deps: PoliciesDeps): Policies {
     },
     reload: (by, traceId, confirm, mayKeep) => loadFolder(by, traceId, confirm, mayKeep),
     start: async (by, traceId) => {
-      const result = await loadFolder(by, traceId, null);
+      const result = await loadFolder(by, traceId, null, null);
       if (result.status === 'loaded' || result.status === 'invalid') return result;
       throw new Error('the policies folder cannot be loaded: it takes more time or memory than it may');
     },
-    publish: (flow, by, traceId, kept, mayKeep) =>
+    publish: (flow, by, traceId, mayKeep, kept) =>
       deps.transaction(async (tx) => {
         await lockPolicies(tx);
         const earlier = (await kept?.earlier(tx)) ?? null;
@@ -112,7 +112,7 @@ export function makePolicies(deps: PoliciesDeps): Policies {
         const fact = publishedFact(deps, made, { actor: by, permission: 'flow.publish' }, traceId);
         if (made.created) await deps.chain.appendIn(tx, [fact]);
         await kept?.keep(tx, made);
-        await mayKeep?.(tx);
+        await mayKeep(tx);
         return made;
       }),
     references: () => references,

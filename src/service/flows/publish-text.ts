@@ -58,7 +58,7 @@ export async function publishFlow(caller: Caller, text: FlowText): Promise<Publi
     if ('kind' in checked) return checked;
     if (checked.status === 'invalid') return refuseInvalidFlow('FLOW_INVALID', notPublished, checked);
     const made = await keepInShare(caller, (mayKeep) =>
-      deps.policies.publish(checked.flow, actorOf(caller), requestId, kept, mayKeep),
+      deps.policies.publish(checked.flow, actorOf(caller), requestId, mayKeep, kept),
     );
     if (made === null) continue;
     if ('tooMany' in made) return refusal('TOO_LARGE', made.tooMany);

@@ -186,7 +186,8 @@ describe('flows that were published by the API, when the policies change', () =>
     tool('irreversible');
     await reload();
     const by = { kind: 'human', id: 'mina' } as const;
-    assert.equal(await api.deps.policies.publish(checked.flow, by, newId('trc')), null);
+    const mayKeep = (): Promise<void> => Promise.resolve();
+    assert.equal(await api.deps.policies.publish(checked.flow, by, newId('trc'), mayKeep), null);
     assert.deepEqual(codes(await begin('late')), [404, 'NOT_FOUND']);
   });
 
