@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { lastingRights } from '../src/auth/index.js';
+import { lastingRights } from '../testing/rights.js';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { makePayloads, makeServiceChain } from '../src/audit/index.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { makeDeps, type ActivityDeps } from '../src/activities/deps.js';
 import { makePayloads, makeServiceChain } from '../src/audit/index.js';
 import { loadKeys, type ServiceKeys } from '../src/auth/index.js';
-import { recordStart } from '../src/client/index.js';
+import { recordStart } from './record-start.js';
 import { withTransaction, type Tx } from '../src/db/index.js';
 import { newId } from '../src/model/names/ids.js';
 import type { SealedMessage } from '../src/model/message.js';

@@ -6,7 +6,7 @@ import { migrate } from '../../src/db/index.js';
 import { preparePostgres } from '../../src/embedded/postgres/postgres.js';
 import { freePort } from '../../src/embedded/process/ports.js';
 import { newId } from '../../src/model/names/ids.js';
-import { lastingRights } from '../../src/auth/index.js';
+import { lastingRights } from '../../testing/rights.js';
 import type { Principal } from '../../src/model/principal.js';
 import { newTrail, type Caller } from '../../src/service/caller.js';
 import { startRun } from '../../src/service/runs/start.js';
@@ -64,6 +64,7 @@ function callerOf({ deps }: Ground, change: Partial<Principal>): Caller {
     heldKey: null,
     trail: newTrail(),
     rights: lastingRights,
+    stopping: new AbortController().signal,
   };
 }
 

@@ -1,15 +1,9 @@
 import { createHmac, randomBytes } from 'node:crypto';
-
-const prefix = 'cs_';
-const shape = /^cs_[A-Za-z0-9_-]{43}$/;
+import { apiKeyPrefix } from '../model/names/api-key.js';
 
 /** Makes a key of 256 random bits. It is shown once; the store keeps only its keyed hash. */
 export function newApiKey(): string {
-  return `${prefix}${randomBytes(32).toString('base64url')}`;
-}
-
-export function looksLikeApiKey(credential: string): boolean {
-  return shape.test(credential);
+  return `${apiKeyPrefix}${randomBytes(32).toString('base64url')}`;
 }
 
 /** The keyed hash that the store keeps of a key. Without the pepper nobody can test a guess against it. */

@@ -4,7 +4,8 @@ import { humanPermissions, type Principal } from '../model/principal.js';
 import type { Pool } from '../db/index.js';
 import { findKeyByHash, ensurePrincipal } from '../store/people/keys.js';
 import { putSight } from '../store/people/people.js';
-import { hashApiKey, looksLikeApiKey } from './api-keys.js';
+import { looksLikeApiKey } from '../model/names/api-key.js';
+import { hashApiKey } from './api-keys.js';
 import type { JwtIdentity, JwtVerifier } from './jwt.js';
 import { withRolePermissions } from './permissions.js';
 

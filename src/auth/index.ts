@@ -1,4 +1,4 @@
-export { hashApiKey, looksLikeApiKey, newApiKey } from './api-keys.js';
+export { hashApiKey, newApiKey } from './api-keys.js';
 export {
   makeAuthenticator,
   type Authentication,
@@ -30,7 +30,6 @@ export { withRolePermissions } from './permissions.js';
 export {
   followRights,
   keepWithRights,
-  lastingRights,
   requireRights,
   RightsChanged,
   unknownRights,

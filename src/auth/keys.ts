@@ -6,7 +6,7 @@ import {
   randomBytes,
   type KeyObject,
 } from 'node:crypto';
-import { chmod, link, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { chmod, link, mkdir, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 export interface SigningKey {
@@ -124,7 +124,8 @@ function parsePrivateKey(text: string): KeyObject | null {
 
 function parseSecret(text: string, variable: string, file: string): Buffer {
   const given = unquoted(text);
-  const bytes = Buffer.from(given, /^[0-9a-f]{64}$/i.test(given) ? 'hex' : 'base64');
+  const inOneLine = given.replaceAll(/\s/g, '');
+  const bytes = Buffer.from(inOneLine, /^[0-9a-f]{64}$/i.test(inOneLine) ? 'hex' : 'base64');
   const isWhole = bytes.length === secretBytes;
   if (isWhole && isBase64(given)) return bytes;
   const instead = isWhole ? 'with nothing else beside them' : `not ${bytes.length} bytes`;
@@ -142,6 +143,7 @@ interface KeyFile {
 /** What the file system's own words leave unsaid. */
 const keyFileFaults: Readonly<Record<string, string>> = {
   EISDIR: 'it is a folder',
+  EINVAL: 'it is no file, as a named pipe is none',
   ENOTDIR: 'the folder that it should be in is none',
   ENOENT: 'a link leads to nothing',
   ELOOP: 'a link leads to itself',
@@ -212,6 +214,10 @@ async function makeKeyFile(path: string, text: string): Promise<void> {
 
 async function readIfThere(path: string): Promise<string | null> {
   try {
+    const found = await stat(path);
+    // To read a pipe is to wait for whoever writes to it.
+    if (!found.isFile() && !found.isDirectory())
+      throw Object.assign(new Error('no file'), { code: 'EINVAL' });
     return await readFile(path, 'utf8');
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return null;

@@ -12,8 +12,6 @@ export interface Rights {
 /** What is known behind a wait. `stale`: to be asked for again. `rightsChanged`: they are others, or that is not known in time. */
 export type RightsNow = 'same' | 'stale' | 'rightsChanged';
 
-/** Of a caller that no credential stands for: nothing has changed that could. */
-export const lastingRights: Rights = { areStale: () => false, areSame: () => Promise.resolve(true) };
 /** Of a caller whose credential is not known: nothing is kept for it. */
 export const unknownRights: Rights = { areStale: () => true, areSame: () => Promise.resolve(false) };
 

@@ -4,6 +4,7 @@ import type {
   RunBodyJson,
   SubmittedJson,
 } from '../model/contract/answer-types.js';
+import { looksLikeApiKey } from '../model/names/api-key.js';
 import { tellArgument } from '../model/values/visible.js';
 import { nearest } from '../policy/text/problems.js';
 import { checkCommand } from './check.js';
@@ -84,6 +85,12 @@ async function runCommand(name: string, rest: readonly string[], terminal: Termi
     terminal.out(usage());
     return 0;
   }
+  // What is told of an argument may come into a log, and what is asked for into the log of a proxy.
+  if ([...positionals, ...(values.as ?? [])].some(looksLikeApiKey))
+    throw new CliError(
+      'nothing was sent: one of the arguments is an API key, which is given with --key or COUNTERSIGN_KEY',
+      2,
+    );
   const any = command.takes.at(-1)?.startsWith('…') === true;
   const given = positionals.length;
   if (any ? given < command.takes.length - 1 : given !== command.takes.length)

@@ -67,7 +67,7 @@ export function makeApi(target: Target, env: NodeJS.ProcessEnv): Api {
   const given = target.url ?? nonEmpty(env['COUNTERSIGN_URL']);
   const url = given === undefined ? runningUrl(homeOf(env)) : takeAddress(given);
   const key = keyOf(target, env);
-  const odd = /[^\x21-\x7e]/u.exec(key)?.[0];
+  const odd = /[^\x21-\x7e]|["']/u.exec(key)?.[0];
   if (odd !== undefined)
     throw new CliError(
       `nothing was sent, because the key contains ${JSON.stringify(odd)}, which no key does: was it copied with quotes or spaces?`,
@@ -293,7 +293,7 @@ function keyOf(target: Target, env: NodeJS.ProcessEnv): string {
   if (target.key !== undefined && target.as !== undefined)
     throw new CliError('give --key or --as, not both', 2);
   if (target.as !== undefined) return devKey(target.as, homeOf(env));
-  const key = target.key ?? nonEmpty(env['COUNTERSIGN_KEY']);
+  const key = nonEmpty(target.key) ?? nonEmpty(env['COUNTERSIGN_KEY']);
   if (key !== undefined) return key;
   throw new CliError('say who is asking: --as NAME (a development key), --key KEY or COUNTERSIGN_KEY', 2);
 }

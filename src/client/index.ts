@@ -20,7 +20,6 @@ import * as temporal from './temporal.js';
 
 export type { ClientDeps } from './deps.js';
 export type { RunClient } from './types.js';
-export { recordStart } from './start.js';
 
 /** How long a decision, a cancel or a retry waits for the run's answer before its caller is told where to look. */
 const answerMs = 3_000;

@@ -27,7 +27,7 @@ import type { ClientDeps } from './deps.js';
 import type { Waiter } from './waiter.js';
 import * as temporal from './temporal.js';
 
-type RecordingDeps = Pick<ClientDeps, 'payloads' | 'keys'>;
+export type RecordingDeps = Pick<ClientDeps, 'payloads' | 'keys'>;
 
 export async function start(deps: ClientDeps, waiter: Waiter, request: StartRequest): Promise<StartOutcome> {
   const refusal = refuseTooLarge(startValues(request));
@@ -166,21 +166,11 @@ function startValues({ input, trace }: Pick<StartRequest, 'input' | 'trace'>): V
   return [jsonValue('input', input), ...traceValues(trace)];
 }
 
-/** Stores a start. Null: an earlier attempt of this request has already started the run. */
-export async function recordStart(
-  deps: RecordingDeps,
-  tx: Tx,
-  request: Omit<StartRequest, 'rights'>,
-): Promise<SealedMessage | null> {
-  const kept = await keepStart(deps, tx, request, { first: null, check: () => Promise.resolve('same') });
-  return Array.isArray(kept) ? (kept[0] ?? null) : null;
-}
-
 /**
  * Stores the run with the message of its start and, if there is one, of its first submit, and gives these messages. `stale`,
  * `rightsChanged`: see `keepWithRights`. Nothing was kept then.
  */
-async function keepStart(
+export async function keepStart(
   deps: RecordingDeps,
   tx: Tx,
   request: Omit<StartRequest, 'rights'>,

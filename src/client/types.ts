@@ -95,7 +95,7 @@ export type MessageOutcome =
   | {
       readonly status: 'unavailable';
       readonly code: 'AUDIT_UNAVAILABLE' | 'ENGINE_UNAVAILABLE';
-      /** Says more than that the store or the engine does not answer, if more is known. */
+      /** Why nothing of the request is kept, though the store answers; absent: the store or the engine does not. */
       readonly message?: string;
     };
 

@@ -1,13 +1,11 @@
 import type { ServiceFact } from '../audit/index.js';
 import type { Principal } from '../model/principal.js';
-import { requireRights, RightsChanged, type Rights } from '../auth/index.js';
-import type { Tx } from '../db/index.js';
+import type { Rights } from '../auth/index.js';
 import { principalActor, type RecordActor } from '../model/records.js';
 import type { HeldKey } from '../store/idempotency.js';
 import type { ListedRun } from '../store/runs/runs.js';
 import { viewerOf, type Viewer } from '../store/runs/visibility.js';
 import type { ServiceDeps } from './deps.js';
-import { makeFairTurns } from './seats.js';
 
 /** Who asks, by whichever door. Every use case takes a caller and plain values. */
 export interface Caller {
@@ -21,69 +19,8 @@ export interface Caller {
   readonly trail: Trail;
   /** Whether what showed who asks gives these rights still. */
   readonly rights: Rights;
-}
-
-/**
- * How many of these transactions hold a connection at a time, in one process and of one principal. Each may ask for its caller's rights on
- * another connection, so a part of the pool's has to be left for that.
- */
-const mostTransactions = 5;
-const mostOwnTransactions = 2;
-
-/** How long a request waits for its turn. */
-const longestTurnMs = 10_000;
-
-const inShare = makeFairTurns({ each: mostOwnTransactions, all: mostTransactions });
-
-/** The turn of a request did not come in time: nothing of it is kept. */
-export class OutOfTurn extends Error {
-  constructor() {
-    super(
-      `other changes came first, and the turn of this one did not come within ${longestTurnMs / 1_000} s`,
-    );
-  }
-}
-
-/**
- * Keeps what the caller's own request changes, in its turn. `keep` calls `mayKeep` last in its transaction. Throws `RightsChanged`, and
- * nothing is kept, where the request has waited and its caller has other rights by then, and `OutOfTurn`.
- */
-export function keepInShare<T>(
-  { principal, rights }: Pick<Caller, 'principal' | 'rights'>,
-  keep: (mayKeep: (tx: Tx) => Promise<void>) => Promise<T>,
-): Promise<T> {
-  return unlessLate(principal.id, async () => {
-    // Asked before the transaction too, which holds a connection while it asks.
-    if (!(await rights.areSame())) throw new RightsChanged();
-    return keep((tx) => requireRights(tx, rights));
-  });
-}
-
-/** Does `act` when its turn comes; not at all where that is too late. */
-function unlessLate<T>(principal: string, act: () => Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    let isLate = false;
-    const giveUp = setTimeout(() => {
-      isLate = true;
-      reject(new OutOfTurn());
-    }, longestTurnMs);
-    const begin = async (): Promise<void> => {
-      clearTimeout(giveUp);
-      if (!isLate) resolve(await act());
-    };
-    inShare(principal, begin).catch(reject);
-  });
-}
-
-/** A transaction of the caller's own request, kept as by `keepInShare`. */
-export function transact<T>(caller: Caller, act: (tx: Tx) => Promise<T>): Promise<T> {
-  return keepInShare(caller, (mayKeep) =>
-    caller.deps.transaction(async (tx) => {
-      const result = await act(tx);
-      await mayKeep(tx);
-      return result;
-    }),
-  );
+  /** Aborted when the process begins to stop: whoever waits for a turn by then gets none. */
+  readonly stopping: AbortSignal;
 }
 
 /** What a request is about and what it leaves on record, noted as it becomes known. The door records it at the end. */

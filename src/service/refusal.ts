@@ -11,6 +11,8 @@ export interface Refusal {
   readonly extra: JsonObject;
   /** Seconds after which the same request may be sent again; null: sending it again does not help. */
   readonly retryAfter: number | null;
+  /** Nothing of this attempt is kept, which its code alone does not say. */
+  readonly isUnkept?: boolean;
 }
 
 export function refusal(

@@ -115,6 +115,8 @@ describe('a key that is given', () => {
         `${base64.slice(0, 20)}\n ${base64.slice(20)}`,
       ],
       ...[secret.toString('hex'), secret.toString('hex').toUpperCase()],
+      // As `xxd -p` writes it.
+      `${secret.toString('hex').slice(0, 60)}\n${secret.toString('hex').slice(60)}\n`,
     ])
       for (const quoted of [text, `"${text}"`, ` '${text}' \n`]) {
         const { kek, pepper } = await load({ COUNTERSIGN_KEK: quoted, COUNTERSIGN_PEPPER: quoted });

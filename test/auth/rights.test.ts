@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { followRights, keepWithRights, lastingRights, unknownRights } from '../../src/auth/index.js';
+import { followRights, keepWithRights, unknownRights } from '../../src/auth/index.js';
+import { lastingRights } from '../../testing/rights.js';
 
 /** Rights on a clock that the test holds. `takes`: how long an answer takes; `gives`: what it says. */
 function held(t: TestContext, { takes = 0, gives = true } = {}) {

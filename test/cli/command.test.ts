@@ -26,6 +26,29 @@ async function countersign(env: NodeJS.ProcessEnv, ...argv: string[]): Promise<R
   return { code, out: out.join('\n'), err: err.join('\n') };
 }
 
+describe('an API key that stands where something else should', () => {
+  const key = `cs_${'k'.repeat(43)}`;
+  for (const argv of [
+    ['approvals', '--as', key],
+    ['get', key, '--as', 'admin'],
+    ['approve', 'apr_1', key],
+    ['submit', 'run_1', key, '--key', 'x'],
+  ])
+    it(`is told nowhere, and not sent: ${argv.join(' ').replace(key, 'KEY')}`, async () => {
+      const { code, out, err } = await countersign({ COUNTERSIGN_URL: 'http://127.0.0.1:1' }, ...argv);
+      assert.equal(code, 2);
+      assert.match(err, /one of the arguments is an API key, which is given with --key or COUNTERSIGN_KEY/);
+      assert.ok(!`${out}${err}`.includes(key), err);
+    });
+
+  it('is told nowhere in place of a command', async () => {
+    const { code, err } = await countersign({}, key);
+    assert.equal(code, 2);
+    assert.match(err, /there is no command `an API key`/);
+    assert.ok(!err.includes(key), err);
+  });
+});
+
 describe('npx countersign, beside a running service', () => {
   let api: Harness;
   let env: NodeJS.ProcessEnv;
@@ -297,6 +320,9 @@ describe('npx countersign, beside a running service', () => {
       [url.replace('http:', 'https:'), 'x', /cannot reach .* over TLS, so nothing was sent/],
       [url, '\u2018x\u2019', /nothing was sent, because the key contains "\u2018", which no key does/],
       [url, 'x y', /the key contains " ", /],
+      [url, '"x"', /the key contains "\\"", which no key does: was it copied with quotes/],
+      [url, "'x'", /the key contains "'", which no key does/],
+      [url, '', /say who is asking: --as NAME/],
     ] as const) {
       const ran = await ask(address, key, 'start', 'pay');
       assert.notEqual(ran.code, 0);

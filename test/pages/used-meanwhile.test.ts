@@ -14,6 +14,8 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
   let looks = 0;
   /** Comes before the next reading of an approval. */
   let beforeApproval: (() => Promise<unknown>) | null = null;
+  /** Whether the sessions of browsers have ended. */
+  let isSessionOver = false;
   /** Lets the next reading of decisions fail. */
   let failing = false;
   before(async () => {
@@ -32,7 +34,11 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
         return deps.pool.query(text, values);
       };
       const pool = Object.assign(Object.create(deps.pool) as typeof deps.pool, { query });
-      return { ...deps, pool, now: () => new Date(deps.now().getTime() - behindMs) };
+      const sessions = {
+        ...deps.sessions,
+        open: (sealed: string) => (isSessionOver ? null : deps.sessions.open(sealed)),
+      };
+      return { ...deps, pool, sessions, now: () => new Date(deps.now().getTime() - behindMs) };
     });
   });
   after(() => api.stop());
@@ -100,8 +106,9 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
   }
 
   for (const on of ['page', 'link'])
-    for (const isLost of [true, false])
-      it(`${isLost ? 'keeps nothing of' : 'keeps'} a decision on the ${on} that waits for its run, by who is signed in, where their key is ${isLost ? '' : 'not '}revoked meanwhile`, async () => {
+    for (const lost of ['key is revoked', 'session ends', null])
+      it(`${lost !== null ? 'keeps nothing of' : 'keeps'} a decision on the ${on} that waits for its run, by who is signed in, where ${lost === null ? 'nothing of theirs ends' : `their ${lost}`} meanwhile`, async (t) => {
+        t.after(() => (isSessionOver = false));
         const person = { id: newId('key'), kind: 'human', roles: ['finance.controller'] };
         const { key, keyId } = (await api.ask('admin', 'POST', '/v1/keys', person)).body;
         const link = await linkOf(key);
@@ -110,18 +117,20 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
         const lock = await holdRun(api.database.url, run);
         const clicked = approveSignedIn(key, link, on);
         await until('its decision to wait', () => lock.someoneWaits());
-        if (isLost) await api.ask('admin', 'DELETE', `/v1/keys/${String(keyId)}`);
+        if (lost === 'key is revoked') await api.ask('admin', 'DELETE', `/v1/keys/${String(keyId)}`);
+        isSessionOver = lost === 'session ends';
         // For a second the rights are trusted that the request came with.
         await setTimeout(1_200);
         await lock.release();
         const { status, text } = await clicked;
-        assert.equal(status, isLost ? 401 : 200, text);
-        const says = isLost
-          ? /not taken now: .+: nothing of it is kept, try again\.[^]+name="credential"/
-          : /You have approved this/;
+        assert.equal(status, lost === null ? 200 : 401, text);
+        const says =
+          lost === null
+            ? /You have approved this/
+            : /not taken now: .+: nothing of it is kept, try again\.[^]+name="credential"/;
         assert.match(text, says);
         const { decisions } = (await api.ask('finance', 'GET', `/v1/approvals/${link.approval}`)).body;
-        assert.equal(decisions.length, isLost ? 0 : 1);
+        assert.equal(decisions.length, lost === null ? 1 : 0);
       });
 
   for (const { lost, lose } of [
@@ -133,6 +142,11 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
       lost: 'it is revoked',
       lose: ({ approval, id }: Used, _: string, key: string) =>
         api.ask(key, 'DELETE', `/v1/approvals/${approval}/links/${id}`),
+    },
+    {
+      lost: 'it runs out',
+      lose: ({ id }: Used) =>
+        api.database.pool.query('update approval_link set expires_at = now() where id = $1', [id]),
     },
   ])
     it(`keeps nothing of a decision that waits for its run, where ${lost} meanwhile`, async () => {
@@ -159,7 +173,7 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
 
   const approve = ({ path, digest }: Used): ReturnType<typeof visit> =>
     visit(`${api.url}${path}`, '', { decision: 'approve', digest, ...byLink, reason: '' });
-  const setUsed = ({ id }: Used, ago: string | null): Promise<unknown> =>
+  const setUsed = ({ id }: Pick<Used, 'id'>, ago: string | null): Promise<unknown> =>
     api.database.pool.query('update approval_link set used_at = now() - $2::interval where id = $1', [
       id,
       ago,
@@ -182,6 +196,35 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
     const { decisions } = (await api.ask('finance', 'GET', `/v1/approvals/${link.approval}`)).body;
     assert.deepEqual(decisions, []);
   });
+
+  for (const [by, lost] of [
+    ['a session', 'its key is revoked'],
+    ['a session', 'its key has another role'],
+    ['a link', 'it is revoked'],
+  ] as const)
+    it(`shows no approval to who reads it by ${by}, where ${lost} while the page is made`, async () => {
+      const person = { id: newId('key'), kind: 'human', roles: ['finance.controller'] };
+      const { key, keyId } = (await api.ask('admin', 'POST', '/v1/keys', person)).body;
+      const { id, path, approval } = await linkOf(key);
+      await setUsed({ id }, null);
+      const cookie = by === 'a session' ? await signIn(api.url, key, path) : '';
+      const address = by === 'a session' ? `/approvals/${approval}` : path;
+      assert.match((await visit(`${api.url}${address}`, cookie)).text, /bank\.pay/);
+      beforeApproval = async () => {
+        const changed = {
+          'its key is revoked': ['update api_key set revoked_at = now() where key_id = $1', keyId],
+          'its key has another role': [`update api_key set roles = '{}' where key_id = $1`, keyId],
+          'it is revoked': ['update approval_link set revoked_at = now() where id = $1', id],
+        }[lost];
+        await api.database.asSuperuser(changed[0], [changed[1]]);
+        await setTimeout(600);
+      };
+      const { status, text } = await visit(`${api.url}${address}`, cookie);
+      assert.doesNotMatch(text, /bank\.pay/);
+      if (lost === 'its key has another role') assert.equal(status, 503, text);
+      else assert.match(text, /has ended while this page was made[^]+name="credential"/);
+      assert.equal(beforeApproval, null);
+    });
 
   it('keeps a decision that has waited for its run, where the link gives the same rights still', async () => {
     const link = await linkOf('finance');

@@ -58,6 +58,11 @@ describe('a command that runs the service', () => {
         '`worker` does not take `postgres`\nusage: countersign worker',
       ],
       ['worker', ['a\u001b[2J'], '`worker` does not take `a\\u{1b}[2J`\nusage: countersign worker'],
+      [
+        'migrate',
+        ['COUNTERSIGN_KEK: s3cret'],
+        '`migrate` does not take `COUNTERSIGN_KEK`\nusage: countersign migrate [--forget-temporal]',
+      ],
       ['up', [''], '`up` does not take ``\nusage: countersign up [--no-demo]'],
     ];
     for (const [name, args, text] of wrong) assert.deepEqual(answerInstead(name, args), { code: 2, text });

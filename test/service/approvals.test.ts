@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { lastingRights, unknownRights } from '../../src/auth/index.js';
+import { unknownRights } from '../../src/auth/index.js';
+import { lastingRights } from '../../testing/rights.js';
 import { decideBatch } from '../../src/service/approvals/batch/batch.js';
 import { claimApproval } from '../../src/service/approvals/claims.js';
 import { decide } from '../../src/service/approvals/decide.js';

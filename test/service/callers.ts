@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { lastingRights } from '../../src/auth/index.js';
+import { lastingRights } from '../../testing/rights.js';
 import { newId } from '../../src/model/names/ids.js';
 import { newTrail, type Caller } from '../../src/service/caller.js';
 import type { Refusal } from '../../src/service/refusal.js';
@@ -20,6 +20,7 @@ export async function callerOf({ deps, keys }: Ground, name: string): Promise<Ca
     heldKey: null,
     trail: newTrail(),
     rights: lastingRights,
+    stopping: new AbortController().signal,
   };
 }
 

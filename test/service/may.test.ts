@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { lastingRights } from '../../src/auth/index.js';
+import { lastingRights } from '../../testing/rights.js';
 import type { Call } from '../../src/api/http/call.js';
 import { refuseRoute } from '../../src/api/http/permitted.js';
 import { routes } from '../../src/api/index.js';
@@ -124,6 +124,7 @@ function callerWith(
     heldKey: null,
     trail: newTrail(),
     rights: lastingRights,
+    stopping: new AbortController().signal,
   };
 }
 

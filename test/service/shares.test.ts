@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { describe, it } from 'node:test';
-import { lastingRights, RightsChanged } from '../../src/auth/index.js';
+import { RightsChanged } from '../../src/auth/index.js';
+import { lastingRights } from '../../testing/rights.js';
 import type { Pool } from '../../src/db/index.js';
 import { reconstruct } from '../../src/service/audit/reconstruction.js';
 import { makeExplain } from '../../src/service/approvals/body/because.js';
-import { keepInShare, type Caller } from '../../src/service/caller.js';
+import type { Caller } from '../../src/service/caller.js';
+import { keepInShare } from '../../src/service/changes.js';
 import { withDocument, type Reader } from '../../src/service/runs/document.js';
 import { makeFairTurns } from '../../src/service/seats.js';
 import type { ApprovalRow } from '../../src/store/approvals/approvals.js';
@@ -129,9 +131,10 @@ describe('turns that principals share', () => {
 });
 
 describe('what callers change', () => {
-  const changing = (id: string): Pick<Caller, 'principal' | 'rights'> => ({
+  const changing = (id: string): Pick<Caller, 'principal' | 'rights' | 'stopping'> => ({
     principal: { id, kind: 'human', roles: [], permissions: [] },
     rights: lastingRights,
+    stopping: new AbortController().signal,
   });
 
   it('is kept in five transactions at a time, and in two of each principal, however many ask', async () => {

@@ -10,6 +10,8 @@ export interface Problem {
   /** `links`, `errors`, `permission`, `guard` and the like. */
   readonly extra: JsonObject;
   readonly headers: Readonly<Record<string, string>>;
+  /** As that of a `Refusal`. */
+  readonly isUnkept?: boolean;
 }
 
 export function problem(
@@ -25,9 +27,10 @@ export function problem(
 export const asksForCredential: Problem['headers'] = { 'WWW-Authenticate': 'Bearer realm="countersign"' };
 
 /** The refusal of a use case as an answer. */
-export function problemOf({ code, detail, extra, retryAfter }: Refusal): Problem {
+export function problemOf({ code, detail, extra, retryAfter, isUnkept }: Refusal): Problem {
   const asked = code === 'UNAUTHENTICATED' ? asksForCredential : {};
-  return problem(code, detail, extra, { ...asked, ...retryHeader(retryAfter) });
+  const made = problem(code, detail, extra, { ...asked, ...retryHeader(retryAfter) });
+  return isUnkept === true ? { ...made, isUnkept } : made;
 }
 
 /** The header that says after how many seconds the same request may be sent again. */

@@ -91,7 +91,8 @@ export function callerOf(call: Call, principal = principalOf(call)): Caller {
     credential === null
       ? unknownRights
       : followRights(() => givesStill(credential, principal), credential.readAt);
-  return { deps, principal, requestId, idBase, heldKey, trail, rights };
+  const stopping = deps.feed.closing;
+  return { deps, principal, requestId, idBase, heldKey, trail, rights, stopping };
 }
 
 /** What a header gives, and with which credential. */
@@ -109,7 +110,12 @@ export async function readHeader(
 
 async function givesStill({ readNow }: Credential, asked: Principal): Promise<boolean> {
   const now = await readNow();
-  return now !== null && sameJson(inOrder(now), inOrder(asked));
+  return now !== null && isSame(now, asked);
+}
+
+/** Whether both are the same principal, with the same rights. */
+export function isSame(now: Principal, asked: Principal): boolean {
+  return sameJson(inOrder(now), inOrder(asked));
 }
 
 /** A reload may declare the same roles and permissions in another order. */
@@ -125,6 +131,13 @@ export function actorOf({ principal }: Call): RecordActor {
 export function principalOf(call: Call): Principal {
   if (call.principal === null) throw new Error('a route that is not public was called without a principal');
   return call.principal;
+}
+
+export interface Arrived {
+  /** The route's path with its parameters in a single spelling: requests for the same thing have the same path. */
+  readonly path: string;
+  readonly params: Readonly<Record<string, string>>;
+  readonly search: URLSearchParams;
 }
 
 export interface Input<P, Q, B> {

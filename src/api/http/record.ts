@@ -14,7 +14,7 @@ export async function recordFacts(call: Call, route: Route, reply: Reply): Promi
   call.recordedFacts = facts.length;
 }
 
-/** Records the call, and why it was refused: durable before the answer is sent. */
+/** Records the call, and why it was refused: durable before the answer is sent. Once more where another answer is sent instead. */
 export async function recordCall(call: Call, route: Route, reply: Reply, startedAt: number): Promise<void> {
   const answered = reply.kind === 'problem' ? statusOf(reply) : reply.kind === 'answer' ? reply.status : 200;
   const isGone = hasGone(call);
@@ -34,8 +34,11 @@ export async function recordCall(call: Call, route: Route, reply: Reply, started
       ...(call.replayed ? { replayed: 'true' } : {}),
     },
   };
-  const facts = [...call.trail.facts, ...refusalFacts(call, route, reply), called];
-  await append(call, facts);
+  const { facts } = call.trail;
+  const more = [...refusalFacts(call, route, reply), called];
+  await append(call, [...facts, ...more]);
+  facts.push(...more);
+  call.recordedFacts = facts.length;
 }
 
 /** The status on record where the client did not wait for its answer; no answer ever has this status. */

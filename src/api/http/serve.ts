@@ -3,30 +3,23 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { RightsChanged } from '../../auth/index.js';
 import { giveWayBefore } from '../../model/give-way.js';
 import { newId } from '../../model/names/ids.js';
-import { isObject } from '../../model/values/json.js';
-import { newTrail, OutOfTurn, traceIdOf } from '../../service/caller.js';
+import { newTrail, traceIdOf } from '../../service/caller.js';
+import { OutOfTurn } from '../../service/changes.js';
 import { KeyLost } from '../../service/kept-result.js';
 import { isKeyUnopened } from '../../service/values.js';
-import { credentialEnded, uncertainDetail } from '../../service/refusal.js';
 import { ClientGone, parseBody, readBody, type RawBody } from './body.js';
-import { isPage, principalOf, type Call, type Input, type Reply, type Route } from './call.js';
+import { isPage, principalOf, type Arrived, type Call, type Input, type Reply, type Route } from './call.js';
 import type { ApiDeps } from '../deps.js';
 import { holdKey, letGo, settle, takenOver, type KeyHold } from './idempotency.js';
 import { authenticate } from './identify.js';
 import { problemPage } from '../pages/html.js';
-import { refuseAccess, parseKept, refuseRoute, replyOrRefusal } from './permitted.js';
+import { refuseAccess, refuseRoute, replyOrRefusal } from './permitted.js';
+import { goodForMs, isRead, recheck, sayIfUncertain, uncertainText, type Produced } from './recheck.js';
 import { problem, problemBody, problemOf, statusOf, type Problem } from '../contract/problem.js';
 import { jsonText } from './json-writing.js';
 import { unlessStopped } from './stopping.js';
 import { clientGone, hasGone, recordCall, recordFacts, recordGone } from './record.js';
 import { validateBody, validateParams, validateQuery } from '../contract/validate.js';
-
-export interface Arrived {
-  /** The route's path with its parameters in a single spelling: requests for the same thing have the same path. */
-  readonly path: string;
-  readonly params: Readonly<Record<string, string>>;
-  readonly search: URLSearchParams;
-}
 
 /**
  * Serves a request, from the credential to the last byte. Whatever fails is answered with a problem, never with a stack trace.
@@ -119,10 +112,7 @@ async function answerDurably(call: Call, route: Route, arrived: Arrived, started
       .then(writeBody)
       .catch((error: unknown) => explain(call, route, error));
     const final = held === null ? reply : await keepReply(call, route, held, { raw, reply });
-    const told = await recheck(call, route, arrived, { raw, reply: final, startedAt }).catch(
-      (error: unknown) => explain(call, route, error),
-    );
-    return await recordReply(call, route, told, startedAt);
+    return await recordRechecked(call, route, arrived, { raw, reply: final, startedAt });
   } finally {
     held?.end();
   }
@@ -148,59 +138,23 @@ async function keepReply(
   return settle(call, route, held, given).catch((error: unknown) => explain(call, route, error));
 }
 
-/** How long a caller's rights are trusted after they were checked. */
-const goodForMs = 500;
-
-interface Produced {
-  readonly raw: RawBody;
-  readonly reply: Reply;
-  readonly startedAt: number;
-}
-
-/**
- * After a request that took a while, checks again whether the caller may still see the answer, as for a kept answer. What was
- * done stays done, and is on record under whoever asked. An empty answer shows nothing, and a stream checks by itself.
- */
-async function recheck(
+/** Records the reply that its caller may see, after a request or a record that took a while: another where they may not any more. */
+async function recordRechecked(
   call: Call,
   route: Route,
   arrived: Arrived,
-  { raw, reply, startedAt }: Produced,
+  produced: Produced,
 ): Promise<Reply> {
-  if (route.access === 'public' || performance.now() - startedAt < goodForMs) return reply;
-  if (reply.kind === 'stream' || (reply.kind === 'answer' && reply.body === undefined)) return reply;
-  // A call that waited was authenticated again already, and refused, which is on record.
-  if (reply.kind === 'problem' && reply.code === 'UNAUTHENTICATED') return reply;
-  const now = { ...call };
-  const denied = await authenticate(now);
-  const told =
-    denied !== null
-      ? { ...denied, detail: credentialEnded }
-      : route.idempotent
-        ? await replyOrRefusal(now, route, arrived, raw, reply)
-        : (refuseRoute(now, route) ?? reply);
-  const open = told === reply ? reply : sayIfUncertain(call, route, told, reply);
-  if (open !== told && !isRead(call))
-    call.withheldStatus = reply.kind === 'problem' ? statusOf(reply) : reply.status;
-  return open;
-}
-
-/** The refusal `told`, given instead of `reply`; where the request may have been done all the same, its detail says so. */
-function sayIfUncertain(call: Call, { idempotent }: Route, told: Reply, reply: Reply): Reply {
-  const isRefused = told.kind === 'problem' && told.code === 'UNAUTHENTICATED';
-  if (told.kind !== 'problem' || isCertainlyNotDone(reply) || (isRead(call) && !isRefused)) return told;
-  return { ...told, detail: uncertainText(call, told.detail, idempotent, isRefused ? 'repeat' : 'regain') };
-}
-
-/** The answer, also a kept one, is a refusal, and nothing was done. A refusal that names a run is not: that run was started. */
-function isCertainlyNotDone(reply: Reply): boolean {
-  if (reply.kind === 'stream') return false;
-  const status = reply.kind === 'problem' ? statusOf(reply) : reply.status;
-  if (status < 400 || status >= 500) return false;
-  const told = reply.kind === 'problem' ? { ...reply.extra, code: reply.code } : parseKept(reply);
-  if (!isObject(told) || told['run'] !== undefined) return false;
-  // With these codes another attempt may be doing it, or the run may have become stuck in the middle.
-  return told['code'] !== 'IDEMPOTENCY_IN_PROGRESS' && told['code'] !== 'RUN_STUCK';
+  const check = (reply: Reply): Promise<Reply> =>
+    recheck(call, route, arrived, { ...produced, reply }).catch((error: unknown) =>
+      explain(call, route, error),
+    );
+  const told = await check(produced.reply);
+  const checkedAt = performance.now();
+  await recordCall(call, route, told, produced.startedAt);
+  if (performance.now() - checkedAt < goodForMs) return told;
+  const later = await check(told);
+  return later === told ? told : recordReply(call, route, later, produced.startedAt);
 }
 
 const jsonMedia = 'application/json; charset=utf-8';
@@ -256,28 +210,12 @@ async function respond(call: Call, route: Route, arrived: Arrived, raw: RawBody 
   return given.kind === 'refusal' ? problemOf(given) : given;
 }
 
-function isRead({ request: { method } }: Call): boolean {
-  return method === 'GET' || method === 'HEAD';
-}
-
-/** The detail of an answer where it is not certain whether the request was done. */
-function uncertainText(
-  call: Call,
-  why: string,
-  isIdempotent: boolean,
-  again: 'repeat' | 'regain' = 'repeat',
-): string {
-  if (isRead(call)) return `${why}: ask again`;
-  const hasKey = isIdempotent && call.request.headers['idempotency-key'] !== undefined;
-  return uncertainDetail(why, hasKey ? again : 'look');
-}
-
 /** The answer to an unexpected failure, without details of it: the log has them under the same trace id. */
 function explain(call: Call, { idempotent, path }: Route, error: unknown): Reply {
   if (error instanceof KeyLost) return takenOver;
   if (error instanceof RightsChanged || error instanceof OutOfTurn) {
     const detail = `${error.message}: nothing of this attempt is kept, try again`;
-    return problem('AUDIT_UNAVAILABLE', detail, {}, { 'Retry-After': '2' });
+    return { ...problem('AUDIT_UNAVAILABLE', detail, {}, { 'Retry-After': '2' }), isUnkept: true };
   }
   if (call.deps.isUnavailable(error)) {
     const detail = uncertainText(call, 'the store of runs and records does not answer', idempotent);

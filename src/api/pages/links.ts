@@ -5,6 +5,8 @@ import type { Principal } from '../../model/principal.js';
 import { readOwnDecision } from '../../service/approvals/course.js';
 import { visibleApproval, type FoundApproval } from '../../service/approvals/look.js';
 import {
+  findDecider,
+  findReader,
   linkUsedAt,
   openLink,
   releaseLink,
@@ -101,12 +103,6 @@ function personOf(reader: LinkReader): Principal {
   return reader.kind === 'link' ? reader.person : reader.who.principal;
 }
 
-/** Whom the link lets decide now, whether it is used by then or not; null: nobody. */
-async function holderNow({ deps }: Call, token: string): Promise<Principal | null> {
-  const opened = await openLink(deps, token);
-  return opened.kind === 'refusal' ? null : opened.person;
-}
-
 const usedLink = problem(
   'FORBIDDEN',
   'this link was used just now, and nothing is decided yet: open it again in some minutes, or ask for a new one',
@@ -154,6 +150,8 @@ async function openNow(call: Call, token: string): Promise<OpenedFor | Page | Re
   const { link } = opened;
   const path = `/links/${token}`;
   const reader = await readerOf(call, opened);
+  // A sign-in has its own credential (`readSignIn`).
+  if (reader.kind === 'link') call.credential = { readAt, readNow: () => findReader(call.deps, token) };
   if (reader.kind === 'none') {
     const sent = call.request.method === 'POST' ? nothingDecided : '';
     const as = reader.as === null ? '' : `, and you are signed in as ${reader.as}`;
@@ -245,8 +243,8 @@ async function decideByLink(call: Call, token: string, body: LinkFields): Promis
     return linkPage(call, now, { code: 'REQUEST_INVALID', why: tickMine, reason: body.reason });
   if (!isChosen(body)) return linkPage(call, now, noneChosen(body));
   call.principal = personOf(reader);
-  // A sign-in has its own credential (`readSignIn`).
-  if (reader.kind === 'link') call.credential = { readAt: now.readAt, readNow: () => holderNow(call, token) };
+  if (reader.kind === 'link')
+    call.credential = { readAt: now.readAt, readNow: () => findDecider(call.deps, token) };
   if (reader.kind === 'signed-in' && !isFormOf(call, reader.who, link.approval, body))
     return problem(
       'FORBIDDEN',

@@ -1,6 +1,8 @@
 import { sessionSeconds, type Session } from '../../auth/index.js';
 import type { Principal } from '../../model/principal.js';
-import { readHeader, type Call } from '../http/call.js';
+import { problem, type Problem } from '../contract/problem.js';
+import { isSame, readHeader, type Call, type Page, type Reply } from '../http/call.js';
+import { signInFirst } from './approval.js';
 
 // Who uses the browser: each page authenticates the credential in the sealed cookie again.
 
@@ -17,8 +19,32 @@ export async function readSignIn(call: Call): Promise<SignedIn | null> {
   const { found, credential } = await readHeader(call.deps, `Bearer ${session.credential}`);
   if (found.status !== 'ok' || !mayUsePages(found.principal)) return null;
   call.signedInAs = found.principal.id;
-  call.credential = credential;
+  // A session may end before its key does.
+  const readNow = async (): Promise<Principal | null> =>
+    readSession(call)?.nonce === session.nonce ? credential.readNow() : null;
+  call.credential = { ...credential, readNow };
   return { session, principal: found.principal };
+}
+
+/**
+ * What a page that took a while shows instead, where what its reader signed in with, or their link, has ended by then or gives other
+ * rights; null: it may be shown.
+ */
+export async function whyNotShown(
+  { credential, principal, request }: Call,
+  made: Reply,
+): Promise<Page | Problem | null> {
+  const isSignIn = 'code' in made && made.code === 'UNAUTHENTICATED';
+  if (credential === null || isSignIn) return null;
+  const now = await credential.readNow();
+  if (now === null) {
+    const [path = ''] = (request.url ?? '').split('?');
+    const why = 'What you signed in with has ended while this page was made: sign in to see what is so now.';
+    return signInFirst(path, why);
+  }
+  if (principal === null || isSame(now, principal)) return null;
+  const changed = 'while this page was made, your rights changed: open it again';
+  return problem('AUDIT_UNAVAILABLE', changed, {}, { 'Retry-After': '2' });
 }
 
 /** Pages are for humans themselves: neither for agents nor for a service that acts for a human. */

@@ -80,7 +80,7 @@ async function onInteraction(call: Call, bytes: Buffer): Promise<Reply> {
   if (read.kind === 'problem') return read;
   switch (read.value.type) {
     case 'block_actions':
-      return onButton(call, signed.channels, read.value);
+      return onButton(call, signed, read.value);
     case 'view_submission':
       return onWindow(call, signed, read.value);
     default:
@@ -105,18 +105,17 @@ function channelOf(channels: readonly SlackChannel[], { container }: Pressed): S
 }
 
 /** Opens the window that shows what would be decided, if the person may decide it now. */
-async function onButton(call: Call, channels: readonly SlackChannel[], pressed: Pressed): Promise<Reply> {
+async function onButton(call: Call, signed: SignedRequest, pressed: Pressed): Promise<Reply> {
   const [action] = pressed.actions;
   const decision = decisionOf[action?.action_id ?? ''];
   // Other buttons are links: Slack only reports that they were pressed.
   if (decision === undefined) return answer(200);
   const read = parseJson(buttonValue, action?.value ?? '', '/payload/actions/0/value');
   if (read.kind === 'problem') return read;
-  const channel = channelOf(channels, pressed);
+  const channel = channelOf(signed.channels, pressed);
   const asked = { ...read.value, decision };
-  const person = await slackPerson(call, channels, pressed.user.id);
+  const person = await becomePerson(call, signed, pressed.user.id);
   if (person.kind === 'refusal') return tellAlone(call, channel, pressed, recordRefusal(call, asked, person));
-  call.principal = person.principal;
   const found = await visibleApproval(callerOf(call), asked.approval);
   if (found.kind === 'refusal') return tellAlone(call, channel, pressed, recordRefusal(call, asked, found));
   const shown = await toSlackApproval(call, found);
@@ -201,26 +200,28 @@ async function tellAlone(
 /** How long to wait for the run: after three seconds Slack shows an error, though the decision is durable by then. */
 const decideMs = 1_500;
 
+/** Lets the call act as the person behind the Slack user, with the rights that they have whenever it is asked. */
+async function becomePerson(call: Call, signed: SignedRequest, user: string): Promise<SlackPerson> {
+  const person = await slackPerson(call, signed.channels, user);
+  if (person.kind === 'refusal') return person;
+  call.principal = person.principal;
+  const readNow = async (): Promise<Principal | null> => {
+    const now = await slackPersonNow(call, await signed.channelsNow(), user);
+    return now.kind === 'person' ? now.principal : null;
+  };
+  call.credential = { readAt: signed.readAt, readNow };
+  return person;
+}
+
 /** Decides by what the window has sent. */
-async function onWindow(
-  call: Call,
-  { channels, channelsNow, readAt }: SignedRequest,
-  { user, view }: Submitted,
-): Promise<Reply> {
+async function onWindow(call: Call, signed: SignedRequest, { user, view }: Submitted): Promise<Reply> {
   if (view.callback_id !== modalId) return unreadable('/payload/view/callback_id');
   const read = parseJson(windowMetadata, view.private_metadata, '/payload/view/private_metadata');
   if (read.kind === 'problem') return read;
   const { approval, digest, decision } = read.value;
-  const person = await slackPerson(call, channels, user.id);
+  const person = await becomePerson(call, signed, user.id);
   if (person.kind === 'refusal') return windowError(recordRefusal(call, read.value, person));
   const { principal } = person;
-  const personNow = async (): Promise<SlackPerson> => slackPersonNow(call, await channelsNow(), user.id);
-  call.principal = principal;
-  const readNow = async (): Promise<Principal | null> => {
-    const now = await personNow();
-    return now.kind === 'person' ? now.principal : null;
-  };
-  call.credential = { readAt, readNow };
   const reason = view.state.values[reasonInput.block]?.[reasonInput.action]?.value ?? '';
   call.idBase = idBaseOfWindow(view.id, principal.id, read.value, reason);
   const body = { decision, digest, reason };
@@ -230,7 +231,9 @@ async function onWindow(
       ? found
       : await decide(callerOf(call), found, body, { via: 'slack', waitMs: decideMs });
   if (made.kind === 'refusal') {
-    const now = isUnavailable(made) ? await personNow() : person;
+    const now = isUnavailable(made)
+      ? await slackPersonNow(call, await signed.channelsNow(), user.id)
+      : person;
     // Another try would come to this.
     const next = now.kind === 'refusal' ? { ...made, detail: `${made.detail}; ${now.detail}` } : made;
     return windowError(recordRefusal(call, read.value, next));

@@ -9,7 +9,7 @@ import { markJson } from '../answer/exact-json.js';
 import { readableText } from '../masking/decoding/decode.js';
 import type { Excerpts } from '../masking/mask.js';
 import { maxLines, maxMessageBytes, maxMessages } from './limits.js';
-import { makeEventReader, toReadableBody } from './message.js';
+import { isAnswer, makeEventReader, toReadableBody } from './message.js';
 import { isWithoutId, isEmptyJson, wordsOf, type Words } from './words.js';
 import type { Stream, Waiting } from './streams.js';
 import { codeOf, readCapped } from '../connections/network.js';
@@ -204,12 +204,18 @@ export interface RefusalWords {
   readonly texts: Words;
   /** Does it say that the session of the message is not known? */
   readonly namesSession: boolean;
+  /** What of it answers the request itself, and not only about its session: the server has read the request. Null: nothing. */
+  readonly answers: 'result' | 'error' | null;
 }
 
-/** The words of a JSON-RPC error, else the body as it is, where it is JSON or plain text; undefined: there is nothing to read. */
+/**
+ * The words of a JSON-RPC error, else the body as it is, where it is JSON or plain text; undefined: there is nothing to read. `asked`:
+ * the id of the request; null: the message was none.
+ */
 export async function readRefusalWords(
   response: IncomingMessage,
   excerpts: Excerpts,
+  asked: Json,
 ): Promise<RefusalWords | undefined> {
   const read = await readCapped(response, maxRefusalBytes);
   if (read.status !== 'read') return undefined;
@@ -220,13 +226,17 @@ export async function readRefusalWords(
     .replace(/^\ufeff/, '')
     .trim();
   const marked = markJson(text);
-  const error = marked.status === 'marked' && isObject(marked.value) ? marked.value['error'] : undefined;
+  const body = marked.status === 'marked' && isObject(marked.value) ? marked.value : {};
+  const { error, result = null } = body;
   const [message = '', ...more] = (isObject(error) ? wordsOf(error) : null) ?? [];
-  if (message !== '') return { texts: [message, ...more], namesSession: /session/i.test(message) };
-  const said = jsonIn(text);
-  if (said === undefined ? !isPlainText(text, response.headers['content-type']) : isEmptyJson(said))
+  const isOwn = asked !== null && isAnswer(body, asked);
+  const said = result === null ? 'error' : 'result';
+  const answers = isOwn && (said === 'result' || !saysSessionLost.test(message)) ? said : null;
+  if (message !== '') return { texts: [message, ...more], namesSession: /session/i.test(message), answers };
+  const plain = jsonIn(text);
+  if (plain === undefined ? !isPlainText(text, response.headers['content-type']) : isEmptyJson(plain))
     return undefined;
-  return { texts: [text], namesSession: saysSessionLost.test(text) };
+  return { texts: [text], namesSession: saysSessionLost.test(text), answers };
 }
 
 function jsonIn(text: string): Json | undefined {

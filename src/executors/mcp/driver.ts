@@ -3,7 +3,8 @@ import { z } from 'zod';
 import type { JsonObject } from '../../model/values/json.js';
 import { headersProblem, openHttpSession, type HttpProblem } from './http.js';
 import { placeKey, type ToolParams } from './key.js';
-import { isMalformedAnswer, readToolResult, whyNotOpened } from './message.js';
+import { isMalformedAnswer, whyNotOpened } from './message.js';
+import { readToolResult } from './tool-result.js';
 import { closeStdioSessions, openStdio } from './stdio.js';
 import { NotSent } from './transport.js';
 import {

@@ -29,7 +29,7 @@ export interface HttpProblem {
   readonly words?: Words;
   /** The server does not know the session of the message, so it has not taken the message: a new session is needed. */
   readonly sessionLost?: boolean;
-  /** The server answered with a success, and the answer cannot be read. */
+  /** The server answered with a success, or with a result beside another status, and the answer cannot be read. */
   readonly isUnreadable?: boolean;
 }
 
@@ -185,7 +185,8 @@ async function fetchStream(
   const { response } = answer;
   const status = response.statusCode ?? 502;
   if (status >= 300) {
-    const words = method === 'POST' ? await readRefusalWords(response, excerpts) : undefined;
+    const asked = waiting?.id ?? null;
+    const words = method === 'POST' ? await readRefusalWords(response, excerpts, asked) : undefined;
     const after = parseRetryAfter(response.headers['retry-after'], Date.now());
     response.destroy();
     const inSession = headers.has('mcp-session-id');
@@ -209,13 +210,17 @@ interface Refusal {
 
 function describeRefusal(status: number, { words, after, isKeyed, inSession }: Refusal): HttpProblem {
   // The protocol says 404 for a lost session; servers made after its first examples say 400.
-  const sessionLost = inSession && (status === 404 || (status === 400 && words?.namesSession === true));
+  const saysLost = status === 404 || (status === 400 && words?.namesSession === true);
+  const answers = words?.answers ?? null;
+  const sessionLost = inSession && saysLost && answers === null;
   return {
     errorClass: classOfStatus(status, after !== undefined, isKeyed),
     sent: true,
     status,
     sessionLost,
     message: `it answered ${status}${redirectHint(status)}`,
+    // A result may be of what was done, whatever the status says.
+    ...(answers === 'result' ? { isUnreadable: true } : {}),
     ...(words === undefined ? {} : { words: words.texts }),
     ...(after === undefined ? {} : { retryAfterMs: after }),
   };

@@ -4,25 +4,15 @@ import { z } from 'zod';
 import { isObject, type Json, type JsonObject } from '../../model/values/json.js';
 import type { Excerpts } from '../masking/mask.js';
 import { maxBatch } from './limits.js';
-import {
-  isMarked,
-  markJson,
-  parseExactly,
-  repeated,
-  unmark,
-  type ExactJson,
-  type TooLarge,
-} from '../answer/exact-json.js';
-import type { Place } from '../answer/places.js';
-import { describeBroken, markError } from './words.js';
+import { markJson, repeated, type TooLarge } from '../answer/exact-json.js';
+import { describeBroken, isText, markError } from './words.js';
 
-// The messages of an MCP server, before the SDK reads them and after: keeps numbers as they were written, and reports results that
-// are none.
+// The messages of an MCP server, before the SDK reads them: keeps numbers as they were written, and marks answers that are none.
 
 /** Random, so that no server can write it: marks what this file puts into messages. */
 const unguessable = randomUUID();
-const notAResult = `not-a-result:${unguessable}`;
-const notReadable = `not-readable:${unguessable}`;
+export const notAResult = `not-a-result:${unguessable}`;
+export const notReadable = `not-readable:${unguessable}`;
 
 export type ReadableMessage =
   | { readonly status: 'readable'; readonly text: string; readonly message: Json }
@@ -62,8 +52,10 @@ export function toReadableBody(text: string, asked: Json = null): ReadableBody {
   const all = Array.isArray(value) ? (value as readonly Json[]) : [value];
   if (all.length > maxBatch) return { status: 'unreadable', why: `has over ${maxBatch} messages` };
   const messages = nameErrors(all, asked);
-  const readable = messages.map((message) =>
-    toReadableAnswer(message, asked, marked.repeats ? repeated : null),
+  const readable = markContradiction(
+    messages,
+    messages.map((message) => toReadableAnswer(message, asked, marked.repeats ? repeated : null)),
+    asked,
   );
   const isSame = messages === all && readable.every((message, index) => message === all[index]);
   const changed = (): string => JSON.stringify(Array.isArray(value) ? readable : readable[0]);
@@ -83,6 +75,29 @@ function nameErrors(messages: readonly Json[], asked: Json): readonly Json[] {
     isAnswer(toReadableAnswer(message, null, null), asked);
   if (messages.some(mayAnswer)) return messages.filter((message) => !isUnnamed(message));
   return messages.map((message) => (isUnnamed(message) ? { ...message, id: asked } : message));
+}
+
+/** Where both an error and a result answer the request, neither says what was done: the error is marked so, and is the only answer. */
+function markContradiction(
+  messages: readonly Json[],
+  readable: readonly Json[],
+  asked: Json,
+): readonly Json[] {
+  const answers = readable.filter((message) => asked !== null && isAnswer(message, asked));
+  const has = (field: string): boolean =>
+    answers.some((answer) => isObject(answer) && Object.hasOwn(answer, field));
+  if (!has('result') || !has('error')) return readable;
+  const at = readable.findIndex(
+    (message) => answers.includes(message) && isObject(message) && Object.hasOwn(message, 'error'),
+  );
+  const said = messages[at];
+  const error = isObject(said) ? (said['error'] ?? null) : null;
+  const marked = {
+    jsonrpc: '2.0',
+    id: asked,
+    error: markError(error, asked, 'there are both a `result` and an `error` for it'),
+  };
+  return [...readable.filter((message) => !answers.includes(message)), marked];
 }
 
 /** Does a message that was made readable answer the request `asked`? */
@@ -109,6 +124,7 @@ function toReadableAnswer(message: Json, asked: Json, unread: string | null): Js
   const method = message['method'] ?? null;
   // The server's own request or notification is never an answer, whatever else it carries: its ids may be ours.
   if (isText(method)) return toReadableRequest(message);
+  if (result === undefined && error === undefined && method === null) return toReadableNeither(message);
   if (result === undefined && (error === undefined || method !== null)) return message;
   const markBroken = (why: string): Json => ({ jsonrpc: '2.0', id, result: { [notAResult]: why } });
   if (method !== null) return markBroken('it has both a `result` and a `method`');
@@ -131,13 +147,25 @@ function toReadableAnswer(message: Json, asked: Json, unread: string | null): Js
     : answer;
 }
 
+/**
+ * What answers with neither a result nor an error is told with what it says. Without `jsonrpc` it may be a line of a log, which names
+ * the request that it is about.
+ */
+function toReadableNeither(message: JsonObject): Json {
+  const { jsonrpc, id = null, ...said } = message;
+  if (jsonrpc !== '2.0' || id === null) return message;
+  return { jsonrpc, id, error: markError(said, id, 'it has neither a `result` nor an `error`') };
+}
+
 /** Has it an `error`, and is no message of the protocol? Many servers write lines of their log to the standard output, some so. */
 function isLogLine(line: Json): boolean {
   if (!isObject(line) || line['error'] === undefined || line['jsonrpc'] === '2.0') return false;
   const { id = null, method = null, result = null, error } = line;
-  if (id !== null || method !== null) return false;
+  if (method !== null) return false;
   const isAlone = Object.keys(line).every((name) => ['jsonrpc', 'id', 'result', 'error'].includes(name));
-  return !isAlone || result !== null || describeBroken(error) !== null;
+  const isBroken = describeBroken(error) !== null;
+  // A log may name the request that it is about.
+  return id === null ? !isAlone || result !== null || isBroken : !isAlone && result === null && isBroken;
 }
 
 const requestFields: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params']);
@@ -242,101 +270,6 @@ function toReadableEvent(
     onMessage(readable.message);
   const others = lines.filter((line) => line !== '' && !dataLine.test(line));
   return [...others, ...readable.text.split('\n').map((line) => `data: ${line}`), ''];
-}
-
-export type ToolResult =
-  | {
-      readonly status: 'read';
-      readonly output: Json;
-      readonly exact: readonly Place[];
-      readonly isError: boolean;
-      /** The texts of its blocks, joined by U+0000. Whoever quotes it masks it first, and then writes blanks for these. */
-      readonly text: string;
-    }
-  | { readonly status: 'malformed'; readonly why: string }
-  | { readonly status: 'unreadable'; readonly why: string }
-  | TooLarge;
-
-const blockKinds: Readonly<Record<string, readonly (readonly [string, 'string' | 'object'])[]>> = {
-  text: [['text', 'string']],
-  image: [
-    ['data', 'string'],
-    ['mimeType', 'string'],
-  ],
-  audio: [
-    ['data', 'string'],
-    ['mimeType', 'string'],
-  ],
-  resource: [['resource', 'object']],
-  resource_link: [
-    ['uri', 'string'],
-    ['name', 'string'],
-  ],
-};
-
-/** The result of a tool. Its output is the structured content, else a single text that is JSON, else the content as it came. */
-export function readToolResult(result: JsonObject, excerpts: Excerpts): ToolResult {
-  const malformed = (why: string) => ({ status: 'malformed', why }) as const;
-  const broken = result[notAResult];
-  if (typeof broken === 'string') return malformed(broken);
-  const unread = result[notReadable];
-  if (typeof unread === 'string') return { status: 'unreadable', why: unread };
-  const { content = [], structuredContent, isError = false } = result;
-  if (typeof isError !== 'boolean') return malformed('`isError` is neither true nor false');
-  if (!Array.isArray(content)) return malformed('`content` is no array');
-  const blocks = content as readonly Json[];
-  const wrong = blocks
-    .map((block, index) => blockProblem(block, index, excerpts))
-    .find((problem) => problem !== null);
-  if (wrong !== undefined) return malformed(wrong);
-  if (structuredContent !== undefined && !isObject(structuredContent))
-    return malformed('`structuredContent` is no object');
-  if (blocks.length === 0 && structuredContent === undefined && result['content'] === undefined)
-    return malformed('it has neither `content` nor `structuredContent`');
-  const output = outputOf(blocks, structuredContent, isError);
-  if (output.status === 'malformed') return malformed(output.why);
-  if (output.status === 'repeats') return { status: 'unreadable', why: output.why };
-  if (output.status === 'too_large') return output;
-  const words = textOf(blocks);
-  const text = words === '' && structuredContent !== undefined ? JSON.stringify(output.value) : words;
-  return { status: 'read', output: output.value, exact: output.exact, isError, text };
-}
-
-function blockProblem(block: Json, index: number, excerpts: Excerpts): string | null {
-  if (!isObject(block)) return `block ${index} of \`content\` is no object`;
-  const { type } = block;
-  const fields = typeof type === 'string' && Object.hasOwn(blockKinds, type) ? blockKinds[type] : undefined;
-  if (fields === undefined) {
-    const plain = type === undefined ? null : unmark(type);
-    const shown = excerpts.start(plain?.status === 'parsed' ? JSON.stringify(plain.value) : 'none', 40);
-    return `block ${index} of \`content\` has the unknown type \`${shown}\``;
-  }
-  const missing = fields.find(([name, kind]) =>
-    kind === 'string' ? !isText(block[name]) : !isObject(block[name]),
-  );
-  return missing === undefined ? null : `block ${index} of \`content\` has no \`${missing[0]}\``;
-}
-
-/** Was it a text in the message? A number that is kept as text was none. */
-function isText(value: Json | undefined): boolean {
-  return typeof value === 'string' && !isMarked(value);
-}
-
-function outputOf(blocks: readonly Json[], structured: JsonObject | undefined, isError: boolean): ExactJson {
-  if (structured !== undefined) return unmark(structured);
-  const only = blocks.length === 1 ? blocks[0] : undefined;
-  if (isObject(only) && only['type'] === 'text') {
-    const parsed = parseExactly(String(only['text']));
-    // A text that is no JSON is content like any other. The text of an error is for people, who read it whatever names it repeats.
-    if (parsed.status !== 'malformed' && !(parsed.status === 'repeats' && isError)) return parsed;
-  }
-  return unmark({ content: blocks });
-}
-
-function textOf(blocks: readonly Json[]): string {
-  return blocks
-    .flatMap((block) => (isObject(block) && block['type'] === 'text' ? [String(block['text'])] : []))
-    .join('\0');
 }
 
 /** Keywords of a schema that may refuse a name that is not among its `properties`. */

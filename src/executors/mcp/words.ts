@@ -43,7 +43,10 @@ export function wordsOf(error: JsonObject): Words | null {
   return more === '' || more === message ? [message] : [message, more];
 }
 
-const isText = (said: Json | undefined): said is string => typeof said === 'string' && !isMarked(said);
+/** Was it a text in the message? A number that is kept as text was none. */
+export function isText(said: Json | undefined): said is string {
+  return typeof said === 'string' && !isMarked(said);
+}
 
 /** What stands there, as a text. It must have gone through `markJson`. */
 function readText(marked: Json, what: string): string {

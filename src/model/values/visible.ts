@@ -1,3 +1,4 @@
+import { looksLikeApiKey } from '../names/api-key.js';
 import type { Json } from './json.js';
 import { unseenCharacters } from './text.js';
 
@@ -44,7 +45,10 @@ function escapeUnits(char: string): string {
   return char.length === 1 ? unit(0) : unit(0) + unit(1);
 }
 
-/** Of an argument that is not understood, what may be told: behind `=` or `://` there may be a secret. Without unseen characters. */
+/**
+ * Of an argument that is not understood, what may be told: behind `=`, `:` or a blank there may be a secret, and an API key is one.
+ * Without unseen characters.
+ */
 export function tellArgument(text: string): string {
-  return escapeUnseen(/^.*?(?==|:\/\/|$)/s.exec(text)?.[0] ?? '');
+  return looksLikeApiKey(text) ? 'an API key' : escapeUnseen(/^.*?(?=[=:\s]|$)/s.exec(text)?.[0] ?? '');
 }

@@ -10,7 +10,8 @@ import {
 } from '../../store/approvals/claims.js';
 import type { ApprovalJson } from '../../model/contract/answer-types.js';
 import type { Tx } from '../../db/index.js';
-import { transact, type Caller } from '../caller.js';
+import type { Caller } from '../caller.js';
+import { transact } from '../changes.js';
 import type { ServiceDeps } from '../deps.js';
 import { refuseCaller } from '../may.js';
 import { invalid, refusal, type Refusal } from '../refusal.js';

@@ -4,6 +4,7 @@ import type { PayloadRef, RecordType } from '../../model/records.js';
 import type { Tx } from '../../db/index.js';
 import { hasSeen, insertSeen } from '../../store/approvals/claims.js';
 import { actorOf, traceIdOf, type Caller } from '../caller.js';
+import { transact } from '../changes.js';
 import { readQueueKit } from './judge.js';
 import type { Approval } from './look.js';
 
@@ -53,7 +54,7 @@ export async function noteView(caller: Caller, found: Approval): Promise<void> {
   if (mayDecide(state, principal, await readQueueKit(caller.deps)).status === 'no') return;
   if (await hasSeen(caller.deps.pool, row.id, principal.id)) return;
   const at = caller.deps.now().toISOString();
-  await caller.deps.transaction(async (tx) => {
+  await transact(caller, async (tx) => {
     if (!(await insertSeen(tx, { approval: row.id, principal: principal.id, at }))) return;
     await recordAbout(caller, tx, 'approval.viewed', found, { data: { status: row.status } });
   });

@@ -91,7 +91,7 @@ async function readValues(
   for (const part of parts) {
     const ref = refs[part];
     if (ref !== null && overBudget.omitted.has(ref)) texts[part] = null;
-    // Why a run was cancelled may be under a key of another process: that hides nothing else.
+    // A reason may be under a key of another process: that hides nothing else.
     else if (part === 'reason' && ref !== null) texts[part] = (await readAll(deps, [ref])).text(ref);
     else texts[part] = await readText(deps, ref);
   }
@@ -103,7 +103,7 @@ async function readValues(
     ['input', refs.input !== null, isThere('input')],
     ['approval', action.gated && action.outcome !== 'none', action.approval !== null],
     ['output', refs.output !== null, isThere('output')],
-    ['reason', givenReason(action) !== null, isThere('reason')],
+    ['reason', refs.reason !== null, isThere('reason')],
     ['timing', action.started !== null, action.settledAt !== null],
   ];
   const missing = wanted.flatMap(([name, isWanted, there]) => (isWanted && !there ? [name] : []));

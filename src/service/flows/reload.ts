@@ -31,6 +31,7 @@ export async function reloadPolicies(
       'HUMANS_ONLY',
       `\`${id}\` (${kind}) confirms nothing: only a human takes away what holds authors and agents back; leave \`confirm\` out, or let a human reload`,
     );
+  // In no share of changes: one reload at a time is under way (`busy`).
   const result = await deps.policies.reload(actorOf(caller), requestId, confirm, (tx) =>
     requireRights(tx, caller.rights),
   );

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { describeFlow, getWithdrawal, withdrawFlow as storeWithdrawal } from '../../store/flows/flows.js';
-import { actorOf, type Caller, transact } from '../caller.js';
+import { actorOf, type Caller } from '../caller.js';
+import { transact } from '../changes.js';
 import { makeKeptResult } from '../kept-result.js';
 import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';

@@ -5,7 +5,8 @@ import { deleteAbsence, getAbsence, putAbsence, type AbsenceRow } from '../../st
 import { toStorableTime } from '../../store/instant.js';
 import { unfitDelegate } from '../approvals/claims.js';
 import { findPerson } from '../approvals/people.js';
-import { actorOf, type Caller, transact } from '../caller.js';
+import { actorOf, type Caller } from '../caller.js';
+import { transact } from '../changes.js';
 import { refuseCaller } from '../may.js';
 import { invalid, notFound, refusal, type Refusal } from '../refusal.js';
 

@@ -8,7 +8,8 @@ import {
   putView,
   type ViewRow,
 } from '../../store/approvals/views.js';
-import { transact, type Caller } from '../caller.js';
+import type { Caller } from '../caller.js';
+import { transact } from '../changes.js';
 import { refuseCaller } from '../may.js';
 import { invalid, notFound, type Refusal } from '../refusal.js';
 

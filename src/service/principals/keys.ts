@@ -18,7 +18,8 @@ import {
 } from '../../store/people/keys.js';
 import type { Tx } from '../../db/index.js';
 import { toStorableTime } from '../../store/instant.js';
-import { actorOf, deriveId, type Caller, transact } from '../caller.js';
+import { actorOf, deriveId, type Caller } from '../caller.js';
+import { transact } from '../changes.js';
 import { makeKeptResult } from '../kept-result.js';
 import { badCursor, type Page } from '../page.js';
 import { refuseCaller } from '../may.js';

@@ -11,7 +11,8 @@ import {
   type SigningKeyRow,
 } from '../../store/people/signing-keys.js';
 import { findOldestOpen } from '../../store/runs/runs.js';
-import { actorOf, type Caller, transact } from '../caller.js';
+import { actorOf, type Caller } from '../caller.js';
+import { transact } from '../changes.js';
 import { makeKeptResult } from '../kept-result.js';
 import { refuseCaller } from '../may.js';
 import { notFound, refusal, type Refusal } from '../refusal.js';

@@ -74,7 +74,7 @@ export function unavailableRefusal(
     (code === 'AUDIT_UNAVAILABLE'
       ? uncertainDetail('the store of runs and records does not answer', held !== null ? 'repeat' : 'look')
       : 'the workflow engine does not answer, and nothing of this request runs: try again');
-  return refusal(code, detail, {}, 2);
+  return { ...refusal(code, detail, {}, 2), isUnkept: message !== undefined };
 }
 
 function refusalFields({ guard, rule, why, errorClass, errors, action }: RunRefusal): object {

@@ -213,7 +213,7 @@ async function sayIfBegun({ deps: { pool } }: Caller, run: string, told: Refusal
   if (row === null || isWithdrawn(row)) return told;
   const ended = closedStatuses.includes(row.status) ? ` and is ${row.status}` : '';
   const detail = `run \`${run}\` has been started${ended}; of this attempt: ${told.detail}`;
-  return { ...told, detail, extra: { run } };
+  return { ...told, detail, extra: { run }, isUnkept: false };
 }
 
 /**

@@ -3,10 +3,18 @@ import { EventEmitter, once } from 'node:events';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import pg from 'pg';
-import { lastingRights } from '../../../src/auth/index.js';
-import { keepInShare, OutOfTurn, type Caller } from '../../../src/service/caller.js';
+import { lastingRights } from '../../../testing/rights.js';
+import type { Caller } from '../../../src/service/caller.js';
+import { keepInShare, OutOfTurn } from '../../../src/service/changes.js';
 import { until } from '../../../testing/until.js';
 import { startApi, type Harness } from '../harness.js';
+
+/** Whose rights nothing ends, in a process that goes on. */
+const changing = (id: string): Pick<Caller, 'principal' | 'rights' | 'stopping'> => ({
+  principal: { id, kind: 'human', roles: [], permissions: [] },
+  rights: lastingRights,
+  stopping: new AbortController().signal,
+});
 
 describe('many changes at once, behind a store that stalls', () => {
   let api: Harness;
@@ -56,7 +64,7 @@ describe('many changes at once, behind a store that stalls', () => {
     const maker = { id: 'busy-maker', kind: 'human', permissions: ['key.manage'] };
     const { key } = (await api.ask('admin', 'POST', '/v1/keys', maker)).body;
     const ending = new EventEmitter();
-    const caller = { principal: { id: maker.id } as Caller['principal'], rights: lastingRights };
+    const caller = changing(maker.id);
     const atWork = Array.from({ length: 2 }, () => keepInShare(caller, () => once(ending, 'end')));
     const make = () => api.ask(key, 'POST', '/v1/keys', { id: 'late', kind: 'human' });
     const { status, body, headers } = await make();
@@ -74,7 +82,7 @@ describe('many changes at once, behind a store that stalls', () => {
 
   it('are not made whose turn does not come within ten seconds, and their callers are told so', async (t) => {
     const ending = new EventEmitter();
-    const caller = { principal: { id: 'busy' } as Caller['principal'], rights: lastingRights };
+    const caller = changing('busy');
     const atWork = Array.from({ length: 2 }, () => keepInShare(caller, () => once(ending, 'end')));
     t.mock.timers.enable({ apis: ['setTimeout'] });
     let isMade = false;
@@ -82,9 +90,7 @@ describe('many changes at once, behind a store that stalls', () => {
       isMade = true;
       return Promise.resolve();
     });
-    const other = keepInShare({ ...caller, principal: { ...caller.principal, id: 'other' } }, () =>
-      Promise.resolve('made'),
-    );
+    const other = keepInShare(changing('other'), () => Promise.resolve('made'));
     assert.equal(await other, 'made');
     t.mock.timers.tick(10_000);
     await assert.rejects(late, OutOfTurn);
@@ -92,5 +98,24 @@ describe('many changes at once, behind a store that stalls', () => {
     await Promise.all(atWork);
     assert.equal(await keepInShare(caller, () => Promise.resolve('next')), 'next');
     assert.equal(isMade, false);
+  });
+
+  it('are not made whose turn has not come when the process stops, and their callers are told so at once', async () => {
+    const ending = new EventEmitter();
+    const process = new AbortController();
+    const caller = { ...changing('last'), stopping: process.signal };
+    const atWork = Array.from({ length: 2 }, () => keepInShare(caller, () => once(ending, 'end')));
+    let made = 0;
+    const make = (): Promise<number> => Promise.resolve((made += 1));
+    const isStopping = /this process of the API is stopping, and the turn of this change had not come/;
+    const refused = assert.rejects(keepInShare(caller, make), isStopping);
+    process.abort();
+    await refused;
+    await assert.rejects(keepInShare(caller, make), isStopping);
+    // It need not wait.
+    assert.equal(await keepInShare({ ...changing('other'), stopping: process.signal }, make), 1);
+    ending.emit('end');
+    await Promise.all(atWork);
+    assert.equal(made, 1);
   });
 });

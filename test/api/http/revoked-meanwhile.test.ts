@@ -289,12 +289,24 @@ describe('a key that is revoked while its request is under way', () => {
       ['releases no approval', 'approval_claim', 'POST', '/v1/approvals/APPROVAL/release'],
       ['delegates no approval', 'audit_record', 'POST', '/v1/approvals/APPROVAL/delegate', { to: 'finance' }],
       ['makes no link', 'approval_link', 'POST', '/v1/approvals/APPROVAL/links', { minutes: 5 }],
-      ['revokes no link', 'approval_link', 'DELETE', '/v1/approvals/APPROVAL/links/lnk_none'],
+      ['revokes no link', 'approval_link', 'DELETE', '/v1/approvals/APPROVAL/links/LINK'],
       ['sets no absence', 'audit_record', 'PUT', '/v1/absences', term],
       ['clears no absence', 'absence', 'DELETE', '/v1/absences'],
       ['saves no view', 'approval_view', 'PUT', '/v1/approvals/views/late', { mine: true }],
       ['deletes no view', 'approval_view', 'DELETE', '/v1/approvals/views/late'],
     ];
+    /** What there is to be taken away, which the caller has made before. */
+    const given: Readonly<Record<string, [method: 'POST' | 'PUT', path: string, body?: object][]>> = {
+      'releases no approval': [['POST', '/v1/approvals/APPROVAL/claim']],
+      'revokes no link': [['POST', '/v1/approvals/APPROVAL/links', { minutes: 5 }]],
+      'clears no absence': [['PUT', '/v1/absences', term]],
+      'deletes no view': [['PUT', '/v1/approvals/views/late', { mine: true }]],
+    };
+    const linkOf = async (approval: string): Promise<string> => {
+      const made = 'select id from approval_link where approval = $1';
+      const { rows } = await api.database.asSuperuser(made, [approval]);
+      return (rows[0] as { id: string } | undefined)?.id ?? 'lnk_none';
+    };
     /** A second key, so that it may be retired. */
     const other = { ...makeSigningKey(Buffer.alloc(32)), sealed: null };
     before(() => putSigningKey(api.database.pool, other));
@@ -305,7 +317,7 @@ describe('a key that is revoked while its request is under way', () => {
                 (select count(*) from flow_withdrawal) as withdrawals, (select count(*) from flow_version) as flows,
                 (select count(*) from policy_set) as policies, (select count(*) from approval_claim) as claims,
                 (select count(*) from approval_delegation) as delegations, (select count(*) from absence) as absences,
-                (select count(*) from approval_link) as links, (select count(*) from approval_view) as views,
+                (select count(*) from approval_link where revoked_at is null) as links, (select count(*) from approval_view) as views,
                 (select count(*) from signing_key where retired_at is not null) as retired`,
       );
       return rows[0];
@@ -320,6 +332,9 @@ describe('a key that is revoked while its request is under way', () => {
           join(api.home, 'policies', 'roles.yaml'),
           `roles: { late: { permissions: [run.read] } }`,
         );
+        for (const [method, path, body] of given[what] ?? [])
+          assert.ok((await api.ask(key.key, method, path.replace('APPROVAL', id), body)).status < 300);
+        const linkId = await linkOf(id);
         const before = await stored();
         const lock = new pg.Client({ connectionString: api.database.url });
         await lock.connect();
@@ -335,7 +350,8 @@ describe('a key that is revoked while its request is under way', () => {
           path
             .replace('KEY', victim.keyId)
             .replace('APPROVAL', id)
-            .replace('SIGNING', encodeURIComponent(other.keyId)),
+            .replace('SIGNING', encodeURIComponent(other.keyId))
+            .replace('LINK', linkId),
           body,
         );
         await until('it to wait', isHeldUp);
@@ -347,9 +363,58 @@ describe('a key that is revoked while its request is under way', () => {
         await lock.end();
         const { status, text } = await asked;
         assert.equal(status, 401, text);
+        assert.match(text, /is not taken now; nothing of this request is kept"/);
         await api.database.asSuperuser('update api_key set revoked_at = null where key_id = $1', [key.keyId]);
         assert.deepEqual(await stored(), before);
       });
+  });
+
+  for (const [what, path, table] of [
+    ['is shown nothing where the record of its request waits', '/v1/keys', 'audit_record'],
+    ['has seen nothing where that waits to be noted', '/v1/approvals/APPROVAL', 'approval_seen'],
+  ] as const)
+    it(what, async () => {
+      const key = await keyOf(['finance.controller'], ['key.manage']);
+      const { id } = await approval();
+      const lock = new pg.Client({ connectionString: api.database.url });
+      await lock.connect();
+      await lock.query(`begin; lock table ${table} in exclusive mode`);
+      const asked = api.ask(key.key, 'GET', path.replace('APPROVAL', id));
+      const waiting = 'select 1 from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0';
+      await until('it to wait', async () => ((await api.database.asSuperuser(waiting)).rowCount ?? 0) > 0);
+      await api.database.asSuperuser('update api_key set revoked_at = now() where key_id = $1', [key.keyId]);
+      await setTimeout(1_100);
+      await lock.query('commit');
+      await lock.end();
+      assert.equal((await asked).status, 401);
+      const viewed = `/v1/audit?type=approval.viewed&actor=${key.id}`;
+      assert.deepEqual((await api.ask('auditor', 'GET', viewed)).body.data, []);
+      // The first is of the answer as it was made before its record waited.
+      const called = `/v1/audit?type=api.called&actor=${key.id}`;
+      const statuses = (await api.ask('auditor', 'GET', called)).body.data.map(
+        ({ data }: any) => data.status,
+      );
+      assert.deepEqual(statuses, table === 'audit_record' ? [200, 401] : [401]);
+    });
+
+  it('is told to try again, where it has other rights by then and may still ask: nothing is made', async () => {
+    const key = await keyOf([], ['key.manage']);
+    const lock = new pg.Client({ connectionString: api.database.url });
+    await lock.connect();
+    await lock.query('begin; lock table audit_record in exclusive mode');
+    const asked = api.ask(key.key, 'POST', '/v1/keys', { id: 'ghost', kind: 'human' });
+    const waiting = 'select 1 from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0';
+    await until('it to wait', async () => ((await api.database.asSuperuser(waiting)).rowCount ?? 0) > 0);
+    const changed = 'update api_key set permissions = $2 where key_id = $1';
+    await api.database.asSuperuser(changed, [key.keyId, ['key.manage', 'run.read']]);
+    await setTimeout(1_100);
+    await lock.query('commit');
+    await lock.end();
+    const { status, headers, body } = await asked;
+    assert.deepEqual([status, body.code, headers.get('retry-after')], [503, 'AUDIT_UNAVAILABLE', '2']);
+    assert.match(body.detail, /its caller's rights changed, .+: nothing of this attempt is kept, try again$/);
+    const made = "select 1 from api_key where principal_id = 'ghost'";
+    assert.equal((await api.database.asSuperuser(made)).rowCount, 0);
   });
 
   it('makes no key', async () => {

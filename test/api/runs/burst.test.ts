@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { lastingRights } from '../../../src/auth/index.js';
+import { lastingRights } from '../../../testing/rights.js';
 import { after, before, describe, it } from 'node:test';
 import type { SubmitRequest } from '../../../src/client/types.js';
 import { newId } from '../../../src/model/names/ids.js';

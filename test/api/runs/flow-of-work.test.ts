@@ -291,6 +291,23 @@ describe('from a start to an executed action', () => {
     assert.equal(body.complete, false);
   });
 
+  it('says that the reason of an approval is missing where it was damaged, and is not complete', async () => {
+    const { run, approval, digest } = await park();
+    await decide('finance', approval, { decision: 'approve', digest, reason: 'invoice 7' });
+    const read = async () => {
+      const { body } = await api.ask('auditor', 'GET', `/v1/runs/${run}/reconstruction`);
+      const [{ approval, missing }] = body.actions;
+      return { reason: approval.reason, missing, complete: body.complete };
+    };
+    assert.deepEqual(await read(), { reason: 'invoice 7', missing: [], complete: true });
+    await api.database.asSuperuser(
+      `alter table payload disable trigger user;
+       update payload set ciphertext = set_byte(ciphertext, 20, get_byte(ciphertext, 20) # 1)
+         where id in (select reason_ref ->> 'payload' from decision where approval = '${approval}')`,
+    );
+    assert.deepEqual(await read(), { reason: null, missing: ['reason'], complete: false });
+  });
+
   it('says why a run was cancelled, and that it is missing once it was erased', async () => {
     const { run } = await park();
     const cancelled = await api.ask('admin', 'POST', `/v1/runs/${run}/cancel`, { reason: 'paid by hand' });

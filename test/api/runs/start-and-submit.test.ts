@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { loadKeys } from '../../../src/auth/index.js';
-import { recordStart } from '../../../src/client/index.js';
+import { recordStart } from '../../../testing/record-start.js';
 import { withTransaction } from '../../../src/db/index.js';
 import { newId } from '../../../src/model/names/ids.js';
 import type { Principal } from '../../../src/model/principal.js';

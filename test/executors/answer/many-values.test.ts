@@ -7,12 +7,8 @@ import type { AddressInfo } from 'node:net';
 import { parseExactly } from '../../../src/executors/answer/exact-json.js';
 import { runCall } from '../../../src/executors/index.js';
 import { makeMask } from '../../../src/executors/masking/mask.js';
-import {
-  toReadableBody,
-  makeEventReader,
-  toReadableMessage,
-  readToolResult,
-} from '../../../src/executors/mcp/message.js';
+import { toReadableBody, makeEventReader, toReadableMessage } from '../../../src/executors/mcp/message.js';
+import { readToolResult } from '../../../src/executors/mcp/tool-result.js';
 import type { ExecutorResult } from '../../../src/executors/types.js';
 import { canonical } from '../../../src/model/values/canonical.js';
 

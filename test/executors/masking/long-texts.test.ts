@@ -5,7 +5,8 @@ import { describe, test } from 'node:test';
 import { parseExactly } from '../../../src/executors/answer/exact-json.js';
 import { root } from '../../../src/executors/answer/places.js';
 import { makeMask } from '../../../src/executors/masking/mask.js';
-import { makeEventReader, toReadableMessage, readToolResult } from '../../../src/executors/mcp/message.js';
+import { makeEventReader, toReadableMessage } from '../../../src/executors/mcp/message.js';
+import { readToolResult } from '../../../src/executors/mcp/tool-result.js';
 import { isExactNumber } from '../../../src/model/values/json.js';
 
 const size = 1_048_576;

@@ -21,7 +21,7 @@ const { METHOD, BEFORE, INSTEAD } = process.env;
 require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
   const { id, method } = JSON.parse(line);
   if (id === undefined) return;
-  if (method === METHOD && BEFORE !== '') console.log(BEFORE);
+  if (method === METHOD && BEFORE !== '') console.log(BEFORE.replace('"ID"', id));
   const right = JSON.stringify({ jsonrpc: '2.0', id, result: answers[method] });
   console.log(method === METHOD && INSTEAD !== '' ? INSTEAD.replace('"ID"', id) : right);
 });`;
@@ -40,6 +40,8 @@ describe('a line of a log on standard output is no answer', { timeout: 60_000 },
     '{"error":false,"latency_ms":12}',
     '{"level":40,"msg":"retry","error":{"message":"ECONNRESET","code":"ECONNRESET"}}',
     '{"level":40,"msg":"retry","error":{"message":"too many","code":429}}',
+    '{"level":30,"id":"ID","msg":"handling"}',
+    '{"level":50,"id":"ID","msg":"slow","error":"EOF"}',
   ];
   for (const method of methods)
     test(`before the answer to ${method}`, async () => {
@@ -72,6 +74,13 @@ describe('an error that is none of the protocol is told with what it says', { ti
       `an error without an id, which may be about another message: ${noWhole}`,
     ],
     [
+      'and no result, under the id of the call',
+      'tools/call',
+      '{"jsonrpc":"2.0","id":"ID","isError":true,"content":[{"type":"text","text":"top level"}]}',
+      'permanent',
+      'it has neither a `result` nor an `error`: {"isError":true,"content":[{"type":"text","text":"top level"}]}',
+    ],
+    [
       'beside a result',
       'tools/call',
       '{"jsonrpc":"2.0","id":"ID","result":{},"error":{"code":-32602,"message":"no such account"}}',
@@ -84,6 +93,6 @@ describe('an error that is none of the protocol is told with what it says', { ti
       assert.ok(result.status === 'failed', JSON.stringify(result));
       assert.equal(result.errorClass, errorClass, result.message);
       assert.ok(result.message.includes(says), result.message);
-      assert.match(result.message, /licence over|no such account/);
+      assert.match(result.message, /licence over|no such account|top level/);
     });
 });

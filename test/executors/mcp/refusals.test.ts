@@ -37,7 +37,9 @@ async function refusing(
       const asked = JSON.parse(read) as { method: string; id?: number };
       came.push(asked.method);
       if (asked.method === method && came.filter((name) => name === method).length <= times)
-        return response.writeHead(status, type === undefined ? {} : { 'content-type': type }).end(body);
+        return response
+          .writeHead(status, type === undefined ? {} : { 'content-type': type })
+          .end(body.replaceAll('"ID"', String(asked.id)));
       if (asked.id === undefined) return response.writeHead(202).end();
       const result = asked.method === 'initialize' ? opening : { content: [], structuredContent: {} };
       const answer = JSON.stringify({ jsonrpc: '2.0', id: asked.id, result });
@@ -130,6 +132,27 @@ describe('a session that is lost', { timeout: 60_000 }, () => {
       assert.equal(came.filter((method) => method === 'tools/call').length, 1);
     });
 
+  const paid = 'invoice 7 was paid, its receipt not found';
+  for (const [status, answer, errorClass] of [
+    [404, `"error":{"code":-32000,"message":"${paid}"}`, 'permanent'],
+    [404, `"result":{"isError":true,"content":[{"type":"text","text":"${paid}"}]}`, 'unknown_outcome'],
+    [400, `"error":{"code":-32000,"message":"checkout session cs_1: ${paid}"}`, 'permanent'],
+    [400, `"result":{"content":[{"type":"text","text":"session expired, ${paid}"}]}`, 'unknown_outcome'],
+  ] as const)
+    test(`is none where ${status} answers the call, which is made once: ${answer}`, async () => {
+      const body = `{"jsonrpc":"2.0","id":"ID",${answer}}`;
+      const { said, came } = await refusing('tools/call', { status, type: json, body });
+      assert.equal(came.filter((method) => method === 'tools/call').length, 1);
+      assert.equal(failed(said).errorClass, errorClass);
+      assert.match(failed(said).message, new RegExp(`answered ${status}: .*${paid}`));
+    });
+
+  test('is begun anew where 404 says so under the id of the call', async () => {
+    const body = '{"jsonrpc":"2.0","id":"ID","error":{"code":-32001,"message":"Session not found"}}';
+    const { said } = await refusing('tools/call', { status: 404, type: json, body }, { times: 1 });
+    assert.equal(said.status, 'succeeded', JSON.stringify(said));
+  });
+
   for (const type of [json, 'text/plain'])
     test(`before the call, in both sessions: nothing was sent, and the words are told (${type})`, async () => {
       const body = '{"detail":"Not Found"}';
@@ -139,6 +162,24 @@ describe('a session that is lost', { timeout: 60_000 }, () => {
       assert.match(
         failed(said).message,
         /answered 404 in two sessions that it had opened itself, before the call: \{"detail":"Not Found"\}; nothing was sent$/,
+      );
+    });
+});
+
+describe('an error and a result for the same call', { timeout: 60_000 }, () => {
+  const both = [
+    '{"jsonrpc":"2.0","id":"ID","error":{"code":-2,"message":"other"}}',
+    '{"jsonrpc":"2.0","id":"ID","result":{"content":[],"structuredContent":{"ok":1}}}',
+  ];
+  for (const messages of [both, both.toReversed()])
+    test(`say together not what was done: ${messages.join()}`, async () => {
+      const body = `[${messages.join()}]`;
+      const { said, came } = await refusing('tools/call', { status: 200, type: json, body });
+      assert.equal(came.filter((method) => method === 'tools/call').length, 1);
+      assert.equal(failed(said).errorClass, 'unknown_outcome');
+      assert.match(
+        failed(said).message,
+        /there are both a `result` and an `error` for it: other; its effect may have happened/,
       );
     });
 });

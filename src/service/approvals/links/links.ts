@@ -12,7 +12,8 @@ import {
   revokeLink,
   type LinkRow,
 } from '../../../store/approvals/links.js';
-import { note, type Caller, transact } from '../../caller.js';
+import { note, type Caller } from '../../caller.js';
+import { transact } from '../../changes.js';
 import { refuseCaller } from '../../may.js';
 import { notFound, refusal, type Refusal } from '../../refusal.js';
 import { visibleRun } from '../../runs/visible.js';

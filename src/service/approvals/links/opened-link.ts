@@ -26,6 +26,18 @@ export async function openLink(deps: ServiceDeps, token: string): Promise<Opened
   return { kind: 'link', link, person };
 }
 
+/** Whom the link shows now what came of it, though it is used; null: nobody. */
+export async function findReader(deps: ServiceDeps, token: string): Promise<Principal | null> {
+  const opened = await openLink(deps, token);
+  return opened.kind === 'refusal' ? null : opened.person;
+}
+
+/** Whom the link lets decide now, whether it is used by then or not; null: nobody. */
+export async function findDecider(deps: ServiceDeps, token: string): Promise<Principal | null> {
+  const opened = await openLink(deps, token);
+  return opened.kind === 'refusal' || isOver(opened.link, deps.now()) ? null : opened.person;
+}
+
 /** Null: the keys that the person had when the link was made are not valid now, or later keys give rights that those do not give. */
 async function findHolder(deps: ServiceDeps, { recipient, createdAt }: LinkRow): Promise<Principal | null> {
   const [held, now] = await Promise.all([
@@ -70,5 +82,9 @@ function findByToken({ pool, pepper }: ServiceDeps, token: string): Promise<Link
 
 function whyGone(link: LinkRow, now: Date): string | null {
   if (link.revokedAt !== null) return 'was revoked';
-  return link.usedAt === null && Date.parse(link.expiresAt) <= now.getTime() ? 'is over' : null;
+  return link.usedAt === null && isOver(link, now) ? 'is over' : null;
+}
+
+function isOver({ expiresAt }: LinkRow, now: Date): boolean {
+  return Date.parse(expiresAt) <= now.getTime();
 }
