@@ -2,7 +2,7 @@ import type { Authenticator, Sessions } from '../auth/index.js';
 import type { Feed } from '../service/audit/feed.js';
 import type { ServiceDeps } from '../service/deps.js';
 import type { Anonymous } from './http/anonymous.js';
-import type { BodyRoom } from './http/held-bodies.js';
+import type { BodyRoom } from './http/bodies/held-bodies.js';
 import type { Metrics } from './metrics/metrics.js';
 
 /** What the API needs. The composition root passes it; tests pass their own. */

@@ -4,7 +4,7 @@ import * as answers from '../../model/contract/api-answers.js';
 import { errorTable, type ErrorCode } from '../../model/contract/errors.js';
 import type { Json, JsonObject } from '../../model/values/json.js';
 import { rulesOf } from '../../service/may.js';
-import { acceptedMedia } from '../http/body.js';
+import { acceptedMedia } from '../http/bodies/body.js';
 import { isPage, type AnswerSpec, type Route } from '../http/call.js';
 
 type ToJson = z.core.ToJSONSchemaParams;

@@ -15,7 +15,7 @@ import { traceIdOf } from '../../service/caller.js';
 import { principalOf, type Answer, type Call, type Reply, type Route } from './call.js';
 import { keyBudget, mostKeptBytes, mostKeys, noteKept, noteKey, type KeyBudget } from './key-use.js';
 import { invalid, problem, problemBody, statusOf, type Problem } from '../contract/problem.js';
-import { jsonOf, type RawBody } from './body.js';
+import { jsonOf, type RawBody } from './bodies/body.js';
 import type { Pool } from '../../db/index.js';
 
 /** How long other attempts wait for a holder that may have died (docs/spec/api.md). A living holder renews its hold meanwhile. */

@@ -1,7 +1,7 @@
 import { visibleApprovalRow } from '../../service/approvals/look.js';
 import { newTrail } from '../../service/caller.js';
 import { refuseCaller } from '../../service/may.js';
-import { parseBody, type RawBody } from './body.js';
+import { parseBody, type RawBody } from './bodies/body.js';
 import { callerOf, type Call, type Reply, type Route } from './call.js';
 import { inLanes } from '../../service/lanes.js';
 import { problemOf, type Problem } from '../contract/problem.js';

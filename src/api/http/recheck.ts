@@ -2,7 +2,7 @@ import { credentialEnded, uncertainDetail } from '../../service/refusal.js';
 import { isObject } from '../../model/values/json.js';
 import { statusOf } from '../contract/problem.js';
 import { whyNotShown } from '../pages/session.js';
-import type { RawBody } from './body.js';
+import type { RawBody } from './bodies/body.js';
 import { isPage, type Arrived, type Call, type Reply, type Route } from './call.js';
 import { authenticate } from './identify.js';
 import { parseKept, refuseRoute, replyOrRefusal } from './permitted.js';

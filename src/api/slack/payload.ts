@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { actionIds, longestReason, reasonInput } from '../../notify/channels/slack/blocks.js';
 import { invalid, type Problem } from '../contract/problem.js';
-import { readFields } from '../http/body.js';
+import { readFields } from '../http/bodies/body.js';
 
 // What Slack sends, as far as it is read here. Slack may add fields, so unknown fields are ignored. What we have put into a
 // button or a window must come back exactly as it was.

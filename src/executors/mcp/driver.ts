@@ -1,7 +1,7 @@
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { z } from 'zod';
 import type { JsonObject } from '../../model/values/json.js';
-import { headersProblem, openHttpSession, type HttpProblem } from './http.js';
+import { headersProblem, openHttpSession, type HttpProblem } from './http/http.js';
 import { placeKey, type ToolParams } from './key.js';
 import { isMalformedAnswer, whyNotOpened } from './message.js';
 import { readToolResult } from './tool-result.js';

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { z } from 'zod';
-import { maxBytesOf, parseBody } from '../../../src/api/http/body.js';
-import { parseJsonText } from '../../../src/api/http/json-text.js';
+import { maxBytesOf, parseBody } from '../../../src/api/http/bodies/body.js';
+import { parseJsonText } from '../../../src/api/http/bodies/json-text.js';
 import { validateQuery } from '../../../src/api/contract/validate.js';
 import { codes, startApi, type Harness } from '../harness.js';
 

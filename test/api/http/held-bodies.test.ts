@@ -7,8 +7,8 @@ import { Readable } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { readBody } from '../../../src/api/http/body.js';
-import { makeBodyRoom } from '../../../src/api/http/held-bodies.js';
+import { readBody } from '../../../src/api/http/bodies/body.js';
+import { makeBodyRoom } from '../../../src/api/http/bodies/held-bodies.js';
 import { until } from '../../../testing/until.js';
 import { codes, startApi, type Harness } from '../harness.js';
 

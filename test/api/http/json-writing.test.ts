@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { jsonText } from '../../../src/api/http/json-writing.js';
+import { jsonText } from '../../../src/api/http/bodies/json-writing.js';
 
 describe('an answer as text', () => {
   it('is what JSON.stringify writes', async () => {

@@ -1,8 +1,8 @@
 // Which stream of an MCP session may still bring the answer, and what the call is told where none may.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { HttpProblem } from '../../../src/executors/mcp/http.js';
-import { makeStreams, type Stream } from '../../../src/executors/mcp/streams.js';
+import type { HttpProblem } from '../../../src/executors/mcp/http/http.js';
+import { makeStreams, type Stream } from '../../../src/executors/mcp/http/streams.js';
 
 const answer = { jsonrpc: '2.0', id: 1, result: {} };
 const lost: HttpProblem = { errorClass: 'connection', sent: true, message: 'left' };

@@ -1,4 +1,4 @@
-import { problem, type Problem } from '../contract/problem.js';
+import { problem, type Problem } from '../../contract/problem.js';
 
 // How many bytes of request bodies a process holds at a time: from when they come until the request is answered.
 

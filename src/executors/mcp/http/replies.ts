@@ -1,5 +1,5 @@
-import { makeTurns } from '../../model/give-way.js';
-import { maxReplies, maxWaitingReplies } from './limits.js';
+import { makeTurns } from '../../../model/give-way.js';
+import { maxReplies, maxWaitingReplies } from '../limits.js';
 
 /** Sends a message when it is its turn. A message whose signal was aborted by then is not sent. */
 export type SendInTurn = <T>(send: () => Promise<T>, signals: readonly AbortSignal[]) => Promise<T>;

@@ -1,21 +1,21 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
-import type { ErrorClass } from '../../model/contract/errors.js';
-import { isObject, type Json } from '../../model/values/json.js';
-import type { Excerpts } from '../masking/mask.js';
+import type { ErrorClass } from '../../../model/contract/errors.js';
+import { isObject, type Json } from '../../../model/values/json.js';
+import type { Excerpts } from '../../masking/mask.js';
 import { toFetchResponse, readRefusalWords, type RefusalWords } from './answer.js';
-import { clientInfo } from './limits.js';
-import { exchange, parseRetryAfter, type Exchange } from '../connections/network.js';
-import type { Deadline } from '../answer/outcome.js';
-import { classOfStatus, redirectHint } from '../http/status.js';
-import { withOwnIds } from './own-ids.js';
-import type { Words } from './words.js';
+import { clientInfo } from '../limits.js';
+import { exchange, parseRetryAfter, type Exchange } from '../../connections/network.js';
+import type { Deadline } from '../../answer/outcome.js';
+import { classOfStatus, redirectHint } from '../../http/status.js';
+import { withOwnIds } from '../own-ids.js';
+import type { Words } from '../words.js';
 import { makeSendInTurn, type SendInTurn } from './replies.js';
 import { makeStreams, type Stream, type Streams, type Waiting } from './streams.js';
-import type { HttpTransport } from './types.js';
-import type { DriverContext } from '../types.js';
-import { toAsciiHeader, isHeaderValue } from '../values.js';
+import type { HttpTransport } from '../types.js';
+import type { DriverContext } from '../../types.js';
+import { toAsciiHeader, isHeaderValue } from '../../values.js';
 
 /** Why a message could not be delivered over HTTP, or how it was refused. */
 export interface HttpProblem {

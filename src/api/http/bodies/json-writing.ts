@@ -1,4 +1,4 @@
-import { makeTurns, type Turn } from '../../model/give-way.js';
+import { makeTurns, type Turn } from '../../../model/give-way.js';
 
 // Writes an answer as text. A run's context, a page or a reconstruction may have megabytes: they are written in pieces, and
 // between the pieces the process serves others.

@@ -1,13 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
-import { escapePointer } from '../../model/values/json.js';
-import { valueProblem } from '../../model/values/value-problem.js';
-import type { FlowText } from '../../service/flows/publish-text.js';
-import type { BodySpec } from './call.js';
-import { truncate } from '../../model/values/text.js';
+import { escapePointer } from '../../../model/values/json.js';
+import { valueProblem } from '../../../model/values/value-problem.js';
+import type { FlowText } from '../../../service/flows/publish-text.js';
+import type { BodySpec } from '../call.js';
+import { truncate } from '../../../model/values/text.js';
 import type { HeldBody } from './held-bodies.js';
 import { parseJsonText, type JsonText } from './json-text.js';
-import { firstTwice, invalid, problem, type Problem } from '../contract/problem.js';
+import { firstTwice, invalid, problem, type Problem } from '../../contract/problem.js';
 
 const maxBytes = 1_048_576;
 /** A client that goes on sending beyond this is cut off instead of answered. */

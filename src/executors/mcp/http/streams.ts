@@ -1,6 +1,6 @@
-import type { Json } from '../../model/values/json.js';
+import type { Json } from '../../../model/values/json.js';
 import type { HttpProblem } from './http.js';
-import { isAnswer } from './message.js';
+import { isAnswer } from '../message.js';
 
 /** A request of the session, of which the answer is waited for. */
 export interface Waiting {

@@ -2,17 +2,17 @@ import type { IncomingMessage } from 'node:http';
 import { text as textOf } from 'node:stream/consumers';
 import { PassThrough, pipeline, Readable, Transform } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
-import { giveWay, makeTurns } from '../../model/give-way.js';
-import { isObject, type Json, type JsonObject } from '../../model/values/json.js';
-import { unpackBody, unpackStreams } from '../answer/body.js';
-import { markJson } from '../answer/exact-json.js';
-import { readableText } from '../masking/decoding/decode.js';
-import type { Excerpts } from '../masking/mask.js';
-import { maxLines, maxMessageBytes, maxMessages } from './limits.js';
-import { isAnswer, makeEventReader, toReadableBody } from './message.js';
-import { isWithoutId, isEmptyJson, wordsOf, type Words } from './words.js';
+import { giveWay, makeTurns } from '../../../model/give-way.js';
+import { isObject, type Json, type JsonObject } from '../../../model/values/json.js';
+import { unpackBody, unpackStreams } from '../../answer/body.js';
+import { markJson } from '../../answer/exact-json.js';
+import { readableText } from '../../masking/decoding/decode.js';
+import type { Excerpts } from '../../masking/mask.js';
+import { maxLines, maxMessageBytes, maxMessages } from '../limits.js';
+import { isAnswer, makeEventReader, toReadableBody } from '../message.js';
+import { isWithoutId, isEmptyJson, wordsOf, type Words } from '../words.js';
 import type { Stream, Waiting } from './streams.js';
-import { codeOf, readCapped } from '../connections/network.js';
+import { codeOf, readCapped } from '../../connections/network.js';
 
 // Hands the body of an HTTP answer to the SDK in a form that it may read; and reads the words of a server that refuses.
 

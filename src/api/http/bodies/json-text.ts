@@ -4,8 +4,8 @@ import {
   escapePointer,
   type FieldError,
   type Json,
-} from '../../model/values/json.js';
-import { valueProblem } from '../../model/values/value-problem.js';
+} from '../../../model/values/json.js';
+import { valueProblem } from '../../../model/values/value-problem.js';
 
 export type JsonText =
   | { readonly status: 'ok'; readonly value: Json }
