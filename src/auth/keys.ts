@@ -33,14 +33,18 @@ const secretBytes = 32;
 
 /**
  * Loads the keys from COUNTERSIGN_SIGNING_KEY, COUNTERSIGN_PEPPER and COUNTERSIGN_KEK, else from files in `home`/keys. The
- * first process that needs a file makes it; any number of processes may do so at once. Throws `UnusableKey`.
+ * first process that needs a file makes it, which `onMade` is told; any number of processes may do so at once. Throws `UnusableKey`.
  */
-export async function loadKeys(home: string, env: NodeJS.ProcessEnv): Promise<ServiceKeys> {
+export async function loadKeys(
+  home: string,
+  env: NodeJS.ProcessEnv,
+  onMade: (path: string) => void = () => undefined,
+): Promise<ServiceKeys> {
   const text = async (variable: string, file: string, make: () => string): Promise<string> => {
     const given = env[variable];
     return given !== undefined && given !== ''
       ? given
-      : readOrMakeKey({ path: join(home, 'keys', file), variable }, make);
+      : readOrMakeKey({ path: join(home, 'keys', file), variable }, make, onMade);
   };
   const [signing, pepper, kek] = await Promise.all([
     text('COUNTERSIGN_SIGNING_KEY', 'signing.pem', makeSigningPem),
@@ -172,15 +176,20 @@ function whyUnmade({ path, variable }: KeyFile, error: unknown): string {
   return `there is no key file \`${path}\`, and it cannot be made, since ${fault} (${tellFault(error)}): put the key that was used before there (in a mounted secret, beside the others), or set ${variable} to it; in a new deployment ${mend}, or give a new key in one of these ways`;
 }
 
-async function readOrMakeKey(file: KeyFile, make: () => string): Promise<string> {
+async function readOrMakeKey(
+  file: KeyFile,
+  make: () => string,
+  onMade: (path: string) => void,
+): Promise<string> {
   const unread = (error: unknown): never => {
     throw new UnusableKey(whyUnread(file, error));
   };
   const existing = await readIfThere(file.path).catch(unread);
   if (existing !== null) return existing;
-  await makeKeyFile(file.path, make()).catch((error: unknown) => {
+  const isMade = await makeKeyFile(file.path, make()).catch((error: unknown) => {
     throw new UnusableKey(whyUnmade(file, error));
   });
+  if (isMade) onMade(file.path);
   return readFile(file.path, 'utf8').catch(unread);
 }
 
@@ -204,12 +213,13 @@ async function makeOneFolder(folder: string, mayLack: boolean): Promise<boolean>
   return true;
 }
 
-async function makeKeyFile(path: string, text: string): Promise<void> {
+/** False: another process has made it meanwhile. */
+async function makeKeyFile(path: string, text: string): Promise<boolean> {
   const folder = dirname(path);
   await makeFolder(folder);
   // A folder that is another's, as a mounted one, keeps its rights: whether this process can use it is seen next.
   await chmod(folder, 0o700).catch(() => undefined);
-  await createOnce(path, text);
+  return createOnce(path, text);
 }
 
 async function readIfThere(path: string): Promise<string | null> {
@@ -226,15 +236,17 @@ async function readIfThere(path: string): Promise<string | null> {
 }
 
 /** Writes a draft and links it to the path, so that a process that comes second finds the first process's whole key. */
-async function createOnce(path: string, text: string): Promise<void> {
+async function createOnce(path: string, text: string): Promise<boolean> {
   const draft = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`;
   const file = await open(draft, 'wx', 0o600);
   try {
     await file.writeFile(text);
     await file.sync();
     await link(draft, path);
+    return true;
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw error;
+    return false;
   } finally {
     await file.close();
     await rm(draft, { force: true });

@@ -4,7 +4,7 @@ import type {
   RunBodyJson,
   SubmittedJson,
 } from '../model/contract/answer-types.js';
-import { looksLikeApiKey } from '../model/names/api-key.js';
+import { hasApiKey } from '../model/names/api-key.js';
 import { tellArgument } from '../model/values/visible.js';
 import { nearest } from '../policy/text/problems.js';
 import { checkCommand } from './check.js';
@@ -68,6 +68,7 @@ export async function run(argv: readonly string[], raw: Terminal): Promise<numbe
   }
   const json = rest.includes('--json');
   try {
+    assertNoKey(argv);
     return await runCommand(name, rest, terminal);
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
@@ -75,6 +76,17 @@ export async function run(argv: readonly string[], raw: Terminal): Promise<numbe
     terminal.err(error.message);
     return error.exitCode;
   }
+}
+
+/** What is told of an argument may come into a log, and what is asked for into the log of a proxy. */
+function assertNoKey(argv: readonly string[]): void {
+  const isGiven = (index: number): boolean =>
+    argv[index - 1] === '--key' || argv[index]?.startsWith('--key=') === true;
+  if (argv.some((text, index) => hasApiKey(text) && !isGiven(index)))
+    throw new CliError(
+      'nothing was sent: an API key stands in the arguments; it is given with --key or COUNTERSIGN_KEY, and nothing around it',
+      2,
+    );
 }
 
 async function runCommand(name: string, rest: readonly string[], terminal: Terminal): Promise<number> {
@@ -85,12 +97,6 @@ async function runCommand(name: string, rest: readonly string[], terminal: Termi
     terminal.out(usage());
     return 0;
   }
-  // What is told of an argument may come into a log, and what is asked for into the log of a proxy.
-  if ([...positionals, ...(values.as ?? [])].some(looksLikeApiKey))
-    throw new CliError(
-      'nothing was sent: one of the arguments is an API key, which is given with --key or COUNTERSIGN_KEY',
-      2,
-    );
   const any = command.takes.at(-1)?.startsWith('…') === true;
   const given = positionals.length;
   if (any ? given < command.takes.length - 1 : given !== command.takes.length)

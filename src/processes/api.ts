@@ -9,7 +9,6 @@ import { makePayloads, makeServiceChain, type ServiceChain } from '../audit/inde
 import {
   currentSigningKey,
   isSigningKeyUnopened,
-  loadKeys,
   makeAuthenticator,
   makeJwtVerifier,
   makeSessions,
@@ -45,6 +44,7 @@ import type { StoreOwnership } from './ownership/store-ownership.js';
 import { assertOurs, openStoreOwnership, makeCopyFinder, takeStore } from './ownership/own-store.js';
 import { readConfigOrExit, defaultPort, requireSetting, type Config } from './settings/config.js';
 import { retryUntilStoreAnswers, whyEnded } from './settings/database.js';
+import { loadOwnKeys } from './settings/own-keys.js';
 import { ensureDevKeys } from './settings/dev-keys.js';
 import { linesOfLoaded } from './settings/loaded-policies.js';
 import { makeInternalErrors } from './watch/internal-errors.js';
@@ -80,7 +80,7 @@ async function layFoundation(config: Config): Promise<Foundation & { readonly st
   const databaseUrl = requireSetting(config.databaseUrl, 'DATABASE_URL');
   // Lazy, so that an API without Temporal still answers, and says so.
   const temporal = Connection.lazy(withoutProxyHere(requireSetting(config.temporal, 'TEMPORAL_ADDRESS')));
-  const keys = await loadKeys(config.home, process.env);
+  const keys = await loadOwnKeys(config.home);
   await waitForStore(() => prepareStore({ config, keys, temporal }, databaseUrl));
   const pool = makePool({ url: databaseUrl, applicationName: 'countersign api', max: 20 });
   const transaction = <T>(fn: (tx: Tx) => Promise<T>): Promise<T> => withTransaction(pool, fn);

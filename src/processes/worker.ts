@@ -4,12 +4,12 @@ import {
   DefaultLogger,
   NativeConnection,
   Runtime,
+  TransportError,
   Worker,
   type NativeConnectionOptions,
 } from '@temporalio/worker';
 import { callSlots, countSlotWaits, makeActivities, makeDeps } from '../activities/index.js';
 import { makePayloads, makeServiceChain } from '../audit/index.js';
-import { loadKeys } from '../auth/index.js';
 import { assertAppendOnly, makePool, type Pool } from '../db/index.js';
 import { closeExecutors } from '../executors/index.js';
 import { processReferences, findUnsetReferences } from '../executors/connections/references.js';
@@ -20,6 +20,7 @@ import { addStoreWaits } from '../store/processes/store-waits.js';
 import { environmentsToServe, policiesInForce, policySetHash } from '../store/flows/policy.js';
 import { readConfigOrExit, requireSetting, type Config } from './settings/config.js';
 import { retryUntilStoreAnswers, whyEnded } from './settings/database.js';
+import { loadOwnKeys } from './settings/own-keys.js';
 import { startHeartbeat, type HeartbeatOptions } from './watch/heartbeat.js';
 import { makeCountKeeper, makeInternalErrors } from './watch/internal-errors.js';
 import { watchEventLoop } from './watch/loop-watch.js';
@@ -45,7 +46,7 @@ async function main(config: Config): Promise<void> {
   Runtime.install({ logger: new DefaultLogger('WARN'), shutdownSignals: [] });
   const pool = makePool({ url: databaseUrl, applicationName: 'countersign worker', max: 12, byKeys: true });
   pool.on('error', () => undefined);
-  const keys = await loadKeys(config.home, process.env);
+  const keys = await loadOwnKeys(config.home);
   const log = (line: string): void => void process.stderr.write(`${line}\n`);
   const errors = makeInternalErrors(
     log,
@@ -58,10 +59,10 @@ async function main(config: Config): Promise<void> {
   await retryUntilStoreAnswers('worker', log, () => assertAppendOnly(pool));
   // The native core takes no proxy from the environment, and no arguments of gRPC's channels.
   const { apiKey, channelArgs: _channelArgs, ...address } = temporal;
-  const connection = await NativeConnection.connect({
-    ...address,
-    ...(typeof apiKey === 'string' ? { apiKey } : {}),
-  } as NativeConnectionOptions);
+  const connection = await connectOnceAnswered(
+    { ...address, ...(typeof apiKey === 'string' ? { apiKey } : {}) } as NativeConnectionOptions,
+    log,
+  );
   const id = newId('svc');
   const activities = makeActivities(deps, id);
   watchEventLoop(log);
@@ -69,7 +70,7 @@ async function main(config: Config): Promise<void> {
   const findUnset: HeartbeatOptions['unset'] = async () =>
     findUnsetReferences((await deps.policySet(pool)).connections, processReferences());
   const ownership = openStoreOwnership({ config, keys, temporal: connection }, pool, log);
-  await waitUntilOurs(ownership, log);
+  await waitUntilOurs(ownership, temporal.address, log);
   const makeEnvironmentWorker = async (environment: string): Promise<Worker> => {
     const owner = await ownership.take([namespaceOf(environment)]);
     if (owner.status === 'foreign') throw new ForeignStore(owner.message);
@@ -86,6 +87,40 @@ async function main(config: Config): Promise<void> {
   await connection.close();
   await pool.end();
   clearInterval(alive);
+}
+
+/** Connects to Temporal once it answers; until then it says why not, each reason once. */
+async function connectOnceAnswered(
+  options: NativeConnectionOptions,
+  log: (line: string) => void,
+): Promise<NativeConnection> {
+  const told = new Set<string>();
+  const tell = (why: string): void => {
+    if (!told.has(why))
+      log(
+        `the worker waits: Temporal does not answer at \`${options.address ?? ''}\` (${why}): start it, or set TEMPORAL_ADDRESS to where it is`,
+      );
+    told.add(why);
+  };
+  for (;;) {
+    const slow = setTimeout(() => tell(`nothing within ${silentMs} ms`), silentMs);
+    try {
+      return await NativeConnection.connect(options);
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      tell(describeUnconnected(error.message));
+      await delay(1_000);
+    } finally {
+      clearTimeout(slow);
+    }
+  }
+}
+
+/** The native core tells a failure with all its causes, as Rust writes them. */
+function describeUnconnected(message: string): string {
+  if (message.includes('ConnectionRefused')) return 'nothing listens there';
+  if (message.includes('dns error')) return 'its name is not known';
+  return message.slice(0, 300);
 }
 
 /** Logs once a minute how often calls had to wait for a slot; single waits are not logged. */

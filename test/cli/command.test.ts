@@ -30,23 +30,30 @@ describe('an API key that stands where something else should', () => {
   const key = `cs_${'k'.repeat(43)}`;
   for (const argv of [
     ['approvals', '--as', key],
+    ['approvals', '--as', `"${key}"`],
     ['get', key, '--as', 'admin'],
+    ['get', `Bearer ${key}`, '--as', 'admin'],
     ['approve', 'apr_1', key],
-    ['submit', 'run_1', key, '--key', 'x'],
+    ['submit', 'run_1', `${key}\n`, '--key', 'x'],
+    ['start', 'pay', '--environment', key],
+    ['start', 'pay', '--input', `@${key}`],
+    ['start', 'pay', `--version=${key}`],
+    ['approvals', '--role', `COUNTERSIGN_KEY=${key}`],
+    [key],
+    [`'${key}',`],
   ])
     it(`is told nowhere, and not sent: ${argv.join(' ').replace(key, 'KEY')}`, async () => {
       const { code, out, err } = await countersign({ COUNTERSIGN_URL: 'http://127.0.0.1:1' }, ...argv);
       assert.equal(code, 2);
-      assert.match(err, /one of the arguments is an API key, which is given with --key or COUNTERSIGN_KEY/);
+      assert.match(err, /an API key stands in the arguments; it is given with --key or COUNTERSIGN_KEY/);
       assert.ok(!`${out}${err}`.includes(key), err);
     });
 
-  it('is told nowhere in place of a command', async () => {
-    const { code, err } = await countersign({}, key);
-    assert.equal(code, 2);
-    assert.match(err, /there is no command `an API key`/);
-    assert.ok(!err.includes(key), err);
-  });
+  for (const given of [['--key', key], [`--key=${key}`]])
+    it(`is asked with where it should stand: ${given[0]?.replace(key, 'KEY') ?? ''}`, async () => {
+      const { err } = await countersign({ COUNTERSIGN_URL: 'http://127.0.0.1:9' }, 'get', 'run_1', ...given);
+      assert.match(err, /cannot reach/);
+    });
 });
 
 describe('npx countersign, beside a running service', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import pg from 'pg';
 import { startApi, type Harness } from '../api/harness.js';
 import { newId } from '../../src/model/names/ids.js';
 import { byLink, signIn, visit, type Page } from '../../testing/browser-forms.js';
@@ -16,6 +17,8 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
   let beforeApproval: (() => Promise<unknown>) | null = null;
   /** Whether the sessions of browsers have ended. */
   let isSessionOver = false;
+  /** Comes after the next decision is kept. */
+  let onDecided: (() => Promise<void>) | null = null;
   /** Lets the next reading of decisions fail. */
   let failing = false;
   before(async () => {
@@ -38,7 +41,15 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
         ...deps.sessions,
         open: (sealed: string) => (isSessionOver ? null : deps.sessions.open(sealed)),
       };
-      return { ...deps, pool, sessions, now: () => new Date(deps.now().getTime() - behindMs) };
+      const decide: typeof deps.client.decide = async (request) => {
+        const decided = await deps.client.decide(request);
+        const act = onDecided;
+        onDecided = null;
+        await act?.();
+        return decided;
+      };
+      const client = { ...deps.client, decide };
+      return { ...deps, pool, sessions, client, now: () => new Date(deps.now().getTime() - behindMs) };
     });
   });
   after(() => api.stop());
@@ -201,6 +212,7 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
     ['a session', 'its key is revoked'],
     ['a session', 'its key has another role'],
     ['a link', 'it is revoked'],
+    ['a link', 'its key has another role'],
   ] as const)
     it(`shows no approval to who reads it by ${by}, where ${lost} while the page is made`, async () => {
       const person = { id: newId('key'), kind: 'human', roles: ['finance.controller'] };
@@ -221,10 +233,61 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
       };
       const { status, text } = await visit(`${api.url}${address}`, cookie);
       assert.doesNotMatch(text, /bank\.pay/);
-      if (lost === 'its key has another role') assert.equal(status, 503, text);
-      else assert.match(text, /has ended while this page was made[^]+name="credential"/);
+      if (by === 'a link')
+        assert.match(text, /this link ended, or its person got other rights: open it again/);
+      else if (lost === 'its key has another role') assert.equal(status, 503, text);
+      else assert.match(text, /was taken before, and is not taken now: sign in to see[^]+name="credential"/);
       assert.equal(beforeApproval, null);
     });
+
+  for (const by of ['a session', 'a link'])
+    it(`tells who has decided by ${by} so, though that ends while their page is made`, async (t) => {
+      t.after(() => (isSessionOver = false));
+      const person = { id: newId('key'), kind: 'human', roles: ['finance.controller'] };
+      const { key } = (await api.ask('admin', 'POST', '/v1/keys', person)).body;
+      const link = await linkOf(key);
+      await setUsed(link, null);
+      const lock = new pg.Client({ connectionString: api.database.url });
+      await lock.connect();
+      t.after(() => lock.end());
+      beforeApproval = async () => {
+        await lock.query('begin; lock table audit_record in exclusive mode');
+      };
+      const clicked = by === 'a session' ? approveSignedIn(key, link, 'page') : approve(link);
+      await until('its record to wait', async () => {
+        const waiting = 'select 1 from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0';
+        const decided = 'select 1 from decision where approval = $1';
+        const [{ rowCount: kept }, { rowCount: waits }] = await Promise.all([
+          api.database.asSuperuser(decided, [link.approval]),
+          api.database.asSuperuser(waiting),
+        ]);
+        return (kept ?? 0) > 0 && (waits ?? 0) > 0;
+      });
+      isSessionOver = by === 'a session';
+      await api.database.asSuperuser('update approval_link set expires_at = now() where id = $1', [link.id]);
+      await setTimeout(700);
+      await lock.query('commit');
+      const { status, text } = await clicked;
+      assert.ok(status === 200 || status === 202, text);
+      assert.match(text, /You have approved this|Your decision is kept: approved/);
+    });
+
+  it('tells who may have decided so, though their session ends while their page is made', async (t) => {
+    t.after(() => (isSessionOver = false));
+    const person = { id: newId('key'), kind: 'human', roles: ['finance.controller'] };
+    const { key } = (await api.ask('admin', 'POST', '/v1/keys', person)).body;
+    const link = await linkOf(key);
+    onDecided = async () => {
+      isSessionOver = true;
+      await setTimeout(600);
+      throw Object.assign(new Error('terminating connection'), { code: '57P01' });
+    };
+    const { status, text } = await approveSignedIn(key, link, 'page');
+    assert.equal(status, 503, text);
+    assert.match(text, /not certain whether this was done/);
+    const { decisions } = (await api.ask('finance', 'GET', `/v1/approvals/${link.approval}`)).body;
+    assert.equal(decisions.length, 1);
+  });
 
   it('keeps a decision that has waited for its run, where the link gives the same rights still', async () => {
     const link = await linkOf('finance');

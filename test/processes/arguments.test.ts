@@ -63,6 +63,7 @@ describe('a command that runs the service', () => {
         ['COUNTERSIGN_KEK: s3cret'],
         '`migrate` does not take `COUNTERSIGN_KEK`\nusage: countersign migrate [--forget-temporal]',
       ],
+      ['api', [`'cs_${'k'.repeat(43)}'`], '`api` does not take `an API key`\nusage: countersign api'],
       ['up', [''], '`up` does not take ``\nusage: countersign up [--no-demo]'],
     ];
     for (const [name, args, text] of wrong) assert.deepEqual(answerInstead(name, args), { code: 2, text });

@@ -672,11 +672,16 @@ describe('whose a store is', () => {
       { status: 'foreign', message: 'theirs' },
     ];
     const said: string[] = [];
-    const asked = waitUntilOurs({ owner: () => Promise.resolve(answers.shift() as StoreOwner) }, (line) =>
-      said.push(line),
+    const asked = waitUntilOurs(
+      { owner: () => Promise.resolve(answers.shift() as StoreOwner) },
+      'temporal:7233',
+      (line) => said.push(line),
     );
     await assert.rejects(asked, /theirs/);
-    assert.match(said.join(), /waiting for Temporal \(.+\) to say whether this store is of this deployment/);
+    assert.match(
+      said.join(),
+      /waiting for Temporal \(at `temporal:7233`, TEMPORAL_ADDRESS: .+\) to say whether this store is of this deployment/,
+    );
   });
 
   it('is not taken back by a process that had it when it was given away', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { freePort } from '../../src/embedded/process/ports.js';
@@ -54,12 +55,15 @@ async function startApi(
 }
 
 /** Starts a worker on this database until it says what it waits for. */
-async function whatWorkerWaitsFor(databaseUrl: string): Promise<string> {
+async function whatWorkerWaitsFor(
+  databaseUrl: string,
+  temporal = testVariable('TEST_TEMPORAL_ADDRESS'),
+): Promise<string> {
   const home = temporaryFolder('unmigrated');
   const env = {
     ...process.env,
     DATABASE_URL: databaseUrl,
-    TEMPORAL_ADDRESS: testVariable('TEST_TEMPORAL_ADDRESS'),
+    TEMPORAL_ADDRESS: temporal,
     COUNTERSIGN_HOME: home,
     COUNTERSIGN_TASK_QUEUE: newId('svc'),
   };
@@ -89,6 +93,33 @@ describe('a worker before which nobody has prepared the store', () => {
     const database = await makeMigratedDatabase();
     const output = await whatWorkerWaitsFor(database.url);
     assert.match(output, /^the worker waits: no API process has loaded policies into this store yet; /m);
+    await database.drop();
+  });
+
+  it('says that it waits for Temporal, and where, and which keys it has made', async () => {
+    const database = await makeMigratedDatabase();
+    assert.equal((await startApi(database.url)).code, null);
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    for (const [address, why] of [
+      ['127.0.0.1:9', 'nothing listens there'],
+      ['no-such-host.invalid:7233', 'its name is not known'],
+      [`127.0.0.1:${port}`, 'nothing within 3000 ms'],
+    ]) {
+      const output = await whatWorkerWaitsFor(database.url, address);
+      assert.ok(
+        output.includes(
+          `the worker waits: Temporal does not answer at \`${address}\` (${why}): start it, or set TEMPORAL_ADDRESS to where it is`,
+        ),
+        output,
+      );
+      assert.match(
+        output,
+        /^made the key file `.+\/keys\/kek`: all processes of this deployment need the same$/m,
+      );
+    }
+    silent.close();
     await database.drop();
   });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { describe, it } from 'node:test';
 import { RightsChanged } from '../../src/auth/index.js';
-import { lastingRights } from '../../testing/rights.js';
+import { changerOf } from '../../testing/rights.js';
 import type { Pool } from '../../src/db/index.js';
 import { reconstruct } from '../../src/service/audit/reconstruction.js';
 import { makeExplain } from '../../src/service/approvals/body/because.js';
@@ -131,16 +131,10 @@ describe('turns that principals share', () => {
 });
 
 describe('what callers change', () => {
-  const changing = (id: string): Pick<Caller, 'principal' | 'rights' | 'stopping'> => ({
-    principal: { id, kind: 'human', roles: [], permissions: [] },
-    rights: lastingRights,
-    stopping: new AbortController().signal,
-  });
-
   it('is kept in five transactions at a time, and in two of each principal, however many ask', async () => {
     const { pool, open, most } = holdAnswers();
     const ids = Array.from({ length: 30 }, (_, n) => (n < 15 ? 'busy' : `colleague ${n}`));
-    const changes = ids.map((id) => keepInShare(changing(id), () => pool(id).query('insert')));
+    const changes = ids.map((id) => keepInShare(changerOf(id), () => pool(id).query('insert')));
     await setImmediate();
     open();
     await Promise.all(changes);
@@ -150,6 +144,6 @@ describe('what callers change', () => {
   it('takes no connection for somebody who has other rights by then', async () => {
     const rights = { areStale: () => true, areSame: () => Promise.resolve(false) };
     const keep = (): Promise<never> => assert.fail('a transaction is begun');
-    await assert.rejects(keepInShare({ ...changing('leaver'), rights }, keep), RightsChanged);
+    await assert.rejects(keepInShare({ ...changerOf('leaver'), rights }, keep), RightsChanged);
   });
 });

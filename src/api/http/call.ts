@@ -59,6 +59,8 @@ interface Credential {
   readonly readAt: number;
   /** The principal that it gives now; null: none, as it was revoked or is over. */
   readonly readNow: () => Promise<Principal | null>;
+  /** It is an approval's link, and nobody has signed in. */
+  readonly isLink?: true;
 }
 
 /** A request on its way through the API. */

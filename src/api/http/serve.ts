@@ -91,12 +91,9 @@ async function answerDurably(call: Call, route: Route, arrived: Arrived, started
   const held = route.idempotent ? await holdKey(call, arrived.path, raw) : null;
   if (held !== null && held.kind !== 'held') {
     const told = await replyOrRefusal(call, route, arrived, raw, held);
-    return recordReply(
-      call,
-      route,
-      told === held ? told : sayIfUncertain(call, route, told, held),
-      startedAt,
-    );
+    return told === held
+      ? recordRechecked(call, route, arrived, { raw, reply: told, startedAt })
+      : recordReply(call, route, sayIfUncertain(call, route, told, held), startedAt);
   }
   try {
     const refused =
@@ -152,7 +149,8 @@ async function recordRechecked(
   const told = await check(produced.reply);
   const checkedAt = performance.now();
   await recordCall(call, route, told, produced.startedAt);
-  if (performance.now() - checkedAt < goodForMs) return told;
+  // What is told instead of an answer is asked for no more.
+  if (told !== produced.reply || performance.now() - checkedAt < goodForMs) return told;
   const later = await check(told);
   return later === told ? told : recordReply(call, route, later, produced.startedAt);
 }

@@ -17,7 +17,7 @@ import {
 import type { Refusal } from '../../service/refusal.js';
 import type { DecisionRow } from '../../store/approvals/decisions.js';
 import type { LinkRow } from '../../store/approvals/links.js';
-import { callerOf, formBody, route, type Call, type Page, type Route } from '../http/call.js';
+import { callerOf, formBody, isSame, route, type Call, type Page, type Route } from '../http/call.js';
 import { isFetchedAhead, noteOpened } from '../http/opened.js';
 import { problem, type Problem } from '../contract/problem.js';
 import { decisionForm, signInFirst, signInForm, tickMine } from './approval.js';
@@ -151,7 +151,7 @@ async function openNow(call: Call, token: string): Promise<OpenedFor | Page | Re
   const path = `/links/${token}`;
   const reader = await readerOf(call, opened);
   // A sign-in has its own credential (`readSignIn`).
-  if (reader.kind === 'link') call.credential = { readAt, readNow: () => findReader(call.deps, token) };
+  if (reader.kind === 'link') holdLink(call, readAt, () => findReader(call.deps, token), reader.person);
   if (reader.kind === 'none') {
     const sent = call.request.method === 'POST' ? nothingDecided : '';
     const as = reader.as === null ? '' : `, and you are signed in as ${reader.as}`;
@@ -163,6 +163,20 @@ async function openNow(call: Call, token: string): Promise<OpenedFor | Page | Re
   // Looked up with the rights of the link's person. Who reads is not put on record, since a scanner reads, too.
   const found = await visibleApproval(callerOf(call, personOf(reader)), link.approval);
   return found.kind === 'refusal' ? found : { kind: 'opened', readAt, path, link, reader, found };
+}
+
+/** Lets the call be of whom the link was made for, as long as `find` gives them with the rights of `person`. */
+function holdLink(
+  call: Call,
+  readAt: number,
+  find: () => Promise<Principal | null>,
+  person: Principal,
+): void {
+  const readNow = async (): Promise<Principal | null> => {
+    const now = await find();
+    return now !== null && isSame(now, person) ? now : null;
+  };
+  call.credential = { readAt, readNow, isLink: true };
 }
 
 const nothingDecided = 'Nothing was decided. ';
@@ -243,8 +257,7 @@ async function decideByLink(call: Call, token: string, body: LinkFields): Promis
     return linkPage(call, now, { code: 'REQUEST_INVALID', why: tickMine, reason: body.reason });
   if (!isChosen(body)) return linkPage(call, now, noneChosen(body));
   call.principal = personOf(reader);
-  if (reader.kind === 'link')
-    call.credential = { readAt: now.readAt, readNow: () => findDecider(call.deps, token) };
+  if (reader.kind === 'link') holdLink(call, now.readAt, () => findDecider(call.deps, token), reader.person);
   if (reader.kind === 'signed-in' && !isFormOf(call, reader.who, link.approval, body))
     return problem(
       'FORBIDDEN',

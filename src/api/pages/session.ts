@@ -1,6 +1,6 @@
 import { sessionSeconds, type Session } from '../../auth/index.js';
 import type { Principal } from '../../model/principal.js';
-import { problem, type Problem } from '../contract/problem.js';
+import { problem, statusOf, type Problem } from '../contract/problem.js';
 import { isSame, readHeader, type Call, type Page, type Reply } from '../http/call.js';
 import { signInFirst } from './approval.js';
 
@@ -28,18 +28,28 @@ export async function readSignIn(call: Call): Promise<SignedIn | null> {
 
 /**
  * What a page that took a while shows instead, where what its reader signed in with, or their link, has ended by then or gives other
- * rights; null: it may be shown.
+ * rights; null: it may be shown. Whoever has decided, or may have, is told so in any case.
  */
 export async function whyNotShown(
   { credential, principal, request }: Call,
-  made: Reply,
+  made: Exclude<Reply, { readonly kind: 'stream' }>,
 ): Promise<Page | Problem | null> {
   const isSignIn = 'code' in made && made.code === 'UNAUTHENTICATED';
-  if (credential === null || isSignIn) return null;
+  const status = made.kind === 'answer' ? made.status : statusOf(made);
+  const mayHaveDecided =
+    request.method === 'POST' &&
+    (status < 400 || status >= 500 || ('code' in made && made.code === 'RUN_STUCK'));
+  if (credential === null || isSignIn || mayHaveDecided) return null;
   const now = await credential.readNow();
+  if (now === null && credential.isLink === true)
+    return problem(
+      'FORBIDDEN',
+      'while this page was made, this link ended, or its person got other rights: open it again',
+    );
   if (now === null) {
     const [path = ''] = (request.url ?? '').split('?');
-    const why = 'What you signed in with has ended while this page was made: sign in to see what is so now.';
+    const why =
+      'What you signed in with was taken before, and is not taken now: sign in to see what is so now.';
     return signInFirst(path, why);
   }
   if (principal === null || isSame(now, principal)) return null;

@@ -149,7 +149,10 @@ async function onButton(call: Call, signed: SignedRequest, pressed: Pressed): Pr
     call,
     channel,
     pressed,
-    refusal('INTERNAL', 'the window did not open: open the page instead'),
+    refusal(
+      'INTERNAL',
+      'the window did not open, or opens late: press the button again, or decide on the page',
+    ),
   );
 }
 

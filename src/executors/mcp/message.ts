@@ -147,25 +147,27 @@ function toReadableAnswer(message: Json, asked: Json, unread: string | null): Js
     : answer;
 }
 
-/**
- * What answers with neither a result nor an error is told with what it says. Without `jsonrpc` it may be a line of a log, which names
- * the request that it is about.
- */
+/** What hand-built answers have beside their id, where `result` should be around it. */
+const unwrapped = ['content', 'structuredContent', 'isError', 'errors'];
+
+/** What answers with neither a result nor an error is told with what it says. */
 function toReadableNeither(message: JsonObject): Json {
   const { jsonrpc, id = null, ...said } = message;
-  if (jsonrpc !== '2.0' || id === null) return message;
+  const isResult = unwrapped.some((name) => Object.hasOwn(said, name));
+  if (jsonrpc !== '2.0' || id === null || !isResult) return message;
   return { jsonrpc, id, error: markError(said, id, 'it has neither a `result` nor an `error`') };
 }
 
-/** Has it an `error`, and is no message of the protocol? Many servers write lines of their log to the standard output, some so. */
+/**
+ * Has it an `error` or a `result`, and is no message of the protocol? Many servers write lines of their log to the standard output, some
+ * so, and some with the id of the request that they are about.
+ */
 function isLogLine(line: Json): boolean {
-  if (!isObject(line) || line['error'] === undefined || line['jsonrpc'] === '2.0') return false;
+  if (!isObject(line) || line['jsonrpc'] === '2.0') return false;
   const { id = null, method = null, result = null, error } = line;
   if (method !== null) return false;
-  const isAlone = Object.keys(line).every((name) => ['jsonrpc', 'id', 'result', 'error'].includes(name));
-  const isBroken = describeBroken(error) !== null;
-  // A log may name the request that it is about.
-  return id === null ? !isAlone || result !== null || isBroken : !isAlone && result === null && isBroken;
+  if (!Object.keys(line).every((name) => ['jsonrpc', 'id', 'result', 'error'].includes(name))) return true;
+  return error !== undefined && id === null && (result !== null || describeBroken(error) !== null);
 }
 
 const requestFields: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params']);

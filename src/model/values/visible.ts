@@ -1,4 +1,4 @@
-import { looksLikeApiKey } from '../names/api-key.js';
+import { hasApiKey } from '../names/api-key.js';
 import type { Json } from './json.js';
 import { unseenCharacters } from './text.js';
 
@@ -45,10 +45,10 @@ function escapeUnits(char: string): string {
   return char.length === 1 ? unit(0) : unit(0) + unit(1);
 }
 
-/**
- * Of an argument that is not understood, what may be told: behind `=`, `:` or a blank there may be a secret, and an API key is one.
- * Without unseen characters.
- */
+/** Behind these there may be a secret: `NAME=value`, an address, `NAME: value` and, of a setting, `NAME value`. */
+const beforeValue = /^.*?(?==|:\/\/|:\s|(?<=^[A-Z][A-Z\d_]{2,})\s|$)/s;
+
+/** Of an argument that is not understood, what may be told, without unseen characters. */
 export function tellArgument(text: string): string {
-  return looksLikeApiKey(text) ? 'an API key' : escapeUnseen(/^.*?(?=[=:\s]|$)/s.exec(text)?.[0] ?? '');
+  return hasApiKey(text) ? 'an API key' : escapeUnseen(beforeValue.exec(text)?.[0] ?? '');
 }

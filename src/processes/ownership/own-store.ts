@@ -84,7 +84,7 @@ export function homeStoreOf(pool: Pool): HomeStore {
 export async function assertOurs(given: ProcessSettings, url: string, say: Say): Promise<void> {
   const pool = makePool({ url, applicationName: 'countersign api', max: 1 });
   try {
-    await waitUntilOurs(openStoreOwnership(given, pool, say), say);
+    await waitUntilOurs(openStoreOwnership(given, pool, say), given.config.temporal?.address, say);
   } finally {
     await pool.end();
   }
@@ -106,14 +106,18 @@ export async function takeStore(
  * Ends once this process may write to the store, so that nothing of another deployment is migrated, reloaded or signed. Waits for
  * Temporal where it does not say whose the store is. Throws `ForeignStore`.
  */
-export async function waitUntilOurs({ owner }: Pick<StoreOwnership, 'owner'>, say: Say): Promise<void> {
+export async function waitUntilOurs(
+  { owner }: Pick<StoreOwnership, 'owner'>,
+  address: string | undefined,
+  say: Say,
+): Promise<void> {
   for (let said = false; ; said = true) {
     const found = await owner();
     if (found.status === 'ours') return;
     if (found.status === 'foreign') throw new ForeignStore(found.message);
     if (!said)
       say(
-        `waiting for Temporal (${found.why}) to say whether this store is of this deployment: nothing is written to it before`,
+        `waiting for Temporal (at \`${address ?? ''}\`, TEMPORAL_ADDRESS: ${found.why}) to say whether this store is of this deployment: nothing is written to it before`,
       );
     await new Promise((resolve) => setTimeout(resolve, 1_000));
   }

@@ -3,18 +3,10 @@ import { EventEmitter, once } from 'node:events';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import pg from 'pg';
-import { lastingRights } from '../../../testing/rights.js';
-import type { Caller } from '../../../src/service/caller.js';
+import { changerOf } from '../../../testing/rights.js';
 import { keepInShare, OutOfTurn } from '../../../src/service/changes.js';
 import { until } from '../../../testing/until.js';
 import { startApi, type Harness } from '../harness.js';
-
-/** Whose rights nothing ends, in a process that goes on. */
-const changing = (id: string): Pick<Caller, 'principal' | 'rights' | 'stopping'> => ({
-  principal: { id, kind: 'human', roles: [], permissions: [] },
-  rights: lastingRights,
-  stopping: new AbortController().signal,
-});
 
 describe('many changes at once, behind a store that stalls', () => {
   let api: Harness;
@@ -64,7 +56,7 @@ describe('many changes at once, behind a store that stalls', () => {
     const maker = { id: 'busy-maker', kind: 'human', permissions: ['key.manage'] };
     const { key } = (await api.ask('admin', 'POST', '/v1/keys', maker)).body;
     const ending = new EventEmitter();
-    const caller = changing(maker.id);
+    const caller = changerOf(maker.id);
     const atWork = Array.from({ length: 2 }, () => keepInShare(caller, () => once(ending, 'end')));
     const make = () => api.ask(key, 'POST', '/v1/keys', { id: 'late', kind: 'human' });
     const { status, body, headers } = await make();
@@ -82,7 +74,7 @@ describe('many changes at once, behind a store that stalls', () => {
 
   it('are not made whose turn does not come within ten seconds, and their callers are told so', async (t) => {
     const ending = new EventEmitter();
-    const caller = changing('busy');
+    const caller = changerOf('busy');
     const atWork = Array.from({ length: 2 }, () => keepInShare(caller, () => once(ending, 'end')));
     t.mock.timers.enable({ apis: ['setTimeout'] });
     let isMade = false;
@@ -90,7 +82,7 @@ describe('many changes at once, behind a store that stalls', () => {
       isMade = true;
       return Promise.resolve();
     });
-    const other = keepInShare(changing('other'), () => Promise.resolve('made'));
+    const other = keepInShare(changerOf('other'), () => Promise.resolve('made'));
     assert.equal(await other, 'made');
     t.mock.timers.tick(10_000);
     await assert.rejects(late, OutOfTurn);
@@ -103,7 +95,7 @@ describe('many changes at once, behind a store that stalls', () => {
   it('are not made whose turn has not come when the process stops, and their callers are told so at once', async () => {
     const ending = new EventEmitter();
     const process = new AbortController();
-    const caller = { ...changing('last'), stopping: process.signal };
+    const caller = { ...changerOf('last'), stopping: process.signal };
     const atWork = Array.from({ length: 2 }, () => keepInShare(caller, () => once(ending, 'end')));
     let made = 0;
     const make = (): Promise<number> => Promise.resolve((made += 1));
@@ -113,7 +105,7 @@ describe('many changes at once, behind a store that stalls', () => {
     await refused;
     await assert.rejects(keepInShare(caller, make), isStopping);
     // It need not wait.
-    assert.equal(await keepInShare({ ...changing('other'), stopping: process.signal }, make), 1);
+    assert.equal(await keepInShare({ ...changerOf('other'), stopping: process.signal }, make), 1);
     ending.emit('end');
     await Promise.all(atWork);
     assert.equal(made, 1);

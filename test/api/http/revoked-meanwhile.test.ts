@@ -397,6 +397,59 @@ describe('a key that is revoked while its request is under way', () => {
       assert.deepEqual(statuses, table === 'audit_record' ? [200, 401] : [401]);
     });
 
+  it('is told that it is not certain, of what was done with a permission that is lost, though its record waits too', async () => {
+    const key = await keyOf([], ['key.manage']);
+    const lock = new pg.Client({ connectionString: api.database.url });
+    await lock.connect();
+    await lock.query('begin; lock table audit_record in exclusive mode');
+    const asked = api.ask(key.key, 'POST', '/v1/keys', { id: 'made-once', kind: 'human' });
+    const waiting = 'select 1 from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0';
+    const waits = (): Promise<void> =>
+      until('it to wait', async () => ((await api.database.asSuperuser(waiting)).rowCount ?? 0) > 0).then();
+    await waits();
+    await api.database.asSuperuser(`update api_key set permissions = '{}' where key_id = $1`, [key.keyId]);
+    await setTimeout(600);
+    // Once it is kept, its record waits again.
+    const again = new pg.Client({ connectionString: api.database.url });
+    await again.connect();
+    await again.query('begin');
+    const locked = again.query('lock table audit_record in exclusive mode');
+    await lock.query('commit');
+    await locked;
+    await waits();
+    await setTimeout(600);
+    await again.query('commit');
+    await Promise.all([lock.end(), again.end()]);
+    const { status, text } = await asked;
+    assert.equal(status, 403, text);
+    assert.match(
+      text,
+      /needs the permission `key\.manage`, and it is not certain whether this was done: look/,
+    );
+    const made = `/v1/audit?type=api.called&actor=${key.id}`;
+    assert.equal((await api.ask('auditor', 'GET', made)).body.data.length, 1);
+  });
+
+  it('is not shown a kept answer whose record waits', async () => {
+    const key = await keyOf([], ['key.manage']);
+    const ask = (): Promise<Answer> =>
+      api.ask(key.key, 'POST', '/v1/keys', { id: 'kept-once', kind: 'human' }, { 'idempotency-key': 'kept' });
+    assert.equal((await ask()).status, 201);
+    const lock = new pg.Client({ connectionString: api.database.url });
+    await lock.connect();
+    await lock.query('begin; lock table audit_record in exclusive mode');
+    const asked = ask();
+    const waiting = 'select 1 from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0';
+    await until('it to wait', async () => ((await api.database.asSuperuser(waiting)).rowCount ?? 0) > 0);
+    await api.database.asSuperuser('update api_key set revoked_at = now() where key_id = $1', [key.keyId]);
+    await setTimeout(700);
+    await lock.query('commit');
+    await lock.end();
+    const { status, text } = await asked;
+    assert.equal(status, 401, text);
+    assert.doesNotMatch(text, /cs_/);
+  });
+
   it('is told to try again, where it has other rights by then and may still ask: nothing is made', async () => {
     const key = await keyOf([], ['key.manage']);
     const lock = new pg.Client({ connectionString: api.database.url });

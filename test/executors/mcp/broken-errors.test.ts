@@ -42,6 +42,11 @@ describe('a line of a log on standard output is no answer', { timeout: 60_000 },
     '{"level":40,"msg":"retry","error":{"message":"too many","code":429}}',
     '{"level":30,"id":"ID","msg":"handling"}',
     '{"level":50,"id":"ID","msg":"slow","error":"EOF"}',
+    '{"level":"warn","id":"ID","msg":"retrying","error":{"code":429,"message":"too many requests"}}',
+    '{"level":"debug","time":1,"id":"ID","msg":"handled","result":"ok"}',
+    '{"level":"debug","id":"ID","msg":"handled","result":{"ok":1}}',
+    '{"ts":1,"id":"ID","event":"tool.done","result":{"content":[]},"error":false}',
+    '{"level":"info","jsonrpc":"2.0","id":"ID","msg":"request"}',
   ];
   for (const method of methods)
     test(`before the answer to ${method}`, async () => {

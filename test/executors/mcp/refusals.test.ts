@@ -133,25 +133,65 @@ describe('a session that is lost', { timeout: 60_000 }, () => {
     });
 
   const paid = 'invoice 7 was paid, its receipt not found';
-  for (const [status, answer, errorClass] of [
-    [404, `"error":{"code":-32000,"message":"${paid}"}`, 'permanent'],
-    [404, `"result":{"isError":true,"content":[{"type":"text","text":"${paid}"}]}`, 'unknown_outcome'],
-    [400, `"error":{"code":-32000,"message":"checkout session cs_1: ${paid}"}`, 'permanent'],
-    [400, `"result":{"content":[{"type":"text","text":"session expired, ${paid}"}]}`, 'unknown_outcome'],
+  const error = `"error":{"code":-32000,"message":"${paid}"}`;
+  const result = `"result":{"content":[{"type":"text","text":"${paid}"}]}`;
+  const own = (answer: string): string => `{"jsonrpc":"2.0","id":"ID",${answer}}`;
+  const long = 'x'.repeat(70_000);
+  for (const [how, status, body, errorClass] of [
+    ['an error', 404, own(error), 'permanent'],
+    ['a result', 404, own(result), 'unknown_outcome'],
+    ['a failure of the tool', 404, own(`"result":{"isError":true,"content":["${paid}"]}`), 'permanent'],
+    ['an error about another session', 400, own(error.replace('-32000', '-1')), 'permanent'],
+    [
+      'a result that names a session',
+      400,
+      own(result.replace(paid, `session expired, ${paid}`)),
+      'unknown_outcome',
+    ],
+    ['a list of an error', 404, `[${own(error)}]`, 'permanent'],
+    ['a list of a result', 404, `[${own(result)}]`, 'unknown_outcome'],
+    ['events', 404, `event: message\ndata: ${own(result)}\n\n`, 'unknown_outcome'],
+    ['neither', 404, own(`"isError":true,"content":["${paid}"]`), 'permanent'],
+    ['an error in a wrapper', 404, `{"detail":${own(error)}}`, 'permanent'],
+    [
+      'a text in a wrapper',
+      404,
+      JSON.stringify({ detail: own(result) }).replace('\\"ID\\"', '"ID"'),
+      'unknown_outcome',
+    ],
+    ['an error that is too long to read', 404, own(`${error},"data":"${long}"`), 'unknown_outcome'],
   ] as const)
-    test(`is none where ${status} answers the call, which is made once: ${answer}`, async () => {
-      const body = `{"jsonrpc":"2.0","id":"ID",${answer}}`;
+    test(`is none where ${status} answers the call, which is made once: ${how}`, async () => {
       const { said, came } = await refusing('tools/call', { status, type: json, body });
       assert.equal(came.filter((method) => method === 'tools/call').length, 1);
-      assert.equal(failed(said).errorClass, errorClass);
-      assert.match(failed(said).message, new RegExp(`answered ${status}: .*${paid}`));
+      assert.equal(failed(said).errorClass, errorClass, failed(said).message);
+      if (!body.includes(long) && how !== 'events')
+        assert.match(failed(said).message, /answered 40[04]: .*invoice 7 was paid/s);
     });
 
-  test('is begun anew where 404 says so under the id of the call', async () => {
-    const body = '{"jsonrpc":"2.0","id":"ID","error":{"code":-32001,"message":"Session not found"}}';
-    const { said } = await refusing('tools/call', { status: 404, type: json, body }, { times: 1 });
-    assert.equal(said.status, 'succeeded', JSON.stringify(said));
+  test('is none where a 429 has a failure of the tool, which says when to try again', async () => {
+    const body = own(`"result":{"isError":true,"content":[{"type":"text","text":"slow down"}]}`);
+    const { said } = await refusing('tools/call', { status: 429, type: json, body });
+    assert.equal(failed(said).errorClass, 'rate_limited', failed(said).message);
   });
+
+  for (const said of [
+    ...[
+      'Session not found',
+      'Session closed',
+      'Could not find session 3f',
+      'Session has ended',
+      'No session',
+    ],
+    ...['Session timed out, please initialize again', 'Session is not active', 'Stale session ID'],
+    ...['Not Found","data":"Session not found', 'No active session for this request'],
+  ])
+    for (const status of [404, 400])
+      test(`is begun anew where ${status} says so under the id of the call: ${said}`, async () => {
+        const body = own(`"error":{"code":-32001,"message":"${said}"}`);
+        const refused = await refusing('tools/call', { status, type: json, body }, { times: 1 });
+        assert.equal(refused.said.status, 'succeeded', JSON.stringify(refused.said));
+      });
 
   for (const type of [json, 'text/plain'])
     test(`before the call, in both sessions: nothing was sent, and the words are told (${type})`, async () => {

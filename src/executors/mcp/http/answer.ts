@@ -9,7 +9,7 @@ import { markJson } from '../../answer/exact-json.js';
 import { readableText } from '../../masking/decoding/decode.js';
 import type { Excerpts } from '../../masking/mask.js';
 import { maxLines, maxMessageBytes, maxMessages } from '../limits.js';
-import { isAnswer, makeEventReader, toReadableBody } from '../message.js';
+import { makeEventReader, toReadableBody } from '../message.js';
 import { isWithoutId, isEmptyJson, wordsOf, type Words } from '../words.js';
 import type { Stream, Waiting } from './streams.js';
 import { codeOf, readCapped } from '../../connections/network.js';
@@ -199,44 +199,57 @@ function makeStrictDecoder(onOther: () => void): (chunk?: Buffer) => string | nu
 
 const maxRefusalBytes = 65_536;
 
-/** What a server wrote beside a status that is no success, not masked. */
-export interface RefusalWords {
-  readonly texts: Words;
+/** What a server wrote beside a status that is no success. */
+export interface RefusalBody {
+  /** Its words, not masked; null: there are none. */
+  readonly words: Words | null;
   /** Does it say that the session of the message is not known? */
   readonly namesSession: boolean;
-  /** What of it answers the request itself, and not only about its session: the server has read the request. Null: nothing. */
-  readonly answers: 'result' | 'error' | null;
+  /**
+   * What of it answers the request itself, and not only about its session: the server has read the request. `unread`: it may, since it
+   * cannot be read to its end. Null: nothing.
+   */
+  readonly answers: 'result' | 'error' | 'unread' | null;
 }
 
-/**
- * The words of a JSON-RPC error, else the body as it is, where it is JSON or plain text; undefined: there is nothing to read. `asked`:
- * the id of the request; null: the message was none.
- */
-export async function readRefusalWords(
+/** `asked`: the id of the request; null: the message was none. Words are those of a JSON-RPC error, else the body, where it is JSON or plain text. */
+export async function readRefusal(
   response: IncomingMessage,
   excerpts: Excerpts,
   asked: Json,
-): Promise<RefusalWords | undefined> {
+): Promise<RefusalBody> {
+  const unread: RefusalBody = { words: null, namesSession: false, answers: 'unread' };
   const read = await readCapped(response, maxRefusalBytes);
-  if (read.status !== 'read') return undefined;
+  if (read.status !== 'read') return unread;
   const encoding = response.headers['content-encoding'];
   const unpacked = await unpackBody(read.bytes, encoding, maxRefusalBytes, excerpts);
-  if (unpacked.status !== 'unpacked') return undefined;
+  if (unpacked.status !== 'unpacked') return unread;
   const text = readableText(unpacked.bytes)
     .replace(/^\ufeff/, '')
     .trim();
   const marked = markJson(text);
-  const body = marked.status === 'marked' && isObject(marked.value) ? marked.value : {};
-  const { error, result = null } = body;
-  const [message = '', ...more] = (isObject(error) ? wordsOf(error) : null) ?? [];
-  const isOwn = asked !== null && isAnswer(body, asked);
-  const said = result === null ? 'error' : 'result';
-  const answers = isOwn && (said === 'result' || !saysSessionLost.test(message)) ? said : null;
-  if (message !== '') return { texts: [message, ...more], namesSession: /session/i.test(message), answers };
+  const error = marked.status === 'marked' && isObject(marked.value) ? marked.value['error'] : undefined;
+  const words = isObject(error) ? wordsOf(error) : null;
+  if (words !== null && words[0] !== '') {
+    const said = words.join(' ');
+    return { words, namesSession: /session/i.test(said), answers: whatAnswers(text, said, asked) };
+  }
+  const answers = whatAnswers(text, text, asked);
   const plain = jsonIn(text);
-  if (plain === undefined ? !isPlainText(text, response.headers['content-type']) : isEmptyJson(plain))
-    return undefined;
-  return { texts: [text], namesSession: saysSessionLost.test(text), answers };
+  const isSilent =
+    plain === undefined ? !isPlainText(text, response.headers['content-type']) : isEmptyJson(plain);
+  return { words: isSilent ? null : [text], namesSession: !isSilent && saysSessionLost.test(text), answers };
+}
+
+/**
+ * By its text, since frameworks wrap what a tool answered, or send it as events or in a list. Ids are random above a million: where the
+ * id of the request stands, its answer does.
+ */
+function whatAnswers(text: string, said: string, asked: Json): 'result' | 'error' | null {
+  if (typeof asked !== 'number' || !new RegExp(`(?<!\\d)${asked}(?!\\d)`).test(text)) return null;
+  const hasResult = /\bresult\\?"\s*:/.test(text) && !/\bisError\\?"\s*:\s*true\b/.test(text);
+  if (hasResult) return 'result';
+  return saysSessionLost.test(said) ? null : 'error';
 }
 
 function jsonIn(text: string): Json | undefined {
@@ -252,11 +265,11 @@ function isPlainText(text: string, type = 'text/plain'): boolean {
   return /^\s*text\/plain\b/i.test(type) && /^[^<]/.test(text) && !text.includes('\0');
 }
 
-/** In words that are no error of the protocol, `session` alone may be about anything. */
+/** `session` alone may be about anything. */
 const saysSessionLost = new RegExp(
   [
-    /\b(?:bad|expired|invalid|missing|no such|no valid|unknown|unrecogni[sz]ed)\b[^.,:;{}]{0,40}session/,
-    /session[^.,:;{}]{0,40}(?:not?[ _-](?:exist|found|known|valid)|expired|invalid|missing|required|terminated|unknown)/,
+    /\b(?:bad|could not find|can(?:not|'t) find|expired|invalid|missing|no|not an? active|stale|unknown|unrecogni[sz]ed)\b[^.,:;{}]{0,40}session/,
+    /session[^.,:;{}]{0,40}(?:not?[ _-](?:active|exist|found|known|valid)|closed|ended|expired|gone|invalid|missing|required|terminated|timed out|unknown)/,
   ]
     .map(({ source }) => source)
     .join('|'),

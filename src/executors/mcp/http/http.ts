@@ -4,7 +4,7 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import type { ErrorClass } from '../../../model/contract/errors.js';
 import { isObject, type Json } from '../../../model/values/json.js';
 import type { Excerpts } from '../../masking/mask.js';
-import { toFetchResponse, readRefusalWords, type RefusalWords } from './answer.js';
+import { toFetchResponse, readRefusal, type RefusalBody } from './answer.js';
 import { clientInfo } from '../limits.js';
 import { exchange, parseRetryAfter, type Exchange } from '../../connections/network.js';
 import type { Deadline } from '../../answer/outcome.js';
@@ -186,11 +186,11 @@ async function fetchStream(
   const status = response.statusCode ?? 502;
   if (status >= 300) {
     const asked = waiting?.id ?? null;
-    const words = method === 'POST' ? await readRefusalWords(response, excerpts, asked) : undefined;
+    const said = method === 'POST' ? await readRefusal(response, excerpts, asked) : null;
     const after = parseRetryAfter(response.headers['retry-after'], Date.now());
     response.destroy();
     const inSession = headers.has('mcp-session-id');
-    throw new HttpFailure(describeRefusal(status, { words, after, isKeyed, inSession }));
+    throw new HttpFailure(describeRefusal(status, { said, after, isKeyed, inSession }));
   }
   return toFetchResponse(response, status, waiting, stream);
 }
@@ -202,26 +202,28 @@ function signalOf(method: string, { signal }: RequestInit, deadline: AbortSignal
 }
 
 interface Refusal {
-  readonly words: RefusalWords | undefined;
+  /** Null: nothing was read, since no call was refused. */
+  readonly said: RefusalBody | null;
   readonly after: number | undefined;
   readonly isKeyed: boolean;
   readonly inSession: boolean;
 }
 
-function describeRefusal(status: number, { words, after, isKeyed, inSession }: Refusal): HttpProblem {
+function describeRefusal(status: number, { said, after, isKeyed, inSession }: Refusal): HttpProblem {
   // The protocol says 404 for a lost session; servers made after its first examples say 400.
-  const saysLost = status === 404 || (status === 400 && words?.namesSession === true);
-  const answers = words?.answers ?? null;
-  const sessionLost = inSession && saysLost && answers === null;
+  const saysLost = inSession && (status === 404 || (status === 400 && said?.namesSession === true));
+  const { answers = null, words = null } = said ?? {};
+  const sessionLost = saysLost && answers === null;
+  // A result may be of what was done, whatever the status says; and so may be what cannot be read where no session seems lost otherwise.
+  const isUnreadable = answers === 'result' || (answers === 'unread' && saysLost);
   return {
     errorClass: classOfStatus(status, after !== undefined, isKeyed),
     sent: true,
     status,
     sessionLost,
     message: `it answered ${status}${redirectHint(status)}`,
-    // A result may be of what was done, whatever the status says.
-    ...(answers === 'result' ? { isUnreadable: true } : {}),
-    ...(words === undefined ? {} : { words: words.texts }),
+    ...(isUnreadable ? { isUnreadable } : {}),
+    ...(words === null ? {} : { words }),
     ...(after === undefined ? {} : { retryAfterMs: after }),
   };
 }

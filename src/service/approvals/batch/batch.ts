@@ -285,7 +285,8 @@ function notMadeResult(entry: Checked): Result {
  * kept.
  */
 function refuseNoneMade(results: readonly Result[], { passing }: Pick<BatchProgress, 'passing'>): Refusal {
-  if (passing !== null && isUnavailable(passing)) return { ...passing, extra: { results: [...results] } };
+  if (passing !== null && isUnavailable(passing))
+    return { ...passing, extra: { results: [...results] }, isUnkept: false };
   const first = results.find(({ status }) => status === 'refused');
   return refusal(
     'BATCH_REFUSED',
