@@ -40,22 +40,32 @@ export async function loadKeys(
   env: NodeJS.ProcessEnv,
   onMade: (path: string) => void = () => undefined,
 ): Promise<ServiceKeys> {
-  const text = async (variable: string, file: string, make: () => string): Promise<string> => {
+  const find = <T>(
+    {
+      variable,
+      file,
+      make,
+    }: { readonly variable: string; readonly file: string; readonly make: () => string },
+    parse: (text: string) => T,
+  ): (() => Promise<T>) => {
     const given = env[variable];
-    return given !== undefined && given !== ''
-      ? given
-      : readOrMakeKey({ path: join(home, 'keys', file), variable }, make, onMade);
+    if (given === undefined || given === '')
+      return async () =>
+        parse(await readOrMakeKey({ path: join(home, 'keys', file), variable }, make, onMade));
+    const key = parse(given);
+    return () => Promise.resolve(key);
   };
-  const [signing, pepper, kek] = await Promise.all([
-    text('COUNTERSIGN_SIGNING_KEY', 'signing.pem', makeSigningPem),
-    text('COUNTERSIGN_PEPPER', 'pepper', makeSecret),
-    text('COUNTERSIGN_KEK', 'kek', makeSecret),
-  ]);
-  return {
-    signing: importSigningKey(signing),
-    pepper: parseSecret(pepper, 'COUNTERSIGN_PEPPER', 'pepper'),
-    kek: parseSecret(kek, 'COUNTERSIGN_KEK', 'kek'),
-  };
+  const findSecret = (variable: string, file: string): (() => Promise<Buffer>) =>
+    find({ variable, file, make: makeSecret }, (text) => parseSecret(text, variable, file));
+  // Those that were given are read here, so that no file is made beside one that cannot be used.
+  const findSigning = find(
+    { variable: 'COUNTERSIGN_SIGNING_KEY', file: 'signing.pem', make: makeSigningPem },
+    importSigningKey,
+  );
+  const findPepper = findSecret('COUNTERSIGN_PEPPER', 'pepper');
+  const findKek = findSecret('COUNTERSIGN_KEK', 'kek');
+  const [signing, pepper, kek] = await Promise.all([findSigning(), findPepper(), findKek()]);
+  return { signing, pepper, kek };
 }
 
 /** Imports a public key as the store keeps it. Null: it is no Ed25519 key, or `keyId` is the id of another key. */

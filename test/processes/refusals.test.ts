@@ -93,9 +93,10 @@ for (const [command, who] of [
   ['worker', 'worker'],
 ] as const)
   test(`countersign ${command} by itself ends over a key that cannot be used with the sentence alone`, () => {
+    const home = newHome();
     const env = {
       ...process.env,
-      COUNTERSIGN_HOME: newHome(),
+      COUNTERSIGN_HOME: home,
       COUNTERSIGN_KEK: 'c2hvcnQ=',
       DATABASE_URL: 'postgres://127.0.0.1:9/x',
       TEMPORAL_ADDRESS: '127.0.0.1:9',
@@ -104,6 +105,7 @@ for (const [command, who] of [
     const { status, stderr } = spawnSync(process.execPath, [bin, command], { encoding: 'utf8', env });
     assert.equal(status, 1);
     assert.match(stderr, new RegExp(`^the ${who} ends: COUNTERSIGN_KEK must be 32 bytes .+ is read\\n$`));
+    assert.ok(!existsSync(join(home, 'keys')), 'no key is made beside it');
   });
 
 test('an option that is not there is refused', async () => {
