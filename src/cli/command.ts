@@ -80,8 +80,10 @@ export async function run(argv: readonly string[], raw: Terminal): Promise<numbe
 
 /** What is told of an argument may come into a log, and what is asked for into the log of a proxy. */
 function assertNoKey(argv: readonly string[]): void {
+  const end = argv.indexOf('--');
   const isGiven = (index: number): boolean =>
-    argv[index - 1] === '--key' || argv[index]?.startsWith('--key=') === true;
+    (end === -1 || index < end) &&
+    (argv[index - 1] === '--key' || argv[index]?.startsWith('--key=') === true);
   if (argv.some((text, index) => hasApiKey(text) && !isGiven(index)))
     throw new CliError(
       'nothing was sent: an API key stands in the arguments; it is given with --key or COUNTERSIGN_KEY, and nothing around it',

@@ -1,6 +1,5 @@
 import { Connection } from '@temporalio/client';
 import { isStillPolled, type TaskQueue } from '../client/pollers.js';
-import { loadKeys } from '../auth/index.js';
 import { makePool, migrate, whyNotMigrated, withTransaction, type Pool } from '../db/index.js';
 import { namespaceOf } from '../model/names/temporal-names.js';
 import { withoutProxyHere } from '../embedded/temporal/direct.js';
@@ -17,6 +16,7 @@ import {
 import { liveWorkers } from '../store/processes/workers.js';
 import { readConfigOrExit, requireSetting } from './settings/config.js';
 import { findDatabaseProblem } from './settings/database.js';
+import { loadOwnKeys } from './settings/own-keys.js';
 import { namespaceIdOf } from './ownership/namespace-id.js';
 import { forgetHolder, readHolder } from './ownership/queue-holder.js';
 import { goOnUnread } from './children/unread-output.js';
@@ -31,7 +31,7 @@ const config = readConfigOrExit();
 const connection = requireSetting(config.temporal, 'TEMPORAL_ADDRESS');
 const databaseUrl = requireSetting(config.databaseUrl, 'DATABASE_URL');
 // Before the database is changed.
-await loadKeys(config.home, process.env).catch((error: unknown) =>
+await loadOwnKeys(config.home).catch((error: unknown) =>
   exitRefusing(error instanceof Error ? error.message : String(error)),
 );
 const problem = await findDatabaseProblem(databaseUrl, 'correct DATABASE_URL, and run this again');

@@ -95,15 +95,13 @@ async function connectOnceAnswered(
   log: (line: string) => void,
 ): Promise<NativeConnection> {
   const told = new Set<string>();
-  const tell = (why: string): void => {
+  const tell = ([why, advice]: Unconnected): void => {
     if (!told.has(why))
-      log(
-        `the worker waits: Temporal does not answer at \`${options.address ?? ''}\` (${why}): start it, or set TEMPORAL_ADDRESS to where it is`,
-      );
+      log(`the worker waits: Temporal at \`${options.address ?? ''}\` cannot be used (${why}): ${advice}`);
     told.add(why);
   };
   for (;;) {
-    const slow = setTimeout(() => tell(`nothing within ${silentMs} ms`), silentMs);
+    const slow = setTimeout(() => tell([`no answer within ${silentMs} ms`, startIt]), silentMs);
     try {
       return await NativeConnection.connect(options);
     } catch (error) {
@@ -116,11 +114,18 @@ async function connectOnceAnswered(
   }
 }
 
+type Unconnected = readonly [why: string, advice: string];
+
+const startIt = 'start it, or correct TEMPORAL_ADDRESS';
+
 /** The native core tells a failure with all its causes, as Rust writes them. */
-function describeUnconnected(message: string): string {
-  if (message.includes('ConnectionRefused')) return 'nothing listens there';
-  if (message.includes('dns error')) return 'its name is not known';
-  return message.slice(0, 300);
+function describeUnconnected(message: string): Unconnected {
+  if (message.includes('ConnectionRefused')) return ['nothing listens there', startIt];
+  if (message.includes('dns error')) return ['its name is not known', startIt];
+  return [
+    message.slice(0, 300),
+    'correct TEMPORAL_ADDRESS, or TEMPORAL_API_KEY and TEMPORAL_TLS… as it asks for them',
+  ];
 }
 
 /** Logs once a minute how often calls had to wait for a slot; single waits are not logged. */

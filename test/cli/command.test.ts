@@ -28,6 +28,8 @@ async function countersign(env: NodeJS.ProcessEnv, ...argv: string[]): Promise<R
 
 describe('an API key that stands where something else should', () => {
   const key = `cs_${'k'.repeat(43)}`;
+  /** As it is made: of letters of both cases and digits. */
+  const mixed = `cs_aB3${'k'.repeat(40)}`;
   for (const argv of [
     ['approvals', '--as', key],
     ['approvals', '--as', `"${key}"`],
@@ -41,12 +43,25 @@ describe('an API key that stands where something else should', () => {
     ['approvals', '--role', `COUNTERSIGN_KEY=${key}`],
     [key],
     [`'${key}',`],
+    ['get', `${key}${key}`],
+    ['get', `run%3D${mixed}`],
+    ['get', `--key${mixed}`],
+    ['get', '--as', 'agent', '--', `--key=${key}`],
   ])
-    it(`is told nowhere, and not sent: ${argv.join(' ').replace(key, 'KEY')}`, async () => {
+    it(`is told nowhere, and not sent: ${argv.join(' ').replaceAll(key, 'KEY').replace(mixed, 'MIXED')}`, async () => {
       const { code, out, err } = await countersign({ COUNTERSIGN_URL: 'http://127.0.0.1:1' }, ...argv);
       assert.equal(code, 2);
       assert.match(err, /an API key stands in the arguments; it is given with --key or COUNTERSIGN_KEY/);
-      assert.ok(!`${out}${err}`.includes(key), err);
+      assert.doesNotMatch(`${out}${err}`, /cs_/);
+    });
+
+  for (const text of [
+    `cs_test_${'a1'.repeat(29)}`,
+    'metrics_of_all_departments_for_the_last_quarter_of_the_year',
+  ])
+    it(`is not what only looks like its beginning: ${text}`, async () => {
+      const { err } = await countersign({ COUNTERSIGN_URL: 'http://127.0.0.1:9' }, 'get', text, '--key', 'x');
+      assert.match(err, /cannot reach/);
     });
 
   for (const given of [['--key', key], [`--key=${key}`]])

@@ -105,12 +105,12 @@ describe('a worker before which nobody has prepared the store', () => {
     for (const [address, why] of [
       ['127.0.0.1:9', 'nothing listens there'],
       ['no-such-host.invalid:7233', 'its name is not known'],
-      [`127.0.0.1:${port}`, 'nothing within 3000 ms'],
+      [`127.0.0.1:${port}`, 'no answer within 3000 ms'],
     ]) {
       const output = await whatWorkerWaitsFor(database.url, address);
       assert.ok(
         output.includes(
-          `the worker waits: Temporal does not answer at \`${address}\` (${why}): start it, or set TEMPORAL_ADDRESS to where it is`,
+          `the worker waits: Temporal at \`${address}\` cannot be used (${why}): start it, or correct TEMPORAL_ADDRESS\n`,
         ),
         output,
       );

@@ -108,7 +108,7 @@ export function isAnswer(message: Json, asked: Json): boolean {
 }
 
 /** An id as the SDK compares it; null: it is none. */
-function toNumber(id: Json | undefined): number | null {
+export function toNumber(id: Json | undefined): number | null {
   return typeof id === 'number' || (typeof id === 'string' && id !== '') ? Number(id) : null;
 }
 
@@ -147,27 +147,31 @@ function toReadableAnswer(message: Json, asked: Json, unread: string | null): Js
     : answer;
 }
 
-/** What hand-built answers have beside their id, where `result` should be around it. */
-const unwrapped = ['content', 'structuredContent', 'isError', 'errors'];
-
-/** What answers with neither a result nor an error is told with what it says. */
+/** What answers with neither a result nor an error is told with what it says, where it has what hand-built answers leave unwrapped. */
 function toReadableNeither(message: JsonObject): Json {
   const { jsonrpc, id = null, ...said } = message;
-  const isResult = unwrapped.some((name) => Object.hasOwn(said, name));
+  const { content, structuredContent, isError, errors } = said;
+  const isResult =
+    isError === true || Array.isArray(content) || isObject(structuredContent) || Array.isArray(errors);
   if (jsonrpc !== '2.0' || id === null || !isResult) return message;
   return { jsonrpc, id, error: markError(said, id, 'it has neither a `result` nor an `error`') };
 }
 
+/** Fields of lines that loggers write, and of no answer. */
+const logFields = ['level', 'lvl', 'severity', 'msg', 'logger', 'ts', 'event'];
+
 /**
- * Has it an `error` or a `result`, and is no message of the protocol? Many servers write lines of their log to the standard output, some
- * so, and some with the id of the request that they are about.
+ * Is it no answer, though it has an `error`, a `result` or the id of the request? Many servers write lines of their log to the standard
+ * output, some with the message that they are about spread over them.
  */
 function isLogLine(line: Json): boolean {
-  if (!isObject(line) || line['jsonrpc'] === '2.0') return false;
-  const { id = null, method = null, result = null, error } = line;
-  if (method !== null) return false;
-  if (!Object.keys(line).every((name) => ['jsonrpc', 'id', 'result', 'error'].includes(name))) return true;
-  return error !== undefined && id === null && (result !== null || describeBroken(error) !== null);
+  if (!isObject(line) || isText(line['method'] ?? null)) return false;
+  const { jsonrpc, id = null, method = null, result, error } = line;
+  const isProper = isObject(result) || (error !== undefined && describeBroken(error) === null);
+  if (logFields.some((name) => Object.hasOwn(line, name))) return jsonrpc !== '2.0' || !isProper;
+  if (jsonrpc === '2.0' || error === undefined || id !== null || method !== null) return false;
+  const isAlone = Object.keys(line).every((name) => ['jsonrpc', 'id', 'result', 'error'].includes(name));
+  return !isAlone || (result ?? null) !== null || !isProper;
 }
 
 const requestFields: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params']);

@@ -1,7 +1,15 @@
 export const apiKeyPrefix = 'cs_';
 /** 256 bits in base64url. */
 const shape = /^cs_[A-Za-z0-9_-]{43}$/;
-const within = /(?<![\w-])cs_[\w-]{43}(?![\w-])/;
+/** At the beginning of a word; or behind other characters, where it looks random. Stripe has ids that begin like the two exceptions. */
+const within = new RegExp(
+  [
+    /(?<![\w-])cs_(?!test_|live_)[\w-]{43}/,
+    /cs_(?!test_|live_)(?=[\w-]{0,42}[A-Z])(?=[\w-]{0,42}[a-z])(?=[\w-]{0,42}\d)[\w-]{43}/,
+  ]
+    .map(({ source }) => source)
+    .join('|'),
+);
 
 export function looksLikeApiKey(text: string): boolean {
   return shape.test(text);

@@ -45,10 +45,12 @@ function escapeUnits(char: string): string {
   return char.length === 1 ? unit(0) : unit(0) + unit(1);
 }
 
-/** Behind these there may be a secret: `NAME=value`, an address, `NAME: value` and, of a setting, `NAME value`. */
-const beforeValue = /^.*?(?==|:\/\/|:\s|(?<=^[A-Z][A-Z\d_]{2,})\s|$)/s;
-
-/** Of an argument that is not understood, what may be told, without unseen characters. */
+/**
+ * Of an argument that is not understood, what may be told: behind `=`, `:` or a blank there may be a secret. `…` stands for what was
+ * behind a blank. Without unseen characters.
+ */
 export function tellArgument(text: string): string {
-  return hasApiKey(text) ? 'an API key' : escapeUnseen(beforeValue.exec(text)?.[0] ?? '');
+  if (hasApiKey(text)) return 'an API key';
+  const [told = ''] = /^[^=:\s]*/.exec(text) ?? [];
+  return escapeUnseen(told) + (/\s/.test(text.charAt(told.length)) ? ' …' : '');
 }

@@ -47,6 +47,10 @@ describe('a line of a log on standard output is no answer', { timeout: 60_000 },
     '{"level":"debug","id":"ID","msg":"handled","result":{"ok":1}}',
     '{"ts":1,"id":"ID","event":"tool.done","result":{"content":[]},"error":false}',
     '{"level":"info","jsonrpc":"2.0","id":"ID","msg":"request"}',
+    '{"time":"t","level":"INFO","msg":"call done","jsonrpc":"2.0","id":"ID","isError":false}',
+    '{"level":"info","jsonrpc":"2.0","id":"ID","content":"application/json","msg":"in"}',
+    '{"level":30,"jsonrpc":"2.0","id":"ID","result":"[Object]","msg":"response"}',
+    '{"level":40,"jsonrpc":"2.0","id":"ID","msg":"retrying","error":{"type":"Error","message":"ECONNRESET"}}',
   ];
   for (const method of methods)
     test(`before the answer to ${method}`, async () => {
@@ -77,6 +81,13 @@ describe('an error that is none of the protocol is told with what it says', { ti
       `{"jsonrpc":"2.0","error":${broken}}`,
       'permanent',
       `an error without an id, which may be about another message: ${noWhole}`,
+    ],
+    [
+      'without `jsonrpc`, with a field more',
+      'tools/call',
+      '{"id":"ID","error":{"code":-32602,"message":"no such account"},"timestamp":"t"}',
+      'permanent',
+      'was refused by its server: MCP error -32602: no such account',
     ],
     [
       'and no result, under the id of the call',

@@ -13,6 +13,8 @@ after(closeExecutors);
 
 const call = { kind: 'mcp', connection: 'c', tool: 't', arguments: {} } as const;
 const json = 'application/json';
+/** Longer than what stands between two words. */
+const session = `eyJ.${'a1'.repeat(30)}:b`;
 const opening = { protocolVersion: '2025-06-18', capabilities: {}, serverInfo: { name: 's', version: '1' } };
 type Method = 'initialize' | 'notifications/initialized' | 'tools/call';
 interface Refusal {
@@ -39,11 +41,15 @@ async function refusing(
       if (asked.method === method && came.filter((name) => name === method).length <= times)
         return response
           .writeHead(status, type === undefined ? {} : { 'content-type': type })
-          .end(body.replaceAll('"ID"', String(asked.id)));
+          .end(
+            body
+              .replaceAll('"ID"', String(asked.id))
+              .replace('"GSON"', Number(asked.id).toExponential().toUpperCase()),
+          );
       if (asked.id === undefined) return response.writeHead(202).end();
       const result = asked.method === 'initialize' ? opening : { content: [], structuredContent: {} };
       const answer = JSON.stringify({ jsonrpc: '2.0', id: asked.id, result });
-      return response.writeHead(200, { 'content-type': json, 'mcp-session-id': 's' }).end(answer);
+      return response.writeHead(200, { 'content-type': json, 'mcp-session-id': session }).end(answer);
     });
   });
   server.listen(0, '127.0.0.1');
@@ -159,14 +165,65 @@ describe('a session that is lost', { timeout: 60_000 }, () => {
       JSON.stringify({ detail: own(result) }).replace('\\"ID\\"', '"ID"'),
       'unknown_outcome',
     ],
+    [
+      'a result with rows of which one has failed',
+      422,
+      own(result.replace('}]', '},{"isError":true}]')),
+      'unknown_outcome',
+    ],
+    [
+      'a list of it and of another',
+      400,
+      `[${own(result)},{"id":1,"result":{"isError":true}}]`,
+      'unknown_outcome',
+    ],
+    [
+      'an error that names a session besides',
+      404,
+      own(error.replace(paid, `${paid}: no e-mail was sent in this session`)),
+      'permanent',
+    ],
+    [
+      'an error whose data names a session',
+      404,
+      own(error.replace('"}', '","data":"no e-mail was sent in this session"}')),
+      'permanent',
+    ],
+    [
+      'a result with a line that has failed',
+      404,
+      own(`"result":{"content":[],"structuredContent":{"paid":"${paid}","line":{"isError":true}}}`),
+      'unknown_outcome',
+    ],
+    ['an error beside a null', 400, own(`${error},"result":null`), 'permanent'],
+    [
+      'an error whose data has a result',
+      403,
+      own(error.replace('"}', '","data":{"result":{"allow":false}}}')),
+      'auth',
+    ],
+    [
+      'a failure of the tool about a session',
+      404,
+      own(`"result":{"isError":true,"content":["no session, ${paid}"]}`),
+      'permanent',
+    ],
+    [
+      'a result under its id as Gson writes it',
+      404,
+      own(result).replace('"ID"', '"GSON"'),
+      'unknown_outcome',
+    ],
+    ['lines of JSON', 404, `${own(error)}\n${own(result)}`, 'unknown_outcome'],
+    ['words with its id', 404, `<p>ID: ${paid}</p>`.replace('ID', '"ID"'), 'unknown_outcome'],
     ['an error that is too long to read', 404, own(`${error},"data":"${long}"`), 'unknown_outcome'],
   ] as const)
     test(`is none where ${status} answers the call, which is made once: ${how}`, async () => {
       const { said, came } = await refusing('tools/call', { status, type: json, body });
       assert.equal(came.filter((method) => method === 'tools/call').length, 1);
       assert.equal(failed(said).errorClass, errorClass, failed(said).message);
-      if (!body.includes(long) && how !== 'events')
-        assert.match(failed(said).message, /answered 40[04]: .*invoice 7 was paid/s);
+      if (!body.includes(long) && !['events', 'lines of JSON', 'words with its id'].includes(how))
+        assert.match(failed(said).message, /answered 4\d\d: .*invoice 7 was paid/s);
     });
 
   test('is none where a 429 has a failure of the tool, which says when to try again', async () => {
@@ -184,7 +241,25 @@ describe('a session that is lost', { timeout: 60_000 }, () => {
       'No session',
     ],
     ...['Session timed out, please initialize again', 'Session is not active', 'Stale session ID'],
-    ...['Not Found","data":"Session not found', 'No active session for this request'],
+    ...[
+      'Not Found","data":"Session not found',
+      'Not Found","data":{"reason":"session_expired"},"x":"',
+      'No active session for this request',
+    ],
+    ...[
+      'Session ID: s not found',
+      "Session s doesn't exist",
+      'Session has been deleted',
+      'Session was evicted',
+    ],
+    ...[
+      'Session lost, please reconnect',
+      'Mcp-Session-Id header is required',
+      'Unknown Mcp-Session-Id',
+      'Session is no longer valid',
+      'Session not initialized',
+    ],
+    ...['Session not found","data":null},"result":null,"x":{"y":"', 'Bad Request: Server not initialized'],
   ])
     for (const status of [404, 400])
       test(`is begun anew where ${status} says so under the id of the call: ${said}`, async () => {

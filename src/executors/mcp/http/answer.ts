@@ -10,6 +10,7 @@ import { readableText } from '../../masking/decoding/decode.js';
 import type { Excerpts } from '../../masking/mask.js';
 import { maxLines, maxMessageBytes, maxMessages } from '../limits.js';
 import { makeEventReader, toReadableBody } from '../message.js';
+import { saysSessionLost, whatAnswers, type Answering } from './refused.js';
 import { isWithoutId, isEmptyJson, wordsOf, type Words } from '../words.js';
 import type { Stream, Waiting } from './streams.js';
 import { codeOf, readCapped } from '../../connections/network.js';
@@ -205,18 +206,20 @@ export interface RefusalBody {
   readonly words: Words | null;
   /** Does it say that the session of the message is not known? */
   readonly namesSession: boolean;
-  /**
-   * What of it answers the request itself, and not only about its session: the server has read the request. `unread`: it may, since it
-   * cannot be read to its end. Null: nothing.
-   */
-  readonly answers: 'result' | 'error' | 'unread' | null;
+  readonly answers: Answering;
 }
 
-/** `asked`: the id of the request; null: the message was none. Words are those of a JSON-RPC error, else the body, where it is JSON or plain text. */
+/** `request`: the id of the request, null where the message was none; and the session that it was in. */
+export interface RefusedRequest {
+  readonly id: Json;
+  readonly session: string | null;
+}
+
+/** Words are those of a JSON-RPC error, else the body, where it is JSON or plain text. */
 export async function readRefusal(
   response: IncomingMessage,
   excerpts: Excerpts,
-  asked: Json,
+  request: RefusedRequest,
 ): Promise<RefusalBody> {
   const unread: RefusalBody = { words: null, namesSession: false, answers: 'unread' };
   const read = await readCapped(response, maxRefusalBytes);
@@ -227,29 +230,19 @@ export async function readRefusal(
   const text = readableText(unpacked.bytes)
     .replace(/^\ufeff/, '')
     .trim();
+  const saysLost = (said: string): boolean => saysSessionLost(said, request.session);
+  const answers = whatAnswers(text, request.id, request.session);
   const marked = markJson(text);
   const error = marked.status === 'marked' && isObject(marked.value) ? marked.value['error'] : undefined;
   const words = isObject(error) ? wordsOf(error) : null;
   if (words !== null && words[0] !== '') {
     const said = words.join(' ');
-    return { words, namesSession: /session/i.test(said), answers: whatAnswers(text, said, asked) };
+    return { words, namesSession: /session/i.test(said) || saysLost(said), answers };
   }
-  const answers = whatAnswers(text, text, asked);
   const plain = jsonIn(text);
   const isSilent =
     plain === undefined ? !isPlainText(text, response.headers['content-type']) : isEmptyJson(plain);
-  return { words: isSilent ? null : [text], namesSession: !isSilent && saysSessionLost.test(text), answers };
-}
-
-/**
- * By its text, since frameworks wrap what a tool answered, or send it as events or in a list. Ids are random above a million: where the
- * id of the request stands, its answer does.
- */
-function whatAnswers(text: string, said: string, asked: Json): 'result' | 'error' | null {
-  if (typeof asked !== 'number' || !new RegExp(`(?<!\\d)${asked}(?!\\d)`).test(text)) return null;
-  const hasResult = /\bresult\\?"\s*:/.test(text) && !/\bisError\\?"\s*:\s*true\b/.test(text);
-  if (hasResult) return 'result';
-  return saysSessionLost.test(said) ? null : 'error';
+  return { words: isSilent ? null : [text], namesSession: !isSilent && saysLost(text), answers };
 }
 
 function jsonIn(text: string): Json | undefined {
@@ -264,14 +257,3 @@ function jsonIn(text: string): Json | undefined {
 function isPlainText(text: string, type = 'text/plain'): boolean {
   return /^\s*text\/plain\b/i.test(type) && /^[^<]/.test(text) && !text.includes('\0');
 }
-
-/** `session` alone may be about anything. */
-const saysSessionLost = new RegExp(
-  [
-    /\b(?:bad|could not find|can(?:not|'t) find|expired|invalid|missing|no|not an? active|stale|unknown|unrecogni[sz]ed)\b[^.,:;{}]{0,40}session/,
-    /session[^.,:;{}]{0,40}(?:not?[ _-](?:active|exist|found|known|valid)|closed|ended|expired|gone|invalid|missing|required|terminated|timed out|unknown)/,
-  ]
-    .map(({ source }) => source)
-    .join('|'),
-  'i',
-);

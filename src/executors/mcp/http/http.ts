@@ -185,11 +185,11 @@ async function fetchStream(
   const { response } = answer;
   const status = response.statusCode ?? 502;
   if (status >= 300) {
-    const asked = waiting?.id ?? null;
-    const said = method === 'POST' ? await readRefusal(response, excerpts, asked) : null;
+    const refused = { id: waiting?.id ?? null, session: headers.get('mcp-session-id') };
+    const said = method === 'POST' ? await readRefusal(response, excerpts, refused) : null;
     const after = parseRetryAfter(response.headers['retry-after'], Date.now());
     response.destroy();
-    const inSession = headers.has('mcp-session-id');
+    const inSession = refused.session !== null;
     throw new HttpFailure(describeRefusal(status, { said, after, isKeyed, inSession }));
   }
   return toFetchResponse(response, status, waiting, stream);
@@ -214,7 +214,7 @@ function describeRefusal(status: number, { said, after, isKeyed, inSession }: Re
   const saysLost = inSession && (status === 404 || (status === 400 && said?.namesSession === true));
   const { answers = null, words = null } = said ?? {};
   const sessionLost = saysLost && answers === null;
-  // A result may be of what was done, whatever the status says; and so may be what cannot be read where no session seems lost otherwise.
+  // A result may be of what was done, whatever the status says. What cannot be read may be one, where else the session would count as lost.
   const isUnreadable = answers === 'result' || (answers === 'unread' && saysLost);
   return {
     errorClass: classOfStatus(status, after !== undefined, isKeyed),
