@@ -122,10 +122,7 @@ const startIt = 'start it, or correct TEMPORAL_ADDRESS';
 function describeUnconnected(message: string): Unconnected {
   if (message.includes('ConnectionRefused')) return ['nothing listens there', startIt];
   if (message.includes('dns error')) return ['its name is not known', startIt];
-  return [
-    message.slice(0, 300),
-    'correct TEMPORAL_ADDRESS, or TEMPORAL_API_KEY and TEMPORAL_TLS… as it asks for them',
-  ];
+  return [message.slice(0, 300), `${startIt}, or TEMPORAL_API_KEY and TEMPORAL_TLS… as it asks for them`];
 }
 
 /** Logs once a minute how often calls had to wait for a slot; single waits are not logged. */

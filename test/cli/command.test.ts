@@ -58,6 +58,7 @@ describe('an API key that stands where something else should', () => {
   for (const text of [
     `cs_test_${'a1'.repeat(29)}`,
     'metrics_of_all_departments_for_the_last_quarter_of_the_year',
+    'docs_1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms',
   ])
     it(`is not what only looks like its beginning: ${text}`, async () => {
       const { err } = await countersign({ COUNTERSIGN_URL: 'http://127.0.0.1:9' }, 'get', text, '--key', 'x');

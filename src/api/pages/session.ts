@@ -44,7 +44,7 @@ export async function whyNotShown(
   if (now === null && credential.isLink === true)
     return problem(
       'FORBIDDEN',
-      'while this page was made, this link ended, or its person got other rights: open it again',
+      'while this page was made, this link ended, or its person got other rights: open it again, or ask for a new one',
     );
   if (now === null) {
     const [path = ''] = (request.url ?? '').split('?');

@@ -157,8 +157,9 @@ function toReadableNeither(message: JsonObject): Json {
   return { jsonrpc, id, error: markError(said, id, 'it has neither a `result` nor an `error`') };
 }
 
-/** Fields of lines that loggers write, and of no answer. */
-const logFields = ['level', 'lvl', 'severity', 'msg', 'logger', 'ts', 'event'];
+/** Fields of lines that loggers write; answers have none of the first. */
+const levelFields = ['level', 'levelname', 'lvl', 'severity', 'logger'];
+const logFields = [...levelFields, 'msg', 'ts', 'event'];
 
 /**
  * Is it no answer, though it has an `error`, a `result` or the id of the request? Many servers write lines of their log to the standard
@@ -167,8 +168,12 @@ const logFields = ['level', 'lvl', 'severity', 'msg', 'logger', 'ts', 'event'];
 function isLogLine(line: Json): boolean {
   if (!isObject(line) || isText(line['method'] ?? null)) return false;
   const { jsonrpc, id = null, method = null, result, error } = line;
-  const isProper = isObject(result) || (error !== undefined && describeBroken(error) === null);
-  if (logFields.some((name) => Object.hasOwn(line, name))) return jsonrpc !== '2.0' || !isProper;
+  const isError = error !== undefined && describeBroken(error) === null;
+  const isProper = isObject(result) || isError;
+  const has = (names: readonly string[]): boolean => names.some((name) => Object.hasOwn(line, name));
+  // An error may be one that the server has met on its way; a result is that of its answer.
+  if (has(levelFields) && !isObject(result)) return true;
+  if (has(logFields)) return jsonrpc !== '2.0' || !isProper;
   if (jsonrpc === '2.0' || error === undefined || id !== null || method !== null) return false;
   const isAlone = Object.keys(line).every((name) => ['jsonrpc', 'id', 'result', 'error'].includes(name));
   return !isAlone || (result ?? null) !== null || !isProper;

@@ -1,11 +1,11 @@
 export const apiKeyPrefix = 'cs_';
 /** 256 bits in base64url. */
 const shape = /^cs_[A-Za-z0-9_-]{43}$/;
-/** At the beginning of a word; or behind other characters, where it looks random. Stripe has ids that begin like the two exceptions. */
+/** At the beginning of a word; or behind what may stand directly before it, where it looks random. Stripe has ids like the two exceptions. */
 const within = new RegExp(
   [
     /(?<![\w-])cs_(?!test_|live_)[\w-]{43}/,
-    /cs_(?!test_|live_)(?=[\w-]{0,42}[A-Z])(?=[\w-]{0,42}[a-z])(?=[\w-]{0,42}\d)[\w-]{43}/,
+    /(?<=%[\dA-Fa-f]{2}|\\[nrt]|u00[\da-f]{2}|[-_\d]|[Kk]ey)cs_(?!test_|live_)(?=[\w-]{0,42}[A-Z])(?=[\w-]{0,42}[a-z])(?=[\w-]{0,42}\d)[\w-]{43}/,
   ]
     .map(({ source }) => source)
     .join('|'),

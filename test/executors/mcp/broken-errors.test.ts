@@ -50,6 +50,7 @@ describe('a line of a log on standard output is no answer', { timeout: 60_000 },
     '{"time":"t","level":"INFO","msg":"call done","jsonrpc":"2.0","id":"ID","isError":false}',
     '{"level":"info","jsonrpc":"2.0","id":"ID","content":"application/json","msg":"in"}',
     '{"level":30,"jsonrpc":"2.0","id":"ID","result":"[Object]","msg":"response"}',
+    '{"level":"warn","jsonrpc":"2.0","id":"ID","msg":"retrying","error":{"code":-32000,"message":"timeout"}}',
     '{"level":40,"jsonrpc":"2.0","id":"ID","msg":"retrying","error":{"type":"Error","message":"ECONNRESET"}}',
   ];
   for (const method of methods)

@@ -195,6 +195,31 @@ describe('a session that is lost', { timeout: 60_000 }, () => {
       own(`"result":{"content":[],"structuredContent":{"paid":"${paid}","line":{"isError":true}}}`),
       'unknown_outcome',
     ],
+    ...[
+      ...[
+        `Session ended: ${paid}`,
+        `Session 12 booked but calendar not found, ${paid}`,
+        `No session notes were saved: ${paid}`,
+      ],
+      ...[
+        `${paid}","data":{"state":"session closed"},"x":"`,
+        `session closed","data":{"detail":"${paid}"},"x":"`,
+      ],
+    ].map(
+      (message) =>
+        [
+          `an error that begins so: ${message}`,
+          404,
+          own(`"error":{"code":-32000,"message":"${message}"}`),
+          'permanent',
+        ] as const,
+    ),
+    [
+      'events with CRLF',
+      404,
+      `event: message\r\ndata: {"jsonrpc":"2.0","id":"GSON",\r\ndata: ${result}}\r\n\r\n`,
+      'unknown_outcome',
+    ],
     ['an error beside a null', 400, own(`${error},"result":null`), 'permanent'],
     [
       'an error whose data has a result',
@@ -222,7 +247,10 @@ describe('a session that is lost', { timeout: 60_000 }, () => {
       const { said, came } = await refusing('tools/call', { status, type: json, body });
       assert.equal(came.filter((method) => method === 'tools/call').length, 1);
       assert.equal(failed(said).errorClass, errorClass, failed(said).message);
-      if (!body.includes(long) && !['events', 'lines of JSON', 'words with its id'].includes(how))
+      if (
+        !body.includes(long) &&
+        !['events', 'events with CRLF', 'lines of JSON', 'words with its id'].includes(how)
+      )
         assert.match(failed(said).message, /answered 4\d\d: .*invoice 7 was paid/s);
     });
 
@@ -247,8 +275,8 @@ describe('a session that is lost', { timeout: 60_000 }, () => {
       'No active session for this request',
     ],
     ...[
-      'Session ID: s not found',
-      "Session s doesn't exist",
+      `Session ID: ${session} not found`,
+      `Session ${session} doesn't exist`,
       'Session has been deleted',
       'Session was evicted',
     ],

@@ -236,8 +236,7 @@ export async function readRefusal(
   const error = marked.status === 'marked' && isObject(marked.value) ? marked.value['error'] : undefined;
   const words = isObject(error) ? wordsOf(error) : null;
   if (words !== null && words[0] !== '') {
-    const said = words.join(' ');
-    return { words, namesSession: /session/i.test(said) || saysLost(said), answers };
+    return { words, namesSession: /session/i.test(words[0]) || saysLost(words.join(' ')), answers };
   }
   const plain = jsonIn(text);
   const isSilent =

@@ -30,12 +30,9 @@ function kindOf(answer: JsonObject, session: string | null): 'result' | 'error' 
     const hasFailed = isObject(told) && told['isError'] === true && error === null;
     return hasFailed ? 'error' : 'result';
   }
-  const data = isObject(error) ? (error['data'] ?? null) : null;
-  const said = [
-    ...(isObject(error) ? [error['message']] : [error]),
-    ...(isObject(data) ? Object.values(data) : [data]),
-  ];
-  return said.some((text) => typeof text === 'string' && isLostSession(text, session)) ? null : 'error';
+  return isLostSession(isObject(error) ? [error['message'], error['data']] : [error], session)
+    ? null
+    : 'error';
 }
 
 /** More than any server answers with. */
@@ -45,15 +42,15 @@ const mostParts = 1_000;
 function parseAll(text: string): Json[] {
   const whole = parse(text);
   if (whole !== undefined) return [whole];
-  const events = text.split(/(?:\r?\n|\r){2,}/).map((event) =>
+  const unix = text.replaceAll(/\r\n?/g, '\n');
+  const events = unix.split(/\n{2,}/).map((event) =>
     event
-      .split(/\r?\n|\r/)
+      .split('\n')
       .filter((line) => line.startsWith('data:'))
       .map((line) => line.replace('data:', ''))
       .join('\n'),
   );
-  const lines = text.split(/\r?\n|\r/);
-  const parts = [...events, ...lines].filter((part) => /^\s*[[{]/.test(part));
+  const parts = [...events, ...unix.split('\n')].filter((part) => /^\s*[[{]/.test(part));
   return parts.flatMap((part, index) => {
     const value = index < mostParts ? parse(part) : undefined;
     return value === undefined ? [] : [value];
@@ -83,41 +80,48 @@ function answersIn(value: Json, asked: number, depth: number): JsonObject[] {
   return Object.values(value).flatMap((item) => answersIn(item, asked, depth + 1));
 }
 
-const either = (...patterns: readonly RegExp[]): string => patterns.map(({ source }) => source).join('|');
-
 /** `session` alone may be about anything. */
 const lost = new RegExp(
-  either(
+  [
     /\b(?:bad|expired|invalid|missing|no (?:active|such|valid)|stale|unknown|unrecogni[sz]ed)\b[^.,:;{}]{0,40}session/,
     /session[^.,:;{}]{0,40}(?:not?[ _-](?:active|exist|found|known|valid)|closed|ended|expired|invalid|missing|required|terminated|timed out|unknown)/,
     /server not initiali[sz]ed/,
-  ),
+  ]
+    .map(({ source }) => source)
+    .join('|'),
   'i',
 );
 
-/** Of an answer to the request itself, which has come to the server: only where the words say nothing else. */
-const onlyLost = new RegExp(
-  `^\\W*(?:(?:bad request|error|invalid request|not found)\\W+)*(?:${either(
-    /(?:(?:an?|the|this|your) )?(?:mcp[ -])?session[^.,;{}]{0,40}(?:not?[ _-](?:active|exist|found|initiali[sz]ed|known|longer|recogni[sz]ed|valid)|doesn't exist|closed|deleted|ended|evicted|expired|gone|invalid|lost|missing|required|terminated|timed out|unknown)/,
-    /(?:bad|could not find|can(?:not|'t) find|expired|invalid|missing|no|not an? active|stale|unknown|unrecogni[sz]ed)(?:\W+(?:active|an?|expired|invalid|matching|mcp|missing|or|such|the|unknown|valid)){0,4}\W+(?:mcp[ -])?session/,
-    /no transport found for session/,
-    /server not initiali[sz]ed/,
-  )})`,
-  'i',
-);
-
-/** A shorter id could be a part of words. */
-const shortestId = 6;
-
-/** The words without the id of the request's own session, which they may quote. */
-function withoutId(said: string, session: string | null): string {
-  return session !== null && session.length >= shortestId ? said.replaceAll(session, '') : said;
-}
-
+/** Do the words say that a session is lost? `session`: the id of the request's own, which they may quote. */
 export function saysSessionLost(said: string, session: string | null): boolean {
   return lost.test(withoutId(said, session));
 }
 
-function isLostSession(said: string, session: string | null): boolean {
-  return onlyLost.test(withoutId(said, session));
+/** A shorter id could be a part of words. */
+const shortestId = 6;
+
+function withoutId(said: string, session: string | null): string {
+  return session !== null && session.length >= shortestId ? said.replaceAll(session, '') : said;
+}
+
+/** What says that a session is lost, and beside it what such a sentence has. */
+const lossWords =
+  'bad cannot closed deleted doesn ended evicted expired gone invalid lost missing no not required stale terminated timed unknown unrecognised unrecognized';
+const otherWords =
+  'a active again an and any anymore been can client could does error exist exists find for found has header id initialise initialised initialize initialized is it known longer matching mcp more new one or out please provided recognised recognized reconnect reinitialise reinitialize request server start such t the there this to transport use valid was with your';
+const losses: ReadonlySet<string> = new Set(lossWords.split(' '));
+const vocabulary: ReadonlySet<string> = new Set(
+  ['session', 'sessionid', lossWords, otherWords].join(' ').split(' '),
+);
+
+/** Of an answer to the request itself, which has come to the server: only where its words say nothing else. Ids have digits. */
+function isLostSession(said: readonly (Json | undefined)[], session: string | null): boolean {
+  const texts = said.flatMap((part) => (isObject(part) ? Object.values(part) : [part ?? '']));
+  const text = texts.map((part) => (typeof part === 'string' ? part : JSON.stringify(part))).join(' ');
+  const words = withoutId(text, session)
+    .toLowerCase()
+    .split(/[^\p{L}\p{N}]+/u)
+    .filter((word) => word !== '' && !/\d/.test(word));
+  const isAbout = /session|server not initiali[sz]ed/i.test(text);
+  return isAbout && words.some((word) => losses.has(word)) && words.every((word) => vocabulary.has(word));
 }
