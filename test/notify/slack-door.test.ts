@@ -5,9 +5,8 @@ import net from 'node:net';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import pg from 'pg';
 import { PayloadsErased } from '../../src/audit/index.js';
-import { holdRun } from '../../testing/servers/locks.js';
+import { holdRun, holdTable } from '../../testing/servers/locks.js';
 import { until } from '../../testing/until.js';
 import { startApi, type Harness } from '../api/harness.js';
 import {
@@ -462,21 +461,14 @@ describe('deciding from Slack', () => {
 
   it('keeps nothing of a decision whose secret was replaced while its signature was verified', async (t) => {
     const parked = await park();
-    const holder = new pg.Client({ connectionString: api.database.url });
-    await holder.connect();
-    t.after(() => holder.end());
-    await holder.query('begin; lock table slack_request in exclusive mode');
-    const { rows } = await holder.query<{ pid: number }>('select pg_backend_pid() as pid');
+    const lock = await holdTable(api.database.url, 'slack_request');
     const asked = submit('UANN', parked);
-    await until('the request to wait', async () => {
-      const waiting = 'select 1 from pg_stat_activity where $1 = any(pg_blocking_pids(pid))';
-      return ((await api.database.asSuperuser(waiting, [rows[0]?.pid])).rowCount ?? 0) > 0;
-    });
+    await until('the request to wait', () => lock.someoneWaits());
     references.env.SLACK_SIGNING_SECRET = 'another-secret';
     t.after(() => (references.env.SLACK_SIGNING_SECRET = signingSecret));
     // For a second what was read with the request is trusted.
     await setTimeout(1_200);
-    await holder.query('commit');
+    await lock.release();
     assert.match(errorOf(await asked), /its caller's rights changed, .+: nothing of it is kept/);
     assert.deepEqual(await decisionsOf(parked), []);
   });

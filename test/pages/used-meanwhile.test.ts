@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import pg from 'pg';
 import { startApi, type Harness } from '../api/harness.js';
 import { newId } from '../../src/model/names/ids.js';
 import { byLink, signIn, visit, type Page } from '../../testing/browser-forms.js';
-import { holdRun } from '../../testing/servers/locks.js';
+import { holdRun, holdTable, type Held } from '../../testing/servers/locks.js';
 import { until } from '../../testing/flows.js';
 
 describe('a click on a link that is used, by which nothing is decided yet', () => {
@@ -247,26 +246,19 @@ describe('a click on a link that is used, by which nothing is decided yet', () =
       const { key } = (await api.ask('admin', 'POST', '/v1/keys', person)).body;
       const link = await linkOf(key);
       await setUsed(link, null);
-      const lock = new pg.Client({ connectionString: api.database.url });
-      await lock.connect();
-      t.after(() => lock.end());
-      beforeApproval = async () => {
-        await lock.query('begin; lock table audit_record in exclusive mode');
-      };
+      let lock: Held | null = null;
+      beforeApproval = async () => (lock = await holdTable(api.database.url, 'audit_record'));
       const clicked = by === 'a session' ? approveSignedIn(key, link, 'page') : approve(link);
+      const held = await until('the lock', () => lock);
       await until('its record to wait', async () => {
-        const waiting = 'select 1 from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0';
         const decided = 'select 1 from decision where approval = $1';
-        const [{ rowCount: kept }, { rowCount: waits }] = await Promise.all([
-          api.database.asSuperuser(decided, [link.approval]),
-          api.database.asSuperuser(waiting),
-        ]);
-        return (kept ?? 0) > 0 && (waits ?? 0) > 0;
+        const { rowCount } = await api.database.asSuperuser(decided, [link.approval]);
+        return (rowCount ?? 0) > 0 && (await held.someoneWaits());
       });
       isSessionOver = by === 'a session';
       await api.database.asSuperuser('update approval_link set expires_at = now() where id = $1', [link.id]);
       await setTimeout(700);
-      await lock.query('commit');
+      await held.release();
       const { status, text } = await clicked;
       assert.ok(status === 200 || status === 202, text);
       assert.match(text, /You have approved this|Your decision is kept: approved/);

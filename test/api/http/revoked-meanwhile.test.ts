@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import pg from 'pg';
 import { EventEmitter, once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
@@ -13,7 +12,7 @@ import type { DecideRequest } from '../../../src/client/types.js';
 import type { Follower } from '../../../src/service/audit/feed.js';
 import { KeyLost } from '../../../src/service/kept-result.js';
 import { putSigningKey } from '../../../src/store/people/signing-keys.js';
-import { holdRun } from '../../../testing/servers/locks.js';
+import { holdRun, holdTable } from '../../../testing/servers/locks.js';
 import { until } from '../../../testing/until.js';
 import { startApi, type Answer, type Harness } from '../harness.js';
 
@@ -336,14 +335,7 @@ describe('a key that is revoked while its request is under way', () => {
           assert.ok((await api.ask(key.key, method, path.replace('APPROVAL', id), body)).status < 300);
         const linkId = await linkOf(id);
         const before = await stored();
-        const lock = new pg.Client({ connectionString: api.database.url });
-        await lock.connect();
-        await lock.query(`begin; lock table ${table} in exclusive mode`);
-        const { rows } = await lock.query<{ pid: number }>('select pg_backend_pid() as pid');
-        const isHeldUp = async (): Promise<boolean> => {
-          const waiting = 'select 1 from pg_stat_activity where $1 = any(pg_blocking_pids(pid))';
-          return ((await api.database.asSuperuser(waiting, [rows[0]?.pid])).rowCount ?? 0) > 0;
-        };
+        const lock = await holdTable(api.database.url, table);
         const asked = api.ask(
           key.key,
           method,
@@ -354,13 +346,12 @@ describe('a key that is revoked while its request is under way', () => {
             .replace('LINK', linkId),
           body,
         );
-        await until('it to wait', isHeldUp);
+        await until('it to wait', () => lock.someoneWaits());
         await api.database.asSuperuser('update api_key set revoked_at = now() where key_id = $1', [
           key.keyId,
         ]);
         await setTimeout(1_100);
-        await lock.query('commit');
-        await lock.end();
+        await lock.release();
         const { status, text } = await asked;
         assert.equal(status, 401, text);
         assert.match(text, /is not taken now; nothing of this request is kept"/);
@@ -376,16 +367,12 @@ describe('a key that is revoked while its request is under way', () => {
     it(what, async () => {
       const key = await keyOf(['finance.controller'], ['key.manage']);
       const { id } = await approval();
-      const lock = new pg.Client({ connectionString: api.database.url });
-      await lock.connect();
-      await lock.query(`begin; lock table ${table} in exclusive mode`);
+      const lock = await holdTable(api.database.url, table);
       const asked = api.ask(key.key, 'GET', path.replace('APPROVAL', id));
-      const waiting = 'select 1 from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0';
-      await until('it to wait', async () => ((await api.database.asSuperuser(waiting)).rowCount ?? 0) > 0);
+      await until('it to wait', () => lock.someoneWaits());
       await api.database.asSuperuser('update api_key set revoked_at = now() where key_id = $1', [key.keyId]);
       await setTimeout(1_100);
-      await lock.query('commit');
-      await lock.end();
+      await lock.release();
       assert.equal((await asked).status, 401);
       const viewed = `/v1/audit?type=approval.viewed&actor=${key.id}`;
       assert.deepEqual((await api.ask('auditor', 'GET', viewed)).body.data, []);
@@ -399,27 +386,19 @@ describe('a key that is revoked while its request is under way', () => {
 
   it('is told that it is not certain, of what was done with a permission that is lost, though its record waits too', async () => {
     const key = await keyOf([], ['key.manage']);
-    const lock = new pg.Client({ connectionString: api.database.url });
-    await lock.connect();
-    await lock.query('begin; lock table audit_record in exclusive mode');
+    const lock = await holdTable(api.database.url, 'audit_record');
     const asked = api.ask(key.key, 'POST', '/v1/keys', { id: 'made-once', kind: 'human' });
-    const waiting = 'select 1 from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0';
-    const waits = (): Promise<void> =>
-      until('it to wait', async () => ((await api.database.asSuperuser(waiting)).rowCount ?? 0) > 0).then();
-    await waits();
+    await until('it to wait', () => lock.someoneWaits());
     await api.database.asSuperuser(`update api_key set permissions = '{}' where key_id = $1`, [key.keyId]);
     await setTimeout(600);
     // Once it is kept, its record waits again.
-    const again = new pg.Client({ connectionString: api.database.url });
-    await again.connect();
-    await again.query('begin');
-    const locked = again.query('lock table audit_record in exclusive mode');
-    await lock.query('commit');
-    await locked;
-    await waits();
+    const locked = holdTable(api.database.url, 'audit_record');
+    await until('the next to stand in line', async () => (await lock.waiting()) > 1);
+    await lock.release();
+    const again = await locked;
+    await until('its record to wait', () => again.someoneWaits());
     await setTimeout(600);
-    await again.query('commit');
-    await Promise.all([lock.end(), again.end()]);
+    await again.release();
     const { status, text } = await asked;
     assert.equal(status, 403, text);
     assert.match(
@@ -435,16 +414,12 @@ describe('a key that is revoked while its request is under way', () => {
     const ask = (): Promise<Answer> =>
       api.ask(key.key, 'POST', '/v1/keys', { id: 'kept-once', kind: 'human' }, { 'idempotency-key': 'kept' });
     assert.equal((await ask()).status, 201);
-    const lock = new pg.Client({ connectionString: api.database.url });
-    await lock.connect();
-    await lock.query('begin; lock table audit_record in exclusive mode');
+    const lock = await holdTable(api.database.url, 'audit_record');
     const asked = ask();
-    const waiting = 'select 1 from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0';
-    await until('it to wait', async () => ((await api.database.asSuperuser(waiting)).rowCount ?? 0) > 0);
+    await until('it to wait', () => lock.someoneWaits());
     await api.database.asSuperuser('update api_key set revoked_at = now() where key_id = $1', [key.keyId]);
     await setTimeout(700);
-    await lock.query('commit');
-    await lock.end();
+    await lock.release();
     const { status, text } = await asked;
     assert.equal(status, 401, text);
     assert.doesNotMatch(text, /cs_/);
@@ -452,17 +427,13 @@ describe('a key that is revoked while its request is under way', () => {
 
   it('is told to try again, where it has other rights by then and may still ask: nothing is made', async () => {
     const key = await keyOf([], ['key.manage']);
-    const lock = new pg.Client({ connectionString: api.database.url });
-    await lock.connect();
-    await lock.query('begin; lock table audit_record in exclusive mode');
+    const lock = await holdTable(api.database.url, 'audit_record');
     const asked = api.ask(key.key, 'POST', '/v1/keys', { id: 'ghost', kind: 'human' });
-    const waiting = 'select 1 from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0';
-    await until('it to wait', async () => ((await api.database.asSuperuser(waiting)).rowCount ?? 0) > 0);
+    await until('it to wait', () => lock.someoneWaits());
     const changed = 'update api_key set permissions = $2 where key_id = $1';
     await api.database.asSuperuser(changed, [key.keyId, ['key.manage', 'run.read']]);
     await setTimeout(1_100);
-    await lock.query('commit');
-    await lock.end();
+    await lock.release();
     const { status, headers, body } = await asked;
     assert.deepEqual([status, body.code, headers.get('retry-after')], [503, 'AUDIT_UNAVAILABLE', '2']);
     assert.match(body.detail, /its caller's rights changed, .+: nothing of this attempt is kept, try again$/);

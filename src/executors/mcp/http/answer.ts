@@ -10,7 +10,7 @@ import { readableText } from '../../masking/decoding/decode.js';
 import type { Excerpts } from '../../masking/mask.js';
 import { maxLines, maxMessageBytes, maxMessages } from '../limits.js';
 import { makeEventReader, toReadableBody } from '../message.js';
-import { saysSessionLost, whatAnswers, type Answering } from './refused.js';
+import { parseJson, saysSessionLost, whatAnswers, type Answering } from './refused.js';
 import { isWithoutId, isEmptyJson, wordsOf, type Words } from '../words.js';
 import type { Stream, Waiting } from './streams.js';
 import { codeOf, readCapped } from '../../connections/network.js';
@@ -238,18 +238,10 @@ export async function readRefusal(
   if (words !== null && words[0] !== '') {
     return { words, namesSession: /session/i.test(words[0]) || saysLost(words.join(' ')), answers };
   }
-  const plain = jsonIn(text);
+  const plain = parseJson(text);
   const isSilent =
     plain === undefined ? !isPlainText(text, response.headers['content-type']) : isEmptyJson(plain);
   return { words: isSilent ? null : [text], namesSession: !isSilent && saysLost(text), answers };
-}
-
-function jsonIn(text: string): Json | undefined {
-  try {
-    return JSON.parse(text) as Json;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Not a page, of which nobody could read the beginning, and not the bytes of something else. */

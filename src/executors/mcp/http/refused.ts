@@ -40,7 +40,7 @@ const mostParts = 1_000;
 
 /** The text as JSON, or each of its lines, also of a stream of events. */
 function parseAll(text: string): Json[] {
-  const whole = parse(text);
+  const whole = parseJson(text);
   if (whole !== undefined) return [whole];
   const unix = text.replaceAll(/\r\n?/g, '\n');
   const events = unix.split(/\n{2,}/).map((event) =>
@@ -52,12 +52,13 @@ function parseAll(text: string): Json[] {
   );
   const parts = [...events, ...unix.split('\n')].filter((part) => /^\s*[[{]/.test(part));
   return parts.flatMap((part, index) => {
-    const value = index < mostParts ? parse(part) : undefined;
+    const value = index < mostParts ? parseJson(part) : undefined;
     return value === undefined ? [] : [value];
   });
 }
 
-function parse(text: string): Json | undefined {
+/** Undefined: it is no JSON. */
+export function parseJson(text: string): Json | undefined {
   try {
     return JSON.parse(text) as Json;
   } catch {
@@ -71,7 +72,7 @@ const wrappedDepth = 6;
 function answersIn(value: Json, asked: number, depth: number): JsonObject[] {
   if (depth > wrappedDepth) return [];
   if (typeof value === 'string') {
-    const inner = value.trimStart().startsWith('{') ? parse(value) : undefined;
+    const inner = value.trimStart().startsWith('{') ? parseJson(value) : undefined;
     return inner === undefined ? [] : answersIn(inner, asked, depth + 1);
   }
   if (Array.isArray(value)) return value.flatMap((item: Json) => answersIn(item, asked, depth + 1));
